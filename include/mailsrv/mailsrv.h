@@ -1,0 +1,13 @@
+/* mailsrv/mailsrv.h - everything. */
+#ifndef MAILSRV_MAILSRV_H
+#define MAILSRV_MAILSRV_H
+
+#include <mailsrv/base.h>
+#include <mailsrv/engine.h>
+#include <mailsrv/inbox.h>
+#include <mailsrv/op.h>
+#include <mailsrv/profile.h>
+#include <mailsrv/session.h>
+#include <mailsrv/store.h>
+
+#endif

@@ -1,0 +1,418 @@
+/* mailsrv/op.h - operations: all that the library needs from outside, and how they are answered.
+ *
+ * Each operation that the host has taken (by a handler, or by mailsrv_engine_next_op) is answered exactly once, by
+ * mailsrv_op_answer: now, later, in any order; also when nobody waits for it any more.  One that was not yet taken may
+ * vanish silently.  The record and every byte its argument points to belong to the operation, never change, and live
+ * until the answer; secrets in them are wiped then.
+ *
+ * The engine keeps order, handlers need not: of one body, and of one session's writes, one operation is out at a time.
+ * What a COMMIT or EXPUNGE answered is seen by every later operation of every engine.
+ *
+ * A notice is an operation with id 0: nothing is owed, and it lives until the next mailsrv_engine_next_op or the
+ * handler's return.
+ *
+ * A peer is not kept waiting for ever: an operation that outlasts the profile's patience is answered to him as if it
+ * were MAILSRV_TEMP.  It is still owed its answer, and still charged to the engine.
+ *
+ * Threads: as the engine.  A handler that answers from another thread posts a letter (engine.h).
+ */
+#ifndef MAILSRV_OP_H
+#define MAILSRV_OP_H
+
+#include <mailsrv/engine.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef uint64_t mailsrv_op_id; /* never reused; 0 is a notice */
+
+typedef struct mailsrv_op {
+    uint32_t size;
+    int32_t kind; /* MAILSRV_OP_... */
+    mailsrv_op_id id;
+    uint64_t session_id; /* whose it is; 0: no session's */
+    mailsrv_id account;  /* whose mail it concerns; zero where none is known yet */
+    void *host;          /* the host's own pointer of that session, never read; NULL: no session's */
+    const void *arg;     /* the struct that the kind names */
+} mailsrv_op;
+
+/* An answer is data.  With `release` NULL everything that `value` points to is copied before mailsrv_op_answer
+ * returns; else it is lent, and `release(user)` is called exactly once, at any time until the engine is freed. */
+typedef struct mailsrv_answer {
+    uint32_t size;
+    int32_t status;     /* MAILSRV_OK, or MAILSRV_NOMEM, or a status of the classes -4xx and -5xx; any other is TEMP */
+    mailsrv_bytes text; /* for the peer, where the protocol has room: at most 200 printable octets; copied; optional */
+    const void *value;  /* the struct that the kind names; NULL where it names none or status is not MAILSRV_OK */
+    void (*release)(void *user);
+    void *user;
+} mailsrv_answer;
+
+/* Settles an operation.  Runs no protocol code: what follows from it comes with the next run or turn.
+ *
+ * MAILSRV_OK: settled (where lent rows had to be copied and there was no memory, it is settled as MAILSRV_NOMEM).
+ * MAILSRV_E_STALE: it was settled before; `release` has been called.
+ * MAILSRV_E_USAGE: no such operation was ever taken, or a struct is too small, or a value is missing: nothing happened
+ * and it is still open. */
+MAILSRV_API int32_t mailsrv_op_answer(mailsrv_engine *engine, mailsrv_op_id id, const mailsrv_answer *answer);
+
+/* The same without a value: for refusals, and for the kinds that have none. */
+MAILSRV_API int32_t mailsrv_op_answer_status(mailsrv_engine *engine, mailsrv_op_id id, int32_t status);
+
+/* The name of a kind ("BODY_WRITE"), NUL-ended and static; "unknown" for any other number.  Any thread. */
+MAILSRV_API const char *mailsrv_op_name(int32_t kind);
+
+/* ---- Kinds.  Tier "Receive". ---- */
+#define MAILSRV_OP_RESOLVE 1
+#define MAILSRV_OP_BODY_BEGIN 2
+#define MAILSRV_OP_BODY_WRITE 3
+#define MAILSRV_OP_BODY_COMMIT 4
+#define MAILSRV_OP_BODY_CLOSE 5
+/* Tier "POP3" adds these. */
+#define MAILSRV_OP_AUTH_VERIFY 10
+#define MAILSRV_OP_STORE_OPEN 12
+#define MAILSRV_OP_STORE_CLOSE 13
+#define MAILSRV_OP_MBOX_OPEN 14
+#define MAILSRV_OP_MBOX_CLOSE 15
+#define MAILSRV_OP_ROWS 16
+#define MAILSRV_OP_READ 17
+#define MAILSRV_OP_READ_CLOSE 18
+#define MAILSRV_OP_EXPUNGE 19
+#define MAILSRV_OP_LOCK 20
+#define MAILSRV_OP_UNLOCK 21
+/* The queue. */
+#define MAILSRV_OP_QUEUE_SCAN 40
+#define MAILSRV_OP_QUEUE_UPDATE 41
+#define MAILSRV_OP_QUEUE_DELETE 42
+/* Notices. */
+#define MAILSRV_NOTICE_CANCEL 60
+
+/* ---- RESOLVE: where does mail for this address go? ----
+ *
+ * Answer: MAILSRV_OK with a mailsrv_resolved; MAILSRV_NONEXISTENT: no such recipient here; MAILSRV_NOPERM: not from
+ * this peer; or any other.  Not served: every recipient is refused. */
+typedef struct mailsrv_arg_resolve {
+    uint32_t size;
+    uint32_t reserved;
+    mailsrv_bytes address;      /* as it was sent, quotes included, without <>: "odd user"@remote.test */
+    mailsrv_bytes local_part;   /* unquoted */
+    mailsrv_bytes domain;       /* as it was sent; empty for <postmaster>; a literal with its [] */
+    mailsrv_bytes reverse_path; /* of the sender, without <>; empty: the null reverse-path */
+} mailsrv_arg_resolve;
+
+#define MAILSRV_TARGET_MAILBOX 1
+#define MAILSRV_TARGET_QUEUE 2
+
+/* One place that mail for an address goes to. */
+typedef struct mailsrv_destination {
+    int32_t kind; /* MAILSRV_TARGET_... */
+    uint32_t reserved;
+    mailsrv_id account; /* MAILBOX */
+    mailsrv_id mailbox; /* MAILBOX; zero: the account's INBOX */
+} mailsrv_destination;
+
+typedef struct mailsrv_resolved {
+    uint32_t size;
+    uint32_t shard; /* destinations of one shard can be committed together, all or nothing */
+    uint32_t n;     /* at least 1; above 64 the recipient becomes one QUEUE target */
+    uint32_t stride;
+    const mailsrv_destination *destinations;
+} mailsrv_resolved;
+
+/* ---- BODY_BEGIN: stages a body.  Answer: mailsrv_body_begun. ---- */
+typedef struct mailsrv_arg_body_begin {
+    uint32_t size;
+    uint32_t reserved;
+    uint64_t octets_hint; /* what the peer said; 0: nothing */
+} mailsrv_arg_body_begin;
+
+#define MAILSRV_BODY_TAKES_QUEUE 1u /* QUEUE targets can be committed beside mailboxes */
+#define MAILSRV_BODY_ATOMIC 2u      /* a COMMIT with `atomic` is all or nothing */
+
+typedef struct mailsrv_body_begun {
+    uint32_t size;
+    uint32_t features; /* MAILSRV_BODY_... */
+    uint64_t body;     /* a handle, not 0; closed once by BODY_CLOSE, whatever else happens */
+} mailsrv_body_begun;
+
+/* ---- BODY_WRITE: the next octets, in order, without gaps.  No value. ---- */
+typedef struct mailsrv_arg_body_write {
+    uint32_t size;
+    uint32_t reserved;
+    uint64_t body;
+    uint64_t offset;
+    mailsrv_bytes octets; /* 1 or more */
+} mailsrv_arg_body_write;
+
+/* ---- BODY_COMMIT: gives staged bodies to targets, durably.  Answer: mailsrv_committed.
+ *
+ * Status MAILSRV_OK means that the results count; anything else holds for every target.  A body may be committed again
+ * until it is closed.  Success is answered when what is stored survives a power cut, or as much as the store promises. */
+typedef struct mailsrv_staged {
+    uint32_t size;
+    uint32_t reserved;
+    uint64_t body;
+    uint64_t octets; /* all that was written */
+    mailsrv_bytes structure; /* empty: none was made */
+} mailsrv_staged;
+
+typedef struct mailsrv_target {
+    uint32_t size;
+    int32_t kind;        /* MAILSRV_TARGET_... */
+    uint32_t body_index; /* of `bodies` */
+    uint32_t flags;      /* MAILSRV_FLAG_... (store.h) */
+    mailsrv_id account;  /* MAILBOX */
+    mailsrv_id mailbox;  /* MAILBOX; zero: the account's INBOX */
+    int64_t internal_us; /* the date of arrival, in microseconds since 1970 */
+    mailsrv_bytes prefix;    /* header fields that stand before the body in this target */
+    mailsrv_bytes recipient; /* the address that led here, as mailsrv_arg_resolve had it; empty: none did */
+    mailsrv_bytes record;    /* QUEUE: kept with the item, opaque */
+    const mailsrv_bytes *keywords; /* names */
+    size_t n_keywords;
+    uint32_t uid;       /* for import: at least UIDNEXT; 0: assign */
+    uint32_t reserved;
+    mailsrv_bytes uidl; /* for import; empty: none */
+} mailsrv_target;
+
+typedef struct mailsrv_arg_body_commit {
+    uint32_t size;
+    uint32_t atomic; /* 1: all targets or none */
+    uint32_t n_bodies;
+    uint32_t body_stride;
+    uint32_t n_targets;
+    uint32_t target_stride;
+    const mailsrv_staged *bodies;
+    const mailsrv_target *targets;
+    mailsrv_bytes reverse_path; /* of the sender, without <>; empty: the null reverse-path */
+} mailsrv_arg_body_commit;
+
+typedef struct mailsrv_result {
+    int32_t status; /* as mailsrv_answer.status */
+    uint32_t uidvalidity;
+    uint32_t uid;
+    uint32_t reserved;
+    uint64_t modseq;
+    uint64_t queue;     /* QUEUE: the item's number */
+    mailsrv_id email;   /* MAILBOX: a new one for each target */
+    mailsrv_bytes text; /* as mailsrv_answer.text */
+} mailsrv_result;
+
+typedef struct mailsrv_committed {
+    uint32_t size;
+    uint32_t n; /* results, in the order of the targets; one that is missing is TEMP */
+    uint32_t stride;
+    uint32_t reserved;
+    const mailsrv_result *results;
+} mailsrv_committed;
+
+/* ---- BODY_CLOSE, READ_CLOSE, MBOX_CLOSE, UNLOCK, STORE_CLOSE: gives a handle back.  No value; the status of the
+ * answer is not looked at.  A body that was not committed is discarded. ---- */
+typedef struct mailsrv_arg_close {
+    uint32_t size;
+    uint32_t reserved;
+    uint64_t handle;
+} mailsrv_arg_close;
+
+/* ---- AUTH_VERIFY: is this the password of this user?
+ *
+ * Answer: MAILSRV_OK with a mailsrv_identity; MAILSRV_DENIED, the credentials are wrong, also where there is no such
+ * user; MAILSRV_TEMP, nobody can say now.  Not served: no login is offered. ---- */
+typedef struct mailsrv_arg_auth_verify {
+    uint32_t size;
+    uint32_t reserved;
+    mailsrv_bytes user;
+    mailsrv_bytes password; /* wiped when the operation is settled */
+} mailsrv_arg_auth_verify;
+
+typedef struct mailsrv_identity {
+    uint32_t size;
+    uint32_t reserved;
+    mailsrv_id account;
+} mailsrv_identity;
+
+/* ---- STORE_OPEN: the store of the operation's account.  Answer: mailsrv_store_opened. ---- */
+typedef struct mailsrv_arg_store_open {
+    uint32_t size;
+    uint32_t reserved;
+} mailsrv_arg_store_open;
+
+typedef struct mailsrv_store_opened {
+    uint32_t size;
+    uint32_t features; /* none yet; 0 */
+    uint64_t store;    /* a handle, not 0; closed once by STORE_CLOSE */
+} mailsrv_store_opened;
+
+/* ---- LOCK: the account's POP3 lock (RFC 1939 section 3), in memory, gone with the process.  It keeps out other LOCKs
+ * only.  Answer: mailsrv_locked, or MAILSRV_INUSE.  Not served: nothing is locked. ---- */
+typedef struct mailsrv_arg_lock {
+    uint32_t size;
+    uint32_t reserved;
+    uint64_t store;
+} mailsrv_arg_lock;
+
+typedef struct mailsrv_locked {
+    uint32_t size;
+    uint32_t reserved;
+    uint64_t lock; /* a handle, not 0; closed once by UNLOCK */
+} mailsrv_locked;
+
+/* ---- MBOX_OPEN: a mailbox, by id or by name.  Answer: mailsrv_mbox_opened. ---- */
+typedef struct mailsrv_arg_mbox_open {
+    uint32_t size;
+    uint32_t for_writing; /* 1: messages will be expunged */
+    uint64_t store;
+    mailsrv_id mailbox; /* zero: by name */
+    mailsrv_bytes name; /* "INBOX", in any case, is there from the account's first use on */
+} mailsrv_arg_mbox_open;
+
+typedef struct mailsrv_mbox_opened {
+    uint32_t size;
+    uint32_t uidvalidity;
+    uint64_t mbox; /* a handle, not 0; closed once by MBOX_CLOSE */
+    mailsrv_id mailbox;
+    uint64_t exists; /* messages now: a hint for memory */
+    uint64_t modseq;
+    uint32_t uidnext;
+    uint32_t reserved;
+} mailsrv_mbox_opened;
+
+/* ---- ROWS: the rows of some UIDs, ascending, in pages.  Answer: mailsrv_rows.  UIDs that are not there are left
+ * out. ---- */
+typedef struct mailsrv_cursor {
+    uint8_t b[32]; /* opaque to the library; all zero: from the start */
+} mailsrv_cursor;
+
+typedef struct mailsrv_arg_rows {
+    uint32_t size;
+    uint32_t fields; /* MAILSRV_ROW_... (store.h): what is wanted beside the UID */
+    uint64_t mbox;
+    const mailsrv_run *uids;
+    uint32_t n_uids;
+    uint32_t limit; /* rows, at most */
+    mailsrv_cursor cursor;
+} mailsrv_arg_rows;
+
+typedef struct mailsrv_row {
+    uint32_t uid;
+    uint32_t flags;
+    uint64_t modseq;
+    uint64_t octets; /* prefix and body: what READ gives */
+    int64_t internal_us;
+    mailsrv_id email;
+    mailsrv_bytes uidl; /* imported with the message; empty: none */
+} mailsrv_row;
+
+typedef struct mailsrv_rows {
+    uint32_t size;
+    uint32_t stride;
+    uint32_t n;
+    uint32_t more; /* 1: ask again with `next`.  A page may hold no row and still say so. */
+    mailsrv_cursor next;
+    const mailsrv_row *rows;
+} mailsrv_rows;
+
+/* ---- READ: a range of a message, or of a staged body.  Answer: mailsrv_read_bytes: 1 octet or more of what was
+ * asked; at the end of the message none.  MAILSRV_GONE: it was expunged. ---- */
+typedef struct mailsrv_arg_read {
+    uint32_t size;
+    uint32_t uid;    /* with `mbox` */
+    uint64_t mbox;   /* 0: a staged body */
+    uint64_t body;   /* with `mbox` 0 */
+    uint64_t handle; /* of the first answer; 0 in the first question and where that gave none */
+    uint64_t offset;
+    uint64_t octets; /* at most so many; 1 or more */
+} mailsrv_arg_read;
+
+typedef struct mailsrv_read_bytes {
+    uint32_t size;
+    uint32_t reserved;
+    uint64_t handle; /* in the first answer: for the reads that follow, closed once by READ_CLOSE; 0: none */
+    mailsrv_bytes octets;
+} mailsrv_read_bytes;
+
+/* ---- EXPUNGE: removes messages, durably.  Answer: mailsrv_expunged.  UIDs that are not there are no error. ---- */
+typedef struct mailsrv_arg_expunge {
+    uint32_t size;
+    uint32_t only_deleted; /* 1: only those that have \Deleted */
+    uint64_t mbox;
+    const mailsrv_run *uids; /* 4,096 UIDs at most */
+    uint32_t n_uids;
+    uint32_t reserved;
+} mailsrv_arg_expunge;
+
+typedef struct mailsrv_expunged {
+    uint32_t size;
+    uint32_t reserved;
+    uint64_t modseq; /* of the change; 0: nothing was removed */
+} mailsrv_expunged;
+
+/* ---- The queue.  It is served when all three kinds are, and BODY_BEGIN answers MAILSRV_BODY_TAKES_QUEUE. ---- */
+
+/* QUEUE_SCAN: the items, in pages.  Answer: mailsrv_queued. */
+typedef struct mailsrv_arg_queue_scan {
+    uint32_t size;
+    uint32_t limit;
+    mailsrv_cursor cursor;
+} mailsrv_arg_queue_scan;
+
+typedef struct mailsrv_queue_item {
+    uint64_t queue;
+    uint64_t octets;
+    mailsrv_bytes record;
+} mailsrv_queue_item;
+
+typedef struct mailsrv_queued {
+    uint32_t size;
+    uint32_t stride;
+    uint32_t n;
+    uint32_t more;
+    mailsrv_cursor next;
+    const mailsrv_queue_item *items;
+} mailsrv_queued;
+
+/* QUEUE_UPDATE: replaces an item's record, durably.  No value. */
+typedef struct mailsrv_arg_queue_update {
+    uint32_t size;
+    uint32_t reserved;
+    uint64_t queue;
+    mailsrv_bytes record;
+} mailsrv_arg_queue_update;
+
+/* QUEUE_DELETE: removes items, durably.  No value; numbers that are not there are no error. */
+typedef struct mailsrv_arg_queue_delete {
+    uint32_t size;
+    uint32_t n;
+    const uint64_t *queues;
+} mailsrv_arg_queue_delete;
+
+/* ---- CANCEL, a notice: nobody waits for operation `id` any more.  A hint: it is still owed its answer.  Bodies'
+ * writes, commits and expunges are never cancelled. ---- */
+typedef struct mailsrv_arg_cancel {
+    uint32_t size;
+    int32_t kind; /* of the operation */
+    mailsrv_op_id id;
+} mailsrv_arg_cancel;
+
+/* ---- Answers with rows, built row by row: for bindings and stores that have no array at hand. ---- */
+
+typedef struct mailsrv_rows_builder mailsrv_rows_builder;
+
+/* MAILSRV_OK, MAILSRV_NOMEM, or MAILSRV_E_USAGE.  The memory is the engine's; it is freed by rows_answer or
+ * rows_free. */
+MAILSRV_API int32_t mailsrv_rows_new(mailsrv_engine *engine, mailsrv_rows_builder **out);
+
+/* Adds a copy of `row`, `row_octets` being the caller's sizeof of it.  MAILSRV_OK or MAILSRV_NOMEM. */
+MAILSRV_API int32_t mailsrv_rows_add(mailsrv_rows_builder *rows, const mailsrv_row *row, size_t row_octets);
+
+/* Answers a ROWS operation with what was added; `next` NULL: there is no more.  Frees the builder in every case.
+ * Results as mailsrv_op_answer. */
+MAILSRV_API int32_t mailsrv_rows_answer(mailsrv_rows_builder *rows, mailsrv_op_id id, const mailsrv_cursor *next);
+
+/* NULL is fine. */
+MAILSRV_API void mailsrv_rows_free(mailsrv_rows_builder *rows);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,90 @@
+/* mailsrv/profile.h - what one listener is: machine, face, limits, time-outs, extensions.
+ *
+ * A profile is made, set, sealed, and then immutable: sessions of any engine and any thread share it.  It is counted:
+ * new gives one reference to the caller, each session holds one.
+ *
+ * The machine is the protocol.  The core names none: a program links only the protocols that it names.
+ *
+ * Threads: until it is sealed, one at a time; afterwards any, mailsrv_profile_unref included.
+ */
+#ifndef MAILSRV_PROFILE_H
+#define MAILSRV_PROFILE_H
+
+#include <mailsrv/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mailsrv_machine mailsrv_machine;
+typedef struct mailsrv_profile mailsrv_profile;
+
+/* The machines. */
+MAILSRV_API const mailsrv_machine *mailsrv_smtp(void); /* RFC 5321 and RFC 2033, the receiving side */
+MAILSRV_API const mailsrv_machine *mailsrv_pop3(void); /* RFC 1939, the server */
+
+/* Faces of a machine. */
+#define MAILSRV_FACE_MX 1   /* SMTP: mail from other servers */
+#define MAILSRV_FACE_LMTP 2 /* SMTP: LMTP, one reply for each recipient */
+#define MAILSRV_FACE_POP3 3
+
+/* Why a profile cannot be sealed. */
+typedef struct mailsrv_error {
+    uint32_t size;
+    int32_t status;
+    int32_t key;        /* the key that is wrong; 0: none in particular */
+    uint32_t reserved;
+    const char *expected; /* what was expected: English, NUL-ended, static */
+} mailsrv_error;
+
+/* `allocator` NULL: malloc.  It must be thread-safe where the profile is used by several threads, and outlive it.
+ * MAILSRV_OK, MAILSRV_NOMEM, or MAILSRV_E_USAGE: this machine has no such face. */
+MAILSRV_API int32_t mailsrv_profile_new(const mailsrv_allocator *allocator, const mailsrv_machine *machine,
+                                        int32_t face, mailsrv_profile **out);
+
+/* Keys of mailsrv_profile_set_u64.  A value out of its bounds is MAILSRV_E_VALUE. */
+#define MAILSRV_PROFILE_MESSAGE_OCTETS_MAX 1   /* default 100 MiB, 64 KiB to 2^40 (RFC 5321 section 4.5.3.1.7) */
+#define MAILSRV_PROFILE_RECIPIENTS_MAX 2       /* default 100, 100 to 65,536 (RFC 5321 section 4.5.3.1.8) */
+#define MAILSRV_PROFILE_LINE_OCTETS_MAX 3      /* of a command, CRLF included: default 2,048, 512 to 65,536 */
+#define MAILSRV_PROFILE_ERRORS_MAX 4           /* bad commands before the session is ended: default 20, 1 to 1,000 */
+#define MAILSRV_PROFILE_SESSION_OCTETS_MAX 5   /* memory of one session: default 192 KiB, 32 KiB to 2^40 */
+#define MAILSRV_PROFILE_WINDOW_OCTETS 6        /* output waiting before a session stops: default 32 KiB, 1 KiB to 2^30 */
+#define MAILSRV_PROFILE_COMMAND_TIMEOUT_MS 7   /* a peer's silence: SMTP default and least 5 min, POP3 10 min */
+#define MAILSRV_PROFILE_DATA_TIMEOUT_MS 8      /* between two blocks of a message: default and least 3 min */
+#define MAILSRV_PROFILE_ANSWER_TIMEOUT_MS 9    /* for the host's answers to one command: default 5 min, 1 s to 9 min */
+/* Lenient switches: off (0).  Turn one on only for a peer that cannot be mended. */
+#define MAILSRV_PROFILE_PLAIN_PASSWORDS 20 /* 1: passwords in the clear.  Whoever listens on the way reads them. */
+#define MAILSRV_PROFILE_BARE_LINE_ENDS 21  /* 1: keeps messages with a CR or LF that stands alone.  Other servers may
+                                            * see the end of the message there: never on a path that relays. */
+#define MAILSRV_PROFILE_OVERQUOTA_PERMANENT 22 /* 1: a full mailbox is 552 5.2.2, and the sender is told at once */
+MAILSRV_API int32_t mailsrv_profile_set_u64(mailsrv_profile *profile, int32_t key, uint64_t value);
+
+/* Keys of mailsrv_profile_set_str; copied. */
+#define MAILSRV_PROFILE_HOSTNAME 40 /* our name, in greeting and Received: a domain or an address literal; required */
+#define MAILSRV_PROFILE_DROP_FIELDS 41 /* header field names that are taken out of messages, separated by spaces;
+                                        * default "Return-Path" (RFC 5321 section 4.4), at most 32 of 64 octets */
+MAILSRV_API int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t key, const char *value, size_t n);
+
+/* Extensions; all are on.  One that the host's operations cannot serve is hidden whatever is said here. */
+#define MAILSRV_EXT_SIZE 1
+#define MAILSRV_EXT_PIPELINING 2
+#define MAILSRV_EXT_8BITMIME 3
+#define MAILSRV_EXT_ENHANCEDSTATUSCODES 4
+#define MAILSRV_EXT_CHUNKING 5
+#define MAILSRV_EXT_TOP 20
+#define MAILSRV_EXT_UIDL 21
+/* `on` 0 or 1.  MAILSRV_OK, MAILSRV_E_UNKNOWN_KEY, MAILSRV_E_USAGE after the seal. */
+MAILSRV_API int32_t mailsrv_profile_enable(mailsrv_profile *profile, int32_t extension, int32_t on);
+
+/* Checks the whole and makes it immutable.  MAILSRV_OK, or MAILSRV_E_VALUE with `*why` filled in, as far as its size
+ * reaches; `why` may be NULL. */
+MAILSRV_API int32_t mailsrv_profile_seal(mailsrv_profile *profile, mailsrv_error *why);
+
+/* Gives a reference back.  NULL is fine.  Any thread. */
+MAILSRV_API void mailsrv_profile_unref(mailsrv_profile *profile);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,63 @@
+/* mailsrv/store.h - the contract between the library and what keeps the mail.
+ *
+ * A store answers operations (op.h).  It comes in tiers: with *Receive* (RESOLVE, BODY_BEGIN, BODY_WRITE, BODY_COMMIT,
+ * BODY_CLOSE) mail can be taken in; *POP3* adds reading.  All protocol semantics live above it, once.
+ *
+ *   Order.     Within an account, changes become visible in the order of their modseq: an answer up to M holds
+ *              everything up to M, and whatever appears later is above M.  UIDs of a mailbox follow the same order.
+ *   Durable.   COMMIT and EXPUNGE are answered MAILSRV_OK when they will survive a crash.
+ *   Whole.     A message is there whole or not at all.
+ *   Handles.   Every handle that a store gives (a body, a store, a mailbox, a lock, a reading) is closed once.
+ *   UIDs.      1 to 2^32 - 1, ascending, given at commit, never given twice in a mailbox with one UIDVALIDITY.
+ *   Reads.     What a COMMIT or EXPUNGE answered is seen by every later operation.
+ *   Paging.    By opaque cursor: a page may be short or empty, the last one says so.
+ *
+ * docs/writing-a-store.md goes through it; the conformance kit (stores/kit.h) checks it.
+ */
+#ifndef MAILSRV_STORE_H
+#define MAILSRV_STORE_H
+
+#include <mailsrv/op.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Flags of a message (RFC 9051 section 2.3.2). */
+#define MAILSRV_FLAG_SEEN 1u
+#define MAILSRV_FLAG_ANSWERED 2u
+#define MAILSRV_FLAG_FLAGGED 4u
+#define MAILSRV_FLAG_DELETED 8u
+#define MAILSRV_FLAG_DRAFT 16u
+
+/* Fields of a row, for mailsrv_arg_rows.fields.  What was not asked for may be zero. */
+#define MAILSRV_ROW_FLAGS 1u
+#define MAILSRV_ROW_MODSEQ 2u
+#define MAILSRV_ROW_OCTETS 4u
+#define MAILSRV_ROW_INTERNALDATE 8u
+#define MAILSRV_ROW_EMAILID 16u /* email, and uidl where there is one */
+
+/* A ready-made store.  One object may serve several engines; its own header says from which threads. */
+typedef struct mailsrv_store mailsrv_store;
+
+/* Makes `store` answer every kind that it knows, for `engine`, by mailsrv_engine_serve: before the engine's first
+ * session.  Kinds bound afterwards to another handler are that handler's.  The store outlives the engine.
+ * MAILSRV_OK, MAILSRV_NOMEM, or MAILSRV_E_USAGE. */
+MAILSRV_API int32_t mailsrv_store_bind(mailsrv_store *store, mailsrv_engine *engine);
+
+/* Ends a store; no engine that it is bound to may live.  NULL is fine. */
+MAILSRV_API void mailsrv_store_free(mailsrv_store *store);
+
+/* For who makes a store that others bind: it begins with this struct, which begins with its size. */
+struct mailsrv_store {
+    uint32_t size;
+    uint32_t reserved;
+    int32_t (*bind)(mailsrv_store *store, mailsrv_engine *engine);
+    void (*end)(mailsrv_store *store);
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

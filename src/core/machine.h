@@ -1,0 +1,147 @@
+/* A protocol, as the core sees it, and a session, as a protocol sees it.  A machine includes this, core/ask.h,
+ * core/output.h and core/body.h, and nothing else of the core.
+ *
+ * How a machine runs.  The core calls `take` with input, one step at a time: it frames, and runs at most one command.
+ * A step that must wait stores its next step with one of the mailsrv__then_... calls and returns STEP_WAIT: no more
+ * input is taken until that step has run.  Answers, room in the window and the work ring only make the next step due;
+ * it runs from mailsrv_engine_run, so nothing recurses.
+ *
+ *   take      input there is, nothing stored     -> STEP_NEXT (a command is done), STEP_WAIT (wants more, or stored a
+ *                                                   next step), STEP_CLOSE (say no more, end when output is sent)
+ *   next step what was stored is due             -> the same; STEP_NEXT: go on with input
+ */
+#ifndef CORE_MACHINE_H
+#define CORE_MACHINE_H
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/span.h"
+#include "core/output.h"
+#include "core/timer.h"
+#include "core/work.h"
+
+#include <mailsrv/profile.h>
+#include <mailsrv/session.h>
+
+enum step { STEP_NEXT, STEP_WAIT, STEP_CLOSE };
+
+/* What is said when a session ends by itself: static texts with CRLF, NULL for silence. */
+enum parting { PARTING_SHUTDOWN, PARTING_TIMEOUT, PARTING_NO_MEMORY, PARTING_BUSY, N_PARTINGS };
+
+struct mailsrv_machine {
+    const char *name;
+    size_t octets; /* of its session, which begins with struct mailsrv_session */
+    const char *partings[N_PARTINGS];
+    bool (*has_face)(int32_t face);
+    void (*defaults)(mailsrv_profile *profile);
+    enum step (*greet)(mailsrv_session *session);
+    enum step (*take)(mailsrv_session *session, struct input *in);
+    /* The peer is done (half-close) and nothing is stored or buffered: usually NULL, which ends the session. */
+    enum step (*eof)(mailsrv_session *session);
+    /* The session is being freed: give up every handle, body and buffer.  What was asked is still in `session->asker`
+     * and is orphaned by the core afterwards. */
+    void (*leave)(mailsrv_session *session);
+};
+
+typedef enum step step_fn(mailsrv_session *session);
+
+enum wait {
+    WAIT_NOTHING, /* no step is stored */
+    WAIT_ANSWERS, /* all that was asked is answered */
+    WAIT_WINDOW,  /* output has fallen to half of the window */
+    WAIT_TURN,    /* its next turn in the work ring */
+    WAIT_BODY     /* the session's body has room, or all of it is written, or it failed: core/body.h */
+};
+
+struct body;
+struct op;
+
+#define ASKED_MAX 4
+
+/* Who waits for operations. */
+struct asker {
+    struct op *asked[ASKED_MAX]; /* of the running step, in the order of asking; NULL: it timed out or was not asked */
+    struct op *answered[ASKED_MAX]; /* of the step before, while its next step runs */
+    uint8_t n_asked, n_answered;
+    uint8_t open; /* of `asked`, not yet answered */
+};
+
+struct mailsrv_session {
+    mailsrv_engine *engine;
+    mailsrv_profile *profile;
+    void *host;
+    uint64_t id;
+    mailsrv_id account; /* zero until login */
+    mailsrv_peer peer;
+    struct node all;   /* in engine->sessions */
+    struct node ready; /* in engine->ready */
+    struct work work;
+    struct purse purse;
+    struct output out;
+    struct asker asker;
+    struct body *body; /* the one being staged, or NULL: core/body.h */
+    step_fn *next;
+    enum wait waits;
+    struct timer peer_timer;   /* the peer's silence */
+    struct timer answer_timer; /* the host's answers to one command */
+    int64_t answer_since;      /* when the command began to wait; INT64_MIN: by the next advance */
+    struct node late;          /* operations that timed out for the peer but belong to writes of this session */
+    uint64_t octets_in, octets_out, commands;
+    uint32_t peer_timeout_ms; /* the machine sets what is right for its state */
+    uint32_t wants;           /* as last told by an edge */
+    uint16_t errors;
+    uint8_t budget;           /* commands that may still begin before the next run */
+    bool patient_bytes;       /* every byte of the peer restarts his timer (a body), else only a command does */
+    bool shutting, eof, ended, dead; /* ended: no more steps, output is sent; dead: nothing more at all */
+    bool in_ready;
+};
+
+/* ---- For machines ---- */
+
+/* Stores the next step and returns STEP_WAIT. */
+enum step mailsrv__then_answers(mailsrv_session *session, step_fn *next);
+enum step mailsrv__then_window(mailsrv_session *session, step_fn *next);
+enum step mailsrv__then_turn(mailsrv_session *session, step_fn *next);
+enum step mailsrv__then_body(mailsrv_session *session, step_fn *next);
+
+/* Work done in this slice, beside the 1 that each step costs. */
+void mailsrv__spend(mailsrv_session *session, uint32_t units);
+
+/* Of the slice, are units left? */
+bool mailsrv__may_go_on(const mailsrv_session *session);
+
+/* Adds text to the output.  Where there is no room the session's parting for no memory is said instead and the session
+ * ends: false, and the machine returns STEP_CLOSE. */
+bool mailsrv__say(mailsrv_session *session, struct span text);
+
+/* Makes sure that the next `octets` of mailsrv__say need no memory.  False: there is none, and nothing happened. */
+bool mailsrv__reserve(mailsrv_session *session, size_t octets);
+
+/* A bad command: true when it was one too many, and the machine says so and closes. */
+bool mailsrv__erred(mailsrv_session *session);
+
+void *mailsrv__session_take(mailsrv_session *session, size_t n);
+void mailsrv__session_give(mailsrv_session *session, void *p, size_t n);
+
+/* Records an event of this session; `text` is made printable and cut. */
+void mailsrv__session_event(mailsrv_session *session, int32_t what, struct span text);
+
+/* Is an operation of this kind answered by anybody? */
+bool mailsrv__served(const mailsrv_session *session, int32_t kind);
+
+/* Profile of a session. */
+uint64_t mailsrv__setting(const mailsrv_session *session, int32_t key);
+struct span mailsrv__setting_str(const mailsrv_session *session, int32_t key);
+bool mailsrv__enabled(const mailsrv_session *session, int32_t extension);
+int32_t mailsrv__face(const mailsrv_session *session);
+
+/* Time of the last advance. */
+int64_t mailsrv__now_us(const mailsrv_session *session);
+int64_t mailsrv__unix_us(const mailsrv_session *session);
+
+/* ---- For a machine's `defaults`: before the host sets anything ---- */
+void mailsrv__default_u64(mailsrv_profile *profile, int32_t key, uint64_t value, uint64_t least, uint64_t most);
+void mailsrv__default_str(mailsrv_profile *profile, int32_t key, struct span value);
+int32_t mailsrv__profile_face(const mailsrv_profile *profile);
+
+#endif
