@@ -97,14 +97,13 @@ typedef struct mailsrv_id {
 } mailsrv_id;
 
 /* Where memory comes from.  The functions get `user`, may be called by every call into the library, and must not call
- * the library back.  `n` is never 0; the memory is aligned for any object; `release` and `resize` are told the size
- * that was asked for. */
+ * the library back.  `n` is never 0; the memory is aligned for any object; `release` is told the size that was asked
+ * for. */
 typedef struct mailsrv_allocator {
     uint32_t size;
     uint32_t reserved; /* 0 */
     void *user;
-    void *(*alloc)(void *user, size_t n);                               /* NULL: there is none */
-    void *(*resize)(void *user, void *p, size_t n_before, size_t n);    /* NULL: `p` stays as it was */
+    void *(*alloc)(void *user, size_t n); /* NULL: there is none */
     void (*release)(void *user, void *p, size_t n);
 } mailsrv_allocator;
 

@@ -8,6 +8,8 @@
 
 #include <mailsrv/base.h>
 
+#include <stdbool.h>
+
 enum mailsrv__class { CLASS_ENGINE, CLASS_SESSIONS, CLASS_OUTPUT, CLASS_OPERATIONS, CLASS_BODIES, CLASS_IMAGES, N_CLASSES };
 
 struct heap {

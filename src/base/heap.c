@@ -1,0 +1,96 @@
+#include "base/heap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void *malloc_alloc(void *user, size_t n)
+{
+    (void)user;
+    return malloc(n);
+}
+
+static void malloc_release(void *user, void *p, size_t n)
+{
+    (void)user;
+    (void)n;
+    free(p);
+}
+
+const mailsrv_allocator *mailsrv__malloc(void)
+{
+    static const mailsrv_allocator from_libc = {
+        .size = sizeof from_libc,
+        .alloc = malloc_alloc,
+        .release = malloc_release,
+    };
+    return &from_libc;
+}
+
+void mailsrv__heap_init(struct heap *heap, const mailsrv_allocator *from, uint64_t octets_max)
+{
+    *heap = (struct heap){ .from = *from, .max = octets_max };
+    for (int i = 0; i < N_CLASSES; i++)
+        heap->max_by[i] = octets_max;
+}
+
+static bool fits(const struct heap *heap, enum mailsrv__class class_, const struct purse *purse, size_t n)
+{
+    if (n > heap->max - heap->used || n > heap->max_by[class_] - heap->used_by[class_])
+        return false;
+    return purse == NULL || n <= purse->max - purse->used;
+}
+
+static void charge(struct heap *heap, enum mailsrv__class class_, struct purse *purse, size_t n)
+{
+    heap->used += n;
+    heap->used_by[class_] += n;
+    if (heap->used > heap->peak)
+        heap->peak = heap->used;
+    if (n > heap->allocation_peak)
+        heap->allocation_peak = n;
+    if (purse == NULL)
+        return;
+    purse->used += n;
+    if (purse->used > purse->peak)
+        purse->peak = purse->used;
+}
+
+void *mailsrv__heap_take(struct heap *heap, enum mailsrv__class class_, struct purse *purse, size_t n)
+{
+    if (!fits(heap, class_, purse, n))
+        return NULL;
+    void *p = heap->from.alloc(heap->from.user, n);
+    if (p == NULL)
+        return NULL;
+    memset(p, 0, n);
+    charge(heap, class_, purse, n);
+    return p;
+}
+
+void mailsrv__heap_give(struct heap *heap, enum mailsrv__class class_, struct purse *purse, void *p, size_t n)
+{
+    if (p == NULL)
+        return;
+    heap->used -= n;
+    heap->used_by[class_] -= n;
+    if (purse != NULL)
+        purse->used -= n;
+    heap->from.release(heap->from.user, p, n);
+}
+
+void mailsrv__purse_leave(struct purse *purse, size_t n)
+{
+    purse->used -= n;
+}
+
+void mailsrv__wipe(void *p, size_t n)
+{
+    memset(p, 0, n);
+#if defined(__GNUC__)
+    __asm__ __volatile__("" : : "r"(p) : "memory"); /* the zeros count as read */
+#else
+    volatile unsigned char *v = p;
+    for (size_t i = 0; i < n; i++)
+        v[i] = 0;
+#endif
+}
