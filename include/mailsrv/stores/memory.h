@@ -1,0 +1,143 @@
+/* mailsrv/stores/memory.h - a store that keeps everything in memory, with knobs that make it behave badly.
+ *
+ * It answers the kinds of the tiers Receive and POP3 and those of the queue.  A body is kept once, however many targets
+ * it was committed to.  Nothing outlives the process: for tests, for programs that read what arrived themselves, and as
+ * the example of a whole store.  Each account has one mailbox, its INBOX.  Keywords and structure are not kept, because
+ * no operation reads them.
+ *
+ * The store is a mailsrv_store: bind it with mailsrv_store_bind, free it with mailsrv_store_free after its engines.
+ * When an engine ends, every handle that was given to it is closed, locks included.
+ *
+ * Threads: one at a time for the store and all engines that it is bound to.
+ */
+#ifndef MAILSRV_STORES_MEMORY_H
+#define MAILSRV_STORES_MEMORY_H
+
+#include <mailsrv/store.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* `allocator` NULL: malloc.  It is copied, and its `user` outlives the store.  MAILSRV_OK, MAILSRV_NOMEM, or
+ * MAILSRV_E_USAGE. */
+MAILSRV_API int32_t mailsrv_memory_new(const mailsrv_allocator *allocator, mailsrv_store **out);
+
+/* Adds an account with an empty INBOX; `name` is what the user logs in with, as it stands.  The password is compared in
+ * constant time and wiped when the store is freed.  MAILSRV_OK, MAILSRV_NOMEM, MAILSRV_ALREADYEXISTS, or
+ * MAILSRV_E_USAGE: an empty name. */
+MAILSRV_API int32_t mailsrv_memory_add_account(mailsrv_store *store, const char *name, size_t n, const char *password,
+                                               size_t n_password, mailsrv_id *out);
+
+/* Adds an address (`pat@here.test`; `postmaster` for the one without a domain; a local part that needs quotes is given
+ * without them) that leads to the INBOXes of `accounts`, or, with none, to the queue.  Both its parts are compared
+ * without case.  An account's name is no address by itself.
+ * MAILSRV_OK, MAILSRV_NOMEM, MAILSRV_ALREADYEXISTS, MAILSRV_NONEXISTENT: no such account, or MAILSRV_E_USAGE. */
+MAILSRV_API int32_t mailsrv_memory_add_address(mailsrv_store *store, const char *address, size_t n,
+                                               const mailsrv_id *accounts, size_t n_accounts);
+
+/* The account of that name.  MAILSRV_OK or MAILSRV_NONEXISTENT. */
+MAILSRV_API int32_t mailsrv_memory_find_account(mailsrv_store *store, const char *name, size_t n, mailsrv_id *out);
+
+/* ---- Knobs ---- */
+
+/* Features that BODY_BEGIN answers, and COMMIT goes by: 1 (default) or 0. */
+#define MAILSRV_MEMORY_TAKES_QUEUE 1
+#define MAILSRV_MEMORY_ATOMIC 2
+/* 1: operations are held, and done and answered when mailsrv_memory_answer lets them go.  Default 0. */
+#define MAILSRV_MEMORY_LATE 3
+/* A seed: what is held is let go in a shuffled order; 0 (default): in the order of asking. */
+#define MAILSRV_MEMORY_SHUFFLE 4
+/* The n-th operation from now fails with FAIL_STATUS: it has no effect, but for those that give a handle back.
+ * 0 (default): none. */
+#define MAILSRV_MEMORY_FAIL_NTH 5
+/* A status without its sign, 200 to 999; default 400, which is MAILSRV_TEMP. */
+#define MAILSRV_MEMORY_FAIL_STATUS 6
+/* Pages hold at most so many rows or items, and an empty one that says `more` stands before each; 0 (default): as many
+ * as were asked for, within reason. */
+#define MAILSRV_MEMORY_PAGE_ROWS 7
+/* A READ answers at most so many octets; 0 (default): as many as lie together. */
+#define MAILSRV_MEMORY_READ_OCTETS 8
+/* 1 (default): READ lends the store's memory, with a release; 0: the octets are copied by the engine. */
+#define MAILSRV_MEMORY_READ_LENDS 9
+/* 1: the first answer to a READ of a message gives a handle; 0 (default): it does not. */
+#define MAILSRV_MEMORY_READ_HANDLES 10
+/* Octets of all bodies and prefixes, staged, stored and queued; more is MAILSRV_FULL.  Default 2^63. */
+#define MAILSRV_MEMORY_OCTETS_MAX 11
+/* Part of every id and UIDVALIDITY given from now on.  Set it to the time of day in seconds where clients come back
+ * after a restart, or they take new messages for old ones.  Default 1; 1 to 2^32 - 1; before the first account. */
+#define MAILSRV_MEMORY_EPOCH 12
+
+/* MAILSRV_OK, MAILSRV_E_UNKNOWN_KEY, MAILSRV_E_VALUE, or MAILSRV_E_USAGE. */
+MAILSRV_API int32_t mailsrv_memory_set_u64(mailsrv_store *store, int32_t key, uint64_t value);
+
+/* Of an account: octets that its mailbox may hold; more is MAILSRV_OVERQUOTA.  Default 2^63. */
+#define MAILSRV_MEMORY_QUOTA 40
+/* Of an account: what RESOLVE says; a COMMIT with `atomic` over several shards is refused.  Default 0. */
+#define MAILSRV_MEMORY_SHARD 41
+/* Of an account: UIDNEXT, to see what happens at its end: not below what it is, and below 2^32. */
+#define MAILSRV_MEMORY_UIDNEXT 42
+
+/* As mailsrv_memory_set_u64; MAILSRV_NONEXISTENT: no such account. */
+MAILSRV_API int32_t mailsrv_memory_account_u64(mailsrv_store *store, const mailsrv_id *account, int32_t key,
+                                               uint64_t value);
+
+/* The key of a knob by its name in lower case ("read_octets"), NUL-ended; 0: there is none.  Any thread. */
+MAILSRV_API int32_t mailsrv_memory_key(const char *name);
+
+/* Lets at most `n` held operations go and returns how many went.  For an engine's own thread; not inside a handler. */
+MAILSRV_API size_t mailsrv_memory_answer(mailsrv_store *store, size_t n);
+
+/* Keys of mailsrv_memory_stat. */
+#define MAILSRV_MEMORY_STAT_BODIES 1        /* handles of staged bodies, open now */
+#define MAILSRV_MEMORY_STAT_STORES 2        /* of stores */
+#define MAILSRV_MEMORY_STAT_MAILBOXES 3     /* of mailboxes */
+#define MAILSRV_MEMORY_STAT_LOCKS 4         /* of locks */
+#define MAILSRV_MEMORY_STAT_READS 5         /* of readings */
+#define MAILSRV_MEMORY_STAT_LENT 6          /* answers whose bytes were not yet released */
+#define MAILSRV_MEMORY_STAT_HELD 7          /* operations held now */
+#define MAILSRV_MEMORY_STAT_ANSWERED 8      /* operations answered, ever */
+#define MAILSRV_MEMORY_STAT_MESSAGES 9      /* in all mailboxes now */
+#define MAILSRV_MEMORY_STAT_QUEUED 10       /* items in the queue now */
+#define MAILSRV_MEMORY_STAT_OCTETS 11       /* of all bodies and prefixes */
+#define MAILSRV_MEMORY_STAT_ALLOCATED 12    /* octets taken from the allocator and not given back */
+/* An unknown key is 0. */
+MAILSRV_API uint64_t mailsrv_memory_stat(const mailsrv_store *store, int32_t key);
+
+/* ---- For hosts that hand operations over themselves ---- */
+
+/* Answers `op` as the bound store would; `user` is the store, which must be bound to this engine.  A mailsrv_handler:
+ * for a host that pulls, or that looks at operations before it passes them on. */
+MAILSRV_API void mailsrv_memory_handle(void *user, mailsrv_engine *engine, const mailsrv_op *op);
+
+/* ---- Looking in, without an engine ---- */
+
+/* Puts a message into an account's INBOX.  MAILSRV_OK, MAILSRV_NOMEM, MAILSRV_FULL, MAILSRV_OVERQUOTA, or
+ * MAILSRV_NONEXISTENT. */
+MAILSRV_API int32_t mailsrv_memory_append(mailsrv_store *store, const mailsrv_id *account, const void *p, size_t n);
+
+/* Messages in its INBOX now; 0 also where there is no such account. */
+MAILSRV_API uint64_t mailsrv_memory_count(const mailsrv_store *store, const mailsrv_id *account);
+
+/* The row of the `index`-th message, from 0; filled in whole.  MAILSRV_OK or MAILSRV_NONEXISTENT. */
+MAILSRV_API int32_t mailsrv_memory_row(mailsrv_store *store, const mailsrv_id *account, uint64_t index,
+                                       mailsrv_row *out);
+
+/* The octets of that message from `offset` on, as many as lie together: at its end none.  Borrowed until the message
+ * is expunged.  MAILSRV_OK or MAILSRV_NONEXISTENT. */
+MAILSRV_API int32_t mailsrv_memory_message(mailsrv_store *store, const mailsrv_id *account, uint64_t index,
+                                           uint64_t offset, mailsrv_bytes *out);
+
+/* The `index`-th item of the queue, from 0; borrowed until it is updated or deleted.  MAILSRV_OK or
+ * MAILSRV_NONEXISTENT. */
+MAILSRV_API int32_t mailsrv_memory_queue_item(mailsrv_store *store, uint64_t index, mailsrv_queue_item *out);
+
+/* As mailsrv_memory_message, for the `index`-th item of the queue. */
+MAILSRV_API int32_t mailsrv_memory_queue_message(mailsrv_store *store, uint64_t index, uint64_t offset,
+                                                 mailsrv_bytes *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
