@@ -123,6 +123,9 @@ bool mailsrv__erred(mailsrv_session *session);
 void *mailsrv__session_take(mailsrv_session *session, size_t n);
 void mailsrv__session_give(mailsrv_session *session, void *p, size_t n);
 
+/* The engine's heap, for the readers of frame/, which take it beside &session->purse. */
+struct heap *mailsrv__session_heap(mailsrv_session *session);
+
 /* Records an event of this session; `text` is made printable and cut. */
 void mailsrv__session_event(mailsrv_session *session, int32_t what, struct span text);
 
