@@ -1,0 +1,201 @@
+#include "memory.h"
+
+#include <string.h>
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool same_nocase(const char *a, const char *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (lower(a[i]) != lower(b[i]))
+            return false;
+    return true;
+}
+
+struct account *mailsrv__memory_account(struct memory *m, const mailsrv_id *id)
+{
+    struct account *a = m->accounts;
+    while (a != NULL && !mailsrv__memory_same_id(&a->id, id))
+        a = a->next;
+    return a;
+}
+
+static struct account *by_name(struct memory *m, const void *name, size_t n)
+{
+    struct account *a = m->accounts;
+    while (a != NULL && (a->n_name != n || memcmp(a->text, name, n) != 0))
+        a = a->next;
+    return a;
+}
+
+static void init_account(struct memory *m, struct account *a)
+{
+    a->id = mailsrv__memory_new_id(m);
+    a->quota = UINT64_C(1) << 63;
+    a->modseq = 1;
+    a->inbox.account = a;
+    a->inbox.id = mailsrv__memory_new_id(m);
+    a->inbox.uidvalidity = (uint32_t)m->knobs[MAILSRV_MEMORY_EPOCH];
+    a->inbox.uidnext = 1;
+    a->next = m->accounts;
+    m->accounts = a;
+}
+
+int32_t mailsrv_memory_add_account(mailsrv_store *store, const char *name, size_t n, const char *password,
+                                   size_t n_password, mailsrv_id *out)
+{
+    struct memory *m = mailsrv__memory(store);
+    if (name == NULL || n == 0 || (password == NULL && n_password != 0))
+        return MAILSRV_E_USAGE;
+    if (by_name(m, name, n) != NULL)
+        return MAILSRV_ALREADYEXISTS;
+    struct account *a = mailsrv__memory_take(m, sizeof *a + n + n_password);
+    if (a == NULL)
+        return MAILSRV_NOMEM;
+    a->n_name = n;
+    a->n_password = n_password;
+    memcpy(a->text, name, n);
+    if (n_password != 0)
+        memcpy(a->text + n, password, n_password);
+    init_account(m, a);
+    if (out != NULL)
+        *out = a->id;
+    return MAILSRV_OK;
+}
+
+int32_t mailsrv_memory_find_account(mailsrv_store *store, const char *name, size_t n, mailsrv_id *out)
+{
+    struct account *a = by_name(mailsrv__memory(store), name, n);
+    if (a == NULL)
+        return MAILSRV_NONEXISTENT;
+    *out = a->id;
+    return MAILSRV_OK;
+}
+
+static int32_t point(struct memory *m, struct address *to, const mailsrv_id *accounts, size_t n)
+{
+    if (n == 0)
+        to->destinations[0].kind = MAILSRV_TARGET_QUEUE;
+    for (size_t i = 0; i < n; i++) {
+        struct account *a = mailsrv__memory_account(m, &accounts[i]);
+        if (a == NULL)
+            return MAILSRV_NONEXISTENT;
+        if (i == 0)
+            to->first = a;
+        to->destinations[i].kind = MAILSRV_TARGET_MAILBOX;
+        to->destinations[i].account = a->id;
+        to->destinations[i].mailbox = a->inbox.id;
+    }
+    return MAILSRV_OK;
+}
+
+static size_t octets_of(const struct address *to)
+{
+    return sizeof *to + to->n;
+}
+
+static void free_address(struct memory *m, struct address *to)
+{
+    mailsrv__memory_give(m, to->destinations, to->n_destinations * sizeof *to->destinations);
+    mailsrv__memory_give(m, to, octets_of(to));
+}
+
+/* The address whose local part and domain are these; without a domain it has no "@". */
+static struct address *find(struct memory *m, const char *local, size_t n_local, const char *domain, size_t n_domain)
+{
+    size_t n = n_local + (n_domain != 0 ? 1 + n_domain : 0);
+    for (struct address *to = m->addresses; to != NULL; to = to->next)
+        if (to->n == n && same_nocase(to->text, local, n_local) &&
+            (n_domain == 0 || (to->text[n_local] == '@' && same_nocase(to->text + n_local + 1, domain, n_domain))))
+            return to;
+    return NULL;
+}
+
+int32_t mailsrv_memory_add_address(mailsrv_store *store, const char *address, size_t n, const mailsrv_id *accounts,
+                                   size_t n_accounts)
+{
+    struct memory *m = mailsrv__memory(store);
+    if (address == NULL || n == 0 || (accounts == NULL && n_accounts != 0))
+        return MAILSRV_E_USAGE;
+    if (find(m, address, n, NULL, 0) != NULL)
+        return MAILSRV_ALREADYEXISTS;
+    struct address *to = mailsrv__memory_take(m, sizeof *to + n);
+    if (to == NULL)
+        return MAILSRV_NOMEM;
+    to->n = n;
+    memcpy(to->text, address, n);
+    to->n_destinations = n_accounts != 0 ? n_accounts : 1;
+    to->destinations = mailsrv__memory_take(m, to->n_destinations * sizeof *to->destinations);
+    int32_t status = to->destinations != NULL ? point(m, to, accounts, n_accounts) : MAILSRV_NOMEM;
+    if (status != MAILSRV_OK) {
+        free_address(m, to);
+        return status;
+    }
+    to->next = m->addresses;
+    m->addresses = to;
+    return MAILSRV_OK;
+}
+
+static void free_account(struct memory *m, struct account *a)
+{
+    mailsrv__memory_shelf_free(m, &a->inbox.shelf);
+    mailsrv__memory_wipe(a->text + a->n_name, a->n_password);
+    mailsrv__memory_give(m, a, sizeof *a + a->n_name + a->n_password);
+}
+
+void mailsrv__memory_accounts_free(struct memory *m)
+{
+    struct account *next_account;
+    for (struct account *a = m->accounts; a != NULL; a = next_account) {
+        next_account = a->next;
+        free_account(m, a);
+    }
+    struct address *next_address;
+    for (struct address *to = m->addresses; to != NULL; to = next_address) {
+        next_address = to->next;
+        free_address(m, to);
+    }
+}
+
+int32_t mailsrv__memory_resolve(struct memory *m, const mailsrv_op *op, struct reply *r)
+{
+    const mailsrv_arg_resolve *arg = op->arg;
+    struct address *to = find(m, (const char *)arg->local_part.p, arg->local_part.n, (const char *)arg->domain.p,
+                              arg->domain.n);
+    if (to == NULL)
+        return MAILSRV_NONEXISTENT;
+    r->has_value = true;
+    r->value.resolved.size = sizeof r->value.resolved;
+    r->value.resolved.shard = to->first != NULL ? to->first->shard : 0;
+    r->value.resolved.n = (uint32_t)to->n_destinations;
+    r->value.resolved.stride = sizeof *to->destinations;
+    r->value.resolved.destinations = to->destinations;
+    return MAILSRV_OK;
+}
+
+/* Takes the same time wherever the first difference is. */
+static bool same_secret(const char *stored, size_t n_stored, mailsrv_bytes given)
+{
+    unsigned differs = n_stored != given.n;
+    for (size_t i = 0; i < given.n; i++)
+        differs |= (unsigned)((n_stored != 0 ? (uint8_t)stored[i % n_stored] : 0) ^ given.p[i]);
+    return differs == 0;
+}
+
+/* An unknown user costs a comparison too, so that the time does not tell who exists. */
+int32_t mailsrv__memory_auth_verify(struct memory *m, const mailsrv_op *op, struct reply *r)
+{
+    const mailsrv_arg_auth_verify *arg = op->arg;
+    const struct account *a = by_name(m, arg->user.p, arg->user.n);
+    bool same = a != NULL ? same_secret(a->text + a->n_name, a->n_password, arg->password)
+                          : same_secret("nobody", 6, arg->password);
+    if (a == NULL || !same)
+        return MAILSRV_DENIED;
+    r->has_value = true;
+    r->value.identity.size = sizeof r->value.identity;
+    r->value.identity.account = a->id;
+    return MAILSRV_OK;
+}

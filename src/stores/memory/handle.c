@@ -1,0 +1,142 @@
+#include "memory.h"
+
+#include <string.h>
+
+static struct handle **bucket(struct memory *m, uint64_t number)
+{
+    return &m->handles[number % BUCKETS];
+}
+
+struct handle *mailsrv__memory_handle_new(struct memory *m, const struct binding *owner, enum handle_kind kind)
+{
+    struct handle *h = mailsrv__memory_take(m, sizeof *h);
+    if (h == NULL)
+        return NULL;
+    h->owner = owner;
+    h->kind = kind;
+    h->number = ++m->last_handle;
+    struct handle **at = bucket(m, h->number);
+    h->next = *at;
+    *at = h;
+    m->open[kind]++;
+    return h;
+}
+
+struct handle *mailsrv__memory_handle_find(struct memory *m, uint64_t number, enum handle_kind kind)
+{
+    struct handle *h = *bucket(m, number);
+    while (h != NULL && h->number != number)
+        h = h->next;
+    return h != NULL && h->kind == kind ? h : NULL;
+}
+
+/* Takes the handle out of its bucket and gives up what it holds. */
+static void end_handle(struct memory *m, struct handle **at)
+{
+    struct handle *h = *at;
+    *at = h->next;
+    m->open[h->kind]--;
+    if (h->kind == HANDLE_LOCK)
+        h->account->lock = 0;
+    if (h->body != NULL)
+        mailsrv__memory_body_unref(h->body);
+    if (h->message != NULL)
+        mailsrv__memory_message_unref(h->message);
+    mailsrv__memory_give(m, h, sizeof *h);
+}
+
+int32_t mailsrv__memory_handle_close(struct memory *m, uint64_t number, enum handle_kind kind)
+{
+    struct handle **at = bucket(m, number);
+    while (*at != NULL && (*at)->number != number)
+        at = &(*at)->next;
+    if (*at == NULL || (*at)->kind != kind)
+        return MAILSRV_CANNOT;
+    end_handle(m, at);
+    return MAILSRV_OK;
+}
+
+void mailsrv__memory_handles_end(struct memory *m, const struct binding *owner)
+{
+    for (size_t i = 0; i < BUCKETS; i++) {
+        struct handle **at = &m->handles[i];
+        while (*at != NULL) {
+            if (owner == NULL || (*at)->owner == owner)
+                end_handle(m, at);
+            else
+                at = &(*at)->next;
+        }
+    }
+}
+
+int32_t mailsrv__memory_store_open(struct memory *m, const struct binding *from, const mailsrv_op *op, struct reply *r)
+{
+    struct account *a = mailsrv__memory_account(m, &op->account);
+    if (a == NULL)
+        return MAILSRV_NONEXISTENT;
+    struct handle *h = mailsrv__memory_handle_new(m, from, HANDLE_STORE);
+    if (h == NULL)
+        return MAILSRV_NOMEM;
+    h->account = a;
+    r->has_value = true;
+    r->value.store_opened.size = sizeof r->value.store_opened;
+    r->value.store_opened.store = h->number;
+    return MAILSRV_OK;
+}
+
+int32_t mailsrv__memory_lock(struct memory *m, const struct binding *from, const mailsrv_op *op, struct reply *r)
+{
+    const mailsrv_arg_lock *arg = op->arg;
+    struct handle *store = mailsrv__memory_handle_find(m, arg->store, HANDLE_STORE);
+    if (store == NULL)
+        return MAILSRV_CANNOT;
+    if (store->account->lock != 0)
+        return MAILSRV_INUSE;
+    struct handle *h = mailsrv__memory_handle_new(m, from, HANDLE_LOCK);
+    if (h == NULL)
+        return MAILSRV_NOMEM;
+    h->account = store->account;
+    h->account->lock = h->number;
+    r->has_value = true;
+    r->value.locked.size = sizeof r->value.locked;
+    r->value.locked.lock = h->number;
+    return MAILSRV_OK;
+}
+
+/* INBOX by name, in any case (RFC 9051 section 5.1), or a mailbox by its id. */
+static bool is_meant(const struct mailbox *mbox, const mailsrv_arg_mbox_open *arg)
+{
+    if (!mailsrv__memory_no_id(&arg->mailbox))
+        return mailsrv__memory_same_id(&arg->mailbox, &mbox->id);
+    if (arg->name.n != 5)
+        return false;
+    for (size_t i = 0; i < 5; i++)
+        if ((arg->name.p[i] & ~0x20) != "INBOX"[i])
+            return false;
+    return true;
+}
+
+int32_t mailsrv__memory_mbox_open(struct memory *m, const struct binding *from, const mailsrv_op *op, struct reply *r)
+{
+    const mailsrv_arg_mbox_open *arg = op->arg;
+    struct handle *store = mailsrv__memory_handle_find(m, arg->store, HANDLE_STORE);
+    if (store == NULL)
+        return MAILSRV_CANNOT;
+    const struct mailbox *mbox = &store->account->inbox;
+    if (!is_meant(mbox, arg))
+        return MAILSRV_NONEXISTENT;
+    struct handle *h = mailsrv__memory_handle_new(m, from, HANDLE_MAILBOX);
+    if (h == NULL)
+        return MAILSRV_NOMEM;
+    h->account = store->account;
+    h->uidvalidity = mbox->uidvalidity;
+    r->has_value = true;
+    r->value.mbox_opened.size = sizeof r->value.mbox_opened;
+    r->value.mbox_opened.uidvalidity = mbox->uidvalidity;
+    r->value.mbox_opened.mbox = h->number;
+    r->value.mbox_opened.mailbox = mbox->id;
+    r->value.mbox_opened.exists = mbox->shelf.n;
+    r->value.mbox_opened.modseq = store->account->modseq;
+    r->value.mbox_opened.uidnext = mbox->uidnext;
+    return MAILSRV_OK;
+}

@@ -1,0 +1,241 @@
+/* Inside the memory store.
+ *
+ * What is stored hangs on counted objects: a body is shared by every message made of it, a message by its mailbox and
+ * by whoever reads it.  An operation is performed by a function that fills in a reply and touches no engine, so that
+ * it can also be asked outside of one.
+ */
+#ifndef STORES_MEMORY_MEMORY_H
+#define STORES_MEMORY_MEMORY_H
+
+#include <mailsrv/stores/memory.h>
+
+#include <stdbool.h>
+
+#define PAGE_MAX 64 /* rows of an answer; the page lies in the store, so that no read needs memory */
+#define BUCKETS 256 /* of the table of handles */
+
+struct memory;
+struct account;
+
+struct chunk {
+    struct chunk *next;
+    size_t n, room;
+    uint8_t octets[];
+};
+
+struct body {
+    struct memory *memory;
+    uint32_t refs;
+    uint64_t octets;
+    struct chunk *first, *last;
+    struct chunk *near; /* where the last read was, so that reading on is not walking again */
+    uint64_t near_at;
+};
+
+/* A message of a mailbox, or an item of the queue. */
+struct message {
+    struct memory *memory;
+    uint32_t refs;
+    mailsrv_row row;
+    uint64_t queue;
+    struct body *body;
+    uint8_t *record; /* QUEUE */
+    size_t n_record;
+    size_t n_prefix, n_uidl;
+    uint8_t bytes[]; /* prefix, then uidl */
+};
+
+/* Messages in ascending order of UID or queue number. */
+struct shelf {
+    struct message **v;
+    size_t n, room;
+    size_t planned; /* while a commit is staged: messages that it will add */
+};
+
+struct mailbox {
+    struct account *account;
+    mailsrv_id id;
+    struct shelf shelf;
+    uint32_t uidvalidity;
+    uint32_t uidnext;
+    uint32_t planned_uidnext; /* while a commit is checked */
+};
+
+struct account {
+    struct account *next;
+    mailsrv_id id;
+    struct mailbox inbox;
+    uint64_t modseq;
+    uint64_t octets, planned_octets;
+    uint64_t quota;
+    uint64_t lock; /* handle; 0: free */
+    uint32_t shard;
+    size_t n_name, n_password;
+    char text[]; /* name, then password */
+};
+
+struct address {
+    struct address *next;
+    size_t n;
+    size_t n_destinations;
+    mailsrv_destination *destinations;
+    struct account *first; /* whose shard counts; NULL: the queue */
+    char text[];
+};
+
+enum handle_kind { HANDLE_BODY = 1, HANDLE_STORE, HANDLE_MAILBOX, HANDLE_LOCK, HANDLE_READ };
+
+/* An engine that the store is bound to. */
+struct binding {
+    struct binding *next;
+    struct memory *memory;
+    mailsrv_engine *engine;
+    mailsrv_ending ending;
+};
+
+struct handle {
+    struct handle *next; /* of its bucket */
+    const struct binding *owner;
+    uint64_t number;
+    enum handle_kind kind;
+    uint32_t uidvalidity; /* MAILBOX: when it was opened */
+    struct account *account;
+    struct body *body;
+    struct message *message; /* READ */
+};
+
+/* An operation that waits to be let go. */
+struct held {
+    struct held *next;
+    const struct binding *from;
+    const mailsrv_op *op;
+};
+
+struct memory {
+    mailsrv_store store;
+    mailsrv_allocator allocator;
+    uint64_t allocated;
+    struct account *accounts;
+    struct address *addresses;
+    struct binding *bindings;
+    struct handle *handles[BUCKETS];
+    struct shelf queue;
+    struct held *held, **held_end;
+    uint64_t last_id, last_handle, last_queue;
+    uint64_t octets, lent, n_held, answered;
+    uint64_t open[HANDLE_READ + 1];
+    uint64_t knobs[MAILSRV_MEMORY_EPOCH + 1];
+    uint64_t shuffled; /* state of the shuffle */
+    union {
+        mailsrv_row rows[PAGE_MAX];
+        mailsrv_queue_item items[PAGE_MAX];
+    } page;
+};
+
+/* The value of an answer, and what is to be given back when the engine has it. */
+struct reply {
+    union {
+        mailsrv_resolved resolved;
+        mailsrv_body_begun begun;
+        mailsrv_committed committed;
+        mailsrv_identity identity;
+        mailsrv_store_opened store_opened;
+        mailsrv_locked locked;
+        mailsrv_mbox_opened mbox_opened;
+        mailsrv_rows rows;
+        mailsrv_read_bytes read_bytes;
+        mailsrv_expunged expunged;
+        mailsrv_queued queued;
+    } value;
+    bool has_value;
+    void *scratch; /* given back when the engine has the answer */
+    size_t n_scratch;
+    void (*release)(void *user);
+    void *user;
+};
+
+/* ---- memory.c ---- */
+struct memory *mailsrv__memory(mailsrv_store *store);
+void *mailsrv__memory_take(struct memory *m, size_t n); /* zeroed; NULL: there is none */
+void mailsrv__memory_give(struct memory *m, void *p, size_t n);
+void mailsrv__memory_wipe(void *p, size_t n);
+mailsrv_id mailsrv__memory_new_id(struct memory *m);
+bool mailsrv__memory_same_id(const mailsrv_id *a, const mailsrv_id *b);
+bool mailsrv__memory_no_id(const mailsrv_id *id);
+
+/* ---- account.c ---- */
+struct account *mailsrv__memory_account(struct memory *m, const mailsrv_id *id);
+void mailsrv__memory_accounts_free(struct memory *m);
+int32_t mailsrv__memory_resolve(struct memory *m, const mailsrv_op *op, struct reply *r);
+int32_t mailsrv__memory_auth_verify(struct memory *m, const mailsrv_op *op, struct reply *r);
+
+/* ---- handle.c ---- */
+/* NULL: no memory. */
+struct handle *mailsrv__memory_handle_new(struct memory *m, const struct binding *owner, enum handle_kind kind);
+struct handle *mailsrv__memory_handle_find(struct memory *m, uint64_t number, enum handle_kind kind);
+int32_t mailsrv__memory_handle_close(struct memory *m, uint64_t number, enum handle_kind kind);
+/* Closes all that an engine held; NULL: all there are. */
+void mailsrv__memory_handles_end(struct memory *m, const struct binding *owner);
+int32_t mailsrv__memory_store_open(struct memory *m, const struct binding *from, const mailsrv_op *op,
+                                   struct reply *r);
+int32_t mailsrv__memory_lock(struct memory *m, const struct binding *from, const mailsrv_op *op, struct reply *r);
+int32_t mailsrv__memory_mbox_open(struct memory *m, const struct binding *from, const mailsrv_op *op,
+                                  struct reply *r);
+
+/* ---- body.c ---- */
+struct body *mailsrv__memory_body_new(struct memory *m);
+void mailsrv__memory_body_unref(struct body *body);
+int32_t mailsrv__memory_body_add(struct body *body, const uint8_t *p, size_t n);
+/* The octets at `offset`, as many as lie together; empty at the end. */
+mailsrv_bytes mailsrv__memory_body_at(struct body *body, uint64_t offset);
+int32_t mailsrv__memory_body_begin(struct memory *m, const struct binding *from, struct reply *r);
+int32_t mailsrv__memory_body_write(struct memory *m, const mailsrv_op *op);
+
+/* ---- message.c ---- */
+struct message *mailsrv__memory_message_new(struct memory *m, struct body *body, mailsrv_bytes prefix,
+                                            mailsrv_bytes uidl);
+void mailsrv__memory_message_unref(struct message *message);
+mailsrv_bytes mailsrv__memory_message_at(struct message *message, uint64_t offset);
+bool mailsrv__memory_set_record(struct message *message, mailsrv_bytes record); /* false: no memory */
+
+bool mailsrv__memory_shelf_reserve(struct memory *m, struct shelf *shelf, size_t more);
+void mailsrv__memory_shelf_free(struct memory *m, struct shelf *shelf);
+/* The place of the first UID, or queue number, that is not below `least`. */
+size_t mailsrv__memory_shelf_uid(const struct shelf *shelf, uint64_t least);
+size_t mailsrv__memory_shelf_queue(const struct shelf *shelf, uint64_t least);
+
+/* ---- read.c ---- */
+int32_t mailsrv__memory_rows(struct memory *m, const mailsrv_op *op, struct reply *r);
+int32_t mailsrv__memory_read(struct memory *m, const struct binding *from, const mailsrv_op *op, struct reply *r);
+int32_t mailsrv__memory_expunge(struct memory *m, const mailsrv_op *op, struct reply *r);
+
+/* What a cursor of this store says: where to go on, and whether the empty page before it was given. */
+struct place {
+    uint64_t from;
+    bool empty_given;
+};
+struct place mailsrv__memory_place(const mailsrv_cursor *cursor);
+mailsrv_cursor mailsrv__memory_cursor(struct place place);
+/* Is this page to be an empty one? */
+bool mailsrv__memory_empty_first(const struct memory *m, const struct place *place);
+/* Rows of a page when `limit` were asked for. */
+uint32_t mailsrv__memory_page(const struct memory *m, uint32_t limit);
+
+/* ---- commit.c ---- */
+int32_t mailsrv__memory_commit(struct memory *m, const mailsrv_op *op, struct reply *r);
+/* Gives the next UID and modseq to a message for which there is room, and shows it. */
+void mailsrv__memory_deliver(struct mailbox *mbox, struct message *message, uint32_t uid);
+
+/* ---- queue.c ---- */
+void mailsrv__memory_enqueue(struct memory *m, struct message *message);
+int32_t mailsrv__memory_queue_scan(struct memory *m, const mailsrv_op *op, struct reply *r);
+int32_t mailsrv__memory_queue_update(struct memory *m, const mailsrv_op *op);
+int32_t mailsrv__memory_queue_delete(struct memory *m, const mailsrv_op *op);
+
+/* ---- serve.c ---- */
+int32_t mailsrv__memory_bind(mailsrv_store *store, mailsrv_engine *engine);
+/* Performs an operation: the status, and the reply; mailsrv__memory_done gives the reply's scratch back. */
+int32_t mailsrv__memory_perform(struct memory *m, const struct binding *from, const mailsrv_op *op, struct reply *r);
+void mailsrv__memory_done(struct memory *m, struct reply *r);
+
+#endif
