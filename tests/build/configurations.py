@@ -1,0 +1,77 @@
+"""The ways in which the tree is built for the tests, each once below build/."""
+import json
+import shutil
+import threading
+from dataclasses import dataclass, field
+
+from report import BUILD, ROOT, Report
+
+
+@dataclass
+class Configuration:
+    cc: str
+    options: list[str]
+    runner: list[str] = field(default_factory=list)  # what foreign programs are run by
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    built: bool | None = None
+
+
+CLANG_CHECKED = ["-Dc_args=-fno-omit-frame-pointer,-fno-sanitize-recover=undefined", "-Db_lundef=false",
+                 "-Doptimization=1", "-Ddebug=true", "-Ddefault_library=static"]
+FUZZ = ["-Dfuzz=enabled", "-Dexamples=disabled", "-Db_sanitize=address,undefined", *CLANG_CHECKED]
+
+
+def foreign(machine: str) -> list[str]:
+    return [f"--cross-file=tests/build/{machine}.ini", "-Ddefault_library=static", "-Dexamples=disabled"]
+
+
+ALL = {
+    "plain": Configuration("gcc", ["-Dwerror=true"]),
+    "clang": Configuration("clang", ["-Dwerror=true"]),
+    "asan": Configuration("clang", ["-Db_sanitize=address,undefined", *CLANG_CHECKED]),
+    "tsan": Configuration("clang", ["-Db_sanitize=thread", *CLANG_CHECKED]),
+    "fuzz": Configuration("clang", FUZZ),
+    "fault": Configuration("clang", [*FUZZ, "-Dfault=true"]),
+    "i686": Configuration("", foreign("i686"), ["qemu-i386-static"]),
+    "s390x": Configuration("", foreign("s390x"), ["qemu-s390x-static"]),
+}
+
+
+def build(name: str, report: Report) -> bool:
+    """Configures and builds one, if that has not been done; a failure is the report's."""
+    configuration = ALL[name]
+    with configuration.lock:
+        if configuration.built is None:
+            configuration.built = make(name, configuration, report)
+    if not configuration.built:
+        report.bad(f"the configuration {name} is not built")
+    return configuration.built
+
+
+def make(name: str, configuration: Configuration, report: Report) -> bool:
+    where = BUILD / name
+    setup = ["meson", "setup", where, ROOT, *configuration.options]
+    stamp = where / "configured-as"
+    if not stamp.exists() or stamp.read_text() != " ".join(map(str, setup)):
+        shutil.rmtree(where, ignore_errors=True)
+        env = {"CC": configuration.cc} if configuration.cc else {}
+        if report.run(setup, env=env).returncode != 0:
+            return False
+        stamp.write_text(" ".join(map(str, setup)))
+    return report.run(["ninja", "-C", where]).returncode == 0
+
+
+def tests(name: str, suite: str) -> list[dict]:
+    """The tests of a suite in a configuration that is built."""
+    text = (BUILD / name / "meson-info" / "intro-tests.json").read_text()
+    return [t for t in json.loads(text) if suite in (s.rpartition(":")[2] for s in t["suite"])]
+
+
+def run_suite(name: str, suite: str, report: Report, prefix: list[str] | None = None, **env: str) -> None:
+    """Every test of a suite, as checks of the report."""
+    found = tests(name, suite)
+    if not found:
+        report.bad(f"the suite {suite} is empty in the configuration {name}")
+    for test in found:
+        report.tap(test["name"], [*(prefix or []), *test["cmd"]], cwd=test["workdir"] or BUILD / name,
+                   env=test["env"] | env)

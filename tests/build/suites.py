@@ -1,0 +1,87 @@
+"""The parts that run the programs of the tests."""
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import configurations
+from report import Report
+
+
+def in_plain(suite: str):
+    """A part that is a suite, built by gcc."""
+
+    def run(p: Report) -> None:
+        if configurations.build("plain", p):
+            configurations.run_suite("plain", suite, p)
+
+    return run
+
+
+unit, kit, dialogues = in_plain("unit"), in_plain("kit"), in_plain("dialogues")
+hosts, python, strangers, bench = in_plain("hosts"), in_plain("python"), in_plain("strangers"), in_plain("bench")
+
+
+def sanitizers(p: Report) -> None:
+    """Everything again, under the address and the undefined-behaviour sanitizer."""
+    if configurations.build("asan", p):
+        options = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
+        for suite in ("unit", "kit", "threads", "dialogues", "hosts"):
+            configurations.run_suite("asan", suite, p, **options)
+
+
+def tsan(p: Report) -> None:
+    """Ports, letters and the pool of threads, under the thread sanitizer."""
+    if configurations.build("tsan", p):
+        configurations.run_suite("tsan", "threads", p, TSAN_OPTIONS="halt_on_error=1")
+
+
+def valgrind(p: Report) -> None:
+    """The dialogues once, each fed whole."""
+    if configurations.build("plain", p):
+        prefix = ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full", "--show-leak-kinds=all"]
+        configurations.run_suite("plain", "dialogues", p, prefix, DIALOGUE_WAYS="whole")
+
+
+def runs_here(name: str) -> list[str] | None:
+    """What runs a static program of a machine: nothing where the kernel takes it, else qemu; None: nothing does."""
+    with tempfile.TemporaryDirectory() as where:
+        program = Path(where) / "true"
+        (Path(where) / "true.c").write_text("int main(void) { return 0; }\n")
+        subprocess.run([f"{name}-linux-gnu-gcc", "-static", program.with_suffix(".c"), "-o", program], check=True)
+        for runner in ([], configurations.ALL[name].runner):
+            try:
+                if subprocess.run([*runner, program]).returncode == 0:
+                    return runner
+            except OSError:
+                continue
+    return None
+
+
+def foreign(name: str, p: Report) -> None:
+    """The dialogues on another machine: whole, byte by byte, and at some random cuts; all ways in a long run."""
+    if not shutil.which(f"{name}-linux-gnu-gcc"):
+        return p.skip("dialogues", f"{name}-linux-gnu-gcc is not installed")
+    runner = runs_here(name)
+    if runner is None:
+        return p.skip("dialogues", f"nothing here runs programs for {name}")
+    p.summaries.append("by qemu" if runner else "natively")
+    if configurations.build(name, p):
+        configurations.run_suite(name, "dialogues", p, runner, DIALOGUE_WAYS=p.environment["DIALOGUE_FOREIGN_WAYS"],
+                                 DIALOGUE_RANDOM_CUTS=p.environment["DIALOGUE_FOREIGN_CUTS"])
+
+
+def i686(p: Report) -> None:
+    foreign("i686", p)
+
+
+def s390x(p: Report) -> None:
+    foreign("s390x", p)
+
+
+def fuzz(p: Report) -> None:
+    """Every reader of outside bytes; and each target finds the fault that a build switch plants for it."""
+    if configurations.build("fuzz", p):
+        configurations.run_suite("fuzz", "fuzz", p)
+    if configurations.build("fault", p):
+        configurations.run_suite("fault", "fault", p)
