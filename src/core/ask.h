@@ -47,6 +47,9 @@ void mailsrv__handle_take(mailsrv_session *session, unsigned i, uint64_t value, 
 /* Closes it now: asks the closing operation, which nobody waits for.  Nothing for an empty handle. */
 void mailsrv__handle_close(mailsrv_session *session, struct handle *handle);
 
+/* The same for one that is not empty, asked in the running step, which waits for it. */
+void mailsrv__handle_ask_close(mailsrv_session *session, struct handle *handle);
+
 /* For `leave`: closes `n` handles one after the other, each when the one before is answered, and the first when
  * everything that the session has out is answered.  Handles that outstanding questions will still give come first. */
 void mailsrv__handles_leave(mailsrv_session *session, struct handle *const *handles, size_t n);

@@ -1,0 +1,53 @@
+#include "pop3/pop3.h"
+
+static bool takes_passwords(const struct pop3 *p)
+{
+    return mailsrv__pop3_takes_passwords(p);
+}
+
+static bool has_top(const struct pop3 *p)
+{
+    return mailsrv__enabled(&p->session, MAILSRV_EXT_TOP) && mailsrv__served(&p->session, MAILSRV_OP_READ);
+}
+
+static bool has_uidl(const struct pop3 *p)
+{
+    return mailsrv__enabled(&p->session, MAILSRV_EXT_UIDL) && mailsrv__served(&p->session, MAILSRV_OP_ROWS);
+}
+
+static bool pipelines(const struct pop3 *p)
+{
+    return mailsrv__enabled(&p->session, MAILSRV_EXT_PIPELINING);
+}
+
+static bool always(const struct pop3 *p)
+{
+    (void)p;
+    return true;
+}
+
+/* RFC 2449 section 5: what is announced before login is announced after it, so that a client asks once.  SASL is
+ * missing because no mechanism could be used, IMPLEMENTATION because no client may act on it (section 6.9).  EXPIRE:
+ * nothing here is deleted but by DELE and QUIT (section 6.7). */
+static const struct capability {
+    struct span line;
+    bool (*is_there)(const struct pop3 *p);
+} capabilities[] = {
+    { { "TOP\r\n", 5 }, has_top },
+    { { "UIDL\r\n", 6 }, has_uidl },
+    { { "USER\r\n", 6 }, takes_passwords },
+    { { "RESP-CODES\r\n", 12 }, always },
+    { { "AUTH-RESP-CODE\r\n", 16 }, always }, /* RFC 3206 section 6 */
+    { { "PIPELINING\r\n", 12 }, pipelines },
+    { { "EXPIRE NEVER\r\n", 14 }, always },
+};
+
+enum step mailsrv__pop3_capa(struct pop3 *p, const struct args *a)
+{
+    (void)a;
+    enum step step = mailsrv__pop3_reply(p, SPAN("+OK capability list follows\r\n"));
+    for (size_t i = 0; i < sizeof capabilities / sizeof *capabilities && step == STEP_NEXT; i++)
+        if (capabilities[i].is_there(p))
+            step = mailsrv__pop3_reply(p, capabilities[i].line);
+    return step == STEP_NEXT ? mailsrv__pop3_reply(p, SPAN(".\r\n")) : step;
+}

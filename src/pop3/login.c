@@ -1,0 +1,221 @@
+/* From a name and a password to a maildrop: AUTH_VERIFY, STORE_OPEN, LOCK, MBOX_OPEN, ROWS.  What fails on the way
+ * gives back what was opened before it, and the peer may try again (RFC 1939 section 4). */
+#include "pop3/pop3.h"
+
+enum { LOAD_ROWS = 200 }; /* of a page: one slice of work */
+
+bool mailsrv__pop3_takes_passwords(const struct pop3 *p)
+{
+    static const int32_t needed[] = {
+        MAILSRV_OP_AUTH_VERIFY, MAILSRV_OP_STORE_OPEN, MAILSRV_OP_MBOX_OPEN, MAILSRV_OP_ROWS
+    };
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+        if (!mailsrv__served(&p->session, needed[i]))
+            return false;
+    return mailsrv__setting(&p->session, MAILSRV_PROFILE_PLAIN_PASSWORDS) != 0;
+}
+
+void mailsrv__pop3_forget_user(struct pop3 *p)
+{
+    mailsrv__session_give(&p->session, p->user, p->user_n);
+    p->user = NULL;
+    p->user_n = 0;
+}
+
+/* ---- USER ---- */
+
+static enum step no_passwords(struct pop3 *p)
+{
+    return mailsrv__pop3_bad(p, SPAN("-ERR passwords are not taken here\r\n"));
+}
+
+/* Says +OK to every name: else it tells which ones exist (RFC 1939 section 13). */
+enum step mailsrv__pop3_user(struct pop3 *p, const struct args *a)
+{
+    if (!mailsrv__pop3_takes_passwords(p))
+        return no_passwords(p);
+    char *user = mailsrv__session_take(&p->session, a->v[0].n);
+    if (user == NULL)
+        return mailsrv__pop3_refuse(p, MAILSRV_NOMEM, (struct span){ 0 });
+    memcpy(user, a->v[0].p, a->v[0].n);
+    p->user = user;
+    p->user_n = a->v[0].n;
+    return mailsrv__pop3_reply(p, SPAN("+OK\r\n"));
+}
+
+/* ---- PASS ---- */
+
+static enum step denied(struct pop3 *p)
+{
+    mailsrv__session_event(&p->session, MAILSRV_EVENT_LOGIN_FAILED, (struct span){ p->user, p->user_n });
+    mailsrv__pop3_forget_user(p);
+    /* The text of the answer stays out: it may differ between a wrong password and a user that does not exist. */
+    return mailsrv__pop3_bad(p, SPAN("-ERR [AUTH] wrong user or password\r\n")); /* RFC 3206 section 5 */
+}
+
+static enum step say_refusal(mailsrv_session *session)
+{
+    struct pop3 *p = mailsrv__pop3_of(session);
+    struct refusal refusal = p->refusal;
+    p->refusal = (struct refusal){ 0 };
+    enum step step = refusal.status == MAILSRV_INUSE
+                         ? mailsrv__pop3_reply(p, SPAN("-ERR [IN-USE] the maildrop is in use\r\n"))
+                         : mailsrv__pop3_refuse(p, refusal.status, refusal.text);
+    if (refusal.lent != NULL)
+        mailsrv__lent_drop(session, refusal.lent);
+    return step;
+}
+
+/* RFC 2449 section 8.1.2: [IN-USE].  GONE is said of messages only. */
+static enum step give_up(struct pop3 *p, int32_t status)
+{
+    p->refusal.status = status == MAILSRV_GONE ? MAILSRV_CANNOT : status;
+    mailsrv__pop3_forget_user(p);
+    p->session.account = (mailsrv_id){ 0 };
+    return mailsrv__pop3_give_back(p, say_refusal);
+}
+
+static enum step give_up_answered(struct pop3 *p)
+{
+    struct span text = mailsrv__pop3_answer_text(p);
+    if (text.n != 0)
+        p->refusal = (struct refusal){ .text = text, .lent = mailsrv__take_lent(&p->session, 0) };
+    return give_up(p, mailsrv__pop3_status(p));
+}
+
+static enum step no_memory(struct pop3 *p)
+{
+    return give_up(p, MAILSRV_NOMEM);
+}
+
+static enum step open(struct pop3 *p)
+{
+    mailsrv__session_event(&p->session, MAILSRV_EVENT_LOGIN, (struct span){ p->user, p->user_n });
+    mailsrv__pop3_forget_user(p);
+    p->state = IN_TRANS;
+    char room[LINE_ROOM];
+    struct writer line = mailsrv__pop3_line(room);
+    mailsrv__write(&line, SPAN("+OK "));
+    mailsrv__write_u64(&line, p->drop.n);
+    mailsrv__write(&line, SPAN(" messages"));
+    return mailsrv__pop3_say(p, &line);
+}
+
+static enum step rows_loaded(mailsrv_session *session);
+
+static enum step load_page(struct pop3 *p)
+{
+    if (!mailsrv__pop3_ask_rows(p, (mailsrv_run){ 1, UINT32_MAX }, MAILSRV_ROW_OCTETS, LOAD_ROWS))
+        return no_memory(p);
+    return mailsrv__then_answers(&p->session, rows_loaded);
+}
+
+static int32_t keep_rows(struct pop3 *p, const mailsrv_rows *rows)
+{
+    int32_t status = MAILSRV_OK;
+    for (uint32_t i = 0; i < rows->n && status == MAILSRV_OK; i++) {
+        const mailsrv_row *row = mailsrv__pop3_row(rows, i);
+        status = mailsrv__drop_add(&p->session, &p->drop, row->uid, row->octets);
+        mailsrv__spend(&p->session, 1);
+    }
+    return status;
+}
+
+static enum step rows_loaded(mailsrv_session *session)
+{
+    struct pop3 *p = mailsrv__pop3_of(session);
+    if (mailsrv__pop3_status(p) != MAILSRV_OK)
+        return give_up_answered(p);
+    const mailsrv_rows *rows = mailsrv__answer(session, 0)->value;
+    int32_t status = keep_rows(p, rows);
+    if (status != MAILSRV_OK)
+        return give_up(p, status);
+    if (rows->more == 0)
+        return open(p);
+    p->cursor = rows->next;
+    return load_page(p);
+}
+
+static enum step mbox_opened(mailsrv_session *session)
+{
+    struct pop3 *p = mailsrv__pop3_of(session);
+    if (mailsrv__pop3_status(p) != MAILSRV_OK)
+        return give_up_answered(p);
+    const mailsrv_mbox_opened *opened = mailsrv__answer(session, 0)->value;
+    mailsrv__handle_take(session, 0, opened->mbox, &p->mbox);
+    p->drop.expected = opened->exists;
+    p->cursor = (mailsrv_cursor){ 0 };
+    return load_page(p);
+}
+
+static enum step open_mbox(struct pop3 *p)
+{
+    struct ask ask = mailsrv__ask(&p->session, MAILSRV_OP_MBOX_OPEN, sizeof "INBOX");
+    if (ask.op == NULL)
+        return no_memory(p);
+    mailsrv_arg_mbox_open *arg = ask.arg;
+    arg->store = p->store.value;
+    arg->name = mailsrv__ask_copy(&ask, SPAN("INBOX"));
+    arg->for_writing = mailsrv__served(&p->session, MAILSRV_OP_EXPUNGE);
+    return mailsrv__then_answers(&p->session, mbox_opened);
+}
+
+static enum step locked(mailsrv_session *session)
+{
+    struct pop3 *p = mailsrv__pop3_of(session);
+    if (mailsrv__pop3_status(p) != MAILSRV_OK)
+        return give_up_answered(p);
+    const mailsrv_locked *answer = mailsrv__answer(session, 0)->value;
+    mailsrv__handle_take(session, 0, answer->lock, &p->lock);
+    return open_mbox(p);
+}
+
+static enum step store_opened(mailsrv_session *session)
+{
+    struct pop3 *p = mailsrv__pop3_of(session);
+    if (mailsrv__pop3_status(p) != MAILSRV_OK)
+        return give_up_answered(p);
+    const mailsrv_store_opened *opened = mailsrv__answer(session, 0)->value;
+    mailsrv__handle_take(session, 0, opened->store, &p->store);
+    if (!mailsrv__served(session, MAILSRV_OP_LOCK))
+        return open_mbox(p);
+    struct ask ask = mailsrv__ask(session, MAILSRV_OP_LOCK, 0);
+    if (ask.op == NULL)
+        return no_memory(p);
+    ((mailsrv_arg_lock *)ask.arg)->store = p->store.value;
+    return mailsrv__then_answers(session, locked);
+}
+
+static enum step verified(mailsrv_session *session)
+{
+    struct pop3 *p = mailsrv__pop3_of(session);
+    int32_t status = mailsrv__pop3_status(p);
+    /* A handler that says more than DENIED about a user who does not exist is not passed on. */
+    if (status == MAILSRV_DENIED || status == MAILSRV_NONEXISTENT)
+        return denied(p);
+    if (status != MAILSRV_OK)
+        return give_up_answered(p);
+    const mailsrv_identity *identity = mailsrv__answer(session, 0)->value;
+    session->account = identity->account;
+    struct ask ask = mailsrv__ask(session, MAILSRV_OP_STORE_OPEN, 0);
+    if (ask.op == NULL)
+        return no_memory(p);
+    return mailsrv__then_answers(session, store_opened);
+}
+
+enum step mailsrv__pop3_pass(struct pop3 *p, const struct args *a)
+{
+    if (!mailsrv__pop3_takes_passwords(p))
+        return no_passwords(p);
+    if (p->user == NULL)
+        return mailsrv__pop3_bad(p, SPAN("-ERR USER comes first\r\n"));
+    struct span user = { p->user, p->user_n };
+    size_t octets = mailsrv__ask_octets(user.n) + mailsrv__ask_octets(a->v[0].n);
+    struct ask ask = mailsrv__ask(&p->session, MAILSRV_OP_AUTH_VERIFY, octets);
+    if (ask.op == NULL)
+        return no_memory(p);
+    mailsrv_arg_auth_verify *arg = ask.arg;
+    arg->user = mailsrv__ask_copy(&ask, user);
+    arg->password = mailsrv__ask_copy(&ask, a->v[0]);
+    return mailsrv__then_answers(&p->session, verified);
+}

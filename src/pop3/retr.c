@@ -1,0 +1,160 @@
+/* RETR and TOP: a message in ranges, each asked when the one before it has gone out as far as the window lets it. */
+#include "pop3/pop3.h"
+#include "text/decimal.h"
+
+enum { RANGE_MAX = 32768, UNIT_OCTETS = 1024 };
+
+static void reading_fini(struct pop3 *p)
+{
+    struct reading *r = &p->reading;
+    if (r->lent != NULL)
+        mailsrv__lent_drop(&p->session, r->lent);
+    r->lent = NULL;
+    mailsrv__handle_close(&p->session, &r->handle);
+}
+
+static enum step failed(struct pop3 *p, int32_t status, struct span text)
+{
+    bool begun = p->reading.begun;
+    reading_fini(p);
+    if (begun)
+        return STEP_CLOSE; /* without the dot: half a message must not look like a whole one */
+    return mailsrv__pop3_refuse(p, status, text);
+}
+
+static enum step finished(struct pop3 *p)
+{
+    reading_fini(p);
+    return mailsrv__pop3_reply(p, mailsrv__stuff_end(&p->reading.stuff));
+}
+
+static bool is_whole(const struct reading *r)
+{
+    return r->offset >= r->size || (r->is_top && mailsrv__top_done(&r->top));
+}
+
+static enum step range_answered(mailsrv_session *session);
+
+static enum step ask_range(mailsrv_session *session)
+{
+    struct pop3 *p = mailsrv__pop3_of(session);
+    struct reading *r = &p->reading;
+    uint64_t left = r->size - r->offset;
+    uint64_t window = mailsrv__setting(session, MAILSRV_PROFILE_WINDOW_OCTETS);
+    uint64_t most = window < RANGE_MAX ? window : RANGE_MAX;
+    struct ask ask = mailsrv__ask(session, MAILSRV_OP_READ, 0);
+    if (ask.op == NULL)
+        return failed(p, MAILSRV_NOMEM, (struct span){ 0 });
+    mailsrv_arg_read *arg = ask.arg;
+    arg->uid = r->uid;
+    arg->mbox = p->mbox.value;
+    arg->handle = r->handle.value;
+    arg->offset = r->offset;
+    arg->octets = left > most ? most : left == 0 ? 1 : left; /* an empty message is asked for, too: it may be gone */
+    return mailsrv__then_answers(session, range_answered);
+}
+
+/* Says one part.  False: no memory. */
+static bool say_part(mailsrv_session *session, struct lent *lent, const struct stuffed *part)
+{
+    if (part->dot && !mailsrv__say(session, SPAN(".")))
+        return false;
+    return mailsrv__say_lent(session, lent, part->octets);
+}
+
+static enum step send_range(mailsrv_session *session)
+{
+    struct pop3 *p = mailsrv__pop3_of(session);
+    struct reading *r = &p->reading;
+    while (r->octets.n != 0) {
+        struct stuffed part;
+        if (!mailsrv__window_open(session))
+            return mailsrv__then_window(session, send_range);
+        if (!mailsrv__may_go_on(session))
+            return mailsrv__then_turn(session, send_range);
+        mailsrv__stuff_take(&r->stuff, &r->octets, &part);
+        if (!say_part(session, r->lent, &part))
+            return failed(p, MAILSRV_NOMEM, (struct span){ 0 });
+        mailsrv__spend(session, 1 + (uint32_t)(part.octets.n / UNIT_OCTETS));
+    }
+    mailsrv__lent_drop(session, r->lent);
+    r->lent = NULL;
+    if (is_whole(r))
+        return finished(p);
+    return mailsrv__window_open(session) ? ask_range(session) : mailsrv__then_window(session, ask_range);
+}
+
+static bool begin(struct pop3 *p)
+{
+    char room[LINE_ROOM];
+    struct writer line = mailsrv__pop3_line(room);
+    mailsrv__write(&line, SPAN("+OK"));
+    if (!p->reading.is_top) {
+        mailsrv__write(&line, SPAN(" "));
+        mailsrv__write_u64(&line, p->reading.size);
+        mailsrv__write(&line, SPAN(" octets"));
+    }
+    p->reading.begun = true;
+    return mailsrv__pop3_say(p, &line) == STEP_NEXT;
+}
+
+/* Takes over an answer that is OK: MAILSRV_OK or what is wrong with it. */
+static int32_t take_range(struct pop3 *p)
+{
+    struct reading *r = &p->reading;
+    const mailsrv_read_bytes *bytes = mailsrv__answer(&p->session, 0)->value;
+    if (!r->begun)
+        mailsrv__handle_take(&p->session, 0, bytes->handle, &r->handle);
+    uint64_t left = r->size - r->offset;
+    if (bytes->octets.n > left || (bytes->octets.n == 0 && left != 0))
+        return MAILSRV_CORRUPT; /* not as long as its row said */
+    r->lent = mailsrv__take_lent(&p->session, 0);
+    if (r->lent == NULL)
+        return MAILSRV_NOMEM;
+    r->octets = mailsrv__span(bytes->octets);
+    r->offset += r->octets.n;
+    if (r->is_top)
+        r->octets.n = mailsrv__top_take(&r->top, r->octets);
+    return MAILSRV_OK;
+}
+
+static enum step range_answered(mailsrv_session *session)
+{
+    struct pop3 *p = mailsrv__pop3_of(session);
+    if (mailsrv__pop3_status(p) != MAILSRV_OK)
+        return failed(p, mailsrv__pop3_status(p), mailsrv__pop3_answer_text(p));
+    int32_t status = take_range(p);
+    if (status != MAILSRV_OK)
+        return failed(p, status, (struct span){ 0 });
+    if (!p->reading.begun && !begin(p))
+        return STEP_CLOSE;
+    return send_range(session);
+}
+
+static enum step start(struct pop3 *p, struct span number, struct reading reading)
+{
+    uint32_t index;
+    const struct drop_row *row = mailsrv__pop3_message(p, number, &index);
+    if (row == NULL)
+        return mailsrv__pop3_refuse(p, MAILSRV_GONE, (struct span){ 0 });
+    p->reading = reading;
+    p->reading.uid = row->uid;
+    p->reading.size = row->octets;
+    mailsrv__stuff_init(&p->reading.stuff);
+    return ask_range(&p->session);
+}
+
+enum step mailsrv__pop3_retr(struct pop3 *p, const struct args *a)
+{
+    return start(p, a->v[0], (struct reading){ .is_top = false });
+}
+
+enum step mailsrv__pop3_top(struct pop3 *p, const struct args *a)
+{
+    uint64_t lines;
+    if (!mailsrv__decimal_read(a->v[1], &lines))
+        return mailsrv__pop3_bad(p, SPAN("-ERR a number of lines was expected\r\n"));
+    struct reading reading = { .is_top = true };
+    mailsrv__top_init(&reading.top, lines);
+    return start(p, a->v[0], reading);
+}
