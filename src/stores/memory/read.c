@@ -28,7 +28,7 @@ bool mailsrv__memory_empty_first(const struct memory *m, const struct place *pla
 
 uint32_t mailsrv__memory_page(const struct memory *m, uint32_t limit)
 {
-    uint32_t most = limit != 0 && limit < PAGE_MAX ? limit : PAGE_MAX;
+    uint32_t most = limit < PAGE_MAX ? limit : PAGE_MAX;
     uint64_t knob = m->knobs[MAILSRV_MEMORY_PAGE_ROWS];
     return knob != 0 && knob < most ? (uint32_t)knob : most;
 }
