@@ -154,7 +154,7 @@ typedef struct mailsrv_event {
     int32_t what;        /* MAILSRV_EVENT_... */
     uint64_t session_id; /* 0: of no session */
     int64_t unix_us;
-    mailsrv_bytes text; /* at most 200 octets, printable ASCII */
+    mailsrv_bytes text; /* at most 120 octets, printable ASCII */
 } mailsrv_event;
 
 /* Takes the oldest event; it is valid until the next call.  MAILSRV_OK, or MAILSRV_E_CLOSED with `*out` NULL. */

@@ -62,6 +62,7 @@ struct op;
 struct asker {
     struct op *asked[ASKED_MAX]; /* of the running step, in the order of asking; NULL: it timed out or was not asked */
     struct op *answered[ASKED_MAX]; /* of the step before, while its next step runs */
+    int32_t asked_status[ASKED_MAX], answered_status[ASKED_MAX]; /* where there is no operation */
     uint8_t n_asked, n_answered;
     uint8_t open; /* of `asked`, not yet answered */
 };
@@ -84,16 +85,20 @@ struct mailsrv_session {
     enum wait waits;
     struct timer peer_timer;   /* the peer's silence */
     struct timer answer_timer; /* the host's answers to one command */
-    int64_t answer_since;      /* when the command began to wait; INT64_MIN: by the next advance */
-    struct node late;          /* operations that timed out for the peer but belong to writes of this session */
+    struct node late;          /* writes of this session that timed out for the peer and are not answered yet */
     uint64_t octets_in, octets_out, commands;
     uint32_t peer_timeout_ms; /* the machine sets what is right for its state */
     uint32_t wants;           /* as last told by an edge */
     uint16_t errors;
-    uint8_t budget;           /* commands that may still begin before the next run */
-    bool patient_bytes;       /* every byte of the peer restarts his timer (a body), else only a command does */
-    bool shutting, eof, ended, dead; /* ended: no more steps, output is sent; dead: nothing more at all */
-    bool in_ready;
+    uint8_t budget;       /* commands that may still begin before the next run */
+    bool patient_bytes;   /* every byte of the peer restarts his timer (a body), else only a command does */
+    bool one_patience;    /* the answers of this command are waited for in one total time (after the final dot) */
+    bool answers_are_late; /* the answer timer fired */
+    bool broken;          /* a reply found no memory; it ends after this step */
+    bool shutting, eof;
+    bool ended; /* no more steps; output is sent */
+    bool dead;  /* nothing more at all: the peer stopped reading */
+    bool left;  /* the machine gave up what it held */
 };
 
 /* ---- For machines ---- */
@@ -114,8 +119,10 @@ bool mailsrv__may_go_on(const mailsrv_session *session);
  * ends: false, and the machine returns STEP_CLOSE. */
 bool mailsrv__say(mailsrv_session *session, struct span text);
 
-/* Makes sure that the next `octets` of mailsrv__say need no memory.  False: there is none, and nothing happened. */
+/* Makes sure that the next `octets` of mailsrv__say need no memory, until they were said or the room is given back with
+ * mailsrv__unreserve.  Asked again with more, it grows to that.  False: there is none, and nothing happened. */
 bool mailsrv__reserve(mailsrv_session *session, size_t octets);
+void mailsrv__unreserve(mailsrv_session *session);
 
 /* A bad command: true when it was one too many, and the machine says so and closes. */
 bool mailsrv__erred(mailsrv_session *session);

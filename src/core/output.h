@@ -21,9 +21,9 @@ struct lent {
 
 struct output {
     struct node slices;
-    uint64_t octets;     /* waiting */
-    uint64_t reserved;   /* room that the last chunk must keep */
-    const char *parting; /* a static last word, after all slices; NULL: none */
+    uint64_t octets;       /* waiting, parting included */
+    struct slice *spare;   /* reserved room, not in the queue yet */
+    const char *parting;   /* a static last word, after all slices; NULL: none */
     size_t parting_n;
 };
 

@@ -1,0 +1,313 @@
+/* Answers come in: checked whole before anything is changed, then copied or lent, then whoever waits is woken. */
+#include "core/op.h"
+
+enum { TEXT_MAX = 200 };
+
+/* ---- Static answers, for what was never asked and what came too late ---- */
+
+const mailsrv_answer *mailsrv__answer_of(int32_t status)
+{
+    static const mailsrv_answer temp = { .size = sizeof temp, .status = MAILSRV_TEMP };
+    static const mailsrv_answer no_memory = { .size = sizeof no_memory, .status = MAILSRV_NOMEM };
+    return status == MAILSRV_NOMEM ? &no_memory : &temp;
+}
+
+/* ---- Checks ---- */
+
+static bool is_status(int32_t status)
+{
+    return status == MAILSRV_OK || status == MAILSRV_NOMEM || (status <= MAILSRV_TEMP && status >= MAILSRV_CORRUPT) ||
+           (status <= MAILSRV_DENIED && status >= MAILSRV_GONE);
+}
+
+/* Every struct of a value begins with its size; a field that it does not reach cannot be read. */
+static bool value_is_whole(const struct kind *kind, const mailsrv_answer *answer)
+{
+    if (answer->status != MAILSRV_OK || kind->value_octets == 0)
+        return true;
+    return answer->value != NULL && *(const uint32_t *)answer->value >= kind->value_octets;
+}
+
+static bool bytes_are_there(mailsrv_bytes b)
+{
+    return b.n == 0 || b.p != NULL;
+}
+
+/* A list that a value points to: there, and its rows no smaller than what is read of them. */
+static bool list_is_whole(const void *rows, uint32_t n, uint32_t stride, size_t row_octets)
+{
+    return n == 0 || (rows != NULL && stride >= row_octets);
+}
+
+static bool lists_are_whole(const mailsrv_op *op, const void *value)
+{
+    const union op_value *v = value;
+    switch (op->kind) {
+    case MAILSRV_OP_RESOLVE:
+        return v->resolved.n != 0 && list_is_whole(v->resolved.destinations, v->resolved.n, v->resolved.stride,
+                                                   sizeof(mailsrv_destination));
+    case MAILSRV_OP_BODY_COMMIT:
+        return list_is_whole(v->committed.results, v->committed.n, v->committed.stride, sizeof(mailsrv_result));
+    case MAILSRV_OP_ROWS:
+        return v->rows.n <= ((const mailsrv_arg_rows *)op->arg)->limit &&
+               list_is_whole(v->rows.rows, v->rows.n, v->rows.stride, sizeof(mailsrv_row));
+    case MAILSRV_OP_QUEUE_SCAN:
+        return list_is_whole(v->queued.items, v->queued.n, v->queued.stride, sizeof(mailsrv_queue_item));
+    case MAILSRV_OP_READ:
+        return v->read_bytes.octets.n <= ((const mailsrv_arg_read *)op->arg)->octets &&
+               bytes_are_there(v->read_bytes.octets);
+    default:
+        return true;
+    }
+}
+
+/* A kind that must give a handle gives one that is not 0; READ may do without. */
+static bool handle_is_given(const struct op *op, const void *value)
+{
+    const struct kind *kind = mailsrv__kind(op->pub.kind);
+    if ((kind->flags & KIND_GIVES) == 0 || op->pub.kind == MAILSRV_OP_READ)
+        return true;
+    uint64_t handle;
+    memcpy(&handle, (const char *)value + kind->handle_at, sizeof handle);
+    return handle != 0;
+}
+
+static bool is_whole(const struct op *op, const mailsrv_answer *answer)
+{
+    const struct kind *kind = mailsrv__kind(op->pub.kind);
+    if (!bytes_are_there(answer->text) || !value_is_whole(kind, answer))
+        return false;
+    if (answer->status != MAILSRV_OK || kind->value_octets == 0)
+        return true;
+    return lists_are_whole(&op->pub, answer->value) && handle_is_given(op, answer->value);
+}
+
+/* ---- Copies ---- */
+
+/* Room for what a list's rows and bytes need; they are copied by the same walk that counts them. */
+static void *copy_room(struct op *op, size_t octets)
+{
+    struct purse *purse = op->session == NULL ? NULL : &op->session->purse;
+    if (octets == 0)
+        return NULL;
+    op->copied = mailsrv__heap_take(&op->engine->heap, CLASS_OPERATIONS, purse, octets);
+    op->copied_octets = octets;
+    return op->copied;
+}
+
+static mailsrv_bytes put_bytes(uint8_t **to, mailsrv_bytes from)
+{
+    if (from.n == 0)
+        return (mailsrv_bytes){ NULL, 0 };
+    memcpy(*to, from.p, from.n);
+    *to += from.n;
+    return (mailsrv_bytes){ *to - from.n, from.n };
+}
+
+static bool copy_destinations(struct op *op)
+{
+    mailsrv_resolved *v = &op->value.resolved;
+    const char *from = (const char *)v->destinations;
+    if (v->n > 64) { /* becomes one QUEUE target: none of them is looked at */
+        v->destinations = NULL;
+        return true;
+    }
+    mailsrv_destination *to = copy_room(op, v->n * sizeof *to);
+    if (to == NULL)
+        return false;
+    for (uint32_t i = 0; i < v->n; i++)
+        memcpy(&to[i], from + (size_t)i * v->stride, sizeof *to);
+    v->destinations = to;
+    v->stride = sizeof *to;
+    return true;
+}
+
+static bool copy_rows(struct op *op)
+{
+    mailsrv_rows *v = &op->value.rows;
+    const char *from = (const char *)v->rows;
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < v->n; i++)
+        bytes += ((const mailsrv_row *)(const void *)(from + (size_t)i * v->stride))->uidl.n;
+    mailsrv_row *to = copy_room(op, v->n * sizeof *to + bytes);
+    if (v->n != 0 && to == NULL)
+        return false;
+    uint8_t *at = (uint8_t *)(to + v->n);
+    for (uint32_t i = 0; i < v->n; i++) {
+        memcpy(&to[i], from + (size_t)i * v->stride, sizeof *to);
+        to[i].uidl = put_bytes(&at, to[i].uidl);
+    }
+    v->rows = to;
+    v->stride = sizeof *to;
+    return true;
+}
+
+static bool copy_queue_items(struct op *op)
+{
+    mailsrv_queued *v = &op->value.queued;
+    const char *from = (const char *)v->items;
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < v->n; i++)
+        bytes += ((const mailsrv_queue_item *)(const void *)(from + (size_t)i * v->stride))->record.n;
+    mailsrv_queue_item *to = copy_room(op, v->n * sizeof *to + bytes);
+    if (v->n != 0 && to == NULL)
+        return false;
+    uint8_t *at = (uint8_t *)(to + v->n);
+    for (uint32_t i = 0; i < v->n; i++) {
+        memcpy(&to[i], from + (size_t)i * v->stride, sizeof *to);
+        to[i].record = put_bytes(&at, to[i].record);
+    }
+    v->items = to;
+    v->stride = sizeof *to;
+    return true;
+}
+
+static bool copy_octets(struct op *op)
+{
+    mailsrv_read_bytes *v = &op->value.read_bytes;
+    uint8_t *to = copy_room(op, v->octets.n);
+    if (v->octets.n != 0 && to == NULL)
+        return false;
+    v->octets = put_bytes(&to, v->octets);
+    return true;
+}
+
+static bool copy_list(struct op *op)
+{
+    switch (op->pub.kind) {
+    case MAILSRV_OP_RESOLVE:
+        return copy_destinations(op);
+    case MAILSRV_OP_ROWS:
+        return copy_rows(op);
+    case MAILSRV_OP_QUEUE_SCAN:
+        return copy_queue_items(op);
+    case MAILSRV_OP_READ:
+        return copy_octets(op);
+    default:
+        return true;
+    }
+}
+
+/* A text goes to a peer: nothing in it may end a line or hide in one. */
+static void put_text(uint8_t *to, mailsrv_bytes from)
+{
+    for (size_t i = 0; i < from.n; i++)
+        to[i] = from.p[i] >= 0x20 && from.p[i] < 0x7F ? from.p[i] : '?';
+}
+
+static void copy_text(struct op *op, mailsrv_bytes text)
+{
+    struct purse *purse = op->session == NULL ? NULL : &op->session->purse;
+    size_t n = text.n < TEXT_MAX ? text.n : TEXT_MAX;
+    op->answer.text = (mailsrv_bytes){ NULL, 0 };
+    if (n == 0)
+        return;
+    op->text = mailsrv__heap_take(&op->engine->heap, CLASS_OPERATIONS, purse, n);
+    if (op->text == NULL)
+        return; /* a text is a courtesy */
+    op->text_octets = n;
+    put_text(op->text, (mailsrv_bytes){ text.p, n });
+    op->answer.text = (mailsrv_bytes){ op->text, n };
+}
+
+/* The results of a COMMIT have their room since it was asked: a message must not be stored and then not be told of. */
+static void copy_results(struct op *op)
+{
+    mailsrv_committed *v = &op->value.committed;
+    const mailsrv_arg_body_commit *arg = op->pub.arg;
+    for (uint32_t i = 0; i < arg->n_targets; i++)
+        op->results[i] = (mailsrv_result){ .status = MAILSRV_TEMP };
+    for (uint32_t i = 0; i < arg->n_targets && i < v->n; i++) {
+        memcpy(&op->results[i], (const char *)v->results + (size_t)i * v->stride, sizeof *op->results);
+        mailsrv_bytes *text = &op->results[i].text;
+        if (!is_status(op->results[i].status))
+            op->results[i].status = MAILSRV_TEMP;
+        if (!bytes_are_there(*text) || text->n > op->results_text_left)
+            *text = (mailsrv_bytes){ NULL, 0 };
+        put_text(op->results_text, *text);
+        text->p = op->results_text;
+        op->results_text += text->n;
+        op->results_text_left -= text->n;
+    }
+    v->results = op->results;
+    v->n = arg->n_targets;
+    v->stride = sizeof *op->results;
+}
+
+void mailsrv__answer_store(struct op *op, const mailsrv_answer *answer)
+{
+    const struct kind *kind = mailsrv__kind(op->pub.kind);
+    op->answer = (mailsrv_answer){ .size = sizeof op->answer, .status = answer->status };
+    copy_text(op, answer->text);
+    op->lent.release = answer->release;
+    op->lent.user = answer->user;
+    if (!is_status(answer->status))
+        op->answer.status = MAILSRV_TEMP;
+    if (op->answer.status != MAILSRV_OK || kind->value_octets == 0)
+        return;
+    memcpy(&op->value, answer->value, kind->value_octets);
+    op->answer.value = &op->value;
+    if (op->pub.kind == MAILSRV_OP_BODY_COMMIT)
+        copy_results(op);
+    if (answer->release == NULL && !copy_list(op)) {
+        op->answer.status = MAILSRV_NOMEM;
+        op->answer.value = NULL;
+    }
+}
+
+/* ---- Settling ---- */
+
+static void tell_who_waits(struct op *op)
+{
+    mailsrv_session *s = op->session;
+    if (s == NULL) {
+        mailsrv__op_finish_orphan(op);
+        return;
+    }
+    if (!op->is_chunk)
+        s->asker.open--;
+    mailsrv__session_wake(s);
+}
+
+static void settle(struct op *op, const mailsrv_answer *answer)
+{
+    const struct kind *kind = mailsrv__kind(op->pub.kind);
+    mailsrv__list_remove(&op->link);
+    mailsrv__list_remove(&op->late_link);
+    mailsrv__op_forget(op);
+    op->engine->ops.n_out--;
+    op->state = OP_ANSWERED;
+    mailsrv__answer_store(op, answer);
+    if ((kind->flags & KIND_SECRET) != 0)
+        mailsrv__wipe(op + 1, op->octets - sizeof *op);
+    tell_who_waits(op);
+}
+
+static int32_t refuse_unknown(const mailsrv_engine *e, mailsrv_op_id id, const mailsrv_answer *answer)
+{
+    if (id == 0 || id > e->ops.last_id)
+        return MAILSRV_E_USAGE;
+    if (answer->release != NULL)
+        answer->release(answer->user);
+    return MAILSRV_E_STALE;
+}
+
+int32_t mailsrv_op_answer(mailsrv_engine *e, mailsrv_op_id id, const mailsrv_answer *given)
+{
+    if (e == NULL || given == NULL || given->size < sizeof *given)
+        return MAILSRV_E_USAGE;
+    mailsrv_answer answer = *given;
+    struct op *op = mailsrv__op_find(e, id);
+    if (op == NULL)
+        return refuse_unknown(e, id, &answer);
+    if (op->state != OP_TAKEN || !is_whole(op, &answer))
+        return MAILSRV_E_USAGE;
+    settle(op, &answer);
+    return MAILSRV_OK;
+}
+
+int32_t mailsrv_op_answer_status(mailsrv_engine *e, mailsrv_op_id id, int32_t status)
+{
+    const mailsrv_answer answer = { .size = sizeof answer, .status = status };
+    return mailsrv_op_answer(e, id, &answer);
+}

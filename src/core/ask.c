@@ -1,0 +1,151 @@
+#include "core/ask.h"
+
+#include "core/op.h"
+
+/* ---- Asking ---- */
+
+static void *argument(struct op *op)
+{
+    return (void *)(uintptr_t)op->pub.arg;
+}
+
+/* A kind that gives a handle brings the record that will close it. */
+static struct op *new_with_closer(mailsrv_session *s, int32_t number, size_t octets)
+{
+    const struct kind *kind = mailsrv__kind(number);
+    struct op *op = mailsrv__op_new(s->engine, s, number, octets);
+    if (op == NULL || (kind->flags & KIND_GIVES) == 0)
+        return op;
+    op->then = mailsrv__op_new(s->engine, s, kind->closer, 0);
+    if (op->then == NULL) {
+        mailsrv__op_free(op);
+        return NULL;
+    }
+    return op;
+}
+
+struct ask mailsrv__ask_record(mailsrv_session *s, struct op *op)
+{
+    struct asker *a = &s->asker;
+    a->asked[a->n_asked] = op;
+    a->asked_status[a->n_asked] = MAILSRV_NOMEM;
+    a->n_asked++;
+    if (op == NULL)
+        return (struct ask){ NULL, NULL };
+    a->open++;
+    mailsrv__op_submit(op);
+    mailsrv__spend(s, 8);
+    return (struct ask){ op, argument(op) };
+}
+
+struct ask mailsrv__ask(mailsrv_session *s, int32_t kind, size_t octets)
+{
+    return mailsrv__ask_record(s, new_with_closer(s, kind, octets));
+}
+
+void *mailsrv__ask_room(struct ask *ask, size_t octets)
+{
+    return mailsrv__op_room(ask->op, octets);
+}
+
+mailsrv_bytes mailsrv__ask_copy(struct ask *ask, struct span from)
+{
+    if (from.n == 0)
+        return (mailsrv_bytes){ NULL, 0 };
+    uint8_t *to = mailsrv__op_room(ask->op, from.n);
+    memcpy(to, from.p, from.n);
+    return (mailsrv_bytes){ to, from.n };
+}
+
+const mailsrv_answer *mailsrv__answer(const mailsrv_session *s, unsigned i)
+{
+    const struct asker *a = &s->asker;
+    if (i >= a->n_answered)
+        return mailsrv__answer_of(MAILSRV_TEMP);
+    if (a->answered[i] == NULL)
+        return mailsrv__answer_of(a->answered_status[i]);
+    return &a->answered[i]->answer;
+}
+
+struct lent *mailsrv__take_lent(mailsrv_session *s, unsigned i)
+{
+    struct op *op = s->asker.answered[i];
+    op->lent.refs++;
+    return &op->lent;
+}
+
+bool mailsrv__write_is_late(const mailsrv_session *s)
+{
+    for (const struct node *n = s->late.next; n != &s->late; n = n->next) {
+        const struct op *op = HOLDER(n, struct op, late_link);
+        if ((mailsrv__kind(op->pub.kind)->flags & KIND_WRITES) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* ---- Handles ---- */
+
+void mailsrv__handle_take(mailsrv_session *s, unsigned i, uint64_t value, struct handle *handle)
+{
+    struct op *op = s->asker.answered[i];
+    *handle = (struct handle){ value, op->then };
+    op->then = NULL;
+    ((mailsrv_arg_close *)argument(handle->closer))->handle = value;
+}
+
+struct op *mailsrv__handle_let_go(struct handle *handle)
+{
+    struct op *closer = handle->closer;
+    *handle = (struct handle){ 0, NULL };
+    if (closer == NULL || closer->session == NULL)
+        return closer;
+    mailsrv__purse_leave(&closer->session->purse, closer->octets);
+    closer->session = NULL;
+    return closer;
+}
+
+void mailsrv__handle_close(mailsrv_session *s, struct handle *handle)
+{
+    struct op *closer = mailsrv__handle_let_go(handle);
+    if (closer == NULL)
+        return;
+    mailsrv__op_submit(closer);
+    mailsrv__spend(s, 8);
+}
+
+void mailsrv__handle_ask_close(mailsrv_session *s, struct handle *handle)
+{
+    struct op *closer = handle->closer;
+    *handle = (struct handle){ 0, NULL };
+    mailsrv__ask_record(s, closer);
+}
+
+/* `chain` waits for `op`, unless that owes nothing any more. */
+static void hold(struct op *chain, struct op *op)
+{
+    if (op == NULL || (op->state == OP_ANSWERED && op->then == NULL))
+        return;
+    op->gate = chain;
+    chain->holds++;
+}
+
+void mailsrv__handles_leave(mailsrv_session *s, struct handle *const *handles, size_t n)
+{
+    struct op *chain = NULL;
+    for (size_t i = n; i-- > 0;) {
+        struct op *closer = mailsrv__handle_let_go(handles[i]);
+        if (closer == NULL)
+            continue;
+        closer->then = chain;
+        chain = closer;
+    }
+    if (chain == NULL)
+        return;
+    for (unsigned i = 0; i < s->asker.n_asked; i++)
+        hold(chain, s->asker.asked[i]);
+    for (struct node *late = s->late.next; late != &s->late; late = late->next)
+        hold(chain, HOLDER(late, struct op, late_link));
+    if (chain->holds == 0)
+        mailsrv__op_submit(chain);
+}

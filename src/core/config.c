@@ -1,0 +1,49 @@
+#include "core/config.h"
+
+#include "base/heap.h"
+
+enum { MEMORY_LEAST = 128 * 1024, MEMORY_USUAL = 64 * 1024 * 1024, EVENTS_USUAL = 64, EVENTS_MOST = 65536 };
+
+void mailsrv__config_init(mailsrv_config *config, const mailsrv_allocator *from)
+{
+    *config = (mailsrv_config){ *from, MEMORY_USUAL, EVENTS_USUAL };
+}
+
+int32_t mailsrv_config_new(const mailsrv_allocator *allocator, mailsrv_config **out)
+{
+    const mailsrv_allocator *from = allocator == NULL ? mailsrv__malloc() : allocator;
+    if (out == NULL || from->size < sizeof *from || from->alloc == NULL || from->release == NULL)
+        return MAILSRV_E_USAGE;
+    mailsrv_config *config = from->alloc(from->user, sizeof *config);
+    if (config == NULL)
+        return MAILSRV_NOMEM;
+    mailsrv__config_init(config, from);
+    *out = config;
+    return MAILSRV_OK;
+}
+
+int32_t mailsrv_config_set_u64(mailsrv_config *config, int32_t key, uint64_t value)
+{
+    if (config == NULL)
+        return MAILSRV_E_USAGE;
+    switch (key) {
+    case MAILSRV_CONFIG_MEMORY_MAX:
+        if (value < MEMORY_LEAST)
+            return MAILSRV_E_VALUE;
+        config->memory_max = value;
+        return MAILSRV_OK;
+    case MAILSRV_CONFIG_EVENTS_MAX:
+        if (value > EVENTS_MOST)
+            return MAILSRV_E_VALUE;
+        config->events_max = value;
+        return MAILSRV_OK;
+    default:
+        return MAILSRV_E_UNKNOWN_KEY;
+    }
+}
+
+void mailsrv_config_free(mailsrv_config *config)
+{
+    if (config != NULL)
+        config->from.release(config->from.user, config, sizeof *config);
+}

@@ -1,0 +1,15 @@
+/* A config's own struct: for the files of core/ alone. */
+#ifndef CORE_CONFIG_H
+#define CORE_CONFIG_H
+
+#include <mailsrv/engine.h>
+
+struct mailsrv_config {
+    mailsrv_allocator from;
+    uint64_t memory_max;
+    uint64_t events_max;
+};
+
+void mailsrv__config_init(mailsrv_config *config, const mailsrv_allocator *from);
+
+#endif

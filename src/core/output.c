@@ -1,0 +1,217 @@
+#include "core/output.h"
+
+#include "core/op.h"
+#include "core/profile.h"
+#include "core/step.h"
+
+enum {
+    CHUNK_FIRST = 384, /* of text: holds an EHLO reply */
+    CHUNK_NEXT = 2048,
+    LENT_LEAST = 512 /* shorter runs are copied: a slice costs more */
+};
+
+struct slice {
+    struct node node;
+    const char *p; /* text: just behind this struct */
+    size_t n, sent;
+    size_t room;       /* of text; 0: lent */
+    struct lent *lent; /* or NULL */
+};
+
+void mailsrv__output_init(struct output *out)
+{
+    *out = (struct output){ 0 };
+    mailsrv__list_init(&out->slices);
+}
+
+static struct slice *new_text(mailsrv_session *s, size_t room)
+{
+    struct slice *slice = mailsrv__heap_take(&s->engine->heap, CLASS_OUTPUT, &s->purse, sizeof *slice + room);
+    if (slice == NULL)
+        return NULL;
+    slice->p = (const char *)(slice + 1);
+    slice->room = room;
+    return slice;
+}
+
+static void free_slice(mailsrv_session *s, struct slice *slice)
+{
+    if (slice == NULL)
+        return;
+    if (slice->lent != NULL)
+        mailsrv__lent_drop(s, slice->lent);
+    mailsrv__heap_give(&s->engine->heap, CLASS_OUTPUT, &s->purse, slice, sizeof *slice + slice->room);
+}
+
+static struct slice *last(const struct output *out)
+{
+    return mailsrv__list_empty(&out->slices) ? NULL : HOLDER(out->slices.prev, struct slice, node);
+}
+
+/* A place for `n` octets of text, in one piece: behind the last slice, in a new one, in the reserved one. */
+static struct slice *text_for(mailsrv_session *s, size_t n)
+{
+    struct output *out = &s->out;
+    struct slice *slice = last(out);
+    if (slice != NULL && slice->lent == NULL && slice->room - slice->n >= n)
+        return slice;
+    size_t usual = slice == NULL ? CHUNK_FIRST : CHUNK_NEXT;
+    slice = new_text(s, n > usual ? n : usual);
+    if (slice == NULL && usual > n)
+        slice = new_text(s, n);
+    if (slice == NULL && out->spare != NULL && out->spare->room >= n) {
+        slice = out->spare;
+        out->spare = NULL;
+    }
+    if (slice != NULL)
+        mailsrv__list_append(&out->slices, &slice->node);
+    return slice;
+}
+
+static bool put_text(mailsrv_session *s, struct span text)
+{
+    if (text.n == 0)
+        return true;
+    struct slice *slice = text_for(s, text.n);
+    if (slice == NULL)
+        return false;
+    memcpy((char *)(slice + 1) + slice->n, text.p, text.n);
+    slice->n += text.n;
+    s->out.octets += text.n;
+    return true;
+}
+
+bool mailsrv__say(mailsrv_session *s, struct span text)
+{
+    if (s->ended || s->broken)
+        return false;
+    if (put_text(s, text))
+        return true;
+    s->broken = true;
+    mailsrv__output_part(s, s->profile->machine->partings[PARTING_NO_MEMORY]);
+    return false;
+}
+
+bool mailsrv__reserve(mailsrv_session *s, size_t octets)
+{
+    struct slice *spare = s->out.spare;
+    if (spare != NULL && spare->room >= octets)
+        return true;
+    struct slice *larger = new_text(s, octets);
+    if (larger == NULL)
+        return false;
+    free_slice(s, spare);
+    s->out.spare = larger;
+    return true;
+}
+
+void mailsrv__unreserve(mailsrv_session *s)
+{
+    free_slice(s, s->out.spare);
+    s->out.spare = NULL;
+}
+
+bool mailsrv__say_lent(mailsrv_session *s, struct lent *lent, struct span bytes)
+{
+    if (bytes.n < LENT_LEAST)
+        return put_text(s, bytes);
+    struct slice *slice = mailsrv__heap_take(&s->engine->heap, CLASS_OUTPUT, &s->purse, sizeof *slice);
+    if (slice == NULL)
+        return false;
+    slice->p = bytes.p;
+    slice->n = bytes.n;
+    slice->lent = lent;
+    lent->refs++;
+    mailsrv__list_append(&s->out.slices, &slice->node);
+    s->out.octets += bytes.n;
+    return true;
+}
+
+void mailsrv__lent_drop(mailsrv_session *s, struct lent *lent)
+{
+    (void)s;
+    mailsrv__op_free(lent->op);
+}
+
+uint64_t mailsrv__unsent(const mailsrv_session *s)
+{
+    return s->out.octets;
+}
+
+bool mailsrv__window_open(const mailsrv_session *s)
+{
+    return s->out.octets < mailsrv__setting(s, MAILSRV_PROFILE_WINDOW_OCTETS);
+}
+
+void mailsrv__output_part(mailsrv_session *s, const char *parting)
+{
+    if (parting == NULL || s->out.parting != NULL)
+        return;
+    s->out.parting = parting;
+    s->out.parting_n = strlen(parting);
+    s->out.octets += s->out.parting_n;
+}
+
+void mailsrv__output_free(mailsrv_session *s)
+{
+    struct node *n;
+    while ((n = mailsrv__list_pop(&s->out.slices)) != NULL)
+        free_slice(s, HOLDER(n, struct slice, node));
+    mailsrv__unreserve(s);
+}
+
+/* ---- What the host sees ---- */
+
+int32_t mailsrv_session_output(mailsrv_session *s, mailsrv_out *v, size_t cap, size_t *count)
+{
+    if (s == NULL || count == NULL || (v == NULL && cap != 0))
+        return MAILSRV_E_USAGE;
+    *count = 0;
+    if (s->dead)
+        return MAILSRV_OK;
+    const struct node *n = s->out.slices.next;
+    for (; n != &s->out.slices && *count < cap; n = n->next) {
+        const struct slice *slice = HOLDER(n, struct slice, node);
+        if (slice->n != slice->sent)
+            v[(*count)++] = (mailsrv_out){ (const uint8_t *)slice->p + slice->sent, slice->n - slice->sent, 0, 0 };
+    }
+    if (n == &s->out.slices && *count < cap && s->out.parting_n != 0)
+        v[(*count)++] = (mailsrv_out){ (const uint8_t *)s->out.parting, s->out.parting_n, 0, 0 };
+    return MAILSRV_OK;
+}
+
+/* Drops `n` octets from the front; what is left of them belongs to the parting. */
+static size_t drop_sent(mailsrv_session *s, size_t n)
+{
+    while (!mailsrv__list_empty(&s->out.slices)) {
+        struct slice *slice = HOLDER(s->out.slices.next, struct slice, node);
+        size_t left = slice->n - slice->sent;
+        if (n < left) {
+            slice->sent += n;
+            return 0;
+        }
+        n -= left;
+        mailsrv__list_remove(&slice->node);
+        free_slice(s, slice);
+    }
+    return n;
+}
+
+int32_t mailsrv_session_sent(mailsrv_session *s, size_t n)
+{
+    if (s == NULL || n > s->out.octets)
+        return MAILSRV_E_USAGE;
+    if (n == 0 || s->dead)
+        return MAILSRV_OK;
+    s->out.octets -= n;
+    s->octets_out += n;
+    size_t of_parting = drop_sent(s, n);
+    if (of_parting != 0) {
+        s->out.parting += of_parting;
+        s->out.parting_n -= of_parting;
+    }
+    mailsrv__peer_timer_restart(s);
+    mailsrv__session_wake(s);
+    mailsrv__session_update(s);
+    return MAILSRV_OK;
+}

@@ -1,0 +1,350 @@
+/* How a session moves: one step at a time, by feed with input and by run with what came meanwhile. */
+#include "core/step.h"
+
+#include "core/body.h"
+#include "core/op.h"
+#include "core/profile.h"
+
+enum { COMMANDS_MAX = 64 }; /* that one feed begins before others had their turn */
+
+/* ---- Storing the next step ---- */
+
+static enum step then(mailsrv_session *s, enum wait waits, step_fn *next)
+{
+    s->waits = waits;
+    s->next = next;
+    return STEP_WAIT;
+}
+
+enum step mailsrv__then_answers(mailsrv_session *s, step_fn *next)
+{
+    return then(s, WAIT_ANSWERS, next);
+}
+
+enum step mailsrv__then_window(mailsrv_session *s, step_fn *next)
+{
+    return then(s, WAIT_WINDOW, next);
+}
+
+enum step mailsrv__then_turn(mailsrv_session *s, step_fn *next)
+{
+    return then(s, WAIT_TURN, next);
+}
+
+enum step mailsrv__then_body(mailsrv_session *s, step_fn *next)
+{
+    return then(s, WAIT_BODY, next);
+}
+
+void mailsrv__spend(mailsrv_session *s, uint32_t units)
+{
+    s->engine->slice_spent += units;
+}
+
+bool mailsrv__may_go_on(const mailsrv_session *s)
+{
+    return s->engine->slice_spent < s->engine->slice_max;
+}
+
+/* ---- What is due ---- */
+
+static bool is_due(const mailsrv_session *s)
+{
+    switch (s->waits) {
+    case WAIT_ANSWERS:
+        return s->asker.open == 0;
+    case WAIT_WINDOW:
+        return mailsrv__unsent(s) <= mailsrv__setting(s, MAILSRV_PROFILE_WINDOW_OCTETS) / 2;
+    case WAIT_BODY:
+        return mailsrv__body_is_due(s);
+    case WAIT_TURN:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool has_work(const mailsrv_session *s)
+{
+    if (s->ended)
+        return false;
+    return s->budget == 0 || mailsrv__body_has_news(s) || (s->next != NULL && is_due(s));
+}
+
+void mailsrv__session_wake(mailsrv_session *s)
+{
+    if (has_work(s))
+        mailsrv__ring_put(s->engine, &s->work);
+}
+
+/* ---- Wants, edges, timers ---- */
+
+static bool reads(const mailsrv_session *s)
+{
+    return !s->ended && !s->eof && s->next == NULL && s->budget != 0 && mailsrv__window_open(s);
+}
+
+static uint32_t wants(const mailsrv_session *s)
+{
+    if (s->dead)
+        return MAILSRV_WANT_CLOSE;
+    uint32_t w = reads(s) ? MAILSRV_WANT_READ : 0;
+    if (mailsrv__unsent(s) != 0)
+        w |= MAILSRV_WANT_WRITE;
+    else if (s->ended)
+        w |= MAILSRV_WANT_CLOSE;
+    return w;
+}
+
+uint32_t mailsrv_session_wants(const mailsrv_session *s)
+{
+    return s == NULL ? 0 : wants(s);
+}
+
+void mailsrv__peer_timer_restart(mailsrv_session *s)
+{
+    mailsrv__timer_arm(&s->engine->timers, &s->peer_timer, (int64_t)s->peer_timeout_ms * 1000);
+}
+
+/* The peer's timer runs while he is the one to move: a slow store costs nobody his session. */
+static void mind_peer_timer(mailsrv_session *s, uint32_t now)
+{
+    bool his_move = !s->dead && (now & (MAILSRV_WANT_READ | MAILSRV_WANT_WRITE)) != 0;
+    if (!his_move)
+        mailsrv__timer_disarm(&s->peer_timer);
+    else if (!mailsrv__timer_armed(&s->peer_timer))
+        mailsrv__peer_timer_restart(s);
+}
+
+void mailsrv__session_update(mailsrv_session *s)
+{
+    uint32_t now = wants(s), rose = now & ~s->wants;
+    s->wants = now;
+    mind_peer_timer(s, now);
+    if (rose != 0 && mailsrv__list_empty(&s->ready))
+        mailsrv__list_append(&s->engine->ready, &s->ready);
+}
+
+/* ---- The end ---- */
+
+static void orphan_asked(mailsrv_session *s)
+{
+    struct asker *a = &s->asker;
+    for (unsigned i = 0; i < a->n_asked; i++)
+        if (a->asked[i] != NULL)
+            mailsrv__op_orphan(a->asked[i]);
+    a->n_asked = a->open = 0;
+}
+
+void mailsrv__session_leave(mailsrv_session *s)
+{
+    if (s->left)
+        return;
+    s->left = true;
+    s->profile->machine->leave(s);
+    mailsrv__body_drop(s);
+    orphan_asked(s);
+    mailsrv__unreserve(s);
+}
+
+void mailsrv__session_end(mailsrv_session *s)
+{
+    if (s->ended)
+        return;
+    s->ended = true;
+    s->next = NULL;
+    s->waits = WAIT_NOTHING;
+    mailsrv__timer_disarm(&s->answer_timer);
+    mailsrv__list_remove(&s->work.ring);
+    mailsrv__session_leave(s);
+}
+
+void mailsrv__part(mailsrv_session *s, enum parting parting)
+{
+    if (!s->ended)
+        mailsrv__output_part(s, s->profile->machine->partings[parting]);
+    mailsrv__session_end(s);
+}
+
+/* ---- After a step ---- */
+
+static void command_is_done(mailsrv_session *s)
+{
+    orphan_asked(s);
+    s->one_patience = false;
+    mailsrv__timer_disarm(&s->answer_timer);
+    mailsrv__peer_timer_restart(s);
+    if (s->shutting && s->body == NULL)
+        mailsrv__part(s, PARTING_SHUTDOWN);
+}
+
+static void wait_for_answers(mailsrv_session *s)
+{
+    if (s->one_patience && mailsrv__timer_armed(&s->answer_timer))
+        return;
+    int64_t patience_ms = (int64_t)mailsrv__setting(s, MAILSRV_PROFILE_ANSWER_TIMEOUT_MS);
+    mailsrv__timer_arm(&s->engine->timers, &s->answer_timer, patience_ms * 1000);
+}
+
+static void after_wait(mailsrv_session *s)
+{
+    if (s->next != NULL && (s->waits == WAIT_ANSWERS || s->waits == WAIT_BODY))
+        wait_for_answers(s);
+    else if (!s->one_patience)
+        mailsrv__timer_disarm(&s->answer_timer);
+}
+
+static void after_step(mailsrv_session *s, enum step step)
+{
+    if (s->ended)
+        return;
+    if (step == STEP_CLOSE || s->broken)
+        mailsrv__session_end(s);
+    else if (step == STEP_NEXT)
+        command_is_done(s);
+    else
+        after_wait(s);
+    if (!s->ended && s->eof && s->next == NULL)
+        mailsrv__session_end(s); /* nothing more will come */
+}
+
+/* ---- Stepping ---- */
+
+static void run_next(mailsrv_session *s)
+{
+    struct asker *a = &s->asker;
+    step_fn *next = s->next;
+    memcpy(a->answered, a->asked, sizeof a->asked);
+    memcpy(a->answered_status, a->asked_status, sizeof a->asked_status);
+    a->n_answered = a->n_asked;
+    a->n_asked = a->open = 0;
+    s->next = NULL;
+    s->waits = WAIT_NOTHING;
+    s->answers_are_late = false;
+    mailsrv__spend(s, 1);
+    mailsrv__body_answered(s);
+    enum step step = next(s);
+    for (unsigned i = 0; i < a->n_answered; i++)
+        mailsrv__op_free(a->answered[i]);
+    a->n_answered = 0;
+    after_step(s, step);
+}
+
+int mailsrv__session_run(struct work *work, uint32_t units)
+{
+    mailsrv_session *s = HOLDER(work, mailsrv_session, work);
+    (void)units;
+    mailsrv__spend(s, 1);
+    s->budget = COMMANDS_MAX;
+    mailsrv__body_turn(s);
+    while (!s->ended && s->next != NULL && is_due(s) && mailsrv__may_go_on(s))
+        run_next(s);
+    mailsrv__session_update(s);
+    return has_work(s);
+}
+
+void mailsrv__session_greet(mailsrv_session *s)
+{
+    s->budget = COMMANDS_MAX;
+    after_step(s, s->profile->machine->greet(s));
+    mailsrv__session_wake(s);
+    mailsrv__session_update(s);
+}
+
+int32_t mailsrv_session_feed(mailsrv_session *s, const uint8_t *p, size_t n, size_t *consumed)
+{
+    if (s == NULL || consumed == NULL || (p == NULL && n != 0))
+        return MAILSRV_E_USAGE;
+    *consumed = 0;
+    if (s->ended)
+        return MAILSRV_E_CLOSED;
+    struct input in = { p, n };
+    while (in.n != 0 && reads(s)) {
+        enum step step = s->profile->machine->take(s, &in);
+        if (step == STEP_NEXT) {
+            s->commands++;
+            s->budget--;
+        }
+        after_step(s, step);
+        if (step == STEP_WAIT && s->next == NULL)
+            break; /* it wants more than there is */
+    }
+    *consumed = n - in.n;
+    s->octets_in += *consumed;
+    if (*consumed != 0 && s->patient_bytes && !s->ended)
+        mailsrv__peer_timer_restart(s);
+    mailsrv__session_wake(s);
+    mailsrv__session_update(s);
+    return MAILSRV_OK;
+}
+
+int32_t mailsrv_session_feed_eof(mailsrv_session *s)
+{
+    if (s == NULL)
+        return MAILSRV_E_USAGE;
+    s->eof = true;
+    if (!s->ended && s->next == NULL)
+        mailsrv__session_end(s);
+    mailsrv__session_update(s);
+    return MAILSRV_OK;
+}
+
+int32_t mailsrv_session_shutdown(mailsrv_session *s)
+{
+    if (s == NULL)
+        return MAILSRV_E_USAGE;
+    s->shutting = true;
+    if (s->next == NULL && s->body == NULL)
+        mailsrv__part(s, PARTING_SHUTDOWN);
+    mailsrv__session_update(s);
+    return MAILSRV_OK;
+}
+
+/* ---- Time-outs ---- */
+
+void mailsrv__peer_timed_out(struct timer *timer)
+{
+    mailsrv_session *s = HOLDER(timer, mailsrv_session, peer_timer);
+    if (mailsrv__unsent(s) != 0) { /* he has stopped reading: he would not read a word of farewell either */
+        mailsrv__session_end(s);
+        s->dead = true;
+    } else {
+        mailsrv__part(s, PARTING_TIMEOUT);
+    }
+    mailsrv__session_update(s);
+}
+
+/* The operation is owed its answer, but its peer no longer waits for it. */
+static void give_up_waiting(mailsrv_session *s, struct op *op)
+{
+    mailsrv_engine *e = s->engine;
+    e->ops.n_timed_out++;
+    const char *name = mailsrv_op_name(op->pub.kind);
+    mailsrv__session_event(s, MAILSRV_EVENT_OP_TIMED_OUT, (struct span){ name, strlen(name) });
+    op->late = true;
+    if (op->state == OP_TAKEN)
+        mailsrv__list_append(&s->late, &op->late_link);
+    mailsrv__body_loses(s, op);
+    mailsrv__op_orphan(op);
+}
+
+void mailsrv__answers_timed_out(struct timer *timer)
+{
+    mailsrv_session *s = HOLDER(timer, mailsrv_session, answer_timer);
+    struct asker *a = &s->asker;
+    for (unsigned i = 0; i < a->n_asked; i++) {
+        if (a->asked[i] == NULL || a->asked[i]->state == OP_ANSWERED)
+            continue;
+        struct op *op = a->asked[i];
+        a->asked[i] = NULL;
+        a->asked_status[i] = MAILSRV_TEMP;
+        give_up_waiting(s, op);
+    }
+    a->open = 0;
+    s->answers_are_late = true;
+    struct op *writing = mailsrv__body_writing(s);
+    if (writing != NULL)
+        give_up_waiting(s, writing);
+    mailsrv__session_wake(s);
+    mailsrv__session_update(s);
+}
