@@ -130,6 +130,11 @@ void mailsrv__session_give(mailsrv_session *s, void *p, size_t n)
     mailsrv__heap_give(&s->engine->heap, CLASS_SESSIONS, &s->purse, p, n);
 }
 
+struct heap *mailsrv__session_heap(mailsrv_session *s)
+{
+    return &s->engine->heap;
+}
+
 void mailsrv__session_event(mailsrv_session *s, int32_t what, struct span text)
 {
     if (what == MAILSRV_EVENT_MESSAGE_ACCEPTED)
