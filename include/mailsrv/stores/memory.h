@@ -67,6 +67,8 @@ MAILSRV_API int32_t mailsrv_memory_find_account(mailsrv_store *store, const char
 /* Part of every id and UIDVALIDITY given from now on.  Set it to the time of day in seconds where clients come back
  * after a restart, or they take new messages for old ones.  Default 1; 1 to 2^32 - 1; before the first account. */
 #define MAILSRV_MEMORY_EPOCH 12
+/* Kinds that bind leaves to others, as bits: 1 << kind.  Default 0; before bind. */
+#define MAILSRV_MEMORY_WITHOUT 13
 
 /* MAILSRV_OK, MAILSRV_E_UNKNOWN_KEY, MAILSRV_E_VALUE, or MAILSRV_E_USAGE. */
 MAILSRV_API int32_t mailsrv_memory_set_u64(mailsrv_store *store, int32_t key, uint64_t value);

@@ -230,6 +230,7 @@ int32_t mailsrv__memory_bind(mailsrv_store *store, mailsrv_engine *engine)
     struct memory *m = mailsrv__memory(store);
     int32_t status = bound(m, engine) != NULL ? MAILSRV_OK : add_binding(m, engine);
     for (size_t i = 0; status == MAILSRV_OK && i < sizeof kinds / sizeof *kinds; i++)
-        status = mailsrv_engine_serve(engine, kinds[i], mailsrv_memory_handle, m);
+        if (((m->knobs[MAILSRV_MEMORY_WITHOUT] >> kinds[i]) & 1) == 0)
+            status = mailsrv_engine_serve(engine, kinds[i], mailsrv_memory_handle, m);
     return status;
 }
