@@ -62,10 +62,10 @@ MAILSRV_API int32_t mailsrv_engine_close(mailsrv_engine *engine);
 /* The host's word that no answer will come any more: the operations that are out are given up, with all they lent. */
 #define MAILSRV_ABANDON 1u
 
-/* Ends the engine.  MAILSRV_E_BUSY, and nothing happened, while a session lives or, without MAILSRV_ABANDON, while an
- * operation is queued or out (handles are closed by operations, so run and answer until this succeeds).  Ports are
- * closed; letters not yet read are delivered with a NULL engine, which makes them their poster's again.
- * NULL is fine. */
+/* Ends the engine.  MAILSRV_E_BUSY, and nothing happened, while a session or a question (ask.h) lives or, without
+ * MAILSRV_ABANDON, while an operation is queued or out (handles are closed by operations, so run and answer until this
+ * succeeds).  Ports are closed; letters not yet read are delivered with a NULL engine, which makes them their poster's
+ * again.  NULL is fine. */
 MAILSRV_API int32_t mailsrv_engine_free(mailsrv_engine *engine, uint32_t flags);
 
 /* Tells the time: `mono_us` of a clock that never goes back, and `unix_us`, the time of day in microseconds since
@@ -111,8 +111,10 @@ typedef struct mailsrv_ending {
     void (*ended)(struct mailsrv_ending *ending);
 } mailsrv_ending;
 
-/* `ending->ended` is called once, at the end of a mailsrv_engine_free that succeeds, last come first; `ending` may be
- * freed there.  It must not call the library for this engine.  MAILSRV_OK or MAILSRV_E_USAGE. */
+/* `ending->ended` is called once, inside a mailsrv_engine_free that succeeds, last come first; `ending` may be freed
+ * there.  Letters have been returned by then, lent bytes released; operations that are out under MAILSRV_ABANDON stay
+ * readable until every `ended` has returned, so that threads can be waited for there.  It must not call the library for
+ * this engine.  MAILSRV_OK or MAILSRV_E_USAGE. */
 MAILSRV_API int32_t mailsrv_engine_at_end(mailsrv_engine *engine, mailsrv_ending *ending);
 
 /* Takes the next session with something new: output where none was, a bit of wants risen, or its end.  Edge-triggered:

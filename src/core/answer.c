@@ -261,7 +261,8 @@ static void tell_who_waits(struct op *op)
 {
     mailsrv_session *s = op->session;
     if (s == NULL) {
-        mailsrv__op_finish_orphan(op);
+        if (!op->kept)
+            mailsrv__op_finish_orphan(op);
         return;
     }
     if (!op->is_chunk)
@@ -283,10 +284,21 @@ static void settle(struct op *op, const mailsrv_answer *answer)
     tell_who_waits(op);
 }
 
-static int32_t refuse_unknown(const mailsrv_engine *e, mailsrv_op_id id, const mailsrv_answer *answer)
+/* A handler did what it must not: whoever runs the program is told, for no peer can be. */
+static void blame(mailsrv_engine *e, uint64_t session_id, const char *kind, struct span fault)
+{
+    char text[EVENT_TEXT_MAX];
+    size_t n = strlen(kind);
+    memcpy(text, kind, n);
+    memcpy(text + n, fault.p, fault.n);
+    mailsrv__event(e, MAILSRV_EVENT_STORE_FAILED, session_id, text, n + fault.n);
+}
+
+static int32_t refuse_unknown(mailsrv_engine *e, mailsrv_op_id id, const mailsrv_answer *answer)
 {
     if (id == 0 || id > e->ops.last_id)
         return MAILSRV_E_USAGE;
+    blame(e, 0, "an operation", SPAN(" was answered twice"));
     if (answer->release != NULL)
         answer->release(answer->user);
     return MAILSRV_E_STALE;
@@ -300,8 +312,12 @@ int32_t mailsrv_op_answer(mailsrv_engine *e, mailsrv_op_id id, const mailsrv_ans
     struct op *op = mailsrv__op_find(e, id);
     if (op == NULL)
         return refuse_unknown(e, id, &answer);
-    if (op->state != OP_TAKEN || !is_whole(op, &answer))
+    if (op->state != OP_TAKEN)
         return MAILSRV_E_USAGE;
+    if (!is_whole(op, &answer)) {
+        blame(e, op->pub.session_id, mailsrv_op_name(op->pub.kind), SPAN(" was given an answer that is not whole"));
+        return MAILSRV_E_USAGE;
+    }
     settle(op, &answer);
     return MAILSRV_OK;
 }

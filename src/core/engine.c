@@ -65,12 +65,12 @@ int32_t mailsrv_engine_free(mailsrv_engine *e, uint32_t flags)
     if (e->outside || e->running)
         return MAILSRV_E_USAGE;
     bool owed = e->ops.n_queued != 0 || e->ops.n_out != 0;
-    if (e->n_sessions != 0 || (owed && (flags & MAILSRV_ABANDON) == 0))
+    if (e->n_sessions != 0 || e->n_asked != 0 || (owed && (flags & MAILSRV_ABANDON) == 0))
         return MAILSRV_E_BUSY;
     mailsrv__ports_close(e);
+    tell_the_end(e->endings); /* before the operations go: a thread of a handler may still be reading one */
     mailsrv__ops_abandon(e);
     mailsrv__events_fini(e);
-    tell_the_end(e->endings);
     e->heap.from.release(e->heap.from.user, e, sizeof *e);
     return MAILSRV_OK;
 }

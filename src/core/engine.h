@@ -58,6 +58,7 @@ struct mailsrv_engine {
     mailsrv_ending *endings;
     int64_t unix_us;
     uint64_t last_session_id, n_sessions, n_messages, n_letters;
+    uint64_t n_asked; /* questions of the host, not yet freed */
     uint32_t slice_max, slice_spent; /* units of the slice that runs */
     uint32_t slice_peak;
     bool advanced;      /* the time has been told */

@@ -43,6 +43,7 @@ struct op {
     enum op_state state;
     bool late;     /* it timed out for its peer */
     bool is_chunk; /* a WRITE of session->body, not of the running step */
+    bool kept;     /* asked by the host, which frees it: ask.h */
     size_t octets; /* of this record, room included */
     uint8_t *room; /* what is left of the room for bytes beside the argument */
     size_t room_left;
