@@ -86,6 +86,7 @@ MAILSRV_API const char *mailsrv_op_name(int32_t kind);
 #define MAILSRV_OP_QUEUE_DELETE 42
 /* Notices. */
 #define MAILSRV_NOTICE_CANCEL 60
+#define MAILSRV_NOTICE_CHANGED 61
 
 /* ---- RESOLVE: where does mail for this address go? ----
  *
@@ -392,6 +393,17 @@ typedef struct mailsrv_arg_cancel {
     int32_t kind; /* of the operation */
     mailsrv_op_id id;
 } mailsrv_arg_cancel;
+
+/* ---- CHANGED, a notice: a mailbox has been changed through this engine; for the host's other engines and processes.
+ * Changes of one mailbox are gathered; more mailboxes than the engine keeps apart are one notice without account and
+ * mailbox, which means any. ---- */
+typedef struct mailsrv_arg_changed {
+    uint32_t size;
+    uint32_t reserved;
+    mailsrv_id account; /* zero, with `mailbox`: any */
+    mailsrv_id mailbox; /* zero: the account's INBOX */
+    uint64_t modseq;    /* the highest that is known of; 0: not known */
+} mailsrv_arg_changed;
 
 /* ---- Answers with rows, built row by row: for bindings and stores that have no array at hand. ---- */
 

@@ -257,7 +257,7 @@ void mailsrv__answer_store(struct op *op, const mailsrv_answer *answer)
 
 /* ---- Settling ---- */
 
-static void tell_who_waits(struct op *op)
+void mailsrv__op_tell(struct op *op)
 {
     mailsrv_session *s = op->session;
     if (s == NULL) {
@@ -281,7 +281,8 @@ static void settle(struct op *op, const mailsrv_answer *answer)
     mailsrv__answer_store(op, answer);
     if ((kind->flags & KIND_SECRET) != 0)
         mailsrv__wipe(op + 1, op->octets - sizeof *op);
-    tell_who_waits(op);
+    mailsrv__changed_by(op);
+    mailsrv__op_tell(op);
 }
 
 /* A handler did what it must not: whoever runs the program is told, for no peer can be. */

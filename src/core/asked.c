@@ -14,7 +14,7 @@ static struct op *op_of(mailsrv_asked *asked)
 static bool can_be_asked(const mailsrv_engine *e, int32_t number)
 {
     const struct kind *kind = mailsrv__kind(number);
-    return kind->name != NULL && kind->flags != KIND_STAYS && number != MAILSRV_NOTICE_CANCEL && e != NULL;
+    return kind->name != NULL && kind->flags != KIND_STAYS && number < MAILSRV_NOTICE_CANCEL && e != NULL;
 }
 
 static uint32_t targets_of(int32_t kind, const void *arg)

@@ -33,6 +33,15 @@ struct server {
     bool served;
 };
 
+/* Mailboxes that changed, until the notice is taken. */
+enum { CHANGES = 32 };
+
+struct changes {
+    mailsrv_arg_changed v[CHANGES];
+    uint32_t n;
+    bool all; /* more than fit: any mailbox may have changed */
+};
+
 struct event_slot {
     mailsrv_event event;
     uint8_t text[EVENT_TEXT_MAX];
@@ -51,8 +60,10 @@ struct mailsrv_engine {
     struct node sessions, ready, ring;
     struct op_table ops;
     struct server servers[KIND_NUMBERS];
+    struct changes changes;
     mailsrv_op notice; /* the one handed out */
-    mailsrv_arg_cancel notice_arg;
+    mailsrv_arg_cancel notice_cancel;
+    mailsrv_arg_changed notice_changed;
     struct events events;
     mailsrv_port *ports;
     mailsrv_ending *endings;

@@ -74,10 +74,22 @@ void mailsrv__op_forget(struct op *op)
     op->chained = NULL;
 }
 
+/* Nobody answers this kind: it is settled without being asked. */
+static void refuse(struct op *op)
+{
+    op->state = OP_ANSWERED;
+    op->answer = *mailsrv__answer_of(MAILSRV_TEMP);
+    mailsrv__op_tell(op);
+}
+
 void mailsrv__op_submit(struct op *op)
 {
     mailsrv_engine *e = op->engine;
     const struct server *server = &e->servers[op->pub.kind];
+    if (!server->served) {
+        refuse(op);
+        return;
+    }
     op->pub.id = ++e->ops.last_id;
     if (op->session == NULL)
         op->pub.host = NULL; /* what it points to may have gone with the session */
@@ -98,27 +110,40 @@ static void taken(struct op *op)
     op->engine->ops.n_out++;
 }
 
-/* The next notice; its kind tells who gets it. */
-static const mailsrv_op *next_notice(mailsrv_engine *e)
+static const mailsrv_op *next_cancel(mailsrv_engine *e)
 {
     struct node *n = mailsrv__list_pop(&e->ops.cancels);
     if (n == NULL)
         return NULL;
     const struct op *op = HOLDER(n, struct op, link);
-    e->notice_arg = (mailsrv_arg_cancel){ sizeof e->notice_arg, op->pub.kind, op->pub.id };
+    e->notice_cancel = (mailsrv_arg_cancel){ sizeof e->notice_cancel, op->pub.kind, op->pub.id };
     e->notice = (mailsrv_op){
-        .size = sizeof e->notice, .kind = MAILSRV_NOTICE_CANCEL, .account = op->pub.account, .arg = &e->notice_arg
+        .size = sizeof e->notice, .kind = MAILSRV_NOTICE_CANCEL, .account = op->pub.account, .arg = &e->notice_cancel
     };
     return &e->notice;
+}
+
+static bool is_handled(const mailsrv_engine *e, int32_t kind)
+{
+    return e->servers[kind].handler != NULL;
+}
+
+/* The next notice for handlers, or the next one for who pulls. */
+static const mailsrv_op *next_notice_for(mailsrv_engine *e, bool handlers)
+{
+    const mailsrv_op *notice = NULL;
+    if (is_handled(e, MAILSRV_NOTICE_CANCEL) == handlers)
+        notice = next_cancel(e);
+    if (notice == NULL && is_handled(e, MAILSRV_NOTICE_CHANGED) == handlers)
+        notice = mailsrv__changed_next(e);
+    return notice;
 }
 
 int32_t mailsrv_engine_next_op(mailsrv_engine *e, const mailsrv_op **out)
 {
     if (e == NULL || out == NULL)
         return MAILSRV_E_USAGE;
-    *out = NULL;
-    if (e->servers[MAILSRV_NOTICE_CANCEL].handler == NULL)
-        *out = next_notice(e);
+    *out = next_notice_for(e, false);
     struct node *n = *out == NULL ? mailsrv__list_pop(&e->ops.pulled) : NULL;
     if (n != NULL) {
         struct op *op = HOLDER(n, struct op, link);
@@ -128,14 +153,11 @@ int32_t mailsrv_engine_next_op(mailsrv_engine *e, const mailsrv_op **out)
     return *out == NULL ? MAILSRV_E_CLOSED : MAILSRV_OK;
 }
 
-static bool cancels_are_handled(const mailsrv_engine *e)
-{
-    return e->servers[MAILSRV_NOTICE_CANCEL].handler != NULL && !mailsrv__list_empty(&e->ops.cancels);
-}
-
 bool mailsrv__ops_waiting(const mailsrv_engine *e)
 {
-    return !mailsrv__list_empty(&e->ops.handled) || cancels_are_handled(e);
+    return !mailsrv__list_empty(&e->ops.handled) ||
+           (is_handled(e, MAILSRV_NOTICE_CANCEL) && !mailsrv__list_empty(&e->ops.cancels)) ||
+           (is_handled(e, MAILSRV_NOTICE_CHANGED) && mailsrv__changed_waits(e));
 }
 
 static void call(mailsrv_engine *e, const mailsrv_op *op)
@@ -148,8 +170,9 @@ static void call(mailsrv_engine *e, const mailsrv_op *op)
 
 bool mailsrv__ops_handle_one(mailsrv_engine *e)
 {
-    if (cancels_are_handled(e)) {
-        call(e, next_notice(e));
+    const mailsrv_op *notice = next_notice_for(e, true);
+    if (notice != NULL) {
+        call(e, notice);
         return true;
     }
     struct node *n = mailsrv__list_pop(&e->ops.handled);

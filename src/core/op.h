@@ -102,8 +102,22 @@ bool mailsrv__ops_handle_one(mailsrv_engine *engine);
 /* Copies an answer that mailsrv_op_answer has checked into the record. */
 void mailsrv__answer_store(struct op *op, const mailsrv_answer *answer);
 
+/* Tells who waits for `op` that it is answered; for an orphan, does what its answer owes. */
+void mailsrv__op_tell(struct op *op);
+
 /* The static answer of a status. */
 const mailsrv_answer *mailsrv__answer_of(int32_t status);
+
+/* ---- changed.c ---- */
+
+/* Gathers what an answered COMMIT or EXPUNGE changed, for the notice CHANGED. */
+void mailsrv__changed_by(const struct op *op);
+
+/* Is there a notice of a change? */
+bool mailsrv__changed_waits(const mailsrv_engine *engine);
+
+/* The next one; NULL: there is none. */
+const mailsrv_op *mailsrv__changed_next(mailsrv_engine *engine);
 
 /* ---- ask.c ---- */
 

@@ -259,6 +259,8 @@ int32_t mailsrv_session_feed(mailsrv_session *s, const uint8_t *p, size_t n, siz
     if (s->ended)
         return MAILSRV_E_CLOSED;
     struct input in = { p, n };
+    s->engine->slice_spent = 0;
+    s->engine->slice_max = SLICE_UNITS;
     while (in.n != 0 && reads(s)) {
         enum step step = s->profile->machine->take(s, &in);
         if (step == STEP_NEXT) {
