@@ -99,6 +99,7 @@ struct mailsrv_session {
     bool ended; /* no more steps; output is sent */
     bool dead;  /* nothing more at all: the peer stopped reading */
     bool left;  /* the machine gave up what it held */
+    const char *why; /* it ended, for the log; NULL: it has not */
 };
 
 /* ---- For machines ---- */

@@ -88,7 +88,6 @@ bool mailsrv__say(mailsrv_session *s, struct span text)
     if (put_text(s, text))
         return true;
     s->broken = true;
-    mailsrv__output_part(s, s->profile->machine->partings[PARTING_NO_MEMORY]);
     return false;
 }
 

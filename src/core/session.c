@@ -77,7 +77,8 @@ void mailsrv_session_free(mailsrv_session *s)
         return;
     mailsrv_engine *e = s->engine;
     mailsrv_profile *profile = s->profile;
-    mailsrv__session_event(s, MAILSRV_EVENT_SESSION_ENDED, (struct span){ NULL, 0 });
+    const char *why = s->why == NULL ? "cut off by the host" : s->why;
+    mailsrv__session_event(s, MAILSRV_EVENT_SESSION_ENDED, (struct span){ why, strlen(why) });
     mailsrv__session_leave(s);
     forget_late(s);
     mailsrv__output_free(s);

@@ -7,6 +7,8 @@
 
 enum { COMMANDS_MAX = 64 }; /* that one feed begins before others had their turn */
 
+static const char PEER_CLOSED[] = "the peer closed his side";
+
 /* ---- Storing the next step ---- */
 
 static enum step then(mailsrv_session *s, enum wait waits, step_fn *next)
@@ -147,11 +149,12 @@ void mailsrv__session_leave(mailsrv_session *s)
     mailsrv__unreserve(s);
 }
 
-void mailsrv__session_end(mailsrv_session *s)
+void mailsrv__session_end(mailsrv_session *s, const char *why)
 {
     if (s->ended)
         return;
     s->ended = true;
+    s->why = why;
     s->next = NULL;
     s->waits = WAIT_NOTHING;
     mailsrv__timer_disarm(&s->answer_timer);
@@ -161,9 +164,15 @@ void mailsrv__session_end(mailsrv_session *s)
 
 void mailsrv__part(mailsrv_session *s, enum parting parting)
 {
+    static const char *const why[N_PARTINGS] = {
+        [PARTING_SHUTDOWN] = "shut down by the host",
+        [PARTING_TIMEOUT] = "the peer was silent for too long",
+        [PARTING_NO_MEMORY] = "no memory for a reply",
+        [PARTING_BUSY] = "turned away: memory is full of unanswered operations",
+    };
     if (!s->ended)
         mailsrv__output_part(s, s->profile->machine->partings[parting]);
-    mailsrv__session_end(s);
+    mailsrv__session_end(s, why[parting]);
 }
 
 /* ---- After a step ---- */
@@ -198,14 +207,16 @@ static void after_step(mailsrv_session *s, enum step step)
 {
     if (s->ended)
         return;
-    if (step == STEP_CLOSE || s->broken)
-        mailsrv__session_end(s);
+    if (s->broken)
+        mailsrv__part(s, PARTING_NO_MEMORY);
+    else if (step == STEP_CLOSE)
+        mailsrv__session_end(s, "closed in good order");
     else if (step == STEP_NEXT)
         command_is_done(s);
     else
         after_wait(s);
     if (!s->ended && s->eof && s->next == NULL)
-        mailsrv__session_end(s); /* nothing more will come */
+        mailsrv__session_end(s, PEER_CLOSED);
 }
 
 /* ---- Stepping ---- */
@@ -286,7 +297,7 @@ int32_t mailsrv_session_feed_eof(mailsrv_session *s)
         return MAILSRV_E_USAGE;
     s->eof = true;
     if (!s->ended && s->next == NULL)
-        mailsrv__session_end(s);
+        mailsrv__session_end(s, PEER_CLOSED);
     mailsrv__session_update(s);
     return MAILSRV_OK;
 }
@@ -308,7 +319,7 @@ void mailsrv__peer_timed_out(struct timer *timer)
 {
     mailsrv_session *s = HOLDER(timer, mailsrv_session, peer_timer);
     if (mailsrv__unsent(s) != 0) { /* he has stopped reading: he would not read a word of farewell either */
-        mailsrv__session_end(s);
+        mailsrv__session_end(s, "the peer stopped reading");
         s->dead = true;
     } else {
         mailsrv__part(s, PARTING_TIMEOUT);

@@ -12,8 +12,9 @@ void mailsrv__session_greet(mailsrv_session *session);
 /* Notices edges and minds the peer's timer: at the end of whatever changed the session. */
 void mailsrv__session_update(mailsrv_session *session);
 
-/* No more steps; what is in the output is still sent.  What it held is given up. */
-void mailsrv__session_end(mailsrv_session *session);
+/* No more steps; what is in the output is still sent.  What it held is given up.
+ * `why` is a static text for the log. */
+void mailsrv__session_end(mailsrv_session *session, const char *why);
 void mailsrv__session_leave(mailsrv_session *session);
 
 /* Says a parting and ends. */
