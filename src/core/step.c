@@ -269,6 +269,8 @@ int32_t mailsrv_session_feed(mailsrv_session *s, const uint8_t *p, size_t n, siz
     *consumed = 0;
     if (s->ended)
         return MAILSRV_E_CLOSED;
+    s->engine->slice_max = SLICE_UNITS; /* what is fed is worked on for a slice, and no longer */
+    s->engine->slice_spent = 0;
     struct input in = { p, n };
     s->engine->slice_spent = 0;
     s->engine->slice_max = SLICE_UNITS;
