@@ -47,7 +47,8 @@ MAILSRV_API int32_t mailsrv_profile_new(const mailsrv_allocator *allocator, cons
 #define MAILSRV_PROFILE_RECIPIENTS_MAX 2       /* default 100, 100 to 65,536 (RFC 5321 section 4.5.3.1.8) */
 #define MAILSRV_PROFILE_LINE_OCTETS_MAX 3      /* of a command, CRLF included: default 2,048, 512 to 65,536 */
 #define MAILSRV_PROFILE_ERRORS_MAX 4           /* bad commands before the session is ended: default 20, 1 to 1,000 */
-#define MAILSRV_PROFILE_SESSION_OCTETS_MAX 5   /* memory of one session: default 192 KiB, 32 KiB to 2^40 */
+#define MAILSRV_PROFILE_SESSION_OCTETS_MAX 5   /* memory of one session: default SMTP 192 KiB, POP3 4 MiB (16 octets
+                                                * for each message of a maildrop); 32 KiB to 2^40 */
 #define MAILSRV_PROFILE_WINDOW_OCTETS 6        /* output waiting before a session stops: default 32 KiB, 1 KiB to 2^30 */
 #define MAILSRV_PROFILE_COMMAND_TIMEOUT_MS 7   /* a peer's silence: SMTP default and least 5 min, POP3 10 min */
 #define MAILSRV_PROFILE_DATA_TIMEOUT_MS 8      /* between two blocks of a message: default and least 3 min */
