@@ -89,6 +89,9 @@ bool mailsrv__write_is_late(const mailsrv_session *s)
 void mailsrv__handle_take(mailsrv_session *s, unsigned i, uint64_t value, struct handle *handle)
 {
     struct op *op = s->asker.answered[i];
+    *handle = (struct handle){ 0, NULL };
+    if (value == 0)
+        return; /* READ gave none: the closing record goes with the question's */
     *handle = (struct handle){ value, op->then };
     op->then = NULL;
     ((mailsrv_arg_close *)argument(handle->closer))->handle = value;
