@@ -32,6 +32,9 @@ def source(p: Report) -> None:
     listed = "".join(f.read_text() for f in (ROOT / "src").rglob("meson.build"))
     unlisted = [str(f.relative_to(ROOT)) for f in (ROOT / "src").rglob("*.c") if f"'{f.name}'" not in listed]
     p.check("every file of src is built", not unlisted, "\n".join(unlisted))
+    listed = (ROOT / "meson.build").read_text()
+    unlisted = [f.name for f in (ROOT / "include/mailsrv").glob("*.h") if f"'include/mailsrv/{f.name}'" not in listed]
+    p.check("every public header is installed", not unlisted, "\n".join(unlisted))
     protocol_in_hosts(p)
 
 

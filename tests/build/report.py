@@ -114,7 +114,16 @@ class Report:
         lines += [f"    skipped  {s}" for s in self.skips]
         lines += [f"    FAILED   {f}" for f in self.failures[:40]]
         if self.failed:
-            tail = self.log_path.read_text(errors="replace").splitlines()[-60:]
-            lines += ["    | " + line for line in tail] + [f"    (all of it: {self.log_path.relative_to(ROOT)})"]
+            lines += ["    | " + line for line in self.around_failures()]
+            lines.append(f"    (all of it: {self.log_path.relative_to(ROOT)})")
         self.log_file.close()
         return "\n".join(lines)
+
+    def around_failures(self) -> list[str]:
+        """The lines of the log that stand around the first failures."""
+        log = self.log_path.read_text(errors="replace").splitlines()
+        shown: list[int] = []
+        for at in [i for i, line in enumerate(log) if line.startswith("not ok")][:5]:
+            first = max([0, at - 25, *(i + 1 for i in range(at) if log[i].startswith(("$ ", "ok", "not ok")))])
+            shown += [i for i in range(max(first - 1, 0), min(at + 12, len(log))) if i not in shown]
+        return [log[i][:400] for i in shown]
