@@ -26,7 +26,7 @@ def warnings(p: Report) -> None:
             p.ok(f"{configurations.ALL[name].cc} has nothing to say")
 
 
-def source(p: Report) -> None:
+def tree(p: Report) -> None:
     p.command("arrows", ["python3", "tests/build/arrows.py"])
     p.command("lengths", ["python3", "tests/build/lengths.py"])
     listed = "".join(f.read_text() for f in (ROOT / "src").rglob("meson.build"))

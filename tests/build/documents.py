@@ -109,6 +109,10 @@ def compile_c(p: Report, block: Block, where: Path) -> None:
         p.command(f"{block} compiles", ["gcc", *flags, "-fsyntax-only", source])
 
 
+def parts(p: Report) -> list[str]:
+    return p.run(["tests/run", "--list"]).stdout.split()
+
+
 def names_and_paths(p: Report, document: Path) -> None:
     with (ROOT / "docs/symbols.csv").open(newline="") as f:
         known = {row["name"] for row in csv.DictReader(f)}
@@ -122,6 +126,8 @@ def names_and_paths(p: Report, document: Path) -> None:
             if name not in known and not family and name not in ("MAILSRV_API", "MAILSRV_SEED", "MAILSRV_FAULT"):
                 wrong.append(f"no symbol {name}")
         word = code.split()[0]
+        if word == "tests/run":
+            wrong += [f"no part {part}" for part in code.split()[1:] if part.isalnum() and part.islower() and part not in parts(p)]
         if word.split("/")[0] in TOP and "/" in word and not any(c in word for c in "*<>{…$"):
             if not (ROOT / word).exists():
                 wrong.append(f"no file {word}")

@@ -24,7 +24,7 @@ class Part:
 
 # In the order of their beginning: what others wait for, then the long ones.
 PARTS = [
-    Part("source", checks.source),
+    Part("tree", checks.tree),
     Part("warnings", checks.warnings),
     Part("sanitizers", suites.sanitizers),
     Part("dialogues", suites.dialogues),
