@@ -1,0 +1,107 @@
+/* The dialogue driver: text files with the lines of a client and of a server, replayed against a session in memory, in
+ * many ways.  ../dialogues/README.md has the format.
+ *
+ * It stands on the public headers, the memory store and the C library alone, so that it also runs where no test
+ * framework does (32-bit, big-endian).
+ */
+#ifndef DIALOGUE_DIALOGUE_H
+#define DIALOGUE_DIALOGUE_H
+
+#include "text.h"
+
+#include <mailsrv/mailsrv.h>
+
+enum step_kind {
+    STEP_CLIENT,      /* C: bytes in one write */
+    STEP_SERVER,      /* S: the next line, a pattern */
+    STEP_SERVER_RAW,  /* S| the next bytes */
+    STEP_CLOSES,      /* S closes */
+    STEP_EOF,         /* eof */
+    STEP_OP,          /* O: an operation and its answer */
+    STEP_ANSWER,      /* A: the late answer */
+    STEP_TIME,        /* T: microseconds */
+    STEP_COUNT,       /* M: account, messages */
+    STEP_MESSAGE,     /* M: account, which one, its pattern */
+    STEP_QUEUE_COUNT, /* Q: items */
+    STEP_QUEUE_HAS    /* Q: which one, part of its record */
+};
+
+enum reply {
+    REPLY_STORE,    /* as the memory store answers */
+    REPLY_STATUS,   /* by the driver */
+    REPLY_LATER,    /* kept until an A: */
+    REPLY_NEVER,
+    REPLY_WITHHELD  /* not in files: kept until the run says what becomes of it */
+};
+
+struct step {
+    enum step_kind what;
+    unsigned line;
+    struct text text; /* bytes, pattern, text of an answer, part of a record */
+    struct text words; /* of an operation; of M: the account */
+    uint64_t n;       /* microseconds, messages, which one (from 1) */
+    int32_t kind;     /* of an operation */
+    int32_t status;   /* of its answer */
+    enum reply reply;
+};
+
+/* What is set up before the session begins, in the order of the file. */
+enum setup_kind { SETUP_U64, SETUP_STR, SETUP_ENABLE, SETUP_ACCOUNT, SETUP_ADDRESS, SETUP_KNOB, SETUP_MESSAGE };
+
+struct setup {
+    enum setup_kind what;
+    unsigned line;
+    int32_t key;
+    uint64_t number;
+    struct text name; /* account, address, string */
+    struct text text; /* password, accounts, message */
+};
+
+struct dialogue {
+    char *name; /* of the file */
+    char *file; /* its bytes: texts point into it */
+    const mailsrv_machine *machine;
+    int32_t face;
+    bool is_pop3, is_lmtp;
+    uint8_t peer[4];
+    uint64_t unserved; /* a bit for each kind */
+    struct setup *setups;
+    size_t n_setups;
+    struct step *steps;
+    size_t n_steps;
+    struct text input; /* all bytes of the client, one after the other */
+    char **made; /* memory of texts that are not in the file */
+    size_t n_made;
+};
+
+/* Reads a dialogue out of `p`, which is copied; `name` is for messages.  NULL: it is none, and `why` says so. */
+struct dialogue *dialogue_parse(const char *name, const char *p, size_t n, struct buffer *why);
+struct dialogue *dialogue_read(const char *path, struct buffer *why);
+void dialogue_free(struct dialogue *d);
+
+/* How often, and from where. */
+struct counts {
+    uint64_t seed;
+    size_t cuts;        /* at most so many single cuts of long input; 0: no single cuts */
+    size_t random_cuts; /* runs cut at random places */
+    size_t pairs;
+};
+
+struct result {
+    uint64_t runs;
+    uint64_t diverged; /* runs in which a fault was told to the peer */
+    uint64_t wrong;
+    struct buffer why; /* of the first that went wrong */
+};
+
+/* The ways, by name, in their order; NULL after the last. */
+const char *dialogue_way_name(size_t i);
+
+/* Runs `d` in the way of that name, and adds to `result`.  False: there is no such way. */
+bool dialogue_run(const struct dialogue *d, const char *way, const struct counts *counts, struct result *result);
+
+/* The counts that CI takes, changed by the environment (DIALOGUE_CUTS, DIALOGUE_RANDOM_CUTS, DIALOGUE_PAIRS,
+ * MAILSRV_SEED). */
+struct counts dialogue_counts(void);
+
+#endif

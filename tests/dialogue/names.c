@@ -1,0 +1,114 @@
+#include "names.h"
+
+#include <mailsrv/mailsrv.h>
+
+struct name {
+    const char *name;
+    int32_t number;
+};
+
+static const struct name statuses[] = {
+    { "TEMP", MAILSRV_TEMP },
+    { "NOMEM", MAILSRV_NOMEM },
+    { "FULL", MAILSRV_FULL },
+    { "LIMIT", MAILSRV_LIMIT },
+    { "OVERQUOTA", MAILSRV_OVERQUOTA },
+    { "INUSE", MAILSRV_INUSE },
+    { "CORRUPT", MAILSRV_CORRUPT },
+    { "DENIED", MAILSRV_DENIED },
+    { "TOOBIG", MAILSRV_TOOBIG },
+    { "NONEXISTENT", MAILSRV_NONEXISTENT },
+    { "NOPERM", MAILSRV_NOPERM },
+    { "CANNOT", MAILSRV_CANNOT },
+    { "ALREADYEXISTS", MAILSRV_ALREADYEXISTS },
+    { "GONE", MAILSRV_GONE },
+    { NULL, 0 },
+};
+
+static const struct name numbers[] = {
+    { "message_octets_max", MAILSRV_PROFILE_MESSAGE_OCTETS_MAX },
+    { "recipients_max", MAILSRV_PROFILE_RECIPIENTS_MAX },
+    { "line_octets_max", MAILSRV_PROFILE_LINE_OCTETS_MAX },
+    { "errors_max", MAILSRV_PROFILE_ERRORS_MAX },
+    { "session_octets_max", MAILSRV_PROFILE_SESSION_OCTETS_MAX },
+    { "window_octets", MAILSRV_PROFILE_WINDOW_OCTETS },
+    { "command_timeout_ms", MAILSRV_PROFILE_COMMAND_TIMEOUT_MS },
+    { "data_timeout_ms", MAILSRV_PROFILE_DATA_TIMEOUT_MS },
+    { "answer_timeout_ms", MAILSRV_PROFILE_ANSWER_TIMEOUT_MS },
+    { "plain_passwords", MAILSRV_PROFILE_PLAIN_PASSWORDS },
+    { "bare_line_ends", MAILSRV_PROFILE_BARE_LINE_ENDS },
+    { "overquota_permanent", MAILSRV_PROFILE_OVERQUOTA_PERMANENT },
+    { NULL, 0 },
+};
+
+static const struct name strings[] = {
+    { "hostname", MAILSRV_PROFILE_HOSTNAME },
+    { "drop_fields", MAILSRV_PROFILE_DROP_FIELDS },
+    { NULL, 0 },
+};
+
+static const struct name extensions[] = {
+    { "size", MAILSRV_EXT_SIZE },
+    { "pipelining", MAILSRV_EXT_PIPELINING },
+    { "8bitmime", MAILSRV_EXT_8BITMIME },
+    { "enhancedstatuscodes", MAILSRV_EXT_ENHANCEDSTATUSCODES },
+    { "chunking", MAILSRV_EXT_CHUNKING },
+    { "top", MAILSRV_EXT_TOP },
+    { "uidl", MAILSRV_EXT_UIDL },
+    { NULL, 0 },
+};
+
+static bool find(const struct name *table, struct text name, int32_t *out)
+{
+    for (; table->name != NULL; table++) {
+        if (!text_is(name, table->name))
+            continue;
+        *out = table->number;
+        return true;
+    }
+    return false;
+}
+
+bool name_of_status(struct text name, int32_t *out)
+{
+    if (text_is(name, "OK") || text_is(name, "ok")) {
+        *out = MAILSRV_OK;
+        return true;
+    }
+    return find(statuses, name, out);
+}
+
+bool name_of_profile_key(struct text name, int32_t *out, bool *is_string)
+{
+    *is_string = find(strings, name, out);
+    return *is_string || find(numbers, name, out);
+}
+
+bool name_of_extension(struct text name, int32_t *out)
+{
+    return find(extensions, name, out);
+}
+
+bool name_of_kind(struct text name, int32_t *out)
+{
+    for (int32_t kind = 1; kind < 64; kind++) {
+        if (!text_is(name, mailsrv_op_name(kind)))
+            continue;
+        *out = kind;
+        return true;
+    }
+    return false;
+}
+
+int32_t status_at(size_t i)
+{
+    return i < sizeof statuses / sizeof statuses[0] ? statuses[i].number : 0;
+}
+
+const char *status_name(int32_t status)
+{
+    for (const struct name *s = statuses; s->name != NULL; s++)
+        if (s->number == status)
+            return s->name;
+    return "OK";
+}

@@ -1,0 +1,214 @@
+/* Operations: taken, and answered as the script, the plan and the memory store say. */
+#include "run.h"
+
+#include "words.h"
+
+#include <stdlib.h>
+
+/* ---- Answers ---- */
+
+static uint64_t open_handles(const struct run *run)
+{
+    uint64_t n = 0;
+    for (int32_t key = MAILSRV_MEMORY_STAT_BODIES; key <= MAILSRV_MEMORY_STAT_READS; key++)
+        n += mailsrv_memory_stat(run->store, key);
+    return n;
+}
+
+static uint64_t stored(const struct run *run)
+{
+    return mailsrv_memory_stat(run->store, MAILSRV_MEMORY_STAT_MESSAGES) +
+           mailsrv_memory_stat(run->store, MAILSRV_MEMORY_STAT_QUEUED);
+}
+
+static void release_lease(void *user)
+{
+    struct lease *lease = user;
+    lease->released++;
+}
+
+static struct lease *lend(struct run *run)
+{
+    struct lease *lease = dialogue_take(sizeof *lease);
+    lease->next = run->leases;
+    run->leases = lease;
+    return lease;
+}
+
+static int32_t answer_status(struct run *run, mailsrv_op_id id, int32_t status, struct text text)
+{
+    const mailsrv_answer answer = {
+        .size = sizeof answer,
+        .status = status,
+        .text = { (const uint8_t *)text.p, text.n },
+        .release = release_lease,
+        .user = lend(run),
+    };
+    if (run->plan->memory == MEMORY_BLOCK)
+        guard_up();
+    int32_t result = mailsrv_op_answer(run->engine, id, &answer);
+    guard_down();
+    return result;
+}
+
+static void answer_by_store(struct run *run, const struct entry *entry)
+{
+    enum sabotage sabotage = run->plan->sabotage;
+    uint64_t handles = open_handles(run);
+    uint64_t before = stored(run);
+    if (sabotage == SABOTAGE_LOSE_CLOSE && kind_closes(entry->kind))
+        mailsrv_op_answer_status(run->engine, entry->id, MAILSRV_OK);
+    else
+        mailsrv_memory_handle(run->store, run->engine, entry->op);
+    if (sabotage == SABOTAGE_ANSWER_TWICE)
+        run->ledger.answered++;
+    if (kind_closes(entry->kind) && open_handles(run) + 1 != handles && sabotage != SABOTAGE_LOSE_CLOSE)
+        run_wrong(run, "a close that closes no handle");
+    if (entry->kind == MAILSRV_OP_BODY_COMMIT && stored(run) > before)
+        run->commits_stored++;
+}
+
+/* Whatever comes after the answer is too late: it is refused, and what it lends is given back. */
+static void answer_again(struct run *run, mailsrv_op_id id)
+{
+    if (answer_status(run, id, MAILSRV_TEMP, text_of("again")) != MAILSRV_E_STALE)
+        run_wrong(run, "a second answer is not stale");
+}
+
+static void answer(struct run *run, size_t at)
+{
+    struct entry entry = run->ledger.out[at];
+    uint64_t out = mailsrv_engine_stat(run->engine, MAILSRV_STAT_OPS_OUT);
+    const char *why = ledger_unchanged(&entry);
+    if (why != NULL)
+        run_wrong(run, why);
+    ledger_remove(&run->ledger, at);
+    if (entry.reply == REPLY_STATUS) {
+        if (answer_status(run, entry.id, entry.status, entry.text) != MAILSRV_OK)
+            run_wrong(run, "an answer was not taken");
+    } else {
+        answer_by_store(run, &entry);
+    }
+    if (mailsrv_engine_stat(run->engine, MAILSRV_STAT_OPS_OUT) + 1 != out)
+        run_wrong(run, "an answer did not settle its operation");
+    answer_again(run, entry.id);
+}
+
+/* ---- Faults ---- */
+
+/* A text that tries to be a reply of its own. */
+static const char wild_text[] = "no\r\n250 2.0.0 yes\r\n+OK";
+
+static void inject(struct run *run, struct entry *entry)
+{
+    const struct plan *plan = run->plan;
+    if (entry->ordinal != plan->nth)
+        return;
+    run->fault_kind = entry->kind;
+    run->fault_is_queue = entry->is_queue;
+    switch (plan->fault) {
+    case FAULT_STATUS:
+        entry->reply = REPLY_STATUS;
+        entry->status = plan->status;
+        entry->text = text_of(plan->quits ? wild_text : "");
+        run->fault_fired = true;
+        break;
+    case FAULT_CANCEL:
+    case FAULT_TARDY:
+        entry->reply = REPLY_WITHHELD;
+        run->n_withheld++;
+        run->fault_fired = true;
+        break;
+    case FAULT_NEVER:
+        entry->reply = REPLY_NEVER;
+        run->n_never++;
+        run->fault_fired = true;
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- Taking ---- */
+
+/* What is asked for a session carries its number and its host's pointer; what gives a handle back may come when the
+ * session cares no more, without the pointer. */
+static void check_owner(struct run *run, const mailsrv_op *op)
+{
+    mailsrv_info info = { .size = sizeof info };
+    bool may_be_nobodys = kind_closes(op->kind) || op->kind == MAILSRV_OP_QUEUE_DELETE || run->session == NULL;
+    if (op->host == NULL && may_be_nobodys)
+        return;
+    if (op->host != run || run->session == NULL || mailsrv_session_info(run->session, &info) != MAILSRV_OK ||
+        info.id != op->session_id)
+        run_wrong(run, "an operation of somebody else's session");
+}
+
+static void operation_wrong(struct run *run, const char *why, const mailsrv_op *op)
+{
+    struct buffer what = { 0 };
+    buffer_add_text(&what, mailsrv_op_name(op->kind));
+    buffer_add_text(&what, ": ");
+    buffer_add_text(&what, why);
+    run_wrong_text(run, "", buffer_text(&what));
+    buffer_free(&what);
+}
+
+void operations_take(struct run *run, const mailsrv_op *op)
+{
+    struct entry entry;
+    const char *why;
+    if (op->id == 0) {
+        why = ledger_notice(&run->ledger, op);
+        if (why != NULL)
+            run_wrong(run, why);
+        return;
+    }
+    why = ledger_take(&run->ledger, op, run->d->unserved, &entry);
+    if (why != NULL)
+        operation_wrong(run, why, op);
+    check_owner(run, op);
+    script_claim(run, &entry);
+    inject(run, &entry);
+    ledger_add(&run->ledger, &entry);
+    if (run->plan->answering == ANSWER_AT_ONCE && (entry.reply == REPLY_STORE || entry.reply == REPLY_STATUS))
+        answer(run, run->ledger.n_out - 1);
+}
+
+bool operations_answer_late(struct run *run)
+{
+    struct ledger *l = &run->ledger;
+    for (size_t i = 0; i < l->n_out; i++) {
+        size_t at = run->plan->answering == ANSWER_LATE_REVERSED ? l->n_out - 1 - i : i;
+        if (l->out[at].reply != REPLY_STORE && l->out[at].reply != REPLY_STATUS)
+            continue;
+        answer(run, at);
+        return true;
+    }
+    return false;
+}
+
+bool operations_answer_kept(struct run *run, enum reply reply, const struct step *step)
+{
+    struct ledger *l = &run->ledger;
+    for (size_t i = 0; i < l->n_out; i++) {
+        if (l->out[i].reply != reply)
+            continue;
+        l->out[i].reply = step == NULL ? REPLY_STORE : step->reply;
+        if (step != NULL && step->reply == REPLY_STATUS) {
+            l->out[i].status = step->status;
+            l->out[i].text = step->text;
+        }
+        answer(run, i);
+        return true;
+    }
+    return false;
+}
+
+void operations_settle(struct run *run)
+{
+    do
+        host_pump(run);
+    while (!run_is_wrong(run) && (operations_answer_kept(run, REPLY_LATER, NULL) ||
+                                  operations_answer_kept(run, REPLY_WITHHELD, NULL)));
+}

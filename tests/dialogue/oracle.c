@@ -1,0 +1,285 @@
+/* The oracle: the transcript is as written; or, where a fault was planned, a prefix of it and then a refusal that says
+ * what happened; and nothing that was acknowledged is missing. */
+#include "run.h"
+
+#include "names.h"
+
+/* What a peer is told of a status.  The code and its enhanced one; NULL: the protocol has no row for it, and any
+ * refusal will do. */
+static const struct refusal {
+    int32_t status;
+    const char *rcpt; /* SMTP, to RCPT */
+    const char *smtp; /* SMTP otherwise */
+    const char *pop3;
+} refusals[] = {
+    { MAILSRV_TEMP, "451 4.3.0", "451 4.3.0", "-ERR [SYS/TEMP]" },
+    { MAILSRV_NOMEM, "452 4.3.1", "452 4.3.1", "-ERR [SYS/TEMP]" },
+    { MAILSRV_FULL, "452 4.3.1", "452 4.3.1", "-ERR [SYS/TEMP]" },
+    { MAILSRV_LIMIT, "452 4.5.3", "452 4.3.1", "-ERR [SYS/TEMP]" },
+    { MAILSRV_DENIED, NULL, NULL, "-ERR [AUTH]" },
+    { MAILSRV_OVERQUOTA, "452 4.2.2", "452 4.2.2", NULL },
+    { MAILSRV_TOOBIG, "552 5.3.4", "552 5.3.4", NULL },
+    { MAILSRV_NONEXISTENT, "550 5.1.1", "550 5.1.1", "-ERR [SYS/PERM]" },
+    { MAILSRV_NOPERM, "550 5.7.1", "550 5.7.1", "-ERR [SYS/PERM]" },
+    { MAILSRV_CANNOT, "554 5.3.0", "554 5.3.0", "-ERR [SYS/PERM]" },
+    { MAILSRV_ALREADYEXISTS, NULL, NULL, "-ERR [SYS/PERM]" },
+    { MAILSRV_INUSE, "450 4.2.0", "451 4.2.0", "-ERR [SYS/TEMP]" },
+    { MAILSRV_GONE, NULL, NULL, NULL },
+    { MAILSRV_CORRUPT, "451 4.3.0", "451 4.3.0", "-ERR [SYS/PERM]" },
+};
+
+static bool allocation_failed(const struct run *run)
+{
+    return run->heap.failed;
+}
+
+static bool excused(const struct run *run)
+{
+    return run->fault_fired || allocation_failed(run);
+}
+
+static const struct refusal *refusal_of(const struct run *run)
+{
+    int32_t status = allocation_failed(run)                  ? MAILSRV_NOMEM
+                     : run->plan->fault == FAULT_STATUS      ? run->plan->status
+                                                             : MAILSRV_TEMP;
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
+        if (refusals[i].status == status)
+            return &refusals[i];
+    return &refusals[0];
+}
+
+/* ---- SMTP ---- */
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_reply(struct text line)
+{
+    if (line.n < 4 || line.p[0] < '2' || line.p[0] > '5' || !is_digit(line.p[1]) || !is_digit(line.p[2]))
+        return false;
+    return line.p[3] == ' ' || line.p[3] == '-';
+}
+
+/* `450 4.2.0` against a line, which may do without the enhanced code (RFC 2034 section 3). */
+static bool has_code(struct text line, const char *code)
+{
+    if (memcmp(line.p, code, 3) != 0)
+        return false;
+    bool enhanced = line.n >= 9 && line.p[4] == line.p[0] && line.p[5] == '.';
+    return !enhanced || memcmp(line.p + 4, code + 4, 5) == 0;
+}
+
+static bool is_smtp_refusal(const struct run *run, struct text line)
+{
+    const struct refusal *r = refusal_of(run);
+    if (!is_reply(line))
+        return false;
+    if (allocation_failed(run) && has_code(line, "421 4.3.2"))
+        return true;
+    if (allocation_failed(run) && has_code(line, "452 4.5.3")) /* no room for a recipient */
+        return true;
+    if (run->fault_is_queue && has_code(line, "451 4.3.0")) /* neither stored nor queued: it is tried again */
+        return true;
+    const char *code = run->fault_kind == MAILSRV_OP_RESOLVE ? r->rcpt : r->smtp;
+    if (code == NULL)
+        return line.p[0] == '4' || line.p[0] == '5';
+    if (r->status == MAILSRV_OVERQUOTA && has_code(line, "552 5.2.2"))
+        return true;
+    return has_code(line, code);
+}
+
+/* ---- POP3 ---- */
+
+static bool is_pop3_refusal(const struct run *run, struct text line)
+{
+    const struct refusal *r = refusal_of(run);
+    const char *code = r->pop3 == NULL ? "-ERR" : r->pop3;
+    bool at_login = run->fault_kind == MAILSRV_OP_AUTH_VERIFY || run->fault_kind == MAILSRV_OP_STORE_OPEN ||
+                    run->fault_kind == MAILSRV_OP_LOCK || run->fault_kind == MAILSRV_OP_MBOX_OPEN ||
+                    run->fault_kind == MAILSRV_OP_ROWS;
+    if (r->status == MAILSRV_INUSE && at_login)
+        code = "-ERR [IN-USE]";
+    return text_begins(line, text_of(code));
+}
+
+/* A multi-line reply that cannot go on has no other end than the connection's. */
+static bool may_break_off(const struct run *run)
+{
+    return run->d->is_pop3 && (allocation_failed(run) || run->fault_kind == MAILSRV_OP_READ ||
+                               run->fault_kind == MAILSRV_OP_ROWS);
+}
+
+/* ---- What the script did not expect ---- */
+
+static void expected(struct run *run, const char *what, struct text got, struct text pattern)
+{
+    struct buffer text = { 0 };
+    buffer_add(&text, got.p, got.n);
+    buffer_add_text(&text, "\n    expected: ");
+    buffer_add(&text, pattern.p, pattern.n);
+    run_wrong_text(run, what, buffer_text(&text));
+    buffer_free(&text);
+}
+
+void oracle_unexpected(struct run *run, struct text line, struct text pattern)
+{
+    bool refusal = run->d->is_pop3 ? is_pop3_refusal(run, line) : is_smtp_refusal(run, line);
+    if (excused(run) && refusal)
+        run->diverged = true;
+    else
+        expected(run, excused(run) ? "after a fault, a line that does not refuse as it should: " : "got: ", line,
+                 pattern);
+}
+
+void oracle_silent(struct run *run, struct text pattern)
+{
+    struct text rest = { run->out.p + run->out_pos, run->out.n - run->out_pos };
+    if (excused(run) && run_closes(run) && may_break_off(run))
+        run->diverged = true;
+    else
+        expected(run, run_closes(run) ? "the session ended, after: " : "nothing came, but: ", rest, pattern);
+}
+
+/* ---- When all is over ---- */
+
+static bool is_prefix(const struct buffer *out, const struct buffer *reference)
+{
+    return out->n <= reference->n && (out->n == 0 || memcmp(out->p, reference->p, out->n) == 0);
+}
+
+/* The replies of the plain run, and then a last word. */
+static bool is_prefix_and_parting(const struct run *run)
+{
+    struct text out = buffer_text(&run->out), rest = out, last = out;
+    while (rest.n != 0)
+        last = text_line(&rest);
+    struct buffer before = run->out;
+    before.n = out.n - last.n;
+    return is_prefix(&before, run->reference) && text_begins(last, text_of(run->d->is_pop3 ? "-ERR" : "421"));
+}
+
+static void check_replies(struct run *run)
+{
+    struct text rest = buffer_text(&run->out);
+    while (rest.n != 0 && !run->d->is_pop3) {
+        struct text line = text_line(&rest);
+        if (line.n < 2 || line.n > 512 || line.p[line.n - 2] != '\r' || !is_reply(line))
+            run_wrong_text(run, "this is no reply: ", line);
+        for (size_t i = 0; i + 2 < line.n; i++)
+            if (line.p[i] < ' ' || line.p[i] > '~')
+                run_wrong_text(run, "a reply holds what cannot be printed: ", line);
+    }
+}
+
+void oracle_transcript(struct run *run)
+{
+    if (run_is_wrong(run))
+        return;
+    check_replies(run);
+    if (run->reference == NULL || run->diverged || allocation_failed(run) || run->plan->fault == FAULT_NEVER ||
+        run->plan->fault == FAULT_TARDY)
+        return;
+    bool good = run->stopped ? is_prefix(&run->out, run->reference)
+                             : run->out.n == run->reference->n && is_prefix(&run->out, run->reference);
+    if (!good && run->stopped && run->plan->ending == END_SHUTDOWN)
+        good = is_prefix_and_parting(run);
+    if (!good)
+        run_wrong_text(run, "the transcript is not that of the plain run:\n", buffer_text(&run->out));
+}
+
+/* ---- What is in the store ---- */
+
+bool stored_message(struct run *run, const mailsrv_id *account, uint64_t index, struct buffer *out)
+{
+    mailsrv_bytes piece;
+    for (;;) {
+        if (mailsrv_memory_message(run->store, account, index, out->n, &piece) != MAILSRV_OK)
+            return false;
+        if (piece.n == 0)
+            return true;
+        buffer_add(out, piece.p, piece.n);
+    }
+}
+
+static bool is_of(struct text name, struct text account)
+{
+    return name.n == account.n && memcmp(name.p, account.p, name.n) == 0;
+}
+
+/* One of those that the file knows: there from the start, or expected. */
+static bool is_known(const struct run *run, struct text account, struct text message)
+{
+    const struct dialogue *d = run->d;
+    for (size_t i = 0; i < d->n_setups; i++)
+        if (d->setups[i].what == SETUP_MESSAGE && is_of(d->setups[i].name, account) &&
+            d->setups[i].text.n == message.n && memcmp(d->setups[i].text.p, message.p, message.n) == 0)
+            return true;
+    for (size_t i = 0; i < d->n_steps; i++) {
+        struct captures captures = { 0 };
+        bool same = d->steps[i].what == STEP_MESSAGE && is_of(d->steps[i].words, account) &&
+                    match_lines(d->steps[i].text, message, &captures);
+        captures_free(&captures);
+        if (same)
+            return true;
+    }
+    return false;
+}
+
+/* Whole or not at all: nothing is in a mailbox that is not, octet for octet, a message that the file knows. */
+static void check_whole(struct run *run, struct text account)
+{
+    mailsrv_id id;
+    struct buffer message = { 0 };
+    if (mailsrv_memory_find_account(run->store, account.p, account.n, &id) != MAILSRV_OK)
+        return;
+    for (uint64_t i = 0; i < mailsrv_memory_count(run->store, &id); i++) {
+        message.n = 0;
+        if (!stored_message(run, &id, i, &message) || !is_known(run, account, buffer_text(&message)))
+            run_wrong_text(run, "a message was stored that is none of those expected:\n", buffer_text(&message));
+    }
+    buffer_free(&message);
+}
+
+/* Does the file say of each message of this account what it is? */
+static bool lists_all(const struct dialogue *d, struct text account)
+{
+    size_t listed = 0;
+    for (size_t i = 0; i < d->n_steps; i++) {
+        if (d->steps[i].what == STEP_COUNT && is_of(d->steps[i].words, account) && d->steps[i].n > listed)
+            return false;
+        if (d->steps[i].what == STEP_MESSAGE && is_of(d->steps[i].words, account))
+            listed++;
+    }
+    return listed != 0;
+}
+
+/* A 2yz that follows a 354 says that a message is safe. */
+static void check_acknowledged(struct run *run)
+{
+    size_t acknowledged = 0;
+    bool in_data = false;
+    struct text rest = buffer_text(&run->out);
+    while (rest.n != 0 && !run->d->is_pop3) {
+        struct text line = text_line(&rest);
+        acknowledged += in_data && line.p[0] == '2';
+        in_data = text_begins(line, text_of("354"));
+    }
+    if (acknowledged > run->commits_stored ||
+        mailsrv_engine_stat(run->engine, MAILSRV_STAT_MESSAGES) > run->commits_stored)
+        run_wrong(run, "a message was acknowledged that was not stored");
+}
+
+void oracle_stored(struct run *run)
+{
+    if (run_is_wrong(run) || run->engine == NULL)
+        return;
+    check_acknowledged(run);
+    if (run->diverged && !run->plan->quits)
+        return; /* what a client said that did not listen may have become anything */
+    for (size_t i = 0; i < run->d->n_setups; i++)
+        if (run->d->setups[i].what == SETUP_ACCOUNT && lists_all(run->d, run->d->setups[i].name))
+            check_whole(run, run->d->setups[i].name);
+}

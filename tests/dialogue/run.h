@@ -1,0 +1,191 @@
+/* One run of a dialogue: the plan of it, and a host in memory with an engine and a session. */
+#ifndef DIALOGUE_RUN_H
+#define DIALOGUE_RUN_H
+
+#include "allocators.h"
+#include "dialogue.h"
+#include "ledger.h"
+#include "match.h"
+
+#include <mailsrv/stores/memory.h>
+
+enum sending { SEND_AT_ONCE, SEND_ONE_OCTET, SEND_LATE };
+enum order { ADVANCE_FIRST, FEED_FIRST };
+enum answering { ANSWER_AT_ONCE, ANSWER_LATE, ANSWER_LATE_REVERSED };
+enum memory { MEMORY_COUNTED, MEMORY_BLOCK };
+
+enum fault {
+    FAULT_NONE,
+    FAULT_ALLOCATION, /* the nth finds no memory */
+    FAULT_DROUGHT,    /* nor does any after it */
+    FAULT_STATUS,     /* the nth operation is answered `status` */
+    FAULT_CANCEL,     /* the session is freed while it is out */
+    FAULT_NEVER,      /* it is never answered */
+    FAULT_TARDY       /* it is answered when its peer's patience is over */
+};
+
+enum ending {
+    END_AS_WRITTEN,
+    END_FREED,         /* mailsrv_session_free after `end_at` octets of input, when all is at rest */
+    END_FREED_AT_ONCE, /* without a run between */
+    END_EOF,           /* half-closed there */
+    END_SHUTDOWN       /* shut down politely there */
+};
+
+/* Faults of the driver itself, for its own tests: each must be noticed. */
+enum sabotage {
+    SABOTAGE_NONE,
+    SABOTAGE_LOSE_LINE,    /* a line of the server does not arrive */
+    SABOTAGE_LOSE_CLOSE,   /* the store is not told of a close */
+    SABOTAGE_LOSE_MESSAGE, /* a message is gone after its commit */
+    SABOTAGE_ANSWER_TWICE, /* an operation is handed to the store twice */
+    SABOTAGE_CHANGE_RECORD, /* a worker writes into the argument that it was lent */
+    SABOTAGE_LEAK,         /* memory of the engine is not given back */
+    SABOTAGE_EARLY_OK,     /* a failed commit is told as a good one */
+    SABOTAGE_MOVE_OUTPUT,  /* lent output changes before it is sent */
+    N_SABOTAGES
+};
+
+enum { CUTS_MAX = 24 };
+
+struct plan {
+    bool bytewise;         /* input byte by byte */
+    size_t cuts[CUTS_MAX]; /* places in the input, ascending, at which it is cut */
+    size_t n_cuts;
+    bool eager; /* pieces follow one another without a run between */
+    enum sending sending;
+    enum order order;
+    enum answering answering;
+    enum memory memory;
+    bool bound;     /* handlers and turn, instead of run and next_op */
+    uint32_t units; /* of each run or turn; 0: plenty */
+    enum fault fault;
+    uint64_t nth; /* from 1 */
+    int32_t status;
+    bool quits; /* after a refusal the client says QUIT, instead of going on as if nothing were */
+    enum ending ending;
+    size_t end_at;
+    enum sabotage sabotage;
+};
+
+/* Bytes lent with an answer of the driver's own. */
+struct lease {
+    struct lease *next;
+    unsigned released;
+};
+
+struct run {
+    const struct dialogue *d;
+    const struct plan *plan;
+    const struct buffer *reference; /* the whole transcript of the plain run; NULL: this is it */
+
+    struct counted heap, store_heap;
+    struct block block;
+    mailsrv_config *config;
+    mailsrv_profile *profile;
+    mailsrv_engine *engine;
+    mailsrv_session *session;
+    mailsrv_store *store;
+    uint64_t memory_before; /* of the engine, without a session */
+    uint64_t guard_before;
+    int64_t mono_us, unix_us;
+
+    struct buffer in; /* what the client has sent so far */
+    size_t in_pos;    /* what the session has taken of it */
+    bool eof_due, eof_fed;
+    uint32_t wants;    /* as far as the edges told */
+    struct buffer out; /* what arrived at the client */
+    size_t out_pos;    /* what the script has looked at */
+    mailsrv_out slices[4]; /* lent and not yet sent: what they were */
+    size_t n_slices;
+    struct buffer slice_bytes;
+
+    struct ledger ledger;
+    struct lease *leases;
+    size_t commits_stored; /* COMMITs after which the store held more */
+    uint64_t stored;       /* messages and queue items in the store, when last looked at */
+    size_t n_withheld;     /* REPLY_WITHHELD and out */
+    size_t n_never;
+
+    size_t at;     /* the step of the script */
+    bool *op_done; /* for each step: its operation came */
+    struct captures captures;
+    bool fault_fired; /* from now on a refusal is in its right */
+    int32_t fault_kind; /* of the operation */
+    bool fault_is_queue;
+    bool diverged;
+    bool stopped; /* the script is not gone on with */
+    struct buffer why; /* what went wrong; empty: nothing */
+};
+
+/* ---- host.c ---- */
+
+/* Sets everything up to the session.  False: there was no memory, as planned, or it is wrong. */
+bool host_begin(struct run *run);
+
+/* Goes on until nothing moves any more. */
+void host_pump(struct run *run);
+
+/* Ends the session and the engine, and looks whether anything is left. */
+void host_end(struct run *run);
+
+/* Ends the session alone. */
+void host_free_session(struct run *run);
+
+/* Moves the clock to where the engine wants to be called next.  False: it never does. */
+bool host_sleep(struct run *run);
+
+/* ---- operations.c ---- */
+void operations_take(struct run *run, const mailsrv_op *op);
+/* Answers one that waits for its turn.  False: there is none. */
+bool operations_answer_late(struct run *run);
+/* Answers the oldest one of `reply` as `step` says, or, NULL, as the store does.  False: there is none. */
+bool operations_answer_kept(struct run *run, enum reply reply, const struct step *step);
+/* Answers all that are still to be answered. */
+void operations_settle(struct run *run);
+
+/* ---- script.c ---- */
+/* How an operation is to be answered: fills in `entry`. */
+void script_claim(struct run *run, struct entry *entry);
+void script_run(struct run *run);
+
+/* ---- oracle.c ---- */
+/* Reads a message of an account out of the store.  False: there is none. */
+bool stored_message(struct run *run, const mailsrv_id *account, uint64_t index, struct buffer *out);
+/* The script expected something else than `line`. */
+void oracle_unexpected(struct run *run, struct text line, struct text expected);
+/* The session ended, or is silent, where the script expected a line. */
+void oracle_silent(struct run *run, struct text expected);
+/* When all is over: of the transcript, of what is in the store. */
+void oracle_transcript(struct run *run);
+void oracle_stored(struct run *run);
+
+/* ---- run.c ---- */
+/* Runs a dialogue as planned.  `out` gets the transcript; the result is the number of operations taken. */
+struct outcome {
+    bool good;
+    bool diverged;
+    bool allocation_failed;
+    uint64_t operations;
+    uint64_t allocations;
+};
+struct outcome run_dialogue(const struct dialogue *d, const struct plan *plan, const struct buffer *reference,
+                            struct buffer *transcript, struct buffer *why);
+
+/* Notes what is wrong, the first time. */
+void run_wrong(struct run *run, const char *what);
+void run_wrong_text(struct run *run, const char *what, struct text text);
+
+/* Has the session ended, as far as its host was told? */
+bool run_closes(const struct run *run);
+
+/* Is something wrong already, so that going on tells nothing more? */
+static inline bool run_is_wrong(const struct run *run)
+{
+    return run->why.n != 0;
+}
+
+/* The line of the file that is being played. */
+unsigned run_line(const struct run *run);
+
+#endif

@@ -1,0 +1,332 @@
+/* The script: the steps of the file, one after the other. */
+#include "run.h"
+
+#include "words.h"
+
+enum { SLEEPS_MAX = 64 };
+
+static const struct step *step_at(const struct run *run, size_t at)
+{
+    return &run->d->steps[at];
+}
+
+/* ---- Operations that the script names ---- */
+
+/* Does what was asked before this step belong to the one before it? */
+static bool is_barrier(enum step_kind what)
+{
+    return what == STEP_CLIENT || what == STEP_EOF || what == STEP_TIME || what == STEP_ANSWER;
+}
+
+/* The next step that names an operation and to which none came yet: from `at` on, before something else is done. */
+static size_t next_named(const struct run *run, size_t at)
+{
+    for (; at < run->d->n_steps; at++) {
+        if (step_at(run, at)->what == STEP_OP && !run->op_done[at])
+            return at;
+        if (at != run->at && is_barrier(step_at(run, at)->what))
+            break;
+    }
+    return run->d->n_steps;
+}
+
+static bool words_match(const struct entry *entry, const struct step *step, struct buffer *words)
+{
+    op_words(entry->op, words);
+    return text_begins(buffer_text(words), step->words);
+}
+
+/* An operation that the script names, but not now. */
+static void out_of_place(struct run *run, const struct step *step, struct buffer *words)
+{
+    if (run->fault_fired)
+        return; /* what is asked after a fault may be something else */
+    buffer_add_text(words, " came, where the file has: ");
+    buffer_add(words, step->words.p, step->words.n);
+    run_wrong_text(run, mailsrv_op_name(step->kind), buffer_text(words));
+}
+
+void script_claim(struct run *run, struct entry *entry)
+{
+    struct buffer words = { 0 };
+    entry->reply = REPLY_STORE;
+    if (run->stopped || run->diverged)
+        return;
+    size_t first = next_named(run, run->at);
+    for (size_t at = first; at < run->d->n_steps; at = next_named(run, at + 1)) {
+        const struct step *step = step_at(run, at);
+        if (step->kind != entry->kind)
+            continue;
+        if (words_match(entry, step, &words) && at == first) {
+            run->op_done[at] = true;
+            entry->reply = step->reply;
+            entry->status = step->status;
+            entry->text = step->text;
+        } else {
+            out_of_place(run, step, &words);
+        }
+        break;
+    }
+    buffer_free(&words);
+}
+
+/* ---- Output ---- */
+
+static struct text unread(const struct run *run)
+{
+    return (struct text){ run->out.p + run->out_pos, run->out.n - run->out_pos };
+}
+
+/* The next line, without its CRLF.  False: there is no whole one. */
+static bool next_line(struct run *run, struct text *line)
+{
+    struct text rest = unread(run);
+    size_t n = text_find(rest, "\r\n");
+    if (n == rest.n)
+        return false;
+    *line = (struct text){ rest.p, n };
+    run->out_pos += n + 2;
+    return true;
+}
+
+/* Somebody was not answered: his patience, or his peer's, comes to its end. */
+static void wait_for_output(struct run *run, size_t enough)
+{
+    for (unsigned i = 0; i < SLEEPS_MAX && unread(run).n < enough && !run_closes(run) && !run_is_wrong(run); i++) {
+        if (run->n_withheld == 0 && run->n_never == 0)
+            return;
+        if (!host_sleep(run))
+            return;
+        host_pump(run);
+    }
+    if (run->n_withheld != 0 && run->plan->fault == FAULT_TARDY) {
+        operations_answer_kept(run, REPLY_WITHHELD, NULL);
+        run->n_withheld = 0;
+        host_pump(run);
+    }
+}
+
+static void play_server(struct run *run, const struct step *step)
+{
+    struct text line;
+    if (text_find(unread(run), "\r\n") == unread(run).n)
+        wait_for_output(run, 1);
+    if (run->stopped || run_is_wrong(run))
+        return;
+    if (!next_line(run, &line))
+        oracle_silent(run, step->text);
+    else if (!match_line(step->text, line, &run->captures))
+        oracle_unexpected(run, line, step->text);
+}
+
+static void play_server_raw(struct run *run, const struct step *step)
+{
+    if (unread(run).n < step->text.n)
+        wait_for_output(run, step->text.n);
+    if (run->stopped || run_is_wrong(run))
+        return;
+    struct text got = unread(run);
+    if (got.n > step->text.n)
+        got.n = step->text.n;
+    run->out_pos += got.n;
+    if (got.n < step->text.n)
+        oracle_silent(run, step->text);
+    else if (memcmp(got.p, step->text.p, got.n) != 0)
+        oracle_unexpected(run, got, step->text);
+}
+
+/* Everything that was said has been expected. */
+static bool nothing_unread(struct run *run)
+{
+    struct text rest = unread(run), line;
+    if (rest.n == 0 || run->diverged || run->stopped)
+        return true;
+    if (!next_line(run, &line))
+        line = rest;
+    oracle_unexpected(run, line, text_of("nothing"));
+    return false;
+}
+
+/* ---- Steps ---- */
+
+static void play_client(struct run *run, const struct step *step)
+{
+    if (!nothing_unread(run))
+        return;
+    buffer_add(&run->in, step->text.p, step->text.n);
+    host_pump(run);
+}
+
+static void play_closes(struct run *run)
+{
+    if (!run_closes(run))
+        wait_for_output(run, SIZE_MAX);
+    if (nothing_unread(run) && !run->stopped && !run_closes(run))
+        oracle_silent(run, text_of("the end of the session"));
+}
+
+static void play_op(struct run *run, const struct step *step)
+{
+    if (run->op_done[run->at] || run->fault_fired || run->stopped)
+        return;
+    run_wrong_text(run, "an operation did not come: ", text_of(mailsrv_op_name(step->kind)));
+}
+
+static void play_answer(struct run *run, const struct step *step)
+{
+    if (!nothing_unread(run) || run->stopped)
+        return;
+    if (!operations_answer_kept(run, REPLY_LATER, step) && !run->fault_fired)
+        run_wrong(run, "there is nothing to answer");
+    host_pump(run);
+}
+
+static void play_time(struct run *run, const struct step *step)
+{
+    if (!nothing_unread(run))
+        return;
+    run->mono_us += (int64_t)step->n;
+    run->unix_us += (int64_t)step->n;
+    bool feeds_next = run->at + 1 < run->d->n_steps && step_at(run, run->at + 1)->what == STEP_CLIENT;
+    if (run->plan->order == ADVANCE_FIRST || !feeds_next)
+        host_pump(run);
+}
+
+static void check_queue(struct run *run, const struct step *step)
+{
+    mailsrv_queue_item item;
+    if (step->what == STEP_QUEUE_COUNT) {
+        if (mailsrv_memory_stat(run->store, MAILSRV_MEMORY_STAT_QUEUED) != step->n)
+            run_wrong(run, "the queue holds another number of items");
+        return;
+    }
+    if (step->n == 0 || mailsrv_memory_queue_item(run->store, step->n - 1, &item) != MAILSRV_OK) {
+        run_wrong(run, "the queue has no such item");
+        return;
+    }
+    struct text record = { (const char *)item.record.p, item.record.n };
+    if (!text_holds(record, step->text))
+        run_wrong_text(run, "the record of the item is ", record);
+}
+
+static void check_message(struct run *run, const struct step *step, const mailsrv_id *account)
+{
+    struct buffer message = { 0 };
+    struct captures captures = { 0 };
+    if (step->n == 0 || !stored_message(run, account, step->n - 1, &message))
+        run_wrong_text(run, "there is no such message for ", step->words);
+    else if (!match_lines(step->text, buffer_text(&message), &captures))
+        run_wrong_text(run, "the message is\n", buffer_text(&message));
+    captures_free(&captures);
+    buffer_free(&message);
+}
+
+static void check_mailbox(struct run *run, const struct step *step)
+{
+    mailsrv_id id;
+    if (mailsrv_memory_find_account(run->store, step->words.p, step->words.n, &id) != MAILSRV_OK)
+        run_wrong_text(run, "the store has no account ", step->words);
+    else if (step->what == STEP_MESSAGE)
+        check_message(run, step, &id);
+    else if (mailsrv_memory_count(run->store, &id) != step->n)
+        run_wrong_text(run, "another number of messages is in the mailbox of ", step->words);
+}
+
+static void play(struct run *run, const struct step *step)
+{
+    switch (step->what) {
+    case STEP_CLIENT:
+        play_client(run, step);
+        break;
+    case STEP_SERVER:
+        play_server(run, step);
+        break;
+    case STEP_SERVER_RAW:
+        play_server_raw(run, step);
+        break;
+    case STEP_CLOSES:
+        play_closes(run);
+        break;
+    case STEP_EOF:
+        if (nothing_unread(run)) {
+            run->eof_due = true;
+            host_pump(run);
+        }
+        break;
+    case STEP_OP:
+        play_op(run, step);
+        break;
+    case STEP_ANSWER:
+        play_answer(run, step);
+        break;
+    case STEP_TIME:
+        play_time(run, step);
+        break;
+    case STEP_COUNT:
+    case STEP_MESSAGE:
+        check_mailbox(run, step);
+        break;
+    default:
+        check_queue(run, step);
+        break;
+    }
+}
+
+/* ---- After a refusal ---- */
+
+static void quit(struct run *run)
+{
+    struct text last, rest;
+    host_pump(run);
+    run->out_pos = run->out.n;
+    buffer_add_text(&run->in, "QUIT\r\n");
+    host_pump(run);
+    wait_for_output(run, 1);
+    for (rest = unread(run), last = rest; rest.n != 0;)
+        last = text_line(&rest);
+    if (!run_closes(run))
+        run_wrong_text(run, "QUIT does not end the session after a refusal: ", last);
+}
+
+/* A client that is told no: it says QUIT, or goes on as if nothing were, and the session still has an answer to each
+ * thing that it says. */
+static void go_on(struct run *run)
+{
+    if (run->plan->quits && !run_closes(run)) {
+        quit(run);
+        return;
+    }
+    for (run->at++; run->at < run->d->n_steps && !run_is_wrong(run) && !run_closes(run); run->at++)
+        if (step_at(run, run->at)->what == STEP_CLIENT) {
+            buffer_add(&run->in, step_at(run, run->at)->text.p, step_at(run, run->at)->text.n);
+            host_pump(run);
+        }
+}
+
+/* Half-closed or shut down, a session ends by itself when all that it asked is answered. */
+static void end_by_itself(struct run *run)
+{
+    operations_settle(run);
+    for (unsigned i = 0; i < SLEEPS_MAX && !run_closes(run) && run->ledger.n_out != 0 && host_sleep(run); i++)
+        host_pump(run);
+    if (!run_closes(run))
+        run_wrong(run, "the session does not end by itself");
+}
+
+void script_run(struct run *run)
+{
+    host_pump(run);
+    for (run->at = 0; run->at < run->d->n_steps && !run_is_wrong(run) && !run->stopped; run->at++) {
+        play(run, step_at(run, run->at));
+        if (run->diverged) {
+            go_on(run);
+            return;
+        }
+    }
+    if (run->stopped && run->eof_due && !run_is_wrong(run))
+        end_by_itself(run);
+    if (run_is_wrong(run) || run->stopped || !nothing_unread(run))
+        return;
+    if (run->in_pos < run->in.n && !run_closes(run) && run->ledger.n_out == 0)
+        run_wrong(run, "input is left that the session does not take");
+}

@@ -1,0 +1,321 @@
+/* A host is set up: store, profile, engine, session; and taken down, and looked at whether anything is left. */
+#include "run.h"
+
+#include <stdlib.h>
+
+enum { BLOCK_OCTETS = 256 * 1024, STEP_UNITS_MOST = 300 };
+
+/* Friday, 2 January 2026, 03:04:05 UTC, on a machine that has been up for an hour. */
+#define UNIX_BEGIN_US INT64_C(1767323045000000)
+#define MONO_BEGIN_US INT64_C(3600000000)
+
+static const mailsrv_allocator *engine_allocator(struct run *run)
+{
+    return run->plan->memory == MEMORY_BLOCK ? &run->block.allocator : &run->heap.allocator;
+}
+
+/* MAILSRV_NOMEM where that was planned ends the run before it began; anything else is wrong. */
+static bool is_ok(struct run *run, int32_t status, const char *what)
+{
+    if (status == MAILSRV_OK)
+        return true;
+    if (status != MAILSRV_NOMEM || !run->heap.failed)
+        run_wrong(run, what);
+    return false;
+}
+
+/* ---- The store ---- */
+
+static bool add_address(struct run *run, struct text address, const mailsrv_id *accounts, size_t n)
+{
+    if (mailsrv_memory_add_address(run->store, address.p, address.n, accounts, n) == MAILSRV_OK)
+        return true;
+    run_wrong_text(run, "the store takes no such address: ", address);
+    return false;
+}
+
+static bool add_account(struct run *run, const struct setup *setup)
+{
+    mailsrv_id id;
+    struct buffer address = { 0 };
+    counted_add_secret(&run->heap, setup->text);
+    if (mailsrv_memory_add_account(run->store, setup->name.p, setup->name.n, setup->text.p, setup->text.n, &id) !=
+        MAILSRV_OK) {
+        run_wrong_text(run, "the store takes no such account: ", setup->name);
+        return false;
+    }
+    buffer_add(&address, setup->name.p, setup->name.n);
+    buffer_add_text(&address, "@here.test");
+    bool added = add_address(run, buffer_text(&address), &id, 1);
+    buffer_free(&address);
+    return added;
+}
+
+static bool find_account(struct run *run, struct text name, mailsrv_id *out)
+{
+    if (mailsrv_memory_find_account(run->store, name.p, name.n, out) == MAILSRV_OK)
+        return true;
+    run_wrong_text(run, "the store has no account ", name);
+    return false;
+}
+
+enum { ACCOUNTS_MAX = 80 };
+
+static bool add_group(struct run *run, const struct setup *setup)
+{
+    mailsrv_id accounts[ACCOUNTS_MAX];
+    size_t n = 0;
+    struct text rest = setup->text;
+    if (text_is(rest, "queue"))
+        return add_address(run, setup->name, NULL, 0);
+    while (rest.n != 0 && n < ACCOUNTS_MAX)
+        if (!find_account(run, text_word(&rest), &accounts[n++]))
+            return false;
+    return add_address(run, setup->name, accounts, n);
+}
+
+static bool set_knob(struct run *run, const struct setup *setup)
+{
+    mailsrv_id id;
+    int32_t status;
+    if (setup->name.n != 0 && !find_account(run, setup->name, &id))
+        return false;
+    if (setup->name.n != 0)
+        status = mailsrv_memory_account_u64(run->store, &id, setup->key, setup->number);
+    else
+        status = mailsrv_memory_set_u64(run->store, setup->key, setup->number);
+    if (status != MAILSRV_OK)
+        run_wrong(run, "the store takes no such value");
+    return status == MAILSRV_OK;
+}
+
+static bool add_message(struct run *run, const struct setup *setup)
+{
+    mailsrv_id id;
+    if (!find_account(run, setup->name, &id))
+        return false;
+    if (mailsrv_memory_append(run->store, &id, setup->text.p, setup->text.n) == MAILSRV_OK)
+        return true;
+    run_wrong_text(run, "the store takes no such message for ", setup->name);
+    return false;
+}
+
+static bool set_profile(struct run *run, const struct setup *setup)
+{
+    switch (setup->what) {
+    case SETUP_U64:
+        return is_ok(run, mailsrv_profile_set_u64(run->profile, setup->key, setup->number), "the profile takes no such value");
+    case SETUP_STR:
+        return is_ok(run, mailsrv_profile_set_str(run->profile, setup->key, setup->name.p, setup->name.n),
+                     "the profile takes no such string");
+    default:
+        return is_ok(run, mailsrv_profile_enable(run->profile, setup->key, (int32_t)setup->number),
+                     "the profile has no such extension");
+    }
+}
+
+static bool set_up(struct run *run, const struct setup *setup)
+{
+    switch (setup->what) {
+    case SETUP_ACCOUNT:
+        return add_account(run, setup);
+    case SETUP_ADDRESS:
+        return add_group(run, setup);
+    case SETUP_KNOB:
+        return set_knob(run, setup);
+    case SETUP_MESSAGE:
+        return add_message(run, setup);
+    default:
+        return set_profile(run, setup);
+    }
+}
+
+static bool make_store(struct run *run)
+{
+    counted_init(&run->store_heap);
+    if (mailsrv_memory_new(&run->store_heap.allocator, &run->store) != MAILSRV_OK) {
+        run_wrong(run, "no store");
+        return false;
+    }
+    return true;
+}
+
+static bool make_profile(struct run *run)
+{
+    struct text name = text_of(run->d->is_pop3 ? "pop.here.test" : "mx.here.test");
+    mailsrv_error error = { .size = sizeof error };
+    if (!is_ok(run, mailsrv_profile_new(engine_allocator(run), run->d->machine, run->d->face, &run->profile),
+               "no profile") ||
+        !is_ok(run, mailsrv_profile_set_str(run->profile, MAILSRV_PROFILE_HOSTNAME, name.p, name.n), "no hostname"))
+        return false;
+    if (run->d->is_pop3 && !is_ok(run, mailsrv_profile_set_u64(run->profile, MAILSRV_PROFILE_PLAIN_PASSWORDS, 1),
+                                  "no plain passwords"))
+        return false;
+    for (size_t i = 0; i < run->d->n_setups; i++)
+        if (!set_up(run, &run->d->setups[i]))
+            return false;
+    if (mailsrv_profile_seal(run->profile, &error) == MAILSRV_OK)
+        return true;
+    run_wrong_text(run, "the profile cannot be sealed: ", text_of(error.expected));
+    return false;
+}
+
+/* ---- The engine ---- */
+
+static void take_bound(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    struct run *run = user;
+    (void)engine;
+    guard_down();
+    operations_take(run, op);
+    if (run->plan->memory == MEMORY_BLOCK)
+        guard_up();
+}
+
+/* The store knows the engine from now on; but it is asked by us, or by nobody. */
+static bool serve(struct run *run)
+{
+    mailsrv_handler handler = run->plan->bound ? take_bound : NULL;
+    for (int32_t kind = 1; kind < 64; kind++) {
+        if (((run->d->unserved >> kind) & 1) != 0 || strcmp(mailsrv_op_name(kind), "unknown") == 0)
+            continue;
+        if (mailsrv_engine_serve(run->engine, kind, handler, run) != MAILSRV_OK) {
+            run_wrong(run, "a kind cannot be served");
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool make_engine(struct run *run)
+{
+    if (!is_ok(run, mailsrv_config_new(engine_allocator(run), &run->config), "no config") ||
+        !is_ok(run, mailsrv_engine_new(run->config, &run->engine), "no engine"))
+        return false;
+    mailsrv_memory_set_u64(run->store, MAILSRV_MEMORY_WITHOUT, run->d->unserved);
+    if (mailsrv_store_bind(run->store, run->engine) != MAILSRV_OK) {
+        run_wrong(run, "the store cannot be bound");
+        return false;
+    }
+    if (!serve(run))
+        return false;
+    run->memory_before = mailsrv_engine_stat(run->engine, MAILSRV_STAT_MEMORY);
+    run->mono_us = MONO_BEGIN_US;
+    run->unix_us = UNIX_BEGIN_US;
+    return is_ok(run, mailsrv_engine_advance(run->engine, run->mono_us, run->unix_us), "no first advance");
+}
+
+static bool make_session(struct run *run)
+{
+    mailsrv_peer peer = { .size = sizeof peer, .address_octets = 4, .port = 2525 };
+    memcpy(peer.address, run->d->peer, 4);
+    return is_ok(run, mailsrv_server_new(run->engine, run->profile, &peer, run, &run->session), "no session");
+}
+
+bool host_begin(struct run *run)
+{
+    counted_init(&run->heap);
+    run->heap.fail_first = 0;
+    if (run->plan->memory == MEMORY_BLOCK)
+        block_init(&run->block, BLOCK_OCTETS);
+    if (run->plan->fault == FAULT_ALLOCATION || run->plan->fault == FAULT_DROUGHT) {
+        run->heap.fail_first = run->plan->nth;
+        run->heap.fail_last = run->plan->fault == FAULT_DROUGHT ? UINT64_MAX : run->plan->nth;
+    }
+    run->guard_before = guard_caught();
+    return make_store(run) && make_profile(run) && make_engine(run) && make_session(run);
+}
+
+/* ---- The end ---- */
+
+void host_free_session(struct run *run)
+{
+    if (run->plan->memory == MEMORY_BLOCK)
+        guard_up();
+    mailsrv_session_free(run->session);
+    guard_down();
+    run->session = NULL;
+    run->wants = 0;
+    run->n_slices = 0;
+}
+
+static void end_engine(struct run *run)
+{
+    uint64_t open = mailsrv_engine_stat(run->engine, MAILSRV_STAT_OPS_OUT);
+    uint64_t withheld = run->ledger.n_out;
+    if (mailsrv_engine_stat(run->engine, MAILSRV_STAT_SESSIONS) != 0)
+        run_wrong(run, "a session is left");
+    if (mailsrv_engine_stat(run->engine, MAILSRV_STAT_OPS_QUEUED) != 0 || open != withheld)
+        run_wrong(run, "operations are left");
+    if (withheld == 0 && mailsrv_engine_stat(run->engine, MAILSRV_STAT_MEMORY) != run->memory_before)
+        run_wrong(run, "the engine holds more memory than before the session");
+    if (mailsrv_engine_stat(run->engine, MAILSRV_STAT_STEP_UNITS_PEAK) > STEP_UNITS_MOST)
+        run_wrong(run, "a slice was longer than 300 units");
+    if (withheld != 0 && mailsrv_engine_free(run->engine, 0) != MAILSRV_E_BUSY)
+        run_wrong(run, "an engine with operations out is not busy");
+    bool given_up = withheld != 0 || run_is_wrong(run);
+    if (mailsrv_engine_free(run->engine, given_up ? MAILSRV_ABANDON : 0) != MAILSRV_OK)
+        run_wrong(run, "the engine cannot be freed");
+}
+
+static void check_store(struct run *run)
+{
+    static const struct {
+        int32_t key;
+        const char *what;
+    } open[] = {
+        { MAILSRV_MEMORY_STAT_BODIES, "a body was not closed" },
+        { MAILSRV_MEMORY_STAT_STORES, "a store was not closed" },
+        { MAILSRV_MEMORY_STAT_MAILBOXES, "a mailbox was not closed" },
+        { MAILSRV_MEMORY_STAT_LOCKS, "a lock was not closed" },
+        { MAILSRV_MEMORY_STAT_READS, "a reading was not closed" },
+    };
+    for (size_t i = 0; i < sizeof open / sizeof open[0] && run->ledger.n_out == 0; i++)
+        if (mailsrv_memory_stat(run->store, open[i].key) != 0)
+            run_wrong(run, open[i].what);
+}
+
+static void check_leases(struct run *run)
+{
+    while (run->leases != NULL) {
+        struct lease *lease = run->leases;
+        run->leases = lease->next;
+        if (lease->released != 1)
+            run_wrong(run, "lent bytes were not released exactly once");
+        free(lease);
+    }
+}
+
+static void check_memory(struct run *run)
+{
+    if (run->heap.fault != NULL)
+        run_wrong(run, run->heap.fault);
+    if (run->heap.live != 0)
+        run_wrong(run, "the heap is not empty at the end");
+    if (run->store_heap.live != 0 || run->store_heap.fault != NULL)
+        run_wrong(run, "the heap of the store is not empty at the end");
+    if (guard_caught() != run->guard_before)
+        run_wrong(run, "malloc was called by an engine over a static block");
+    if (run->plan->memory == MEMORY_BLOCK && !block_is_whole(&run->block))
+        run_wrong(run, "the static block is not in one piece at the end");
+}
+
+void host_end(struct run *run)
+{
+    host_free_session(run);
+    if (run->engine != NULL) {
+        operations_settle(run);
+        check_store(run);
+        end_engine(run);
+    }
+    mailsrv_profile_unref(run->profile);
+    mailsrv_config_free(run->config);
+    if (run->store != NULL && mailsrv_memory_stat(run->store, MAILSRV_MEMORY_STAT_LENT) != 0)
+        run_wrong(run, "bytes that the store lent were not released");
+    mailsrv_store_free(run->store);
+    check_leases(run);
+    if (!run_is_wrong(run)) /* else what is left may be the consequence */
+        check_memory(run);
+    if (run->plan->memory == MEMORY_BLOCK)
+        block_fini(&run->block);
+}
