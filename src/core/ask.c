@@ -108,17 +108,41 @@ struct op *mailsrv__handle_let_go(struct handle *handle)
     return closer;
 }
 
+/* What timed out for the peer may be using any handle of its session: none is closed under it. */
+static bool anything_late(const mailsrv_session *s)
+{
+    return !mailsrv__list_empty(&s->late);
+}
+
+/* Until the session leaves. */
+static void put_off(mailsrv_session *s, struct op *closer)
+{
+    if (s->put_off == NULL)
+        s->put_off = closer;
+    else
+        mailsrv__op_then(s->put_off, closer);
+}
+
 void mailsrv__handle_close(mailsrv_session *s, struct handle *handle)
 {
     struct op *closer = mailsrv__handle_let_go(handle);
     if (closer == NULL)
         return;
+    if (anything_late(s)) {
+        put_off(s, closer);
+        return;
+    }
     mailsrv__op_submit(closer);
     mailsrv__spend(s, 8);
 }
 
 void mailsrv__handle_ask_close(mailsrv_session *s, struct handle *handle)
 {
+    if (anything_late(s)) {
+        put_off(s, mailsrv__handle_let_go(handle));
+        mailsrv__ask_record(s, NULL);
+        return;
+    }
     struct op *closer = handle->closer;
     *handle = (struct handle){ 0, NULL };
     mailsrv__ask_record(s, closer);
@@ -127,13 +151,23 @@ void mailsrv__handle_ask_close(mailsrv_session *s, struct handle *handle)
 /* `chain` waits for `op`, unless that owes nothing any more. */
 static void hold(struct op *chain, struct op *op)
 {
-    if (op == NULL || (op->state == OP_ANSWERED && op->then == NULL))
+    if (op == NULL || op->gate != NULL || (op->state == OP_ANSWERED && op->then == NULL))
         return;
     op->gate = chain;
     chain->holds++;
 }
 
-void mailsrv__handles_leave(mailsrv_session *s, struct handle *const *handles, size_t n)
+/* A chain that waits for something late of this session already; NULL: there is none. */
+static struct op *waiting_chain(const mailsrv_session *s)
+{
+    for (struct node *late = s->late.next; late != &s->late; late = late->next)
+        if (HOLDER(late, struct op, late_link)->gate != NULL)
+            return HOLDER(late, struct op, late_link)->gate;
+    return NULL;
+}
+
+/* The closers of all handles, those that were put off first. */
+static struct op *leaving_chain(mailsrv_session *s, struct handle *const *handles, size_t n)
 {
     struct op *chain = NULL;
     for (size_t i = n; i-- > 0;) {
@@ -143,8 +177,25 @@ void mailsrv__handles_leave(mailsrv_session *s, struct handle *const *handles, s
         closer->then = chain;
         chain = closer;
     }
+    if (s->put_off == NULL)
+        return chain;
+    struct op *first = s->put_off;
+    s->put_off = NULL;
+    if (chain != NULL)
+        mailsrv__op_then(first, chain);
+    return first;
+}
+
+void mailsrv__handles_leave(mailsrv_session *s, struct handle *const *handles, size_t n)
+{
+    struct op *chain = leaving_chain(s, handles, n);
+    struct op *before = waiting_chain(s);
     if (chain == NULL)
         return;
+    if (before != NULL) {
+        mailsrv__op_then(before, chain);
+        chain = before;
+    }
     for (unsigned i = 0; i < s->asker.n_asked; i++)
         hold(chain, s->asker.asked[i]);
     for (struct node *late = s->late.next; late != &s->late; late = late->next)

@@ -44,7 +44,8 @@ struct handle {
 /* Takes the handle `value` from the i-th answer, together with the closing record that was reserved for it. */
 void mailsrv__handle_take(mailsrv_session *session, unsigned i, uint64_t value, struct handle *handle);
 
-/* Closes it now: asks the closing operation, which nobody waits for.  Nothing for an empty handle. */
+/* Closes it now: asks the closing operation, which nobody waits for.  Nothing for an empty handle.  While an operation
+ * of this session is late it may be using the handle: then it is closed when the session leaves. */
 void mailsrv__handle_close(mailsrv_session *session, struct handle *handle);
 
 /* The same for one that is not empty, asked in the running step, which waits for it. */

@@ -138,9 +138,14 @@ void mailsrv__ring_put(mailsrv_engine *e, struct work *work)
         mailsrv__list_append(&e->ring, &work->ring);
 }
 
+/* Less would be spent by going on alone, and nothing done. */
+enum { SLICE_LEAST = 16 };
+
 /* One slice of the first in the ring; what it spent. */
 static uint32_t run_one(mailsrv_engine *e, uint32_t units)
 {
+    if (units < SLICE_LEAST)
+        units = SLICE_LEAST;
     struct node *n = mailsrv__list_pop(&e->ring);
     struct work *work = HOLDER(n, struct work, ring);
     e->slice_max = units < SLICE_UNITS ? units : SLICE_UNITS;

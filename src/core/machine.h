@@ -85,7 +85,8 @@ struct mailsrv_session {
     enum wait waits;
     struct timer peer_timer;   /* the peer's silence */
     struct timer answer_timer; /* the host's answers to one command */
-    struct node late;          /* writes of this session that timed out for the peer and are not answered yet */
+    struct node late;          /* operations that timed out for the peer and are not answered yet */
+    struct op *put_off;        /* closers, a chain, of handles that something late may be using */
     uint64_t octets_in, octets_out, commands;
     uint32_t peer_timeout_ms; /* the machine sets what is right for its state */
     uint32_t wants;           /* as last told by an edge */
