@@ -93,16 +93,28 @@ static bool is_smtp_refusal(const struct run *run, struct text line)
 
 /* ---- POP3 ---- */
 
-static bool is_pop3_refusal(const struct run *run, struct text line)
+static bool is_login(int32_t kind)
+{
+    return kind == MAILSRV_OP_AUTH_VERIFY || kind == MAILSRV_OP_STORE_OPEN || kind == MAILSRV_OP_LOCK ||
+           kind == MAILSRV_OP_MBOX_OPEN || kind == MAILSRV_OP_ROWS;
+}
+
+static const char *pop3_code(const struct run *run)
 {
     const struct refusal *r = refusal_of(run);
-    const char *code = r->pop3 == NULL ? "-ERR" : r->pop3;
-    bool at_login = run->fault_kind == MAILSRV_OP_AUTH_VERIFY || run->fault_kind == MAILSRV_OP_STORE_OPEN ||
-                    run->fault_kind == MAILSRV_OP_LOCK || run->fault_kind == MAILSRV_OP_MBOX_OPEN ||
-                    run->fault_kind == MAILSRV_OP_ROWS;
-    if (r->status == MAILSRV_INUSE && at_login)
-        code = "-ERR [IN-USE]";
-    return text_begins(line, text_of(code));
+    bool verifies = run->fault_kind == MAILSRV_OP_AUTH_VERIFY;
+    if (r->status == MAILSRV_DENIED && !verifies)
+        return "-ERR"; /* it is said of credentials */
+    if (r->status == MAILSRV_NONEXISTENT && verifies)
+        return "-ERR [AUTH]"; /* nobody is told who exists (RFC 1939 section 13) */
+    if (r->status == MAILSRV_INUSE && is_login(run->fault_kind))
+        return "-ERR [IN-USE]";
+    return r->pop3 == NULL ? "-ERR" : r->pop3;
+}
+
+static bool is_pop3_refusal(const struct run *run, struct text line)
+{
+    return text_begins(line, text_of(pop3_code(run)));
 }
 
 /* A multi-line reply that cannot go on has no other end than the connection's. */
