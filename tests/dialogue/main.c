@@ -86,6 +86,8 @@ static void run_ways(const struct dialogue *d, const struct options *o, struct r
         if (o->verbose)
             printf("    %-12s %8llu runs, %llu refused\n", way, (unsigned long long)result.runs,
                    (unsigned long long)result.diverged);
+        if (result.wrong != 0 && o->verbose)
+            printf("%.*s\n", (int)result.why.n, result.why.p);
         if (result.wrong != 0 && all->why.n == 0) {
             buffer_add(&all->why, result.why.p, result.why.n);
             buffer_add_text(&all->why, "\n    in the way: ");

@@ -7,6 +7,11 @@ void captures_free(struct captures *c)
     c->n = 0;
 }
 
+static bool is_name(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
 /* The name of a `<name>` or `<*>` at the start of the pattern; empty: it is something else. */
 static struct text hole_name(struct text pattern)
 {
@@ -16,7 +21,7 @@ static struct text hole_name(struct text pattern)
     if (pattern.p[1] == '*')
         n = 2;
     else
-        while (n < pattern.n && pattern.p[n] >= 'a' && pattern.p[n] <= 'z')
+        while (n < pattern.n && is_name(pattern.p[n]))
             n++;
     if (n == 1 || n == pattern.n || pattern.p[n] != '>')
         return (struct text){ NULL, 0 };

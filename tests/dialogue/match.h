@@ -1,5 +1,5 @@
 /* Patterns: `<*>` stands for anything, `<name>` for what it stood for the first time; neither goes beyond a line.
- * `\<` is a `<`.  A name is made of lower-case letters. */
+ * `\<` is a `<`.  A name is made of lower-case letters and digits. */
 #ifndef DIALOGUE_MATCH_H
 #define DIALOGUE_MATCH_H
 

@@ -83,7 +83,11 @@ static void answer(struct run *run, size_t at)
     if (why != NULL)
         run_wrong(run, why);
     ledger_remove(&run->ledger, at);
-    if (entry.reply == REPLY_STATUS) {
+    if (entry.reply == REPLY_STATUS && kind_closes(entry.kind)) {
+        mailsrv_memory_set_u64(run->store, MAILSRV_MEMORY_FAIL_STATUS, (uint64_t)-entry.status);
+        mailsrv_memory_set_u64(run->store, MAILSRV_MEMORY_FAIL_NTH, 1); /* it says so, and closes all the same */
+        answer_by_store(run, &entry);
+    } else if (entry.reply == REPLY_STATUS) {
         if (answer_status(run, entry.id, entry.status, entry.text) != MAILSRV_OK)
             run_wrong(run, "an answer was not taken");
     } else {

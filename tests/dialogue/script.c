@@ -248,10 +248,8 @@ static void play(struct run *run, const struct step *step)
         play_closes(run);
         break;
     case STEP_EOF:
-        if (nothing_unread(run)) {
-            run->eof_due = true;
-            host_pump(run);
-        }
+        run->eof_due = true;
+        host_pump(run);
         break;
     case STEP_OP:
         play_op(run, step);

@@ -104,7 +104,8 @@ static bool set_profile(struct run *run, const struct setup *setup)
 {
     switch (setup->what) {
     case SETUP_U64:
-        return is_ok(run, mailsrv_profile_set_u64(run->profile, setup->key, setup->number), "the profile takes no such value");
+        return is_ok(run, mailsrv_profile_set_u64(run->profile, setup->key, setup->number),
+                     "the profile takes no such value");
     case SETUP_STR:
         return is_ok(run, mailsrv_profile_set_str(run->profile, setup->key, setup->name.p, setup->name.n),
                      "the profile takes no such string");
@@ -147,9 +148,6 @@ static bool make_profile(struct run *run)
     if (!is_ok(run, mailsrv_profile_new(engine_allocator(run), run->d->machine, run->d->face, &run->profile),
                "no profile") ||
         !is_ok(run, mailsrv_profile_set_str(run->profile, MAILSRV_PROFILE_HOSTNAME, name.p, name.n), "no hostname"))
-        return false;
-    if (run->d->is_pop3 && !is_ok(run, mailsrv_profile_set_u64(run->profile, MAILSRV_PROFILE_PLAIN_PASSWORDS, 1),
-                                  "no plain passwords"))
         return false;
     for (size_t i = 0; i < run->d->n_setups; i++)
         if (!set_up(run, &run->d->setups[i]))
