@@ -108,7 +108,7 @@ static bool run_file(const char *path, const struct options *o, struct result *t
     else
         result.wrong = 1;
     bool good = (result.wrong == 0) != o->wrong;
-    printf("%s %s: %llu runs", good ? "ok" : "FAILED", path, (unsigned long long)result.runs);
+    printf("%s %s: %llu runs", good ? "ok" : "not ok", path, (unsigned long long)result.runs);
     if (result.wrong != 0)
         printf(", %llu wrong; the first:\n%.*s", (unsigned long long)result.wrong, (int)result.why.n, result.why.p);
     puts("");
