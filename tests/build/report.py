@@ -84,7 +84,7 @@ class Report:
         done = self.run(argv, **more)
         planned = seen = bad = 0
         for line in done.stdout.splitlines():
-            if line.startswith("# summary: "):
+            if line.startswith("# summary: ") or re.match(r"\d+ dialogues x ", line):
                 self.summaries.append(line.removeprefix("# summary: "))
             if plan := PLAN.match(line):
                 planned += int(plan[1])

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import configurations
-from report import Report
+from report import BUILD, ROOT, Report
 
 
 def in_plain(suite: str):
@@ -18,15 +18,32 @@ def in_plain(suite: str):
     return run
 
 
-unit, kit, dialogues = in_plain("unit"), in_plain("kit"), in_plain("dialogues")
+unit, kit = in_plain("unit"), in_plain("kit")
 hosts, python, strangers, bench = in_plain("hosts"), in_plain("python"), in_plain("strangers"), in_plain("bench")
+
+
+def run_dialogues(name: str, p: Report, prefix: list[str], *options: str, **env: str) -> None:
+    """Every dialogue by the driver of a configuration; and those that are wrong must be found so."""
+    driver = [*prefix, BUILD / name / "tests/dialogue/dialogue", *options]
+    files = sorted((ROOT / "tests/dialogues").rglob("*.dlg"))
+    p.tap("dialogues", [*driver, *(f.relative_to(ROOT) for f in files)], env=env)
+    wrong = sorted((ROOT / "tests/dialogue").rglob("*.dlg"))
+    if wrong:
+        p.tap("wrong dialogues", [*driver, "--wrong", *(f.relative_to(ROOT) for f in wrong)], env=env)
+
+
+def dialogues(p: Report) -> None:
+    """Every dialogue in every way."""
+    if configurations.build("plain", p):
+        run_dialogues("plain", p, [])
 
 
 def sanitizers(p: Report) -> None:
     """Everything again, under the address and the undefined-behaviour sanitizer."""
     if configurations.build("asan", p):
         options = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
-        for suite in ("unit", "kit", "threads", "dialogues", "hosts"):
+        run_dialogues("asan", p, [], **options)
+        for suite in ("unit", "kit", "threads", "hosts"):
             configurations.run_suite("asan", suite, p, **options)
 
 
@@ -40,7 +57,7 @@ def valgrind(p: Report) -> None:
     """The dialogues once, each fed whole."""
     if configurations.build("plain", p):
         prefix = ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full", "--show-leak-kinds=all"]
-        configurations.run_suite("plain", "dialogues", p, prefix, DIALOGUE_WAYS="whole")
+        run_dialogues("plain", p, prefix, "--ways", "whole")
 
 
 def runs_here(name: str) -> list[str] | None:
@@ -67,8 +84,9 @@ def foreign(name: str, p: Report) -> None:
         return p.skip("dialogues", f"nothing here runs programs for {name}")
     p.summaries.append("by qemu" if runner else "natively")
     if configurations.build(name, p):
-        configurations.run_suite(name, "dialogues", p, runner, DIALOGUE_WAYS=p.environment["DIALOGUE_FOREIGN_WAYS"],
-                                 DIALOGUE_RANDOM_CUTS=p.environment["DIALOGUE_FOREIGN_CUTS"])
+        cuts = p.environment["DIALOGUE_FOREIGN_CUTS"]
+        ways = [] if cuts == "all" else ["--ways", "whole,bytes,cuts", "--cuts", cuts]
+        run_dialogues(name, p, runner, *ways)
 
 
 def i686(p: Report) -> None:
