@@ -220,6 +220,15 @@ static enum step ids_of_all(struct pop3 *p)
     return next_page(&p->session);
 }
 
+static enum step id_answered(mailsrv_session *session);
+
+static enum step ask_id(struct pop3 *p)
+{
+    if (!ask_ids(p, p->at, 1))
+        return mailsrv__pop3_refuse(p, MAILSRV_NOMEM, (struct span){ 0 });
+    return mailsrv__then_answers(&p->session, id_answered);
+}
+
 static enum step id_answered(mailsrv_session *session)
 {
     struct pop3 *p = mailsrv__pop3_of(session);
@@ -227,9 +236,12 @@ static enum step id_answered(mailsrv_session *session)
     if (answer->status != MAILSRV_OK)
         return mailsrv__pop3_refuse(p, answer->status, mailsrv__span(answer->text));
     const mailsrv_rows *rows = answer->value;
-    if (rows->n == 0)
+    if (rows->n != 0)
+        return say_unique_id(p, SPAN("+OK "), p->at, mailsrv__pop3_row(rows, 0));
+    if (rows->more == 0)
         return no_such_message(p);
-    return say_unique_id(p, SPAN("+OK "), p->at, mailsrv__pop3_row(rows, 0));
+    p->cursor = rows->next;
+    return ask_id(p);
 }
 
 enum step mailsrv__pop3_uidl(struct pop3 *p, const struct args *a)
@@ -239,7 +251,5 @@ enum step mailsrv__pop3_uidl(struct pop3 *p, const struct args *a)
         return ids_of_all(p);
     if (mailsrv__pop3_message(p, a->v[0], &p->at) == NULL)
         return no_such_message(p);
-    if (!ask_ids(p, p->at, 1))
-        return mailsrv__pop3_refuse(p, MAILSRV_NOMEM, (struct span){ 0 });
-    return mailsrv__then_answers(&p->session, id_answered);
+    return ask_id(p);
 }
