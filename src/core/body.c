@@ -180,6 +180,16 @@ size_t mailsrv__body_put(mailsrv_session *s, struct span octets)
     return b->status == MAILSRV_OK ? taken : octets.n;
 }
 
+size_t mailsrv__body_room(mailsrv_session *s)
+{
+    struct body *b = s->body;
+    if (b->status != MAILSRV_OK)
+        return SIZE_MAX;
+    if (b->filling == NULL)
+        b->filling = next_chunk(s, b);
+    return b->filling == NULL ? 0 : b->filling->room - b->filling->n;
+}
+
 void mailsrv__body_finish(mailsrv_session *s)
 {
     s->body->finished = true;

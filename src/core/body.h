@@ -27,6 +27,9 @@ size_t mailsrv__body_put(mailsrv_session *session, struct span octets);
 
 bool mailsrv__body_has_room(const mailsrv_session *session);
 
+/* How many octets mailsrv__body_put takes for certain.  0: none now (then mailsrv__then_body). */
+size_t mailsrv__body_room(mailsrv_session *session);
+
 void mailsrv__body_finish(mailsrv_session *session);
 
 /* Is all of it written, or has it failed? */

@@ -3,6 +3,7 @@
 #define CORE_PROFILE_H
 
 #include "core/machine.h"
+#include "core/tap.h"
 
 enum {
     SETTINGS = 32,   /* u64 keys are below this */
@@ -30,6 +31,8 @@ struct mailsrv_profile {
     struct setting settings[SETTINGS];
     struct setting_text texts[TEXTS];
     uint64_t extensions_off; /* a bit each */
+    const struct tap *taps[TAPS_MAX];
+    uint8_t n_taps;
     bool sealed;
     bool out_of_memory; /* a default could not be kept */
 };

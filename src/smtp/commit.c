@@ -1,0 +1,380 @@
+/* The end of a message: what the taps say, where it goes, what is replied. */
+#include "smtp/smtp.h"
+#include "text/queue_record.h"
+
+enum { TRACES_MAX = 100 }; /* RFC 5321 section 6.3: a loop is found by many Received fields, 100 at least */
+
+/* ---- Replies for the whole ---- */
+
+static void tell_event(struct smtp *s, int32_t what, const char *line)
+{
+    const struct transaction *t = s->mail;
+    char room[REPLY_OCTETS_MAX];
+    struct writer w = { .p = room, .room = sizeof room };
+    if (what == MAILSRV_EVENT_MESSAGE_REFUSED) {
+        mailsrv__write(&w, (struct span){ line, strlen(line) });
+    } else {
+        mailsrv__write_char(&w, '<');
+        mailsrv__write(&w, t->reverse_path);
+        mailsrv__write(&w, SPAN("> octets="));
+        mailsrv__write_u64(&w, t->octets);
+        mailsrv__write(&w, SPAN(" recipients="));
+        mailsrv__write_u64(&w, t->n_recipients);
+    }
+    mailsrv__session_event(&s->session, what, mailsrv__written(&w));
+}
+
+/* The one reply of SMTP, and the end of the transaction. */
+static enum step conclude(struct smtp *s, const char *line, struct span text)
+{
+    bool ok = line[0] == '2';
+    tell_event(s, ok ? MAILSRV_EVENT_MESSAGE_ACCEPTED : MAILSRV_EVENT_MESSAGE_REFUSED, line);
+    enum step step = mailsrv__smtp_reply_text(s, line, text);
+    mailsrv__smtp_reset(s);
+    return step;
+}
+
+/* ---- Results ---- */
+
+/* What a recipient, or all of them together, are told. */
+struct verdict {
+    const char *line;
+    struct span text;
+};
+
+static int32_t result_of(const mailsrv_answer *answer, uint32_t i, struct span *text)
+{
+    const mailsrv_committed *committed = answer->value;
+    *text = mailsrv__span(answer->text);
+    if (answer->status != MAILSRV_OK)
+        return answer->status;
+    *text = (struct span){ NULL, 0 };
+    if (i >= committed->n)
+        return MAILSRV_TEMP; /* a result that is missing */
+    const mailsrv_result *result = (const void *)((const char *)committed->results + (size_t)i * committed->stride);
+    *text = mailsrv__span(result->text);
+    return result->status;
+}
+
+/* Gives each target its result.  The texts stay valid as long as the transaction keeps the answer. */
+static void take_results(struct smtp *s)
+{
+    struct transaction *t = s->mail;
+    const mailsrv_answer *answer = mailsrv__answer(&s->session, 0);
+    uint32_t i = 0;
+    for (struct recipient *r = t->first; r != NULL; r = r->next)
+        for (uint32_t own = 0; own < r->n_own; own++, i++)
+            r->own[own].status = result_of(answer, i, &r->own[own].text);
+    if (answer->status == MAILSRV_OK || answer->text.n != 0)
+        t->answer = mailsrv__take_lent(&s->session, 0);
+}
+
+/* A recipient is OK if each of his targets is.  A failure that may pass stands before one that will not. */
+static struct verdict verdict_of(const struct smtp *s, const struct recipient *r)
+{
+    struct verdict v = { mailsrv__smtp_line(s, r->targets[0]->status, AT_DATA), r->targets[0]->text };
+    for (uint32_t i = 1; i < r->n && !mailsrv__smtp_is_temporary(v.line); i++) {
+        struct verdict next = { mailsrv__smtp_line(s, r->targets[i]->status, AT_DATA), r->targets[i]->text };
+        if (mailsrv__smtp_is_temporary(next.line) || (v.line[0] == '2' && next.line[0] != '2'))
+            v = next;
+    }
+    return v;
+}
+
+/* ---- LMTP: a reply for each recipient (RFC 2033 section 4.2) ---- */
+
+static enum step reply_to_each(mailsrv_session *session)
+{
+    struct smtp *s = mailsrv__smtp_of(session);
+    struct transaction *t = s->mail;
+    for (; t->replied != NULL; t->replied = t->replied->next) {
+        if (!mailsrv__may_go_on(session))
+            return mailsrv__then_turn(session, reply_to_each);
+        if (!mailsrv__window_open(session))
+            return mailsrv__then_window(session, reply_to_each);
+        struct verdict v = { t->refusal, t->refusal_text };
+        if (t->refusal == NULL)
+            v = verdict_of(s, t->replied);
+        if (!mailsrv__smtp_say(s, v.line, v.text))
+            return STEP_CLOSE;
+        mailsrv__spend(session, 1);
+    }
+    mailsrv__smtp_reset(s);
+    return STEP_NEXT;
+}
+
+static enum step reply_lmtp(struct smtp *s)
+{
+    struct transaction *t = s->mail;
+    const char *refusal = t->refusal;
+    uint32_t n_ok = 0;
+    for (const struct recipient *r = t->first; r != NULL && t->refusal == NULL; r = r->next) {
+        const char *line = verdict_of(s, r).line;
+        n_ok += line[0] == '2';
+        refusal = line[0] == '2' ? refusal : line;
+    }
+    if (n_ok != 0)
+        tell_event(s, MAILSRV_EVENT_MESSAGE_ACCEPTED, NULL);
+    else if (refusal != NULL)
+        tell_event(s, MAILSRV_EVENT_MESSAGE_REFUSED, refusal);
+    t->replied = t->first;
+    return reply_to_each(&s->session);
+}
+
+enum step mailsrv__smtp_refuse_all(struct smtp *s, const char *line, struct span text)
+{
+    if (!mailsrv__smtp_is_lmtp(s))
+        return conclude(s, line, text);
+    s->mail->refusal = line;
+    s->mail->refusal_text = text;
+    return reply_lmtp(s);
+}
+
+static enum step refuse_status(struct smtp *s, int32_t status, struct span text)
+{
+    return mailsrv__smtp_refuse_all(s, mailsrv__smtp_line(s, status, AT_DATA), text);
+}
+
+/* ---- What could not be delivered goes into the queue ---- */
+
+/* RFC 5321 section 4.4: where some recipients got the message and others did not, the reply is 250, and the sender is
+ * sent a notice; to nobody where the reverse-path is null (section 4.5.5). */
+static bool goes_to_queue(const struct transaction *t, const struct verdict *v)
+{
+    return v->line[0] == '4' || (v->line[0] == '5' && t->reverse_path.n != 0);
+}
+
+static struct queue_record record_of(const struct transaction *t, const struct recipient *r, const char *line)
+{
+    struct queue_record record = { .fate = line[0] == '5' ? QUEUE_BOUNCE : QUEUE_RETRY,
+                                   .reverse_path = t->reverse_path,
+                                   .recipient = r->address };
+    if (line[0] != '2')
+        record.code = (uint16_t)((line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0'));
+    return record;
+}
+
+static size_t queue_octets(const struct transaction *t, const struct recipient *r, const struct verdict *v,
+                           size_t received_n)
+{
+    size_t record = QUEUE_RECORD_OCTETS(t->reverse_path.n, r->address.n, strlen(v->line) + v->text.n);
+    return mailsrv__ask_octets(received_n) + mailsrv__ask_octets(r->address.n) + mailsrv__ask_octets(record);
+}
+
+static mailsrv_bytes copy_record(struct ask *ask, const struct transaction *t, const struct recipient *r,
+                                 const struct verdict *v)
+{
+    char text_room[REPLY_OCTETS_MAX];
+    struct writer text = { .p = text_room, .room = sizeof text_room };
+    struct queue_record record = record_of(t, r, v->line);
+    if (record.code != 0)
+        mailsrv__smtp_write_text(&text, v->line, v->text, true);
+    record.text = mailsrv__written(&text);
+    size_t octets = QUEUE_RECORD_OCTETS(t->reverse_path.n, r->address.n, record.text.n);
+    struct writer w = { .p = mailsrv__ask_room(ask, octets), .room = octets };
+    mailsrv__queue_record_write(&w, &record);
+    return mailsrv__bytes(mailsrv__written(&w));
+}
+
+static const struct verdict untried = { "250 2.0.0 not tried", { NULL, 0 } };
+
+static void fill_queue(const struct smtp *s, struct ask *ask, mailsrv_target *target, const struct recipient *r,
+                       const struct verdict *v, struct span received)
+{
+    target->kind = MAILSRV_TARGET_QUEUE;
+    target->internal_us = mailsrv__unix_us(&s->session);
+    target->prefix = mailsrv__ask_copy(ask, received);
+    target->recipient = mailsrv__ask_copy(ask, r->address);
+    target->record = copy_record(ask, s->mail, r, v);
+}
+
+/* ---- The second COMMIT: what failed in the first ---- */
+
+static enum step requeue_answered(mailsrv_session *session)
+{
+    struct smtp *s = mailsrv__smtp_of(session);
+    const mailsrv_answer *answer = mailsrv__answer(session, 0);
+    struct span text, none = { NULL, 0 };
+    int32_t status = MAILSRV_OK;
+    for (uint32_t i = 0; i < s->mail->n_requeued && status == MAILSRV_OK; i++)
+        if (result_of(answer, i, &text) != MAILSRV_OK)
+            status = MAILSRV_TEMP; /* some may get it twice now, never not at all */
+    return conclude(s, mailsrv__smtp_line(s, status, AT_DATA), none);
+}
+
+static enum step requeue(struct smtp *s)
+{
+    struct transaction *t = s->mail;
+    const char *ok = mailsrv__smtp_line(s, MAILSRV_OK, AT_DATA);
+    struct span none = { NULL, 0 };
+    char room[RECEIVED_OCTETS_MAX];
+    struct writer received = { .p = room, .room = sizeof room };
+    mailsrv__smtp_write_received(s, &received);
+    size_t octets = mailsrv__ask_octets(t->reverse_path.n);
+    for (const struct recipient *r = t->first; r != NULL; r = r->next) {
+        struct verdict v = verdict_of(s, r);
+        if (!goes_to_queue(t, &v))
+            continue;
+        t->n_requeued++;
+        octets += queue_octets(t, r, &v, received.n);
+    }
+    if (t->n_requeued == 0)
+        return conclude(s, ok, none);
+
+    struct ask ask = mailsrv__body_commit(&s->session, t->n_requeued, t->n_requeued, octets);
+    if (ask.op == NULL)
+        return conclude(s, mailsrv__smtp_line(s, MAILSRV_TEMP, AT_DATA), none);
+    mailsrv_arg_body_commit *arg = ask.arg;
+    mailsrv_target *target = (mailsrv_target *)(uintptr_t)arg->targets;
+    arg->reverse_path = mailsrv__ask_copy(&ask, t->reverse_path);
+    for (const struct recipient *r = t->first; r != NULL; r = r->next) {
+        struct verdict v = verdict_of(s, r);
+        if (goes_to_queue(t, &v))
+            fill_queue(s, &ask, target++, r, &v, mailsrv__written(&received));
+    }
+    return mailsrv__then_answers(&s->session, requeue_answered);
+}
+
+/* ---- The first COMMIT ---- */
+
+/* One reply for all (RFC 5321 section 4.4).  Where nothing can be kept for later, any failure refuses the whole. */
+static enum step reply_smtp(struct smtp *s)
+{
+    struct verdict temporary = { NULL, { NULL, 0 } }, permanent = temporary, ok = temporary;
+    for (const struct recipient *r = s->mail->first; r != NULL; r = r->next) {
+        struct verdict v = verdict_of(s, r);
+        struct verdict *first = v.line[0] == '2' ? &ok : v.line[0] == '4' ? &temporary : &permanent;
+        if (first->line == NULL)
+            *first = v;
+    }
+    bool failed = temporary.line != NULL || permanent.line != NULL;
+    if (!failed)
+        return conclude(s, ok.line, ok.text);
+    if (ok.line != NULL && mailsrv__smtp_queue_served(s))
+        return requeue(s);
+    if (temporary.line != NULL)
+        return conclude(s, temporary.line, temporary.text);
+    return conclude(s, permanent.line, permanent.text);
+}
+
+static enum step commit_answered(mailsrv_session *session)
+{
+    struct smtp *s = mailsrv__smtp_of(session);
+    take_results(s);
+    return mailsrv__smtp_is_lmtp(s) ? reply_lmtp(s) : reply_smtp(s);
+}
+
+static bool is_queue(const struct target *target)
+{
+    return target->to.kind == MAILSRV_TARGET_QUEUE;
+}
+
+static size_t commit_octets(const struct transaction *t, size_t received_n)
+{
+    size_t octets = mailsrv__ask_octets(t->reverse_path.n);
+    for (const struct recipient *r = t->first; r != NULL; r = r->next) {
+        octets += mailsrv__ask_octets(mailsrv__smtp_delivery_octets(t, r->address) + received_n);
+        octets += mailsrv__ask_octets(r->address.n);
+        for (uint32_t i = 0; i < r->n_own; i++)
+            if (is_queue(&r->own[i]))
+                octets += queue_octets(t, r, &untried, received_n);
+    }
+    return octets;
+}
+
+/* The targets that this recipient brought; those that are mailboxes share one prefix. */
+static mailsrv_target *fill_targets(const struct smtp *s, struct ask *ask, mailsrv_target *target,
+                                    const struct recipient *r, struct span received)
+{
+    size_t octets = mailsrv__smtp_delivery_octets(s->mail, r->address) + received.n;
+    struct writer prefix = { .p = mailsrv__ask_room(ask, octets), .room = octets };
+    mailsrv__smtp_write_delivery(s->mail, r->address, &prefix);
+    mailsrv__write(&prefix, received);
+    mailsrv_bytes address = mailsrv__ask_copy(ask, r->address);
+    for (uint32_t i = 0; i < r->n_own; i++, target++) {
+        if (is_queue(&r->own[i])) {
+            fill_queue(s, ask, target, r, &untried, received);
+            continue;
+        }
+        target->kind = MAILSRV_TARGET_MAILBOX;
+        target->account = r->own[i].to.account;
+        target->mailbox = r->own[i].to.mailbox;
+        target->internal_us = mailsrv__unix_us(&s->session);
+        target->prefix = mailsrv__bytes(mailsrv__written(&prefix));
+        target->recipient = address;
+    }
+    return target;
+}
+
+static enum step commit(struct smtp *s)
+{
+    struct transaction *t = s->mail;
+    char room[RECEIVED_OCTETS_MAX];
+    struct writer received = { .p = room, .room = sizeof room };
+    mailsrv__smtp_write_received(s, &received);
+    mailsrv__transaction_unreserve(&s->session, t);
+    struct ask ask = mailsrv__body_commit(&s->session, t->n_targets, t->n_queue, commit_octets(t, received.n));
+    if (ask.op == NULL)
+        return refuse_status(s, MAILSRV_NOMEM, (struct span){ NULL, 0 });
+    mailsrv_arg_body_commit *arg = ask.arg;
+    bool atomic_is_there = (mailsrv__body_features(&s->session) & MAILSRV_BODY_ATOMIC) != 0;
+    arg->atomic = !mailsrv__smtp_is_lmtp(s) && !mailsrv__smtp_queue_served(s) && atomic_is_there;
+    arg->reverse_path = mailsrv__ask_copy(&ask, t->reverse_path);
+    mailsrv_target *target = (mailsrv_target *)(uintptr_t)arg->targets;
+    for (const struct recipient *r = t->first; r != NULL; r = r->next)
+        target = fill_targets(s, &ask, target, r, mailsrv__written(&received));
+    mailsrv__spend(&s->session, t->n_targets / 4);
+    return mailsrv__then_answers(&s->session, commit_answered);
+}
+
+/* ---- The verdict before it ---- */
+
+static enum step judge(mailsrv_session *session)
+{
+    struct smtp *s = mailsrv__smtp_of(session);
+    if (mailsrv__taps_end(session, s->mail->taps))
+        return mailsrv__then_answers(session, judge);
+    const struct facts *facts = mailsrv__taps_facts(s->mail->taps);
+    if (facts->traces > TRACES_MAX)
+        return mailsrv__smtp_refuse_all(s, "554 5.4.6 too many hops, mail is looping", (struct span){ NULL, 0 });
+    if (facts->status != MAILSRV_OK)
+        return refuse_status(s, facts->status, facts->text);
+    return commit(s);
+}
+
+static enum step written(mailsrv_session *session)
+{
+    struct smtp *s = mailsrv__smtp_of(session);
+    int32_t status = mailsrv__body_status(session);
+    if (status != MAILSRV_OK)
+        return refuse_status(s, status, mailsrv__body_text(session));
+    return judge(session);
+}
+
+/* Puts what the editor still holds.  False: there is no room for it yet. */
+static bool flush(struct smtp *s)
+{
+    struct span part;
+    while (mailsrv__smtp_put_waiting(s)) {
+        if (!mailsrv__header_end(&s->mail->editor, &part))
+            return true;
+        mailsrv__smtp_put(s, part);
+    }
+    return false;
+}
+
+static enum step finish(mailsrv_session *session)
+{
+    struct smtp *s = mailsrv__smtp_of(session);
+    if (!flush(s))
+        return mailsrv__then_body(session, finish);
+    mailsrv__body_finish(session);
+    return mailsrv__body_settled(session) ? written(session) : mailsrv__then_body(session, written);
+}
+
+enum step mailsrv__smtp_finish(struct smtp *s)
+{
+    if (s->mail->refusal != NULL)
+        return mailsrv__smtp_refuse_all(s, s->mail->refusal, (struct span){ NULL, 0 });
+    return finish(&s->session);
+}

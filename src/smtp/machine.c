@@ -1,0 +1,248 @@
+#include "smtp/smtp.h"
+
+/* ---- Commands that need no file of their own ---- */
+
+static enum step cmd_noop(struct smtp *s, struct span rest)
+{
+    (void)rest;
+    return mailsrv__smtp_reply(s, "250 2.0.0 ok");
+}
+
+/* RFC 5321 section 3.5.3: who is here is told to nobody, and 252 says just that. */
+static enum step cmd_vrfy(struct smtp *s, struct span rest)
+{
+    (void)rest;
+    return mailsrv__smtp_reply(s, "252 2.0.0 cannot say, but will take mail and try to deliver it");
+}
+
+static enum step cmd_help(struct smtp *s, struct span rest)
+{
+    (void)rest;
+    return mailsrv__smtp_reply(s, "214 2.0.0 this is RFC 5321");
+}
+
+static enum step cmd_unserved(struct smtp *s, struct span rest)
+{
+    (void)rest;
+    return mailsrv__smtp_bad(s, "502 5.5.1 command not implemented");
+}
+
+static enum step cmd_quit(struct smtp *s, struct span rest)
+{
+    (void)rest;
+    mailsrv__smtp_reply(s, "221 2.0.0 bye");
+    return STEP_CLOSE;
+}
+
+/* ---- The table ---- */
+
+enum { ANY = IN_FRESH | IN_READY | IN_MAIL | IN_RCPT | IN_BDAT | IN_FAILED };
+enum { ON_SMTP = 1, ON_LMTP = 2, ON_BOTH = ON_SMTP | ON_LMTP };
+enum args { NONE, SOME, PERHAPS };
+
+/* RFC 5321 section 4.1.4, RFC 2033 section 4.1.  A chunk's octets come whatever is wrong with BDAT, so it decides by
+ * itself where it is allowed. */
+static const struct command {
+    char name[9];
+    uint8_t states; /* where it is allowed */
+    uint8_t faces;  /* where it is known */
+    uint8_t args;
+    enum step (*run)(struct smtp *s, struct span rest);
+} commands[] = {
+    { "MAIL", IN_READY, ON_BOTH, SOME, mailsrv__smtp_mail },
+    { "RCPT", IN_MAIL | IN_RCPT, ON_BOTH, SOME, mailsrv__smtp_rcpt },
+    { "DATA", IN_RCPT, ON_BOTH, NONE, mailsrv__smtp_data },
+    { "BDAT", ANY, ON_BOTH, PERHAPS, mailsrv__smtp_bdat },
+    { "EHLO", ANY, ON_SMTP, PERHAPS, mailsrv__smtp_ehlo },
+    { "HELO", ANY, ON_SMTP, PERHAPS, mailsrv__smtp_helo },
+    { "LHLO", ANY, ON_LMTP, PERHAPS, mailsrv__smtp_ehlo },
+    { "RSET", ANY, ON_BOTH, NONE, mailsrv__smtp_rset },
+    { "NOOP", ANY, ON_BOTH, PERHAPS, cmd_noop },
+    { "QUIT", ANY, ON_BOTH, NONE, cmd_quit },
+    { "VRFY", ANY, ON_BOTH, SOME, cmd_vrfy },
+    { "HELP", ANY, ON_BOTH, PERHAPS, cmd_help },
+    { "EXPN", ANY, ON_BOTH, PERHAPS, cmd_unserved },
+    { "TURN", ANY, ON_BOTH, PERHAPS, cmd_unserved },
+    { "ETRN", ANY, ON_BOTH, PERHAPS, cmd_unserved },
+    { "AUTH", ANY, ON_BOTH, PERHAPS, cmd_unserved },
+    { "STARTTLS", ANY, ON_BOTH, PERHAPS, cmd_unserved },
+};
+
+static const struct command *find(const struct smtp *s, struct span name)
+{
+    unsigned face = mailsrv__smtp_is_lmtp(s) ? ON_LMTP : ON_SMTP;
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        const struct command *c = &commands[i];
+        if (mailsrv__span_equal_nocase(name, (struct span){ c->name, strlen(c->name) }))
+            return (c->faces & face) != 0 ? c : NULL;
+    }
+    return NULL;
+}
+
+unsigned mailsrv__smtp_state(const struct smtp *s)
+{
+    if (s->failed)
+        return IN_FAILED;
+    if (s->mail == NULL)
+        return s->greeting == GREETED_NOT ? IN_FRESH : IN_READY;
+    if (s->mail->chunked)
+        return IN_BDAT;
+    return s->mail->n_recipients == 0 ? IN_MAIL : IN_RCPT;
+}
+
+/* RFC 5321 section 3.3 lets DATA without a valid recipient be 554 or 503, RFC 2033 section 4.2 wants 503. */
+const char *mailsrv__smtp_order(const struct smtp *s)
+{
+    bool lmtp = mailsrv__smtp_is_lmtp(s);
+    switch (mailsrv__smtp_state(s)) {
+    case IN_FRESH:
+        return lmtp ? "503 5.5.1 LHLO first" : "503 5.5.1 EHLO or HELO first";
+    case IN_READY:
+        return "503 5.5.1 MAIL first";
+    case IN_MAIL:
+    case IN_RCPT:
+        return lmtp ? "503 5.5.1 no valid recipients" : "554 5.5.1 no valid recipients";
+    case IN_BDAT:
+        return "503 5.5.1 BDAT or RSET expected"; /* RFC 3030 section 2 */
+    default:
+        return "503 5.5.1 RSET first, a BDAT failed";
+    }
+}
+
+static enum step refuse_order(struct smtp *s, const struct command *c)
+{
+    if (c->run == mailsrv__smtp_mail && (mailsrv__smtp_state(s) & (IN_MAIL | IN_RCPT)) != 0)
+        return mailsrv__smtp_bad(s, "503 5.5.1 a transaction is open already");
+    return mailsrv__smtp_bad(s, mailsrv__smtp_order(s));
+}
+
+/* Takes the verb.  Blanks at the end of a line are nobody's (RFC 5321 section 4.1.1). */
+static struct span take_verb(struct span *line)
+{
+    size_t n = 0;
+    while (n < line->n && line->p[n] != ' ')
+        n++;
+    struct span verb = mailsrv__span_first(*line, n);
+    *line = mailsrv__span_after(*line, n);
+    while (line->n != 0 && line->p[0] == ' ')
+        *line = mailsrv__span_after(*line, 1);
+    while (line->n != 0 && (line->p[line->n - 1] == ' ' || line->p[line->n - 1] == '\t'))
+        line->n--;
+    return verb;
+}
+
+/* Runs one line, without its CRLF.  Everything that can be decided from the table is decided here, so that a handler
+ * starts from a legal command. */
+static enum step run_line(struct smtp *s, struct span line)
+{
+    const struct command *c = find(s, take_verb(&line));
+    if (c == NULL)
+        return mailsrv__smtp_bad(s, "500 5.5.1 command not known");
+    if (c->args == NONE && line.n != 0)
+        return mailsrv__smtp_bad(s, "501 5.5.4 no parameters allowed");
+    if ((c->states & mailsrv__smtp_state(s)) == 0)
+        return refuse_order(s, c);
+    if (c->args == SOME && line.n == 0)
+        return mailsrv__smtp_bad(s, "501 5.5.4 parameters missing");
+    return c->run(s, line);
+}
+
+static enum step run_framed(struct smtp *s, enum framed framed, struct span line)
+{
+    switch (framed) {
+    case FRAMED_LINE:
+        return run_line(s, line);
+    case FRAMED_TOO_LONG:
+        return mailsrv__smtp_bad(s, "500 5.5.2 line too long"); /* RFC 5321 section 4.5.3.1.9 */
+    case FRAMED_NO_MEMORY:
+        return mailsrv__smtp_reply(s, mailsrv__smtp_line(s, MAILSRV_NOMEM, AT_DATA));
+    default:
+        return mailsrv__smtp_bad(s, "500 5.5.2 a line ends with CRLF and holds no CR, LF or NUL");
+    }
+}
+
+static enum step take_line(struct smtp *s, struct input *in)
+{
+    mailsrv_session *session = &s->session;
+    struct line_room room = { .heap = mailsrv__session_heap(session),
+                              .purse = &session->purse,
+                              .octets_max = (size_t)mailsrv__setting(session, MAILSRV_PROFILE_LINE_OCTETS_MAX) };
+    struct span line = { NULL, 0 };
+    enum framed framed = mailsrv__line_take(&s->frame, &room, in, &line);
+    if (framed == FRAMED_MORE)
+        return STEP_WAIT;
+    enum step step = run_framed(s, framed, line);
+    mailsrv__line_done(&s->frame, &room, false);
+    return step;
+}
+
+/* BDAT and its octets are one command. */
+static enum step take(mailsrv_session *session, struct input *in)
+{
+    struct smtp *s = mailsrv__smtp_of(session);
+    if (s->phase == PHASE_LINES) {
+        enum step step = take_line(s, in);
+        if (step != STEP_WAIT || session->next != NULL || s->phase == PHASE_LINES)
+            return step;
+    }
+    return mailsrv__smtp_take_octets(s, in);
+}
+
+static enum step greet(mailsrv_session *session)
+{
+    struct smtp *s = mailsrv__smtp_of(session);
+    char room[REPLY_OCTETS_MAX];
+    struct writer w = { .p = room, .room = sizeof room };
+    mailsrv__write(&w, SPAN("220 "));
+    mailsrv__write(&w, mailsrv__setting_str(session, MAILSRV_PROFILE_HOSTNAME));
+    mailsrv__write(&w, mailsrv__smtp_is_lmtp(s) ? SPAN(" LMTP ready\r\n") : SPAN(" ESMTP ready\r\n"));
+    return mailsrv__say(session, mailsrv__written(&w)) ? STEP_NEXT : STEP_CLOSE;
+}
+
+static void leave(mailsrv_session *session)
+{
+    struct smtp *s = mailsrv__smtp_of(session);
+    struct line_room room = { .heap = mailsrv__session_heap(session), .purse = &session->purse };
+    mailsrv__line_done(&s->frame, &room, false);
+    mailsrv__transaction_free(session, s->mail);
+    mailsrv__session_give(session, s->hello, s->hello_n);
+    s->mail = NULL;
+    s->hello = NULL;
+}
+
+static bool has_face(int32_t face)
+{
+    return face == MAILSRV_FACE_MX || face == MAILSRV_FACE_LMTP;
+}
+
+static void defaults(mailsrv_profile *profile)
+{
+    const uint64_t minute = 60000, day = 24 * 60 * minute;
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX, UINT64_C(100) << 20, UINT64_C(64) << 10,
+                         UINT64_C(1) << 40);
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_RECIPIENTS_MAX, 100, 100, 65536);
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_DATA_TIMEOUT_MS, 3 * minute, 3 * minute, day);
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_BARE_LINE_ENDS, 0, 0, 1);
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_OVERQUOTA_PERMANENT, 0, 0, 1);
+    mailsrv__default_str(profile, MAILSRV_PROFILE_DROP_FIELDS, SPAN("Return-Path"));
+    mailsrv__profile_tap(profile, &mailsrv__smtp_trace_tap);
+}
+
+static const mailsrv_machine machine = {
+    .name = "smtp",
+    .octets = sizeof(struct smtp),
+    .partings = { [PARTING_SHUTDOWN] = "421 4.3.2 shutting down, try again later\r\n",
+                  [PARTING_TIMEOUT] = "421 4.4.2 timed out\r\n",
+                  [PARTING_NO_MEMORY] = "421 4.3.1 out of memory, try again later\r\n",
+                  [PARTING_BUSY] = "421 4.3.2 too busy, try again later\r\n" },
+    .has_face = has_face,
+    .defaults = defaults,
+    .greet = greet,
+    .take = take,
+    .leave = leave,
+};
+
+const mailsrv_machine *mailsrv_smtp(void)
+{
+    return &machine;
+}

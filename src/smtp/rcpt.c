@@ -1,0 +1,199 @@
+#include "smtp/smtp.h"
+
+enum {
+    TARGET_OVERHEAD = 160, /* of a target in a COMMIT, beside its bytes: struct, result and its text, rounding */
+    COMMIT_OVERHEAD = 1024,
+    LMTP_REPLY_OCTETS = 80, /* without what a target's result says */
+    RESULT_TEXT_OCTETS = 64
+};
+
+/* ---- What the queue can do ---- */
+
+bool mailsrv__smtp_queue_kinds(const struct smtp *s)
+{
+    return mailsrv__served(&s->session, MAILSRV_OP_QUEUE_SCAN) &&
+           mailsrv__served(&s->session, MAILSRV_OP_QUEUE_UPDATE) &&
+           mailsrv__served(&s->session, MAILSRV_OP_QUEUE_DELETE);
+}
+
+bool mailsrv__smtp_queue_served(const struct smtp *s)
+{
+    return mailsrv__smtp_queue_kinds(s) && (mailsrv__body_features(&s->session) & MAILSRV_BODY_TAKES_QUEUE) != 0;
+}
+
+static bool receives(const struct smtp *s)
+{
+    for (int32_t kind = MAILSRV_OP_RESOLVE; kind <= MAILSRV_OP_BODY_CLOSE; kind++)
+        if (!mailsrv__served(&s->session, kind))
+            return false;
+    return true;
+}
+
+/* ---- Replies ---- */
+
+static enum step refuse(struct smtp *s, const char *line, struct span text)
+{
+    char room[REPLY_OCTETS_MAX];
+    struct writer w = { .p = room, .room = sizeof room };
+    mailsrv__write(&w, (struct span){ line, strlen(line) });
+    mailsrv__write(&w, SPAN(": "));
+    mailsrv__write(&w, s->mail->asked);
+    mailsrv__session_event(&s->session, MAILSRV_EVENT_RECIPIENT_REFUSED, mailsrv__written(&w));
+    return mailsrv__smtp_reply_text(s, line, text);
+}
+
+static enum step refuse_status(struct smtp *s, const mailsrv_answer *answer)
+{
+    return refuse(s, mailsrv__smtp_line(s, answer->status, AT_RCPT), mailsrv__span(answer->text));
+}
+
+static enum step refuse_for_memory(struct smtp *s)
+{
+    return refuse(s, mailsrv__smtp_line(s, MAILSRV_NOMEM, AT_RCPT), (struct span){ NULL, 0 });
+}
+
+/* The offered recipient is not taken. */
+static enum step decline(struct smtp *s, const char *line)
+{
+    mailsrv__transaction_decline(&s->session, s->mail);
+    return refuse(s, line, (struct span){ NULL, 0 });
+}
+
+/* ---- Room ---- */
+
+/* What a COMMIT with the offered recipient in it takes, and all replies behind it: when the message is there, neither
+ * may be out of reach. */
+static bool reserve(struct smtp *s)
+{
+    struct transaction *t = s->mail;
+    const struct recipient *r = t->offered;
+    size_t prefix = mailsrv__smtp_delivery_octets(t, r->address) + RECEIVED_OCTETS_MAX / 2 + s->hello_n;
+    size_t commit = t->commit_octets + mailsrv__ask_octets(prefix + r->address.n) + r->n_own * TARGET_OVERHEAD;
+    size_t replies = REPLY_OCTETS_MAX;
+    if (mailsrv__smtp_is_lmtp(s))
+        replies = t->reply_octets + LMTP_REPLY_OCTETS + r->n * RESULT_TEXT_OCTETS;
+    if (!mailsrv__transaction_reserve(&s->session, t, COMMIT_OVERHEAD + commit) ||
+        !mailsrv__reserve(&s->session, REPLY_OCTETS_MAX + replies))
+        return false;
+    t->commit_octets = commit;
+    t->reply_octets = replies;
+    return true;
+}
+
+/* ---- Who may be in one transaction ---- */
+
+/* SMTP has one reply for all recipients, so that it must be true for all.  Where the queue can take what fails, any
+ * may come together; else those whose mailboxes are stored together, all or none; else one.  LMTP has a reply for each
+ * (RFC 2033 section 4.2). */
+static bool may_join(const struct smtp *s)
+{
+    const struct transaction *t = s->mail;
+    if (mailsrv__smtp_is_lmtp(s) || t->n_recipients == 0 || mailsrv__smtp_queue_served(s))
+        return true;
+    return (mailsrv__body_features(&s->session) & MAILSRV_BODY_ATOMIC) != 0 && t->offered->shard == t->first->shard;
+}
+
+/* Does the decision depend on what the body's handler can do? */
+static bool needs_features(const struct smtp *s)
+{
+    const struct transaction *t = s->mail;
+    return mailsrv__transaction_offered_queue(t) != 0 || (!mailsrv__smtp_is_lmtp(s) && t->n_recipients != 0);
+}
+
+/* No answer to BODY_BEGIN could help: nobody keeps a queue. */
+static bool is_hopeless(const struct smtp *s)
+{
+    return mailsrv__transaction_offered_queue(s->mail) != 0 && !mailsrv__smtp_queue_kinds(s);
+}
+
+static enum step decide(struct smtp *s)
+{
+    struct transaction *t = s->mail;
+    if (mailsrv__transaction_offered_queue(t) != 0 && !mailsrv__smtp_queue_served(s))
+        return decline(s, t->offered->is_long ? "451 4.2.4 list too long, try again later"
+                                              : "451 4.3.5 no queue here, try again later");
+    if (!may_join(s))
+        return decline(s, "452 4.5.3 not together with the others, send again for this one");
+    if (!reserve(s))
+        return decline(s, mailsrv__smtp_line(s, MAILSRV_NOMEM, AT_RCPT));
+    mailsrv__transaction_accept(t);
+    return mailsrv__smtp_reply(s, mailsrv__smtp_line(s, MAILSRV_OK, AT_RCPT));
+}
+
+static enum step begin_answered(mailsrv_session *session)
+{
+    struct smtp *s = mailsrv__smtp_of(session);
+    if (mailsrv__body_begun(session, 0) == MAILSRV_OK)
+        return decide(s);
+    mailsrv__transaction_decline(session, s->mail);
+    return refuse_status(s, mailsrv__answer(session, 0));
+}
+
+static enum step ask_features(struct smtp *s)
+{
+    if (!mailsrv__body_ask(&s->session, s->mail->size_hint))
+        return decline(s, mailsrv__smtp_line(s, MAILSRV_NOMEM, AT_RCPT));
+    return mailsrv__then_answers(&s->session, begin_answered);
+}
+
+static enum step resolve_answered(mailsrv_session *session)
+{
+    struct smtp *s = mailsrv__smtp_of(session);
+    struct transaction *t = s->mail;
+    bool has_begun = !t->begin_was_asked || mailsrv__body_begun(session, 1) == MAILSRV_OK;
+    t->begin_was_asked = false;
+    const mailsrv_answer *answer = mailsrv__answer(session, 0);
+    if (answer->status != MAILSRV_OK)
+        return refuse_status(s, answer);
+    if (!has_begun)
+        return refuse_status(s, mailsrv__answer(session, 1));
+    if (!mailsrv__transaction_offer(session, t, answer->value))
+        return refuse_for_memory(s);
+    if (needs_features(s) && session->body == NULL && !is_hopeless(s))
+        return ask_features(s);
+    return decide(s);
+}
+
+static bool ask_resolve(struct smtp *s, const struct address *to)
+{
+    struct span local = { to->local, to->local_n }, from = s->mail->reverse_path;
+    struct ask ask = mailsrv__ask(&s->session, MAILSRV_OP_RESOLVE,
+                                  mailsrv__ask_octets(to->mailbox.n) + mailsrv__ask_octets(to->domain.n) +
+                                      mailsrv__ask_octets(local.n) + mailsrv__ask_octets(from.n));
+    if (ask.op == NULL)
+        return false;
+    mailsrv_arg_resolve *arg = ask.arg;
+    arg->address = mailsrv__ask_copy(&ask, to->mailbox);
+    arg->local_part = mailsrv__ask_copy(&ask, local);
+    arg->domain = mailsrv__ask_copy(&ask, to->domain);
+    arg->reverse_path = mailsrv__ask_copy(&ask, from);
+    return true;
+}
+
+static enum step ask(struct smtp *s, const struct address *to)
+{
+    struct transaction *t = s->mail;
+    if (!mailsrv__transaction_ask(&s->session, t, to->mailbox) || !ask_resolve(s, to))
+        return refuse_for_memory(s);
+    bool is_second = t->n_recipients != 0 && !mailsrv__smtp_is_lmtp(s);
+    if (is_second && s->session.body == NULL)
+        t->begin_was_asked = mailsrv__body_ask(&s->session, t->size_hint);
+    return mailsrv__then_answers(&s->session, resolve_answered);
+}
+
+enum step mailsrv__smtp_rcpt(struct smtp *s, struct span rest)
+{
+    struct address to;
+    enum path path = mailsrv__smtp_path(&rest, SPAN("TO:"), &to);
+    if (path == PATH_TOO_LONG)
+        return mailsrv__smtp_bad(s, "501 5.1.3 path too long");
+    if (path != PATH_OK || to.mailbox.n == 0)
+        return mailsrv__smtp_bad(s, "501 5.1.3 expected TO:<address>");
+    if (rest.n != 0)
+        return mailsrv__smtp_bad(s, "555 5.5.4 parameter not known");
+    if (!receives(s))
+        return mailsrv__smtp_reply(s, "550 5.3.2 no mail is taken here");
+    if (s->mail->n_recipients >= mailsrv__setting(&s->session, MAILSRV_PROFILE_RECIPIENTS_MAX))
+        return mailsrv__smtp_reply(s, mailsrv__smtp_line(s, MAILSRV_LIMIT, AT_RCPT));
+    return ask(s, &to);
+}

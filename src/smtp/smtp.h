@@ -1,0 +1,175 @@
+/* The SMTP server (RFC 5321) and its LMTP face (RFC 2033): what its files share.
+ *
+ *   machine.c      the machine, the table of commands, one line
+ *   greeting.c     EHLO, HELO, LHLO
+ *   mail.c         MAIL, and the commands without much to do
+ *   rcpt.c         RCPT: where mail for an address goes, and whether it may go there in this transaction
+ *   data.c         DATA, BDAT: octets on their way into the body
+ *   commit.c       the end of a message: verdict, commit, what could not be delivered into the queue
+ *   transaction.c  what MAIL begins: sender, recipients, targets
+ *   trace.c        Received, Return-Path, Delivered-To; and the tap that counts hops
+ *   reply.c        lines of text, and what a status is told as
+ */
+#ifndef SMTP_SMTP_H
+#define SMTP_SMTP_H
+
+#include "core/ask.h"
+#include "core/body.h"
+#include "core/machine.h"
+#include "core/tap.h"
+#include "frame/dots.h"
+#include "frame/line.h"
+#include "smtp/transaction.h"
+#include "text/address.h"
+#include "text/writer.h"
+
+/* Where a session stands (RFC 5321 section 4.1.4), as a mask. */
+enum {
+    IN_FRESH = 1 << 0, /* no greeting yet */
+    IN_READY = 1 << 1, /* greeted, no transaction */
+    IN_MAIL = 1 << 2,  /* a transaction without an accepted recipient */
+    IN_RCPT = 1 << 3,  /* one with recipients */
+    IN_BDAT = 1 << 4,  /* one whose first chunk has come */
+    IN_FAILED = 1 << 5 /* behind a BDAT that failed */
+};
+
+enum greeting { GREETED_NOT, GREETED_HELO, GREETED_EHLO };
+
+/* What the next octet belongs to. */
+enum phase { PHASE_LINES, PHASE_DATA, PHASE_CHUNK };
+
+/* How long a peer took for the octets of a message, and how many they were. */
+struct pace {
+    int64_t spent_us, mark_us;
+    uint64_t octets;
+    bool fresh; /* the clock has not been told since it began to run */
+};
+
+struct smtp {
+    struct mailsrv_session session;
+    struct line_frame frame;
+    char *hello; /* the name that the peer greeted with */
+    struct transaction *mail; /* NULL: none */
+    struct counted chunk;
+    uint64_t chunk_octets; /* of the running chunk, all of it */
+    struct pace pace;
+    const char *chunk_refusal; /* the reply that the running chunk will get, whatever is in it; NULL: none */
+    uint32_t n_mails;          /* transactions begun */
+    uint8_t hello_n;
+    uint8_t greeting, phase;
+    bool chunk_is_last;
+    bool failed; /* a BDAT failed: see IN_FAILED */
+};
+
+static inline struct smtp *mailsrv__smtp_of(mailsrv_session *session)
+{
+    return (struct smtp *)(void *)session;
+}
+
+static inline bool mailsrv__smtp_is_lmtp(const struct smtp *s)
+{
+    return mailsrv__face(&s->session) == MAILSRV_FACE_LMTP;
+}
+
+/* ---- The commands; `rest` is what follows the verb, without blanks at both ends ---- */
+enum step mailsrv__smtp_ehlo(struct smtp *s, struct span rest);
+enum step mailsrv__smtp_helo(struct smtp *s, struct span rest);
+enum step mailsrv__smtp_mail(struct smtp *s, struct span rest);
+enum step mailsrv__smtp_rcpt(struct smtp *s, struct span rest);
+enum step mailsrv__smtp_data(struct smtp *s, struct span rest);
+enum step mailsrv__smtp_bdat(struct smtp *s, struct span rest);
+enum step mailsrv__smtp_rset(struct smtp *s, struct span rest);
+
+unsigned mailsrv__smtp_state(const struct smtp *s);
+
+/* The reply to a command of a transaction that comes out of order. */
+const char *mailsrv__smtp_order(const struct smtp *s);
+
+/* Takes "FROM:" or "TO:" and the path behind it from the front of `*rest`. */
+enum path mailsrv__smtp_path(struct span *rest, struct span keyword, struct address *out);
+
+/* Takes the next parameter, KEYWORD or KEYWORD=value, from the front of `*rest` (RFC 5321 section 4.1.2,
+ * Mail-parameters).  False: what stands there is none. */
+struct parameter {
+    struct span keyword, value;
+    bool has_value;
+};
+bool mailsrv__smtp_parameter(struct span *rest, struct parameter *out);
+
+/* ---- Data ---- */
+
+/* Takes octets of a message from `in`. */
+enum step mailsrv__smtp_take_octets(struct smtp *s, struct input *in);
+
+/* Puts a part of the edited message into taps and body; what the body has no room for waits. */
+void mailsrv__smtp_put(struct smtp *s, struct span part);
+
+/* Puts what waits.  False: there is no room for it yet. */
+bool mailsrv__smtp_put_waiting(struct smtp *s);
+
+/* What follows are lines, or octets of a message. */
+void mailsrv__smtp_enter(struct smtp *s, enum phase phase);
+
+/* The message has come to its end: verdict, commit, replies. */
+enum step mailsrv__smtp_finish(struct smtp *s);
+
+/* Refuses the message as a whole, in LMTP once for each recipient, and ends the transaction. */
+enum step mailsrv__smtp_refuse_all(struct smtp *s, const char *line, struct span text);
+
+/* ---- The transaction ---- */
+
+/* Forgets the transaction, if any. */
+void mailsrv__smtp_reset(struct smtp *s);
+
+/* Can the queue take mail, as far as that is known without a body? */
+bool mailsrv__smtp_queue_kinds(const struct smtp *s);
+
+/* Does it take mail beside this body's mailboxes? */
+bool mailsrv__smtp_queue_served(const struct smtp *s);
+
+/* ---- Replies.  A line is "250 2.1.0 text", without CRLF; its enhanced code is left out where that extension is off
+ * (RFC 2034 section 4). ---- */
+
+enum { REPLY_OCTETS_MAX = 512 }; /* RFC 5321 section 4.5.3.1.5 */
+
+/* Writes what stands behind the three digits: code and text, both for machines that keep them. */
+void mailsrv__smtp_write_text(struct writer *w, const char *line, struct span text, bool with_code);
+
+/* Replies, and the command is done.  A `text` that is not empty stands instead of the line's own. */
+enum step mailsrv__smtp_reply(struct smtp *s, const char *line);
+enum step mailsrv__smtp_reply_text(struct smtp *s, const char *line, struct span text);
+
+/* Says it and does nothing else.  False: no memory. */
+bool mailsrv__smtp_say(struct smtp *s, const char *line, struct span text);
+
+/* Replies to a command that was wrong, and counts it. */
+enum step mailsrv__smtp_bad(struct smtp *s, const char *line);
+
+/* The last of too many. */
+enum step mailsrv__smtp_too_many(struct smtp *s);
+
+/* What a status is told as. */
+enum where { AT_RCPT, AT_DATA };
+const char *mailsrv__smtp_line(const struct smtp *s, int32_t status, enum where where);
+
+/* Is it one that another try may change? */
+static inline bool mailsrv__smtp_is_temporary(const char *line)
+{
+    return line[0] == '4';
+}
+
+/* ---- Trace fields ---- */
+
+enum { RECEIVED_OCTETS_MAX = 1100 };
+
+/* Writes the Received field of the running transaction. */
+void mailsrv__smtp_write_received(const struct smtp *s, struct writer *w);
+
+/* The octets of Return-Path and Delivered-To for a recipient, and the fields. */
+size_t mailsrv__smtp_delivery_octets(const struct transaction *t, struct span recipient);
+void mailsrv__smtp_write_delivery(const struct transaction *t, struct span recipient, struct writer *w);
+
+/* Counts Received fields (RFC 5321 section 6.3). */
+extern const struct tap mailsrv__smtp_trace_tap;
+
+#endif

@@ -1,0 +1,213 @@
+#include "smtp/transaction.h"
+
+#include "core/ask.h"
+
+struct transaction *mailsrv__transaction_new(mailsrv_session *session, struct span reverse_path)
+{
+    struct transaction *t = mailsrv__session_take(session, sizeof *t + reverse_path.n);
+    if (t == NULL)
+        return NULL;
+    char *path = (char *)(t + 1);
+    if (reverse_path.n != 0)
+        memcpy(path, reverse_path.p, reverse_path.n);
+    t->reverse_path = (struct span){ path, reverse_path.n };
+    return t;
+}
+
+static void free_recipient(mailsrv_session *session, struct recipient *r)
+{
+    if (r != NULL)
+        mailsrv__session_give(session, r, r->octets);
+}
+
+static void forget_asked(mailsrv_session *session, struct transaction *t)
+{
+    mailsrv__session_give(session, (void *)(uintptr_t)t->asked.p, t->asked.n);
+    t->asked = (struct span){ NULL, 0 };
+}
+
+void mailsrv__transaction_free(mailsrv_session *session, struct transaction *t)
+{
+    if (t == NULL)
+        return;
+    mailsrv__transaction_unreserve(session, t);
+    mailsrv__taps_free(session, t->taps);
+    if (t->answer != NULL)
+        mailsrv__lent_drop(session, t->answer);
+    free_recipient(session, t->offered);
+    forget_asked(session, t);
+    while (t->first != NULL) {
+        struct recipient *r = t->first;
+        t->first = r->next;
+        free_recipient(session, r);
+    }
+    mailsrv__session_give(session, t, sizeof *t + t->reverse_path.n);
+}
+
+/* ---- Targets by what they name ---- */
+
+static bool same_id(const mailsrv_id *a, const mailsrv_id *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+static struct target **bucket_of(struct transaction *t, const mailsrv_destination *to)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (size_t i = 0; i < sizeof to->account.b; i++)
+        hash = ((hash ^ to->account.b[i]) * 16777619u ^ to->mailbox.b[i]) * 16777619u;
+    return &t->buckets[(hash ^ hash >> 16) % TARGET_BUCKETS];
+}
+
+/* NULL: it is a new one.  Each recipient has the queue for himself, once. */
+static struct target *find(struct transaction *t, const mailsrv_destination *to)
+{
+    if (to->kind != MAILSRV_TARGET_MAILBOX) {
+        struct recipient *r = t->offered;
+        for (uint32_t i = 0; i < r->n_own; i++)
+            if (r->own[i].to.kind != MAILSRV_TARGET_MAILBOX)
+                return &r->own[i];
+        return NULL;
+    }
+    for (struct target *at = *bucket_of(t, to); at != NULL; at = at->chained)
+        if (same_id(&at->to.account, &to->account) && same_id(&at->to.mailbox, &to->mailbox))
+            return at;
+    return NULL;
+}
+
+static void add_own(struct transaction *t, struct recipient *r, const mailsrv_destination *to)
+{
+    struct target *own = &r->own[r->n_own++];
+    own->to = *to;
+    if (to->kind == MAILSRV_TARGET_MAILBOX) {
+        struct target **bucket = bucket_of(t, to);
+        own->chained = *bucket;
+        *bucket = own;
+    }
+    r->targets[r->n++] = own;
+}
+
+/* ---- Recipients ---- */
+
+static bool has_target(const struct recipient *r, const struct target *target)
+{
+    for (uint32_t i = 0; i < r->n; i++)
+        if (r->targets[i] == target)
+            return true;
+    return false;
+}
+
+static const mailsrv_destination *destination(const mailsrv_resolved *resolved, uint32_t i)
+{
+    return (const void *)((const char *)resolved->destinations + (size_t)i * resolved->stride);
+}
+
+static struct recipient *new_recipient(mailsrv_session *session, struct span address, uint32_t n)
+{
+    size_t octets = sizeof(struct recipient) + n * (sizeof(struct target) + sizeof(struct target *)) + address.n;
+    struct recipient *r = mailsrv__session_take(session, octets);
+    if (r == NULL)
+        return NULL;
+    r->octets = octets;
+    r->own = (struct target *)(void *)(r + 1);
+    r->targets = (struct target **)(void *)(r->own + n);
+    char *text = (char *)(r->targets + n);
+    memcpy(text, address.p, address.n);
+    r->address = (struct span){ text, address.n };
+    return r;
+}
+
+bool mailsrv__transaction_ask(mailsrv_session *session, struct transaction *t, struct span address)
+{
+    forget_asked(session, t);
+    char *kept = mailsrv__session_take(session, address.n);
+    if (kept == NULL)
+        return false;
+    memcpy(kept, address.p, address.n);
+    t->asked = (struct span){ kept, address.n };
+    return true;
+}
+
+bool mailsrv__transaction_offer(mailsrv_session *session, struct transaction *t, const mailsrv_resolved *resolved)
+{
+    bool is_long = resolved->n > TARGETS_OF_RECIPIENT_MAX;
+    struct recipient *r = new_recipient(session, t->asked, is_long ? 1 : resolved->n);
+    if (r == NULL)
+        return false;
+    r->shard = resolved->shard;
+    r->is_long = is_long;
+    t->offered = r;
+    if (is_long) {
+        add_own(t, r, &(mailsrv_destination){ .kind = MAILSRV_TARGET_QUEUE });
+        return true;
+    }
+    for (uint32_t i = 0; i < resolved->n; i++) {
+        struct target *known = find(t, destination(resolved, i));
+        if (known == NULL)
+            add_own(t, r, destination(resolved, i));
+        else if (!has_target(r, known))
+            r->targets[r->n++] = known;
+    }
+    return true;
+}
+
+uint32_t mailsrv__transaction_offered_queue(const struct transaction *t)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < t->offered->n_own; i++)
+        n += t->offered->own[i].to.kind == MAILSRV_TARGET_QUEUE;
+    return n;
+}
+
+void mailsrv__transaction_accept(struct transaction *t)
+{
+    struct recipient *r = t->offered;
+    t->n_queue += mailsrv__transaction_offered_queue(t);
+    t->n_targets += r->n_own;
+    t->n_recipients++;
+    if (t->last == NULL)
+        t->first = r;
+    else
+        t->last->next = r;
+    t->last = r;
+    t->offered = NULL;
+}
+
+/* His targets are the last that came: they stand at the front of their buckets. */
+void mailsrv__transaction_decline(mailsrv_session *session, struct transaction *t)
+{
+    struct recipient *r = t->offered;
+    for (uint32_t i = r->n_own; i-- > 0;)
+        if (r->own[i].to.kind == MAILSRV_TARGET_MAILBOX)
+            *bucket_of(t, &r->own[i].to) = r->own[i].chained;
+    free_recipient(session, r);
+    t->offered = NULL;
+}
+
+/* ---- Memory ahead of need ---- */
+
+void mailsrv__transaction_unreserve(mailsrv_session *session, struct transaction *t)
+{
+    mailsrv__session_give(session, t->reserve, t->reserve_octets);
+    t->reserve = NULL;
+    t->reserve_octets = 0;
+}
+
+/* The old reserve is given back first: two of them at once would halve the number of recipients. */
+bool mailsrv__transaction_reserve(mailsrv_session *session, struct transaction *t, size_t octets)
+{
+    if (octets <= t->reserve_octets)
+        return true;
+    size_t before = t->reserve_octets;
+    mailsrv__transaction_unreserve(session, t);
+    t->reserve = mailsrv__session_take(session, octets);
+    if (t->reserve != NULL) {
+        t->reserve_octets = octets;
+        return true;
+    }
+    if (before != 0)
+        t->reserve = mailsrv__session_take(session, before);
+    if (t->reserve != NULL)
+        t->reserve_octets = before;
+    return false;
+}

@@ -1,0 +1,87 @@
+/* What MAIL begins and the end of a message ends: the sender, the recipients, and the targets that they lead to.
+ *
+ * Targets that name one mailbox twice are one, with the first's prefix: it belongs to the recipient who led there
+ * first, and the others refer to it.  All memory is the session's.
+ */
+#ifndef SMTP_TRANSACTION_H
+#define SMTP_TRANSACTION_H
+
+#include "core/machine.h"
+#include "core/tap.h"
+#include "frame/dots.h"
+#include "message/header_editor.h"
+
+#include <mailsrv/op.h>
+
+enum {
+    TARGETS_OF_RECIPIENT_MAX = 64, /* above, it becomes one QUEUE target */
+    TARGET_BUCKETS = 32
+};
+
+struct target {
+    mailsrv_destination to;
+    struct target *chained; /* the next in its bucket */
+    int32_t status;         /* the result of the COMMIT */
+    struct span text;       /* and its text, of the answer that the transaction keeps */
+};
+
+struct recipient {
+    struct recipient *next;
+    size_t octets;       /* of this allocation, with all that follows the struct */
+    struct span address; /* as it was sent, without <> */
+    uint32_t shard;
+    bool is_long; /* too many targets: one for the queue instead */
+    uint32_t n, n_own;
+    struct target **targets; /* all of them */
+    struct target *own;      /* those that he led to first */
+};
+
+struct transaction {
+    struct span reverse_path; /* without <>, just behind this struct */
+    uint64_t size_hint;       /* what SIZE= said; 0: nothing */
+    struct recipient *first, *last;
+    uint32_t n_recipients, n_targets, n_queue;
+    uint32_t n_requeued; /* targets of the second COMMIT */
+    struct span asked;         /* the address that RCPT is asking about; NULL: none */
+    struct recipient *offered; /* where it leads, until that is accepted or declined */
+    struct target *buckets[TARGET_BUCKETS];
+    void *reserve; /* memory that the COMMIT will need; given back just before it is asked */
+    size_t reserve_octets, commit_octets;
+    size_t reply_octets;       /* of all replies behind the message */
+    struct lent *answer;       /* of the COMMIT, while its texts are needed; NULL: none */
+    struct recipient *replied; /* LMTP: who is told next */
+    bool begin_was_asked;      /* beside the RESOLVE that is out */
+    bool chunked;              /* the first BDAT has come */
+
+    /* The message on its way. */
+    const char *refusal;      /* it will be refused with this line; NULL: not so far */
+    struct span refusal_text; /* instead of the line's own; of the body or of a tap */
+    struct dots dots;
+    struct header_editor editor;
+    struct taps *taps;
+    struct span waiting; /* octets of the editor that the body had no room for */
+    uint64_t octets;     /* that came, without doubled dots */
+};
+
+/* NULL: no memory. */
+struct transaction *mailsrv__transaction_new(mailsrv_session *session, struct span reverse_path);
+
+/* NULL is fine. */
+void mailsrv__transaction_free(mailsrv_session *session, struct transaction *t);
+
+/* Keeps the address of a RCPT, in the place of the last one.  False: no memory. */
+bool mailsrv__transaction_ask(mailsrv_session *session, struct transaction *t, struct span address);
+
+/* Offers it as a recipient; he is in the transaction when he has been accepted.  False: no memory. */
+bool mailsrv__transaction_offer(mailsrv_session *session, struct transaction *t, const mailsrv_resolved *resolved);
+void mailsrv__transaction_accept(struct transaction *t);
+void mailsrv__transaction_decline(mailsrv_session *session, struct transaction *t);
+
+/* Targets of the offered recipient that are the queue. */
+uint32_t mailsrv__transaction_offered_queue(const struct transaction *t);
+
+/* Holds memory for a COMMIT that needs `octets`.  False: there is none; what was held is held again, if possible. */
+bool mailsrv__transaction_reserve(mailsrv_session *session, struct transaction *t, size_t octets);
+void mailsrv__transaction_unreserve(mailsrv_session *session, struct transaction *t);
+
+#endif
