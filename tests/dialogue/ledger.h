@@ -15,7 +15,7 @@ struct entry {
     uint64_t handle; /* that it is about; 0: none */
     size_t ordinal;  /* from 1 */
     enum reply reply;
-    int32_t status; /* with REPLY_STATUS */
+    int32_t status; /* with REPLY_STATUS, and where an answer that is kept fails */
     struct text text;
     bool is_queue; /* a COMMIT with QUEUE targets */
     unsigned answers;

@@ -112,7 +112,8 @@ static void inject(struct run *run, struct entry *entry)
     run->fault_is_queue = entry->is_queue;
     switch (plan->fault) {
     case FAULT_STATUS:
-        entry->reply = REPLY_STATUS;
+        if (entry->reply != REPLY_LATER)
+            entry->reply = REPLY_STATUS;
         entry->status = plan->status;
         entry->text = text_of(plan->quits ? wild_text : "");
         run->fault_fired = true;
@@ -192,17 +193,24 @@ bool operations_answer_late(struct run *run)
     return false;
 }
 
+/* How one that was kept is answered: as a fault has it, as the script says, or as the store does. */
+static void decide(struct entry *entry, const struct step *step)
+{
+    bool faulty = entry->status != MAILSRV_OK;
+    entry->reply = faulty || (step != NULL && step->reply == REPLY_STATUS) ? REPLY_STATUS : REPLY_STORE;
+    if (faulty || step == NULL)
+        return;
+    entry->status = step->status;
+    entry->text = step->text;
+}
+
 bool operations_answer_kept(struct run *run, enum reply reply, const struct step *step)
 {
     struct ledger *l = &run->ledger;
     for (size_t i = 0; i < l->n_out; i++) {
         if (l->out[i].reply != reply)
             continue;
-        l->out[i].reply = step == NULL ? REPLY_STORE : step->reply;
-        if (step != NULL && step->reply == REPLY_STATUS) {
-            l->out[i].status = step->status;
-            l->out[i].text = step->text;
-        }
+        decide(&l->out[i], step);
         answer(run, i);
         return true;
     }

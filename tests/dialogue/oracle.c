@@ -28,21 +28,13 @@ static const struct refusal {
     { MAILSRV_CORRUPT, "451 4.3.0", "451 4.3.0", "-ERR [SYS/PERM]" },
 };
 
-static bool allocation_failed(const struct run *run)
-{
-    return run->heap.failed;
-}
-
-static bool excused(const struct run *run)
-{
-    return run->fault_fired || allocation_failed(run);
-}
-
 static const struct refusal *refusal_of(const struct run *run)
 {
-    int32_t status = allocation_failed(run)                  ? MAILSRV_NOMEM
-                     : run->plan->fault == FAULT_STATUS      ? run->plan->status
-                                                             : MAILSRV_TEMP;
+    int32_t status = MAILSRV_TEMP;
+    if (run->heap.failed)
+        status = MAILSRV_NOMEM;
+    else if (run->plan->fault == FAULT_STATUS)
+        status = run->plan->status;
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
         if (refusals[i].status == status)
             return &refusals[i];
@@ -77,9 +69,9 @@ static bool is_smtp_refusal(const struct run *run, struct text line)
     const struct refusal *r = refusal_of(run);
     if (!is_reply(line))
         return false;
-    if (allocation_failed(run) && has_code(line, "421 4.3.2"))
+    if (run->heap.failed && has_code(line, "421 4.3.2"))
         return true;
-    if (allocation_failed(run) && has_code(line, "452 4.5.3")) /* no room for a recipient */
+    if (run->heap.failed && has_code(line, "452 4.5.3")) /* no room for a recipient */
         return true;
     if (run->fault_is_queue && has_code(line, "451 4.3.0")) /* neither stored nor queued: it is tried again */
         return true;
@@ -107,20 +99,25 @@ static const char *pop3_code(const struct run *run)
         return "-ERR"; /* it is said of credentials */
     if (r->status == MAILSRV_NONEXISTENT && verifies)
         return "-ERR [AUTH]"; /* nobody is told who exists (RFC 1939 section 13) */
-    if (r->status == MAILSRV_INUSE && is_login(run->fault_kind))
-        return "-ERR [IN-USE]";
     return r->pop3 == NULL ? "-ERR" : r->pop3;
 }
 
 static bool is_pop3_refusal(const struct run *run, struct text line)
 {
+    bool unanswered = run->plan->fault == FAULT_NEVER || run->plan->fault == FAULT_TARDY;
+    bool in_use = refusal_of(run)->status == MAILSRV_INUSE && is_login(run->fault_kind);
+    /* What was never answered holds the lock of the login that asked it. */
+    if ((in_use || unanswered) && text_begins(line, text_of("-ERR [IN-USE]")))
+        return true;
+    if (in_use && run->fault_kind != MAILSRV_OP_ROWS) /* which is also asked after the login */
+        return false;
     return text_begins(line, text_of(pop3_code(run)));
 }
 
 /* A multi-line reply that cannot go on has no other end than the connection's. */
 static bool may_break_off(const struct run *run)
 {
-    return run->d->is_pop3 && (allocation_failed(run) || run->fault_kind == MAILSRV_OP_READ ||
+    return run->d->is_pop3 && (run->heap.failed || run->fault_kind == MAILSRV_OP_READ ||
                                run->fault_kind == MAILSRV_OP_ROWS);
 }
 
@@ -139,17 +136,17 @@ static void expected(struct run *run, const char *what, struct text got, struct 
 void oracle_unexpected(struct run *run, struct text line, struct text pattern)
 {
     bool refusal = run->d->is_pop3 ? is_pop3_refusal(run, line) : is_smtp_refusal(run, line);
-    if (excused(run) && refusal)
+    if (run_excused(run) && refusal)
         run->diverged = true;
     else
-        expected(run, excused(run) ? "after a fault, a line that does not refuse as it should: " : "got: ", line,
+        expected(run, run_excused(run) ? "after a fault, a line that does not refuse as it should: " : "got: ", line,
                  pattern);
 }
 
 void oracle_silent(struct run *run, struct text pattern)
 {
     struct text rest = { run->out.p + run->out_pos, run->out.n - run->out_pos };
-    if (excused(run) && run_closes(run) && may_break_off(run))
+    if (run_excused(run) && run_closes(run) && may_break_off(run))
         run->diverged = true;
     else
         expected(run, run_closes(run) ? "the session ended, after: " : "nothing came, but: ", rest, pattern);
@@ -191,7 +188,7 @@ void oracle_transcript(struct run *run)
     if (run_is_wrong(run))
         return;
     check_replies(run);
-    if (run->reference == NULL || run->diverged || allocation_failed(run) || run->plan->fault == FAULT_NEVER ||
+    if (run->reference == NULL || run->diverged || run->heap.failed || run->plan->fault == FAULT_NEVER ||
         run->plan->fault == FAULT_TARDY)
         return;
     bool good = run->stopped ? is_prefix(&run->out, run->reference)

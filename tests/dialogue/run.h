@@ -179,6 +179,12 @@ void run_wrong_text(struct run *run, const char *what, struct text text);
 /* Has the session ended, as far as its host was told? */
 bool run_closes(const struct run *run);
 
+/* Has a fault happened, so that a refusal is in its right? */
+static inline bool run_excused(const struct run *run)
+{
+    return run->fault_fired || run->heap.failed;
+}
+
 /* Is something wrong already, so that going on tells nothing more? */
 static inline bool run_is_wrong(const struct run *run)
 {

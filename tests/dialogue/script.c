@@ -39,7 +39,7 @@ static bool words_match(const struct entry *entry, const struct step *step, stru
 /* An operation that the script names, but not now. */
 static void out_of_place(struct run *run, const struct step *step, struct buffer *words)
 {
-    if (run->fault_fired)
+    if (run_excused(run))
         return; /* what is asked after a fault may be something else */
     buffer_add_text(words, " came, where the file has: ");
     buffer_add(words, step->words.p, step->words.n);
@@ -89,14 +89,21 @@ static bool next_line(struct run *run, struct text *line)
     return true;
 }
 
-/* Somebody was not answered: his patience, or his peer's, comes to its end. */
-static void wait_for_output(struct run *run, size_t enough)
+static bool has_line(const struct run *run, size_t octets)
 {
-    for (unsigned i = 0; i < SLEEPS_MAX && unread(run).n < enough && !run_closes(run) && !run_is_wrong(run); i++) {
-        if (run->n_withheld == 0 && run->n_never == 0)
-            return;
+    struct text rest = unread(run);
+    return octets != 0 ? rest.n >= octets : text_find(rest, "\r\n") != rest.n;
+}
+
+/* Somebody was not answered: his patience, or his peer's, comes to its end.  Until there are so many octets; 0: until
+ * there is a line. */
+static void wait_for_output(struct run *run, size_t octets)
+{
+    if (run->n_withheld == 0 && run->n_never == 0)
+        return;
+    for (unsigned i = 0; i < SLEEPS_MAX && !has_line(run, octets) && !run_closes(run) && !run_is_wrong(run); i++) {
         if (!host_sleep(run))
-            return;
+            break;
         host_pump(run);
     }
     if (run->n_withheld != 0 && run->plan->fault == FAULT_TARDY) {
@@ -109,8 +116,8 @@ static void wait_for_output(struct run *run, size_t enough)
 static void play_server(struct run *run, const struct step *step)
 {
     struct text line;
-    if (text_find(unread(run), "\r\n") == unread(run).n)
-        wait_for_output(run, 1);
+    if (!has_line(run, 0))
+        wait_for_output(run, 0);
     if (run->stopped || run_is_wrong(run))
         return;
     if (!next_line(run, &line))
@@ -121,7 +128,7 @@ static void play_server(struct run *run, const struct step *step)
 
 static void play_server_raw(struct run *run, const struct step *step)
 {
-    if (unread(run).n < step->text.n)
+    if (!has_line(run, step->text.n))
         wait_for_output(run, step->text.n);
     if (run->stopped || run_is_wrong(run))
         return;
@@ -167,7 +174,7 @@ static void play_closes(struct run *run)
 
 static void play_op(struct run *run, const struct step *step)
 {
-    if (run->op_done[run->at] || run->fault_fired || run->stopped)
+    if (run->op_done[run->at] || run_excused(run) || run->stopped)
         return;
     run_wrong_text(run, "an operation did not come: ", text_of(mailsrv_op_name(step->kind)));
 }
@@ -176,7 +183,7 @@ static void play_answer(struct run *run, const struct step *step)
 {
     if (!nothing_unread(run) || run->stopped)
         return;
-    if (!operations_answer_kept(run, REPLY_LATER, step) && !run->fault_fired)
+    if (!operations_answer_kept(run, REPLY_LATER, step) && !run_excused(run))
         run_wrong(run, "there is nothing to answer");
     host_pump(run);
 }
@@ -279,7 +286,7 @@ static void quit(struct run *run)
     run->out_pos = run->out.n;
     buffer_add_text(&run->in, "QUIT\r\n");
     host_pump(run);
-    wait_for_output(run, 1);
+    wait_for_output(run, 0);
     for (rest = unread(run), last = rest; rest.n != 0;)
         last = text_line(&rest);
     if (!run_closes(run))
