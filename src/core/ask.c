@@ -67,6 +67,11 @@ const mailsrv_answer *mailsrv__answer(const mailsrv_session *s, unsigned i)
     return &a->answered[i]->answer;
 }
 
+bool mailsrv__answer_came(const mailsrv_session *s, unsigned i)
+{
+    return i < s->asker.n_answered && s->asker.answered[i] != NULL;
+}
+
 struct lent *mailsrv__take_lent(mailsrv_session *s, unsigned i)
 {
     struct op *op = s->asker.answered[i];

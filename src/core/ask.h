@@ -35,6 +35,9 @@ size_t mailsrv__ask_octets(size_t octets);
  * answer with its status.  `value` is NULL unless the status is MAILSRV_OK. */
 const mailsrv_answer *mailsrv__answer(const mailsrv_session *session, unsigned i);
 
+/* Was the i-th one answered at all?  What timed out is still out. */
+bool mailsrv__answer_came(const mailsrv_session *session, unsigned i);
+
 /* A handle that somebody outside gave. */
 struct handle {
     uint64_t value;    /* 0: none */

@@ -23,8 +23,8 @@ static enum step close_next(struct pop3 *p);
 static enum step closed(mailsrv_session *session)
 {
     struct pop3 *p = mailsrv__pop3_of(session);
-    /* It may be out still, for want of patience: what is left is closed behind it, and nobody waits for that. */
-    if (mailsrv__pop3_status(p) != MAILSRV_OK)
+    /* For want of patience it is out still: what is left is closed behind it, and nobody waits for that. */
+    if (!mailsrv__answer_came(session, 0))
         close_on_its_own(p);
     return close_next(p);
 }

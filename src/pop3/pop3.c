@@ -111,9 +111,8 @@ static enum step take(mailsrv_session *session, struct input *in)
     enum framed framed = mailsrv__line_take(&p->frame, &room, in, &line);
     if (framed == FRAMED_MORE)
         return STEP_WAIT;
-    bool before_login = p->state == IN_AUTH;
     enum step step = run_framed(p, framed, line);
-    mailsrv__line_done(&p->frame, &room, before_login); /* it may have held a password */
+    mailsrv__line_done(&p->frame, &room, true); /* it may have held a password, also where no PASS was due */
     return step;
 }
 

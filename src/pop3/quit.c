@@ -97,7 +97,7 @@ static enum step expunged(mailsrv_session *session)
 {
     struct pop3 *p = mailsrv__pop3_of(session);
     int32_t status = mailsrv__pop3_status(p);
-    if (status != MAILSRV_OK && status != MAILSRV_GONE) /* gone already is as good as removed */
+    if (status != MAILSRV_OK) /* UIDs that somebody else has removed are no failure: the store answers OK */
         return leave(p, status);
     p->doomed.n_runs = p->doomed.n_uids = 0;
     return collect(session);
