@@ -127,10 +127,12 @@ static bool copy_rows(struct op *op)
     mailsrv_rows *v = &op->value.rows;
     const char *from = (const char *)v->rows;
     size_t bytes = 0;
+    if (v->n == 0)
+        return true;
     for (uint32_t i = 0; i < v->n; i++)
         bytes += ((const mailsrv_row *)(const void *)(from + (size_t)i * v->stride))->uidl.n;
     mailsrv_row *to = copy_room(op, v->n * sizeof *to + bytes);
-    if (v->n != 0 && to == NULL)
+    if (to == NULL)
         return false;
     uint8_t *at = (uint8_t *)(to + v->n);
     for (uint32_t i = 0; i < v->n; i++) {
@@ -147,10 +149,12 @@ static bool copy_queue_items(struct op *op)
     mailsrv_queued *v = &op->value.queued;
     const char *from = (const char *)v->items;
     size_t bytes = 0;
+    if (v->n == 0)
+        return true;
     for (uint32_t i = 0; i < v->n; i++)
         bytes += ((const mailsrv_queue_item *)(const void *)(from + (size_t)i * v->stride))->record.n;
     mailsrv_queue_item *to = copy_room(op, v->n * sizeof *to + bytes);
-    if (v->n != 0 && to == NULL)
+    if (to == NULL)
         return false;
     uint8_t *at = (uint8_t *)(to + v->n);
     for (uint32_t i = 0; i < v->n; i++) {
