@@ -372,13 +372,15 @@ struct ask mailsrv__body_commit(mailsrv_session *s, uint32_t n_targets, uint32_t
 static void close_after(mailsrv_session *s, struct body *b)
 {
     struct op *out = b->out;
-    if (out == NULL || out->state == OP_ANSWERED) {
-        mailsrv__handle_close(s, &b->handle);
+    struct op *closer = mailsrv__handle_let_go(&b->handle);
+    if (closer == NULL)
+        return;
+    if (out != NULL && out->state != OP_ANSWERED) {
+        mailsrv__op_then(out, closer);
         return;
     }
-    struct op *closer = mailsrv__handle_let_go(&b->handle);
-    if (closer != NULL)
-        mailsrv__op_then(out, closer);
+    mailsrv__op_submit(closer);
+    mailsrv__spend(s, 8);
 }
 
 void mailsrv__body_drop(mailsrv_session *s)

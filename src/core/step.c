@@ -144,8 +144,8 @@ void mailsrv__session_leave(mailsrv_session *s)
         return;
     s->left = true;
     s->profile->machine->leave(s);
-    mailsrv__handles_leave(s, NULL, 0); /* what was put off */
     mailsrv__body_drop(s);
+    mailsrv__handles_leave(s, NULL, 0); /* what was put off */
     orphan_asked(s);
     mailsrv__unreserve(s);
 }
