@@ -2,6 +2,7 @@
  * does that sleeps in between. */
 #include "run.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { UNITS_PLENTY = 100000, ROUNDS_MAX = 2000000 };
@@ -57,6 +58,8 @@ static void feed_octets(struct run *run, size_t n)
     if (exact == NULL)
         abort();
     memcpy(exact, run->in.p + run->in_pos, n);
+    if (run->plan->traced)
+        printf("C: %.*s", (int)n, run->in.p + run->in_pos);
     enter(run);
     int32_t status = mailsrv_session_feed(run->session, exact, n, &consumed);
     leave();
@@ -151,6 +154,8 @@ static void deliver(struct run *run, const mailsrv_out *v, size_t n)
         buffer_add(&run->out, v->p, part);
         left -= part;
     }
+    if (run->plan->traced)
+        printf("S: %.*s", (int)(run->out.n - before), run->out.p + before);
     if (sabotage == SABOTAGE_LOSE_LINE && before == 0)
         run->out.n = 0;
     enter(run);
@@ -317,5 +322,6 @@ bool host_sleep(struct run *run)
         return false;
     run->unix_us += deadline - run->mono_us;
     run->mono_us = deadline;
+    run->slept = true;
     return true;
 }

@@ -1,9 +1,25 @@
 /* Operations: taken, and answered as the script, the plan and the memory store say. */
 #include "run.h"
 
+#include "names.h"
 #include "words.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+
+static void trace(const struct run *run, const char *what, const struct entry *entry)
+{
+    struct buffer words = { 0 };
+    if (!run->plan->traced)
+        return;
+    if (entry->op != NULL)
+        op_words(entry->op, &words);
+    printf("%s %llu %s %.*s", what, (unsigned long long)entry->id, mailsrv_op_name(entry->kind), (int)words.n, words.p);
+    if (entry->reply == REPLY_STATUS)
+        printf(" -> %s", status_name(entry->status));
+    puts(entry->reply == REPLY_NEVER ? " -> never" : "");
+    buffer_free(&words);
+}
 
 /* ---- Answers ---- */
 
@@ -83,6 +99,7 @@ static void answer(struct run *run, size_t at)
     if (why != NULL)
         run_wrong(run, why);
     ledger_remove(&run->ledger, at);
+    trace(run, "A:", &entry);
     if (entry.reply == REPLY_STATUS && kind_closes(entry.kind)) {
         mailsrv_memory_set_u64(run->store, MAILSRV_MEMORY_FAIL_STATUS, (uint64_t)-entry.status);
         mailsrv_memory_set_u64(run->store, MAILSRV_MEMORY_FAIL_NTH, 1); /* it says so, and closes all the same */
@@ -175,6 +192,7 @@ void operations_take(struct run *run, const mailsrv_op *op)
     check_owner(run, op);
     script_claim(run, &entry);
     inject(run, &entry);
+    trace(run, "O:", &entry);
     ledger_add(&run->ledger, &entry);
     if (run->plan->answering == ANSWER_AT_ONCE && (entry.reply == REPLY_STORE || entry.reply == REPLY_STATUS))
         answer(run, run->ledger.n_out - 1);

@@ -66,6 +66,7 @@ struct plan {
     enum ending ending;
     size_t end_at;
     enum sabotage sabotage;
+    bool traced; /* what is said and asked is printed */
 };
 
 /* Bytes lent with an answer of the driver's own. */
@@ -114,6 +115,7 @@ struct run {
     int32_t fault_kind; /* of the operation */
     bool fault_is_queue;
     bool diverged;
+    bool slept; /* the clock has moved beside the script: dates are others */
     bool stopped; /* the script is not gone on with */
     struct buffer why; /* what went wrong; empty: nothing */
 };
