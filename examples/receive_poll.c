@@ -1,0 +1,110 @@
+/* receive_poll.c - receives mail for the accounts of a directory (store_files.h), on poll(2): receive_poll PORT DIRECTORY.
+ * What a session does not take yet stays in its socket, and slows the sender down. */
+#define _GNU_SOURCE /* accept4 */
+#include "store_files.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { FDS = 1024 };
+static struct pollfd polls[FDS] = { [0 ... FDS - 1] = { .fd = -1 } }; /* by file descriptor */
+static mailsrv_session *sessions[FDS];                                /* the same; NULL: no peer */
+
+static int64_t now(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static int listen_on(const char *port)
+{
+    struct sockaddr_in at = { AF_INET, htons((uint16_t)atoi(port)), { htonl(INADDR_LOOPBACK) }, { 0 } };
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (bind(fd, (void *)&at, sizeof at) != 0 || listen(fd, 128) != 0)
+        exit((perror("listen"), 1));
+    getsockname(fd, (void *)&at, &(socklen_t){ sizeof at });
+    dprintf(STDOUT_FILENO, "smtp 127.0.0.1:%d\n", ntohs(at.sin_port));
+    return fd;
+}
+
+static void begin(int listener, mailsrv_engine *engine, mailsrv_profile *profile)
+{
+    struct sockaddr_in from = { .sin_port = 0 };
+    const int fd = accept4(listener, (void *)&from, &(socklen_t){ sizeof from }, SOCK_NONBLOCK);
+    mailsrv_peer who = { .size = sizeof who, .address_octets = 4, .port = ntohs(from.sin_port) };
+    memcpy(who.address, &from.sin_addr, 4);
+    if (fd >= 0 && fd < FDS && mailsrv_server_new(engine, profile, &who, NULL, &sessions[fd]) == MAILSRV_OK)
+        polls[fd] = (struct pollfd){ .fd = fd };
+    else
+        close(fd);
+}
+
+/* Feeds what there is to read, sends what there is to send, and sees what to wait for. */
+static void serve(int fd, mailsrv_session *session)
+{
+    uint8_t bytes[16384];
+    mailsrv_out out;
+    size_t taken = 0, count = 0;
+    ssize_t n = 1;
+    if ((polls[fd].revents & ~POLLOUT) != 0 && (n = recv(fd, bytes, sizeof bytes, MSG_PEEK)) > 0) {
+        mailsrv_session_feed(session, bytes, (size_t)n, &taken);
+        recv(fd, bytes, taken, 0);
+    } else if (n == 0) {
+        mailsrv_session_feed_eof(session);
+    }
+    while (n >= 0 && mailsrv_session_output(session, &out, 1, &count) == MAILSRV_OK && count > 0)
+        if ((n = send(fd, out.p, out.n, MSG_NOSIGNAL)) > 0)
+            mailsrv_session_sent(session, (size_t)n);
+    const uint32_t wants = mailsrv_session_wants(session);
+    polls[fd].events = (short)((wants & MAILSRV_WANT_READ ? POLLIN : 0) | (wants & MAILSRV_WANT_WRITE ? POLLOUT : 0));
+    if ((n < 0 && errno != EAGAIN) || (wants & MAILSRV_WANT_CLOSE) != 0) {
+        mailsrv_session_free(session);
+        sessions[fd] = NULL;
+        polls[fd].fd = -1;
+        close(fd);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    mailsrv_engine *engine;
+    mailsrv_profile *profile = NULL;
+    sigset_t end;
+    sigemptyset(&end);
+    sigaddset(&end, SIGTERM);
+    sigprocmask(SIG_BLOCK, &end, NULL);
+    mailsrv_profile_new(NULL, mailsrv_smtp(), MAILSRV_FACE_MX, &profile);
+    mailsrv_profile_set_str(profile, MAILSRV_PROFILE_HOSTNAME, "mx.here.test", 12);
+    if (argc != 3 || mailsrv_engine_new(NULL, &engine) != 0 || mailsrv_profile_seal(profile, NULL) != MAILSRV_OK)
+        return 2;
+    for (const struct store_files *kind = store_files; kind->answer != NULL; kind++)
+        mailsrv_engine_serve(engine, kind->kind, kind->answer, argv[2]);
+    const int listener = listen_on(argv[1]), signals = signalfd(-1, &end, 0);
+    polls[listener] = (struct pollfd){ listener, POLLIN, 0 };
+    polls[signals] = (struct pollfd){ signals, POLLIN, 0 };
+    while (polls[signals].revents == 0) {
+        const int64_t wait = mailsrv_engine_next_deadline(engine) - now(CLOCK_MONOTONIC);
+        poll(polls, FDS, wait <= 0 ? 0 : wait < 60000000 ? (int)(wait / 1000) + 1 : 60000);
+        mailsrv_engine_advance(engine, now(CLOCK_MONOTONIC), now(CLOCK_REALTIME));
+        if (polls[listener].revents != 0)
+            begin(listener, engine, profile);
+        mailsrv_engine_turn(engine, 10000);
+        for (int fd = 0; fd < FDS; fd++)
+            if (sessions[fd] != NULL)
+                serve(fd, sessions[fd]);
+    }
+    for (int fd = 0; fd < FDS; fd++)
+        mailsrv_session_free(sessions[fd]);
+    while (mailsrv_engine_free(engine, 0) == MAILSRV_E_BUSY)
+        mailsrv_engine_turn(engine, 10000);
+    mailsrv_profile_unref(profile);
+}

@@ -1,0 +1,19 @@
+/* store_files.h - an example of a store, for the tiers Receive and POP3: a file per message, a directory per account.
+ *
+ * `mkdir -p mail/pat && printf secret >mail/pat/password` makes the account pat of the store in mail/; its message with
+ * UID 12 is mail/pat/0000000012.  What it answers for is synced; it blocks meanwhile.  Processes may share it. */
+#ifndef STORE_FILES_H
+#define STORE_FILES_H
+
+#include <mailsrv/mailsrv.h>
+
+/* Who answers which kind; the last `answer` is NULL.  Their `user` is the name of the directory. */
+extern const struct store_files {
+    int32_t kind;
+    mailsrv_handler answer;
+} store_files[];
+
+/* Puts a message into the INBOX of an account, durably.  MAILSRV_NONEXISTENT: there is no such account. */
+int32_t store_files_deliver(const char *directory, mailsrv_bytes account, mailsrv_bytes message);
+
+#endif
