@@ -10,7 +10,15 @@
 
 #include <stdbool.h>
 
-enum mailsrv__class { CLASS_ENGINE, CLASS_SESSIONS, CLASS_OUTPUT, CLASS_OPERATIONS, CLASS_BODIES, CLASS_IMAGES, N_CLASSES };
+enum mailsrv__class {
+    CLASS_ENGINE,
+    CLASS_SESSIONS,
+    CLASS_OUTPUT,
+    CLASS_OPERATIONS,
+    CLASS_BODIES,
+    CLASS_IMAGES,
+    N_CLASSES
+};
 
 struct heap {
     mailsrv_allocator from;

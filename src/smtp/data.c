@@ -33,7 +33,7 @@ void mailsrv__smtp_enter(struct smtp *s, enum phase phase)
 {
     bool octets = phase != PHASE_LINES;
     int32_t key = octets ? MAILSRV_PROFILE_DATA_TIMEOUT_MS : MAILSRV_PROFILE_COMMAND_TIMEOUT_MS;
-    s->phase = phase;
+    s->phase = (uint8_t)phase;
     s->session.patient_bytes = octets;
     s->session.peer_timeout_ms = (uint32_t)mailsrv__setting(&s->session, key);
     if (octets)
