@@ -58,7 +58,7 @@ def make(name: str, configuration: Configuration, report: Report) -> bool:
         if report.run(setup, env=env).returncode != 0:
             return False
         stamp.write_text(" ".join(map(str, setup)))
-    return report.run(["ninja", "-C", where]).returncode == 0
+    return report.run(["ninja", "-k0", "-C", where]).returncode == 0
 
 
 def tests(name: str, suite: str) -> list[dict]:
