@@ -100,6 +100,9 @@ const char *dialogue_way_name(size_t i);
 /* Runs `d` in the way of that name, and adds to `result`.  False: there is no such way. */
 bool dialogue_run(const struct dialogue *d, const char *way, const struct counts *counts, struct result *result);
 
+/* Runs `d` once as it is written, and prints what is said and asked. */
+void dialogue_trace(const struct dialogue *d, struct result *result);
+
 /* The counts that CI takes, changed by the environment (DIALOGUE_CUTS, DIALOGUE_RANDOM_CUTS, DIALOGUE_PAIRS,
  * MAILSRV_SEED). */
 struct counts dialogue_counts(void);

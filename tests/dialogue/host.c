@@ -18,6 +18,14 @@ static void leave(void)
     guard_down();
 }
 
+static void trace(const char *who, struct text said)
+{
+    while (said.n != 0) {
+        struct text line = text_line(&said);
+        printf("%s%.*s%s", who, (int)line.n, line.p, line.p[line.n - 1] == '\n' ? "" : "\n");
+    }
+}
+
 /* Bits may fall at any call; they rise by an edge. */
 static void see_fallen(struct run *run)
 {
@@ -59,7 +67,7 @@ static void feed_octets(struct run *run, size_t n)
         abort();
     memcpy(exact, run->in.p + run->in_pos, n);
     if (run->plan->traced)
-        printf("C: %.*s", (int)n, run->in.p + run->in_pos);
+        trace("C: ", (struct text){ run->in.p + run->in_pos, n });
     enter(run);
     int32_t status = mailsrv_session_feed(run->session, exact, n, &consumed);
     leave();
@@ -155,7 +163,7 @@ static void deliver(struct run *run, const mailsrv_out *v, size_t n)
         left -= part;
     }
     if (run->plan->traced)
-        printf("S: %.*s", (int)(run->out.n - before), run->out.p + before);
+        trace("S: ", (struct text){ run->out.p + before, run->out.n - before });
     if (sabotage == SABOTAGE_LOSE_LINE && before == 0)
         run->out.n = 0;
     enter(run);

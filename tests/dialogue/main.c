@@ -1,7 +1,8 @@
-/* dialogue [--ways NAME,...] [--cuts N] [--seed N] [--pairs N] [--wrong] [-v] FILE...
+/* dialogue [--ways NAME,...] [--cuts N] [--seed N] [--pairs N] [--wrong] [-v] [-t] FILE...
  *
  * Runs each file in each way, prints a line for each file and the totals.  --cuts N: input is cut in N runs at random
- * places, and not once at every place.  --wrong: the files are wrong ones, and each must be found so. */
+ * places, and not once at every place.  --wrong: the files are wrong ones, and each must be found so.  -v: the runs of
+ * each way.  -t: each file is played once, and what is said and asked is printed. */
 #include "dialogue.h"
 
 #include <stdio.h>
@@ -10,13 +11,14 @@
 struct options {
     struct counts counts;
     const char *ways; /* NULL: all */
-    bool wrong, verbose;
+    bool wrong, verbose, traced;
     int first_file;
 };
 
 static int usage(void)
 {
-    fputs("usage: dialogue [--ways NAME,...] [--cuts N] [--pairs N] [--seed N] [--wrong] [-v] FILE...\nways:", stderr);
+    fputs("usage: dialogue [--ways NAME,...] [--cuts N] [--pairs N] [--seed N] [--wrong] [-v] [-t] FILE...\nways:",
+          stderr);
     for (size_t i = 0; dialogue_way_name(i) != NULL; i++)
         fprintf(stderr, " %s", dialogue_way_name(i));
     fputs("\n", stderr);
@@ -50,6 +52,8 @@ static bool read_options(int argc, char **argv, struct options *o)
             o->wrong = true;
         else if (strcmp(argv[i], "-v") == 0)
             o->verbose = true;
+        else if (strcmp(argv[i], "-t") == 0)
+            o->traced = true;
         else if (i + 1 == argc)
             return false;
         else if (strcmp(argv[i], "--ways") == 0)
@@ -103,10 +107,12 @@ static bool run_file(const char *path, const struct options *o, struct result *t
 {
     struct result result = { 0 };
     struct dialogue *d = dialogue_read(path, &result.why);
-    if (d != NULL)
-        run_ways(d, o, &result);
-    else
+    if (d == NULL)
         result.wrong = 1;
+    else if (o->traced)
+        dialogue_trace(d, &result);
+    else
+        run_ways(d, o, &result);
     bool good = (result.wrong == 0) != o->wrong;
     printf("%s %s: %llu runs", good ? "ok" : "not ok", path, (unsigned long long)result.runs);
     if (result.wrong != 0)

@@ -255,6 +255,20 @@ static void parse_knob(struct parser *p, struct text name, struct text rest)
         wrong(p, "a number is expected");
 }
 
+/* An address; a local part in quotes, as in "odd user"@here.test, is given to the store without them. */
+static struct text address_word(struct parser *p, struct text *rest)
+{
+    if (rest->n == 0 || rest->p[0] != '"')
+        return text_word(rest);
+    *rest = text_after(*rest, 1);
+    size_t quote = text_find(*rest, "\"");
+    buffer_add(&p->block, rest->p, quote);
+    *rest = text_after(*rest, quote + 1);
+    struct text domain = text_word(rest);
+    buffer_add(&p->block, domain.p, domain.n);
+    return keep_block(p);
+}
+
 static void parse_store(struct parser *p, struct text rest)
 {
     struct text what = text_word(&rest);
@@ -263,7 +277,7 @@ static void parse_store(struct parser *p, struct text rest)
         return;
     }
     struct setup *setup = add_setup(p, text_is(what, "account") ? SETUP_ACCOUNT : SETUP_ADDRESS);
-    setup->name = text_word(&rest);
+    setup->name = text_is(what, "account") ? text_word(&rest) : address_word(p, &rest);
     setup->text = rest;
     if (setup->name.n == 0 || setup->text.n == 0)
         wrong(p, "two words are expected");

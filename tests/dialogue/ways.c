@@ -364,6 +364,12 @@ bool dialogue_run(const struct dialogue *d, const char *name, const struct count
     return true;
 }
 
+void dialogue_trace(const struct dialogue *d, struct result *result)
+{
+    result->runs++;
+    result->wrong += !run_dialogue(d, &(struct plan){ .traced = true }, NULL, NULL, &result->why).good;
+}
+
 static uint64_t from_environment(const char *name, uint64_t otherwise)
 {
     uint64_t number;
