@@ -12,7 +12,7 @@ static void write_printable(struct writer *w, struct span text)
         mailsrv__write_char(w, text.p[i] >= ' ' && text.p[i] <= '~' ? text.p[i] : '?');
 }
 
-/* "5.7.1 " at the beginning of `text`; 0 where there is none, as in 354 and in the lines of EHLO (RFC 2034 section 4). */
+/* "5.7.1 " at the beginning of `text`; 0 where there is none: 354, and the lines of EHLO (RFC 2034 section 4). */
 static size_t enhanced_code(struct span text)
 {
     const char *space = memchr(text.p, ' ', text.n);
