@@ -120,10 +120,12 @@ class Report:
         return "\n".join(lines)
 
     def around_failures(self) -> list[str]:
-        """The lines of the log that stand around the first failures."""
+        """What the log says before and behind the first failures, up to the checks beside them."""
         log = self.log_path.read_text(errors="replace").splitlines()
+        edges = [i for i, line in enumerate(log) if line.startswith(("$ ", "ok", "not ok"))] + [len(log)]
         shown: list[int] = []
-        for at in [i for i, line in enumerate(log) if line.startswith("not ok")][:5]:
-            first = max([0, at - 25, *(i + 1 for i in range(at) if log[i].startswith(("$ ", "ok", "not ok")))])
-            shown += [i for i in range(max(first - 1, 0), min(at + 12, len(log))) if i not in shown]
+        for at in [i for i in edges if i < len(log) and log[i].startswith("not ok")][:5]:
+            first = max([at - 25, *(i if log[i].startswith("$ ") else i + 1 for i in edges if i < at)])
+            last = min([at + 25, *(i for i in edges if i > at)])
+            shown += [i for i in range(first, last) if i not in shown]
         return [log[i][:400] for i in shown]
