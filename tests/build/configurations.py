@@ -16,7 +16,7 @@ class Configuration:
     built: bool | None = None
 
 
-CLANG_CHECKED = ["-Dc_args=-fno-omit-frame-pointer,-fno-sanitize-recover=undefined", "-Db_lundef=false",
+CLANG_CHECKED = ["-Dc_args=['-fno-omit-frame-pointer', '-fno-sanitize-recover=undefined']", "-Db_lundef=false",
                  "-Doptimization=1", "-Ddebug=true", "-Ddefault_library=static"]
 FUZZ = ["-Dfuzz=enabled", "-Dexamples=disabled", "-Db_sanitize=address,undefined", *CLANG_CHECKED]
 
