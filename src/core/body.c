@@ -104,6 +104,15 @@ static void write_chunk(mailsrv_session *s, struct body *b)
     mailsrv__spend(s, 8);
 }
 
+static void failed(struct body *b, int32_t status, struct span text)
+{
+    b->status = status;
+    b->text_n = text.n < TEXT_KEPT ? text.n : TEXT_KEPT;
+    if (b->text_n != 0)
+        memcpy(b->text, text.p, b->text_n);
+}
+
+/* Of one session's writes one is out at a time, also when nobody waits for it any more. */
 static void write_if_possible(mailsrv_session *s, struct body *b)
 {
     struct chunk *c = b->filling;
@@ -111,17 +120,13 @@ static void write_if_possible(mailsrv_session *s, struct body *b)
         return;
     if (!b->finished && c->n < c->room)
         return;
+    if (mailsrv__write_is_late(s)) {
+        failed(b, MAILSRV_TEMP, (struct span){ NULL, 0 });
+        return;
+    }
     write_chunk(s, b);
     if (!b->finished)
         b->filling = next_chunk(s, b);
-}
-
-static void failed(struct body *b, int32_t status, struct span text)
-{
-    b->status = status;
-    b->text_n = text.n < TEXT_KEPT ? text.n : TEXT_KEPT;
-    if (b->text_n != 0)
-        memcpy(b->text, text.p, b->text_n);
 }
 
 bool mailsrv__body_has_news(const mailsrv_session *s)
@@ -194,6 +199,8 @@ void mailsrv__body_finish(mailsrv_session *s)
 {
     s->body->finished = true;
     s->one_patience = true; /* from the final dot to the reply there is one total time */
+    if (s->body->status == MAILSRV_OK && mailsrv__write_is_late(s))
+        failed(s->body, MAILSRV_TEMP, (struct span){ NULL, 0 }); /* also a body without octets is not committed now */
     write_if_possible(s, s->body);
 }
 
