@@ -235,10 +235,23 @@ bool operations_answer_kept(struct run *run, enum reply reply, const struct step
     return false;
 }
 
+static bool is_kept(const struct run *run, enum reply reply)
+{
+    for (size_t i = 0; i < run->ledger.n_out; i++)
+        if (run->ledger.out[i].reply == reply)
+            return true;
+    return false;
+}
+
 void operations_settle(struct run *run)
 {
-    do
+    for (;;) {
         host_pump(run);
-    while (!run_is_wrong(run) && (operations_answer_kept(run, REPLY_LATER, NULL) ||
-                                  operations_answer_kept(run, REPLY_WITHHELD, NULL)));
+        if (run_is_wrong(run))
+            return;
+        if (is_kept(run, REPLY_LATER))
+            operations_answer_kept(run, REPLY_LATER, script_next_answer(run));
+        else if (!operations_answer_kept(run, REPLY_WITHHELD, NULL))
+            return;
+    }
 }

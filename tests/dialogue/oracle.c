@@ -78,6 +78,8 @@ static bool is_smtp_refusal(const struct run *run, struct text line)
     const char *code = run->fault_kind == MAILSRV_OP_RESOLVE ? r->rcpt : r->smtp;
     if (code == NULL)
         return line.p[0] == '4' || line.p[0] == '5';
+    if (run->fault_kind == MAILSRV_OP_BODY_BEGIN && has_code(line, r->rcpt)) /* which RCPT may ask, too */
+        return true;
     if (r->status == MAILSRV_OVERQUOTA && has_code(line, "552 5.2.2"))
         return true;
     return has_code(line, code);
@@ -185,6 +187,8 @@ static void check_replies(struct run *run)
     struct text rest = buffer_text(&run->out);
     while (rest.n != 0 && !run->d->is_pop3) {
         struct text line = text_line(&rest);
+        if (line.p[line.n - 1] != '\n')
+            break; /* cut off with the session */
         if (line.n < 2 || line.n > 512 || line.p[line.n - 2] != '\r' || !is_reply(line))
             run_wrong_text(run, "this is no reply: ", line);
         for (size_t i = 0; i + 2 < line.n; i++)

@@ -109,6 +109,7 @@ struct run {
     size_t n_never;
 
     size_t at;     /* the step of the script */
+    size_t answers_at; /* the step before which no A: is left */
     bool *op_done; /* for each step: its operation came */
     struct captures captures;
     bool fault_fired; /* from now on a refusal is in its right */
@@ -149,6 +150,8 @@ void operations_settle(struct run *run);
 /* ---- script.c ---- */
 /* How an operation is to be answered: fills in `entry`. */
 void script_claim(struct run *run, struct entry *entry);
+/* The answer that the script has next for what is kept; NULL: none. */
+const struct step *script_next_answer(struct run *run);
 void script_run(struct run *run);
 
 /* ---- oracle.c ---- */

@@ -70,6 +70,17 @@ void script_claim(struct run *run, struct entry *entry)
     buffer_free(&words);
 }
 
+const struct step *script_next_answer(struct run *run)
+{
+    size_t at = run->answers_at > run->at ? run->answers_at : run->at;
+    for (; at < run->d->n_steps; at++) {
+        run->answers_at = at + 1;
+        if (step_at(run, at)->what == STEP_ANSWER)
+            return step_at(run, at);
+    }
+    return NULL;
+}
+
 /* ---- Output ---- */
 
 static struct text unread(const struct run *run)
