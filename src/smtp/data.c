@@ -251,6 +251,14 @@ enum step mailsrv__smtp_take_octets(struct smtp *s, struct input *in)
 
 /* ---- DATA ---- */
 
+/* While a write of this session that its peer no longer waits for is out, nothing can be written behind it. */
+int32_t mailsrv__smtp_begin(struct smtp *s)
+{
+    if (mailsrv__write_is_late(&s->session))
+        return MAILSRV_TEMP;
+    return mailsrv__body_ask(&s->session, s->mail->size_hint) ? MAILSRV_OK : MAILSRV_NOMEM;
+}
+
 /* What the message will need on its way, beside its body.  False: no memory. */
 static bool prepare(struct smtp *s)
 {
@@ -284,8 +292,9 @@ enum step mailsrv__smtp_data(struct smtp *s, struct span rest)
         return mailsrv__smtp_reply(s, mailsrv__smtp_line(s, MAILSRV_NOMEM, AT_DATA));
     if (s->session.body != NULL)
         return go_ahead(s);
-    if (!mailsrv__body_ask(&s->session, s->mail->size_hint))
-        return mailsrv__smtp_reply(s, mailsrv__smtp_line(s, MAILSRV_NOMEM, AT_DATA));
+    int32_t status = mailsrv__smtp_begin(s);
+    if (status != MAILSRV_OK)
+        return mailsrv__smtp_reply(s, mailsrv__smtp_line(s, status, AT_DATA));
     return mailsrv__then_answers(&s->session, data_begun);
 }
 
@@ -353,8 +362,9 @@ enum step mailsrv__smtp_bdat(struct smtp *s, struct span rest)
     s->mail->chunked = true;
     if (s->session.body != NULL)
         return enter_chunk(s);
-    if (mailsrv__body_ask(&s->session, s->mail->size_hint))
+    int32_t status = mailsrv__smtp_begin(s);
+    if (status == MAILSRV_OK)
         return mailsrv__then_answers(&s->session, chunk_begun);
-    s->chunk_refusal = mailsrv__smtp_line(s, MAILSRV_NOMEM, AT_DATA);
+    s->chunk_refusal = mailsrv__smtp_line(s, status, AT_DATA);
     return enter_chunk(s);
 }

@@ -233,7 +233,7 @@ static const mailsrv_machine machine = {
     .octets = sizeof(struct smtp),
     .partings = { [PARTING_SHUTDOWN] = "421 4.3.2 shutting down, try again later\r\n",
                   [PARTING_TIMEOUT] = "421 4.4.2 timed out\r\n",
-                  [PARTING_NO_MEMORY] = "421 4.3.1 out of memory, try again later\r\n",
+                  [PARTING_NO_MEMORY] = "421 4.3.2 out of memory, try again later\r\n",
                   [PARTING_BUSY] = "421 4.3.2 too busy, try again later\r\n" },
     .has_face = has_face,
     .defaults = defaults,

@@ -1,10 +1,12 @@
 #include "smtp/smtp.h"
 
+enum { RESULT_TEXT_OCTETS = 64 };
+
 enum {
-    TARGET_OVERHEAD = 160, /* of a target in a COMMIT, beside its bytes: struct, result and its text, rounding */
+    TARGET_OVERHEAD = sizeof(mailsrv_target) + sizeof(mailsrv_result) + RESULT_TEXT_OCTETS, /* in a COMMIT */
+    RECIPIENT_OVERHEAD = 64, /* rounding, and what the trace fields may still grow */
     COMMIT_OVERHEAD = 1024,
-    LMTP_REPLY_OCTETS = 80, /* without what a target's result says */
-    RESULT_TEXT_OCTETS = 64
+    LMTP_REPLY_OCTETS = 80 /* without what a target's result says */
 };
 
 /* ---- What the queue can do ---- */
@@ -61,14 +63,31 @@ static enum step decline(struct smtp *s, const char *line)
 
 /* ---- Room ---- */
 
-/* What a COMMIT with the offered recipient in it takes, and all replies behind it: when the message is there, neither
+static size_t received_octets(const struct smtp *s)
+{
+    char room[RECEIVED_OCTETS_MAX];
+    struct writer w = { .p = room, .room = sizeof room };
+    mailsrv__smtp_write_received(s, &w);
+    return w.n;
+}
+
+/* What the offered recipient adds to the COMMIT. */
+static size_t commit_octets(const struct smtp *s)
+{
+    const struct recipient *r = s->mail->offered;
+    uint32_t n_queue = mailsrv__transaction_offered_queue(s->mail);
+    size_t received = received_octets(s), paths = s->mail->reverse_path.n + r->address.n;
+    return mailsrv__smtp_delivery_octets(s->mail, r->address) + received + r->address.n + RECIPIENT_OVERHEAD +
+           r->n_own * TARGET_OVERHEAD + n_queue * (received + r->address.n + paths + RECIPIENT_OVERHEAD);
+}
+
+/* Room for a COMMIT with the offered recipient in it, and for all replies behind it: when the message is there, neither
  * may be out of reach. */
 static bool reserve(struct smtp *s)
 {
     struct transaction *t = s->mail;
     const struct recipient *r = t->offered;
-    size_t prefix = mailsrv__smtp_delivery_octets(t, r->address) + RECEIVED_OCTETS_MAX / 2 + s->hello_n;
-    size_t commit = t->commit_octets + mailsrv__ask_octets(prefix + r->address.n) + r->n_own * TARGET_OVERHEAD;
+    size_t commit = t->commit_octets + commit_octets(s);
     size_t replies = REPLY_OCTETS_MAX;
     if (mailsrv__smtp_is_lmtp(s))
         replies = t->reply_octets + LMTP_REPLY_OCTETS + r->n * RESULT_TEXT_OCTETS;
@@ -131,8 +150,9 @@ static enum step begin_answered(mailsrv_session *session)
 
 static enum step ask_features(struct smtp *s)
 {
-    if (!mailsrv__body_ask(&s->session, s->mail->size_hint))
-        return decline(s, mailsrv__smtp_line(s, MAILSRV_NOMEM, AT_RCPT));
+    int32_t status = mailsrv__smtp_begin(s);
+    if (status != MAILSRV_OK)
+        return decline(s, mailsrv__smtp_line(s, status, AT_RCPT));
     return mailsrv__then_answers(&s->session, begin_answered);
 }
 
@@ -177,7 +197,7 @@ static enum step ask(struct smtp *s, const struct address *to)
         return refuse_for_memory(s);
     bool is_second = t->n_recipients != 0 && !mailsrv__smtp_is_lmtp(s);
     if (is_second && s->session.body == NULL)
-        t->begin_was_asked = mailsrv__body_ask(&s->session, t->size_hint);
+        t->begin_was_asked = mailsrv__smtp_begin(s) == MAILSRV_OK;
     return mailsrv__then_answers(&s->session, resolve_answered);
 }
 

@@ -98,6 +98,9 @@ bool mailsrv__smtp_parameter(struct span *rest, struct parameter *out);
 
 /* ---- Data ---- */
 
+/* Asks BODY_BEGIN in the running step.  Anything but MAILSRV_OK: it was not asked. */
+int32_t mailsrv__smtp_begin(struct smtp *s);
+
 /* Takes octets of a message from `in`. */
 enum step mailsrv__smtp_take_octets(struct smtp *s, struct input *in);
 

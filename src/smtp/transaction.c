@@ -2,6 +2,8 @@
 
 #include "core/ask.h"
 
+enum { RESERVE_STEP = 4096 };
+
 struct transaction *mailsrv__transaction_new(mailsrv_session *session, struct span reverse_path)
 {
     struct transaction *t = mailsrv__session_take(session, sizeof *t + reverse_path.n);
@@ -193,11 +195,13 @@ void mailsrv__transaction_unreserve(mailsrv_session *session, struct transaction
     t->reserve_octets = 0;
 }
 
-/* The old reserve is given back first: two of them at once would halve the number of recipients. */
+/* The old reserve is given back first: two of them at once would halve the number of recipients.  It grows by steps,
+ * or each recipient would leave a hole behind him. */
 bool mailsrv__transaction_reserve(mailsrv_session *session, struct transaction *t, size_t octets)
 {
     if (octets <= t->reserve_octets)
         return true;
+    octets = (octets + RESERVE_STEP - 1) / RESERVE_STEP * RESERVE_STEP;
     size_t before = t->reserve_octets;
     mailsrv__transaction_unreserve(session, t);
     t->reserve = mailsrv__session_take(session, octets);
