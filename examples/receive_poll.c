@@ -14,9 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FDS = 1024 };
-static struct pollfd polls[FDS] = { [0 ... FDS - 1] = { .fd = -1 } }; /* by file descriptor */
-static mailsrv_session *sessions[FDS];                                /* the same; NULL: no peer */
+static struct pollfd polls[FD_SETSIZE] = { [0 ... FD_SETSIZE - 1] = { .fd = -1 } }; /* by file descriptor */
+static mailsrv_session *sessions[FD_SETSIZE];                                       /* the same; NULL: no peer */
 
 static int64_t now(clockid_t clock)
 {
@@ -42,14 +41,14 @@ static void begin(int listener, mailsrv_engine *engine, mailsrv_profile *profile
     const int fd = accept4(listener, (void *)&from, &(socklen_t){ sizeof from }, SOCK_NONBLOCK);
     mailsrv_peer who = { .size = sizeof who, .address_octets = 4, .port = ntohs(from.sin_port) };
     memcpy(who.address, &from.sin_addr, 4);
-    if (fd >= 0 && fd < FDS && mailsrv_server_new(engine, profile, &who, NULL, &sessions[fd]) == MAILSRV_OK)
-        polls[fd] = (struct pollfd){ .fd = fd };
+    if (fd >= 0 && fd < FD_SETSIZE && mailsrv_server_new(engine, profile, &who, NULL, &sessions[fd]) == MAILSRV_OK)
+        polls[fd] = (struct pollfd){ fd, POLLOUT, 0 };
     else
         close(fd);
 }
 
 /* Feeds what there is to read, sends what there is to send, and sees what to wait for. */
-static void serve(int fd, mailsrv_session *session)
+static void serve(int fd, mailsrv_session *session, int is_last)
 {
     uint8_t bytes[16384];
     mailsrv_out out;
@@ -66,7 +65,7 @@ static void serve(int fd, mailsrv_session *session)
             mailsrv_session_sent(session, (size_t)n);
     const uint32_t wants = mailsrv_session_wants(session);
     polls[fd].events = (short)((wants & MAILSRV_WANT_READ ? POLLIN : 0) | (wants & MAILSRV_WANT_WRITE ? POLLOUT : 0));
-    if ((n < 0 && errno != EAGAIN) || (wants & MAILSRV_WANT_CLOSE) != 0) {
+    if ((n < 0 && errno != EAGAIN) || (wants & MAILSRV_WANT_CLOSE) != 0 || is_last) {
         mailsrv_session_free(session);
         sessions[fd] = NULL;
         polls[fd].fd = -1;
@@ -91,20 +90,18 @@ int main(int argc, char **argv)
     const int listener = listen_on(argv[1]), signals = signalfd(-1, &end, 0);
     polls[listener] = (struct pollfd){ listener, POLLIN, 0 };
     polls[signals] = (struct pollfd){ signals, POLLIN, 0 };
-    while (polls[signals].revents == 0) {
-        const int64_t wait = mailsrv_engine_next_deadline(engine) - now(CLOCK_MONOTONIC);
-        poll(polls, FDS, wait <= 0 ? 0 : wait < 60000000 ? (int)(wait / 1000) + 1 : 60000);
+    while (polls[signals].revents == 0 || mailsrv_engine_free(engine, 0) == MAILSRV_E_BUSY) {
+        const int64_t us = mailsrv_engine_next_deadline(engine) - now(CLOCK_MONOTONIC);
+        poll(polls, FD_SETSIZE, us <= 0 ? 0 : us < 60000000 ? (int)(us / 1000) + 1 : 60000);
+        if (polls[signals].revents != 0)
+            mailsrv_engine_close(engine);
         mailsrv_engine_advance(engine, now(CLOCK_MONOTONIC), now(CLOCK_REALTIME));
         if (polls[listener].revents != 0)
             begin(listener, engine, profile);
         mailsrv_engine_turn(engine, 10000);
-        for (int fd = 0; fd < FDS; fd++)
+        for (int fd = 0; fd < FD_SETSIZE; fd++)
             if (sessions[fd] != NULL)
-                serve(fd, sessions[fd]);
+                serve(fd, sessions[fd], polls[signals].revents != 0);
     }
-    for (int fd = 0; fd < FDS; fd++)
-        mailsrv_session_free(sessions[fd]);
-    while (mailsrv_engine_free(engine, 0) == MAILSRV_E_BUSY)
-        mailsrv_engine_turn(engine, 10000);
     mailsrv_profile_unref(profile);
 }

@@ -56,7 +56,7 @@ static void serve(int fd, mailsrv_session *session)
     size_t n = 0;
     while (got > 0 && (mailsrv_session_wants(session) & MAILSRV_WANT_READ) != 0)
         if ((got = recv(fd, bytes, sizeof bytes, MSG_PEEK)) > 0 &&
-            mailsrv_session_feed(session, bytes, (size_t)got, &n) == 0)
+            mailsrv_session_feed(session, bytes, (size_t)got, &n) == MAILSRV_OK)
             recv(fd, bytes, n, 0);
     if (got == 0)
         mailsrv_session_feed_eof(session);
@@ -89,10 +89,7 @@ int main(int argc, char **argv)
     epoll_ctl(epoll, EPOLL_CTL_ADD, signals, &(struct epoll_event){ EPOLLIN, { .fd = signals } });
     listen_on(argv[1], "smtp", mailsrv_smtp(), MAILSRV_FACE_MX);
     listen_on(argv[2], "pop3", mailsrv_pop3(), MAILSRV_FACE_POP3);
-    mailsrv_engine_advance(engine, now(CLOCK_MONOTONIC), now(CLOCK_REALTIME)); /* the first time, before any session */
-    for (int fd = 0; fd != signals;) {
-        const int64_t us = mailsrv_engine_next_deadline(engine) - now(CLOCK_MONOTONIC);
-        const int n = epoll_wait(epoll, events, 64, us <= 0 ? 0 : us < 60000000 ? (int)(us / 1000) + 1 : 60000);
+    for (int n = 0, fd = 0; fd != signals;) {
         for (int i = 0; i < n && fd != signals; i++)
             if (sessions[fd = events[i].data.fd] != NULL)
                 serve(fd, sessions[fd]);
@@ -102,7 +99,10 @@ int main(int argc, char **argv)
         mailsrv_engine_turn(engine, 10000);
         while (mailsrv_engine_next_ready(engine, &session) == MAILSRV_OK)
             serve((int)((mailsrv_session **)mailsrv_session_host(session) - sessions), session);
+        const int64_t us = mailsrv_engine_next_deadline(engine) - now(CLOCK_MONOTONIC);
+        n = epoll_wait(epoll, events, 64, us <= 0 ? 0 : us < 60000000 ? (int)(us / 1000) + 1 : 60000);
     }
+    mailsrv_engine_close(engine);
     for (int fd = 0; fd < FD_SETSIZE; fd++)
         mailsrv_session_free(sessions[fd]), mailsrv_profile_unref(doors[fd]);
     while (mailsrv_engine_free(engine, 0) == MAILSRV_E_BUSY)
