@@ -50,7 +50,7 @@ void script_claim(struct run *run, struct entry *entry)
 {
     struct buffer words = { 0 };
     entry->reply = REPLY_STORE;
-    if (run->stopped || run->diverged)
+    if (run->diverged || run->session == NULL)
         return;
     size_t first = next_named(run, run->at);
     for (size_t at = first; at < run->d->n_steps; at = next_named(run, at + 1)) {
