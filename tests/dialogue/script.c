@@ -39,7 +39,7 @@ static bool words_match(const struct entry *entry, const struct step *step, stru
 /* An operation that the script names, but not now. */
 static void out_of_place(struct run *run, const struct step *step, struct buffer *words)
 {
-    if (run_excused(run))
+    if (run_excused(run) || run->stopped)
         return; /* what is asked after a fault may be something else */
     buffer_add_text(words, " came, where the file has: ");
     buffer_add(words, step->words.p, step->words.n);
