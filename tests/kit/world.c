@@ -1,6 +1,5 @@
 #include "world.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static mailsrv_bytes bytes(const char *text)
@@ -96,22 +95,4 @@ mailsrv_kit_setup world_setup(struct world *world)
     setup.unknown_address = bytes("nobody@here.test");
     setup.octets_max = WORLD_OCTETS_MAX;
     return setup;
-}
-
-/* ---- TAP ---- */
-
-static unsigned tests, bad;
-
-void tap(int good, const char *name, const char *which, const char *text)
-{
-    bad += !good;
-    printf("%sok %u - %s: %s\n", good ? "" : "not ", ++tests, name, which);
-    if (!good && text[0] != '\0')
-        printf("# %s\n", text);
-}
-
-int tap_end(void)
-{
-    printf("1..%u\n", tests);
-    return bad != 0;
 }

@@ -2,6 +2,8 @@
 #ifndef TESTS_KIT_WORLD_H
 #define TESTS_KIT_WORLD_H
 
+#include "tap.h"
+
 #include <mailsrv/stores/kit.h>
 #include <mailsrv/stores/memory.h>
 
@@ -28,10 +30,5 @@ int32_t world_open(void *world);
 int32_t world_bind(void *world, mailsrv_engine *engine);
 void world_close(void *world);
 int32_t world_drive(void *world);
-
-/* ---- TAP ---- */
-void tap(int good, const char *name, const char *which, const char *text);
-/* Prints the plan; the exit status of the program. */
-int tap_end(void);
 
 #endif
