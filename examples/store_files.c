@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* O_TMPFILE, copy_file_range, scandirat */
 #include "store_files.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -18,7 +20,7 @@ struct numbers { /* of an account; a modseq is the UID that was taken with it */
     uint32_t uidvalidity, uidnext;
 };
 
-struct name { /* of a message: its UID, with zeroes in front, so that names and UIDs are in the same order */
+struct name { /* of a message: its UID, so that names and UIDs are in the same order */
     char text[11];
 };
 
@@ -48,15 +50,20 @@ static int open_in(const char *directory, mailsrv_id account, const char *name)
 static mailsrv_id id_of(mailsrv_bytes name)
 {
     mailsrv_id id = { { 0 } };
-    if (name.n <= sizeof id.b - sizeof(uint32_t))
-        memcpy(id.b, name.p, name.n);
+    for (size_t i = 0; i < name.n && name.n <= 12; i++)
+        id.b[i] = (uint8_t)tolower(name.p[i]);
     return id;
 }
 
-static mailsrv_id email_of(mailsrv_id account, uint32_t uid) /* names leave room for a UID */
+static mailsrv_id email_of(mailsrv_id account, uint32_t uid)
 {
-    memcpy(account.b + sizeof account.b - sizeof uid, &uid, sizeof uid);
+    memcpy(account.b + 12, &uid, sizeof uid);
     return account;
+}
+
+static bool is_inbox(mailsrv_id mailbox, mailsrv_id account) /* whose id it has */
+{
+    return mailbox.b[0] == 0 || memcmp(&mailbox, &account, sizeof account) == 0;
 }
 
 static struct name name_of(uint32_t uid)
@@ -66,10 +73,11 @@ static struct name name_of(uint32_t uid)
     return name;
 }
 
-/* Makes a file of `head` and all of `body`, whole or not at all, and durably. */
-static bool put(int dir, const char *name, mailsrv_bytes head, int body, int64_t us)
+/* Makes a file of `head` and all of `body`, whole or not at all, and durably.  Its time is INTERNALDATE, in
+ * microseconds; the nanoseconds beyond them are the flags. */
+static bool put(int dir, const char *name, mailsrv_bytes head, int body, struct timespec at)
 {
-    const struct timespec at = { us / 1000000, us % 1000000 * 1000 }, times[2] = { at, at };
+    const struct timespec times[2] = { at, at };
     off_t done = 0;
     const int fd = openat(dir, "new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     bool ok = fd >= 0 && (errno = ENOSPC, write(fd, head.p, head.n) == (ssize_t)head.n);
@@ -88,25 +96,26 @@ static bool take(int dir, uint32_t n, struct numbers *out)
     if (had == 0)
         *out = (struct numbers){ (uint32_t)time(NULL), 1 };
     const struct numbers left = { out->uidvalidity, out->uidnext + n };
-    bool ok = had == sizeof left || (had == 0 && fsync(dir) == 0);
-    if (n != 0 || had == 0)
-        ok = ok && pwrite(fd, &left, sizeof left, 0) == sizeof left && fsync(fd) == 0;
+    bool ok = (had == 0 || had == sizeof left) && left.uidnext >= out->uidnext;
+    if (had == 0 || n != 0)
+        ok = ok && pwrite(fd, &left, sizeof left, 0) == sizeof left && fsync(fd) == 0 && fsync(dir) == 0;
     return fd >= 0 && close(fd) == 0 && ok;
 }
 
-static bool deliver(const char *directory, mailsrv_id account, mailsrv_bytes head, int body, int64_t us,
-                    struct numbers *out)
+static int32_t deliver(const char *directory, const mailsrv_target *to, mailsrv_bytes head, int body,
+                       struct numbers *out)
 {
-    const int dir = open_in(directory, account, ".");
-    const bool ok = dir >= 0 && take(dir, 1, out) && put(dir, name_of(out->uidnext).text, head, body, us);
-    return dir >= 0 && close(dir) == 0 && ok;
+    const struct timespec at = { to->internal_us / 1000000, to->internal_us % 1000000 * 1000 + to->flags };
+    const int dir = is_inbox(to->mailbox, to->account) ? open_in(directory, to->account, ".") : -1;
+    const bool ok = dir >= 0 && take(dir, 1, out) && put(dir, name_of(out->uidnext).text, head, body, at);
+    return status_of(dir >= 0 && close(dir) == 0 && ok, directory);
 }
 
 int32_t store_files_deliver(const char *directory, mailsrv_bytes account, mailsrv_bytes message)
 {
     struct numbers numbers;
-    const bool ok = deliver(directory, id_of(account), message, -1, (int64_t)time(NULL) * 1000000, &numbers);
-    return status_of(ok, directory);
+    const mailsrv_target to = { .account = id_of(account), .internal_us = (int64_t)time(NULL) * 1000000 };
+    return deliver(directory, &to, message, -1, &numbers);
 }
 
 static void resolve(void *user, mailsrv_engine *engine, const mailsrv_op *op)
@@ -153,8 +162,8 @@ static void body_commit(void *user, mailsrv_engine *engine, const mailsrv_op *op
         const mailsrv_target *to = (const void *)((const char *)arg->targets + i * arg->target_stride);
         const mailsrv_staged *body = (const void *)((const char *)arg->bodies + to->body_index * arg->body_stride);
         struct numbers at = { 0, 0 };
-        const bool ok = deliver(user, to->account, to->prefix, (int)body->body, to->internal_us, &at);
-        results[i] = (mailsrv_result){ .status = status_of(ok, user),
+        const int32_t status = deliver(user, to, to->prefix, (int)body->body, &at);
+        results[i] = (mailsrv_result){ .status = status,
                                        .uidvalidity = at.uidvalidity,
                                        .uid = at.uidnext,
                                        .modseq = at.uidnext,
@@ -189,19 +198,18 @@ static void lock(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 
 static void mbox_open(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 {
+    const mailsrv_arg_mbox_open *arg = op->arg;
+    const bool is_named =
+        arg->mailbox.b[0] != 0 || (arg->name.n == 5 && strncasecmp((const char *)arg->name.p, "INBOX", 5) == 0);
     struct numbers at = { 0, 0 };
-    const int fd = open_in(user, op->account, ".");
+    errno = ENOENT;
+    const int fd = is_named && is_inbox(arg->mailbox, op->account) ? open_in(user, op->account, ".") : -1;
     const bool ok = fd >= 0 && take(fd, 0, &at) && flock(fd, LOCK_UN) == 0;
-    const mailsrv_mbox_opened value = { .size = sizeof value,
-                                        .uidvalidity = at.uidvalidity,
-                                        .mbox = (uint64_t)fd,
-                                        .mailbox = op->account,
-                                        .exists = at.uidnext - 1,
-                                        .modseq = at.uidnext - 1,
-                                        .uidnext = at.uidnext };
+    const mailsrv_mbox_opened value = { sizeof value,   at.uidvalidity, (uint64_t)fd, op->account,
+                                        at.uidnext - 1, at.uidnext - 1, at.uidnext,   0 };
+    answer(engine, op, status_of(ok, user), &value);
     if (fd >= 0 && !ok)
         close(fd);
-    answer(engine, op, status_of(ok, user), &value);
 }
 
 static int is_message(const struct dirent *entry)
@@ -231,6 +239,7 @@ static void rows(void *user, mailsrv_engine *engine, const mailsrv_op *op)
         if (value.more != 0 || !is_asked(arg, uid) || fstatat((int)arg->mbox, names[i]->d_name, &st, 0) != 0)
             continue;
         page[value.n++] = (mailsrv_row){ .uid = uid,
+                                         .flags = (uint32_t)(st.st_mtim.tv_nsec % 1000),
                                          .modseq = uid,
                                          .octets = (uint64_t)st.st_size,
                                          .internal_us = st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000,
@@ -261,34 +270,32 @@ static void read_some(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 static void expunge(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 {
     const mailsrv_arg_expunge *arg = op->arg;
-    struct numbers at = { 0, 0 };
     const int dir = open_in(user, op->account, ".");
-    bool ok = dir >= 0 && take(dir, 1, &at);
+    struct numbers at = { 0, 0 };
+    struct stat st;
     uint64_t removed = 0;
+    bool ok = dir >= 0 && take(dir, 1, &at);
     for (uint32_t i = 0; i < arg->n_uids; i++)
-        for (uint64_t uid = arg->uids[i].first; ok && uid <= arg->uids[i].last; uid++)
-            removed += unlinkat(dir, name_of((uint32_t)uid).text, 0) == 0;
+        for (uint64_t uid = arg->uids[i].first; ok && uid <= arg->uids[i].last; uid++) {
+            const struct name name = name_of((uint32_t)uid);
+            if (fstatat(dir, name.text, &st, 0) == 0 &&
+                (!arg->only_deleted || (st.st_mtim.tv_nsec % 1000 & MAILSRV_FLAG_DELETED)))
+                removed += unlinkat(dir, name.text, 0) == 0;
+        }
     ok = ok && fsync(dir) == 0;
     const mailsrv_expunged value = { .size = sizeof value, .modseq = removed == 0 ? 0 : at.uidnext };
     answer(engine, op, status_of(dir >= 0 && close(dir) == 0 && ok, user), &value);
 }
 
+/* clang-format off */
 const struct store_files store_files[] = {
-    { MAILSRV_OP_RESOLVE, resolve },
-    { MAILSRV_OP_AUTH_VERIFY, auth_verify },
-    { MAILSRV_OP_BODY_BEGIN, body_begin },
-    { MAILSRV_OP_BODY_WRITE, body_write },
-    { MAILSRV_OP_BODY_COMMIT, body_commit },
-    { MAILSRV_OP_BODY_CLOSE, give_back },
-    { MAILSRV_OP_STORE_OPEN, store_open },
-    { MAILSRV_OP_STORE_CLOSE, give_back },
-    { MAILSRV_OP_MBOX_OPEN, mbox_open },
-    { MAILSRV_OP_MBOX_CLOSE, give_back },
-    { MAILSRV_OP_ROWS, rows },
-    { MAILSRV_OP_EXPUNGE, expunge },
-    { MAILSRV_OP_READ, read_some },
-    { MAILSRV_OP_READ_CLOSE, give_back },
-    { MAILSRV_OP_LOCK, lock },
-    { MAILSRV_OP_UNLOCK, give_back },
+    { MAILSRV_OP_RESOLVE, resolve },         { MAILSRV_OP_AUTH_VERIFY, auth_verify },
+    { MAILSRV_OP_BODY_BEGIN, body_begin },   { MAILSRV_OP_BODY_WRITE, body_write },
+    { MAILSRV_OP_BODY_COMMIT, body_commit }, { MAILSRV_OP_BODY_CLOSE, give_back },
+    { MAILSRV_OP_STORE_OPEN, store_open },   { MAILSRV_OP_STORE_CLOSE, give_back },
+    { MAILSRV_OP_MBOX_OPEN, mbox_open },     { MAILSRV_OP_MBOX_CLOSE, give_back },
+    { MAILSRV_OP_READ, read_some },          { MAILSRV_OP_READ_CLOSE, give_back },
+    { MAILSRV_OP_LOCK, lock },               { MAILSRV_OP_UNLOCK, give_back },
+    { MAILSRV_OP_ROWS, rows },               { MAILSRV_OP_EXPUNGE, expunge },
     { 0, NULL },
 };
