@@ -88,6 +88,7 @@ struct counts {
 };
 
 struct result {
+    unsigned files;
     uint64_t runs;
     uint64_t diverged; /* runs in which a fault was told to the peer */
     uint64_t wrong;

@@ -155,7 +155,6 @@ static void check_slices(struct run *run, const mailsrv_out *v, size_t count)
 /* The first `n` octets of the slices arrive at the client. */
 static void deliver(struct run *run, const mailsrv_out *v, size_t n)
 {
-    enum sabotage sabotage = run->plan->sabotage;
     size_t before = run->out.n;
     for (size_t left = n; left != 0; v++) {
         size_t part = v->n < left ? v->n : left;
@@ -164,7 +163,7 @@ static void deliver(struct run *run, const mailsrv_out *v, size_t n)
     }
     if (run->plan->traced)
         trace("S: ", (struct text){ run->out.p + before, run->out.n - before });
-    if (sabotage == SABOTAGE_LOSE_LINE && before == 0)
+    if (run->plan->sabotage == SABOTAGE_LOSE_LINE && before == 0)
         run->out.n = 0;
     enter(run);
     int32_t status = mailsrv_session_sent(run->session, n);

@@ -79,6 +79,18 @@ static bool wanted(const char *ways, const char *name)
     return false;
 }
 
+/* What went wrong, as a comment of TAP. */
+static void print_why(const struct buffer *why)
+{
+    struct text rest = buffer_text(why);
+    while (rest.n != 0) {
+        struct text line = text_line(&rest);
+        while (line.n != 0 && (line.p[line.n - 1] == '\n' || line.p[line.n - 1] == '\r'))
+            line.n--;
+        printf("#   %.*s\n", (int)line.n, line.p);
+    }
+}
+
 static void run_ways(const struct dialogue *d, const struct options *o, struct result *all)
 {
     for (size_t i = 0; dialogue_way_name(i) != NULL; i++) {
@@ -88,10 +100,10 @@ static void run_ways(const struct dialogue *d, const struct options *o, struct r
             continue;
         dialogue_run(d, way, &o->counts, &result);
         if (o->verbose)
-            printf("    %-12s %8llu runs, %llu refused\n", way, (unsigned long long)result.runs,
+            printf("#   %-12s %8llu runs, %llu refused\n", way, (unsigned long long)result.runs,
                    (unsigned long long)result.diverged);
         if (result.wrong != 0 && o->verbose)
-            printf("%.*s\n", (int)result.why.n, result.why.p);
+            print_why(&result.why);
         if (result.wrong != 0 && all->why.n == 0) {
             buffer_add(&all->why, result.why.p, result.why.n);
             buffer_add_text(&all->why, "\n    in the way: ");
@@ -114,10 +126,12 @@ static bool run_file(const char *path, const struct options *o, struct result *t
     else
         run_ways(d, o, &result);
     bool good = (result.wrong == 0) != o->wrong;
-    printf("%s %s: %llu runs", good ? "ok" : "not ok", path, (unsigned long long)result.runs);
+    totals->files++;
+    printf("%s %u - %s: %llu runs", good ? "ok" : "not ok", totals->files, path, (unsigned long long)result.runs);
     if (result.wrong != 0)
-        printf(", %llu wrong; the first:\n%.*s", (unsigned long long)result.wrong, (int)result.why.n, result.why.p);
+        printf(", %llu wrong; the first:", (unsigned long long)result.wrong);
     puts("");
+    print_why(&result.why);
     fflush(stdout);
     totals->runs += result.runs;
     buffer_free(&result.why);
@@ -135,6 +149,7 @@ int main(int argc, char **argv)
         return usage();
     for (size_t i = 0; dialogue_way_name(i) != NULL; i++)
         ways += wanted(o.ways, dialogue_way_name(i));
+    printf("1..%d\n", argc - o.first_file);
     for (int i = o.first_file; i < argc; i++)
         failed += !run_file(argv[i], &o, &totals);
     printf("%d dialogues x %zu ways, %llu runs, seed %llu: %d failed\n", argc - o.first_file, ways,

@@ -43,6 +43,11 @@ static void release_lease(void *user)
     lease->released++;
 }
 
+static void keep_lease(void *user)
+{
+    (void)user;
+}
+
 static struct lease *lend(struct run *run)
 {
     struct lease *lease = dialogue_take(sizeof *lease);
@@ -57,7 +62,7 @@ static int32_t answer_status(struct run *run, mailsrv_op_id id, int32_t status, 
         .size = sizeof answer,
         .status = status,
         .text = { (const uint8_t *)text.p, text.n },
-        .release = release_lease,
+        .release = run->plan->sabotage == SABOTAGE_KEEP_LENT ? keep_lease : release_lease,
         .user = lend(run),
     };
     if (run->plan->memory == MEMORY_BLOCK)
@@ -67,18 +72,54 @@ static int32_t answer_status(struct run *run, mailsrv_op_id id, int32_t status, 
     return result;
 }
 
-static void answer_by_store(struct run *run, const struct entry *entry)
+/* ---- Sabotage ---- */
+
+static void commit_nothing(struct run *run, const struct entry *entry)
+{
+    mailsrv_result results[8] = { { .uid = 1 } };
+    const mailsrv_arg_body_commit *arg = entry->op->arg;
+    mailsrv_committed committed = { .size = sizeof committed, .stride = sizeof results[0], .results = results };
+    mailsrv_answer ok = { .size = sizeof ok, .value = &committed };
+    committed.n = arg->n_targets < 8 ? arg->n_targets : 8;
+    mailsrv_op_answer(run->engine, entry->id, &ok);
+}
+
+/* True: the operation has been answered, wrongly. */
+static bool sabotaged(struct run *run, const struct entry *entry)
 {
     enum sabotage sabotage = run->plan->sabotage;
+    if (sabotage == SABOTAGE_LOSE_CLOSE && kind_closes(entry->kind)) {
+        mailsrv_op_answer_status(run->engine, entry->id, MAILSRV_OK);
+        return true;
+    }
+    if (sabotage == SABOTAGE_LOSE_MESSAGE && entry->kind == MAILSRV_OP_BODY_COMMIT) {
+        commit_nothing(run, entry);
+        return true;
+    }
+    if (sabotage == SABOTAGE_ANSWER_TWICE && entry->kind == MAILSRV_OP_BODY_BEGIN)
+        mailsrv_memory_handle(run->store, run->engine, entry->op);
+    if (sabotage == SABOTAGE_LEAK && entry->kind == MAILSRV_OP_RESOLVE)
+        run->leaked = run->heap.allocator.alloc(&run->heap, 1);
+    return false;
+}
+
+/* A worker that writes where it was to read. */
+static void write_into(const struct entry *entry)
+{
+    if (entry->kind == MAILSRV_OP_RESOLVE)
+        ((mailsrv_arg_resolve *)(uintptr_t)entry->op->arg)->address.n--;
+}
+
+/* ---- The answers ---- */
+
+static void answer_by_store(struct run *run, const struct entry *entry)
+{
     uint64_t handles = open_handles(run);
     uint64_t before = stored(run);
-    if (sabotage == SABOTAGE_LOSE_CLOSE && kind_closes(entry->kind))
-        mailsrv_op_answer_status(run->engine, entry->id, MAILSRV_OK);
-    else
-        mailsrv_memory_handle(run->store, run->engine, entry->op);
-    if (sabotage == SABOTAGE_ANSWER_TWICE)
-        run->ledger.answered++;
-    if (kind_closes(entry->kind) && open_handles(run) + 1 != handles && sabotage != SABOTAGE_LOSE_CLOSE)
+    if (sabotaged(run, entry))
+        return;
+    mailsrv_memory_handle(run->store, run->engine, entry->op);
+    if (kind_closes(entry->kind) && open_handles(run) + 1 != handles)
         run_wrong(run, "a close that closes no handle");
     if (entry->kind == MAILSRV_OP_BODY_COMMIT && stored(run) > before)
         run->commits_stored++;
@@ -95,6 +136,8 @@ static void answer(struct run *run, size_t at)
 {
     struct entry entry = run->ledger.out[at];
     uint64_t out = mailsrv_engine_stat(run->engine, MAILSRV_STAT_OPS_OUT);
+    if (run->plan->sabotage == SABOTAGE_CHANGE_RECORD)
+        write_into(&entry);
     const char *why = ledger_unchanged(&entry);
     if (why != NULL)
         run_wrong(run, why);

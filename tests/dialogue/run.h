@@ -32,17 +32,17 @@ enum ending {
     END_SHUTDOWN       /* shut down politely there */
 };
 
-/* Faults of the driver itself, for its own tests: each must be noticed. */
+/* What a host may do wrong, for the tests of the driver: each must be noticed. */
 enum sabotage {
     SABOTAGE_NONE,
-    SABOTAGE_LOSE_LINE,    /* a line of the server does not arrive */
-    SABOTAGE_LOSE_CLOSE,   /* the store is not told of a close */
-    SABOTAGE_LOSE_MESSAGE, /* a message is gone after its commit */
-    SABOTAGE_ANSWER_TWICE, /* an operation is handed to the store twice */
-    SABOTAGE_CHANGE_RECORD, /* a worker writes into the argument that it was lent */
-    SABOTAGE_LEAK,         /* memory of the engine is not given back */
-    SABOTAGE_EARLY_OK,     /* a failed commit is told as a good one */
-    SABOTAGE_MOVE_OUTPUT,  /* lent output changes before it is sent */
+    SABOTAGE_LOSE_LINE,     /* the first line of the server does not arrive */
+    SABOTAGE_MOVE_OUTPUT,   /* lent output changes before it is sent */
+    SABOTAGE_LOSE_CLOSE,    /* the store is not told of a close */
+    SABOTAGE_LOSE_MESSAGE,  /* a commit is answered OK, and the store never hears of it */
+    SABOTAGE_ANSWER_TWICE,  /* an operation that gives a handle is performed twice */
+    SABOTAGE_CHANGE_RECORD, /* the argument of an operation is written into */
+    SABOTAGE_KEEP_LENT,     /* lent bytes are not given back */
+    SABOTAGE_LEAK,          /* memory of the engine is not given back */
     N_SABOTAGES
 };
 
@@ -107,6 +107,7 @@ struct run {
     uint64_t stored;       /* messages and queue items in the store, when last looked at */
     size_t n_withheld;     /* REPLY_WITHHELD and out */
     size_t n_never;
+    void *leaked; /* by sabotage */
 
     size_t at;     /* the step of the script */
     size_t answers_at; /* the step before which no A: is left */

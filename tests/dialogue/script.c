@@ -42,8 +42,10 @@ static void out_of_place(struct run *run, const struct step *step, struct buffer
     if (run_excused(run) || run->stopped)
         return; /* what is asked after a fault may be something else */
     buffer_add_text(words, " came, where the file has: ");
+    buffer_add_text(words, mailsrv_op_name(step->kind));
+    buffer_add_text(words, " ");
     buffer_add(words, step->words.p, step->words.n);
-    run_wrong_text(run, mailsrv_op_name(step->kind), buffer_text(words));
+    run_wrong_text(run, "out of place: ", buffer_text(words));
 }
 
 void script_claim(struct run *run, struct entry *entry)

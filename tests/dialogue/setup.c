@@ -314,6 +314,8 @@ void host_end(struct run *run)
     check_leases(run);
     if (!run_is_wrong(run)) /* else what is left may be the consequence */
         check_memory(run);
+    if (run->leaked != NULL)
+        run->heap.allocator.release(&run->heap, run->leaked, 1);
     if (run->plan->memory == MEMORY_BLOCK)
         block_fini(&run->block);
 }
