@@ -50,16 +50,21 @@ static _Atomic(unsigned long) posted;
 struct poster {
     pthread_t thread;
     struct note *notes;
-    unsigned long n, engines;
+    unsigned long n, engines, seed;
 };
 
-/* Spreads its letters over all engines: none is posted before its engine has come, so that many meet one that goes. */
+/* Spreads its letters over all engines: none is posted before its engine has come, and some after a moment in which that
+ * may go; so that many meet one that is ending. */
 static void *poster(void *user)
 {
     struct poster *p = user;
+    unsigned long dice = p->seed;
     for (unsigned long i = 0; i < p->n; i++) {
         unsigned long port;
         while ((port = atomic_load(&current)) < 1 + i * p->engines / p->n)
+            sched_yield();
+        dice = dice * 1103515245 + 12345;
+        if (dice >> 16 & 1)
             sched_yield();
         post(&ports[port - 1], &p->notes[i]);
         atomic_fetch_add(&posted, 1);
@@ -72,20 +77,24 @@ static void wake(void *user)
     atomic_fetch_add((atomic_uint *)user, 1);
 }
 
-/* An engine that lives until `until` letters have been posted in all, while more come; two more are its own. */
-static void one_engine(unsigned long i, unsigned long until, atomic_uint *woken, struct note own[2])
+static void wait_for_posts(unsigned long n)
+{
+    while (atomic_load(&posted) < n)
+        sched_yield();
+}
+
+/* The i-th engine goes while letters are being posted: every fourth one as soon as it has come, others after a quarter,
+ * a half, or most of their share, one of them without having read a letter.  Two letters are its own. */
+static void one_engine(unsigned long i, unsigned long share, atomic_uint *woken, struct note own[2])
 {
     mailsrv_engine *engine;
-    int64_t now = 1;
     if (mailsrv_engine_new(NULL, &engine) != MAILSRV_OK ||
         mailsrv_port_open(&ports[i], engine, wake, woken) != MAILSRV_OK)
         abort();
     atomic_store(&current, i + 1);
-    while (atomic_load(&posted) < until) {
-        mailsrv_engine_advance(engine, now, now);
-        now++;
-        sched_yield();
-    }
+    wait_for_posts(i * share + share * (i % 4) / 4);
+    if (i % 4 != 1)
+        mailsrv_engine_advance(engine, 1, 1);
     post(&ports[i], &own[0]);
     mailsrv_engine_close(engine);
     mailsrv_engine_free(engine, 0);
@@ -118,11 +127,12 @@ static void engines_come_and_go(void)
     for (unsigned long i = 0; i < n_posters; i++) {
         posters[i].n = each;
         posters[i].engines = n_engines;
+        posters[i].seed = number("MAILSRV_SEED", 1) + i;
         posters[i].notes = calloc(each, sizeof *posters[i].notes);
         pthread_create(&posters[i].thread, NULL, poster, &posters[i]);
     }
     for (unsigned long i = 0; i < n_engines; i++)
-        one_engine(i, i * share + share / 2, &woken, &own[2 * i]);
+        one_engine(i, share, &woken, &own[2 * i]);
     for (unsigned long i = 0; i < n_posters; i++) {
         pthread_join(posters[i].thread, NULL);
         for (unsigned long j = 0; j < each; j++)
@@ -190,6 +200,7 @@ static void nothing_is_slept_through(void)
     for (int i = 0; i < POSTERS; i++) {
         posters[i].n = EACH;
         posters[i].engines = 1;
+        posters[i].seed = number("MAILSRV_SEED", 1) + (unsigned long)i;
         posters[i].notes = calloc(EACH, sizeof *posters[i].notes);
         pthread_create(&posters[i].thread, NULL, poster, &posters[i]);
     }
