@@ -62,14 +62,13 @@ static bool say_part(mailsrv_session *session, struct lent *lent, const struct s
     return mailsrv__say_lent(session, lent, part->octets);
 }
 
+/* A range is no longer than the window, so that it goes out whole, however many parts the dots make of it. */
 static enum step send_range(mailsrv_session *session)
 {
     struct pop3 *p = mailsrv__pop3_of(session);
     struct reading *r = &p->reading;
     while (r->octets.n != 0) {
         struct stuffed part;
-        if (!mailsrv__window_open(session))
-            return mailsrv__then_window(session, send_range);
         if (!mailsrv__may_go_on(session))
             return mailsrv__then_turn(session, send_range);
         mailsrv__stuff_take(&r->stuff, &r->octets, &part);

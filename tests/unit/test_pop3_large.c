@@ -25,7 +25,7 @@ struct world {
     mailsrv_store *store;
     mailsrv_profile *profile;
     mailsrv_id pat, kim;
-    struct client client;
+    uint32_t uids_most, expunges;
 };
 
 static void *must(void *p)
@@ -227,16 +227,33 @@ static void test_removes_what_is_marked_and_nothing_else(void **state)
     }
 }
 
+/* EXPUNGE, counted, then answered by the store. */
+static void count_expunge(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    struct world *w = user;
+    const mailsrv_arg_expunge *arg = op->arg;
+    uint32_t uids = 0;
+    for (uint32_t i = 0; i < arg->n_uids; i++)
+        uids += arg->uids[i].last - arg->uids[i].first + 1;
+    if (uids > w->uids_most)
+        w->uids_most = uids;
+    w->expunges++;
+    mailsrv_memory_handle(w->store, engine, op);
+}
+
 static void test_all_are_removed(void **state)
 {
     struct world *w = *state;
     struct client c;
+    assert_int_equal(mailsrv_engine_serve(w->engine, MAILSRV_OP_EXPUNGE, count_expunge, w), MAILSRV_OK);
     login(w, &c);
     char *all = many_commands(1, 1, "QUIT\r\n");
     assert_non_null(strstr(say(w, &c, all), "+OK bye\r\n"));
     free(all);
     end(&c);
     assert_int_equal(mailsrv_memory_count(w->store, &w->pat), 0);
+    assert_int_equal(w->uids_most, 4096);
+    assert_int_equal(w->expunges, 3);
 }
 
 static bool ends_with_dot(const struct client *c)
@@ -291,6 +308,31 @@ static void test_allocations_are_small(void **state)
     end(&c);
 }
 
+/* A listing that nobody reads stops at the window. */
+static void listing_unread(struct world *w, const char *command)
+{
+    struct client c;
+    size_t n = strlen(command);
+    login(w, &c);
+    uint64_t before = mailsrv_engine_stat(w->engine, MAILSRV_STAT_MEMORY);
+    feed_some(&c, &command, &n);
+    assert_int_equal(mailsrv_engine_turn(w->engine, PLENTY), MAILSRV_OK);
+    assert_true(mailsrv_engine_stat(w->engine, MAILSRV_STAT_MEMORY) - before > 32 * 1024);
+    assert_true(mailsrv_engine_stat(w->engine, MAILSRV_STAT_MEMORY) - before < 48 * 1024);
+    mailsrv_session_free(c.session);
+    free(c.out);
+}
+
+static void test_listing_stops_at_the_window(void **state)
+{
+    listing_unread(*state, "LIST\r\n");
+}
+
+static void test_ids_stop_at_the_window(void **state)
+{
+    listing_unread(*state, "UIDL\r\n");
+}
+
 /* A message is held by the store alone, however slowly it is read. */
 static void test_slow_reader(void **state)
 {
@@ -325,6 +367,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_all_are_removed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nobody_else_waits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_allocations_are_small, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_listing_stops_at_the_window, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ids_stop_at_the_window, setup, teardown),
         cmocka_unit_test_setup_teardown(test_slow_reader, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
