@@ -306,7 +306,9 @@ static bool read_chunk(struct span rest, uint64_t *octets, struct span *marker)
 {
     const char *space = rest.n == 0 ? NULL : memchr(rest.p, ' ', rest.n);
     size_t n = space == NULL ? rest.n : (size_t)(space - rest.p);
-    *marker = mailsrv__span_after(rest, n + 1);
+    *marker = mailsrv__span_after(rest, n);
+    while (marker->n != 0 && marker->p[0] == ' ')
+        *marker = mailsrv__span_after(*marker, 1);
     return mailsrv__decimal_read(mailsrv__span_first(rest, n), octets);
 }
 
