@@ -49,7 +49,7 @@ MAILSRV_API int32_t mailsrv_pool_new(const mailsrv_allocator *allocator, uint32_
 MAILSRV_API int32_t mailsrv_pool_bind(mailsrv_pool *pool, mailsrv_engine *engine, void (*wake)(void *user),
                                       void *user);
 
-/* `run(user, ...)` answers operations of `kind`, for an engine that the pool is bound to.
+/* `run(user, ...)` answers operations of `kind`, which is no notice, for an engine that the pool is bound to.
  * MAILSRV_OK, MAILSRV_NOMEM, or what mailsrv_engine_serve says. */
 MAILSRV_API int32_t mailsrv_pool_serve(mailsrv_pool *pool, mailsrv_engine *engine, int32_t kind, mailsrv_blocking run,
                                        void *user);

@@ -157,7 +157,7 @@ int32_t mailsrv_pool_bind(mailsrv_pool *pool, mailsrv_engine *engine, void (*wak
 int32_t mailsrv_pool_serve(mailsrv_pool *pool, mailsrv_engine *engine, int32_t kind, mailsrv_blocking run, void *user)
 {
     struct bond *bond = pool != NULL ? find(pool, engine) : NULL;
-    if (bond == NULL || run == NULL)
+    if (bond == NULL || run == NULL || kind == MAILSRV_NOTICE_CANCEL) /* a notice does not outlive its handler */
         return MAILSRV_E_USAGE;
     struct service *s = mailsrv__pool_take(pool, sizeof *s);
     if (s == NULL)
