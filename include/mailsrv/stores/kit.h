@@ -47,8 +47,8 @@ typedef struct mailsrv_kit_setup {
     int32_t (*bind)(void *user, mailsrv_engine *engine);
     /* Ends it; its engines are gone.  What it kept on disk goes too. */
     void (*close)(void *user);
-    /* An answer is waited for: lets the store do something, waits for its wake if need be.  1, or 0 when nothing will
-     * come any more.  NULL: the store answers at once, or not at all. */
+    /* An answer is waited for: lets the store do something, waits for its wake if need be.  1; or 0 when nothing will
+     * come any more, nor look at what was asked.  NULL: the store answers at once, or not at all. */
     int32_t (*drive)(void *user);
     /* Optional.  Engines are gone: ends the store as a crash would, and opens it again with what it had promised to
      * keep.  MAILSRV_OK, or the check fails. */

@@ -1,0 +1,205 @@
+/* Operations that the host asks itself: each is answered, given up or vanishes, and what it opened is closed once. */
+#include <mailsrv/ask.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct fixture {
+    mailsrv_engine *engine;
+    unsigned begun, closed;
+    uint64_t closed_handle;
+    mailsrv_op_id kept; /* answered later */
+    int late;
+};
+
+static void answer_begin(struct fixture *f, mailsrv_engine *engine, mailsrv_op_id id)
+{
+    mailsrv_body_begun value = { sizeof value, 0, 77 };
+    mailsrv_answer answer = { .size = sizeof answer, .value = &value };
+    assert_int_equal(mailsrv_op_answer(engine, id, &answer), MAILSRV_OK);
+    f->begun++;
+}
+
+static void begin_body(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    struct fixture *f = user;
+    assert_int_equal(((const mailsrv_arg_body_begin *)op->arg)->octets_hint, 5);
+    assert_int_equal(op->account.b[0], 9);
+    assert_int_equal(op->session_id, 0);
+    if (f->late)
+        f->kept = op->id;
+    else
+        answer_begin(f, engine, op->id);
+}
+
+static void close_body(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    struct fixture *f = user;
+    f->closed++;
+    f->closed_handle = ((const mailsrv_arg_close *)op->arg)->handle;
+    mailsrv_op_answer_status(engine, op->id, MAILSRV_OK);
+}
+
+/* One result for two targets. */
+static void commit(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    mailsrv_result result = { .status = MAILSRV_OVERQUOTA, .text = { (const uint8_t *)"full\r\n", 6 } };
+    mailsrv_committed value = { sizeof value, 1, sizeof result, 0, &result };
+    mailsrv_answer answer = { .size = sizeof answer, .value = &value };
+    (void)user;
+    assert_int_equal(mailsrv_op_answer(engine, op->id, &answer), MAILSRV_OK);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    assert_non_null(f);
+    assert_int_equal(mailsrv_engine_new(NULL, &f->engine), MAILSRV_OK);
+    assert_int_equal(mailsrv_engine_serve(f->engine, MAILSRV_OP_BODY_BEGIN, begin_body, f), MAILSRV_OK);
+    assert_int_equal(mailsrv_engine_serve(f->engine, MAILSRV_OP_BODY_CLOSE, close_body, f), MAILSRV_OK);
+    assert_int_equal(mailsrv_engine_serve(f->engine, MAILSRV_OP_BODY_COMMIT, commit, f), MAILSRV_OK);
+    mailsrv_engine_advance(f->engine, 1, 1);
+    *state = f;
+    return 0;
+}
+
+/* However it went, nothing is owed and nothing is left. */
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(mailsrv_engine_turn(f->engine, 1000), MAILSRV_OK);
+    assert_int_equal(mailsrv_engine_stat(f->engine, MAILSRV_STAT_OPS_OCTETS), 0);
+    assert_int_equal(mailsrv_engine_free(f->engine, 0), MAILSRV_OK);
+    assert_int_equal(f->begun, f->closed);
+    free(f);
+    return 0;
+}
+
+static mailsrv_asked *ask_begin(struct fixture *f)
+{
+    static const mailsrv_id account = { { 9 } };
+    mailsrv_arg_body_begin arg = { sizeof arg, 0, 5 };
+    mailsrv_asked *asked = NULL;
+    assert_int_equal(mailsrv_ask(f->engine, MAILSRV_OP_BODY_BEGIN, &account, &arg, &asked), MAILSRV_OK);
+    assert_null(mailsrv_asked_answer(asked));
+    return asked;
+}
+
+static void test_answered_and_closed_once(void **state)
+{
+    struct fixture *f = *state;
+    mailsrv_asked *asked = ask_begin(f);
+    mailsrv_engine_turn(f->engine, 1000);
+    const mailsrv_answer *answer = mailsrv_asked_answer(asked);
+    assert_non_null(answer);
+    assert_int_equal(((const mailsrv_body_begun *)answer->value)->body, 77);
+    assert_int_equal(mailsrv_engine_free(f->engine, MAILSRV_ABANDON), MAILSRV_E_BUSY);
+    assert_int_equal(f->closed, 0);
+    mailsrv_asked_free(asked);
+    mailsrv_engine_turn(f->engine, 1000);
+    assert_int_equal(f->closed, 1);
+    assert_int_equal(f->closed_handle, 77);
+}
+
+static void test_freed_before_it_was_taken(void **state)
+{
+    struct fixture *f = *state;
+    mailsrv_asked_free(ask_begin(f));
+    mailsrv_engine_turn(f->engine, 1000);
+    assert_int_equal(f->begun, 0);
+}
+
+static void test_freed_before_it_was_answered(void **state)
+{
+    struct fixture *f = *state;
+    f->late = 1;
+    mailsrv_asked *asked = ask_begin(f);
+    mailsrv_engine_turn(f->engine, 1000);
+    assert_int_not_equal(f->kept, 0);
+    mailsrv_asked_free(asked);
+    assert_int_equal(mailsrv_engine_free(f->engine, 0), MAILSRV_E_BUSY);
+    answer_begin(f, f->engine, f->kept);
+    mailsrv_engine_turn(f->engine, 1000);
+    assert_int_equal(f->closed, 1);
+}
+
+static void test_results_for_all_targets(void **state)
+{
+    struct fixture *f = *state;
+    mailsrv_target targets[2] = { { .size = sizeof *targets }, { .size = sizeof *targets } };
+    mailsrv_arg_body_commit arg = { .size = sizeof arg, .n_targets = 2, .target_stride = sizeof *targets,
+                                    .targets = targets };
+    mailsrv_asked *asked;
+    assert_int_equal(mailsrv_ask(f->engine, MAILSRV_OP_BODY_COMMIT, NULL, &arg, &asked), MAILSRV_OK);
+    mailsrv_engine_turn(f->engine, 1000);
+    const mailsrv_committed *committed = mailsrv_asked_answer(asked)->value;
+    assert_int_equal(committed->n, 2);
+    assert_int_equal(committed->results[0].status, MAILSRV_OVERQUOTA);
+    assert_memory_equal(committed->results[0].text.p, "full??", 6);
+    assert_int_equal(committed->results[1].status, MAILSRV_TEMP);
+    mailsrv_asked_free(asked);
+}
+
+static void test_what_cannot_be_asked(void **state)
+{
+    struct fixture *f = *state;
+    mailsrv_asked *asked = NULL;
+    mailsrv_arg_close closing = { sizeof closing, 0, 77 };
+    mailsrv_arg_rows rows = { .size = sizeof rows };
+    mailsrv_arg_cancel cancel = { .size = sizeof cancel };
+    mailsrv_arg_body_begin small = { .size = 8 };
+    assert_int_equal(mailsrv_ask(f->engine, MAILSRV_OP_BODY_CLOSE, NULL, &closing, &asked), MAILSRV_E_USAGE);
+    assert_int_equal(mailsrv_ask(f->engine, MAILSRV_NOTICE_CANCEL, NULL, &cancel, &asked), MAILSRV_E_USAGE);
+    assert_int_equal(mailsrv_ask(f->engine, 63, NULL, &rows, &asked), MAILSRV_E_USAGE);
+    assert_int_equal(mailsrv_ask(f->engine, MAILSRV_OP_BODY_BEGIN, NULL, &small, &asked), MAILSRV_E_USAGE);
+    assert_int_equal(mailsrv_ask(f->engine, MAILSRV_OP_ROWS, NULL, &rows, &asked), MAILSRV_CANNOT);
+    assert_int_equal(mailsrv_engine_serve(f->engine, MAILSRV_OP_ROWS, commit, NULL), MAILSRV_OK);
+    assert_null(asked);
+}
+
+static void test_servers_are_fixed_by_the_first_question(void **state)
+{
+    struct fixture *f = *state;
+    mailsrv_asked_free(ask_begin(f));
+    assert_int_equal(mailsrv_engine_serve(f->engine, MAILSRV_OP_ROWS, commit, NULL), MAILSRV_E_USAGE);
+}
+
+/* A handler that answers twice, or with half a struct, is told so, and so is whoever reads events. */
+static void test_wrong_answers_are_events(void **state)
+{
+    struct fixture *f = *state;
+    const mailsrv_event *event;
+    mailsrv_body_begun half = { 4, 0, 77 };
+    mailsrv_answer answer = { .size = sizeof answer, .value = &half };
+    f->late = 1;
+    mailsrv_asked *asked = ask_begin(f);
+    mailsrv_engine_turn(f->engine, 1000);
+    assert_int_equal(mailsrv_op_answer(f->engine, f->kept, &answer), MAILSRV_E_USAGE);
+    assert_null(mailsrv_asked_answer(asked));
+    assert_int_equal(mailsrv_engine_next_event(f->engine, &event), MAILSRV_OK);
+    assert_int_equal(event->what, MAILSRV_EVENT_STORE_FAILED);
+    answer_begin(f, f->engine, f->kept);
+    assert_int_equal(mailsrv_op_answer_status(f->engine, f->kept, MAILSRV_TEMP), MAILSRV_E_STALE);
+    assert_int_equal(mailsrv_engine_next_event(f->engine, &event), MAILSRV_OK);
+    assert_int_equal(event->what, MAILSRV_EVENT_STORE_FAILED);
+    assert_int_equal(mailsrv_engine_next_event(f->engine, &event), MAILSRV_E_CLOSED);
+    mailsrv_asked_free(asked);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_answered_and_closed_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_freed_before_it_was_taken, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_freed_before_it_was_answered, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_results_for_all_targets, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_cannot_be_asked, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_servers_are_fixed_by_the_first_question, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_wrong_answers_are_events, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
