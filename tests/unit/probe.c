@@ -1,0 +1,265 @@
+#include "probe.h"
+
+#include "core/ask.h"
+#include "frame/line.h"
+
+enum { PROBE_LINE_MAX = 512 };
+
+struct probe {
+    mailsrv_session session;
+    struct line_frame frame;
+    struct handle held;
+    struct lent *lent;
+    struct span unsaid; /* of what was lent */
+    uint64_t work;
+};
+
+static struct probe *probe_of(mailsrv_session *s)
+{
+    return (struct probe *)(void *)s;
+}
+
+static enum step say(mailsrv_session *s, struct span text)
+{
+    return mailsrv__say(s, text) && mailsrv__say(s, SPAN("\r\n")) ? STEP_NEXT : STEP_CLOSE;
+}
+
+static enum step say_number(mailsrv_session *s, int32_t number)
+{
+    char digits[12];
+    size_t at = sizeof digits;
+    uint32_t left = (uint32_t)(number < 0 ? -number : number);
+    do {
+        digits[--at] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left != 0);
+    if (number < 0)
+        digits[--at] = '-';
+    return say(s, (struct span){ digits + at, sizeof digits - at });
+}
+
+static uint64_t number_of(struct span text)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < text.n && text.p[i] >= '0' && text.p[i] <= '9'; i++)
+        n = n * 10 + (uint64_t)(text.p[i] - '0');
+    return n;
+}
+
+/* ---- Commands ---- */
+
+static enum step cmd_say(mailsrv_session *s, struct span arg)
+{
+    static const char xs[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+    uint64_t left = number_of(arg) - 2;
+    while (left != 0) {
+        size_t n = left < sizeof xs - 1 ? (size_t)left : sizeof xs - 1;
+        if (!mailsrv__say(s, (struct span){ xs, n }))
+            return STEP_CLOSE;
+        left -= n;
+    }
+    return say(s, SPAN(""));
+}
+
+static enum step work_on(mailsrv_session *s)
+{
+    struct probe *p = probe_of(s);
+    for (; p->work != 0; p->work--) {
+        if (!mailsrv__may_go_on(s))
+            return mailsrv__then_turn(s, work_on);
+        mailsrv__spend(s, 1);
+    }
+    return say(s, SPAN("worked"));
+}
+
+static enum step cmd_work(mailsrv_session *s, struct span arg)
+{
+    probe_of(s)->work = number_of(arg);
+    return work_on(s);
+}
+
+static enum step say_status(mailsrv_session *s)
+{
+    return say_number(s, mailsrv__answer(s, 0)->status);
+}
+
+static enum step cmd_ask(mailsrv_session *s, struct span arg)
+{
+    (void)arg;
+    struct ask ask = mailsrv__ask(s, MAILSRV_OP_AUTH_VERIFY, 2 * mailsrv__ask_octets(8));
+    if (ask.op == NULL)
+        return say_number(s, MAILSRV_NOMEM);
+    ((mailsrv_arg_auth_verify *)ask.arg)->user = mailsrv__ask_copy(&ask, SPAN("pat"));
+    ((mailsrv_arg_auth_verify *)ask.arg)->password = mailsrv__ask_copy(&ask, SPAN("secret"));
+    return mailsrv__then_answers(s, say_status);
+}
+
+static enum step say_both(mailsrv_session *s)
+{
+    enum step step = say_number(s, mailsrv__answer(s, 0)->status);
+    return step == STEP_NEXT ? say_number(s, mailsrv__answer(s, 1)->status) : step;
+}
+
+static enum step cmd_pair(mailsrv_session *s, struct span arg)
+{
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        struct ask ask = mailsrv__ask(s, MAILSRV_OP_RESOLVE, mailsrv__ask_octets(8));
+        if (ask.op != NULL)
+            ((mailsrv_arg_resolve *)ask.arg)->address = mailsrv__ask_copy(&ask, i == 0 ? SPAN("a") : SPAN("b"));
+    }
+    return mailsrv__then_answers(s, say_both);
+}
+
+static enum step held(mailsrv_session *s)
+{
+    const mailsrv_answer *answer = mailsrv__answer(s, 0);
+    const mailsrv_store_opened *opened = answer->value;
+    if (answer->status == MAILSRV_OK)
+        mailsrv__handle_take(s, 0, opened->store, &probe_of(s)->held);
+    return say_number(s, answer->status);
+}
+
+static enum step cmd_hold(mailsrv_session *s, struct span arg)
+{
+    (void)arg;
+    if (mailsrv__ask(s, MAILSRV_OP_STORE_OPEN, 0).op == NULL)
+        return say_number(s, MAILSRV_NOMEM);
+    return mailsrv__then_answers(s, held);
+}
+
+static enum step cmd_drop(mailsrv_session *s, struct span arg)
+{
+    (void)arg;
+    mailsrv__handle_close(s, &probe_of(s)->held);
+    return say(s, SPAN("dropped"));
+}
+
+static enum step say_what_was_read(mailsrv_session *s)
+{
+    struct probe *p = probe_of(s);
+    if (!mailsrv__window_open(s))
+        return mailsrv__then_window(s, say_what_was_read);
+    bool said = mailsrv__say_lent(s, p->lent, p->unsaid);
+    mailsrv__lent_drop(s, p->lent);
+    p->lent = NULL;
+    return said ? say(s, SPAN("")) : STEP_CLOSE;
+}
+
+static enum step was_read(mailsrv_session *s)
+{
+    const mailsrv_answer *answer = mailsrv__answer(s, 0);
+    if (answer->status != MAILSRV_OK)
+        return say_number(s, answer->status);
+    probe_of(s)->unsaid = mailsrv__span(((const mailsrv_read_bytes *)answer->value)->octets);
+    probe_of(s)->lent = mailsrv__take_lent(s, 0);
+    return say_what_was_read(s);
+}
+
+static enum step cmd_read(mailsrv_session *s, struct span arg)
+{
+    struct ask ask = mailsrv__ask(s, MAILSRV_OP_READ, 0);
+    if (ask.op == NULL)
+        return say_number(s, MAILSRV_NOMEM);
+    ((mailsrv_arg_read *)ask.arg)->octets = number_of(arg);
+    return mailsrv__then_answers(s, was_read);
+}
+
+static enum step cmd_expunge(mailsrv_session *s, struct span arg)
+{
+    (void)arg;
+    if (mailsrv__ask(s, MAILSRV_OP_EXPUNGE, 0).op == NULL)
+        return say_number(s, MAILSRV_NOMEM);
+    return mailsrv__then_answers(s, say_status);
+}
+
+static enum step cmd_quit(mailsrv_session *s, struct span arg)
+{
+    (void)arg;
+    say(s, SPAN("bye"));
+    return STEP_CLOSE;
+}
+
+/* ---- The machine ---- */
+
+static const struct {
+    struct span name;
+    enum step (*run)(mailsrv_session *s, struct span arg);
+} commands[] = {
+    { SPAN("say"), cmd_say },   { SPAN("work"), cmd_work }, { SPAN("ask"), cmd_ask },
+    { SPAN("pair"), cmd_pair }, { SPAN("hold"), cmd_hold }, { SPAN("drop"), cmd_drop },
+    { SPAN("read"), cmd_read }, { SPAN("expunge"), cmd_expunge }, { SPAN("quit"), cmd_quit },
+};
+
+static enum step run_line(mailsrv_session *s, struct span line)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        struct span name = commands[i].name;
+        if (mailsrv__span_equal(mailsrv__span_first(line, name.n), name))
+            return commands[i].run(s, mailsrv__span_after(line, name.n + 1));
+    }
+    if (mailsrv__erred(s)) {
+        say(s, SPAN("enough"));
+        return STEP_CLOSE;
+    }
+    return say(s, SPAN("what?"));
+}
+
+static enum step take(mailsrv_session *s, struct input *in)
+{
+    struct probe *p = probe_of(s);
+    struct span line;
+    struct line_room room = { mailsrv__session_heap(s), &s->purse, PROBE_LINE_MAX };
+    enum framed framed = mailsrv__line_take(&p->frame, &room, in, &line);
+    if (framed == FRAMED_MORE)
+        return STEP_WAIT;
+    enum step step = framed == FRAMED_LINE ? run_line(s, line) : say(s, SPAN("bad"));
+    mailsrv__line_done(&p->frame, &room, true);
+    return step;
+}
+
+static enum step greet(mailsrv_session *s)
+{
+    s->peer_timeout_ms = (uint32_t)mailsrv__setting(s, MAILSRV_PROFILE_COMMAND_TIMEOUT_MS);
+    return say(s, SPAN("hello"));
+}
+
+static void leave_session(mailsrv_session *s)
+{
+    struct probe *p = probe_of(s);
+    struct line_room room = { mailsrv__session_heap(s), &s->purse, PROBE_LINE_MAX };
+    struct handle *handles[] = { &p->held };
+    mailsrv__line_done(&p->frame, &room, true);
+    if (p->lent != NULL)
+        mailsrv__lent_drop(s, p->lent);
+    mailsrv__handles_leave(s, handles, 1);
+}
+
+static bool has_face(int32_t face)
+{
+    return face == 1;
+}
+
+static void defaults(mailsrv_profile *profile)
+{
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_COMMAND_TIMEOUT_MS, 300000, 1000, 3600000);
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_ERRORS_MAX, 3, 1, 1000);
+}
+
+const mailsrv_machine *probe(void)
+{
+    static const mailsrv_machine machine = {
+        .name = "probe",
+        .octets = sizeof(struct probe),
+        .partings = { [PARTING_SHUTDOWN] = "down\r\n",
+                      [PARTING_TIMEOUT] = "late\r\n",
+                      [PARTING_NO_MEMORY] = "full\r\n",
+                      [PARTING_BUSY] = "busy\r\n" },
+        .has_face = has_face,
+        .defaults = defaults,
+        .greet = greet,
+        .take = take,
+        .leave = leave_session,
+    };
+    return &machine;
+}
