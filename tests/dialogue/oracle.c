@@ -73,7 +73,8 @@ static bool is_smtp_refusal(const struct run *run, struct text line)
         return true;
     if (run->heap.failed && has_code(line, "452 4.5.3")) /* no room for a recipient */
         return true;
-    if (run->fault_is_queue && has_code(line, "451 4.3.0")) /* neither stored nor queued: it is tried again */
+    bool queues = run->fault_is_queue || (run->heap.failed && run->commits_stored != 0);
+    if (queues && has_code(line, "451 4.3.0")) /* neither stored nor queued: it is tried again */
         return true;
     const char *code = run->fault_kind == MAILSRV_OP_RESOLVE ? r->rcpt : r->smtp;
     if (code == NULL)
