@@ -39,11 +39,10 @@ def dialogues(p: Report) -> None:
 
 
 def sanitizers(p: Report) -> None:
-    """Everything again, under the address and the undefined-behaviour sanitizer."""
+    """Everything again, under the address and the undefined-behaviour sanitizer; dialogues by their groups of ways."""
     if configurations.build("asan", p):
         options = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
-        run_dialogues("asan", p, [], **options)
-        for suite in ("unit", "kit", "threads", "hosts"):
+        for suite in ("dialogues", "unit", "kit", "threads", "hosts"):
             configurations.run_suite("asan", suite, p, **options)
 
 
