@@ -44,7 +44,7 @@ static void listen_on(const char *port, const char *name, const mailsrv_machine 
 static void serve(int fd, mailsrv_session *session, int is_last)
 {
     uint8_t bytes[16384];
-    mailsrv_out out;
+    mailsrv_out out[2];
     size_t taken = 0, count = 0;
     ssize_t n = 1;
     if ((polls[fd].revents & ~POLLOUT) != 0 && (n = recv(fd, bytes, sizeof bytes, MSG_PEEK)) > 0) {
@@ -52,8 +52,8 @@ static void serve(int fd, mailsrv_session *session, int is_last)
         recv(fd, bytes, taken, 0); /* the rest stays in the socket */
     } else if (n == 0)
         mailsrv_session_feed_eof(session);
-    while (n >= 0 && mailsrv_session_output(session, &out, 1, &count) == MAILSRV_OK && count > 0)
-        if ((n = send(fd, out.p, out.n, MSG_NOSIGNAL)) > 0)
+    while (n >= 0 && mailsrv_session_output(session, out, 2, &count) == MAILSRV_OK && count > 0)
+        if ((n = send(fd, out->p, out->n, MSG_NOSIGNAL | (count > 1 ? MSG_MORE : 0))) > 0)
             mailsrv_session_sent(session, (size_t)n);
     const uint32_t wants = mailsrv_session_wants(session);
     polls[fd].events = (short)((wants & MAILSRV_WANT_READ ? POLLIN : 0) | (wants & MAILSRV_WANT_WRITE ? POLLOUT : 0));
@@ -97,13 +97,13 @@ int main(int argc, char **argv)
             mailsrv_engine_close(engine);
         mailsrv_engine_advance(engine, now(CLOCK_MONOTONIC), now(CLOCK_REALTIME));
         mailsrv_engine_run(engine, 10000);
-        for (const mailsrv_op *op; mailsrv_engine_next_op(engine, &op) == MAILSRV_OK;)
-            answers[op->kind](argv[3], engine, op); /* none of them is NULL */
         for (int fd = 0; fd < FD_SETSIZE; fd++)
             if (sessions[fd] != NULL)
                 serve(fd, sessions[fd], signals->revents != 0);
             else if (doors[fd] != NULL && polls[fd].revents != 0)
                 begin(accept4(fd, NULL, NULL, SOCK_NONBLOCK), engine, doors[fd]);
+        for (const mailsrv_op *op; mailsrv_engine_next_op(engine, &op) == MAILSRV_OK;)
+            answers[op->kind](argv[3], engine, op); /* none of them is NULL */
     }
     for (int fd = 0; fd < FD_SETSIZE; fd++)
         mailsrv_profile_unref(doors[fd]);

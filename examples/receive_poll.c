@@ -51,7 +51,7 @@ static void begin(int listener, mailsrv_engine *engine, mailsrv_profile *profile
 static void serve(int fd, mailsrv_session *session, int is_last)
 {
     uint8_t bytes[16384];
-    mailsrv_out out;
+    mailsrv_out out[2];
     size_t taken = 0, count = 0;
     ssize_t n = 1;
     if ((polls[fd].revents & ~POLLOUT) != 0 && (n = recv(fd, bytes, sizeof bytes, MSG_PEEK)) > 0) {
@@ -60,8 +60,8 @@ static void serve(int fd, mailsrv_session *session, int is_last)
     } else if (n == 0) {
         mailsrv_session_feed_eof(session);
     }
-    while (n >= 0 && mailsrv_session_output(session, &out, 1, &count) == MAILSRV_OK && count > 0)
-        if ((n = send(fd, out.p, out.n, MSG_NOSIGNAL)) > 0)
+    while (n >= 0 && mailsrv_session_output(session, out, 2, &count) == MAILSRV_OK && count > 0)
+        if ((n = send(fd, out->p, out->n, MSG_NOSIGNAL | (count > 1 ? MSG_MORE : 0))) > 0)
             mailsrv_session_sent(session, (size_t)n);
     const uint32_t wants = mailsrv_session_wants(session);
     polls[fd].events = (short)((wants & MAILSRV_WANT_READ ? POLLIN : 0) | (wants & MAILSRV_WANT_WRITE ? POLLOUT : 0));

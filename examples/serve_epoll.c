@@ -51,7 +51,7 @@ static void begin(int door, mailsrv_engine *engine)
 static void serve(int fd, mailsrv_session *session)
 {
     uint8_t bytes[16384];
-    mailsrv_out out;
+    mailsrv_out out[2];
     ssize_t got = 1;
     size_t n = 0;
     while (got > 0 && (mailsrv_session_wants(session) & MAILSRV_WANT_READ) != 0)
@@ -61,8 +61,8 @@ static void serve(int fd, mailsrv_session *session)
     if (got == 0)
         mailsrv_session_feed_eof(session);
     ssize_t sent = got < 0 && errno != EAGAIN ? -1 : 1; /* -1: a reset */
-    while (sent > 0 && mailsrv_session_output(session, &out, 1, &n) == MAILSRV_OK && n > 0)
-        if ((sent = send(fd, out.p, out.n, MSG_NOSIGNAL)) > 0)
+    while (sent > 0 && mailsrv_session_output(session, out, 2, &n) == MAILSRV_OK && n > 0)
+        if ((sent = send(fd, out->p, out->n, MSG_NOSIGNAL | (n > 1 ? MSG_MORE : 0))) > 0)
             mailsrv_session_sent(session, (size_t)sent);
     if ((sent < 0 && errno != EAGAIN) || (mailsrv_session_wants(session) & MAILSRV_WANT_CLOSE) != 0) {
         mailsrv_session_free(session);

@@ -1,0 +1,64 @@
+"""A host as a process: what it is started with, its ports, its end."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+HANG_S = 120  # a guard; nothing that works takes so long
+
+USERS = {"pat": "secret", "kim": "hush"}
+
+
+class Mail:
+    """A directory of accounts, as examples/store_files.h describes it."""
+
+    def __init__(self, where: str | None = None):
+        self.path = Path(tempfile.mkdtemp(prefix="mail-", dir=where))
+        for user, password in USERS.items():
+            (self.path / user).mkdir()
+            (self.path / user / "password").write_text(password)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+class Host:
+    """A running host; `ports` has what it said: smtp, pop3."""
+
+    def __init__(self, argv: list, ports: list[str], env: dict | None = None):
+        self.errors = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen([str(a) for a in argv], stdout=subprocess.PIPE, stderr=self.errors, text=True,
+                                        stdin=subprocess.DEVNULL, env=os.environ | (env or {}))
+        self.ports: dict[str, int] = {}
+        while len(self.ports) < len(ports):
+            line = self.process.stdout.readline()
+            if not line:
+                raise RuntimeError(f"{argv[0]} ended at once: {self.said()}")
+            if found := re.fullmatch(r"(\w+) 127\.0\.0\.1:(\d+)", line.strip()):
+                self.ports[found[1]] = int(found[2])
+
+    def said(self) -> str:
+        self.errors.seek(0)
+        return self.errors.read()
+
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def is_alive(self) -> bool:
+        return self.process.poll() is None
+
+    def end(self) -> int:
+        """SIGTERM; the exit status."""
+        if self.is_alive():
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(HANG_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return -signal.SIGKILL
+        finally:
+            self.process.stdout.close()
