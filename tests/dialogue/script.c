@@ -76,9 +76,15 @@ const struct step *script_next_answer(struct run *run)
 {
     size_t at = run->answers_at > run->at ? run->answers_at : run->at;
     for (; at < run->d->n_steps; at++) {
+        const struct step *step = step_at(run, at);
         run->answers_at = at + 1;
-        if (step_at(run, at)->what == STEP_ANSWER)
-            return step_at(run, at);
+        if (step->what == STEP_ANSWER)
+            return step;
+        if (step->what != STEP_TIME)
+            continue;
+        run->mono_us += (int64_t)step->n; /* it comes when somebody's patience is over */
+        run->unix_us += (int64_t)step->n;
+        host_pump(run);
     }
     return NULL;
 }
