@@ -18,7 +18,7 @@ class Configuration:
 
 CLANG_CHECKED = ["-Dc_args=['-fno-omit-frame-pointer', '-fno-sanitize-recover=undefined']", "-Db_lundef=false",
                  "-Doptimization=1", "-Ddebug=true", "-Ddefault_library=static"]
-FUZZ = ["-Dfuzz=enabled", "-Dexamples=disabled", "-Db_sanitize=address,undefined", *CLANG_CHECKED]
+FUZZ = ["-Dfuzz=enabled", "-Dfault=true", "-Dexamples=disabled", "-Db_sanitize=address,undefined", *CLANG_CHECKED]
 
 
 def foreign(machine: str) -> list[str]:
@@ -31,7 +31,6 @@ ALL = {
     "asan": Configuration("clang", ["-Db_sanitize=address,undefined", *CLANG_CHECKED]),
     "tsan": Configuration("clang", ["-Db_sanitize=thread", *CLANG_CHECKED]),
     "fuzz": Configuration("clang", FUZZ),
-    "fault": Configuration("clang", [*FUZZ, "-Dfault=true"]),
     "i686": Configuration("", foreign("i686"), ["qemu-i386-static"]),
     "s390x": Configuration("", foreign("s390x"), ["qemu-s390x-static"]),
 }

@@ -100,5 +100,4 @@ def fuzz(p: Report) -> None:
     """Every reader of outside bytes; and each target finds the fault that a build switch plants for it."""
     if configurations.build("fuzz", p):
         configurations.run_suite("fuzz", "fuzz", p)
-    if configurations.build("fault", p):
-        configurations.run_suite("fault", "fault", p)
+        configurations.run_suite("fuzz", "fault", p)

@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""plant.py TARGET ROOT OUT: writes a file of src/ with the fault that a fuzz target must find; the target is then linked
+with it in the place of the right one.  src/ itself holds no switch for that.
+
+plant.py --file TARGET: names the file."""
+import sys
+from pathlib import Path
+
+# target: file, what stands there, what is put in its place
+FAULTS = {
+    # A CR at the end of a piece is forgotten: the line's end that it begins is overlooked.
+    "line": ("frame/line.c", "if (f->fate == FRAMED_MORE)\n", "f->cr = false;\n    if (f->fate == FRAMED_MORE)\n"),
+    # LF alone ends a line, so that LF "." CRLF ends the message.
+    "dots": ("frame/dots.c", "return at == AT_CR && c == '\\n' ?", "return c == '\\n' ?"),
+    # The chunk takes the first octet of what follows it.
+    "counted": ("frame/dots.c", "if (out->n > c->left)\n        out->n = (size_t)c->left;",
+                "if (out->n > c->left + 1)\n        out->n = (size_t)c->left;\n"
+                "    if (out->n > c->left)\n        c->left = out->n;"),
+    # A line that is only a dot goes out as it is.
+    "stuff": ("frame/stuff.c", "part->dot = in->p[0] == '.' &&", "part->dot = in->n > 1 && in->p[1] != '\\r' && in->p[0] == '.' &&"),
+    # A line with only a CR in it, cut behind that, is text.
+    "top": ("frame/stuff.c", "if (octets.n == 0)\n        return before;", "if (octets.n == 0)\n        return before == LINE_CR ? LINE_TEXT : before;"),
+    # One octet is read behind the text.
+    "path": ("text/address.c", "if (text->n == 0 || text->p[0] < ' '", "if (text->p[0] < ' '"),
+    # The beginning of a name that came with the piece before is not looked at.
+    "header_editor": ("message/header_editor.c", "if (e->held_n == 0)\n        line =", "if (in->n != 0)\n        line ="),
+    # A field may be longer than what is there.
+    "queue_record": ("text/queue_record.c", "if (!read_u16(in, &n) || n > in->n)", "if (!read_u16(in, &n))"),
+    # The last digit may carry the number over its end.
+    "decimal": ("text/decimal.c", "sum > (UINT64_MAX - digit) / 10", "sum > UINT64_MAX / 10"),
+    # A long reverse-path is copied into room for a short one.
+    "smtp": ("smtp/transaction.c", "mailsrv__session_take(session, sizeof *t + reverse_path.n)",
+             "mailsrv__session_take(session, sizeof *t + (reverse_path.n & 15))"),
+    # An address with two mailboxes gets room for one.
+    "lmtp": ("smtp/transaction.c", "sizeof(struct recipient) + n * (", "sizeof(struct recipient) + 1 * ("),
+    # UIDL of one message does not go on behind an empty page.
+    "pop3": ("pop3/list.c", "if (rows->more == 0)\n        return no_such_message(p);", "return no_such_message(p);"),
+}
+
+
+def main() -> None:
+    if sys.argv[1] == "--file":
+        print(FAULTS[sys.argv[2]][0])
+        return
+    target, root, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    file, right, wrong = FAULTS[target]
+    text = (root / "src" / file).read_text()
+    if text.count(right) != 1:
+        sys.exit(f"plant.py: {target}: src/{file} holds the place of the fault {text.count(right)} times")
+    out.write_text(text.replace(right, wrong))
+
+
+main()

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""seeds.py DIALOGUES OUT: writes the first inputs of the fuzz targets, a directory each, out of the dialogues."""
+import hashlib
+import re
+import shutil
+import struct
+import sys
+from pathlib import Path
+
+OCTETS_MAX = 8192
+ESCAPES = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"\\": b"\\"}
+
+
+def unescape(text: bytes) -> bytes:
+    def octet(m: re.Match) -> bytes:
+        return bytes([int(m[1][1:], 16)]) if m[1][:1] == b"x" else ESCAPES[m[1]]
+
+    return re.sub(rb"\\(x[0-9a-fA-F]{2}|[rnt\\])", octet, text)
+
+
+def behind_mark(line: bytes, n: int) -> bytes:
+    return line[n + 1:] if line[n:n + 1] == b" " else line[n:]
+
+
+def octets_of(line: bytes, mark: bytes) -> bytes:
+    """What a line `M text`, `M*N: text` or `M| raw` stands for."""
+    times = re.match(re.escape(mark) + rb"\*(\d+):? ?(.*)", line, re.S)
+    if times:
+        return (times[2] + b"\r\n") * min(int(times[1]), OCTETS_MAX)
+    if line[len(mark):len(mark) + 1] == b"|":
+        return unescape(behind_mark(line, len(mark) + 1))
+    return behind_mark(line, len(mark) + (mark == b"C")) + b"\r\n"
+
+
+class Dialogue:
+    def __init__(self, path: Path):
+        lines = path.read_bytes().split(b"\n")
+        client = [octets_of(line, b"C") for line in lines if re.match(rb"C[:|*]", line)]
+        profile = next(line for line in lines if line.startswith(b"profile: ")).split()
+        self.protocol = {b"mx": "smtp", b"lmtp": "lmtp", b"pop3": "pop3"}[profile[-1]]
+        self.client = b"".join(client)
+        self.messages = [b"".join(octets_of(line, b"|") for line in block.split(b"\n"))
+                         for block in re.findall(rb"(?m)((?:^\|.*\n)+)", path.read_bytes())]
+
+
+def paths(client: bytes) -> list[bytes]:
+    return [m[1] for m in re.finditer(rb"(?i)^(?:MAIL FROM|RCPT TO):(<.*?)\r?$", client, re.M)]
+
+
+def records() -> list[bytes]:
+    """Records as text/queue_record.h has them."""
+    def field(text: bytes) -> bytes:
+        return struct.pack("<H", len(text)) + text
+
+    fields = [(b"a@remote.test", b"pat@here.test", b""), (b"", b'"odd user"@here.test', b"4.2.2 full")]
+    return [struct.pack("<BBH", 1, fate, code) + b"".join(map(field, f)) for f in fields
+            for fate, code in ((1, 0), (2, 550))]
+
+
+def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
+    streams = {d.client for d in dialogues}
+    messages = {m for d in dialogues for m in d.messages}
+    seeds = {protocol: {d.client for d in dialogues if d.protocol == protocol} for protocol in ("smtp", "lmtp", "pop3")}
+    seeds |= {"line": streams, "dots": streams | messages, "counted": streams | messages, "stuff": messages | streams,
+              "top": messages, "header_editor": messages | streams, "queue_record": set(records())}
+    seeds["path"] = {p for d in dialogues for p in paths(d.client)}
+    seeds["decimal"] = {n for d in dialogues for n in re.findall(rb"\d+", d.client)}
+    return seeds
+
+
+def write(out: Path, name: str, seeds: set[bytes]) -> None:
+    """The four octets that decide about chance stand before all but the plain parsers' inputs."""
+    has_knobs = name not in ("path", "decimal")
+    (out / name).mkdir(parents=True)
+    for seed in seeds:
+        digest = hashlib.sha1(seed).digest()
+        if len(seed) <= OCTETS_MAX:
+            (out / name / digest.hex()[:16]).write_bytes(digest[:4] + seed if has_knobs else seed)
+
+
+def main() -> None:
+    where, out = Path(sys.argv[1]), Path(sys.argv[2])
+    dialogues = [Dialogue(p) for p in sorted(where.rglob("*.dlg")) if b"\nprofile: " in b"\n" + p.read_bytes()]
+    shutil.rmtree(out, ignore_errors=True)
+    for name, seeds in inputs(dialogues).items():
+        write(out, name, seeds)
+        if not seeds:
+            sys.exit(f"no seed for {name}")
+
+
+main()

@@ -1,0 +1,234 @@
+/* A whole session over the store in memory.  Each input is said twice: whole, with answers at once; and in pieces, with
+ * answers late and in any order.  The replies and what is in the store afterwards are the same.  A third time something
+ * goes wrong (an operation fails, the session ends in the middle, memory is short), and then nothing may be left open.
+ *
+ * PROTOCOL is smtp, lmtp or pop3. */
+#include "fuzz.h"
+
+#include <mailsrv/mailsrv.h>
+#include <mailsrv/stores/memory.h>
+
+enum protocol { smtp, lmtp, pop3 };
+
+enum { PLENTY = 1 << 20, UNITS_MAX = 300, MONO_US = 1000000 };
+
+struct world {
+    mailsrv_engine *engine;
+    mailsrv_store *store;
+    mailsrv_session *session;
+    struct bytes out;
+    uint32_t *chance; /* NULL: all goes its best way */
+    bool faulty;
+    size_t leaves_in; /* pieces until the session is freed; 0: it is not */
+};
+
+/* ---- Setting up ---- */
+
+static mailsrv_profile *make_profile(void)
+{
+    static const struct {
+        const mailsrv_machine *(*machine)(void);
+        int32_t face;
+    } faces[] = { [smtp] = { mailsrv_smtp, MAILSRV_FACE_MX },
+                  [lmtp] = { mailsrv_smtp, MAILSRV_FACE_LMTP },
+                  [pop3] = { mailsrv_pop3, MAILSRV_FACE_POP3 } };
+    mailsrv_profile *profile;
+    mailsrv_profile_new(NULL, faces[PROTOCOL].machine(), faces[PROTOCOL].face, &profile);
+    mailsrv_profile_set_str(profile, MAILSRV_PROFILE_HOSTNAME, "mx.here.test", 12);
+    mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_PLAIN_PASSWORDS, 1);
+    mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX, 65536);
+    CHECK(mailsrv_profile_seal(profile, NULL) == MAILSRV_OK, "the profile cannot be sealed");
+    return profile;
+}
+
+static mailsrv_id add_account(mailsrv_store *store, const char *name, const char *address)
+{
+    mailsrv_id id;
+    mailsrv_memory_add_account(store, name, strlen(name), "secret", 6, &id);
+    mailsrv_memory_add_address(store, address, strlen(address), &id, 1);
+    return id;
+}
+
+static void append(mailsrv_store *store, const mailsrv_id *id, const char *text)
+{
+    mailsrv_memory_append(store, id, text, strlen(text));
+}
+
+static void fill_store(mailsrv_store *store)
+{
+    mailsrv_id both[2] = { add_account(store, "pat", "pat@here.test"), add_account(store, "kim", "kim@here.test") };
+    mailsrv_memory_add_address(store, "postmaster", 10, both, 1);
+    mailsrv_memory_add_address(store, "team@here.test", 14, both, 2);
+    mailsrv_memory_add_address(store, "away@remote.test", 16, NULL, 0);
+    append(store, &both[0], "Subject: one\r\n\r\nfirst\r\n");
+    append(store, &both[0], "Subject: two\r\n\r\n.\r\n..\r\n.x\r\nend");
+    append(store, &both[0], "Subject: three\n\na\n.\r\nb\r.\r\n");
+}
+
+static void set_knobs(struct world *w)
+{
+    static const int32_t flags[] = { MAILSRV_MEMORY_READ_LENDS, MAILSRV_MEMORY_READ_HANDLES };
+    if (w->chance == NULL)
+        return;
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        mailsrv_memory_set_u64(w->store, flags[i], draw(w->chance, 2));
+    mailsrv_memory_set_u64(w->store, MAILSRV_MEMORY_LATE, 1);
+    mailsrv_memory_set_u64(w->store, MAILSRV_MEMORY_SHUFFLE, draw(w->chance, 1000));
+    mailsrv_memory_set_u64(w->store, MAILSRV_MEMORY_PAGE_ROWS, draw(w->chance, 3));
+    mailsrv_memory_set_u64(w->store, MAILSRV_MEMORY_READ_OCTETS, draw(w->chance, 20));
+    if (w->faulty && draw(w->chance, 2) == 0) {
+        mailsrv_memory_set_u64(w->store, MAILSRV_MEMORY_FAIL_NTH, 1 + draw(w->chance, 12));
+        mailsrv_memory_set_u64(w->store, MAILSRV_MEMORY_FAIL_STATUS, 400 + draw(w->chance, 6) + 100 * draw(w->chance, 2));
+    }
+}
+
+static void make_engine(struct world *w)
+{
+    mailsrv_config *config;
+    mailsrv_config_new(NULL, &config);
+    if (w->faulty && draw(w->chance, 2) == 0)
+        mailsrv_config_set_u64(config, MAILSRV_CONFIG_MEMORY_MAX, 131072);
+    CHECK(mailsrv_engine_new(config, &w->engine) == MAILSRV_OK, "no engine");
+    mailsrv_config_free(config);
+    mailsrv_store_bind(w->store, w->engine);
+    mailsrv_engine_advance(w->engine, MONO_US, MONO_US);
+}
+
+/* ---- The host ---- */
+
+static bool take_output(struct world *w)
+{
+    mailsrv_out v[4];
+    size_t count;
+    mailsrv_session_output(w->session, v, 4, &count);
+    for (size_t i = 0; i < count; i++) {
+        size_t n = w->chance == NULL ? v[i].n : piece_octets(w->chance, v[i].n);
+        bytes_add(&w->out, (struct span){ (const char *)v[i].p, n });
+        mailsrv_session_sent(w->session, n);
+        if (n < v[i].n)
+            return true;
+    }
+    return count != 0;
+}
+
+/* Until nothing moves any more. */
+static void pump(struct world *w)
+{
+    for (;;) {
+        uint32_t units = w->chance == NULL ? PLENTY : 1 + draw(w->chance, 300);
+        bool moved = mailsrv_engine_turn(w->engine, units) == MAILSRV_MORE;
+        moved = take_output(w) || moved;
+        moved = mailsrv_memory_answer(w->store, 1) != 0 || moved;
+        if (!moved)
+            return;
+    }
+}
+
+static void say(void *ctx, struct span piece)
+{
+    struct world *w = ctx;
+    while (piece.n != 0 && w->session != NULL) {
+        size_t taken;
+        if (w->leaves_in != 0 && --w->leaves_in == 0) {
+            mailsrv_session_free(w->session);
+            w->session = NULL;
+            return;
+        }
+        if (mailsrv_session_feed(w->session, (const uint8_t *)piece.p, piece.n, &taken) != MAILSRV_OK)
+            return;
+        piece = mailsrv__span_after(piece, taken);
+        pump(w);
+        bool stuck = taken == 0 && (mailsrv_session_wants(w->session) & MAILSRV_WANT_READ) == 0;
+        if (stuck)
+            return;
+    }
+}
+
+/* ---- What is left ---- */
+
+static void see_message(struct world *w, const mailsrv_id *id, uint64_t index)
+{
+    mailsrv_bytes part;
+    for (uint64_t offset = 0;; offset += part.n) {
+        mailsrv_memory_message(w->store, id, index, offset, &part);
+        if (part.n == 0)
+            break;
+        bytes_add(&w->out, mailsrv__span(part));
+    }
+}
+
+static void see_store(struct world *w)
+{
+    static const char *const accounts[] = { "pat", "kim" };
+    mailsrv_queue_item item;
+    for (size_t i = 0; i < 2; i++) {
+        mailsrv_id id;
+        mailsrv_memory_find_account(w->store, accounts[i], 3, &id);
+        uint64_t n = mailsrv_memory_count(w->store, &id);
+        bytes_add_u64(&w->out, n);
+        for (uint64_t k = 0; k < n; k++)
+            see_message(w, &id, k);
+    }
+    for (uint64_t k = 0; mailsrv_memory_queue_item(w->store, k, &item) == MAILSRV_OK; k++)
+        bytes_add(&w->out, mailsrv__span(item.record));
+}
+
+static void check_nothing_is_left(struct world *w, uint64_t memory)
+{
+    for (int32_t key = MAILSRV_MEMORY_STAT_BODIES; key <= MAILSRV_MEMORY_STAT_HELD; key++)
+        CHECK(mailsrv_memory_stat(w->store, key) == 0, "a handle is open, or something is lent or held");
+    CHECK(mailsrv_engine_stat(w->engine, MAILSRV_STAT_MEMORY) == memory, "memory is left");
+    CHECK(mailsrv_engine_stat(w->engine, MAILSRV_STAT_STEP_UNITS_PEAK) <= UNITS_MAX, "a long slice");
+}
+
+static void end(struct world *w)
+{
+    if (w->session != NULL) {
+        mailsrv_session_feed_eof(w->session);
+        pump(w);
+        CHECK((mailsrv_session_wants(w->session) & MAILSRV_WANT_CLOSE) != 0, "the session does not end");
+        mailsrv_session_free(w->session);
+    }
+    while (mailsrv_engine_turn(w->engine, PLENTY) == MAILSRV_MORE || mailsrv_memory_answer(w->store, 1) != 0)
+        continue;
+}
+
+static void converse(struct world *w, struct span all, mailsrv_profile *profile)
+{
+    mailsrv_memory_new(NULL, &w->store);
+    fill_store(w->store);
+    make_engine(w);
+    uint64_t memory = mailsrv_engine_stat(w->engine, MAILSRV_STAT_MEMORY);
+    set_knobs(w);
+    if (w->faulty && draw(w->chance, 2) == 0)
+        w->leaves_in = 1 + draw(w->chance, 16);
+    CHECK(mailsrv_server_new(w->engine, profile, NULL, NULL, &w->session) == MAILSRV_OK, "no session");
+    pump(w);
+    in_pieces(all, w->chance, say, w);
+    end(w);
+    check_nothing_is_left(w, memory);
+    see_store(w);
+    CHECK(mailsrv_engine_free(w->engine, 0) == MAILSRV_OK, "the engine is busy");
+    mailsrv_store_free(w->store);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+    static mailsrv_profile *profile;
+    if (n < KNOB_OCTETS)
+        return 0;
+    if (profile == NULL)
+        profile = make_profile();
+    uint32_t chance = knobs(p);
+    struct span all = { (const char *)p + KNOB_OCTETS, n - KNOB_OCTETS };
+    struct world whole = { .chance = NULL }, cut = { .chance = &chance };
+    struct world faulty = { .chance = &chance, .faulty = true };
+    converse(&whole, all, profile);
+    converse(&cut, all, profile);
+    bytes_same(&whole.out, &cut.out, "cut input or late answers give other replies, or another store");
+    converse(&faulty, all, profile);
+    bytes_free(&whole.out);
+    bytes_free(&cut.out);
+    bytes_free(&faulty.out);
+    return 0;
+}
