@@ -202,36 +202,48 @@ static enum step requeue_answered(mailsrv_session *session)
     return conclude(s, mailsrv__smtp_line(s, status, AT_DATA), none);
 }
 
-static enum step requeue(struct smtp *s)
+/* Counts what the queue is to take, and its octets. */
+static size_t plan_requeue(struct smtp *s, size_t received_n)
 {
     struct transaction *t = s->mail;
-    const char *ok = mailsrv__smtp_line(s, MAILSRV_OK, AT_DATA);
-    struct span none = { NULL, 0 };
-    char room[RECEIVED_OCTETS_MAX];
-    struct writer received = { .p = room, .room = sizeof room };
-    mailsrv__smtp_write_received(s, &received);
     size_t octets = mailsrv__ask_octets(t->reverse_path.n);
     for (const struct recipient *r = t->first; r != NULL; r = r->next) {
         struct verdict v = verdict_of(s, r);
         if (!goes_to_queue(t, &v))
             continue;
         t->n_requeued++;
-        octets += queue_octets(t, r, &v, received.n);
+        octets += queue_octets(t, r, &v, received_n);
     }
-    if (t->n_requeued == 0)
-        return conclude(s, ok, none);
+    return octets;
+}
 
-    struct ask ask = mailsrv__body_commit(&s->session, t->n_requeued, t->n_requeued, octets);
-    if (ask.op == NULL)
-        return conclude(s, mailsrv__smtp_line(s, MAILSRV_TEMP, AT_DATA), none);
-    mailsrv_arg_body_commit *arg = ask.arg;
+static void fill_requeue(const struct smtp *s, struct ask *ask, struct span received)
+{
+    const struct transaction *t = s->mail;
+    mailsrv_arg_body_commit *arg = ask->arg;
     mailsrv_target *target = (mailsrv_target *)(uintptr_t)arg->targets;
-    arg->reverse_path = mailsrv__ask_copy(&ask, t->reverse_path);
+    arg->reverse_path = mailsrv__ask_copy(ask, t->reverse_path);
     for (const struct recipient *r = t->first; r != NULL; r = r->next) {
         struct verdict v = verdict_of(s, r);
         if (goes_to_queue(t, &v))
-            fill_queue(s, &ask, target++, r, &v, mailsrv__written(&received));
+            fill_queue(s, ask, target++, r, &v, received);
     }
+}
+
+static enum step requeue(struct smtp *s)
+{
+    struct span none = { NULL, 0 };
+    char room[RECEIVED_OCTETS_MAX];
+    struct writer received = { .p = room, .room = sizeof room };
+    mailsrv__smtp_write_received(s, &received);
+    size_t octets = plan_requeue(s, received.n);
+    uint32_t n = s->mail->n_requeued;
+    if (n == 0)
+        return conclude(s, mailsrv__smtp_line(s, MAILSRV_OK, AT_DATA), none);
+    struct ask ask = mailsrv__body_commit(&s->session, n, n, octets);
+    if (ask.op == NULL)
+        return conclude(s, mailsrv__smtp_line(s, MAILSRV_TEMP, AT_DATA), none);
+    fill_requeue(s, &ask, mailsrv__written(&received));
     return mailsrv__then_answers(&s->session, requeue_answered);
 }
 

@@ -266,7 +266,7 @@ static bool prepare(struct smtp *s)
     mailsrv__header_editor_init(&t->editor, mailsrv__setting_str(&s->session, MAILSRV_PROFILE_DROP_FIELDS), NULL, 0);
     if (t->taps == NULL)
         t->taps = mailsrv__taps_begin(&s->session);
-    return t->taps != NULL && mailsrv__reserve(&s->session, mailsrv__smtp_reply_room(t->reply_octets));
+    return t->taps != NULL && mailsrv__smtp_reserve_replies(s, t->reply_octets);
 }
 
 static enum step go_ahead(struct smtp *s)

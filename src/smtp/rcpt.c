@@ -92,7 +92,7 @@ static bool reserve(struct smtp *s)
     if (mailsrv__smtp_is_lmtp(s))
         replies = t->reply_octets + LMTP_REPLY_OCTETS + r->n * RESULT_TEXT_OCTETS;
     if (!mailsrv__transaction_reserve(&s->session, t, COMMIT_OVERHEAD + commit) ||
-        !mailsrv__reserve(&s->session, mailsrv__smtp_reply_room(replies)))
+        !mailsrv__smtp_reserve_replies(s, replies))
         return false;
     t->commit_octets = commit;
     t->reply_octets = replies;

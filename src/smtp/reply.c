@@ -63,6 +63,13 @@ enum step mailsrv__smtp_bad(struct smtp *s, const char *line)
     return mailsrv__erred(&s->session) ? mailsrv__smtp_too_many(s) : mailsrv__smtp_reply(s, line);
 }
 
+bool mailsrv__smtp_reserve_replies(struct smtp *s, size_t octets)
+{
+    size_t doubled = mailsrv__doubled(REPLY_OCTETS_MAX, octets);
+    return mailsrv__reserve(&s->session, doubled + REPLY_OCTETS_MAX) ||
+           mailsrv__reserve(&s->session, octets + REPLY_OCTETS_MAX);
+}
+
 /* ---- Statuses ---- */
 
 static const char *full_mailbox(const struct smtp *s)

@@ -135,12 +135,8 @@ bool mailsrv__smtp_queue_served(const struct smtp *s);
 
 enum { REPLY_OCTETS_MAX = 512 }; /* RFC 5321 section 4.5.3.1.5 */
 
-/* Room to reserve for replies of so many octets and one more.  It grows by steps, or each recipient would leave a hole
- * behind him. */
-static inline size_t mailsrv__smtp_reply_room(size_t octets)
-{
-    return (octets / 2048 + 1) * 2048 + REPLY_OCTETS_MAX;
-}
+/* Makes sure that replies of so many octets, and one more, need no memory.  False: there is none. */
+bool mailsrv__smtp_reserve_replies(struct smtp *s, size_t octets);
 
 /* Writes what stands behind the three digits: code and text, both for machines that keep them. */
 void mailsrv__smtp_write_text(struct writer *w, const char *line, struct span text, bool with_code);

@@ -2,7 +2,7 @@
 
 #include "core/ask.h"
 
-enum { RESERVE_STEP = 4096 };
+enum { RESERVE_FIRST = 4096 };
 
 struct transaction *mailsrv__transaction_new(mailsrv_session *session, struct span reverse_path)
 {
@@ -195,23 +195,18 @@ void mailsrv__transaction_unreserve(mailsrv_session *session, struct transaction
     t->reserve_octets = 0;
 }
 
-/* The old reserve is given back first: two of them at once would halve the number of recipients.  It grows by steps,
- * or each recipient would leave a hole behind him. */
+/* The old reserve is given back first: two of them at once would halve the number of recipients.  It grows by doubling,
+ * as long as there is room for that, or each recipient would leave a hole behind him. */
 bool mailsrv__transaction_reserve(mailsrv_session *session, struct transaction *t, size_t octets)
 {
-    if (octets <= t->reserve_octets)
+    size_t before = t->reserve_octets, doubled = mailsrv__doubled(RESERVE_FIRST, octets);
+    if (octets <= before)
         return true;
-    octets = (octets + RESERVE_STEP - 1) / RESERVE_STEP * RESERVE_STEP;
-    size_t before = t->reserve_octets;
     mailsrv__transaction_unreserve(session, t);
-    t->reserve = mailsrv__session_take(session, octets);
-    if (t->reserve != NULL) {
-        t->reserve_octets = octets;
-        return true;
+    const size_t tries[] = { doubled, octets, before };
+    for (size_t i = 0; i < sizeof tries / sizeof *tries && t->reserve == NULL && tries[i] != 0; i++) {
+        t->reserve = mailsrv__session_take(session, tries[i]);
+        t->reserve_octets = t->reserve == NULL ? 0 : tries[i];
     }
-    if (before != 0)
-        t->reserve = mailsrv__session_take(session, before);
-    if (t->reserve != NULL)
-        t->reserve_octets = before;
-    return false;
+    return t->reserve_octets >= octets;
 }

@@ -80,6 +80,14 @@ void mailsrv__transaction_decline(mailsrv_session *session, struct transaction *
 /* Targets of the offered recipient that are the queue. */
 uint32_t mailsrv__transaction_offered_queue(const struct transaction *t);
 
+/* `least`, doubled until it holds `octets`. */
+static inline size_t mailsrv__doubled(size_t least, size_t octets)
+{
+    while (least < octets)
+        least *= 2;
+    return least;
+}
+
 /* Holds memory for a COMMIT that needs `octets`.  False: there is none; what was held is held again, if possible. */
 bool mailsrv__transaction_reserve(mailsrv_session *session, struct transaction *t, size_t octets);
 void mailsrv__transaction_unreserve(mailsrv_session *session, struct transaction *t);
