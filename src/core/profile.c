@@ -180,11 +180,10 @@ int32_t mailsrv_profile_enable(mailsrv_profile *profile, int32_t extension, int3
 
 static int32_t refuse_seal(mailsrv_error *why, int32_t key, const char *expected)
 {
-    if (why != NULL && why->size >= sizeof *why) {
-        why->status = MAILSRV_E_VALUE;
-        why->key = key;
-        why->expected = expected;
-    }
+    if (why == NULL)
+        return MAILSRV_E_VALUE;
+    mailsrv_error all = { .size = why->size, .status = MAILSRV_E_VALUE, .key = key, .expected = expected };
+    memcpy(why, &all, why->size < sizeof all ? why->size : sizeof all);
     return MAILSRV_E_VALUE;
 }
 
