@@ -29,9 +29,9 @@ static enum line see_field(const struct header_editor *e, struct span text, stru
     size_t n = 0;
     while (n < text.n && is_ftext(text.p[n]))
         n++;
-    if (n > FIELD_NAME_OCTETS_MAX)
-        return LINE_FIELD; /* a name that nobody asked for */
     *name = mailsrv__span_first(text, n);
+    if (n > FIELD_NAME_OCTETS_MAX)
+        return LINE_FIELD; /* too long for a name that anybody asks for */
     while (n < text.n && is_blank(text.p[n]))
         n++;
     if (n == text.n)

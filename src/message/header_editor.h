@@ -31,10 +31,10 @@ struct header_editor {
     uint32_t seen; /* bit i: add[i] is there already, or has been added */
     uint8_t at;
     uint8_t held_n;
-    bool decided;     /* `held` is to be handed out */
-    bool dropping;    /* the field that this line belongs to */
-    bool separate;    /* an empty line goes behind what is added */
-    bool line_is_open; /* what was handed out last did not end a line */
+    bool decided;                          /* `held` is to be handed out */
+    bool dropping;                         /* the field that this line belongs to */
+    bool separate;                         /* an empty line goes behind what is added */
+    bool line_is_open;                     /* what was handed out last did not end a line */
     char held[FIELD_NAME_OCTETS_MAX + 16]; /* the beginning of a line: perhaps a name, then blanks */
 };
 

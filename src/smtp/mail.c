@@ -79,8 +79,8 @@ static const char *take_size(const struct smtp *s, struct span value, struct mai
  * Both are kept as they come. */
 static const char *take_body(struct span value, struct mail_parameters *p)
 {
-    if (p->has_body || (!mailsrv__span_equal_nocase(value, SPAN("7BIT")) &&
-                        !mailsrv__span_equal_nocase(value, SPAN("8BITMIME"))))
+    if (p->has_body ||
+        (!mailsrv__span_equal_nocase(value, SPAN("7BIT")) && !mailsrv__span_equal_nocase(value, SPAN("8BITMIME"))))
         return "501 5.5.4 bad BODY";
     p->has_body = true;
     return NULL;

@@ -48,7 +48,7 @@ struct pace {
 struct smtp {
     struct mailsrv_session session;
     struct line_frame frame;
-    char *hello; /* the name that the peer greeted with */
+    char *hello;              /* the name that the peer greeted with */
     struct transaction *mail; /* NULL: none */
     struct counted chunk;
     uint64_t chunk_octets; /* of the running chunk, all of it */

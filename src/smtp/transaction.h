@@ -41,7 +41,7 @@ struct transaction {
     uint64_t size_hint;       /* what SIZE= said; 0: nothing */
     struct recipient *first, *last;
     uint32_t n_recipients, n_targets, n_queue;
-    uint32_t n_requeued; /* targets of the second COMMIT */
+    uint32_t n_requeued;       /* targets of the second COMMIT */
     struct span asked;         /* the address that RCPT is asking about; NULL: none */
     struct recipient *offered; /* where it leads, until that is accepted or declined */
     struct target *buckets[TARGET_BUCKETS];

@@ -10,8 +10,8 @@
 enum { LOCAL_PART_OCTETS_MAX = 64, DOMAIN_OCTETS_MAX = 255, MAILBOX_OCTETS_MAX = 254 };
 
 struct address {
-    struct span mailbox; /* as it was sent, without brackets and source route; empty: the null path <> */
-    struct span domain;  /* as it was sent, a literal with its []; empty: <> or <postmaster> */
+    struct span mailbox;               /* as it was sent, without brackets and source route; empty: the null path <> */
+    struct span domain;                /* as it was sent, a literal with its []; empty: <> or <postmaster> */
     char local[LOCAL_PART_OCTETS_MAX]; /* unquoted: all quoted forms of a name are one name */
     size_t local_n;
 };
