@@ -121,9 +121,9 @@ static const struct {
     const char *first, *second; /* two chunks of one message */
     bool bare;
 } chunks[] = {
-    { "", "", false },       { "a", "b", false },     { "a\r\n", "b\r\n", false }, { "a\r", "\nb", false },
-    { "a\r", "b", true },    { "a\r", "", true },     { "a", "\n", true },         { "a\n", "", true },
-    { "\r", "\r\n", true },  { "a\r\n", "\n", true }, { "a\r\n", "\r", true },     { "\r\r\n", "", true },
+    { "", "", false },           { "a", "b", false },     { "a\r\n", "b\r\n", false }, { "a\r", "\nb", false },
+    { "a\r", "b", true },        { "a\r", "", true },     { "a", "\n", true },         { "a\n", "", true },
+    { "\r", "\r\n", true },      { "a\r\n", "\n", true }, { "a\r\n", "\r", true },     { "\r\r\n", "", true },
     { ".\r\n", ".\r\n", false },
 };
 

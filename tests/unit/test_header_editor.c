@@ -32,13 +32,15 @@ static const struct {
     { "Bcc X", "X: 1\r\nxy: 2\r\nBc: 3\r\nBccc: 4\r\nBCC: 5\r\n\r\n", "xy: 2\r\nBc: 3\r\nBccc: 4\r\n\r\n", 0 },
     /* blanks before the colon, also more than are kept */
     { "Bcc", "Bcc : x\r\nBcc\t \t: y\r\na: b\r\n\r\n", "a: b\r\n\r\n", 0 },
-    { "Bcc", "Bcc"
-             "                                                                                                    "
-             ": x\r\na: b\r\n\r\n",
+    { "Bcc",
+      "Bcc"
+      "                                                                                                    "
+      ": x\r\na: b\r\n\r\n",
       "a: b\r\n\r\n", 0 },
-    { "Bcc", "a"
-             "                                                                                                    "
-             ": x\r\n\r\n",
+    { "Bcc",
+      "a"
+      "                                                                                                    "
+      ": x\r\n\r\n",
       "a"
       "                                                                                                    "
       ": x\r\n\r\n",

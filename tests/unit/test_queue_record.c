@@ -64,7 +64,10 @@ static void test_cut(void **state)
 static void test_the_format(void **state)
 {
     (void)state;
-    static const char expected[] = "\x01\x02\x2a\x02\x02\x00" "ab\x01\x00" "c\x03\x00" "5.1";
+    static const char expected[] = "\x01\x02\x2a\x02\x02\x00"
+                                   "ab\x01\x00"
+                                   "c\x03\x00"
+                                   "5.1";
     const struct queue_record record = { QUEUE_BOUNCE, 554, { "ab", 2 }, { "c", 1 }, { "5.1", 3 } };
     char octets[40];
     assert_int_equal(write_record(&record, octets, sizeof octets), sizeof expected - 1);

@@ -134,7 +134,8 @@ static void resolve(void *user, mailsrv_engine *engine, const mailsrv_op *op)
         status = w->statuses[1];
     const mailsrv_destination to = { .kind = MAILSRV_TARGET_QUEUE };
     const mailsrv_resolved value = { .size = sizeof value, .n = 1, .stride = sizeof to, .destinations = &to };
-    const mailsrv_answer answer = { .size = sizeof answer, .status = status,
+    const mailsrv_answer answer = { .size = sizeof answer,
+                                    .status = status,
                                     .value = status == MAILSRV_OK ? &value : NULL };
     assert_int_equal(mailsrv_op_answer(engine, op->id, &answer), MAILSRV_OK);
 }
