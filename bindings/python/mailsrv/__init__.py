@@ -1,0 +1,22 @@
+"""libmailserver for Python: SMTP and POP3 without the I/O, and a host in asyncio's loop.
+
+Server serves; Engine, Profile and Session are what it is made of, for other loops and for tests; `c` is the library as
+it is in C.
+"""
+from .engine import Engine
+from .host import Connection, Server
+from .library import c
+from .operation import LATER, Operation
+from .profile import Profile
+from .session import CLOSE, READ, WRITE, Session
+from .status import Error, Kind, Refused, Status
+from .store import MemoryStore, Store
+from .values import Record, Secret
+
+__all__ = ["CLOSE", "Connection", "Engine", "Error", "Kind", "LATER", "MemoryStore", "Operation", "Profile", "READ",
+           "Record", "Refused", "Secret", "Server", "Session", "Status", "Store", "WRITE", "c", "version"]
+
+
+def version() -> str:
+    number = c.mailsrv_version()
+    return f"{number // 1_000_000}.{number // 1_000 % 1_000}.{number % 1_000}"
