@@ -90,7 +90,10 @@ static int32_t grow(struct mail *m, size_t needed)
         room *= 2;
     if (room == m->room)
         return MAILSRV_OK;
-    if (room - m->room > box->octets_max - box->octets)
+    uint64_t left = box->octets_max - box->octets;
+    if (room - m->room > left)
+        room = needed; /* what is left is not lost for being no power of two */
+    if (room - m->room > left)
         return MAILSRV_FULL;
     uint8_t *block = take(box, HEAD_ROOM + room);
     if (block == NULL)

@@ -7,6 +7,7 @@
 enum {
     CHUNK_FIRST = 384, /* of text: holds an EHLO reply */
     CHUNK_NEXT = 2048,
+    CHUNK_BESIDE = 64, /* behind lent bytes: a stuffed dot, perhaps, and then lent bytes again */
     LENT_LEAST = 512 /* shorter runs are copied: a slice costs more */
 };
 
@@ -55,7 +56,11 @@ static struct slice *text_for(mailsrv_session *s, size_t n)
     struct slice *slice = last(out);
     if (slice != NULL && slice->lent == NULL && slice->room - slice->n >= n)
         return slice;
-    size_t usual = slice == NULL ? CHUNK_FIRST : CHUNK_NEXT;
+    size_t usual = CHUNK_NEXT;
+    if (slice == NULL)
+        usual = CHUNK_FIRST;
+    else if (slice->lent != NULL)
+        usual = CHUNK_BESIDE;
     slice = new_text(s, n > usual ? n : usual);
     if (slice == NULL && usual > n)
         slice = new_text(s, n);
