@@ -1,5 +1,7 @@
-/* receive_poll.c - receives mail for the accounts of a directory (store_files.h), on poll(2): receive_poll PORT DIRECTORY.
- * What a session does not take yet stays in its socket, and slows the sender down. */
+/* receive_poll.c - a host that receives mail, on poll(2): receive_poll PORT DIRECTORY.
+ *
+ * It takes mail for the accounts of DIRECTORY and keeps it there, as store_files.h says.  What a session does not take
+ * yet stays in its socket, and slows the sender down. */
 #define _GNU_SOURCE /* accept4 */
 #include "store_files.h"
 
