@@ -3,7 +3,6 @@
 
 enum { ROWS_FIRST = 16 };
 
-
 struct mailsrv_rows_builder {
     mailsrv_engine *engine;
     mailsrv_row *rows;
@@ -73,8 +72,10 @@ int32_t mailsrv_rows_answer(mailsrv_rows_builder *rows, mailsrv_op_id id, const 
     mailsrv_engine *e = rows->engine;
     const uint8_t *at = rows->bytes;
     for (size_t i = 0; i < rows->n; i++) { /* the bytes have found their place */
-        rows->rows[i].uidl.p = at;
-        at += rows->rows[i].uidl.n;
+        mailsrv_bytes *uidl = &rows->rows[i].uidl;
+        uidl->p = uidl->n == 0 ? NULL : at;
+        if (uidl->n != 0)
+            at += uidl->n;
     }
     mailsrv_rows value = {
         .size = sizeof value, .stride = sizeof(mailsrv_row), .n = (uint32_t)rows->n, .rows = rows->rows

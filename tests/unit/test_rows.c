@@ -59,6 +59,25 @@ static void test_rows_arrive_as_they_were_added(void **state)
     world_end(&w);
 }
 
+static void test_rows_without_ids(void **state)
+{
+    struct world w;
+    mailsrv_asked *asked;
+    mailsrv_rows_builder *builder;
+    (void)state;
+    world_begin(&w);
+    mailsrv_op_id id = ask(&w, &asked);
+    assert_int_equal(mailsrv_rows_new(w.engine, &builder), MAILSRV_OK);
+    for (uint32_t i = 1; i <= 3; i++)
+        assert_int_equal(mailsrv_rows_add(builder, &(mailsrv_row){ .uid = i }, sizeof(mailsrv_row)), MAILSRV_OK);
+    assert_int_equal(mailsrv_rows_answer(builder, id, NULL), MAILSRV_OK);
+    assert_int_equal(answered(asked)->n, 3);
+    assert_int_equal(row_at(answered(asked), 2)->uid, 3);
+    assert_int_equal(row_at(answered(asked), 2)->uidl.n, 0);
+    mailsrv_asked_free(asked);
+    world_end(&w);
+}
+
 static void test_no_rows_are_rows_too(void **state)
 {
     struct world w;
@@ -182,6 +201,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_arrive_as_they_were_added),
+        cmocka_unit_test(test_rows_without_ids),
         cmocka_unit_test(test_no_rows_are_rows_too),
         cmocka_unit_test(test_a_builder_is_freed_in_every_case),
         cmocka_unit_test(test_wrong_rows_are_refused),
