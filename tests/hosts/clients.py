@@ -6,11 +6,9 @@ import socket
 import struct
 import subprocess
 import tempfile
-from pathlib import Path
 
-from host import HANG_S
+from host import HANG_S, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SENDER = "kim@remote.test"
 
 

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
 HANG_S = 120  # a guard; nothing that works takes so long
 
 USERS = {"pat": "secret", "kim": "hush"}

@@ -1,41 +1,52 @@
 #!/usr/bin/env python3
-"""One host passes the script: hosts.py BUILD_OF_EXAMPLES HOST."""
+"""One host passes the script: hosts.py BUILD HOST."""
 import os
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import clients
-from host import BOTH, Host, Mail
+from host import BOTH, ROOT, USERS, Host, Mail
 from script import Script
 from tap import Tap
 
-# What a host is started with, behind its ports, and what it speaks.  One that only receives is read by serve_epoll.
-HOSTS = {
-    "receive_poll": ["smtp"],
-    "inbox_loop": ["smtp"],
-    "pull_only": BOTH,
-    "serve_epoll": BOTH,
-}
-MANY = "serve_epoll"  # this one gets all the messages, the others a tenth
+
+@dataclass
+class Kind:
+    """How a host is started, behind its ports; what it speaks.  One that only receives is read by serve_epoll."""
+
+    argv: list
+    speaks: list[str]
+    env: dict[str, str] = field(default_factory=dict)
+    share: int = 10  # of the many messages it gets one in so many
 
 
-def counts(name: str) -> dict[str, int]:
-    number = lambda name, otherwise: int(os.environ.get(name, otherwise))
-    return {"messages": number("HOSTS_MESSAGES", 10000) // (1 if name == MANY else 10),
-            "connections": number("HOSTS_CONNECTIONS", 50), "seed": number("MAILSRV_SEED", 1)}
+def kind_of(name: str, built: Path, mail: Path) -> Kind:
+    if name == "python":
+        env = {"MAILSRV_LIBRARY": str(built / "src" / "libmailserver.so"),
+               "PYTHONPATH": str(ROOT / "bindings" / "python")}
+        accounts = [f"{user}:{password}" for user, password in USERS.items()]
+        return Kind([sys.executable, ROOT / "bindings/python/examples/serve.py", 0, 0, *accounts], BOTH, env)
+    program = built / "examples" / name
+    if name in ("receive_poll", "inbox_loop"):
+        return Kind([program, 0, mail], ["smtp"])
+    return Kind([program, 0, 0, mail], BOTH, share=1 if name == "serve_epoll" else 10)
 
 
 def main(built: Path, name: str) -> None:
-    tap, hosts = Tap(), []
+    tap, mail, hosts = Tap(), Mail(), []
     if clients.smtp_source() is None:
         tap.ok(False, "smtp-source is here", "tests/build/setup unpack:postfix unpacks it")
         tap.end()
-    mail = Mail()
+    kind = kind_of(name, built, mail.path)
+    number = lambda name, otherwise: int(os.environ.get(name, otherwise))
+    counts = {"messages": number("HOSTS_MESSAGES", 10000) // kind.share,
+              "connections": number("HOSTS_CONNECTIONS", 50), "seed": number("MAILSRV_SEED", 1)}
     try:
-        for program, speaks in {name: HOSTS[name], "serve_epoll": BOTH}.items():
-            if not hosts or "pop3" not in hosts[-1].ports:
-                hosts.append(Host([built / program, *("0" for _ in speaks), mail.path], speaks))
-        Script(tap, name, hosts[0], hosts[-1], counts(name)).run()
+        hosts.append(Host(kind.argv, kind.speaks, kind.env))
+        if kind.speaks != BOTH:
+            hosts.append(Host(kind_of("serve_epoll", built, mail.path).argv, BOTH))
+        Script(tap, name, hosts[0], hosts[-1], counts).run()
         for reader in hosts[1:]:
             tap.ok(reader.end() == 0, f"{name}: its reader ends", reader.said())
     finally:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The host that only pulls, without one of its kinds: what needs it is hidden and refused, and nobody asks for it (the
-host would end).  left_out.py BUILD_OF_EXAMPLES"""
+host would end).  left_out.py BUILD"""
 import poplib
 import smtplib
 import sys
@@ -73,7 +73,7 @@ def main(built: Path) -> None:
 
     def without(kinds: list[str], what: str, check, *args) -> None:
         mail = Mail()
-        host = Host([built / "pull_only", "0", "0", mail.path, *kinds], BOTH)
+        host = Host([built / "examples" / "pull_only", "0", "0", mail.path, *kinds], BOTH)
         tap.run(f"pull_only without {kinds[0] if kinds else 'nothing'}: {what}", check, host, *args)
         tap.ok(host.end() == 0, f"pull_only without {kinds[0] if kinds else 'nothing'}: it ends well", host.said())
         mail.remove()
