@@ -125,7 +125,7 @@ class Report:
         edges = [i for i, line in enumerate(log) if line.startswith(("$ ", "ok", "not ok"))] + [len(log)]
         shown: list[int] = []
         for at in [i for i in edges if i < len(log) and log[i].startswith("not ok")][:5]:
-            first = max([at - 25, *(i if log[i].startswith("$ ") else i + 1 for i in edges if i < at)])
+            first = max([0, at - 25, *(i if log[i].startswith("$ ") else i + 1 for i in edges if i < at)])
             last = min([at + 25, *(i for i in edges if i > at)])
             shown += [i for i in range(first, last) if i not in shown]
         return [log[i][:400] for i in shown]
