@@ -110,7 +110,8 @@ class Report:
             self.bad(f"{self.name} has checked nothing")
         seconds = time.monotonic() - self.began
         lines = [f"{self.name:<12} {self.passed:6} passed {self.failed:3} failed {len(self.skips):3} skipped "
-                 f"{seconds:7.1f} s" + "".join(f"   {s}" for s in self.summaries)]
+                 f"{seconds:7.1f} s"]
+        lines += [f"    {s}" for s in self.summaries]
         lines += [f"    skipped  {s}" for s in self.skips]
         lines += [f"    FAILED   {f}" for f in self.failures[:40]]
         if self.failed:

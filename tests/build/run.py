@@ -35,7 +35,6 @@ PARTS = [
     Part("i686", suites.i686),
     Part("valgrind", suites.valgrind),
     Part("hosts", suites.hosts),
-    Part("strangers", suites.strangers),
     Part("python", suites.python),
     Part("kit", suites.kit),
     Part("unit", suites.unit),
