@@ -224,7 +224,12 @@ class Engine:
             with self._answering(operation):
                 self._finish(operation, await awaitable)
 
-        task = asyncio.get_running_loop().create_task(wait())
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            getattr(awaitable, "close", lambda: None)()
+            raise
+        task = loop.create_task(wait())
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
