@@ -8,6 +8,9 @@
 /* Input up to this length is cut, closed and ended at every place. */
 enum { SHORT_INPUT = 4096, NEAR = 32 };
 
+/* From here on the places become fewer, so that a dialogue of a megabyte does not take as long as all others. */
+enum { LONG_INPUT = 128 * 1024 };
+
 struct pass {
     const struct dialogue *d;
     const struct counts *counts;
@@ -69,6 +72,8 @@ static void mark_edges(struct text input, bool *marks)
 static struct places places_of(const struct pass *p, size_t most)
 {
     size_t n = p->d->input.n, marked = 0;
+    if (n > LONG_INPUT)
+        most = (size_t)((uint64_t)most * LONG_INPUT / n) + 1;
     struct places places = { dialogue_take((n + 1) * sizeof *places.v), 0 };
     bool *marks = dialogue_take(n + 1);
     if (n <= SHORT_INPUT)
