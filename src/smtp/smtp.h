@@ -141,7 +141,8 @@ bool mailsrv__smtp_reserve_replies(struct smtp *s, size_t octets);
 /* Writes what stands behind the three digits: code and text, both for machines that keep them. */
 void mailsrv__smtp_write_text(struct writer *w, const char *line, struct span text, bool with_code);
 
-/* Replies, and the command is done.  A `text` that is not empty stands instead of the line's own. */
+/* Replies, and the command is done.  A `text` that is not empty stands instead of the line's own; it is printable, as
+ * all text of an answer is, and cut to the line's length. */
 enum step mailsrv__smtp_reply(struct smtp *s, const char *line);
 enum step mailsrv__smtp_reply_text(struct smtp *s, const char *line, struct span text);
 
