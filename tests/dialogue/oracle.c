@@ -120,8 +120,8 @@ static bool is_pop3_refusal(const struct run *run, struct text line)
 /* A multi-line reply that cannot go on has no other end than the connection's. */
 static bool may_break_off(const struct run *run)
 {
-    return run->d->is_pop3 && (run->heap.failed || run->fault_kind == MAILSRV_OP_READ ||
-                               run->fault_kind == MAILSRV_OP_ROWS);
+    return run->d->is_pop3 &&
+           (run->heap.failed || run->fault_kind == MAILSRV_OP_READ || run->fault_kind == MAILSRV_OP_ROWS);
 }
 
 /* ---- What the script did not expect ---- */
