@@ -72,6 +72,8 @@ class _Run:
         for engine in self.engines:
             engine.ended()
         self.engines.clear()
+        if free := getattr(self.store, "free", None):
+            free()
         self.store = None
 
     def _report(self, user: Any, name: bytes, outcome: int, text: bytes | None) -> None:
