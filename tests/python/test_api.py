@@ -90,7 +90,7 @@ class Inbox(Case):
         self.assertTrue(message.startswith(b"Return-Path: <ann@remote.test>"))
 
     def test_what_it_returns_is_the_reply(self):
-        for status, reply in ((Status.OK, b"250"), (Status.TEMP, b"451"), (Status.CANNOT, b"554"), (1, b"451")):
+        for status, reply in ((Status.OK, b"250"), (None, b"250"), (Status.TEMP, b"451"), (-504, b"554"), (1, b"451")):
             with self.subTest(status):
                 self.setUp()
                 self.assertEqual(self.deliver(lambda envelope, message: status)[:3], reply)
@@ -106,8 +106,10 @@ class Inbox(Case):
             self.assertEqual(self.deliver(lambda envelope, message: 1 / 0)[:3], b"451")
 
     def test_nonsense_is_never_success(self):
-        with self.logged(ValueError):
-            self.assertEqual(self.deliver(lambda envelope, message: "yes")[:3], b"451")
+        for nonsense in ("yes", 2**32, -7, [], b""):
+            with self.subTest(nonsense), self.logged(ValueError):
+                self.setUp()
+                self.assertEqual(self.deliver(lambda envelope, message: nonsense)[:3], b"451")
 
     def test_an_interrupt_is_raised_behind_c(self):
         def interrupted(envelope, message):
@@ -172,6 +174,27 @@ class Handlers(Case):
                 self.setUp()
                 self.assertEqual(self.rcpt(lambda op: answer)[:3], b"451")
 
+    def test_a_wrong_refusal_is_temporary(self):
+        for status, wrong in ((Status.OK, Error), ("no", TypeError)):
+            def resolve(op):
+                raise Refused(status)
+
+            async def late(op):
+                raise Refused(status)
+
+            async def main():
+                peer = self.resolve(late)
+                self.assertEqual(peer.say(LETTER[2]), b"")
+                await asyncio.wait(self.engine.tasks)
+                return peer.heard()
+
+            with self.subTest(status), self.logged(wrong):
+                self.setUp()
+                self.assertEqual(self.rcpt(resolve)[:3], b"451")
+            with self.subTest(status), self.logged(wrong):
+                self.setUp()
+                self.assertEqual(asyncio.run(main())[:3], b"451")
+
     def test_an_interrupt_is_raised_behind_c(self):
         def interrupted(op):
             raise SystemExit(3)
@@ -208,15 +231,17 @@ class Handlers(Case):
         peer.say(LETTER[2])
 
         def elsewhere():
-            try:
-                asked[0].answer(here(asked[0]))
-            except Error as error:
-                caught.append(error.status)
+            for call in (lambda: asked[0].answer(here(asked[0])), self.engine.turn, peer.session.output,
+                         peer.session.free, self.engine.free):
+                try:
+                    call()
+                except Error as error:
+                    caught.append(error.status)
 
         thread = threading.Thread(target=elsewhere)
         thread.start()
         thread.join()
-        self.assertEqual(caught, [Status.E_USAGE])
+        self.assertEqual(caught, [Status.E_USAGE] * 5)
         asked[0].answer(here(asked[0]))
         self.assertEqual(peer.heard()[:3], b"250")
 
