@@ -61,9 +61,12 @@ static mailsrv_id email_of(mailsrv_id account, uint32_t uid)
     return account;
 }
 
-static bool is_inbox(mailsrv_id mailbox, mailsrv_id account) /* whose id it has */
+/* Opens the directory of an account, which is its INBOX and has its id. */
+static int open_inbox(const char *directory, mailsrv_id account, mailsrv_id mailbox)
 {
-    return mailbox.b[0] == 0 || memcmp(&mailbox, &account, sizeof account) == 0;
+    errno = ENOENT;
+    const bool is_it = mailbox.b[0] == 0 || memcmp(&mailbox, &account, sizeof account) == 0;
+    return is_it ? open_in(directory, account, ".") : -1;
 }
 
 static struct name name_of(uint32_t uid)
@@ -106,7 +109,7 @@ static int32_t deliver(const char *directory, const mailsrv_target *to, mailsrv_
                        struct numbers *out)
 {
     const struct timespec at = { to->internal_us / 1000000, to->internal_us % 1000000 * 1000 + to->flags };
-    const int dir = is_inbox(to->mailbox, to->account) ? open_in(directory, to->account, ".") : -1;
+    const int dir = open_inbox(directory, to->account, to->mailbox);
     const bool ok = dir >= 0 && take(dir, 1, out) && put(dir, name_of(out->uidnext).text, head, body, at);
     return status_of(dir >= 0 && close(dir) == 0 && ok, directory);
 }
@@ -199,11 +202,10 @@ static void lock(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 static void mbox_open(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 {
     const mailsrv_arg_mbox_open *arg = op->arg;
-    const bool is_named =
+    const bool is_known =
         arg->mailbox.b[0] != 0 || (arg->name.n == 5 && strncasecmp((const char *)arg->name.p, "INBOX", 5) == 0);
     struct numbers at = { 0, 0 };
-    errno = ENOENT;
-    const int fd = is_named && is_inbox(arg->mailbox, op->account) ? open_in(user, op->account, ".") : -1;
+    const int fd = open_inbox(user, op->account, is_known ? arg->mailbox : (mailsrv_id){ "?" });
     const bool ok = fd >= 0 && take(fd, 0, &at) && flock(fd, LOCK_UN) == 0;
     const mailsrv_mbox_opened value = { sizeof value,   at.uidvalidity, (uint64_t)fd, op->account,
                                         at.uidnext - 1, at.uidnext - 1, at.uidnext,   0 };
