@@ -1,5 +1,5 @@
-/* accounts.h - an example of who may have mail and read it: `mkdir -p mail/pat && printf secret >mail/pat/password` makes
- * the account pat of the directory mail/.  Its name is its id, its mail is store_files.h's affair. */
+/* accounts.h - an example of who may have mail and read it.  `mkdir -p mail/pat && printf secret >mail/pat/password`
+ * makes the account pat of the directory mail/; its name is its id, its messages are store_files.h's affair. */
 #ifndef ACCOUNTS_H
 #define ACCOUNTS_H
 

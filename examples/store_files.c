@@ -244,12 +244,12 @@ static void expunge(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 /* clang-format off */
 const struct store_files store_files[] = {
     { MAILSRV_OP_RESOLVE, accounts_resolve }, { MAILSRV_OP_AUTH_VERIFY, accounts_verify },
-    { MAILSRV_OP_BODY_BEGIN, body_begin },   { MAILSRV_OP_BODY_WRITE, body_write },
-    { MAILSRV_OP_BODY_COMMIT, body_commit }, { MAILSRV_OP_BODY_CLOSE, give_back },
-    { MAILSRV_OP_STORE_OPEN, store_open },   { MAILSRV_OP_STORE_CLOSE, give_back },
-    { MAILSRV_OP_MBOX_OPEN, mbox_open },     { MAILSRV_OP_MBOX_CLOSE, give_back },
-    { MAILSRV_OP_READ, read_some },          { MAILSRV_OP_READ_CLOSE, give_back },
-    { MAILSRV_OP_LOCK, accounts_lock },             { MAILSRV_OP_UNLOCK, give_back },
-    { MAILSRV_OP_ROWS, rows },               { MAILSRV_OP_EXPUNGE, expunge },
+    { MAILSRV_OP_BODY_BEGIN, body_begin },    { MAILSRV_OP_BODY_WRITE, body_write },
+    { MAILSRV_OP_BODY_COMMIT, body_commit },  { MAILSRV_OP_BODY_CLOSE, give_back },
+    { MAILSRV_OP_STORE_OPEN, store_open },    { MAILSRV_OP_STORE_CLOSE, give_back },
+    { MAILSRV_OP_MBOX_OPEN, mbox_open },      { MAILSRV_OP_MBOX_CLOSE, give_back },
+    { MAILSRV_OP_READ, read_some },           { MAILSRV_OP_READ_CLOSE, give_back },
+    { MAILSRV_OP_LOCK, accounts_lock },       { MAILSRV_OP_UNLOCK, give_back },
+    { MAILSRV_OP_ROWS, rows },                { MAILSRV_OP_EXPUNGE, expunge },
     { 0, NULL },
 };
