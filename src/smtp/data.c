@@ -166,7 +166,7 @@ static enum moved move(struct smtp *s, struct input *in)
 
 /* ---- The end of the octets ---- */
 
-/* Can the whole message still not be refused?  A CR that ends it stands alone. */
+/* The message is whole: a CR that ends it stands alone. */
 static void see_end(struct smtp *s)
 {
     struct line_ends *ends = s->mail->chunked ? &s->chunk.ends : &s->mail->dots.ends;

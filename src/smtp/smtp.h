@@ -2,7 +2,7 @@
  *
  *   machine.c      the machine, the table of commands, one line
  *   greeting.c     EHLO, HELO, LHLO
- *   mail.c         MAIL, and the commands without much to do
+ *   mail.c         MAIL, what it has in common with RCPT, RSET
  *   rcpt.c         RCPT: where mail for an address goes, and whether it may go there in this transaction
  *   data.c         DATA, BDAT: octets on their way into the body
  *   commit.c       the end of a message: verdict, commit, what could not be delivered into the queue
