@@ -259,8 +259,8 @@ int32_t mailsrv__smtp_begin(struct smtp *s)
     return mailsrv__body_ask(&s->session, s->mail->size_hint) ? MAILSRV_OK : MAILSRV_NOMEM;
 }
 
-/* What the message will need on its way, beside its body, and behind it: asked again before each chunk, since the replies
- * to the others may have used it.  False: no memory. */
+/* What the message will need on its way, beside its body, and behind it: asked again before each chunk, since the
+ * replies to the others may have used it.  False: no memory. */
 static bool prepare(struct smtp *s)
 {
     struct transaction *t = s->mail;

@@ -323,10 +323,8 @@ static void test_taps_are_limited(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_taps_see_and_ask),
-        cmocka_unit_test(test_a_tap_refuses),
-        cmocka_unit_test(test_gone_while_a_tap_waits),
-        cmocka_unit_test(test_questions_are_limited),
+        cmocka_unit_test(test_taps_see_and_ask),       cmocka_unit_test(test_a_tap_refuses),
+        cmocka_unit_test(test_gone_while_a_tap_waits), cmocka_unit_test(test_questions_are_limited),
         cmocka_unit_test(test_taps_are_limited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
