@@ -6,6 +6,7 @@ import gc
 import logging
 import threading
 import unittest
+from unittest import mock
 
 import tap
 from dict_store import DictStore
@@ -72,6 +73,22 @@ class Basics(unittest.TestCase):
         self.assertRaisesRegex(Error, "E_CLOSED", peer.session.output)
         engine.free()
         self.assertRaisesRegex(Error, "E_CLOSED", engine.turn)
+
+
+    def test_output_by_pieces(self):
+        engine = Engine()
+        engine.bind({Kind.RESOLVE: here})
+        engine.advance(0, 0)
+        session, heard = Session(engine, MX), b""
+        session.feed(b"NOOP\r\n" * 40)
+        engine.turn()
+        while piece := session.output(100):
+            self.assertLessEqual(len(piece), 100)
+            self.assertEqual(session.output(100), piece)  # it was not told as sent
+            session.sent(len(piece))
+            heard += piece
+        self.assertEqual(heard.count(b"\r\n250"), 40)
+        end(engine)
 
 
 class Inbox(Case):
@@ -215,7 +232,13 @@ class Handlers(Case):
         self.assertEqual(caught.exception.status, Status.E_STALE)
 
     def test_who_answers_himself_may_return_none(self):
-        self.assertEqual(self.rcpt(lambda op: op.refuse(Status.NOPERM))[:3], b"550")
+        with self.assertNoLogs("mailsrv"):
+            self.assertEqual(self.rcpt(lambda op: op.refuse(Status.NOPERM))[:3], b"550")
+
+    def test_a_question_that_cannot_be_read_is_answered(self):
+        peer = self.resolve(here)
+        with mock.patch("mailsrv.operation.read", side_effect=MemoryError), self.logged(MemoryError):
+            self.assertEqual(peer.say(LETTER[2])[:3], b"451")
 
     def test_answered_and_then_failed(self):
         def resolve(op):

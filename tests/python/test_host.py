@@ -16,7 +16,7 @@ from pathlib import Path
 
 import tap
 from dict_store import DictStore
-from mailsrv import LATER, Error, Kind, MemoryStore, Refused, Server, Status, c
+from mailsrv import LATER, Connection, Error, Kind, MemoryStore, Profile, Refused, Server, Status, c
 from mailsrv.session import peer_of
 from peer import LETTER, MESSAGE
 
@@ -186,13 +186,17 @@ class Serving(unittest.TestCase):
 
 
 class Flow(unittest.TestCase):
+    @staticmethod
+    def buffers(octets: int, *transports: asyncio.Transport) -> None:
+        for transport in transports:
+            for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, buffer, octets)
+
     async def deaf(self, server: Server):
         """A client that has stopped reading and sends until nothing more is taken; how much; the host's side of it."""
         client = await Client.of(await server.smtp("127.0.0.1", 0, hostname="here.test"))
         connection, = server.connections
-        for transport in (connection.transport, client.writer.transport):
-            for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, buffer, 4096)
+        self.buffers(4096, connection.transport, client.writer.transport)
         client.writer.transport.pause_reading()
         sent = 0
         while server.due or connection.transport.is_reading():  # until nothing is left to do but to wait for him
@@ -210,6 +214,7 @@ class Flow(unittest.TestCase):
             self.assertLessEqual(connection.transport.get_write_buffer_size(), 65536)
             self.assertLess(len(connection.kept), 1 << 20)
             self.assertLess(connection.session.info().octets_in, sent * 6)
+            self.buffers(1 << 20, connection.transport, client.writer.transport)  # the rest need not take that long
             client.writer.transport.resume_reading()
             for _ in range(sent):
                 self.assertEqual((await client.reply())[:3], b"250")
@@ -279,6 +284,99 @@ class Flow(unittest.TestCase):
                                    (("fe80::1%eth0", 26, 0, 2), 16, 26)):
             self.assertEqual((peer_of(peer).address_octets, peer_of(peer).port), (octets, port))
         self.assertEqual(bytes(peer_of(("127.0.0.1", 1)).address)[:4], b"\x7f\0\0\1")
+
+
+class Wire:
+    """A transport whose system takes only so many octets."""
+
+    def __init__(self, room: int = 0):
+        self.room, self.taken, self.buffer, self.ended, self.reading = room, b"", b"", "", True
+
+    def get_extra_info(self, name):
+        return None
+
+    def set_write_buffer_limits(self, high):
+        assert high == 0
+
+    def write(self, octets: bytes):
+        assert not self.buffer and not self.ended
+        self.taken, self.buffer = self.taken + octets[:self.room], octets[self.room:]
+        self.room -= min(self.room, len(octets))
+        if self.buffer:
+            self.protocol.pause_writing()
+
+    def take(self):
+        self.taken, self.buffer = self.taken + self.buffer, b""
+        self.protocol.resume_writing()
+
+    def pause_reading(self):
+        self.reading = False
+
+    def resume_reading(self):
+        self.reading = True
+
+    def close(self):
+        self.ended = self.ended or "closed"
+
+    def abort(self):
+        self.ended = self.ended or "aborted"
+
+    @classmethod
+    async def of(cls, server: Server, room: int = 0) -> "Wire":
+        wire = cls(room)
+        wire.protocol = Connection(server, Profile("smtp", "mx", hostname="here.test"))
+        wire.protocol.connection_made(wire)
+        await server.until(lambda: server.due is None)
+        return wire
+
+
+class ByHand(unittest.TestCase):
+    @in_loop
+    async def test_what_is_not_wanted_is_kept(self):
+        lines = [b"VRFY <%d@here.test>" % i for i in range(500)] + [b"QUIT", b"EHLO a.test"]
+        async with Server(on_message=lambda *_: None) as server:
+            wire = await Wire.of(server, 1 << 20)
+            octets = b"\r\n".join(lines)
+            for i in range(0, len(octets), 2000):  # also what comes after it was asked to wait
+                wire.protocol.data_received(octets[i:i + 2000])
+            self.assertFalse(wire.reading)
+            self.assertTrue(wire.protocol.eof_received())
+            await server.until(lambda: wire.ended)
+            self.assertEqual([reply[:3] for reply in wire.taken.splitlines()], [b"220"] + [b"252"] * 500 + [b"221"])
+            wire.protocol.connection_lost(None)
+
+    @in_loop
+    async def test_what_the_system_has_not_is_not_sent(self):
+        async with Server(on_message=lambda *_: None) as server:
+            wire = await Wire.of(server, 5)
+            sent = lambda: wire.protocol.session.info().octets_out
+            self.assertEqual((sent(), wire.protocol.unsent), (0, 5 + len(wire.buffer)))
+            wire.protocol.data_received(b"NOOP\r\nQUIT\r\n")
+            server.run()
+            self.assertEqual((sent(), wire.ended), (0, ""))
+            wire.room = 1 << 20
+            wire.take()
+            self.assertEqual((sent(), wire.protocol.unsent), (len(wire.taken), 0))
+            self.assertEqual([reply[:3] for reply in wire.taken.splitlines()], [b"220", b"250", b"221"])
+            self.assertEqual(wire.ended, "closed")
+            wire.protocol.connection_lost(None)
+
+    @in_loop
+    async def test_who_takes_nothing_is_cut_off(self):
+        async with Server(on_message=lambda *_: None) as server:
+            wire = await Wire.of(server)
+            asyncio.get_running_loop().skipped += 301
+            await server.until(lambda: wire.ended)
+            self.assertEqual(wire.ended, "aborted")  # or it would wait for him for ever
+            wire.protocol.connection_lost(None)
+
+    @in_loop
+    async def test_what_was_fed_is_forgotten(self):
+        async with Server(on_message=lambda *_: None) as server:
+            wire = await Wire.of(server, 1 << 20)
+            wire.protocol.data_received(b"NOOP\r\nNO")
+            self.assertEqual(wire.protocol.kept, b"")
+            wire.protocol.connection_lost(None)
 
 
 class Ends(unittest.TestCase):

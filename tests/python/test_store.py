@@ -85,6 +85,15 @@ class Kit(unittest.TestCase):
         with self.assertLogs("mailsrv"):
             self.assertEqual(self.of(Broken, only="features are told"), {"features are told": "failed"})
 
+    def test_what_cannot_be_made_fails(self):
+        def nothing():
+            raise OSError("there is no room for a store")
+
+        with self.assertLogs("mailsrv"):
+            outcomes = kit.run(nothing, WHOLE, ACCOUNTS, "nobody@here.test")
+        self.assertNotIn("passed", {outcome.outcome for outcome in outcomes})
+        self.assertIn("failed", {outcome.outcome for outcome in outcomes})
+
     def test_the_names_of_all_checks(self):
         self.assertEqual(set(self.of(DictStore)), set(kit.checks()))
         self.assertRaises(Error, self.of, DictStore, only="no such check")
@@ -210,6 +219,13 @@ class Lending(unittest.TestCase):
         peer = self.retr(lambda octets, arg: octets[arg.offset:arg.offset + min(arg.octets, 100)])
         self.assertEqual(self.engine.lent, {})
         self.assertIn(self.OCTETS, peer.heard())
+
+    def test_they_come_back_when_the_answer_is_none(self):
+        """More than was asked for: the answer is refused, and nobody waits for a release."""
+        with self.assertLogs("mailsrv"):
+            peer = self.retr(lambda octets, arg: octets.ljust(arg.octets + 1))
+        self.assertEqual(self.engine.lent, {})
+        self.assertTrue(peer.heard().startswith(b"-ERR [SYS/TEMP]"))
 
     def test_they_come_back_when_the_session_goes(self):
         peer = self.retr(lambda octets, arg: octets[arg.offset:arg.offset + arg.octets])
