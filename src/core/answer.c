@@ -256,6 +256,7 @@ void mailsrv__answer_store(struct op *op, const mailsrv_answer *answer)
     if (answer->release == NULL && !copy_list(op)) {
         op->answer.status = MAILSRV_NOMEM;
         op->answer.value = NULL;
+        mailsrv__op_close_unseen(op);
     }
 }
 

@@ -270,10 +270,9 @@ static void close_given(struct op *op)
         ask_next(op, NULL);
         return;
     }
-    uint64_t handle = 0;
-    if (op->state == OP_ANSWERED && op->answer.status == MAILSRV_OK)
-        memcpy(&handle, (const char *)&op->value + kind->handle_at, sizeof handle);
-    if (handle != 0) {
+    uint64_t handle = 0; /* also of an answer that became NOMEM here: it was given */
+    memcpy(&handle, (const char *)&op->value + kind->handle_at, sizeof handle);
+    if (op->state == OP_ANSWERED && handle != 0) {
         ((mailsrv_arg_close *)(void *)(uintptr_t)closer->pub.arg)->handle = handle;
         ask_next(op, closer);
         return;
@@ -282,6 +281,24 @@ static void close_given(struct op *op)
     closer->then = NULL;
     mailsrv__op_free(closer);
     ask_next(op, next);
+}
+
+/* The session will not see the handle in this answer, for want of memory for what came with it. */
+void mailsrv__op_close_unseen(struct op *op)
+{
+    const struct kind *kind = mailsrv__kind(op->pub.kind);
+    struct op *closer = op->then;
+    uint64_t handle = 0;
+    if (op->session == NULL || closer == NULL || (kind->flags & KIND_GIVES) == 0)
+        return; /* what is no session's closes its handle at its end */
+    memcpy(&handle, (const char *)&op->value + kind->handle_at, sizeof handle);
+    if (handle == 0)
+        return;
+    op->then = NULL;
+    mailsrv__purse_leave(&closer->session->purse, closer->octets);
+    closer->session = NULL;
+    ((mailsrv_arg_close *)(void *)(uintptr_t)closer->pub.arg)->handle = handle;
+    mailsrv__op_submit(closer);
 }
 
 /* A COMMIT that came after its peer had been told 451: the peer keeps the message and will send it again, so what was

@@ -81,6 +81,9 @@ void mailsrv__op_free(struct op *op);
 /* `op` is answered and an orphan: closes, deletes, frees. */
 void mailsrv__op_finish_orphan(struct op *op);
 
+/* A session's answer became a refusal here: closes the handle that came with it, if any. */
+void mailsrv__op_close_unseen(struct op *op);
+
 /* Appends `chain` to what follows `op`. */
 void mailsrv__op_then(struct op *op, struct op *chain);
 

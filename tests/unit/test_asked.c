@@ -14,6 +14,8 @@ struct fixture {
     uint64_t closed_handle;
     mailsrv_op_id kept; /* answered later */
     int late;
+    unsigned n_changed;
+    uint8_t changed[2]; /* accounts */
 };
 
 static void answer_begin(struct fixture *f, mailsrv_engine *engine, mailsrv_op_id id)
@@ -28,6 +30,7 @@ static void begin_body(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 {
     struct fixture *f = user;
     assert_int_equal(((const mailsrv_arg_body_begin *)op->arg)->octets_hint, 5);
+    assert_int_equal(((const mailsrv_arg_body_begin *)op->arg)->size, sizeof(mailsrv_arg_body_begin));
     assert_int_equal(op->account.b[0], 9);
     assert_int_equal(op->session_id, 0);
     if (f->late)
@@ -144,6 +147,58 @@ static void test_results_for_all_targets(void **state)
     mailsrv_asked_free(asked);
 }
 
+/* A host made for a later version: what it knows more of is left out, and its size says so. */
+static void test_asked_by_a_later_host(void **state)
+{
+    struct fixture *f = *state;
+    static const mailsrv_id account = { { 9 } };
+    struct {
+        mailsrv_arg_body_begin known;
+        uint64_t more;
+    } arg = { { sizeof arg, 0, 5 }, 1 };
+    mailsrv_asked *asked = NULL;
+    assert_int_equal(mailsrv_ask(f->engine, MAILSRV_OP_BODY_BEGIN, &account, &arg, &asked), MAILSRV_OK);
+    mailsrv_engine_turn(f->engine, 1000);
+    mailsrv_asked_free(asked);
+}
+
+static void note_change(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    struct fixture *f = user;
+    (void)engine;
+    assert_int_equal(op->kind, MAILSRV_NOTICE_CHANGED);
+    f->changed[f->n_changed++ % 2] = op->account.b[0];
+}
+
+static void store_both(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    const mailsrv_result results[2] = { { .modseq = 4 }, { .modseq = 5 } };
+    const mailsrv_committed value = { sizeof value, 2, sizeof *results, 0, results };
+    const mailsrv_answer answer = { .size = sizeof answer, .value = &value };
+    (void)user;
+    assert_int_equal(mailsrv_op_answer(engine, op->id, &answer), MAILSRV_OK);
+}
+
+static void test_targets_of_a_later_host(void **state)
+{
+    struct fixture *f = *state;
+    struct {
+        mailsrv_target known;
+        uint64_t more;
+    } targets[2] = { { { .size = sizeof *targets, .kind = MAILSRV_TARGET_MAILBOX, .account = { { 1 } } }, 0 },
+                     { { .size = sizeof *targets, .kind = MAILSRV_TARGET_MAILBOX, .account = { { 2 } } }, 0 } };
+    mailsrv_arg_body_commit arg = { .size = sizeof arg, .n_targets = 2, .target_stride = sizeof *targets,
+                                    .targets = &targets->known };
+    mailsrv_asked *asked = NULL;
+    assert_int_equal(mailsrv_engine_serve(f->engine, MAILSRV_OP_BODY_COMMIT, store_both, f), MAILSRV_OK);
+    assert_int_equal(mailsrv_engine_serve(f->engine, MAILSRV_NOTICE_CHANGED, note_change, f), MAILSRV_OK);
+    assert_int_equal(mailsrv_ask(f->engine, MAILSRV_OP_BODY_COMMIT, NULL, &arg, &asked), MAILSRV_OK);
+    mailsrv_engine_turn(f->engine, 1000);
+    assert_int_equal(f->n_changed, 2);
+    assert_int_equal(f->changed[0] + f->changed[1], 3);
+    mailsrv_asked_free(asked);
+}
+
 static void test_what_cannot_be_asked(void **state)
 {
     struct fixture *f = *state;
@@ -197,6 +252,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_freed_before_it_was_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(test_freed_before_it_was_answered, setup, teardown),
         cmocka_unit_test_setup_teardown(test_results_for_all_targets, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_asked_by_a_later_host, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_targets_of_a_later_host, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_cannot_be_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(test_servers_are_fixed_by_the_first_question, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_answers_are_events, setup, teardown),
