@@ -226,8 +226,10 @@ static void copy_results(struct op *op)
         mailsrv_bytes *text = &op->results[i].text;
         if (!is_status(op->results[i].status))
             op->results[i].status = MAILSRV_TEMP;
-        if (!bytes_are_there(*text) || text->n > op->results_text_left)
+        if (!bytes_are_there(*text))
             *text = (mailsrv_bytes){ NULL, 0 };
+        if (text->n > op->results_text_left)
+            text->n = op->results_text_left;
         put_text(op->results_text, *text);
         text->p = op->results_text;
         op->results_text += text->n;
@@ -253,6 +255,8 @@ void mailsrv__answer_store(struct op *op, const mailsrv_answer *answer)
     op->answer.value = &op->value;
     if (op->pub.kind == MAILSRV_OP_BODY_COMMIT)
         copy_results(op);
+    if (op->pub.kind == MAILSRV_OP_READ && ((const mailsrv_arg_read *)op->pub.arg)->handle != 0)
+        op->value.read_bytes.handle = 0; /* only the first answer gives one: an echo must not close it twice */
     if (answer->release == NULL && !copy_list(op)) {
         op->answer.status = MAILSRV_NOMEM;
         op->answer.value = NULL;

@@ -179,6 +179,68 @@ static void store_both(void *user, mailsrv_engine *engine, const mailsrv_op *op)
     assert_int_equal(mailsrv_op_answer(engine, op->id, &answer), MAILSRV_OK);
 }
 
+static void echo_handle(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    const mailsrv_arg_read *arg = op->arg;
+    const mailsrv_read_bytes value = {
+        .size = sizeof value, .handle = arg->handle == 0 ? 7 : arg->handle, .octets = { (const uint8_t *)"x", 1 }
+    };
+    const mailsrv_answer answer = { .size = sizeof answer, .value = &value };
+    (void)user;
+    assert_int_equal(mailsrv_op_answer(engine, op->id, &answer), MAILSRV_OK);
+}
+
+/* A store may say the handle again with each range: it is closed once all the same. */
+static void test_a_handle_that_is_echoed(void **state)
+{
+    struct fixture *f = *state;
+    mailsrv_arg_read arg = { .size = sizeof arg, .mbox = 1, .octets = 1 };
+    mailsrv_asked *first = NULL, *second = NULL;
+    assert_int_equal(mailsrv_engine_serve(f->engine, MAILSRV_OP_READ, echo_handle, f), MAILSRV_OK);
+    assert_int_equal(mailsrv_engine_serve(f->engine, MAILSRV_OP_READ_CLOSE, close_body, f), MAILSRV_OK);
+    assert_int_equal(mailsrv_ask(f->engine, MAILSRV_OP_READ, NULL, &arg, &first), MAILSRV_OK);
+    mailsrv_engine_turn(f->engine, 1000);
+    arg.handle = ((const mailsrv_read_bytes *)mailsrv_asked_answer(first)->value)->handle;
+    assert_int_equal(mailsrv_ask(f->engine, MAILSRV_OP_READ, NULL, &arg, &second), MAILSRV_OK);
+    mailsrv_engine_turn(f->engine, 1000);
+    mailsrv_asked_free(second);
+    mailsrv_engine_turn(f->engine, 1000);
+    assert_int_equal(f->closed, 0);
+    mailsrv_asked_free(first);
+    mailsrv_engine_turn(f->engine, 1000);
+    assert_int_equal(f->closed, 1);
+    assert_int_equal(f->closed_handle, 7);
+    f->begun++; /* this handle counts as a body's */
+}
+
+static void talk(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    char text[100];
+    memset(text, 'a', sizeof text);
+    const mailsrv_result result = { .status = MAILSRV_FULL, .text = { (const uint8_t *)text, sizeof text } };
+    const mailsrv_committed value = { sizeof value, 1, sizeof result, 0, &result };
+    const mailsrv_answer answer = { .size = sizeof answer, .value = &value };
+    (void)user;
+    assert_int_equal(mailsrv_op_answer(engine, op->id, &answer), MAILSRV_OK);
+}
+
+/* A text that is too long for a result is cut, not lost. */
+static void test_a_long_text_of_a_result(void **state)
+{
+    struct fixture *f = *state;
+    mailsrv_target target = { .size = sizeof target };
+    mailsrv_arg_body_commit arg = {
+        .size = sizeof arg, .n_targets = 1, .target_stride = sizeof target, .targets = &target
+    };
+    mailsrv_asked *asked = NULL;
+    assert_int_equal(mailsrv_engine_serve(f->engine, MAILSRV_OP_BODY_COMMIT, talk, f), MAILSRV_OK);
+    assert_int_equal(mailsrv_ask(f->engine, MAILSRV_OP_BODY_COMMIT, NULL, &arg, &asked), MAILSRV_OK);
+    mailsrv_engine_turn(f->engine, 1000);
+    const mailsrv_committed *committed = mailsrv_asked_answer(asked)->value;
+    assert_int_equal(committed->results[0].text.n, 64);
+    mailsrv_asked_free(asked);
+}
+
 static void test_targets_of_a_later_host(void **state)
 {
     struct fixture *f = *state;
@@ -254,6 +316,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_results_for_all_targets, setup, teardown),
         cmocka_unit_test_setup_teardown(test_asked_by_a_later_host, setup, teardown),
         cmocka_unit_test_setup_teardown(test_targets_of_a_later_host, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_handle_that_is_echoed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_long_text_of_a_result, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_cannot_be_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(test_servers_are_fixed_by_the_first_question, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_answers_are_events, setup, teardown),
