@@ -39,20 +39,47 @@ static bool list_is_whole(const void *rows, uint32_t n, uint32_t stride, size_t 
     return n == 0 || (rows != NULL && stride >= row_octets);
 }
 
+/* Bytes that stand in each row of a list that is whole, `at` octets behind its beginning. */
+static bool bytes_of_rows_are_there(const void *rows, uint32_t n, uint32_t stride, size_t at)
+{
+    mailsrv_bytes bytes;
+    for (uint32_t i = 0; i < n; i++) {
+        memcpy(&bytes, (const char *)rows + (size_t)i * stride + at, sizeof bytes);
+        if (!bytes_are_there(bytes))
+            return false;
+    }
+    return true;
+}
+
+/* A place of a kind that nobody knows is no place for mail.  Of a long list none is looked at. */
+static bool kinds_are_known(const mailsrv_resolved *v)
+{
+    int32_t kind;
+    for (uint32_t i = 0; v->n <= 64 && i < v->n; i++) {
+        memcpy(&kind, (const char *)v->destinations + (size_t)i * v->stride, sizeof kind);
+        if (kind != MAILSRV_TARGET_MAILBOX && kind != MAILSRV_TARGET_QUEUE)
+            return false;
+    }
+    return true;
+}
+
 static bool lists_are_whole(const mailsrv_op *op, const void *value)
 {
     const union op_value *v = value;
     switch (op->kind) {
     case MAILSRV_OP_RESOLVE:
         return v->resolved.n != 0 && list_is_whole(v->resolved.destinations, v->resolved.n, v->resolved.stride,
-                                                   sizeof(mailsrv_destination));
+                                                   sizeof(mailsrv_destination)) && kinds_are_known(&v->resolved);
     case MAILSRV_OP_BODY_COMMIT:
         return list_is_whole(v->committed.results, v->committed.n, v->committed.stride, sizeof(mailsrv_result));
     case MAILSRV_OP_ROWS:
         return v->rows.n <= ((const mailsrv_arg_rows *)op->arg)->limit &&
-               list_is_whole(v->rows.rows, v->rows.n, v->rows.stride, sizeof(mailsrv_row));
+               list_is_whole(v->rows.rows, v->rows.n, v->rows.stride, sizeof(mailsrv_row)) &&
+               bytes_of_rows_are_there(v->rows.rows, v->rows.n, v->rows.stride, offsetof(mailsrv_row, uidl));
     case MAILSRV_OP_QUEUE_SCAN:
-        return list_is_whole(v->queued.items, v->queued.n, v->queued.stride, sizeof(mailsrv_queue_item));
+        return list_is_whole(v->queued.items, v->queued.n, v->queued.stride, sizeof(mailsrv_queue_item)) &&
+               bytes_of_rows_are_there(v->queued.items, v->queued.n, v->queued.stride,
+                                       offsetof(mailsrv_queue_item, record));
     case MAILSRV_OP_READ:
         return v->read_bytes.octets.n <= ((const mailsrv_arg_read *)op->arg)->octets &&
                bytes_are_there(v->read_bytes.octets);

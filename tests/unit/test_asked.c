@@ -213,6 +213,36 @@ static void test_a_handle_that_is_echoed(void **state)
     f->begun++; /* this handle counts as a body's */
 }
 
+static void answer_sloppily(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    static const mailsrv_row row = { .uid = 1, .uidl = { NULL, 5 } };
+    static const mailsrv_destination nowhere = { .kind = 0 };
+    const mailsrv_rows rows = { .size = sizeof rows, .stride = sizeof row, .n = 1, .rows = &row };
+    const mailsrv_resolved resolved = {
+        .size = sizeof resolved, .n = 1, .stride = sizeof nowhere, .destinations = &nowhere
+    };
+    const void *value = op->kind == MAILSRV_OP_ROWS ? (const void *)&rows : (const void *)&resolved;
+    const mailsrv_answer answer = { .size = sizeof answer, .value = value };
+    (void)user;
+    assert_int_equal(mailsrv_op_answer(engine, op->id, &answer), MAILSRV_E_USAGE);
+    assert_int_equal(mailsrv_op_answer_status(engine, op->id, MAILSRV_TEMP), MAILSRV_OK);
+}
+
+static void test_rows_that_are_not_whole(void **state)
+{
+    struct fixture *f = *state;
+    mailsrv_arg_rows rows = { .size = sizeof rows, .mbox = 1, .limit = 10 };
+    mailsrv_arg_resolve resolve = { .size = sizeof resolve };
+    mailsrv_asked *one = NULL, *other = NULL;
+    assert_int_equal(mailsrv_engine_serve(f->engine, MAILSRV_OP_ROWS, answer_sloppily, f), MAILSRV_OK);
+    assert_int_equal(mailsrv_engine_serve(f->engine, MAILSRV_OP_RESOLVE, answer_sloppily, f), MAILSRV_OK);
+    assert_int_equal(mailsrv_ask(f->engine, MAILSRV_OP_ROWS, NULL, &rows, &one), MAILSRV_OK);
+    assert_int_equal(mailsrv_ask(f->engine, MAILSRV_OP_RESOLVE, NULL, &resolve, &other), MAILSRV_OK);
+    mailsrv_engine_turn(f->engine, 1000);
+    mailsrv_asked_free(one);
+    mailsrv_asked_free(other);
+}
+
 static void talk(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 {
     char text[100];
@@ -318,6 +348,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_targets_of_a_later_host, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_handle_that_is_echoed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_long_text_of_a_result, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rows_that_are_not_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_cannot_be_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(test_servers_are_fixed_by_the_first_question, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_answers_are_events, setup, teardown),
