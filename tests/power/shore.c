@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#define LOOK_MS 20
 #define PATIENCE_S 30 /* for what never comes; nothing that works takes so long */
 
 static const char *const names[2] = { "pat", "kim" };
@@ -45,18 +46,25 @@ static void wake(void *user)
     pthread_mutex_unlock(&s->bell);
 }
 
+/* What is held rings no bell, so it is looked for. */
 int32_t shore_wait(struct shore *s)
 {
     struct timespec until;
-    int waited = 0;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += PATIENCE_S;
-    pthread_mutex_lock(&s->bell);
-    while (s->rung == 0 && waited == 0)
-        waited = pthread_cond_timedwait(&s->ring, &s->bell, &until);
-    s->rung = 0;
-    pthread_mutex_unlock(&s->bell);
-    return waited == 0;
+    int32_t come = 0;
+    for (int i = 0; i < PATIENCE_S * 1000 / LOOK_MS && !come; i++) {
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += LOOK_MS * 1000000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_mutex_lock(&s->bell);
+        if (s->rung == 0)
+            pthread_cond_timedwait(&s->ring, &s->bell, &until);
+        come = s->rung != 0;
+        s->rung = 0;
+        pthread_mutex_unlock(&s->bell);
+        come = come || mailsrv_durable_stat(s->store, MAILSRV_DURABLE_STAT_HELD) != 0;
+    }
+    return come;
 }
 
 static int index_of(mailsrv_bytes name)

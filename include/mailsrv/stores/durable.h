@@ -85,14 +85,14 @@ MAILSRV_API int32_t mailsrv_durable_bind(mailsrv_store *store, mailsrv_engine *e
                                          void *user);
 
 /* Adds an account with an empty INBOX, durably; `name` is whatever the host will find it by, 1 to 255 octets.  Waits.
- * MAILSRV_OK; MAILSRV_ALREADYEXISTS; or as the answer to a COMMIT. */
+ * MAILSRV_OK; MAILSRV_ALREADYEXISTS; or as the answer to a COMMIT: with MAILSRV_TEMP it may be there all the same. */
 MAILSRV_API int32_t mailsrv_durable_add_account(mailsrv_store *store, const char *name, size_t n, mailsrv_id *out);
 
 /* The account of that name.  Waits.  MAILSRV_OK, MAILSRV_NONEXISTENT, MAILSRV_NOMEM or MAILSRV_TEMP. */
 MAILSRV_API int32_t mailsrv_durable_find_account(mailsrv_store *store, const char *name, size_t n, mailsrv_id *out);
 
 /* An account may hold so many octets from now on, durably; at first 2^63.  Waits.  MAILSRV_OK; MAILSRV_NONEXISTENT; or
- * as the answer to a COMMIT. */
+ * as the answer to a COMMIT: with MAILSRV_TEMP it may hold all the same. */
 MAILSRV_API int32_t mailsrv_durable_set_quota(mailsrv_store *store, const mailsrv_id *account, uint64_t octets);
 
 /* Keys of mailsrv_durable_stat. */
@@ -100,6 +100,7 @@ MAILSRV_API int32_t mailsrv_durable_set_quota(mailsrv_store *store, const mailsr
 #define MAILSRV_DURABLE_STAT_GROUPS 2  /* synced since the store was opened */
 #define MAILSRV_DURABLE_STAT_CHANGES 3 /* in those groups */
 #define MAILSRV_DURABLE_STAT_STAGED 4  /* octets of bodies that wait in memory */
+#define MAILSRV_DURABLE_STAT_HELD 5    /* changes that are durable and wait for the index, which cannot take them now */
 /* Any thread; an unknown key is 0. */
 MAILSRV_API uint64_t mailsrv_durable_stat(mailsrv_store *store, int32_t key);
 

@@ -167,11 +167,15 @@ int32_t mailsrv_durable_set_quota(mailsrv_store *store, const mailsrv_id *accoun
 uint64_t mailsrv_durable_stat(mailsrv_store *store, int32_t key)
 {
     struct durable *d = of(store);
+    uint64_t held = 0;
     pthread_mutex_lock(&d->lock);
+    for (const struct task *t = d->held; t != NULL; t = t->next)
+        held++;
     uint64_t value = key == MAILSRV_DURABLE_STAT_HANDLES   ? d->n_handles
                      : key == MAILSRV_DURABLE_STAT_GROUPS  ? d->groups
                      : key == MAILSRV_DURABLE_STAT_CHANGES ? d->changes
                      : key == MAILSRV_DURABLE_STAT_STAGED  ? d->staged_octets
+                     : key == MAILSRV_DURABLE_STAT_HELD    ? held
                                                            : 0;
     pthread_mutex_unlock(&d->lock);
     return value;

@@ -95,19 +95,33 @@ static void refuse(struct durable *d, struct task *first, int32_t status)
     answer(d, first);
 }
 
-/* They wait for the index; they are no thread's. */
-static void hold(struct durable *d, struct task *first)
+/* It waits for the index, and is no thread's. */
+static void hold_one(struct durable *d, struct task *t)
 {
     pthread_mutex_lock(&d->lock);
     struct task **end = &d->held;
     while (*end != NULL)
         end = &(*end)->next;
-    *end = first;
-    for (const struct task *t = first; t != NULL; t = t->next)
-        if (t->from != NULL)
-            t->from->running--;
+    *end = t;
+    t->next = NULL;
+    t->from->running--;
     pthread_cond_broadcast(&d->calm);
     pthread_mutex_unlock(&d->lock);
+}
+
+/* A call of the host does not wait for a disk to be mended. */
+static void hold(struct durable *d, struct task *first)
+{
+    struct task *next;
+    for (struct task *t = first; t != NULL; t = next) {
+        next = t->next;
+        if (t->from != NULL) {
+            hold_one(d, t);
+            continue;
+        }
+        t->answer.status = MAILSRV_TEMP;
+        mailsrv__durable_post(d, t);
+    }
 }
 
 static void answer_held(struct durable *d)
@@ -116,8 +130,7 @@ static void answer_held(struct durable *d)
     struct task *first = d->held;
     d->held = NULL;
     for (const struct task *t = first; t != NULL; t = t->next)
-        if (t->from != NULL)
-            t->from->running++;
+        t->from->running++;
     pthread_mutex_unlock(&d->lock);
     answer(d, first);
 }
