@@ -69,6 +69,8 @@ struct log {
     struct durable *d;
     void *file; /* of the segment that is written; NULL: a new one must begin first */
     struct place end;
+    struct place before;   /* the end of the segment before */
+    bool first_is_durable; /* the first frame of the segment that is written */
     uint64_t group; /* the last number that was given */
     uint8_t tag[8]; /* of this store, in every id that it gives */
     struct buffer piece;

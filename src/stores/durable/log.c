@@ -191,6 +191,8 @@ int32_t mailsrv__durable_log_begin(struct log *log)
     }
     log->file = file;
     log->end.offset = SEGMENT_BEGINS;
+    log->before = before;
+    log->first_is_durable = false;
     return MAILSRV_OK;
 }
 
@@ -209,8 +211,11 @@ int32_t mailsrv__durable_log_append(struct log *log, const struct buffer *group)
         status = files->sync(files->user, log->file);
     if (status != MAILSRV_OK) {
         end_segment(log);
+        if (!log->first_is_durable) /* this one never was: the next takes its number */
+            log->end = log->before;
         return status;
     }
+    log->first_is_durable = true;
     log->end.offset += group->n;
     if (log->end.offset >= log->d->segment_octets)
         end_segment(log);
@@ -302,6 +307,7 @@ static int32_t settle(struct log *log, const struct place *known)
         status = d->files.length(d->files.user, file, &length);
     if (status == MAILSRV_OK && length == SEGMENT_BEGINS) {
         log->file = file;
+        log->first_is_durable = true;
         return d->files.sync_directory(d->files.user, d->directory);
     }
     d->files.close(d->files.user, file);
