@@ -1,5 +1,6 @@
-/* The conformance kit over the durable store, in a real directory: with bodies in memory, with every body in a file,
- * and with the smallest segments. */
+/* The conformance kit over the durable store: in a real directory; and on a simulated disk, where opening again comes
+ * after a loss of power, with every body in a file, and with the smallest segments. */
+#include "disk.h"
 #include "shore.h"
 #include "tap.h"
 
@@ -16,6 +17,9 @@
 struct world {
     struct shore shore;
     char directory[64];
+    bool is_simulated;
+    struct disk *disk;
+    mailsrv_durable_files files;
     const char *name;
 };
 
@@ -37,8 +41,13 @@ static int32_t open_store(void *user)
 {
     struct world *w = user;
     strcpy(w->directory, "/tmp/mailsrv-durable-XXXXXX");
-    if (mkdtemp(w->directory) == NULL)
+    if (w->is_simulated) {
+        w->disk = disk_new(1);
+        w->files = disk_files(w->disk);
+        w->shore.setup.files = &w->files;
+    } else if (mkdtemp(w->directory) == NULL) {
         return MAILSRV_TEMP;
+    }
     return shore_open(&w->shore);
 }
 
@@ -51,7 +60,10 @@ static void close_store(void *user)
 {
     struct world *w = user;
     shore_close(&w->shore);
-    remove_all(w->directory);
+    if (w->is_simulated)
+        disk_free(w->disk);
+    else
+        remove_all(w->directory);
 }
 
 static int32_t drive(void *user)
@@ -63,6 +75,8 @@ static int32_t reopen(void *user)
 {
     struct world *w = user;
     shore_close(&w->shore);
+    if (w->is_simulated)
+        disk_cut(w->disk);
     return shore_open(&w->shore);
 }
 
@@ -87,9 +101,9 @@ static mailsrv_bytes bytes(const char *text)
     return (mailsrv_bytes){ (const uint8_t *)text, strlen(text) };
 }
 
-static void with(const char *name, uint64_t memory_octets, uint64_t segment_octets)
+static void with(const char *name, bool is_simulated, uint64_t memory_octets, uint64_t segment_octets)
 {
-    struct world w = { .name = name };
+    struct world w = { .name = name, .is_simulated = is_simulated };
     uint32_t failed = 0;
     shore_init(&w.shore, w.directory, NULL);
     w.shore.setup.memory_octets = memory_octets;
@@ -120,8 +134,8 @@ static void with(const char *name, uint64_t memory_octets, uint64_t segment_octe
 
 int main(void)
 {
-    with("bodies in memory", 0, 0);
-    with("bodies in files", 1, 0);
-    with("small segments", 0, 4096);
+    with("a directory", false, 0, 0);
+    with("bodies in files", true, 1, 0);
+    with("small segments", true, 0, 4096);
     return tap_end();
 }
