@@ -163,7 +163,8 @@ struct state {
 struct index {
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_COUNT];
-    struct state state;
+    struct state state;     /* with what the open transaction has changed */
+    struct state committed; /* kept here, because what cannot be written may not be to be read either */
 };
 
 int32_t mailsrv__durable_index_open(struct index *x, struct durable *d, bool writes);
@@ -175,8 +176,9 @@ sqlite3_stmt *mailsrv__durable_ask(struct index *x, enum sql which, const char *
 bool mailsrv__durable_run(struct index *x, enum sql which, const char *types, ...);
 /* The status for what SQLite said last. */
 int32_t mailsrv__durable_failure(struct index *x);
-bool mailsrv__durable_state_load(struct index *x);
 bool mailsrv__durable_state_store(struct index *x);
+bool mailsrv__durable_index_commit(struct index *x);
+void mailsrv__durable_index_roll_back(struct index *x);
 mailsrv_bytes mailsrv__durable_column_bytes(sqlite3_stmt *row, int column);
 mailsrv_id mailsrv__durable_column_id(sqlite3_stmt *row, int column);
 

@@ -14,9 +14,7 @@
 
 static void roll_back(struct durable *d)
 {
-    if (sqlite3_get_autocommit(d->writer.db) == 0) /* SQLite may have done it by itself */
-        mailsrv__durable_run(&d->writer, SQL_ROLLBACK, "");
-    mailsrv__durable_state_load(&d->writer);
+    mailsrv__durable_index_roll_back(&d->writer);
     d->loose.n = 0;
 }
 
@@ -41,7 +39,7 @@ struct replay {
 
 static bool store_and_commit(struct durable *d)
 {
-    return mailsrv__durable_state_store(&d->writer) && mailsrv__durable_run(&d->writer, SQL_COMMIT, "");
+    return mailsrv__durable_state_store(&d->writer) && mailsrv__durable_index_commit(&d->writer);
 }
 
 static bool replay_change(void *user, const struct frame *frame, const struct place *end)
@@ -227,7 +225,7 @@ void mailsrv__durable_group(struct durable *d, struct task *first)
         refuse(d, first, status);
         return;
     }
-    if (!mailsrv__durable_run(&d->writer, SQL_COMMIT, "")) {
+    if (!mailsrv__durable_index_commit(&d->writer)) {
         roll_back(d);
         if (d->group.n != 0 && mailsrv__durable_catch_up(d) != MAILSRV_OK) {
             hold(d, first);

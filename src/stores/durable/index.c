@@ -149,7 +149,7 @@ mailsrv_id mailsrv__durable_column_id(sqlite3_stmt *row, int column)
     return id;
 }
 
-bool mailsrv__durable_state_load(struct index *x)
+static bool load_state(struct index *x)
 {
     sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_STATE_GET, "");
     if (row == NULL || sqlite3_step(row) != SQLITE_ROW)
@@ -159,7 +159,23 @@ bool mailsrv__durable_state_load(struct index *x)
     for (int i = 0; i < 6; i++)
         *to[i] = (uint64_t)sqlite3_column_int64(row, i);
     sqlite3_reset(row);
+    x->committed = x->state;
     return true;
+}
+
+bool mailsrv__durable_index_commit(struct index *x)
+{
+    if (!mailsrv__durable_run(x, SQL_COMMIT, ""))
+        return false;
+    x->committed = x->state;
+    return true;
+}
+
+void mailsrv__durable_index_roll_back(struct index *x)
+{
+    if (sqlite3_get_autocommit(x->db) == 0) /* SQLite may have done it by itself */
+        mailsrv__durable_run(x, SQL_ROLLBACK, "");
+    x->state = x->committed;
 }
 
 bool mailsrv__durable_state_store(struct index *x)
@@ -193,7 +209,7 @@ static int32_t prepare(struct index *x, bool writes)
         return MAILSRV_CANNOT;
     if (found == 0 && (!writes || sqlite3_exec(x->db, schema, NULL, NULL, NULL) != SQLITE_OK))
         return mailsrv__durable_failure(x);
-    return mailsrv__durable_state_load(x) ? MAILSRV_OK : mailsrv__durable_failure(x);
+    return load_state(x) ? MAILSRV_OK : mailsrv__durable_failure(x);
 }
 
 int32_t mailsrv__durable_index_open(struct index *x, struct durable *d, bool writes)
