@@ -1,5 +1,6 @@
 #include "mail.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,8 +168,9 @@ static bool stage(struct mail *m, struct sending *s, int engine, size_t octets)
 static void to_box(struct mail *m, struct sending *s, int account)
 {
     struct box *box = &m->boxes[account];
-    struct message *message = &box->messages[box->n++];
+    struct message *message = &box->messages[box->n];
     *message = (struct message){ PERHAPS, s->number, 0, 0, (size_t)s->staged.octets };
+    box->n++;
     s->messages[s->arg.n_targets] = message;
     s->targets[s->arg.n_targets++] = (mailsrv_target){ .size = sizeof(mailsrv_target),
                                                        .kind = MAILSRV_TARGET_MAILBOX,
@@ -219,9 +221,10 @@ static void was_given(struct mail *m, struct box *box, struct message *message, 
 {
     if (uid <= box->uid_max || modseq <= box->modseq_max)
         wrong(m, "a UID or modseq was given twice, or went back", message->number);
-    message->state = THERE;
     message->uid = uid;
     message->modseq = modseq;
+    atomic_signal_fence(memory_order_seq_cst); /* a kill finds it whole */
+    message->state = THERE;
 }
 
 static void take_results(struct mail *m, struct sending *s)
@@ -233,8 +236,9 @@ static void take_results(struct mail *m, struct sending *s)
             continue;
         m->answered++;
         if (s->targets[i].kind == MAILSRV_TARGET_QUEUE) {
-            s->item->state = THERE;
             s->item->queue = r->queue;
+            atomic_signal_fence(memory_order_seq_cst);
+            s->item->state = THERE;
             if (r->queue <= m->queue_max)
                 wrong(m, "a queue number was given twice", s->number);
             continue;
@@ -315,6 +319,14 @@ static void close_box(struct mail *m, struct opened *box)
     settle(m);
 }
 
+/* Those of a run that are there may be gone from now on; or are. */
+static void let_go(struct box *box, const mailsrv_run *run, enum fate_of from, enum fate_of to)
+{
+    for (size_t i = 0; i < box->n; i++)
+        if (box->messages[i].state == from && box->messages[i].uid >= run->first && box->messages[i].uid <= run->last)
+            box->messages[i].state = to;
+}
+
 void mail_expunge(struct mail *m, uint64_t random)
 {
     int account = random % 2 != 0;
@@ -325,11 +337,10 @@ void mail_expunge(struct mail *m, uint64_t random)
         mailsrv_run run = { first, first + (uint32_t)(random >> 4) % 3 };
         mailsrv_arg_expunge arg = { sizeof arg, 0, opened.value.mbox, &run, 1, 0 };
         mailsrv_asked *asked;
+        let_go(box, &run, THERE, PERHAPS_GONE);
         const mailsrv_expunged *value = hear(m, 0, MAILSRV_OP_EXPUNGE, account, &arg, &asked);
-        for (size_t i = 0; i < box->n; i++)
-            if (box->messages[i].state == THERE && box->messages[i].uid >= run.first &&
-                box->messages[i].uid <= run.last)
-                box->messages[i].state = value != NULL ? GONE : PERHAPS_GONE;
+        if (value != NULL)
+            let_go(box, &run, PERHAPS_GONE, GONE);
         if (value != NULL && value->modseq != 0 && value->modseq <= box->modseq_max)
             wrong(m, "the modseq of an EXPUNGE was given before", run.first);
         if (value != NULL && value->modseq > box->modseq_max)
@@ -358,6 +369,7 @@ void mail_requeue(struct mail *m, uint64_t random)
             item->version = item->version_perhaps;
     } else {
         mailsrv_arg_queue_delete arg = { sizeof arg, 1, &item->queue };
+        item->state = PERHAPS_GONE;
         hear(m, 1, MAILSRV_OP_QUEUE_DELETE, -1, &arg, &asked);
         item->state = status_of(asked) == MAILSRV_OK ? GONE : PERHAPS_GONE;
     }

@@ -8,8 +8,9 @@
  */
 #include "durable.h"
 
-#include <string.h>
+#include <stdlib.h>
 
+#define KEPT_MAX (1u << 20) /* octets of memory, from group to group */
 #define REPLAYED_MAX 1000 /* changes of one transaction */
 
 static void roll_back(struct durable *d)
@@ -213,6 +214,18 @@ static void count(struct durable *d, const struct task *first)
     pthread_mutex_unlock(&d->lock);
 }
 
+/* A large group was an exception. */
+static void give_back_memory(struct durable *d)
+{
+    struct buffer *const buffers[] = { &d->group, &d->record };
+    for (size_t i = 0; i < 2; i++) {
+        if (buffers[i]->room <= KEPT_MAX)
+            continue;
+        free(buffers[i]->p);
+        *buffers[i] = (struct buffer){ NULL, 0, 0, false };
+    }
+}
+
 void mailsrv__durable_group(struct durable *d, struct task *first)
 {
     int32_t status = d->behind ? mailsrv__durable_catch_up(d) : MAILSRV_OK;
@@ -235,5 +248,6 @@ void mailsrv__durable_group(struct durable *d, struct task *first)
     remove_loose(d);
     count(d, first);
     answer(d, first);
+    give_back_memory(d);
     checkpoint(d);
 }
