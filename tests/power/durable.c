@@ -36,6 +36,7 @@ static void begin(struct fixture *f)
     f->disk = disk_new(7);
     f->files = disk_files(f->disk);
     shore_init(&f->shore, "/disk", &f->files);
+    f->shore.setup.reserve_octets = 200000;
     if (shore_open(&f->shore) != MAILSRV_OK)
         abort();
     begin_engines(f);
@@ -363,6 +364,48 @@ static void a_full_index(void)
     end(&f);
 }
 
+/* ---- A full disk ---- */
+
+static int32_t expunge_one(struct fixture *f, uint32_t uid)
+{
+    struct opened box;
+    open_inbox(f, &box);
+    mailsrv_run run = { uid, uid };
+    mailsrv_arg_expunge arg = { sizeof arg, 0, box.value.mbox, &run, 1, 0 };
+    mailsrv_asked *asked = ask(f, 1, MAILSRV_OP_EXPUNGE, &arg);
+    const mailsrv_answer *answer = mailsrv_asked_answer(asked);
+    int32_t status = answer != NULL ? answer->status : MAILSRV_MORE;
+    drop(f, asked);
+    close_inbox(f, &box);
+    return status;
+}
+
+static void a_full_disk(void)
+{
+    struct fixture f;
+    struct plan plan = { 0, 0, 0, 2000000 };
+    mailsrv_result r = { .status = MAILSRV_OK };
+    uint32_t taken = 0;
+    begin(&f);
+    disk_plan(f.disk, &plan);
+    for (; taken < 1000; taken++) {
+        r = send_one(&f, 4000, 0);
+        if (r.status != MAILSRV_OK)
+            break;
+    }
+    tap(taken > 20 && r.status == MAILSRV_FULL, "a full disk", "refuses mail", mailsrv_strerror(r.status));
+    tap(expunge_one(&f, 1) == MAILSRV_OK && messages(&f) == taken - 1, "a full disk", "has room to expunge", "");
+    tap(send_one(&f, 4000, 0).status == MAILSRV_FULL, "a full disk", "and for nothing else", "");
+    int32_t again = MAILSRV_OK;
+    for (uint32_t uid = 2; uid < 12 && again == MAILSRV_OK; uid++)
+        again = expunge_one(&f, uid);
+    tap(again == MAILSRV_OK, "a full disk", "and again", mailsrv_strerror(again));
+    plan.octets_max = 0;
+    disk_plan(f.disk, &plan);
+    tap(send_one(&f, 4000, 0).status == MAILSRV_OK && messages(&f) == taken - 10, "a full disk", "until it is not", "");
+    end(&f);
+}
+
 /* ---- Engines that are given up ---- */
 
 static void given_up(void)
@@ -395,6 +438,7 @@ int main(void)
     uids_end();
     large_bodies();
     a_full_index();
+    a_full_disk();
     given_up();
     return tap_end();
 }

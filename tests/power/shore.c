@@ -14,6 +14,7 @@ void shore_init(struct shore *s, const char *directory, const mailsrv_durable_fi
     s->setup.size = sizeof s->setup;
     s->setup.directory = directory;
     s->setup.files = files;
+    s->setup.reserve_octets = 30000;
     pthread_mutex_init(&s->bell, NULL);
     pthread_cond_init(&s->ring, NULL);
 }

@@ -6,6 +6,7 @@
 
 #define SEGMENT_OCTETS (64u << 20)
 #define MEMORY_OCTETS (64u << 20)
+#define RESERVE_OCTETS (1u << 20)
 #define CHECKPOINT_PAGES 1000
 
 static struct durable *of(mailsrv_store *store)
@@ -56,6 +57,7 @@ static struct durable *new_store(const mailsrv_durable_setup *setup)
     d->segment_octets = or_else(setup->segment_octets, SEGMENT_OCTETS);
     d->memory_octets = or_else(setup->memory_octets, MEMORY_OCTETS);
     d->body_octets_max = or_else(setup->body_octets_max, UINT64_MAX);
+    d->reserve_octets = or_else(setup->reserve_octets, RESERVE_OCTETS);
     d->checkpoint_pages = setup->checkpoint_pages != 0 ? setup->checkpoint_pages : CHECKPOINT_PAGES;
     d->log.d = d;
     d->writes.last = &d->writes.first;
@@ -111,6 +113,7 @@ static int32_t open_all(struct durable *d)
         return status;
     d->last_staged = d->writer.state.last_body;
     mailsrv__durable_bodies_clean(d);
+    mailsrv__durable_reserve_make(d);
     return mailsrv__durable_start(d) ? MAILSRV_OK : MAILSRV_TEMP;
 }
 

@@ -315,7 +315,7 @@ struct durable {
     mailsrv_store store;
     char directory[PATH_MAX_OCTETS - 64];
     mailsrv_durable_files files;
-    uint64_t segment_octets, memory_octets, body_octets_max;
+    uint64_t segment_octets, memory_octets, body_octets_max, reserve_octets;
     uint32_t checkpoint_pages;
     void *process_lock;
     struct vfs vfs;
@@ -330,6 +330,7 @@ struct durable {
     bool failed; /* the index did, in this group */
     bool undo;   /* the change that is planned is not to be kept, though it has an answer */
     bool behind; /* the log has what the index could not take */
+    bool has_reserve;
     int pages;   /* of the index, to be moved by a checkpoint */
 
     pthread_mutex_t lock; /* of everything below */
@@ -369,6 +370,12 @@ struct mailbox {
 /* MAILSRV_OK, MAILSRV_NONEXISTENT, or a failure of the index. */
 int32_t mailsrv__durable_account(struct index *x, const mailsrv_id *id, struct account *out);
 int32_t mailsrv__durable_mailbox(struct index *x, const mailsrv_id *id, struct mailbox *out);
+
+/* ---- reserve.c ---- */
+/* False: the disk is full. */
+bool mailsrv__durable_reserve_make(struct durable *d);
+/* Gives its room back; false: there is none. */
+bool mailsrv__durable_reserve_use(struct durable *d);
 
 /* ---- group.c ---- */
 /* Makes a group of the tasks, and answers them. */

@@ -56,7 +56,7 @@ static bool replay_change(void *user, const struct frame *frame, const struct pl
     return store_and_commit(d) && mailsrv__durable_run(&d->writer, SQL_BEGIN, "");
 }
 
-int32_t mailsrv__durable_catch_up(struct durable *d)
+static int32_t follow(struct durable *d)
 {
     struct replay replay = { d, 0 };
     const struct place from = d->writer.state.place;
@@ -69,6 +69,14 @@ int32_t mailsrv__durable_catch_up(struct durable *d)
         roll_back(d);
     else
         remove_loose(d);
+    return status;
+}
+
+int32_t mailsrv__durable_catch_up(struct durable *d)
+{
+    int32_t status = follow(d);
+    if (status == MAILSRV_FULL && mailsrv__durable_reserve_use(d))
+        status = follow(d);
     d->behind = status != MAILSRV_OK;
     return status;
 }
@@ -194,10 +202,42 @@ static int32_t make(struct durable *d, struct task *first)
     return mailsrv__durable_log_append(&d->log, &d->group);
 }
 
-/* Moves what the index gathered to its place, now that everybody has his answer. */
+/* A full disk has room for what frees some; the others are told.  What is left. */
+static struct task *only_what_frees(struct durable *d, struct task *first)
+{
+    struct task *left = NULL, **end = &left, *next;
+    for (struct task *t = first; t != NULL; t = next) {
+        next = t->next;
+        t->next = NULL;
+        if (t->kind == MAILSRV_OP_EXPUNGE || t->kind == MAILSRV_OP_QUEUE_UPDATE ||
+            t->kind == MAILSRV_OP_QUEUE_DELETE) {
+            *end = t;
+            end = &t->next;
+        } else {
+            refuse(d, t, MAILSRV_FULL);
+        }
+    }
+    return left;
+}
+
+/* What can be made of the tasks, and in `*first` those that are not yet answered. */
+static int32_t make_with_reserve(struct durable *d, struct task **first)
+{
+    if (!mailsrv__durable_reserve_make(d))
+        *first = only_what_frees(d, *first);
+    int32_t status = *first != NULL ? make(d, *first) : MAILSRV_OK;
+    if (status != MAILSRV_FULL)
+        return status;
+    roll_back(d);
+    *first = only_what_frees(d, *first);
+    return *first != NULL && mailsrv__durable_reserve_use(d) ? make(d, *first) : status;
+}
+
+/* Moves what the index gathered to its place, now that everybody has his answer.  On a full disk that is done after
+ * each group, so that the index's log is used again and does not grow. */
 static void checkpoint(struct durable *d)
 {
-    if ((uint32_t)d->pages < d->checkpoint_pages)
+    if ((uint32_t)d->pages < d->checkpoint_pages && d->has_reserve)
         return;
     d->pages = 0;
     sqlite3_wal_checkpoint_v2(d->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
@@ -232,10 +272,12 @@ void mailsrv__durable_group(struct durable *d, struct task *first)
     if (!d->behind)
         answer_held(d);
     if (status == MAILSRV_OK && first != NULL)
-        status = make(d, first);
+        status = make_with_reserve(d, &first);
     if (status != MAILSRV_OK || first == NULL) {
         roll_back(d);
         refuse(d, first, status);
+        if (status == MAILSRV_FULL)
+            checkpoint(d);
         return;
     }
     if (!mailsrv__durable_index_commit(&d->writer)) {
