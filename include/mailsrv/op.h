@@ -195,7 +195,7 @@ typedef struct mailsrv_result {
     uint64_t modseq;
     uint64_t queue;     /* QUEUE: the item's number */
     mailsrv_id email;   /* MAILBOX: a new one for each target */
-    mailsrv_bytes text; /* as mailsrv_answer.text */
+    mailsrv_bytes text; /* as mailsrv_answer.text; all together are cut to 64 octets for each target */
 } mailsrv_result;
 
 typedef struct mailsrv_committed {
@@ -386,8 +386,8 @@ typedef struct mailsrv_arg_queue_delete {
     const uint64_t *queues;
 } mailsrv_arg_queue_delete;
 
-/* ---- CANCEL, a notice: nobody waits for operation `id` any more.  A hint: it is still owed its answer.  Bodies'
- * writes, commits and expunges are never cancelled. ---- */
+/* ---- CANCEL, a notice: nobody waits for operation `id` any more.  A hint: it is still owed its answer.  Writes,
+ * commits, expunges and closings are never cancelled. ---- */
 typedef struct mailsrv_arg_cancel {
     uint32_t size;
     int32_t kind; /* of the operation */

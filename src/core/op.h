@@ -58,7 +58,6 @@ struct op {
     size_t text_octets;
     mailsrv_result *results; /* COMMIT: reserved */
     uint8_t *results_text;
-    size_t results_text_left;
 };
 
 /* A record with an argument and `octets` of room, charged to the session, if any.  NULL: no memory. */
@@ -80,6 +79,9 @@ void mailsrv__op_free(struct op *op);
 
 /* `op` is answered and an orphan: closes, deletes, frees. */
 void mailsrv__op_finish_orphan(struct op *op);
+
+/* A session's answer became a refusal here: closes the handle that came with it, if any. */
+void mailsrv__op_close_unseen(struct op *op);
 
 /* Appends `chain` to what follows `op`. */
 void mailsrv__op_then(struct op *op, struct op *chain);
@@ -117,7 +119,7 @@ void mailsrv__changed_by(const struct op *op);
 bool mailsrv__changed_waits(const mailsrv_engine *engine);
 
 /* The next one; NULL: there is none. */
-const mailsrv_op *mailsrv__changed_next(mailsrv_engine *engine);
+const mailsrv_op *mailsrv__changed_next(mailsrv_engine *engine, struct notice *notice);
 
 /* ---- ask.c ---- */
 
