@@ -14,14 +14,14 @@
 
 /* The syncs of the store, each of which can be left out. */
 enum sync {
-    SYNC_LOG,         /* a group */
-    SYNC_LOG_OPENED,  /* the end of the log as it was found */
-    SYNC_NAMES,       /* a new segment's name */
-    SYNC_NAMES_OPENED,/* the names as they were found, and the index's */
-    SYNC_BODY,        /* a large body */
-    SYNC_BODY_NAME,   /* its name */
-    SYNC_INDEX,       /* the index, by SQLite */
-    SYNC_INDEX_LOG,   /* the index's own log, by SQLite */
+    SYNC_LOG,          /* a group */
+    SYNC_LOG_OPENED,   /* the end of the log as it was found */
+    SYNC_NAMES,        /* a new segment's name */
+    SYNC_NAMES_OPENED, /* the names as they were found, and the index's */
+    SYNC_BODY,         /* a large body */
+    SYNC_BODY_NAME,    /* its name */
+    SYNC_INDEX,        /* the index, by SQLite */
+    SYNC_INDEX_LOG,    /* the index's own log, by SQLite */
     SYNC_COUNT,
 };
 

@@ -124,7 +124,7 @@ struct commit {
     mailsrv_asked *body, *asked;
 };
 
-static void ask_commit(struct fixture *f, struct commit *c, size_t octets, uint32_t uid)
+static void make_commit(struct fixture *f, struct commit *c, size_t octets, uint32_t uid)
 {
     memset(c, 0, sizeof *c);
     c->body = stage(f, octets, &c->staged);
@@ -139,6 +139,11 @@ static void ask_commit(struct fixture *f, struct commit *c, size_t octets, uint3
                                         .target_stride = sizeof c->target,
                                         .bodies = &c->staged,
                                         .targets = &c->target };
+}
+
+static void ask_commit(struct fixture *f, struct commit *c, size_t octets, uint32_t uid)
+{
+    make_commit(f, c, octets, uid);
     c->asked = ask(f, 0, MAILSRV_OP_BODY_COMMIT, &c->arg);
 }
 
@@ -406,6 +411,92 @@ static void a_full_disk(void)
     end(&f);
 }
 
+/* ---- One sync serves all that waited ---- */
+
+enum { WAITING = 20 };
+
+static struct gate {
+    int32_t (*sync)(void *user, void *file);
+    pthread_mutex_t lock;
+    pthread_cond_t moved;
+    bool is_closed, is_reached;
+} gate = { NULL, PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, false };
+
+static int32_t sync_at_the_gate(void *user, void *file)
+{
+    pthread_mutex_lock(&gate.lock);
+    gate.is_reached = true;
+    pthread_cond_broadcast(&gate.moved);
+    while (gate.is_closed)
+        pthread_cond_wait(&gate.moved, &gate.lock);
+    pthread_mutex_unlock(&gate.lock);
+    return gate.sync(user, file);
+}
+
+static void move_gate(bool closed)
+{
+    pthread_mutex_lock(&gate.lock);
+    gate.is_closed = closed;
+    gate.is_reached = false;
+    pthread_cond_broadcast(&gate.moved);
+    pthread_mutex_unlock(&gate.lock);
+}
+
+static void wait_at_the_gate(void)
+{
+    pthread_mutex_lock(&gate.lock);
+    while (!gate.is_reached)
+        pthread_cond_wait(&gate.moved, &gate.lock);
+    pthread_mutex_unlock(&gate.lock);
+}
+
+static void ask_only(struct fixture *f, struct commit *c, int engine)
+{
+    make_commit(f, c, 50, 0);
+    if (mailsrv_ask(f->engines[engine], MAILSRV_OP_BODY_COMMIT, NULL, &c->arg, &c->asked) != MAILSRV_OK)
+        abort();
+    turn(f);
+}
+
+static uint32_t uid_of(const struct commit *c)
+{
+    const mailsrv_committed *value = value_of(c->asked);
+    return value != NULL && value->results[0].status == MAILSRV_OK ? value->results[0].uid : 0;
+}
+
+static void groups(void)
+{
+    struct fixture f;
+    struct commit first, others[WAITING];
+    bool in_order = true;
+    begin(&f);
+    gate.sync = f.files.sync;
+    f.files.sync = sync_at_the_gate;
+    open_again(&f);
+    uint64_t before = mailsrv_durable_stat(f.shore.store, MAILSRV_DURABLE_STAT_GROUPS);
+    move_gate(true);
+    ask_only(&f, &first, 0);
+    wait_at_the_gate();
+    for (int i = 0; i < WAITING; i++)
+        ask_only(&f, &others[i], i % 2);
+    tap(mailsrv_asked_answer(first.asked) == NULL && messages(&f) == 0, "a group", "is not seen before it is synced", "");
+    move_gate(false);
+    for (turn(&f); mailsrv_asked_answer(others[WAITING - 1].asked) == NULL && shore_wait(&f.shore); turn(&f))
+        continue;
+    for (uint32_t i = 0; i < WAITING; i++)
+        in_order = in_order && uid_of(&others[i]) == i + 2;
+    tap(uid_of(&first) == 1 && in_order, "a group", "gives UIDs in the order of asking", "");
+    tap(mailsrv_durable_stat(f.shore.store, MAILSRV_DURABLE_STAT_GROUPS) - before == 2, "a group",
+        "is all that waited for the sync before", "");
+    for (int i = 0; i < WAITING; i++) {
+        drop(&f, others[i].asked);
+        drop(&f, others[i].body);
+    }
+    drop(&f, first.asked);
+    drop(&f, first.body);
+    end(&f);
+}
+
 /* ---- Engines that are given up ---- */
 
 static void given_up(void)
@@ -439,6 +530,7 @@ int main(void)
     large_bodies();
     a_full_index();
     a_full_disk();
+    groups();
     given_up();
     return tap_end();
 }
