@@ -105,7 +105,8 @@ def symbols(p: Report) -> None:
         return
     for name, file in (("mailserver", "libmailserver.so.1"), ("mailserver-memory", "stores/libmailserver-memory.so.1"),
                        ("mailserver-pool", "stores/libmailserver-pool.so.1"),
-                       ("mailserver-kit", "stores/libmailserver-kit.so.1")):
+                       ("mailserver-kit", "stores/libmailserver-kit.so.1"),
+                       ("mailserver-durable", "stores/libmailserver-durable.so.1")):
         path = BUILD / "plain" / "src" / file
         p.command(f"{path.name} exports what it promises", [*tool, "exports", name, path])
         dynamic = p.run(["objdump", "-p", path]).stdout
@@ -145,7 +146,7 @@ def install(p: Report) -> None:
     for name, features in (("core alone", "disabled"), ("with all", "enabled")):
         with tempfile.TemporaryDirectory() as where:
             root = Path(where)
-            options = [f"-D{f}={features}" for f in ("memory", "pool", "kit")]
+            options = [f"-D{f}={features}" for f in ("memory", "pool", "kit", "durable")]
             options += ["-Dtests=disabled", "-Dexamples=disabled", "--prefix=/usr", "--libdir=lib"]
             if not p.command(f"{name}: built and installed",
                              ["sh", "-ec", 'meson setup "$0/build" "$@" && DESTDIR="$0/root" meson install -C "$0/build"',
@@ -158,7 +159,7 @@ def install(p: Report) -> None:
                           ["sh", "-ec", f'cc tests/build/receive_only.c {how} -o "$0" '
                            f'$(pkg-config --cflags --libs {how.replace("-", "--")} libmailserver) && "$0"',
                            root / "program"], env=env)
-            for store in ("memory", "pool", "kit"):
+            for store in ("memory", "pool", "kit", "durable"):
                 there = p.run(["pkg-config", "--libs", f"libmailserver-{store}"], env=env).returncode == 0
                 p.check(f"{name}: libmailserver-{store} is {'' if features == 'enabled' else 'not '}there",
                         there == (features == "enabled"))

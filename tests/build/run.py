@@ -36,6 +36,7 @@ PARTS = [
     Part("valgrind", suites.valgrind),
     Part("hosts", suites.hosts),
     Part("python", suites.python),
+    Part("power", suites.power),
     Part("kit", suites.kit),
     Part("unit", suites.unit),
     Part("docs", documents.run),

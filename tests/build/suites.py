@@ -18,7 +18,7 @@ def in_plain(suite: str):
     return run
 
 
-unit, kit = in_plain("unit"), in_plain("kit")
+unit, kit, power = in_plain("unit"), in_plain("kit"), in_plain("power")
 hosts, python, bench = in_plain("hosts"), in_plain("python"), in_plain("bench")
 
 

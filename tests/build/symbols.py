@@ -23,6 +23,7 @@ MAPS = {
     "mailserver-memory": "src/stores/memory/memory.map",
     "mailserver-pool": "src/stores/pool/pool.map",
     "mailserver-kit": "src/stores/kit/kit.map",
+    "mailserver-durable": "src/stores/durable/durable.map",
 }
 SCALARS = {"uint8_t": 1, "uint16_t": 2, "uint32_t": 4, "int32_t": 4, "uint64_t": 8, "int64_t": 8}
 

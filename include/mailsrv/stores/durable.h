@@ -1,0 +1,113 @@
+/* mailsrv/stores/durable.h - the store that keeps its word: a log, one sync, and an index that follows.
+ *
+ * A directory holds segments of a log, into which every change is written before it is answered, and an index (SQLite)
+ * that is made from the log and can be made from it again.  What was answered MAILSRV_OK survives the death of the
+ * process and the loss of power; docs/store-format.md describes the files and what they promise.
+ *
+ * It answers the kinds of the tiers Receive and POP3 and those of the queue, but for RESOLVE and AUTH_VERIFY: who has
+ * which address and password is the host's affair, who binds his own handlers for both.  An account has one mailbox,
+ * its INBOX.
+ *
+ * The store has two threads of its own: one writes, in the order in which changes were asked, and all that waits is
+ * synced at once; the other reads.  Answers come back to each engine by letters.
+ *
+ * Threads: any, for the store; what concerns an engine is called on its thread.  Memory is malloc's.
+ */
+#ifndef MAILSRV_STORES_DURABLE_H
+#define MAILSRV_STORES_DURABLE_H
+
+#include <mailsrv/store.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- The files of a store, as functions: for a simulated disk, or another way to reach a real one.
+ *
+ * Paths are NUL-ended.  They are called from the store's threads and from those that call the store, several at a time;
+ * one file is written by one thread at a time.  What they return is MAILSRV_OK, MAILSRV_FULL: the disk is full,
+ * MAILSRV_NONEXISTENT: no such file, or MAILSRV_TEMP: anything else. ---- */
+
+/* Flags of `open`. */
+#define MAILSRV_DURABLE_WRITE 1u  /* to be written as well as read */
+#define MAILSRV_DURABLE_CREATE 2u /* made where it is not there */
+#define MAILSRV_DURABLE_EMPTY 4u  /* emptied where it is there */
+
+typedef struct mailsrv_durable_files {
+    uint32_t size;
+    uint32_t reserved;
+    void *user; /* the first argument of each */
+    int32_t (*open)(void *user, const char *path, uint32_t flags, void **out);
+    void (*close)(void *user, void *file);
+    /* Fills `p` as far as the file reaches, and says in `*got` how far that was. */
+    int32_t (*read)(void *user, void *file, void *p, size_t n, uint64_t offset, size_t *got);
+    int32_t (*write)(void *user, void *file, const void *p, size_t n, uint64_t offset); /* all of it, or a failure */
+    int32_t (*truncate)(void *user, void *file, uint64_t octets);
+    int32_t (*length)(void *user, void *file, uint64_t *out);
+    int32_t (*sync)(void *user, void *file); /* its octets and its length survive from now on */
+    int32_t (*unlink)(void *user, const char *path);
+    int32_t (*make_directory)(void *user, const char *path); /* MAILSRV_OK also where it is there */
+    int32_t (*sync_directory)(void *user, const char *path); /* its names survive from now on */
+    int32_t (*list)(void *user, const char *path, void (*each)(void *context, const char *name), void *context);
+    /* Takes the lock that keeps other processes out, and goes with this one; MAILSRV_INUSE. */
+    int32_t (*lock)(void *user, const char *path, void **out);
+    void (*unlock)(void *user, void *lock);
+} mailsrv_durable_files;
+
+/* The table over the system's own files, for who changes some of it.  Filled in as far as out->size reaches.
+ * MAILSRV_OK or MAILSRV_E_USAGE. */
+MAILSRV_API int32_t mailsrv_durable_system_files(mailsrv_durable_files *out);
+
+typedef struct mailsrv_durable_setup {
+    uint32_t size;
+    uint32_t checkpoint_pages;          /* of the index, before what was gathered is moved to its place; 0: 1,000 */
+    const char *directory;              /* NUL-ended; it is there */
+    const mailsrv_durable_files *files; /* copied; NULL: the system's */
+    uint64_t segment_octets;  /* a segment of the log ends when it has more; 0: 64 MiB; at least 4,096 */
+    uint64_t memory_octets;   /* of staged bodies; what has no room is kept in a file; 0: 64 MiB */
+    uint64_t body_octets_max; /* a body of more is MAILSRV_TOOBIG; 0: there is no such number */
+    uint64_t reserve_octets;  /* of a file that gives way when the disk is full, so that EXPUNGE and the queue go on;
+                               * 0: 1 MiB */
+} mailsrv_durable_setup;
+
+/* Opens the store of a directory, or makes one where the directory is empty: mends the end of the log, and brings the
+ * index up to it.  MAILSRV_OK; MAILSRV_NOMEM; MAILSRV_INUSE: another process, or store, has it; MAILSRV_CORRUPT: what
+ * was promised is not there, or the index is broken (without index.db and index.db-wal it is made anew); MAILSRV_FULL;
+ * MAILSRV_NONEXISTENT: no such directory; MAILSRV_CANNOT: of a format that this version does not know; MAILSRV_TEMP; or
+ * MAILSRV_E_USAGE. */
+MAILSRV_API int32_t mailsrv_durable_open(const mailsrv_durable_setup *setup, mailsrv_store **out);
+
+/* As mailsrv_store_bind, and `wake` is called when the host is to call mailsrv_engine_advance soon
+ * (mailsrv_port_open in engine.h), on a thread of the store; what its `user` points to lives as long as the store.
+ * MAILSRV_OK, MAILSRV_NOMEM, or MAILSRV_E_USAGE.
+ *
+ * When the engine is freed with MAILSRV_ABANDON, what has not begun never does, and mailsrv_engine_free waits for what
+ * has.  Handles that were given to the engine are closed, locks included. */
+MAILSRV_API int32_t mailsrv_durable_bind(mailsrv_store *store, mailsrv_engine *engine, void (*wake)(void *user),
+                                         void *user);
+
+/* Adds an account with an empty INBOX, durably; `name` is whatever the host will find it by, 1 to 255 octets.  Waits.
+ * MAILSRV_OK; MAILSRV_ALREADYEXISTS; or as the answer to a COMMIT: with MAILSRV_TEMP it may be there all the same. */
+MAILSRV_API int32_t mailsrv_durable_add_account(mailsrv_store *store, const char *name, size_t n, mailsrv_id *out);
+
+/* The account of that name.  Waits.  MAILSRV_OK, MAILSRV_NONEXISTENT, MAILSRV_NOMEM or MAILSRV_TEMP. */
+MAILSRV_API int32_t mailsrv_durable_find_account(mailsrv_store *store, const char *name, size_t n, mailsrv_id *out);
+
+/* An account may hold so many octets from now on, durably; at first 2^63.  Waits.  MAILSRV_OK; MAILSRV_NONEXISTENT; or
+ * as the answer to a COMMIT: with MAILSRV_TEMP it may hold all the same. */
+MAILSRV_API int32_t mailsrv_durable_set_quota(mailsrv_store *store, const mailsrv_id *account, uint64_t octets);
+
+/* Keys of mailsrv_durable_stat. */
+#define MAILSRV_DURABLE_STAT_HANDLES 1 /* given and not yet closed */
+#define MAILSRV_DURABLE_STAT_GROUPS 2  /* synced since the store was opened */
+#define MAILSRV_DURABLE_STAT_CHANGES 3 /* in those groups */
+#define MAILSRV_DURABLE_STAT_STAGED 4  /* octets of bodies that wait in memory */
+#define MAILSRV_DURABLE_STAT_HELD 5    /* changes that are durable and wait for the index, which cannot take them now */
+/* Any thread; an unknown key is 0. */
+MAILSRV_API uint64_t mailsrv_durable_stat(mailsrv_store *store, int32_t key);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,185 @@
+#include "durable.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SEGMENT_OCTETS (64u << 20)
+#define MEMORY_OCTETS (64u << 20)
+#define RESERVE_OCTETS (1u << 20)
+#define CHECKPOINT_PAGES 1000
+
+static struct durable *of(mailsrv_store *store)
+{
+    return (struct durable *)(void *)store;
+}
+
+static void end(mailsrv_store *store)
+{
+    struct durable *d = of(store);
+    mailsrv__durable_stop(d);
+    mailsrv__durable_handles_end(d, NULL);
+    mailsrv__durable_index_close(&d->reader);
+    mailsrv__durable_index_close(&d->writer);
+    mailsrv__durable_log_close(&d->log);
+    mailsrv__durable_vfs_close(&d->vfs);
+    if (d->process_lock != NULL)
+        d->files.unlock(d->files.user, d->process_lock);
+    free(d->group.p);
+    free(d->record.p);
+    free(d->loose.v);
+    pthread_cond_destroy(&d->writes.work);
+    pthread_cond_destroy(&d->reads.work);
+    pthread_cond_destroy(&d->calm);
+    pthread_mutex_destroy(&d->lock);
+    free(d);
+}
+
+static uint64_t or_else(uint64_t value, uint64_t otherwise)
+{
+    return value != 0 ? value : otherwise;
+}
+
+static struct durable *new_store(const mailsrv_durable_setup *setup)
+{
+    struct durable *d = calloc(1, sizeof *d);
+    if (d == NULL)
+        return NULL;
+    d->store.size = sizeof d->store;
+    d->store.bind = mailsrv__durable_bind;
+    d->store.end = end;
+    memcpy(d->directory, setup->directory, strlen(setup->directory) + 1);
+    d->files.size = sizeof d->files;
+    if (setup->files != NULL)
+        d->files = *setup->files;
+    else
+        mailsrv_durable_system_files(&d->files);
+    d->segment_octets = or_else(setup->segment_octets, SEGMENT_OCTETS);
+    d->memory_octets = or_else(setup->memory_octets, MEMORY_OCTETS);
+    d->body_octets_max = or_else(setup->body_octets_max, UINT64_MAX);
+    d->reserve_octets = or_else(setup->reserve_octets, RESERVE_OCTETS);
+    d->checkpoint_pages = setup->checkpoint_pages != 0 ? setup->checkpoint_pages : CHECKPOINT_PAGES;
+    d->log.d = d;
+    d->writes.last = &d->writes.first;
+    d->reads.last = &d->reads.first;
+    pthread_mutex_init(&d->lock, NULL);
+    pthread_cond_init(&d->calm, NULL);
+    pthread_cond_init(&d->writes.work, NULL);
+    pthread_cond_init(&d->reads.work, NULL);
+    return d;
+}
+
+static int gathered(void *user, sqlite3 *db, const char *name, int pages)
+{
+    struct durable *d = user;
+    (void)db;
+    (void)name;
+    d->pages = pages;
+    return SQLITE_OK;
+}
+
+static int32_t take_directory(struct durable *d)
+{
+    char path[PATH_MAX_OCTETS];
+    snprintf(path, sizeof path, "%s/lock", d->directory);
+    int32_t status = d->files.lock(d->files.user, path, &d->process_lock);
+    if (status != MAILSRV_OK) {
+        d->process_lock = NULL;
+        return status;
+    }
+    snprintf(path, sizeof path, "%s/bodies", d->directory);
+    return d->files.make_directory(d->files.user, path);
+}
+
+/* The index is opened first, so that the one sync of the directory that the log makes is also for the index's names.
+ * Nothing of the log is shown before that. */
+static int32_t open_all(struct durable *d)
+{
+    int32_t status = take_directory(d);
+    if (status == MAILSRV_OK)
+        status = mailsrv__durable_vfs_open(&d->vfs, d);
+    if (status == MAILSRV_OK)
+        status = mailsrv__durable_index_open(&d->writer, d, true);
+    if (status != MAILSRV_OK)
+        return status;
+    sqlite3_wal_hook(d->writer.db, gathered, d);
+    d->log.group = d->writer.state.group;
+    status = mailsrv__durable_log_open(&d->log, &d->writer.state.place);
+    if (status == MAILSRV_OK)
+        status = mailsrv__durable_catch_up(d);
+    if (status == MAILSRV_OK)
+        status = mailsrv__durable_index_open(&d->reader, d, false);
+    if (status != MAILSRV_OK)
+        return status;
+    d->last_staged = d->writer.state.last_body;
+    mailsrv__durable_bodies_clean(d);
+    mailsrv__durable_reserve_make(d);
+    return mailsrv__durable_start(d) ? MAILSRV_OK : MAILSRV_TEMP;
+}
+
+int32_t mailsrv_durable_open(const mailsrv_durable_setup *setup, mailsrv_store **out)
+{
+    if (setup == NULL || out == NULL || setup->size < sizeof *setup || setup->directory == NULL ||
+        strlen(setup->directory) >= sizeof((struct durable *)NULL)->directory ||
+        (setup->segment_octets != 0 && setup->segment_octets < 4096) ||
+        (setup->files != NULL && setup->files->size < sizeof *setup->files))
+        return MAILSRV_E_USAGE;
+    struct durable *d = new_store(setup);
+    if (d == NULL)
+        return MAILSRV_NOMEM;
+    int32_t status = open_all(d);
+    if (status != MAILSRV_OK) {
+        end(&d->store);
+        return status;
+    }
+    *out = &d->store;
+    return MAILSRV_OK;
+}
+
+int32_t mailsrv_durable_bind(mailsrv_store *store, mailsrv_engine *engine, void (*wake)(void *user), void *user)
+{
+    return store != NULL ? mailsrv__durable_bind_with(of(store), engine, wake, user) : MAILSRV_E_USAGE;
+}
+
+int32_t mailsrv_durable_add_account(mailsrv_store *store, const char *name, size_t n, mailsrv_id *out)
+{
+    struct task t = { .kind = KIND_ADD_ACCOUNT, .name = { (const uint8_t *)name, n } };
+    if (name == NULL || n == 0 || n > 255)
+        return MAILSRV_E_USAGE;
+    int32_t status = mailsrv__durable_call(of(store), &t);
+    if (status == MAILSRV_OK && out != NULL)
+        *out = t.account;
+    return status;
+}
+
+int32_t mailsrv_durable_find_account(mailsrv_store *store, const char *name, size_t n, mailsrv_id *out)
+{
+    struct task t = { .kind = KIND_FIND_ACCOUNT, .name = { (const uint8_t *)name, n } };
+    int32_t status = mailsrv__durable_call(of(store), &t);
+    if (status == MAILSRV_OK)
+        *out = t.account;
+    return status;
+}
+
+int32_t mailsrv_durable_set_quota(mailsrv_store *store, const mailsrv_id *account, uint64_t octets)
+{
+    struct task t = { .kind = KIND_QUOTA, .account = *account, .number = octets < INT64_MAX ? octets : INT64_MAX };
+    return mailsrv__durable_call(of(store), &t);
+}
+
+uint64_t mailsrv_durable_stat(mailsrv_store *store, int32_t key)
+{
+    struct durable *d = of(store);
+    uint64_t held = 0;
+    pthread_mutex_lock(&d->lock);
+    for (const struct task *t = d->held; t != NULL; t = t->next)
+        held++;
+    uint64_t value = key == MAILSRV_DURABLE_STAT_HANDLES   ? d->n_handles
+                     : key == MAILSRV_DURABLE_STAT_GROUPS  ? d->groups
+                     : key == MAILSRV_DURABLE_STAT_CHANGES ? d->changes
+                     : key == MAILSRV_DURABLE_STAT_STAGED  ? d->staged_octets
+                     : key == MAILSRV_DURABLE_STAT_HELD    ? held
+                                                           : 0;
+    pthread_mutex_unlock(&d->lock);
+    return value;
+}

@@ -1,0 +1,400 @@
+/* Inside the durable store.
+ *
+ *   asked (engine's thread) -> writes or reads (a queue) -> running (a thread) -> posted -> delivered (engine's thread)
+ *
+ * The writer takes what waits as one group.  Each change of it is planned against the index inside a transaction,
+ * becomes a record, and that record is applied there at once; then the log is written and synced, the transaction is
+ * committed, and only then can anybody see it or be told.  After a crash the records that the index has not seen are
+ * applied by the same function.
+ */
+#ifndef STORES_DURABLE_DURABLE_H
+#define STORES_DURABLE_DURABLE_H
+
+#include <mailsrv/stores/durable.h>
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+
+#define FORMAT 1
+#define INLINE_MAX (256u * 1024) /* a body of more has a file of its own */
+#define FRAME_MAX (16u << 20)    /* octets of a frame behind its head */
+#define FRAME_HEAD 24
+#define PATH_MAX_OCTETS 1024
+#define PAGE_MAX 64     /* rows of an answer */
+#define READ_MAX 65536u /* octets of an answer */
+#define BUCKETS 256     /* of the table of handles */
+
+struct durable;
+
+/* ---- bytes.c: numbers as they are in files, and memory that grows ---- */
+struct buffer {
+    uint8_t *p;
+    size_t n, room;
+    bool failed; /* there was no memory: what it holds is not whole */
+};
+
+void mailsrv__durable_put(struct buffer *to, const void *p, size_t n);
+void mailsrv__durable_put_number(struct buffer *to, uint64_t value, int octets);
+void mailsrv__durable_put_bytes(struct buffer *to, mailsrv_bytes bytes); /* a length, then the octets */
+void mailsrv__durable_put_id(struct buffer *to, const mailsrv_id *id);
+void mailsrv__durable_set_number(uint8_t *to, uint64_t value, int octets);
+
+struct reader {
+    const uint8_t *p;
+    size_t n;
+    bool bad; /* it ended too soon */
+};
+
+uint64_t mailsrv__durable_get_number(struct reader *from, int octets);
+mailsrv_bytes mailsrv__durable_get_bytes(struct reader *from);
+mailsrv_id mailsrv__durable_get_id(struct reader *from);
+uint32_t mailsrv__durable_crc(const uint8_t *p, size_t n); /* CRC-32C, RFC 3720 section 12.1 */
+
+/* ---- log.c: segments and frames ---- */
+enum frame_kind { FRAME_SEGMENT = 1, FRAME_BODY, FRAME_CHANGE };
+
+struct frame {
+    enum frame_kind kind;
+    uint64_t group;
+    mailsrv_bytes octets; /* of the log's own memory, until the next one is read */
+    uint64_t end;         /* where the next one begins */
+};
+
+struct place {
+    uint64_t segment, offset;
+};
+
+struct log {
+    struct durable *d;
+    void *file; /* of the segment that is written; NULL: a new one must begin first */
+    struct place end;
+    struct place before;   /* the end of the segment before */
+    bool first_is_durable; /* the first frame of the segment that is written */
+    uint64_t group; /* the last number that was given */
+    uint8_t tag[8]; /* of this store, in every id that it gives */
+    struct buffer piece;
+};
+
+/* Finds the end of the log, from a place up to which the index has it; makes it durable.  A store without a log is a
+ * new one. */
+int32_t mailsrv__durable_log_open(struct log *log, const struct place *known);
+/* Begins a segment, or goes on with the one that was just begun. */
+int32_t mailsrv__durable_log_begin(struct log *log);
+/* Writes a group at the end, and syncs.  What fails closes the segment: it will never be read behind its end. */
+int32_t mailsrv__durable_log_append(struct log *log, const struct buffer *group);
+void mailsrv__durable_log_close(struct log *log);
+/* A frame of the segment that is written. */
+void mailsrv__durable_put_frame(const struct log *log, struct buffer *to, enum frame_kind kind, const void *p,
+                                size_t n);
+void mailsrv__durable_segment_path(const struct durable *d, uint64_t number, char out[PATH_MAX_OCTETS]);
+/* Hands every change of the log from a place on to `each`; stops where that says false. */
+int32_t mailsrv__durable_log_replay(struct log *log, const struct place *from,
+                                    bool (*each)(void *user, const struct frame *frame, const struct place *end),
+                                    void *user);
+
+/* ---- vfs.c: the files of SQLite ---- */
+struct vfs {
+    sqlite3_vfs base;
+    struct durable *d;
+    char name[40];
+    pthread_mutex_t lock; /* of all below: what the connections have in common */
+    uint32_t opened;      /* connections */
+    uint32_t n_shared;
+    bool reserved, exclusive;
+    void **regions;
+    int n_regions;
+    uint32_t shm_shared[SQLITE_SHM_NLOCK];
+    bool shm_exclusive[SQLITE_SHM_NLOCK];
+};
+
+int32_t mailsrv__durable_vfs_open(struct vfs *vfs, struct durable *d);
+void mailsrv__durable_vfs_close(struct vfs *vfs);
+
+/* ---- index.c: the index, and its statements ---- */
+enum sql {
+    SQL_BEGIN,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SQL_SAVE,
+    SQL_BACK,
+    SQL_RELEASE,
+    SQL_STATE_SET,
+    SQL_STATE_GET,
+    SQL_ACCOUNT_ADD,
+    SQL_ACCOUNT_BY_NAME,
+    SQL_ACCOUNT_GET,
+    SQL_ACCOUNT_GREW,
+    SQL_ACCOUNT_SHRANK,
+    SQL_ACCOUNT_QUOTA,
+    SQL_MAILBOX_ADD,
+    SQL_MAILBOX_GET,
+    SQL_MAILBOX_GREW,
+    SQL_MAILBOX_SHRANK,
+    SQL_MAILBOX_RENUMBERED,
+    SQL_MESSAGE_ADD,
+    SQL_MESSAGE_GET,
+    SQL_MESSAGE_DROP,
+    SQL_MESSAGE_UIDL,
+    SQL_MESSAGE_RANGE,
+    SQL_MESSAGE_PLACE,
+    SQL_MESSAGE_UIDS,
+    SQL_MESSAGE_RENUMBER,
+    SQL_BODY_ADD,
+    SQL_BODY_GET,
+    SQL_BODY_GREW,
+    SQL_BODY_SHRANK,
+    SQL_BODY_DROP,
+    SQL_QUEUE_ADD,
+    SQL_QUEUE_GET,
+    SQL_QUEUE_UPDATE,
+    SQL_QUEUE_DROP,
+    SQL_QUEUE_RANGE,
+    SQL_COUNT,
+};
+
+/* How far the index has come, and the last numbers that were given. */
+struct state {
+    uint64_t group;
+    struct place place;
+    uint64_t last_body, last_id, last_queue;
+};
+
+struct index {
+    sqlite3 *db;
+    sqlite3_stmt *statements[SQL_COUNT];
+    struct state state;     /* with what the open transaction has changed */
+    struct state committed; /* kept here, because what cannot be written may not be to be read either */
+};
+
+int32_t mailsrv__durable_index_open(struct index *x, struct durable *d, bool writes);
+void mailsrv__durable_index_close(struct index *x);
+/* A statement with its arguments, to be stepped; `types` has a letter for each: i an int64_t, d a mailsrv_id *, b a
+ * mailsrv_bytes.  NULL: it failed. */
+sqlite3_stmt *mailsrv__durable_ask(struct index *x, enum sql which, const char *types, ...);
+/* Runs one that gives no rows; false: it failed. */
+bool mailsrv__durable_run(struct index *x, enum sql which, const char *types, ...);
+/* The status for what SQLite said last. */
+int32_t mailsrv__durable_failure(struct index *x);
+bool mailsrv__durable_state_store(struct index *x);
+bool mailsrv__durable_index_commit(struct index *x);
+void mailsrv__durable_index_roll_back(struct index *x);
+mailsrv_bytes mailsrv__durable_column_bytes(sqlite3_stmt *row, int column);
+mailsrv_id mailsrv__durable_column_id(sqlite3_stmt *row, int column);
+
+/* ---- apply.c: records ---- */
+enum entry {
+    ENTRY_ACCOUNT = 1,
+    ENTRY_QUOTA,
+    ENTRY_BODY,
+    ENTRY_MESSAGE,
+    ENTRY_EXPUNGE,
+    ENTRY_RENUMBER,
+    ENTRY_QUEUE,
+    ENTRY_QUEUE_UPDATE,
+    ENTRY_QUEUE_DELETE,
+};
+
+/* Files whose last reference went. */
+struct loose {
+    uint64_t *v;
+    size_t n, room;
+};
+
+/* Applies a record, whole entries; false: the index failed, or it is no record. */
+bool mailsrv__durable_apply(struct index *x, mailsrv_bytes record, struct loose *loose);
+
+/* ---- body.c: staged bodies ---- */
+struct body {
+    uint64_t number;
+    uint64_t octets;
+    uint8_t *p;  /* in memory */
+    size_t room; /* of the store's memory */
+    void *file;  /* a file of its own */
+    bool synced; /* the file, and its name */
+    bool broken; /* a write or sync failed: it is nobody's any more */
+    bool kept;   /* the file stays when the body is closed */
+};
+
+struct body *mailsrv__durable_body_new(struct durable *d);
+void mailsrv__durable_body_free(struct durable *d, struct body *body);
+/* Is there room in memory?  Then the octets are added. */
+bool mailsrv__durable_body_add(struct durable *d, struct body *body, mailsrv_bytes octets);
+/* Into a file of its own. */
+int32_t mailsrv__durable_body_spill(struct durable *d, struct body *body, mailsrv_bytes octets);
+int32_t mailsrv__durable_body_sync(struct durable *d, struct body *body);
+void mailsrv__durable_body_path(const struct durable *d, uint64_t number, char out[PATH_MAX_OCTETS]);
+void mailsrv__durable_bodies_clean(struct durable *d); /* files that nothing names go */
+
+/* ---- handle.c ---- */
+enum handle_kind { HANDLE_BODY = 1, HANDLE_STORE, HANDLE_MAILBOX, HANDLE_LOCK, HANDLE_READ };
+
+/* Where a message is. */
+struct message {
+    uint64_t octets; /* of prefix and body */
+    uint64_t at;     /* of the body in its file */
+    void *file;
+    size_t n_prefix;
+    uint8_t prefix[];
+};
+
+struct handle {
+    struct handle *next; /* of its bucket */
+    const struct binding *owner;
+    uint64_t number;
+    enum handle_kind kind;
+    mailsrv_id account;
+    mailsrv_id mailbox;
+    uint32_t uidvalidity; /* MAILBOX: when it was opened */
+    struct body *body;
+    struct message *message; /* READ */
+};
+
+struct handle *mailsrv__durable_handle_new(struct durable *d, const struct binding *owner, enum handle_kind kind);
+/* It stays until it is closed, which nobody does while it is used. */
+struct handle *mailsrv__durable_handle_find(struct durable *d, uint64_t number, enum handle_kind kind);
+int32_t mailsrv__durable_handle_close(struct durable *d, uint64_t number, enum handle_kind kind);
+void mailsrv__durable_handles_end(struct durable *d, const struct binding *owner);
+bool mailsrv__durable_is_staged(struct durable *d, uint64_t body); /* is that body open? */
+/* Takes the lock of an account for a handle that is new; false: somebody has it. */
+bool mailsrv__durable_lock(struct durable *d, struct handle *h, const mailsrv_id *account);
+
+/* ---- Tasks ---- */
+enum { KIND_ADD_ACCOUNT = -1, KIND_QUOTA = -2, KIND_FIND_ACCOUNT = -3 };
+
+struct room {
+    struct room *next;
+    _Alignas(max_align_t) uint8_t bytes[];
+};
+
+/* An operation on its way, or a call that waits. */
+struct task {
+    mailsrv_letter letter;
+    struct task *next;
+    struct binding *from; /* NULL: a call of the host */
+    int32_t kind;
+    const mailsrv_op *op;
+    mailsrv_op_id id;
+    bool done; /* a call */
+    mailsrv_bytes name;
+    mailsrv_id account;
+    uint64_t number;
+    mailsrv_answer answer;
+    union {
+        mailsrv_body_begun begun;
+        mailsrv_committed committed;
+        mailsrv_store_opened store_opened;
+        mailsrv_locked locked;
+        mailsrv_mbox_opened mbox_opened;
+        mailsrv_rows rows;
+        mailsrv_read_bytes read_bytes;
+        mailsrv_expunged expunged;
+        mailsrv_queued queued;
+    } value;
+    struct room *rooms;
+};
+
+void *mailsrv__durable_room(struct task *task, size_t n); /* zeroed, until the answer is delivered; NULL: none */
+
+struct queue {
+    struct task *first, **last;
+    pthread_cond_t work;
+};
+
+/* An engine that the store is bound to. */
+struct binding {
+    struct binding *next;
+    struct durable *d;
+    mailsrv_engine *engine;
+    mailsrv_port port;
+    mailsrv_ending ending;
+    uint32_t running; /* its tasks that a thread has */
+};
+
+struct durable {
+    mailsrv_store store;
+    char directory[PATH_MAX_OCTETS - 64];
+    mailsrv_durable_files files;
+    uint64_t segment_octets, memory_octets, body_octets_max, reserve_octets;
+    uint32_t checkpoint_pages;
+    void *process_lock;
+    struct vfs vfs;
+    struct index writer, reader; /* each of its thread */
+    struct log log;
+
+    /* The writer's. */
+    struct buffer group;  /* frames of the group that is made */
+    struct buffer record; /* of the change that is planned */
+    size_t applied;       /* octets of it that the index has */
+    struct loose loose;
+    bool failed; /* the index did, in this group */
+    bool undo;   /* the change that is planned is not to be kept, though it has an answer */
+    bool behind; /* the log has what the index could not take */
+    bool has_reserve;
+    int pages;   /* of the index, to be moved by a checkpoint */
+
+    pthread_mutex_t lock; /* of everything below */
+    pthread_cond_t calm;  /* a task was posted, or a call is done */
+    struct queue writes, reads;
+    struct task *held; /* whose changes are durable and not yet visible */
+    struct binding *bindings;
+    struct handle *handles[BUCKETS];
+    uint64_t last_handle, last_staged, n_handles;
+    uint64_t staged_octets, groups, changes;
+    bool ending;
+    pthread_t threads[2];
+    int n_threads;
+};
+
+/* ---- commit.c, change.c: plans, by the writer ---- */
+int32_t mailsrv__durable_commit(struct durable *d, struct task *t);
+int32_t mailsrv__durable_change(struct durable *d, struct task *t); /* every other kind */
+/* Applies what was added to the record. */
+bool mailsrv__durable_take_effect(struct durable *d);
+/* The index failed: so does the group. */
+int32_t mailsrv__durable_broken(struct durable *d);
+mailsrv_id mailsrv__durable_new_id(struct durable *d);
+uint32_t mailsrv__durable_new_uidvalidity(uint32_t last);
+
+struct account {
+    uint64_t modseq, octets, quota;
+    mailsrv_id inbox;
+};
+
+struct mailbox {
+    mailsrv_id account;
+    uint32_t uidvalidity, uidnext;
+    uint64_t messages;
+};
+
+/* MAILSRV_OK, MAILSRV_NONEXISTENT, or a failure of the index. */
+int32_t mailsrv__durable_account(struct index *x, const mailsrv_id *id, struct account *out);
+int32_t mailsrv__durable_mailbox(struct index *x, const mailsrv_id *id, struct mailbox *out);
+
+/* ---- reserve.c ---- */
+/* False: the disk is full. */
+bool mailsrv__durable_reserve_make(struct durable *d);
+/* Gives its room back; false: there is none. */
+bool mailsrv__durable_reserve_use(struct durable *d);
+
+/* ---- group.c ---- */
+/* Makes a group of the tasks, and answers them. */
+void mailsrv__durable_group(struct durable *d, struct task *first);
+/* Brings the index up to the end of the log. */
+int32_t mailsrv__durable_catch_up(struct durable *d);
+
+/* ---- read.c: by the reader ---- */
+void mailsrv__durable_read(struct durable *d, struct task *t);
+void mailsrv__durable_message_free(struct durable *d, struct message *message);
+
+/* ---- serve.c ---- */
+int32_t mailsrv__durable_bind(mailsrv_store *store, mailsrv_engine *engine);
+int32_t mailsrv__durable_bind_with(struct durable *d, mailsrv_engine *engine, void (*wake)(void *user), void *user);
+bool mailsrv__durable_start(struct durable *d);
+void mailsrv__durable_stop(struct durable *d);
+/* Gives a task of a thread back to who asked. */
+void mailsrv__durable_post(struct durable *d, struct task *t);
+/* Asks as a call, and waits; the status. */
+int32_t mailsrv__durable_call(struct durable *d, struct task *t);
+
+#endif

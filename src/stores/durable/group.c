@@ -1,0 +1,295 @@
+/* A group: planned inside a transaction, written and synced, made visible, answered.
+ *
+ *   begin -> plan and apply each change -> write and sync the log -> commit -> answer
+ *
+ * What fails before the log is written leaves nothing.  What fails while it is written is void: the segment is never
+ * read behind its last good end.  What cannot be committed afterwards is durable all the same: it is neither answered
+ * nor void until the index has it, and nothing is written meanwhile.
+ */
+#include "durable.h"
+
+#include <stdlib.h>
+
+#define KEPT_MAX (1u << 20) /* octets of memory, from group to group */
+#define REPLAYED_MAX 1000 /* changes of one transaction */
+
+static void roll_back(struct durable *d)
+{
+    mailsrv__durable_index_roll_back(&d->writer);
+    d->loose.n = 0;
+}
+
+/* Files whose last reference went go, but for those of bodies that are still staged: these go at the next start. */
+static void remove_loose(struct durable *d)
+{
+    char path[PATH_MAX_OCTETS];
+    for (size_t i = 0; i < d->loose.n; i++) {
+        mailsrv__durable_body_path(d, d->loose.v[i], path);
+        if (!mailsrv__durable_is_staged(d, d->loose.v[i]))
+            d->files.unlink(d->files.user, path);
+    }
+    d->loose.n = 0;
+}
+
+/* ---- The index follows the log ---- */
+
+struct replay {
+    struct durable *d;
+    uint32_t n;
+};
+
+static bool store_and_commit(struct durable *d)
+{
+    return mailsrv__durable_state_store(&d->writer) && mailsrv__durable_index_commit(&d->writer);
+}
+
+static bool replay_change(void *user, const struct frame *frame, const struct place *end)
+{
+    struct replay *replay = user;
+    struct durable *d = replay->d;
+    if (!mailsrv__durable_apply(&d->writer, frame->octets, &d->loose))
+        return false;
+    d->writer.state.group = frame->group;
+    d->writer.state.place = *end;
+    if (++replay->n % REPLAYED_MAX != 0)
+        return true;
+    return store_and_commit(d) && mailsrv__durable_run(&d->writer, SQL_BEGIN, "");
+}
+
+static int32_t follow(struct durable *d)
+{
+    struct replay replay = { d, 0 };
+    const struct place from = d->writer.state.place;
+    if (!mailsrv__durable_run(&d->writer, SQL_BEGIN, ""))
+        return mailsrv__durable_failure(&d->writer);
+    int32_t status = mailsrv__durable_log_replay(&d->log, &from, replay_change, &replay);
+    if (status == MAILSRV_TEMP || (status == MAILSRV_OK && !store_and_commit(d)))
+        status = mailsrv__durable_failure(&d->writer);
+    if (status != MAILSRV_OK)
+        roll_back(d);
+    else
+        remove_loose(d);
+    return status;
+}
+
+int32_t mailsrv__durable_catch_up(struct durable *d)
+{
+    int32_t status = follow(d);
+    if (status == MAILSRV_FULL && mailsrv__durable_reserve_use(d))
+        status = follow(d);
+    d->behind = status != MAILSRV_OK;
+    return status;
+}
+
+/* ---- Answers ---- */
+
+static void answer(struct durable *d, struct task *first)
+{
+    struct task *next;
+    for (struct task *t = first; t != NULL; t = next) {
+        next = t->next;
+        mailsrv__durable_post(d, t);
+    }
+}
+
+static void refuse(struct durable *d, struct task *first, int32_t status)
+{
+    bool is_told = status == MAILSRV_FULL || status == MAILSRV_NOMEM;
+    for (struct task *t = first; t != NULL; t = t->next) {
+        t->answer.status = is_told ? status : MAILSRV_TEMP;
+        t->answer.value = NULL;
+    }
+    answer(d, first);
+}
+
+/* It waits for the index, and is no thread's. */
+static void hold_one(struct durable *d, struct task *t)
+{
+    pthread_mutex_lock(&d->lock);
+    struct task **end = &d->held;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = t;
+    t->next = NULL;
+    t->from->running--;
+    pthread_cond_broadcast(&d->calm);
+    pthread_mutex_unlock(&d->lock);
+}
+
+/* A call of the host does not wait for a disk to be mended. */
+static void hold(struct durable *d, struct task *first)
+{
+    struct task *next;
+    for (struct task *t = first; t != NULL; t = next) {
+        next = t->next;
+        if (t->from != NULL) {
+            hold_one(d, t);
+            continue;
+        }
+        t->answer.status = MAILSRV_TEMP;
+        mailsrv__durable_post(d, t);
+    }
+}
+
+static void answer_held(struct durable *d)
+{
+    pthread_mutex_lock(&d->lock);
+    struct task *first = d->held;
+    d->held = NULL;
+    for (const struct task *t = first; t != NULL; t = t->next)
+        t->from->running++;
+    pthread_mutex_unlock(&d->lock);
+    answer(d, first);
+}
+
+/* ---- One group ---- */
+
+static void plan(struct durable *d, struct task *t)
+{
+    const struct state before = d->writer.state;
+    size_t mark = d->group.n, loose = d->loose.n;
+    d->record.n = d->applied = 0;
+    d->undo = false;
+    if (!mailsrv__durable_run(&d->writer, SQL_SAVE, "")) {
+        mailsrv__durable_broken(d);
+        return;
+    }
+    t->answer.status = mailsrv__durable_change(d, t);
+    if (d->failed)
+        return;
+    if (d->record.failed || d->group.failed)
+        t->answer.status = MAILSRV_NOMEM;
+    else if (d->record.n > FRAME_MAX)
+        t->answer.status = MAILSRV_LIMIT;
+    if (t->answer.status == MAILSRV_OK && !d->undo && d->record.n != 0) {
+        mailsrv__durable_put_frame(&d->log, &d->group, FRAME_CHANGE, d->record.p, d->record.n);
+        if (d->group.failed)
+            t->answer.status = MAILSRV_NOMEM;
+    }
+    bool keep = t->answer.status == MAILSRV_OK && !d->undo;
+    if ((!keep && !mailsrv__durable_run(&d->writer, SQL_BACK, "")) ||
+        !mailsrv__durable_run(&d->writer, SQL_RELEASE, ""))
+        mailsrv__durable_broken(d);
+    if (keep)
+        return;
+    d->writer.state = before;
+    d->group.n = mark;
+    d->loose.n = loose;
+    d->record.failed = d->group.failed = false;
+}
+
+/* The log has it, and the index can take it. */
+static int32_t make(struct durable *d, struct task *first)
+{
+    int32_t status = mailsrv__durable_log_begin(&d->log);
+    if (status != MAILSRV_OK)
+        return status;
+    d->group.n = 0;
+    d->failed = false;
+    d->log.group++;
+    if (!mailsrv__durable_run(&d->writer, SQL_BEGIN, ""))
+        return mailsrv__durable_failure(&d->writer);
+    for (struct task *t = first; t != NULL && !d->failed; t = t->next)
+        plan(d, t);
+    if (d->failed)
+        return mailsrv__durable_failure(&d->writer);
+    if (d->group.n == 0)
+        return MAILSRV_OK;
+    d->writer.state.group = d->log.group;
+    d->writer.state.place = (struct place){ d->log.end.segment, d->log.end.offset + d->group.n };
+    if (!mailsrv__durable_state_store(&d->writer))
+        return mailsrv__durable_failure(&d->writer);
+    return mailsrv__durable_log_append(&d->log, &d->group);
+}
+
+/* A full disk has room for what frees some; the others are told.  What is left. */
+static struct task *only_what_frees(struct durable *d, struct task *first)
+{
+    struct task *left = NULL, **end = &left, *next;
+    for (struct task *t = first; t != NULL; t = next) {
+        next = t->next;
+        t->next = NULL;
+        if (t->kind == MAILSRV_OP_EXPUNGE || t->kind == MAILSRV_OP_QUEUE_UPDATE ||
+            t->kind == MAILSRV_OP_QUEUE_DELETE) {
+            *end = t;
+            end = &t->next;
+        } else {
+            refuse(d, t, MAILSRV_FULL);
+        }
+    }
+    return left;
+}
+
+/* What can be made of the tasks, and in `*first` those that are not yet answered. */
+static int32_t make_with_reserve(struct durable *d, struct task **first)
+{
+    if (!mailsrv__durable_reserve_make(d))
+        *first = only_what_frees(d, *first);
+    int32_t status = *first != NULL ? make(d, *first) : MAILSRV_OK;
+    if (status != MAILSRV_FULL)
+        return status;
+    roll_back(d);
+    *first = only_what_frees(d, *first);
+    return *first != NULL && mailsrv__durable_reserve_use(d) ? make(d, *first) : status;
+}
+
+/* Moves what the index gathered to its place, now that everybody has his answer.  On a full disk that is done after
+ * each group, so that the index's log is used again and does not grow. */
+static void checkpoint(struct durable *d)
+{
+    if ((uint32_t)d->pages < d->checkpoint_pages && d->has_reserve)
+        return;
+    d->pages = 0;
+    sqlite3_wal_checkpoint_v2(d->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
+static void count(struct durable *d, const struct task *first)
+{
+    if (d->group.n == 0)
+        return;
+    pthread_mutex_lock(&d->lock);
+    d->groups++;
+    for (const struct task *t = first; t != NULL; t = t->next)
+        d->changes++;
+    pthread_mutex_unlock(&d->lock);
+}
+
+/* A large group was an exception. */
+static void give_back_memory(struct durable *d)
+{
+    struct buffer *const buffers[] = { &d->group, &d->record };
+    for (size_t i = 0; i < 2; i++) {
+        if (buffers[i]->room <= KEPT_MAX)
+            continue;
+        free(buffers[i]->p);
+        *buffers[i] = (struct buffer){ NULL, 0, 0, false };
+    }
+}
+
+void mailsrv__durable_group(struct durable *d, struct task *first)
+{
+    int32_t status = d->behind ? mailsrv__durable_catch_up(d) : MAILSRV_OK;
+    if (!d->behind)
+        answer_held(d);
+    if (status == MAILSRV_OK && first != NULL)
+        status = make_with_reserve(d, &first);
+    if (status != MAILSRV_OK || first == NULL) {
+        roll_back(d);
+        refuse(d, first, status);
+        if (status == MAILSRV_FULL)
+            checkpoint(d);
+        return;
+    }
+    if (!mailsrv__durable_index_commit(&d->writer)) {
+        roll_back(d);
+        if (d->group.n != 0 && mailsrv__durable_catch_up(d) != MAILSRV_OK) {
+            hold(d, first);
+            return;
+        }
+    }
+    remove_loose(d);
+    count(d, first);
+    answer(d, first);
+    give_back_memory(d);
+    checkpoint(d);
+}

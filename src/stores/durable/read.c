@@ -1,0 +1,434 @@
+/* What only reads, and what writes no more than a staged body: by the thread that may wait for a disk. */
+#include "durable.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int32_t store_open(struct durable *d, struct task *t)
+{
+    struct account a;
+    int32_t status = mailsrv__durable_account(&d->reader, &t->account, &a);
+    if (status != MAILSRV_OK)
+        return status;
+    struct handle *h = mailsrv__durable_handle_new(d, t->from, HANDLE_STORE);
+    if (h == NULL)
+        return MAILSRV_NOMEM;
+    h->account = t->account;
+    h->mailbox = a.inbox;
+    t->value.store_opened = (mailsrv_store_opened){ sizeof t->value.store_opened, 0, h->number };
+    t->answer.value = &t->value.store_opened;
+    return MAILSRV_OK;
+}
+
+/* INBOX by name, in any case (RFC 9051 section 5.1), or a mailbox by its id. */
+static bool is_inbox(const struct handle *store, const mailsrv_arg_mbox_open *arg)
+{
+    static const mailsrv_id none;
+    if (memcmp(&arg->mailbox, &none, sizeof none) != 0)
+        return memcmp(&arg->mailbox, &store->mailbox, sizeof none) == 0;
+    if (arg->name.n != 5)
+        return false;
+    for (size_t i = 0; i < 5; i++)
+        if ((arg->name.p[i] & ~0x20) != "INBOX"[i])
+            return false;
+    return true;
+}
+
+/* Both rows as of one moment. */
+static int32_t look_at(struct index *x, const struct handle *store, struct account *a, struct mailbox *mbox)
+{
+    if (sqlite3_exec(x->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+        return mailsrv__durable_failure(x);
+    int32_t status = mailsrv__durable_account(x, &store->account, a);
+    if (status == MAILSRV_OK)
+        status = mailsrv__durable_mailbox(x, &store->mailbox, mbox);
+    if (sqlite3_exec(x->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK && status == MAILSRV_OK)
+        status = mailsrv__durable_failure(x);
+    return status;
+}
+
+static int32_t mbox_open(struct durable *d, struct task *t)
+{
+    const mailsrv_arg_mbox_open *arg = t->op->arg;
+    const struct handle *store = mailsrv__durable_handle_find(d, arg->store, HANDLE_STORE);
+    struct account a;
+    struct mailbox mbox;
+    if (store == NULL)
+        return MAILSRV_CANNOT;
+    if (!is_inbox(store, arg))
+        return MAILSRV_NONEXISTENT;
+    int32_t status = look_at(&d->reader, store, &a, &mbox);
+    if (status != MAILSRV_OK)
+        return status;
+    struct handle *h = mailsrv__durable_handle_new(d, t->from, HANDLE_MAILBOX);
+    if (h == NULL)
+        return MAILSRV_NOMEM;
+    h->account = store->account;
+    h->mailbox = store->mailbox;
+    h->uidvalidity = mbox.uidvalidity;
+    t->value.mbox_opened = (mailsrv_mbox_opened){
+        .size = sizeof t->value.mbox_opened,
+        .uidvalidity = mbox.uidvalidity,
+        .mbox = h->number,
+        .mailbox = store->mailbox,
+        .exists = mbox.messages,
+        .modseq = a.modseq,
+        .uidnext = mbox.uidnext,
+    };
+    t->answer.value = &t->value.mbox_opened;
+    return MAILSRV_OK;
+}
+
+/* The open mailbox of a handle, while its UIDs mean what they meant. */
+static int32_t opened(struct durable *d, uint64_t number, const struct handle **out)
+{
+    struct mailbox mbox;
+    *out = mailsrv__durable_handle_find(d, number, HANDLE_MAILBOX);
+    if (*out == NULL)
+        return MAILSRV_CANNOT;
+    int32_t status = mailsrv__durable_mailbox(&d->reader, &(*out)->mailbox, &mbox);
+    return status == MAILSRV_OK && mbox.uidvalidity != (*out)->uidvalidity ? MAILSRV_NONEXISTENT : status;
+}
+
+/* ---- ROWS ---- */
+
+/* A copy that lives as long as the task; false: no memory. */
+static bool keep(struct task *t, mailsrv_bytes *bytes)
+{
+    if (bytes->n == 0)
+        return true;
+    uint8_t *copy = mailsrv__durable_room(t, bytes->n);
+    if (copy == NULL)
+        return false;
+    memcpy(copy, bytes->p, bytes->n);
+    bytes->p = copy;
+    return true;
+}
+
+static bool take_row(struct task *t, sqlite3_stmt *row, mailsrv_row *out)
+{
+    out->uid = (uint32_t)sqlite3_column_int64(row, 0);
+    out->flags = (uint32_t)sqlite3_column_int64(row, 1);
+    out->modseq = (uint64_t)sqlite3_column_int64(row, 2);
+    out->octets = (uint64_t)sqlite3_column_int64(row, 3);
+    out->internal_us = sqlite3_column_int64(row, 4);
+    out->email = mailsrv__durable_column_id(row, 5);
+    out->uidl = mailsrv__durable_column_bytes(row, 6);
+    return keep(t, &out->uidl);
+}
+
+static mailsrv_cursor cursor_at(uint64_t number)
+{
+    mailsrv_cursor cursor = { { 1 } }; /* never all zero: that is the start */
+    mailsrv__durable_set_number(cursor.b + 8, number, 8);
+    return cursor;
+}
+
+static uint64_t place_of(const mailsrv_cursor *cursor)
+{
+    struct reader from = { cursor->b + 8, 8, false };
+    return mailsrv__durable_get_number(&from, 8);
+}
+
+/* Rows of one run from `first` on, until the page is full: then `more`, and where to go on. */
+static int32_t rows_of_run(struct durable *d, struct task *t, const struct handle *h, uint64_t first, uint64_t last,
+                           uint32_t most)
+{
+    mailsrv_rows *rows = &t->value.rows;
+    mailsrv_row *page = (mailsrv_row *)(uintptr_t)rows->rows;
+    int32_t status = MAILSRV_OK;
+    sqlite3_stmt *row = mailsrv__durable_ask(&d->reader, SQL_MESSAGE_RANGE, "dii", &h->mailbox, (int64_t)first,
+                                             (int64_t)last);
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    for (; result == SQLITE_ROW && !rows->more && status == MAILSRV_OK; result = sqlite3_step(row)) {
+        if (rows->n == most) {
+            rows->more = 1;
+            rows->next = cursor_at((uint64_t)sqlite3_column_int64(row, 0));
+        } else if (take_row(t, row, &page[rows->n])) {
+            rows->n++;
+        } else {
+            status = MAILSRV_NOMEM;
+        }
+    }
+    if (result != SQLITE_ROW && result != SQLITE_DONE && status == MAILSRV_OK)
+        status = mailsrv__durable_failure(&d->reader);
+    sqlite3_reset(row);
+    return status;
+}
+
+static int32_t rows(struct durable *d, struct task *t)
+{
+    const mailsrv_arg_rows *arg = t->op->arg;
+    const struct handle *h;
+    uint64_t from = place_of(&arg->cursor);
+    int32_t status = opened(d, arg->mbox, &h);
+    if (status != MAILSRV_OK)
+        return status;
+    mailsrv_row *page = mailsrv__durable_room(t, PAGE_MAX * sizeof *page);
+    if (page == NULL)
+        return MAILSRV_NOMEM;
+    mailsrv_rows *value = &t->value.rows;
+    value->size = sizeof *value;
+    value->stride = sizeof *page;
+    value->rows = page;
+    for (uint32_t i = 0; i < arg->n_uids && !value->more && status == MAILSRV_OK; i++) {
+        uint64_t first = arg->uids[i].first > from ? arg->uids[i].first : from;
+        if (first <= arg->uids[i].last)
+            status = rows_of_run(d, t, h, first, arg->uids[i].last, arg->limit < PAGE_MAX ? arg->limit : PAGE_MAX);
+    }
+    t->answer.value = value;
+    return status;
+}
+
+/* ---- The queue ---- */
+
+static bool take_item(struct task *t, sqlite3_stmt *row, mailsrv_queue_item *out)
+{
+    out->queue = (uint64_t)sqlite3_column_int64(row, 0);
+    out->octets = (uint64_t)sqlite3_column_int64(row, 1);
+    out->record = mailsrv__durable_column_bytes(row, 2);
+    return keep(t, &out->record);
+}
+
+static int32_t queue_scan(struct durable *d, struct task *t)
+{
+    const mailsrv_arg_queue_scan *arg = t->op->arg;
+    uint32_t most = arg->limit < PAGE_MAX ? arg->limit : PAGE_MAX;
+    mailsrv_queued *value = &t->value.queued;
+    mailsrv_queue_item *page = mailsrv__durable_room(t, PAGE_MAX * sizeof *page);
+    int32_t status = page != NULL ? MAILSRV_OK : MAILSRV_NOMEM;
+    sqlite3_stmt *row = mailsrv__durable_ask(&d->reader, SQL_QUEUE_RANGE, "ii", (int64_t)place_of(&arg->cursor),
+                                             (int64_t)most + 1);
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    value->size = sizeof *value;
+    value->stride = sizeof *page;
+    value->items = page;
+    for (; result == SQLITE_ROW && !value->more && status == MAILSRV_OK; result = sqlite3_step(row)) {
+        if (value->n == most) {
+            value->more = 1;
+            value->next = cursor_at((uint64_t)sqlite3_column_int64(row, 0));
+        } else if (take_item(t, row, &page[value->n])) {
+            value->n++;
+        } else {
+            status = MAILSRV_NOMEM;
+        }
+    }
+    if (result != SQLITE_ROW && result != SQLITE_DONE && status == MAILSRV_OK)
+        status = mailsrv__durable_failure(&d->reader);
+    sqlite3_reset(row);
+    t->answer.value = value;
+    return status;
+}
+
+/* ---- READ ---- */
+
+void mailsrv__durable_message_free(struct durable *d, struct message *message)
+{
+    if (message == NULL)
+        return;
+    if (message->file != NULL)
+        d->files.close(d->files.user, message->file);
+    free(message);
+}
+
+static struct message *message_from(sqlite3_stmt *row, struct place *place, uint64_t *body)
+{
+    mailsrv_bytes prefix = mailsrv__durable_column_bytes(row, 0);
+    struct message *message = calloc(1, sizeof *message + prefix.n);
+    if (message == NULL)
+        return NULL;
+    place->segment = (uint64_t)sqlite3_column_int64(row, 1);
+    message->at = (uint64_t)sqlite3_column_int64(row, 2);
+    message->octets = prefix.n + (uint64_t)sqlite3_column_int64(row, 3);
+    *body = (uint64_t)sqlite3_column_int64(row, 4);
+    message->n_prefix = prefix.n;
+    if (prefix.n != 0)
+        memcpy(message->prefix, prefix.p, prefix.n);
+    return message;
+}
+
+/* Where the message is, with its file open: it can be read to its end though it is expunged. */
+static int32_t find(struct durable *d, const struct handle *h, uint32_t uid, struct message **out)
+{
+    char path[PATH_MAX_OCTETS];
+    struct place place = { 0, 0 };
+    uint64_t body = 0;
+    sqlite3_stmt *row = mailsrv__durable_ask(&d->reader, SQL_MESSAGE_PLACE, "di", &h->mailbox, (int64_t)uid);
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    struct message *message = result == SQLITE_ROW ? message_from(row, &place, &body) : NULL;
+    int32_t status = result == SQLITE_DONE  ? MAILSRV_GONE
+                     : result != SQLITE_ROW ? mailsrv__durable_failure(&d->reader)
+                     : message == NULL      ? MAILSRV_NOMEM
+                                            : MAILSRV_OK;
+    sqlite3_reset(row);
+    if (status != MAILSRV_OK)
+        return status;
+    if (place.segment != 0)
+        mailsrv__durable_segment_path(d, place.segment, path);
+    else
+        mailsrv__durable_body_path(d, body, path);
+    status = d->files.open(d->files.user, path, 0, &message->file);
+    if (status != MAILSRV_OK) {
+        message->file = NULL;
+        mailsrv__durable_message_free(d, message);
+        return status == MAILSRV_NONEXISTENT ? MAILSRV_GONE : status; /* expunged just now */
+    }
+    *out = message;
+    return MAILSRV_OK;
+}
+
+/* Fills `p` from a message; MAILSRV_CORRUPT: its file is too short. */
+static int32_t copy_message(struct durable *d, const struct message *message, uint64_t offset, uint8_t *p, size_t n)
+{
+    size_t got = 0;
+    if (offset < message->n_prefix) {
+        size_t some = message->n_prefix - (size_t)offset < n ? message->n_prefix - (size_t)offset : n;
+        memcpy(p, message->prefix + offset, some);
+        p += some;
+        n -= some;
+        offset += some;
+    }
+    if (n == 0)
+        return MAILSRV_OK;
+    uint64_t at = message->at + (offset - message->n_prefix);
+    int32_t status = d->files.read(d->files.user, message->file, p, n, at, &got);
+    return status == MAILSRV_OK && got < n ? MAILSRV_CORRUPT : status;
+}
+
+static int32_t copy_staged(struct durable *d, const struct body *body, uint64_t offset, uint8_t *p, size_t n)
+{
+    size_t got = n;
+    if (body->file == NULL) {
+        memcpy(p, body->p + offset, n);
+        return MAILSRV_OK;
+    }
+    int32_t status = d->files.read(d->files.user, body->file, p, n, offset, &got);
+    return status == MAILSRV_OK && got < n ? MAILSRV_CORRUPT : status;
+}
+
+static uint8_t *room_for(struct task *t, const mailsrv_arg_read *arg, uint64_t octets, size_t *n)
+{
+    uint64_t left = arg->offset < octets ? octets - arg->offset : 0;
+    left = left < arg->octets ? left : arg->octets;
+    *n = left < READ_MAX ? (size_t)left : READ_MAX;
+    uint8_t *p = malloc(*n != 0 ? *n : 1);
+    t->value.read_bytes.size = sizeof t->value.read_bytes;
+    t->value.read_bytes.octets = (mailsrv_bytes){ p, *n };
+    t->answer.value = &t->value.read_bytes;
+    t->answer.release = p != NULL ? free : NULL;
+    t->answer.user = p;
+    return p;
+}
+
+static int32_t read_staged(struct durable *d, struct task *t, const mailsrv_arg_read *arg)
+{
+    const struct handle *h = mailsrv__durable_handle_find(d, arg->body, HANDLE_BODY);
+    size_t n;
+    if (h == NULL)
+        return MAILSRV_CANNOT;
+    uint8_t *p = room_for(t, arg, h->body->octets, &n);
+    if (p == NULL)
+        return MAILSRV_NOMEM;
+    return n != 0 ? copy_staged(d, h->body, arg->offset, p, n) : MAILSRV_OK;
+}
+
+/* Where more is to come, the reading goes on by a handle; without memory for one it does without. */
+static void go_on(struct durable *d, struct task *t, struct message *message, uint64_t end)
+{
+    struct handle *h = end < message->octets ? mailsrv__durable_handle_new(d, t->from, HANDLE_READ) : NULL;
+    if (h == NULL) {
+        mailsrv__durable_message_free(d, message);
+        return;
+    }
+    h->message = message;
+    t->value.read_bytes.handle = h->number;
+}
+
+static int32_t read_first(struct durable *d, struct task *t, const mailsrv_arg_read *arg)
+{
+    const struct handle *h;
+    struct message *message;
+    size_t n = 0;
+    int32_t status = opened(d, arg->mbox, &h);
+    if (status == MAILSRV_OK)
+        status = find(d, h, arg->uid, &message);
+    if (status != MAILSRV_OK)
+        return status == MAILSRV_NONEXISTENT ? MAILSRV_GONE : status;
+    uint8_t *p = room_for(t, arg, message->octets, &n);
+    status = p != NULL ? copy_message(d, message, arg->offset, p, n) : MAILSRV_NOMEM;
+    if (status == MAILSRV_OK)
+        go_on(d, t, message, arg->offset + n);
+    else
+        mailsrv__durable_message_free(d, message);
+    return status;
+}
+
+static int32_t read_octets(struct durable *d, struct task *t)
+{
+    const mailsrv_arg_read *arg = t->op->arg;
+    size_t n;
+    if (arg->mbox == 0)
+        return read_staged(d, t, arg);
+    if (arg->handle == 0)
+        return read_first(d, t, arg);
+    const struct handle *h = mailsrv__durable_handle_find(d, arg->handle, HANDLE_READ);
+    if (h == NULL)
+        return MAILSRV_CANNOT;
+    uint8_t *p = room_for(t, arg, h->message->octets, &n);
+    return p != NULL ? copy_message(d, h->message, arg->offset, p, n) : MAILSRV_NOMEM;
+}
+
+/* ---- The others ---- */
+
+static int32_t find_account(struct durable *d, struct task *t)
+{
+    sqlite3_stmt *row = mailsrv__durable_ask(&d->reader, SQL_ACCOUNT_BY_NAME, "b", t->name);
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    if (result == SQLITE_ROW)
+        t->account = mailsrv__durable_column_id(row, 0);
+    int32_t status = result == SQLITE_ROW    ? MAILSRV_OK
+                     : result == SQLITE_DONE ? MAILSRV_NONEXISTENT
+                                             : mailsrv__durable_failure(&d->reader);
+    sqlite3_reset(row);
+    return status;
+}
+
+static int32_t body_write(struct durable *d, const struct task *t)
+{
+    const mailsrv_arg_body_write *arg = t->op->arg;
+    const struct handle *h = mailsrv__durable_handle_find(d, arg->body, HANDLE_BODY);
+    return h != NULL ? mailsrv__durable_body_spill(d, h->body, arg->octets) : MAILSRV_CANNOT;
+}
+
+static int32_t perform(struct durable *d, struct task *t)
+{
+    switch (t->kind) {
+    case KIND_FIND_ACCOUNT:
+        return find_account(d, t);
+    case MAILSRV_OP_BODY_WRITE:
+        return body_write(d, t);
+    case MAILSRV_OP_STORE_OPEN:
+        return store_open(d, t);
+    case MAILSRV_OP_MBOX_OPEN:
+        return mbox_open(d, t);
+    case MAILSRV_OP_ROWS:
+        return rows(d, t);
+    case MAILSRV_OP_READ:
+        return read_octets(d, t);
+    case MAILSRV_OP_QUEUE_SCAN:
+        return queue_scan(d, t);
+    default:
+        return MAILSRV_CANNOT;
+    }
+}
+
+void mailsrv__durable_read(struct durable *d, struct task *t)
+{
+    t->answer.status = perform(d, t);
+    if (t->answer.status == MAILSRV_OK)
+        return;
+    if (t->answer.release != NULL)
+        t->answer.release(t->answer.user);
+    t->answer.release = NULL;
+    t->answer.value = NULL;
+}

@@ -1,0 +1,385 @@
+/* Binding, handlers, threads, and answers on their way back. */
+#include "durable.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define GROUP_MAX 128 /* tasks; their bodies in memory are 32 MiB at most */
+
+static const int32_t kinds[] = {
+    MAILSRV_OP_BODY_BEGIN, MAILSRV_OP_BODY_WRITE,  MAILSRV_OP_BODY_COMMIT, MAILSRV_OP_BODY_CLOSE,
+    MAILSRV_OP_STORE_OPEN, MAILSRV_OP_STORE_CLOSE, MAILSRV_OP_MBOX_OPEN,   MAILSRV_OP_MBOX_CLOSE,
+    MAILSRV_OP_ROWS,       MAILSRV_OP_READ,        MAILSRV_OP_READ_CLOSE,  MAILSRV_OP_EXPUNGE,
+    MAILSRV_OP_LOCK,       MAILSRV_OP_UNLOCK,      MAILSRV_OP_QUEUE_SCAN,  MAILSRV_OP_QUEUE_UPDATE,
+    MAILSRV_OP_QUEUE_DELETE,
+};
+
+/* ---- Tasks ---- */
+
+void *mailsrv__durable_room(struct task *t, size_t n)
+{
+    struct room *room = calloc(1, sizeof *room + n);
+    if (room == NULL)
+        return NULL;
+    room->next = t->rooms;
+    t->rooms = room;
+    return room->bytes;
+}
+
+static void free_task(struct task *t)
+{
+    struct room *next;
+    for (struct room *room = t->rooms; room != NULL; room = next) {
+        next = room->next;
+        free(room);
+    }
+    free(t);
+}
+
+static void give_up(struct task *t)
+{
+    if (t->answer.release != NULL)
+        t->answer.release(t->answer.user);
+    free_task(t);
+}
+
+static void deliver(mailsrv_engine *engine, mailsrv_letter *letter)
+{
+    struct task *t = (struct task *)(void *)((char *)letter - offsetof(struct task, letter));
+    if (engine == NULL) {
+        give_up(t);
+        return;
+    }
+    if (t->answer.status != MAILSRV_OK)
+        t->answer.value = NULL;
+    mailsrv_op_answer(engine, t->id, &t->answer);
+    free_task(t);
+}
+
+void mailsrv__durable_post(struct durable *d, struct task *t)
+{
+    struct binding *from = t->from;
+    bool posted = from != NULL && mailsrv_port_post(&from->port, &t->letter) == MAILSRV_OK;
+    if (from != NULL && !posted)
+        give_up(t);
+    pthread_mutex_lock(&d->lock);
+    if (from != NULL)
+        from->running--;
+    else
+        t->done = true;
+    pthread_cond_broadcast(&d->calm);
+    pthread_mutex_unlock(&d->lock);
+}
+
+static void wait_in_line(struct durable *d, struct task *t)
+{
+    bool reads = t->kind == KIND_FIND_ACCOUNT || t->kind == MAILSRV_OP_BODY_WRITE || t->kind == MAILSRV_OP_STORE_OPEN ||
+                 t->kind == MAILSRV_OP_MBOX_OPEN || t->kind == MAILSRV_OP_ROWS || t->kind == MAILSRV_OP_READ ||
+                 t->kind == MAILSRV_OP_QUEUE_SCAN;
+    struct queue *queue = reads ? &d->reads : &d->writes;
+    pthread_mutex_lock(&d->lock);
+    *queue->last = t;
+    queue->last = &t->next;
+    pthread_cond_signal(&queue->work);
+    pthread_mutex_unlock(&d->lock);
+}
+
+int32_t mailsrv__durable_call(struct durable *d, struct task *t)
+{
+    t->answer.status = MAILSRV_TEMP;
+    wait_in_line(d, t);
+    pthread_mutex_lock(&d->lock);
+    while (!t->done)
+        pthread_cond_wait(&d->calm, &d->lock);
+    pthread_mutex_unlock(&d->lock);
+    return t->answer.status;
+}
+
+/* ---- On the engine's thread ---- */
+
+static enum handle_kind closes(int32_t kind)
+{
+    switch (kind) {
+    case MAILSRV_OP_BODY_CLOSE:
+        return HANDLE_BODY;
+    case MAILSRV_OP_STORE_CLOSE:
+        return HANDLE_STORE;
+    case MAILSRV_OP_MBOX_CLOSE:
+        return HANDLE_MAILBOX;
+    case MAILSRV_OP_READ_CLOSE:
+        return HANDLE_READ;
+    case MAILSRV_OP_UNLOCK:
+        return HANDLE_LOCK;
+    default:
+        return 0;
+    }
+}
+
+static void answer(mailsrv_engine *engine, const mailsrv_op *op, int32_t status, const void *value)
+{
+    mailsrv_answer a = { .size = sizeof a, .status = status, .value = status == MAILSRV_OK ? value : NULL };
+    mailsrv_op_answer(engine, op->id, &a);
+}
+
+static void begin_body(struct binding *b, const mailsrv_op *op)
+{
+    struct handle *h = mailsrv__durable_handle_new(b->d, b, HANDLE_BODY);
+    if (h != NULL)
+        h->body = mailsrv__durable_body_new(b->d);
+    bool good = h != NULL && h->body != NULL;
+    if (h != NULL && !good)
+        mailsrv__durable_handle_close(b->d, h->number, HANDLE_BODY);
+    mailsrv_body_begun value = { sizeof value, MAILSRV_BODY_TAKES_QUEUE | MAILSRV_BODY_ATOMIC, good ? h->number : 0 };
+    answer(b->engine, op, good ? MAILSRV_OK : MAILSRV_NOMEM, &value);
+}
+
+/* MAILSRV_MORE: it is the disk's. */
+static int32_t write_body(struct durable *d, const mailsrv_arg_body_write *arg)
+{
+    const struct handle *h = mailsrv__durable_handle_find(d, arg->body, HANDLE_BODY);
+    if (h == NULL || arg->offset != h->body->octets)
+        return MAILSRV_CANNOT;
+    if (arg->octets.n > d->body_octets_max - h->body->octets)
+        return MAILSRV_TOOBIG;
+    return mailsrv__durable_body_add(d, h->body, arg->octets) ? MAILSRV_OK : MAILSRV_MORE;
+}
+
+static void lock_account(struct binding *b, const mailsrv_op *op)
+{
+    const mailsrv_arg_lock *arg = op->arg;
+    const struct handle *store = mailsrv__durable_handle_find(b->d, arg->store, HANDLE_STORE);
+    struct handle *h = store != NULL ? mailsrv__durable_handle_new(b->d, b, HANDLE_LOCK) : NULL;
+    mailsrv_locked value = { sizeof value, 0, 0 };
+    int32_t status = store == NULL ? MAILSRV_CANNOT : h == NULL ? MAILSRV_NOMEM : MAILSRV_OK;
+    if (status == MAILSRV_OK) {
+        value.lock = h->number;
+        if (!mailsrv__durable_lock(b->d, h, &store->account)) {
+            mailsrv__durable_handle_close(b->d, h->number, HANDLE_LOCK);
+            status = MAILSRV_INUSE;
+        }
+    }
+    answer(b->engine, op, status, &value);
+}
+
+/* What needs neither a disk nor memory for a task. */
+static bool at_once(struct binding *b, const mailsrv_op *op)
+{
+    if (closes(op->kind) != 0) {
+        const mailsrv_arg_close *arg = op->arg;
+        answer(b->engine, op, mailsrv__durable_handle_close(b->d, arg->handle, closes(op->kind)), NULL);
+        return true;
+    }
+    if (op->kind == MAILSRV_OP_BODY_BEGIN) {
+        begin_body(b, op);
+        return true;
+    }
+    if (op->kind == MAILSRV_OP_LOCK) {
+        lock_account(b, op);
+        return true;
+    }
+    int32_t status = op->kind == MAILSRV_OP_BODY_WRITE ? write_body(b->d, op->arg) : MAILSRV_MORE;
+    if (status != MAILSRV_MORE)
+        answer(b->engine, op, status, NULL);
+    return status != MAILSRV_MORE;
+}
+
+static void handle(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    struct binding *b = user;
+    if (op->id == 0 || at_once(b, op))
+        return;
+    struct task *t = calloc(1, sizeof *t);
+    if (t == NULL) {
+        answer(engine, op, MAILSRV_NOMEM, NULL);
+        return;
+    }
+    t->letter.deliver = deliver;
+    t->from = b;
+    t->kind = op->kind;
+    t->op = op;
+    t->id = op->id;
+    t->account = op->account;
+    t->answer.size = sizeof t->answer;
+    t->answer.status = MAILSRV_TEMP;
+    wait_in_line(b->d, t);
+}
+
+/* ---- Threads ---- */
+
+/* With the lock: takes at most `max` tasks, which run from now on. */
+static struct task *take(struct queue *queue, size_t max)
+{
+    struct task *first = queue->first, **end = &queue->first;
+    for (size_t i = 0; i < max && *end != NULL; i++) {
+        if ((*end)->from != NULL)
+            (*end)->from->running++;
+        end = &(*end)->next;
+    }
+    struct task *rest = *end;
+    if (rest == NULL)
+        queue->last = &queue->first;
+    *end = NULL;
+    queue->first = rest;
+    return first;
+}
+
+static void *read_for_ever(void *user)
+{
+    struct durable *d = user;
+    pthread_mutex_lock(&d->lock);
+    while (!d->ending) {
+        struct task *t = take(&d->reads, 1);
+        if (t == NULL) {
+            pthread_cond_wait(&d->reads.work, &d->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&d->lock);
+        mailsrv__durable_read(d, t);
+        mailsrv__durable_post(d, t);
+        pthread_mutex_lock(&d->lock);
+    }
+    pthread_mutex_unlock(&d->lock);
+    return NULL;
+}
+
+/* With the lock: waits for work; while the index is behind, tries again each second.  False: the end has come. */
+static bool wait_for_writes(struct durable *d)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec++;
+    int waited = 0;
+    while (d->writes.first == NULL && !d->ending && waited != ETIMEDOUT) {
+        if (d->behind)
+            waited = pthread_cond_timedwait(&d->writes.work, &d->lock, &until);
+        else
+            pthread_cond_wait(&d->writes.work, &d->lock);
+    }
+    return !d->ending;
+}
+
+static void *write_for_ever(void *user)
+{
+    struct durable *d = user;
+    pthread_mutex_lock(&d->lock);
+    while (wait_for_writes(d)) {
+        struct task *first = take(&d->writes, GROUP_MAX);
+        pthread_mutex_unlock(&d->lock);
+        mailsrv__durable_group(d, first);
+        pthread_mutex_lock(&d->lock);
+    }
+    pthread_mutex_unlock(&d->lock);
+    return NULL;
+}
+
+/* Signals are the host's: its handlers run on threads that it knows. */
+bool mailsrv__durable_start(struct durable *d)
+{
+    void *(*const work[2])(void *) = { write_for_ever, read_for_ever };
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (d->n_threads < 2 && pthread_create(&d->threads[d->n_threads], NULL, work[d->n_threads], d) == 0)
+        d->n_threads++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return d->n_threads == 2;
+}
+
+void mailsrv__durable_stop(struct durable *d)
+{
+    pthread_mutex_lock(&d->lock);
+    d->ending = true;
+    pthread_cond_broadcast(&d->writes.work);
+    pthread_cond_broadcast(&d->reads.work);
+    pthread_mutex_unlock(&d->lock);
+    for (int i = 0; i < d->n_threads; i++)
+        pthread_join(d->threads[i], NULL);
+}
+
+/* ---- Engines ---- */
+
+/* With the lock: tasks of an engine go. */
+static struct task **drop(struct task **at, const struct binding *b)
+{
+    while (*at != NULL) {
+        struct task *t = *at;
+        if (t->from != b) {
+            at = &t->next;
+            continue;
+        }
+        *at = t->next;
+        give_up(t);
+    }
+    return at;
+}
+
+static void ended(mailsrv_ending *ending)
+{
+    struct binding *b = (struct binding *)(void *)((char *)ending - offsetof(struct binding, ending));
+    struct durable *d = b->d;
+    pthread_mutex_lock(&d->lock);
+    d->writes.last = drop(&d->writes.first, b);
+    d->reads.last = drop(&d->reads.first, b);
+    while (b->running != 0)
+        pthread_cond_wait(&d->calm, &d->lock);
+    drop(&d->held, b);
+    struct binding **at = &d->bindings;
+    while (*at != b)
+        at = &(*at)->next;
+    *at = b->next;
+    pthread_mutex_unlock(&d->lock);
+    mailsrv__durable_handles_end(d, b);
+    free(b);
+}
+
+static int32_t serve(struct binding *b)
+{
+    int32_t status = MAILSRV_OK;
+    for (size_t i = 0; status == MAILSRV_OK && i < sizeof kinds / sizeof *kinds; i++)
+        status = mailsrv_engine_serve(b->engine, kinds[i], handle, b);
+    return status;
+}
+
+static bool is_bound(struct durable *d, const mailsrv_engine *engine)
+{
+    pthread_mutex_lock(&d->lock);
+    const struct binding *b = d->bindings;
+    while (b != NULL && b->engine != engine)
+        b = b->next;
+    pthread_mutex_unlock(&d->lock);
+    return b != NULL;
+}
+
+int32_t mailsrv__durable_bind_with(struct durable *d, mailsrv_engine *engine, void (*wake)(void *user), void *user)
+{
+    if (engine == NULL || is_bound(d, engine))
+        return MAILSRV_E_USAGE;
+    struct binding *b = calloc(1, sizeof *b);
+    if (b == NULL)
+        return MAILSRV_NOMEM;
+    b->d = d;
+    b->engine = engine;
+    b->ending.ended = ended;
+    int32_t status = serve(b);
+    if (status == MAILSRV_OK)
+        status = mailsrv_port_open(&b->port, engine, wake, user);
+    if (status == MAILSRV_OK)
+        status = mailsrv_engine_at_end(engine, &b->ending);
+    if (status != MAILSRV_OK) {
+        free(b);
+        return status;
+    }
+    pthread_mutex_lock(&d->lock);
+    b->next = d->bindings;
+    d->bindings = b;
+    pthread_mutex_unlock(&d->lock);
+    return MAILSRV_OK;
+}
+
+int32_t mailsrv__durable_bind(mailsrv_store *store, mailsrv_engine *engine)
+{
+    return mailsrv__durable_bind_with((struct durable *)(void *)store, engine, NULL, NULL);
+}

@@ -1,0 +1,141 @@
+/* The conformance kit over the durable store: in a real directory; and on a simulated disk, where opening again comes
+ * after a loss of power, with every body in a file, and with the smallest segments. */
+#include "disk.h"
+#include "shore.h"
+#include "tap.h"
+
+#include <mailsrv/stores/kit.h>
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define OCTETS_MAX 200000u
+
+struct world {
+    struct shore shore;
+    char directory[64];
+    bool is_simulated;
+    struct disk *disk;
+    mailsrv_durable_files files;
+    const char *name;
+};
+
+static void remove_all(const char *path)
+{
+    char below[512];
+    DIR *all = opendir(path);
+    for (struct dirent *one = all != NULL ? readdir(all) : NULL; one != NULL; one = readdir(all)) {
+        snprintf(below, sizeof below, "%s/%s", path, one->d_name);
+        if (strcmp(one->d_name, ".") != 0 && strcmp(one->d_name, "..") != 0 && unlink(below) != 0)
+            remove_all(below);
+    }
+    if (all != NULL)
+        closedir(all);
+    rmdir(path);
+}
+
+static int32_t open_store(void *user)
+{
+    struct world *w = user;
+    strcpy(w->directory, "/tmp/mailsrv-durable-XXXXXX");
+    if (w->is_simulated) {
+        w->disk = disk_new(1);
+        w->files = disk_files(w->disk);
+        w->shore.setup.files = &w->files;
+    } else if (mkdtemp(w->directory) == NULL) {
+        return MAILSRV_TEMP;
+    }
+    return shore_open(&w->shore);
+}
+
+static int32_t bind(void *user, mailsrv_engine *engine)
+{
+    return shore_bind(&((struct world *)user)->shore, engine);
+}
+
+static void close_store(void *user)
+{
+    struct world *w = user;
+    shore_close(&w->shore);
+    if (w->is_simulated)
+        disk_free(w->disk);
+    else
+        remove_all(w->directory);
+}
+
+static int32_t drive(void *user)
+{
+    return shore_wait(&((struct world *)user)->shore);
+}
+
+static int32_t reopen(void *user)
+{
+    struct world *w = user;
+    shore_close(&w->shore);
+    if (w->is_simulated)
+        disk_cut(w->disk);
+    return shore_open(&w->shore);
+}
+
+static uint64_t handles(void *user)
+{
+    return mailsrv_durable_stat(((struct world *)user)->shore.store, MAILSRV_DURABLE_STAT_HANDLES);
+}
+
+static int32_t quota(void *user, uint32_t account, uint64_t octets)
+{
+    struct world *w = user;
+    return mailsrv_durable_set_quota(w->shore.store, &w->shore.accounts[account], octets);
+}
+
+static void report(void *user, const char *name, int32_t outcome, const char *text)
+{
+    tap(outcome == MAILSRV_KIT_PASSED, ((struct world *)user)->name, name, text);
+}
+
+static mailsrv_bytes bytes(const char *text)
+{
+    return (mailsrv_bytes){ (const uint8_t *)text, strlen(text) };
+}
+
+static void with(const char *name, bool is_simulated, uint64_t memory_octets, uint64_t segment_octets)
+{
+    struct world w = { .name = name, .is_simulated = is_simulated };
+    uint32_t failed = 0;
+    shore_init(&w.shore, w.directory, NULL);
+    w.shore.setup.memory_octets = memory_octets;
+    w.shore.setup.segment_octets = segment_octets;
+    w.shore.setup.body_octets_max = OCTETS_MAX;
+    w.shore.setup.checkpoint_pages = 4;
+    mailsrv_kit_setup setup = {
+        .size = sizeof setup,
+        .covers = MAILSRV_KIT_RECEIVE | MAILSRV_KIT_POP3 | MAILSRV_KIT_QUEUE | MAILSRV_KIT_ATOMIC |
+                  MAILSRV_KIT_IMPORT | MAILSRV_KIT_READS_STAGED | MAILSRV_KIT_LOCKS,
+        .user = &w,
+        .open = open_store,
+        .bind = bind,
+        .close = close_store,
+        .drive = drive,
+        .reopen = reopen,
+        .handles = handles,
+        .quota = quota,
+        .report = report,
+        .accounts = { { bytes("pat@here.test"), bytes("pat"), bytes("secret words") },
+                      { bytes("kim@here.test"), bytes("kim"), bytes("secret words") } },
+        .unknown_address = bytes("nobody@here.test"),
+        .octets_max = OCTETS_MAX,
+    };
+    int32_t status = mailsrv_kit_run(&setup, &failed);
+    tap(status == MAILSRV_OK, name, "the kit ran", mailsrv_strerror(status));
+}
+
+int main(void)
+{
+    with("a directory", false, 0, 0);
+    with("bodies in files", true, 1, 0);
+    with("small segments", true, 0, 4096);
+    return tap_end();
+}

@@ -1,0 +1,67 @@
+/* Mail that is asked for, and what must have become of it.
+ *
+ * The model knows of each message whether its commit was answered (it must be there), was not (it may be, whole), or
+ * whether it is gone; the same of queue items.  Looking at a store that was opened again settles what was open.
+ */
+#ifndef TESTS_POWER_MAIL_H
+#define TESTS_POWER_MAIL_H
+
+#include "shore.h"
+
+#include <stdbool.h>
+
+#define MESSAGES_MAX 400
+#define ENGINES 2
+
+enum fate_of { NEVER_WAS = 0, THERE, PERHAPS, PERHAPS_GONE, GONE };
+
+struct message {
+    enum fate_of state;
+    uint32_t number; /* what its octets are made of */
+    uint32_t uid;    /* 0: not known yet */
+    uint64_t modseq;
+    size_t octets;
+};
+
+struct box {
+    struct message messages[MESSAGES_MAX];
+    size_t n;
+    uint32_t uid_max, uidvalidity;
+    uint64_t modseq_max;
+};
+
+struct item {
+    enum fate_of state;
+    uint64_t queue; /* 0: not known yet */
+    uint32_t number, version, version_perhaps;
+    size_t octets;
+};
+
+struct mail {
+    struct shore shore;
+    mailsrv_engine *engines[ENGINES];
+    int64_t now_us;
+    struct box boxes[2];
+    struct item items[MESSAGES_MAX];
+    size_t n_items;
+    uint64_t queue_max;
+    uint32_t last_number;
+    uint32_t answered; /* changes that were answered OK */
+    bool is_stuck;     /* what was asked is durable and will not be answered */
+    char wrong[160];   /* the first thing that is not as it must be; "": nothing */
+};
+
+/* Makes two engines for a store that is open; false: it is wrong. */
+bool mail_begin(struct mail *m);
+void mail_end(struct mail *m);
+/* Each asks one change and waits; which, to whom and how large comes from a random number. */
+void mail_deliver(struct mail *m, uint64_t random);
+void mail_deliver_side_by_side(struct mail *m, uint64_t random);
+void mail_expunge(struct mail *m, uint64_t random);
+void mail_requeue(struct mail *m, uint64_t random);
+/* Is everything there that must be, and nothing else? */
+void mail_check(struct mail *m);
+/* A sum over all that can be read. */
+uint64_t mail_sum(struct mail *m);
+
+#endif
