@@ -205,8 +205,9 @@ static void mbox_open(void *user, mailsrv_engine *engine, const mailsrv_op *op)
     errno = ENOENT;
     const int fd = is_named && is_inbox(arg->mailbox, op->account) ? open_in(user, op->account, ".") : -1;
     const bool ok = fd >= 0 && take(fd, 0, &at) && flock(fd, LOCK_UN) == 0;
-    const mailsrv_mbox_opened value = { sizeof value,   at.uidvalidity, (uint64_t)fd, op->account,
-                                        at.uidnext - 1, at.uidnext - 1, at.uidnext,   0 };
+    const mailsrv_mbox_opened value = { .size = sizeof value, .uidvalidity = at.uidvalidity, .mbox = (uint64_t)fd,
+                                        .mailbox = op->account, .exists = at.uidnext - 1, .modseq = at.uidnext - 1,
+                                        .uidnext = at.uidnext };
     answer(engine, op, status_of(ok, user), &value);
     if (fd >= 0 && !ok)
         close(fd);

@@ -69,6 +69,7 @@ int32_t mailsrv_engine_free(mailsrv_engine *e, uint32_t flags)
         return MAILSRV_E_BUSY;
     mailsrv__ports_close(e);
     tell_the_end(e->endings); /* before the operations go: a thread of a handler may still be reading one */
+    mailsrv__rooms_end(e);
     mailsrv__ops_abandon(e);
     mailsrv__events_fini(e);
     e->heap.from.release(e->heap.from.user, e, sizeof *e);
