@@ -356,7 +356,8 @@ void mailsrv__op_orphan(struct op *op)
 void mailsrv__op_close_unseen(struct op *op)
 {
     struct op *closer = op->then;
-    if ((mailsrv__kind(op->pub.kind)->flags & KIND_GIVES) == 0 || op->session == NULL || closer == NULL || given(op) == 0)
+    bool gives = (mailsrv__kind(op->pub.kind)->flags & KIND_GIVES) != 0;
+    if (!gives || op->session == NULL || closer == NULL || given(op) == 0)
         return;
     op->then = closer->then;
     closer->then = NULL;

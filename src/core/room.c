@@ -94,6 +94,11 @@ struct ask mailsrv__errand_ask(mailsrv_engine *e, struct errand *errand, int32_t
     return (struct ask){ op, (void *)(uintptr_t)op->pub.arg };
 }
 
+const void *mailsrv__errand_arg(const struct errand *errand)
+{
+    return errand->op->pub.arg;
+}
+
 const mailsrv_answer *mailsrv__errand_answer(const struct errand *errand)
 {
     const struct op *op = errand->op;
@@ -117,10 +122,17 @@ void mailsrv__errand_drop(struct errand *errand)
     mailsrv__op_orphan(op);
 }
 
-void mailsrv__handle_drop(struct handle *handle)
+void mailsrv__handles_drop(struct handle *const *handles, size_t n)
 {
-    struct op *closer = handle->closer;
-    *handle = (struct handle){ 0, NULL };
-    if (closer != NULL)
-        mailsrv__op_submit(closer);
+    struct op *first = NULL;
+    for (size_t i = 0; i < n; i++) {
+        struct op *closer = handles[i]->closer;
+        *handles[i] = (struct handle){ 0, NULL };
+        if (first == NULL)
+            first = closer;
+        else if (closer != NULL)
+            mailsrv__op_then(first, closer);
+    }
+    if (first != NULL)
+        mailsrv__op_submit(first);
 }

@@ -44,16 +44,19 @@ struct errand {
 struct ask mailsrv__errand_ask(mailsrv_engine *engine, struct errand *errand, int32_t kind, const mailsrv_id *account,
                                size_t octets);
 
+const void *mailsrv__errand_arg(const struct errand *errand);
+
 /* NULL: not yet answered. */
 const mailsrv_answer *mailsrv__errand_answer(const struct errand *errand);
 
 /* Takes the handle `value` from the answer, with the record that will close it. */
 void mailsrv__errand_take_handle(struct errand *errand, uint64_t value, struct handle *handle);
 
-/* Gives the question up, answered or not; a handle that it brings and nobody took is closed.  Nothing for an empty one. */
+/* Gives the question up, answered or not; a handle that it brings and nobody took is closed.  Nothing for an empty
+ * one. */
 void mailsrv__errand_drop(struct errand *errand);
 
-/* Asks the closing of a handle, which nobody waits for.  Nothing for an empty one. */
-void mailsrv__handle_drop(struct handle *handle);
+/* Asks the closing of handles, one after the other; nobody waits for it.  Nothing for empty ones. */
+void mailsrv__handles_drop(struct handle *const *handles, size_t n);
 
 #endif
