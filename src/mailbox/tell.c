@@ -1,10 +1,12 @@
 /* Telling a session what has happened, one thing at a time: what has gone, what there is, names, flags. */
 #include "mailbox/view.h"
 
+/* A row that is older than the session's own silent change to it must not be told after that: the client would take the
+ * old flags for the new ones. */
 bool mailsrv__view_tell(struct view *view, enum tells tells)
 {
     const struct image *image = view->image;
-    if (view->writing != 0 || image->state != IMAGE_LIVE || view->lost)
+    if (view->writing != 0 || view->own > image->upto || image->state != IMAGE_LIVE || view->lost)
         return false;
     view->tells_all = tells == TELLS_ALL || !HOLDS(RULE_DEFERRED);
     view->told_modseq = false;

@@ -44,7 +44,7 @@ void mailsrv__view_select(struct view *view)
 {
     const struct image *image = view->image;
     view->max_uid = mailsrv__runs_last(&image->uids);
-    view->told = image->upto;
+    view->told = view->own = image->upto;
     view->cursor = image->journal.next;
     view->n_names = image->n_names;
     view->phase = PHASE_NOTHING;
@@ -165,6 +165,8 @@ void mailsrv__view_wrote(struct view *view, uint32_t write, uint64_t modseq)
 {
     struct image *image = view->image;
     view->writing--;
+    if (view->own < modseq)
+        view->own = modseq;
     if (write == NO_SLOT || image->silents[write] == NULL)
         return;
     image->silents[write]->modseq = modseq;

@@ -50,6 +50,7 @@ struct view {
     uint32_t n_names;    /* told */
     uint32_t wanted;     /* the round that is waited for */
     uint32_t writing;    /* changes of its own that are out: nothing is told meanwhile */
+    uint64_t own;        /* modseq of the newest change of its own: nothing is told before the image has it */
     bool condstore, qresync; /* enabled: the session sets them */
     bool lost;               /* there was no memory for what is gone: the session must end */
 
@@ -109,7 +110,8 @@ bool mailsrv__view_keyword(const struct view *view, mailsrv_bytes name, uint64_t
 
 /* ---- Telling ---- */
 
-/* False: not now, for a change of its own is out; or never again (mailsrv__view_status). */
+/* False: not now, for a change of its own is out, or has not reached the image (its round could not be finished: sync
+ * again); or never again (mailsrv__view_status). */
 bool mailsrv__view_tell(struct view *view, enum tells tells);
 
 /* Looks at what comes next, at one thing for each of `*units`, which fall.  False: that was all, or they are spent. */

@@ -377,6 +377,15 @@ static void changes_silently(struct model *m, struct session *s, uint64_t modseq
     }
 }
 
+static uint64_t modseq_of(int32_t kind, const void *value)
+{
+    if (kind == MAILSRV_OP_FLAGS)
+        return ((const mailsrv_flagged *)value)->modseq;
+    if (kind == MAILSRV_OP_COPY)
+        return ((const mailsrv_copied *)value)->modseq;
+    return ((const mailsrv_expunged *)value)->modseq;
+}
+
 static void waits_for_write(struct model *m, struct session *s)
 {
     const mailsrv_answer *answer = mailsrv_asked_answer(s->question);
@@ -384,8 +393,8 @@ static void waits_for_write(struct model *m, struct session *s)
     if (answer == NULL)
         return;
     expect(m, !mailsrv__view_tell(&s->view, TELLS_ALL), "something is told while a change is out");
-    if (answer->status == MAILSRV_OK && s->kind == MAILSRV_OP_FLAGS)
-        modseq = ((const mailsrv_flagged *)answer->value)->modseq;
+    if (answer->status == MAILSRV_OK)
+        modseq = modseq_of(s->kind, answer->value);
     if (answer->status == MAILSRV_OK && s->silent)
         changes_silently(m, s, modseq);
     mailsrv__view_wrote(&s->view, s->write, modseq);
@@ -409,6 +418,15 @@ static void tells_some(struct model *m, struct session *s)
     s->doing = IDLE;
 }
 
+/* Where the round failed, the session's own change may not be there yet. */
+static void begins_to_tell(struct session *s)
+{
+    if (mailsrv__view_tell(&s->view, s->tells))
+        s->doing = TELLING;
+    else
+        syncs(s, s->tells);
+}
+
 static void moves(struct model *m, struct session *s)
 {
     if (s->doing > LOADING && s->doing != WRITING && mailsrv__view_status(&s->view) != MAILSRV_OK) {
@@ -424,7 +442,7 @@ static void moves(struct model *m, struct session *s)
     else if (s->doing == WRITING)
         waits_for_write(m, s);
     else if (s->doing == SYNCING && mailsrv__view_synced(&s->view))
-        s->doing = mailsrv__view_tell(&s->view, s->tells) ? TELLING : SYNCING;
+        begins_to_tell(s);
     else if (s->doing == TELLING)
         tells_some(m, s);
 }
