@@ -48,8 +48,8 @@ static void end_handle(struct memory *m, struct handle **at)
 /* Messages up to `told` were shown to somebody. */
 static void note_told(const struct handle *h, uint32_t told)
 {
-    struct mailbox *mbox = &h->account->inbox;
-    if (h->kind == HANDLE_MAILBOX && h->uidvalidity == mbox->uidvalidity && told > mbox->recent)
+    struct mailbox *mbox = h->kind == HANDLE_MAILBOX ? &h->account->inbox : NULL;
+    if (mbox != NULL && h->uidvalidity == mbox->uidvalidity && told > mbox->recent)
         mbox->recent = told;
 }
 
