@@ -75,6 +75,7 @@ int main(int argc, char **argv)
     mailsrv_profile *profile = NULL;
     mailsrv_profile_new(NULL, mailsrv_smtp(), MAILSRV_FACE_MX, &profile);
     mailsrv_profile_set_str(profile, MAILSRV_PROFILE_HOSTNAME, "mx.here.test", 12);
+    mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX, 32 << 20);
     if (argc != 3 || mailsrv_engine_new(NULL, &engine) != 0 || mailsrv_profile_seal(profile, NULL) != MAILSRV_OK)
         return 2;
     mailsrv_inbox(engine, 64 << 20, on_message, argv[2]);

@@ -1,8 +1,8 @@
 /* store_files.c - every handle is a file descriptor (never 0: that is stdin), so that nothing outlives the process. */
 #define _GNU_SOURCE /* O_TMPFILE, copy_file_range, scandirat */
+#include "accounts.h"
 #include "store_files.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,10 +26,9 @@ struct name { /* of a message: its UID, so that names and UIDs are in the same o
 
 static int32_t status_of(bool ok, const char *directory)
 {
-    if (ok || errno == ENOENT)
-        return ok ? MAILSRV_OK : MAILSRV_NONEXISTENT;
-    perror(directory);
-    return errno == ENOSPC || errno == EDQUOT ? MAILSRV_FULL : MAILSRV_TEMP;
+    if (!ok && errno != ENOENT)
+        perror(directory);
+    return ok ? MAILSRV_OK : errno == ENOENT ? MAILSRV_NONEXISTENT : errno == ENOSPC ? MAILSRV_FULL : MAILSRV_TEMP;
 }
 
 static void answer(mailsrv_engine *engine, const mailsrv_op *op, int32_t status, const void *value)
@@ -38,32 +37,18 @@ static void answer(mailsrv_engine *engine, const mailsrv_op *op, int32_t status,
     mailsrv_op_answer(engine, op->id, &answer);
 }
 
-/* Opens a file of an account, whose id is its name: a name that begins with a dot or holds a slash is nobody's. */
-static int open_in(const char *directory, mailsrv_id account, const char *name)
-{
-    char path[4096];
-    snprintf(path, sizeof path, "%s/%.16s/%s", directory, (const char *)account.b, name);
-    errno = ENOENT;
-    return strchr("./", account.b[0]) || memchr(account.b, '/', 16) ? -1 : open(path, O_RDONLY | O_CLOEXEC);
-}
-
-static mailsrv_id id_of(mailsrv_bytes name)
-{
-    mailsrv_id id = { { 0 } };
-    for (size_t i = 0; i < name.n && name.n <= 12; i++)
-        id.b[i] = (uint8_t)tolower(name.p[i]);
-    return id;
-}
-
 static mailsrv_id email_of(mailsrv_id account, uint32_t uid)
 {
     memcpy(account.b + 12, &uid, sizeof uid);
     return account;
 }
 
-static bool is_inbox(mailsrv_id mailbox, mailsrv_id account) /* whose id it has */
+/* Opens the directory of an account, which is its INBOX and has its id. */
+static int open_inbox(const char *directory, mailsrv_id account, mailsrv_id mailbox)
 {
-    return mailbox.b[0] == 0 || memcmp(&mailbox, &account, sizeof account) == 0;
+    errno = ENOENT;
+    const bool is_it = mailbox.b[0] == 0 || memcmp(&mailbox, &account, sizeof account) == 0;
+    return is_it ? accounts_open(directory, account, ".") : -1;
 }
 
 static struct name name_of(uint32_t uid)
@@ -106,7 +91,7 @@ static int32_t deliver(const char *directory, const mailsrv_target *to, mailsrv_
                        struct numbers *out)
 {
     const struct timespec at = { to->internal_us / 1000000, to->internal_us % 1000000 * 1000 + to->flags };
-    const int dir = is_inbox(to->mailbox, to->account) ? open_in(directory, to->account, ".") : -1;
+    const int dir = open_inbox(directory, to->account, to->mailbox);
     const bool ok = dir >= 0 && take(dir, 1, out) && put(dir, name_of(out->uidnext).text, head, body, at);
     return status_of(dir >= 0 && close(dir) == 0 && ok, directory);
 }
@@ -114,28 +99,8 @@ static int32_t deliver(const char *directory, const mailsrv_target *to, mailsrv_
 int32_t store_files_deliver(const char *directory, mailsrv_bytes account, mailsrv_bytes message)
 {
     struct numbers numbers;
-    const mailsrv_target to = { .account = id_of(account), .internal_us = (int64_t)time(NULL) * 1000000 };
+    const mailsrv_target to = { .account = accounts_id(account), .internal_us = (int64_t)time(NULL) * 1000000 };
     return deliver(directory, &to, message, -1, &numbers);
-}
-
-static void resolve(void *user, mailsrv_engine *engine, const mailsrv_op *op)
-{
-    const mailsrv_arg_resolve *arg = op->arg;
-    const mailsrv_destination to = { .kind = MAILSRV_TARGET_MAILBOX, .account = id_of(arg->local_part) };
-    const mailsrv_resolved value = { .size = sizeof value, .n = 1, .stride = sizeof to, .destinations = &to };
-    const int fd = open_in(user, to.account, "password");
-    answer(engine, op, status_of(fd >= 0 && close(fd) == 0, user), &value);
-}
-
-static void auth_verify(void *user, mailsrv_engine *engine, const mailsrv_op *op)
-{
-    const mailsrv_arg_auth_verify *arg = op->arg;
-    const mailsrv_identity value = { .size = sizeof value, .account = id_of(arg->user) };
-    char password[256];
-    const int fd = open_in(user, value.account, "password");
-    const ssize_t n = fd < 0 ? -1 : read(fd, password, sizeof password);
-    const bool same = n == (ssize_t)arg->password.n && memcmp(password, arg->password.p, (size_t)n) == 0;
-    answer(engine, op, fd >= 0 && close(fd) == 0 && same ? MAILSRV_OK : MAILSRV_DENIED, &value);
 }
 
 static void body_begin(void *user, mailsrv_engine *engine, const mailsrv_op *op)
@@ -181,29 +146,18 @@ static void give_back(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 
 static void store_open(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 {
-    const int fd = open_in(user, op->account, ".");
+    const int fd = accounts_open(user, op->account, ".");
     const mailsrv_store_opened value = { .size = sizeof value, .store = (uint64_t)fd };
     answer(engine, op, status_of(fd >= 0, user), &value);
-}
-
-static void lock(void *user, mailsrv_engine *engine, const mailsrv_op *op)
-{
-    const int fd = open_in(user, op->account, "password");
-    const mailsrv_locked value = { .size = sizeof value, .lock = (uint64_t)fd };
-    const bool ok = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
-    if (fd >= 0 && !ok)
-        close(fd);
-    answer(engine, op, ok ? MAILSRV_OK : MAILSRV_INUSE, &value);
 }
 
 static void mbox_open(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 {
     const mailsrv_arg_mbox_open *arg = op->arg;
-    const bool is_named =
+    const bool is_known =
         arg->mailbox.b[0] != 0 || (arg->name.n == 5 && strncasecmp((const char *)arg->name.p, "INBOX", 5) == 0);
     struct numbers at = { 0, 0 };
-    errno = ENOENT;
-    const int fd = is_named && is_inbox(arg->mailbox, op->account) ? open_in(user, op->account, ".") : -1;
+    const int fd = open_inbox(user, op->account, is_known ? arg->mailbox : (mailsrv_id){ "?" });
     const bool ok = fd >= 0 && take(fd, 0, &at) && flock(fd, LOCK_UN) == 0;
     const mailsrv_mbox_opened value = { .size = sizeof value, .uidvalidity = at.uidvalidity, .mbox = (uint64_t)fd,
                                         .mailbox = op->account, .exists = at.uidnext - 1, .modseq = at.uidnext - 1,
@@ -271,7 +225,7 @@ static void read_some(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 static void expunge(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 {
     const mailsrv_arg_expunge *arg = op->arg;
-    const int dir = open_in(user, op->account, ".");
+    const int dir = accounts_open(user, op->account, ".");
     struct numbers at = { 0, 0 };
     struct stat st;
     uint64_t removed = 0;
@@ -290,13 +244,13 @@ static void expunge(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 
 /* clang-format off */
 const struct store_files store_files[] = {
-    { MAILSRV_OP_RESOLVE, resolve },         { MAILSRV_OP_AUTH_VERIFY, auth_verify },
-    { MAILSRV_OP_BODY_BEGIN, body_begin },   { MAILSRV_OP_BODY_WRITE, body_write },
-    { MAILSRV_OP_BODY_COMMIT, body_commit }, { MAILSRV_OP_BODY_CLOSE, give_back },
-    { MAILSRV_OP_STORE_OPEN, store_open },   { MAILSRV_OP_STORE_CLOSE, give_back },
-    { MAILSRV_OP_MBOX_OPEN, mbox_open },     { MAILSRV_OP_MBOX_CLOSE, give_back },
-    { MAILSRV_OP_READ, read_some },          { MAILSRV_OP_READ_CLOSE, give_back },
-    { MAILSRV_OP_LOCK, lock },               { MAILSRV_OP_UNLOCK, give_back },
-    { MAILSRV_OP_ROWS, rows },               { MAILSRV_OP_EXPUNGE, expunge },
+    { MAILSRV_OP_RESOLVE, accounts_resolve }, { MAILSRV_OP_AUTH_VERIFY, accounts_verify },
+    { MAILSRV_OP_BODY_BEGIN, body_begin },    { MAILSRV_OP_BODY_WRITE, body_write },
+    { MAILSRV_OP_BODY_COMMIT, body_commit },  { MAILSRV_OP_BODY_CLOSE, give_back },
+    { MAILSRV_OP_STORE_OPEN, store_open },    { MAILSRV_OP_STORE_CLOSE, give_back },
+    { MAILSRV_OP_MBOX_OPEN, mbox_open },      { MAILSRV_OP_MBOX_CLOSE, give_back },
+    { MAILSRV_OP_READ, read_some },           { MAILSRV_OP_READ_CLOSE, give_back },
+    { MAILSRV_OP_LOCK, accounts_lock },       { MAILSRV_OP_UNLOCK, give_back },
+    { MAILSRV_OP_ROWS, rows },                { MAILSRV_OP_EXPUNGE, expunge },
     { 0, NULL },
 };

@@ -1,7 +1,6 @@
-/* store_files.h - an example of a store, for the tiers Receive and POP3: a file per message, a directory per account.
- *
- * `mkdir -p mail/pat && printf secret >mail/pat/password` makes the account pat of the store in mail/; its message with
- * UID 12 is mail/pat/0000000012.  What it answers for is synced; it blocks meanwhile.  Processes may share it. */
+/* store_files.h - an example of a store, for the tiers Receive and POP3: a file per message in the directory of its
+ * account (accounts.h).  The message with UID 12 of the account pat of mail/ is mail/pat/0000000012.  What is answered
+ * for is synced; it blocks meanwhile.  Processes may share the directory. */
 #ifndef STORE_FILES_H
 #define STORE_FILES_H
 

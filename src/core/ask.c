@@ -40,6 +40,8 @@ struct ask mailsrv__ask_record(mailsrv_session *s, struct op *op)
 
 struct ask mailsrv__ask(mailsrv_session *s, int32_t kind, size_t octets)
 {
+    if (s->asker.n_asked == ASKED_MAX) /* the taps of a body may be many */
+        return (struct ask){ NULL, NULL };
     return mailsrv__ask_record(s, new_with_closer(s, kind, octets));
 }
 

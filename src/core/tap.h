@@ -2,7 +2,7 @@
  *
  * A profile carries them; a machine runs them over what it stages.  A tap sees the message as it is stored, without the
  * prefix of its targets, and gives facts at the end.  For them it may ask operations, in the session's step: all taps
- * of a body ask side by side, each at most ASKED_MAX altogether with the others.
+ * of a body ask side by side, ASKED_MAX questions altogether; what is above that cannot be asked, as without memory.
  */
 #ifndef CORE_TAP_H
 #define CORE_TAP_H

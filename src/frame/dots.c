@@ -1,9 +1,22 @@
 #include "frame/dots.h"
 
+/* Is one of the eight octets of `word` this one?  Subtracting 1 from each lets its high bit rise where it was 0. */
+static bool holds(uint64_t word, uint8_t octet)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t zero = word ^ ones * octet;
+    return ((zero - ones) & ~zero & ones << 7) != 0;
+}
+
 /* How far it is to the next CR or LF. */
 static size_t plain(const char *p, size_t n)
 {
     size_t i = 0;
+    for (uint64_t word; n - i >= sizeof word; i += sizeof word) {
+        memcpy(&word, p + i, sizeof word);
+        if (holds(word, '\r') || holds(word, '\n'))
+            break;
+    }
     while (i < n && p[i] != '\r' && p[i] != '\n')
         i++;
     return i;

@@ -44,16 +44,10 @@ struct verdict {
 
 static int32_t result_of(const mailsrv_answer *answer, uint32_t i, struct span *text)
 {
-    const mailsrv_committed *committed = answer->value;
-    *text = mailsrv__span(answer->text);
-    if (answer->status != MAILSRV_OK)
-        return answer->status;
-    *text = (struct span){ NULL, 0 };
-    if (i >= committed->n)
-        return MAILSRV_TEMP; /* a result that is missing */
-    const mailsrv_result *result = (const void *)((const char *)committed->results + (size_t)i * committed->stride);
-    *text = mailsrv__span(result->text);
-    return result->status;
+    const mailsrv_committed *committed = answer->value; /* the core has a result for each target */
+    const mailsrv_result *result = answer->status == MAILSRV_OK ? &committed->results[i] : NULL;
+    *text = mailsrv__span(result == NULL ? answer->text : result->text);
+    return result == NULL ? answer->status : result->status;
 }
 
 /* Gives each target its result.  The texts stay valid as long as the transaction keeps the answer. */

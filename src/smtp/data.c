@@ -166,7 +166,7 @@ static enum moved move(struct smtp *s, struct input *in)
 
 /* ---- The end of the octets ---- */
 
-/* Can the whole message still not be refused?  A CR that ends it stands alone. */
+/* The message is whole: a CR that ends it stands alone. */
 static void see_end(struct smtp *s)
 {
     struct line_ends *ends = s->mail->chunked ? &s->chunk.ends : &s->mail->dots.ends;
@@ -259,13 +259,16 @@ int32_t mailsrv__smtp_begin(struct smtp *s)
     return mailsrv__body_ask(&s->session, s->mail->size_hint) ? MAILSRV_OK : MAILSRV_NOMEM;
 }
 
-/* What the message will need on its way, beside its body.  False: no memory. */
+/* What the message will need on its way, beside its body, and behind it: asked again before each chunk, since the
+ * replies to the others may have used it.  False: no memory. */
 static bool prepare(struct smtp *s)
 {
     struct transaction *t = s->mail;
-    mailsrv__header_editor_init(&t->editor, mailsrv__setting_str(&s->session, MAILSRV_PROFILE_DROP_FIELDS), NULL, 0);
-    if (t->taps == NULL)
+    if (t->taps == NULL) {
+        struct span drop = mailsrv__setting_str(&s->session, MAILSRV_PROFILE_DROP_FIELDS);
+        mailsrv__header_editor_init(&t->editor, drop, NULL, 0);
         t->taps = mailsrv__taps_begin(&s->session);
+    }
     return t->taps != NULL && mailsrv__smtp_reserve_replies(s, t->reply_octets);
 }
 
@@ -323,7 +326,7 @@ static const char *refusal_of_chunk(struct smtp *s, uint64_t octets, struct span
         return "501 5.5.4 expected BDAT octets [LAST]";
     if (octets > mailsrv__setting(&s->session, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX) - s->mail->octets)
         return mailsrv__smtp_line(s, MAILSRV_TOOBIG, AT_DATA);
-    if (!s->mail->chunked && !prepare(s))
+    if (!prepare(s))
         return mailsrv__smtp_line(s, MAILSRV_NOMEM, AT_DATA);
     return NULL;
 }

@@ -2,15 +2,7 @@
 
 /* ---- Lines ---- */
 
-enum { CODE_OCTETS = 4, HOST_TEXT_OCTETS_MAX = 200 };
-
-/* Text of a host, made fit for a reply line: textstring = 1*(%d09 / %d32-126)   RFC 5321 section 4.2 */
-static void write_printable(struct writer *w, struct span text)
-{
-    text = mailsrv__span_first(text, HOST_TEXT_OCTETS_MAX);
-    for (size_t i = 0; i < text.n; i++)
-        mailsrv__write_char(w, text.p[i] >= ' ' && text.p[i] <= '~' ? text.p[i] : '?');
-}
+enum { CODE_OCTETS = 4 };
 
 /* "5.7.1 " at the beginning of `text`; 0 where there is none: 354, and the lines of EHLO (RFC 2034 section 4). */
 static size_t enhanced_code(struct span text)
@@ -25,10 +17,7 @@ void mailsrv__smtp_write_text(struct writer *w, const char *line, struct span te
     size_t code = enhanced_code(rest);
     if (with_code)
         mailsrv__write(w, mailsrv__span_first(rest, code));
-    if (text.n != 0)
-        write_printable(w, text);
-    else
-        mailsrv__write(w, mailsrv__span_after(rest, code));
+    mailsrv__write(w, text.n != 0 ? text : mailsrv__span_after(rest, code));
 }
 
 bool mailsrv__smtp_say(struct smtp *s, const char *line, struct span text)

@@ -2,7 +2,7 @@
  *
  *   machine.c      the machine, the table of commands, one line
  *   greeting.c     EHLO, HELO, LHLO
- *   mail.c         MAIL, and the commands without much to do
+ *   mail.c         MAIL, what it has in common with RCPT, RSET
  *   rcpt.c         RCPT: where mail for an address goes, and whether it may go there in this transaction
  *   data.c         DATA, BDAT: octets on their way into the body
  *   commit.c       the end of a message: verdict, commit, what could not be delivered into the queue
@@ -141,7 +141,8 @@ bool mailsrv__smtp_reserve_replies(struct smtp *s, size_t octets);
 /* Writes what stands behind the three digits: code and text, both for machines that keep them. */
 void mailsrv__smtp_write_text(struct writer *w, const char *line, struct span text, bool with_code);
 
-/* Replies, and the command is done.  A `text` that is not empty stands instead of the line's own. */
+/* Replies, and the command is done.  A `text` that is not empty stands instead of the line's own; it is printable, as
+ * all text of an answer is, and cut to the line's length. */
 enum step mailsrv__smtp_reply(struct smtp *s, const char *line);
 enum step mailsrv__smtp_reply_text(struct smtp *s, const char *line, struct span text);
 

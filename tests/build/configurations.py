@@ -1,5 +1,6 @@
 """The ways in which the tree is built for the tests, each once below build/."""
 import json
+import re
 import shutil
 import threading
 from dataclasses import dataclass, field
@@ -43,7 +44,7 @@ def build(name: str, report: Report) -> bool:
         if configuration.built is None:
             configuration.built = make(name, configuration, report)
     if not configuration.built:
-        report.bad(f"the configuration {name} is not built")
+        report.bad(f"nothing can be tested in the configuration {name}")
     return configuration.built
 
 
@@ -57,7 +58,11 @@ def make(name: str, configuration: Configuration, report: Report) -> bool:
         if report.run(setup, env=env).returncode != 0:
             return False
         stamp.write_text(" ".join(map(str, setup)))
-    return report.run(["ninja", "-k0", "-C", where]).returncode == 0
+    done = report.run(["ninja", "-k0", "-C", where])
+    if done.returncode != 0:
+        wrong = [l for l in done.stdout.splitlines() if re.search(r"error|FAILED|undefined|warning:", l)]
+        report.bad(f"the configuration {name} does not build", "\n".join(wrong[:20]))
+    return done.returncode == 0
 
 
 def tests(name: str, suite: str) -> list[dict]:

@@ -8,12 +8,15 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from report import ROOT, Report
+import configurations
+from report import BUILD, ROOT, Report
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+PLAIN = BUILD / "plain" / "src"
 TOP = "include src examples bindings tests docs".split()
+OTHER_NAMES = "MAILSRV_API MAILSRV_SEED MAILSRV_LIBRARY MAILSRV_SYMBOLS".split()
 
 # A command that would not end, or would begin these tests again, is run in the form that a test can run.
 SAME_AS = {"examples/quickstart": "examples/quickstart --once", "tests/run": "tests/run --list"}
@@ -31,7 +34,8 @@ class Block:
 
 
 def documents() -> list[Path]:
-    return [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")),
+            *sorted((ROOT / "bindings").glob("*/README.md"))]
 
 
 def blocks(document: Path) -> list[Block]:
@@ -40,6 +44,7 @@ def blocks(document: Path) -> list[Block]:
 
 
 def run(p: Report) -> None:
+    configurations.build("plain", p)  # what the programs of documents are linked with
     for document in documents():
         names_and_paths(p, document)
         with tempfile.TemporaryDirectory() as where:
@@ -70,7 +75,8 @@ def run_block(p: Report, block: Block, where: Path) -> None:
         compile_c(p, block, where)
     elif block.language == "python":
         if not is_excerpt(block):
-            p.command(f"{block} runs", ["python3", "-c", block.text], cwd=where)
+            env = {"PYTHONPATH": f"{where}/bindings/python", "MAILSRV_LIBRARY": str(PLAIN / "libmailserver.so")}
+            p.command(f"{block} runs", ["python3", "-c", block.text], cwd=where, env=env)
         else:
             p.ok(f"{block} stands in a file that is tested")
     else:
@@ -101,9 +107,8 @@ def compile_c(p: Report, block: Block, where: Path) -> None:
     source.write_text(block.text)
     flags = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", f"-I{ROOT}/include"]
     if " main(" in block.text:
-        built = ROOT / "build" / "plain" / "src"
-        libraries = [built / "stores" / f"libmailserver-{name}.a" for name in ("kit", "pool", "memory")]
-        libraries = [library for library in libraries if library.exists()] + [built / "libmailserver.a"]
+        libraries = [PLAIN / "stores" / f"libmailserver-{name}.a" for name in ("kit", "pool", "memory")]
+        libraries = [library for library in libraries if library.exists()] + [PLAIN / "libmailserver.a"]
         p.command(f"{block} is a program", ["gcc", *flags, source, *libraries, "-lpthread", "-o", where / "block"])
     else:
         p.command(f"{block} compiles", ["gcc", *flags, "-fsyntax-only", source])
@@ -123,7 +128,7 @@ def names_and_paths(p: Report, document: Path) -> None:
     for code in INLINE.findall(prose):
         for name in re.findall(r"\b(?:mailsrv_(?!_)|MAILSRV_)\w+", code):
             family = name.endswith("_") and any(k.startswith(name) for k in known)
-            if name not in known and not family and name not in ("MAILSRV_API", "MAILSRV_SEED"):
+            if name not in known and not family and name not in OTHER_NAMES:
                 wrong.append(f"no symbol {name}")
         word = code.split()[0]
         if word == "tests/run":

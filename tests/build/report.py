@@ -110,7 +110,8 @@ class Report:
             self.bad(f"{self.name} has checked nothing")
         seconds = time.monotonic() - self.began
         lines = [f"{self.name:<12} {self.passed:6} passed {self.failed:3} failed {len(self.skips):3} skipped "
-                 f"{seconds:7.1f} s" + "".join(f"   {s}" for s in self.summaries)]
+                 f"{seconds:7.1f} s"]
+        lines += [f"    {s}" for s in self.summaries]
         lines += [f"    skipped  {s}" for s in self.skips]
         lines += [f"    FAILED   {f}" for f in self.failures[:40]]
         if self.failed:
@@ -125,7 +126,7 @@ class Report:
         edges = [i for i, line in enumerate(log) if line.startswith(("$ ", "ok", "not ok"))] + [len(log)]
         shown: list[int] = []
         for at in [i for i in edges if i < len(log) and log[i].startswith("not ok")][:5]:
-            first = max([at - 25, *(i if log[i].startswith("$ ") else i + 1 for i in edges if i < at)])
+            first = max([0, at - 25, *(i if log[i].startswith("$ ") else i + 1 for i in edges if i < at)])
             last = min([at + 25, *(i for i in edges if i > at)])
             shown += [i for i in range(first, last) if i not in shown]
         return [log[i][:400] for i in shown]

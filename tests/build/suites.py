@@ -19,7 +19,7 @@ def in_plain(suite: str):
 
 
 unit, kit = in_plain("unit"), in_plain("kit")
-hosts, python, strangers, bench = in_plain("hosts"), in_plain("python"), in_plain("strangers"), in_plain("bench")
+hosts, python, bench = in_plain("hosts"), in_plain("python"), in_plain("bench")
 
 
 def run_dialogues(name: str, p: Report, prefix: list[str], *options: str, **env: str) -> None:

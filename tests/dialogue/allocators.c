@@ -63,9 +63,10 @@ static void counted_release(void *user, void *p, size_t n)
 void counted_init(struct counted *c)
 {
     *c = (struct counted){ 0 };
-    c->allocator = (mailsrv_allocator){
-        .size = sizeof c->allocator, .user = c, .alloc = counted_alloc, .release = counted_release
-    };
+    c->allocator = (mailsrv_allocator){ .size = sizeof c->allocator,
+                                        .user = c,
+                                        .alloc = counted_alloc,
+                                        .release = counted_release };
 }
 
 void counted_add_secret(struct counted *c, struct text secret)

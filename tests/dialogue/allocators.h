@@ -8,8 +8,8 @@
 
 enum { SECRETS_MAX = 8 };
 
-/* Each allocation is a block of malloc of its exact size, so that the address sanitizer sees a step too far.  It counts,
- * fails where it is told to, and looks for secrets in what is given back. */
+/* Each allocation is a block of malloc of its exact size, so that the address sanitizer sees a step too far.  It
+ * counts, fails where it is told to, and looks for secrets in what is given back. */
 struct counted {
     mailsrv_allocator allocator;
     uint64_t calls, live, octets, octets_peak;

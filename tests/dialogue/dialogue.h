@@ -27,21 +27,21 @@ enum step_kind {
 };
 
 enum reply {
-    REPLY_STORE,    /* as the memory store answers */
-    REPLY_STATUS,   /* by the driver */
-    REPLY_LATER,    /* kept until an A: */
+    REPLY_STORE,  /* as the memory store answers */
+    REPLY_STATUS, /* by the driver */
+    REPLY_LATER,  /* kept until an A: */
     REPLY_NEVER,
-    REPLY_WITHHELD  /* not in files: kept until the run says what becomes of it */
+    REPLY_WITHHELD /* not in files: kept until the run says what becomes of it */
 };
 
 struct step {
     enum step_kind what;
     unsigned line;
-    struct text text; /* bytes, pattern, text of an answer, part of a record */
+    struct text text;  /* bytes, pattern, text of an answer, part of a record */
     struct text words; /* of an operation; of M: the account */
-    uint64_t n;       /* microseconds, messages, which one (from 1) */
-    int32_t kind;     /* of an operation */
-    int32_t status;   /* of its answer */
+    uint64_t n;        /* microseconds, messages, which one (from 1) */
+    int32_t kind;      /* of an operation */
+    int32_t status;    /* of its answer */
     enum reply reply;
 };
 
@@ -70,7 +70,7 @@ struct dialogue {
     struct step *steps;
     size_t n_steps;
     struct text input; /* all bytes of the client, one after the other */
-    char **made; /* memory of texts that are not in the file */
+    char **made;       /* memory of texts that are not in the file */
     size_t n_made;
 };
 

@@ -170,6 +170,7 @@ static void deliver(struct run *run, const mailsrv_out *v, size_t n)
     leave();
     if (status != MAILSRV_OK)
         run_wrong(run, "sent failed");
+    run->out_octets += n;
     run->n_slices = 0;
     see_fallen(run);
 }
@@ -206,7 +207,8 @@ static bool turn(struct run *run)
 {
     uint32_t units = run->plan->units != 0 ? run->plan->units : UNITS_PLENTY;
     enter(run);
-    int32_t status = run->plan->bound ? mailsrv_engine_turn(run->engine, units) : mailsrv_engine_run(run->engine, units);
+    int32_t status =
+        run->plan->bound ? mailsrv_engine_turn(run->engine, units) : mailsrv_engine_run(run->engine, units);
     leave();
     if (status != MAILSRV_OK && status != MAILSRV_MORE)
         run_wrong(run, "run failed");

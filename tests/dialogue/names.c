@@ -48,14 +48,10 @@ static const struct name strings[] = {
 };
 
 static const struct name extensions[] = {
-    { "size", MAILSRV_EXT_SIZE },
-    { "pipelining", MAILSRV_EXT_PIPELINING },
-    { "8bitmime", MAILSRV_EXT_8BITMIME },
-    { "enhancedstatuscodes", MAILSRV_EXT_ENHANCEDSTATUSCODES },
-    { "chunking", MAILSRV_EXT_CHUNKING },
-    { "top", MAILSRV_EXT_TOP },
-    { "uidl", MAILSRV_EXT_UIDL },
-    { NULL, 0 },
+    { "size", MAILSRV_EXT_SIZE },         { "pipelining", MAILSRV_EXT_PIPELINING },
+    { "8bitmime", MAILSRV_EXT_8BITMIME }, { "enhancedstatuscodes", MAILSRV_EXT_ENHANCEDSTATUSCODES },
+    { "chunking", MAILSRV_EXT_CHUNKING }, { "top", MAILSRV_EXT_TOP },
+    { "uidl", MAILSRV_EXT_UIDL },         { NULL, 0 },
 };
 
 static bool find(const struct name *table, struct text name, int32_t *out)

@@ -116,6 +116,7 @@ static void answer_by_store(struct run *run, const struct entry *entry)
 {
     uint64_t handles = open_handles(run);
     uint64_t before = stored(run);
+    uint64_t messages = mailsrv_memory_stat(run->store, MAILSRV_MEMORY_STAT_MESSAGES);
     if (sabotaged(run, entry))
         return;
     mailsrv_memory_handle(run->store, run->engine, entry->op);
@@ -123,6 +124,25 @@ static void answer_by_store(struct run *run, const struct entry *entry)
         run_wrong(run, "a close that closes no handle");
     if (entry->kind == MAILSRV_OP_BODY_COMMIT && stored(run) > before)
         run->commits_stored++;
+    run->changes += mailsrv_memory_stat(run->store, MAILSRV_MEMORY_STAT_MESSAGES) != messages;
+}
+
+/* Each target fails for itself, or, with TEMP, has no result at all. */
+static int32_t answer_results(struct run *run, const struct entry *entry)
+{
+    const mailsrv_arg_body_commit *arg = entry->op->arg;
+    mailsrv_result *results = dialogue_take(arg->n_targets * sizeof *results);
+    mailsrv_committed committed = { .size = sizeof committed, .stride = sizeof *results, .results = results };
+    mailsrv_answer ok = { .size = sizeof ok, .value = &committed };
+    if (entry->status != MAILSRV_TEMP)
+        committed.n = arg->n_targets;
+    for (uint32_t i = 0; i < committed.n; i++) {
+        results[i].status = entry->status;
+        results[i].text = (mailsrv_bytes){ (const uint8_t *)entry->text.p, entry->text.n };
+    }
+    int32_t status = mailsrv_op_answer(run->engine, entry->id, &ok);
+    free(results);
+    return status;
 }
 
 /* Whatever comes after the answer is too late: it is refused, and what it lends is given back. */
@@ -148,7 +168,11 @@ static void answer(struct run *run, size_t at)
         mailsrv_memory_set_u64(run->store, MAILSRV_MEMORY_FAIL_NTH, 1); /* it says so, and closes all the same */
         answer_by_store(run, &entry);
     } else if (entry.reply == REPLY_STATUS) {
-        if (answer_status(run, entry.id, entry.status, entry.text) != MAILSRV_OK)
+        bool by_result =
+            run->plan->by_result && entry.ordinal == run->plan->nth && entry.kind == MAILSRV_OP_BODY_COMMIT;
+        int32_t status =
+            by_result ? answer_results(run, &entry) : answer_status(run, entry.id, entry.status, entry.text);
+        if (status != MAILSRV_OK)
             run_wrong(run, "an answer was not taken");
     } else {
         answer_by_store(run, &entry);
@@ -225,6 +249,7 @@ void operations_take(struct run *run, const mailsrv_op *op)
     const char *why;
     if (op->id == 0) {
         why = ledger_notice(&run->ledger, op);
+        run->changes_told += op->kind == MAILSRV_NOTICE_CHANGED;
         if (why != NULL)
             run_wrong(run, why);
         return;

@@ -76,6 +76,10 @@ static bool is_smtp_refusal(const struct run *run, struct text line)
     bool queues = run->fault_is_queue || (run->heap.failed && run->commits_stored != 0);
     if (queues && has_code(line, "451 4.3.0")) /* neither stored nor queued: it is tried again */
         return true;
+    /* Input ends while an answer is waited for: the host's patience ends first, and then the peer has been silent. */
+    bool unanswered = run->plan->fault == FAULT_NEVER || run->plan->fault == FAULT_TARDY;
+    if (unanswered && run->plan->ending != END_AS_WRITTEN && has_code(line, "421 4.4.2"))
+        return true;
     const char *code = run->fault_kind == MAILSRV_OP_RESOLVE ? r->rcpt : r->smtp;
     if (code == NULL)
         return line.p[0] == '4' || line.p[0] == '5';
@@ -120,8 +124,8 @@ static bool is_pop3_refusal(const struct run *run, struct text line)
 /* A multi-line reply that cannot go on has no other end than the connection's. */
 static bool may_break_off(const struct run *run)
 {
-    return run->d->is_pop3 && (run->heap.failed || run->fault_kind == MAILSRV_OP_READ ||
-                               run->fault_kind == MAILSRV_OP_ROWS);
+    return run->d->is_pop3 &&
+           (run->heap.failed || run->fault_kind == MAILSRV_OP_READ || run->fault_kind == MAILSRV_OP_ROWS);
 }
 
 /* ---- What the script did not expect ---- */

@@ -446,9 +446,10 @@ static const struct {
     const char *mark;
     void (*parse)(struct parser *p, struct text rest);
 } marks[] = {
-    { "profile:", parse_profile }, { "set:", parse_set },         { "enable:", parse_enable }, { "serve:", parse_serve },
-    { "store:", parse_store },     { "message:", parse_message }, { "peer:", parse_peer },     { "O:", parse_op },
-    { "A:", parse_answer },        { "T:", parse_time },          { "M:", parse_mailbox },     { "Q:", parse_queue },
+    { "profile:", parse_profile }, { "set:", parse_set },     { "enable:", parse_enable },
+    { "serve:", parse_serve },     { "store:", parse_store }, { "message:", parse_message },
+    { "peer:", parse_peer },       { "O:", parse_op },        { "A:", parse_answer },
+    { "T:", parse_time },          { "M:", parse_mailbox },   { "Q:", parse_queue },
 };
 
 static void parse_line(struct parser *p, struct text line)

@@ -31,14 +31,20 @@ static void add_item(struct buffer *b, const char *name, uint64_t number)
 
 static void describe_faults(const struct plan *plan, struct buffer *b)
 {
-    static const char *const faults[] = { "", "allocation", "drought from", "status of operation",
-                                          "cancel of operation", "never operation", "tardy operation" };
+    static const char *const faults[] = { "",
+                                          "allocation",
+                                          "drought from",
+                                          "status of operation",
+                                          "cancel of operation",
+                                          "never operation",
+                                          "tardy operation" };
     static const char *const endings[] = { "", "freed after", "freed at once after", "eof after", "shut down after" };
     if (plan->fault != FAULT_NONE)
         add_item(b, faults[plan->fault], plan->nth);
     if (plan->fault == FAULT_STATUS) {
         buffer_add_text(b, " ");
         buffer_add_text(b, status_name(plan->status));
+        buffer_add_text(b, plan->by_result ? " by result" : "");
     }
     if (plan->quits)
         buffer_add_text(b, ", quits");
@@ -110,6 +116,7 @@ struct outcome run_dialogue(const struct dialogue *d, const struct plan *plan, c
         .good = !run_is_wrong(&run),
         .diverged = run.diverged,
         .allocation_failed = run.heap.failed,
+        .commits = (run.ledger.kinds >> MAILSRV_OP_BODY_COMMIT & 1) != 0,
         .operations = run.ledger.taken,
         .allocations = run.heap.calls,
     };

@@ -62,7 +62,8 @@ struct plan {
     enum fault fault;
     uint64_t nth; /* from 1 */
     int32_t status;
-    bool quits; /* after a refusal the client says QUIT, instead of going on as if nothing were */
+    bool by_result; /* a COMMIT is answered OK, and each of its results has the status */
+    bool quits;     /* after a refusal the client says QUIT, instead of going on as if nothing were */
     enum ending ending;
     size_t end_at;
     enum sabotage sabotage;
@@ -94,31 +95,32 @@ struct run {
     struct buffer in; /* what the client has sent so far */
     size_t in_pos;    /* what the session has taken of it */
     bool eof_due, eof_fed;
-    uint32_t wants;    /* as far as the edges told */
-    struct buffer out; /* what arrived at the client */
-    size_t out_pos;    /* what the script has looked at */
+    uint32_t wants;        /* as far as the edges told */
+    struct buffer out;     /* what arrived at the client */
+    uint64_t out_octets;   /* what was sent to it */
+    size_t out_pos;        /* what the script has looked at */
     mailsrv_out slices[4]; /* lent and not yet sent: what they were */
     size_t n_slices;
     struct buffer slice_bytes;
 
     struct ledger ledger;
     struct lease *leases;
-    size_t commits_stored; /* COMMITs after which the store held more */
-    uint64_t stored;       /* messages and queue items in the store, when last looked at */
-    size_t n_withheld;     /* REPLY_WITHHELD and out */
+    size_t commits_stored;        /* COMMITs after which the store held more */
+    size_t changes, changes_told; /* of mailboxes, and by notices */
+    size_t n_withheld;            /* REPLY_WITHHELD and out */
     size_t n_never;
     void *leaked; /* by sabotage */
 
-    size_t at;     /* the step of the script */
+    size_t at;         /* the step of the script */
     size_t answers_at; /* the step before which no A: is left */
-    bool *op_done; /* for each step: its operation came */
+    bool *op_done;     /* for each step: its operation came */
     struct captures captures;
-    bool fault_fired; /* from now on a refusal is in its right */
+    bool fault_fired;   /* from now on a refusal is in its right */
     int32_t fault_kind; /* of the operation */
     bool fault_is_queue;
     bool diverged;
-    bool slept; /* the clock has moved beside the script: dates are others */
-    bool stopped; /* the script is not gone on with */
+    bool slept;        /* the clock has moved beside the script: dates are others */
+    bool stopped;      /* the script is not gone on with */
     struct buffer why; /* what went wrong; empty: nothing */
 };
 
@@ -172,6 +174,7 @@ struct outcome {
     bool good;
     bool diverged;
     bool allocation_failed;
+    bool commits; /* a COMMIT was asked */
     uint64_t operations;
     uint64_t allocations;
 };

@@ -226,8 +226,18 @@ bool host_begin(struct run *run)
 
 /* ---- The end ---- */
 
+static void check_info(struct run *run)
+{
+    mailsrv_info info = { .size = sizeof info };
+    if (mailsrv_session_info(run->session, &info) != MAILSRV_OK || info.octets_in != run->in_pos ||
+        info.octets_out != run->out_octets)
+        run_wrong(run, "a session has counted other octets than its host");
+}
+
 void host_free_session(struct run *run)
 {
+    if (run->session != NULL)
+        check_info(run);
     if (run->plan->memory == MEMORY_BLOCK)
         guard_up();
     mailsrv_session_free(run->session);
@@ -303,6 +313,9 @@ void host_end(struct run *run)
     host_free_session(run);
     if (run->engine != NULL) {
         operations_settle(run);
+        bool told = (run->d->unserved >> MAILSRV_NOTICE_CHANGED & 1) == 0;
+        if (told && (run->changes != 0) != (run->changes_told != 0))
+            run_wrong(run, "changes of mailboxes and notices of them are not the same");
         check_store(run);
         end_engine(run);
     }

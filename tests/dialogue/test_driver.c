@@ -238,7 +238,10 @@ static void test_the_ledger_knows_the_order(void **state)
 {
     struct ledger l = { 0 };
     mailsrv_arg_body_write first = { .size = sizeof first, .body = 7, .octets = { (const uint8_t *)"abc", 3 } };
-    mailsrv_arg_body_write next = { .size = sizeof next, .body = 7, .offset = 3, .octets = { (const uint8_t *)"d", 1 } };
+    mailsrv_arg_body_write next = { .size = sizeof next,
+                                    .body = 7,
+                                    .offset = 3,
+                                    .octets = { (const uint8_t *)"d", 1 } };
     mailsrv_arg_body_write gap = { .size = sizeof gap, .body = 8, .offset = 1, .octets = { (const uint8_t *)"e", 1 } };
     mailsrv_arg_close close_7 = { .size = sizeof close_7, .handle = 7 };
     mailsrv_arg_lock lock = { .size = sizeof lock, .store = 1 };

@@ -8,6 +8,9 @@
 /* Input up to this length is cut, closed and ended at every place. */
 enum { SHORT_INPUT = 4096, NEAR = 32 };
 
+/* From here on the places become fewer, so that a dialogue of a megabyte does not take as long as all others. */
+enum { LONG_INPUT = 128 * 1024 };
+
 struct pass {
     const struct dialogue *d;
     const struct counts *counts;
@@ -69,6 +72,8 @@ static void mark_edges(struct text input, bool *marks)
 static struct places places_of(const struct pass *p, size_t most)
 {
     size_t n = p->d->input.n, marked = 0;
+    if (n > LONG_INPUT)
+        most = (size_t)((uint64_t)most * LONG_INPUT / n) + 1;
     struct places places = { dialogue_take((n + 1) * sizeof *places.v), 0 };
     bool *marks = dialogue_take(n + 1);
     if (n <= SHORT_INPUT)
@@ -168,6 +173,15 @@ static void way_late(struct pass *p)
 
 enum { STATUSES_ALL_UP_TO = 40 };
 
+static void fail_operation(struct pass *p, uint64_t nth, size_t i, bool by_result)
+{
+    go(p, &(struct plan){ .fault = FAULT_STATUS,
+                          .nth = nth,
+                          .status = status_at(i),
+                          .quits = ((nth + i) & 1) != 0,
+                          .by_result = by_result });
+}
+
 static void way_failed(struct pass *p)
 {
     size_t n_statuses = 0;
@@ -178,8 +192,9 @@ static void way_failed(struct pass *p)
             bool in_turn = i == nth % n_statuses || i < 2;
             if (p->plain.operations > STATUSES_ALL_UP_TO && !in_turn)
                 continue;
-            go(p, &(struct plan){
-                      .fault = FAULT_STATUS, .nth = nth, .status = status_at(i), .quits = ((nth + i) & 1) != 0 });
+            fail_operation(p, nth, i, false);
+            if (p->plain.commits)
+                fail_operation(p, nth, i, true);
         }
 }
 
@@ -208,28 +223,30 @@ static void way_tardy(struct pass *p)
 
 /* ---- The end ---- */
 
-static void end_everywhere(struct pass *p, enum ending ending)
+static void end_everywhere(struct pass *p, enum ending ending, enum answering answering)
 {
     struct places places = places_of(p, p->counts->cuts);
     for (size_t i = 0; i < places.n; i++)
-        go(p, &(struct plan){ .ending = ending, .end_at = places.v[i] });
+        go(p, &(struct plan){ .ending = ending, .end_at = places.v[i], .answering = answering });
     free(places.v);
 }
 
+/* When all is at rest; with operations still queued; and with writes out. */
 static void way_closed(struct pass *p)
 {
-    end_everywhere(p, END_FREED);
-    end_everywhere(p, END_FREED_AT_ONCE);
+    end_everywhere(p, END_FREED, ANSWER_AT_ONCE);
+    end_everywhere(p, END_FREED_AT_ONCE, ANSWER_AT_ONCE);
+    end_everywhere(p, END_FREED_AT_ONCE, ANSWER_LATE);
 }
 
 static void way_eof(struct pass *p)
 {
-    end_everywhere(p, END_EOF);
+    end_everywhere(p, END_EOF, ANSWER_AT_ONCE);
 }
 
 static void way_shutdown(struct pass *p)
 {
-    end_everywhere(p, END_SHUTDOWN);
+    end_everywhere(p, END_SHUTDOWN, ANSWER_AT_ONCE);
 }
 
 /* ---- Output, and the host's habits ---- */
@@ -329,12 +346,24 @@ static const struct way {
     const char *name;
     void (*run)(struct pass *p);
 } ways[] = {
-    { "whole", way_whole },         { "bytes", way_bytes },     { "cuts", way_cuts },
-    { "allocations", way_allocations }, { "drought", way_drought }, { "block", way_block },
-    { "late", way_late },           { "failed", way_failed },   { "cancelled", way_cancelled },
-    { "never", way_never },         { "tardy", way_tardy },     { "closed", way_closed },
-    { "eof", way_eof },             { "shutdown", way_shutdown }, { "sips", way_sips },
-    { "clogged", way_clogged },     { "feeds-first", way_feeds_first }, { "bound", way_bound },
+    { "whole", way_whole },
+    { "bytes", way_bytes },
+    { "cuts", way_cuts },
+    { "allocations", way_allocations },
+    { "drought", way_drought },
+    { "block", way_block },
+    { "late", way_late },
+    { "failed", way_failed },
+    { "cancelled", way_cancelled },
+    { "never", way_never },
+    { "tardy", way_tardy },
+    { "closed", way_closed },
+    { "eof", way_eof },
+    { "shutdown", way_shutdown },
+    { "sips", way_sips },
+    { "clogged", way_clogged },
+    { "feeds-first", way_feeds_first },
+    { "bound", way_bound },
     { "pairs", way_pairs },
 };
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """One host passes the script: hosts.py BUILD HOST."""
 import os
+import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,4 +58,5 @@ def main(built: Path, name: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that hosts end too
     main(Path(sys.argv[1]), sys.argv[2])

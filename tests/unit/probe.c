@@ -186,8 +186,8 @@ static const struct {
     struct span name;
     enum step (*run)(mailsrv_session *s, struct span arg);
 } commands[] = {
-    { SPAN("say"), cmd_say },   { SPAN("work"), cmd_work }, { SPAN("ask"), cmd_ask },
-    { SPAN("pair"), cmd_pair }, { SPAN("hold"), cmd_hold }, { SPAN("drop"), cmd_drop },
+    { SPAN("say"), cmd_say },   { SPAN("work"), cmd_work },       { SPAN("ask"), cmd_ask },
+    { SPAN("pair"), cmd_pair }, { SPAN("hold"), cmd_hold },       { SPAN("drop"), cmd_drop },
     { SPAN("read"), cmd_read }, { SPAN("expunge"), cmd_expunge }, { SPAN("quit"), cmd_quit },
 };
 

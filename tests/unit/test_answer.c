@@ -12,9 +12,11 @@ static void count_release(void *user)
 
 static int32_t lend(struct world *w, mailsrv_op_id id, int32_t status, const void *value, int *released)
 {
-    const mailsrv_answer a = {
-        .size = sizeof a, .status = status, .value = value, .release = count_release, .user = released
-    };
+    const mailsrv_answer a = { .size = sizeof a,
+                               .status = status,
+                               .value = value,
+                               .release = count_release,
+                               .user = released };
     return mailsrv_op_answer(w->engine, id, &a);
 }
 

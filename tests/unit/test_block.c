@@ -172,8 +172,8 @@ static void test_random_steps_agree_with_a_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wrong_blocks_are_refused),   cmocka_unit_test(test_memory_is_aligned_and_inside),
-        cmocka_unit_test(test_it_runs_out_and_recovers),   cmocka_unit_test(test_neighbours_are_joined),
+        cmocka_unit_test(test_wrong_blocks_are_refused),        cmocka_unit_test(test_memory_is_aligned_and_inside),
+        cmocka_unit_test(test_it_runs_out_and_recovers),        cmocka_unit_test(test_neighbours_are_joined),
         cmocka_unit_test(test_random_steps_agree_with_a_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,6 +102,38 @@ static void test_dots_again_with_less_room(void **state)
     }
 }
 
+/* Octets are looked at eight at a time: a line end is seen in every place, and nothing is taken for one. */
+static void test_every_place(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool bare;
+    } marks[] = {
+        { "\r\n", false },         { "\r", true },        { "\n", true },        { "\x8d\x8a", false },
+        { "\x0c\x0e\x0b", false }, { "\x7f\xff", false }, { "\x01\x80", false },
+    };
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
+        for (size_t place = 0; place <= 40; place++) {
+            char in[64];
+            size_t n = strlen(marks[i].text);
+            struct dots dots = { 0 };
+            struct counted counted = { .left = 40 + n };
+            struct span out;
+            memset(in, place % 2 == 0 ? 'a' : '\xfe', sizeof in);
+            memcpy(in + place, marks[i].text, n);
+            struct input input = { (const uint8_t *)in, 40 + n };
+            mailsrv__dots_take(&dots, &input, SIZE_MAX, &out);
+            assert_int_equal(out.n, 40 + n);
+            input = (struct input){ (const uint8_t *)in, 40 + n };
+            assert_true(mailsrv__counted_take(&counted, &input, SIZE_MAX, &out));
+            mailsrv__line_ends_end(&dots.ends);
+            mailsrv__line_ends_end(&counted.ends);
+            assert_int_equal(dots.ends.bare, marks[i].bare);
+            assert_int_equal(counted.ends.bare, marks[i].bare);
+        }
+}
+
 /* A message is long, its lines are short. */
 static void test_a_long_line(void **state)
 {
@@ -168,9 +200,8 @@ static void test_counted_in_pieces(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dots_in_pieces),
-        cmocka_unit_test(test_dots_again_with_less_room),
-        cmocka_unit_test(test_a_long_line),
+        cmocka_unit_test(test_dots_in_pieces),    cmocka_unit_test(test_dots_again_with_less_room),
+        cmocka_unit_test(test_every_place),       cmocka_unit_test(test_a_long_line),
         cmocka_unit_test(test_counted_in_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,8 +101,9 @@ static void test_texts_are_printable_and_short(void **state)
     assert_int_equal(mailsrv_server_new(w.engine, p, NULL, NULL, &s), MAILSRV_OK);
     feed(s, "HELO x\r\nMAIL FROM:<>\r\n");
     feed(s, "RCPT TO:<aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@here.test>\r\n");
-    static const char evil[] = "evil\r\n\x07\x1b[31m text that goes on and on and on and on and on and on and on and on "
-                               "and on and on and on and on and on and on and on and on and on and on and on and on";
+    static const char evil[] =
+        "evil\r\n\x07\x1b[31m text that goes on and on and on and on and on and on and on and on "
+        "and on and on and on and on and on and on and on and on and on and on and on and on";
     const mailsrv_op *op;
     run(&w);
     while (mailsrv_engine_next_op(w.engine, &op) == MAILSRV_OK) {
@@ -159,7 +160,7 @@ static void test_statistics_tell_what_is_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sessions_begin_and_end),        cmocka_unit_test(test_a_full_ring_counts_what_it_drops),
+        cmocka_unit_test(test_sessions_begin_and_end),         cmocka_unit_test(test_a_full_ring_counts_what_it_drops),
         cmocka_unit_test(test_without_a_ring_all_are_dropped), cmocka_unit_test(test_texts_are_printable_and_short),
         cmocka_unit_test(test_statistics_tell_what_is_there),
     };

@@ -144,12 +144,28 @@ static void test_a_list_keeps_its_order(void **state)
 static void test_every_status_has_a_text(void **state)
 {
     static const int32_t statuses[] = {
-        MAILSRV_OK,        MAILSRV_MORE,    MAILSRV_E_USAGE,     MAILSRV_E_UNKNOWN_KEY,
-        MAILSRV_E_VALUE,   MAILSRV_E_CLOSED, MAILSRV_E_STALE,    MAILSRV_E_BUSY,
-        MAILSRV_NOMEM,     MAILSRV_TEMP,    MAILSRV_FULL,        MAILSRV_LIMIT,
-        MAILSRV_OVERQUOTA, MAILSRV_INUSE,   MAILSRV_CORRUPT,     MAILSRV_DENIED,
-        MAILSRV_TOOBIG,    MAILSRV_NONEXISTENT, MAILSRV_NOPERM,  MAILSRV_CANNOT,
-        MAILSRV_ALREADYEXISTS, MAILSRV_GONE,
+        MAILSRV_OK,
+        MAILSRV_MORE,
+        MAILSRV_E_USAGE,
+        MAILSRV_E_UNKNOWN_KEY,
+        MAILSRV_E_VALUE,
+        MAILSRV_E_CLOSED,
+        MAILSRV_E_STALE,
+        MAILSRV_E_BUSY,
+        MAILSRV_NOMEM,
+        MAILSRV_TEMP,
+        MAILSRV_FULL,
+        MAILSRV_LIMIT,
+        MAILSRV_OVERQUOTA,
+        MAILSRV_INUSE,
+        MAILSRV_CORRUPT,
+        MAILSRV_DENIED,
+        MAILSRV_TOOBIG,
+        MAILSRV_NONEXISTENT,
+        MAILSRV_NOPERM,
+        MAILSRV_CANNOT,
+        MAILSRV_ALREADYEXISTS,
+        MAILSRV_GONE,
     };
     (void)state;
     for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {

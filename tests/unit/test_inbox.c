@@ -116,9 +116,10 @@ static void test_what_it_returns_is_the_reply(void **state)
         int32_t status;
         const char *reply;
     } replies[] = {
-        { MAILSRV_TEMP, "451 " },   { MAILSRV_CANNOT, "554 " },      { MAILSRV_FULL, "452 " },
-        { MAILSRV_NOPERM, "550 " }, { MAILSRV_OVERQUOTA, "452 " },   { MAILSRV_TOOBIG, "552 " },
-        { MAILSRV_OK, "250 " },     { MAILSRV_E_USAGE /* no status of an answer */, "451 " },
+        { MAILSRV_TEMP, "451 " },      { MAILSRV_CANNOT, "554 " },
+        { MAILSRV_FULL, "452 " },      { MAILSRV_NOPERM, "550 " },
+        { MAILSRV_OVERQUOTA, "452 " }, { MAILSRV_TOOBIG, "552 " },
+        { MAILSRV_OK, "250 " },        { MAILSRV_E_USAGE /* no status of an answer */, "451 " },
     };
     struct box b;
     (void)state;

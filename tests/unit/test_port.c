@@ -152,9 +152,7 @@ static void test_a_release_that_posts_a_letter(void **state)
     say(&w, other, "ask\r\n");
     answered_by_letter = next_op(&w, MAILSRV_OP_AUTH_VERIFY)->id;
     say(&w, reader, "read 1000\r\n");
-    const mailsrv_answer a = {
-        .size = sizeof a, .value = &bytes, .release = post_letter, .user = &port
-    };
+    const mailsrv_answer a = { .size = sizeof a, .value = &bytes, .release = post_letter, .user = &port };
     assert_int_equal(mailsrv_op_answer(w.engine, next_op(&w, MAILSRV_OP_READ)->id, &a), MAILSRV_OK);
     run(&w);
     assert_int_equal(mailsrv_session_sent(reader, 1002), MAILSRV_OK);
@@ -182,9 +180,7 @@ static void test_a_release_that_posts_a_letter_at_the_end(void **state)
     from_release = (struct post){ .letter = { .deliver = deliver }, .port = &port };
     mailsrv_session *reader = world_session(&w);
     say(&w, reader, "read 1000\r\n");
-    const mailsrv_answer a = {
-        .size = sizeof a, .value = &bytes, .release = post_letter, .user = &port
-    };
+    const mailsrv_answer a = { .size = sizeof a, .value = &bytes, .release = post_letter, .user = &port };
     assert_int_equal(mailsrv_op_answer(w.engine, next_op(&w, MAILSRV_OP_READ)->id, &a), MAILSRV_OK);
     run(&w);
     mailsrv_session_free(reader);

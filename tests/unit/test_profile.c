@@ -97,8 +97,7 @@ static void test_host_names(void **state)
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
         assert_int_equal(mailsrv_profile_set_str(p, MAILSRV_PROFILE_HOSTNAME, good[i], strlen(good[i])), MAILSRV_OK);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        assert_int_equal(mailsrv_profile_set_str(p, MAILSRV_PROFILE_HOSTNAME, bad[i], strlen(bad[i])),
-                         MAILSRV_E_VALUE);
+        assert_int_equal(mailsrv_profile_set_str(p, MAILSRV_PROFILE_HOSTNAME, bad[i], strlen(bad[i])), MAILSRV_E_VALUE);
     assert_int_equal(mailsrv_profile_set_str(p, MAILSRV_PROFILE_HOSTNAME, "a\0b", 3), MAILSRV_E_VALUE);
     memset(line, 'a', sizeof line);
     assert_int_equal(mailsrv_profile_set_str(p, MAILSRV_PROFILE_HOSTNAME, line, 300), MAILSRV_E_VALUE);

@@ -200,12 +200,9 @@ static void test_rows_of_another_stride(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows_arrive_as_they_were_added),
-        cmocka_unit_test(test_rows_without_ids),
-        cmocka_unit_test(test_no_rows_are_rows_too),
-        cmocka_unit_test(test_a_builder_is_freed_in_every_case),
-        cmocka_unit_test(test_wrong_rows_are_refused),
-        cmocka_unit_test(test_without_memory_a_row_is_not_added),
+        cmocka_unit_test(test_rows_arrive_as_they_were_added), cmocka_unit_test(test_rows_without_ids),
+        cmocka_unit_test(test_no_rows_are_rows_too),           cmocka_unit_test(test_a_builder_is_freed_in_every_case),
+        cmocka_unit_test(test_wrong_rows_are_refused),         cmocka_unit_test(test_without_memory_a_row_is_not_added),
         cmocka_unit_test(test_rows_of_another_stride),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -341,6 +341,35 @@ static void test_100_mib_refused(void **state)
     end_world(&w);
 }
 
+/* The time that the store takes is not the peer's: neither his three minutes for a block nor the ten minutes and 1 KiB a
+ * second that he has for the whole (RFC 5321 section 4.5.3.2). */
+static void test_slow_store(void **state)
+{
+    (void)state;
+    struct world w;
+    struct client c;
+    const int64_t minute_us = 60000000;
+    int64_t now_us = 1;
+    begin_world(&w, MAILSRV_FACE_MX, MEMORY);
+    w.sink.late = true;
+    begin_client(&w, &c);
+    greet(&w, &c);
+    say(&w, &c, "DATA\r\n");
+    expect(&w, &c, "354 ");
+    for (uint32_t i = 0; i < 8; i++) {
+        uint64_t before = w.sink.octets;
+        for (uint32_t first = i * 1000; w.sink.octets == before || w.sink.kept == 0; first++)
+            send_lines(&w, &c, first, 1, true);
+        now_us += 4 * minute_us;
+        assert_int_equal(mailsrv_engine_advance(w.engine, now_us, now_us), MAILSRV_OK);
+        turn(&w);
+    }
+    say(&w, &c, ".\r\n");
+    expect(&w, &c, "250 2.0.0 ");
+    mailsrv_session_free(c.session);
+    end_world(&w);
+}
+
 /* A thousand replies are told in slices, and others have their turn between them. */
 static void test_many_recipients(void **state)
 {
@@ -405,9 +434,13 @@ static void test_idle(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_100_mib_by_data), cmocka_unit_test(test_100_mib_by_data_late),
-        cmocka_unit_test(test_100_mib_by_bdat), cmocka_unit_test(test_100_mib_refused),
-        cmocka_unit_test(test_many_recipients), cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_100_mib_by_data),
+        cmocka_unit_test(test_100_mib_by_data_late),
+        cmocka_unit_test(test_100_mib_by_bdat),
+        cmocka_unit_test(test_100_mib_refused),
+        cmocka_unit_test(test_slow_store),
+        cmocka_unit_test(test_many_recipients),
+        cmocka_unit_test(test_idle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

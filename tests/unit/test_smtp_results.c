@@ -222,12 +222,9 @@ static void begin_message(struct world *w)
 /* The first nine characters of each line, between spaces. */
 static void codes_of(const char *out, char *codes)
 {
-    codes[0] = '\0';
-    for (const char *line = out; *line != '\0'; line = strchr(line, '\n') + 1) {
-        if (line != out)
-            strcat(codes, " ");
-        strncat(codes, line, 9);
-    }
+    for (const char *line = out; *line != '\0'; line = strchr(line, '\n') + 1)
+        codes += sprintf(codes, "%s%.9s", line == out ? "" : " ", line);
+    *codes = '\0';
 }
 
 static void test_results(void **state)

@@ -106,6 +106,8 @@ static void defaults(mailsrv_profile *profile)
     assert_true(mailsrv__profile_tap(profile, &taps[1]));
 }
 
+static void (*wanted)(mailsrv_profile *profile) = defaults;
+
 struct world {
     mailsrv_engine *engine;
     mailsrv_store *store;
@@ -144,7 +146,7 @@ static void make_session(struct world *w)
 {
     mailsrv_profile *profile;
     machine = *mailsrv_smtp();
-    machine.defaults = defaults;
+    machine.defaults = wanted;
     assert_int_equal(mailsrv_profile_new(NULL, &machine, MAILSRV_FACE_MX, &profile), MAILSRV_OK);
     assert_int_equal(mailsrv_profile_set_str(profile, MAILSRV_PROFILE_HOSTNAME, "mx.here.test", 12), MAILSRV_OK);
     assert_int_equal(mailsrv_profile_seal(profile, NULL), MAILSRV_OK);
@@ -268,6 +270,43 @@ static void test_gone_while_a_tap_waits(void **state)
     end_world(&w);
 }
 
+static unsigned n_asked;
+
+static void ask_five(void *state, mailsrv_session *session, struct facts *facts)
+{
+    (void)state;
+    (void)facts;
+    for (unsigned i = 0; i < 5; i++)
+        n_asked += mailsrv__ask(session, MAILSRV_OP_RESOLVE, 0).op != NULL;
+}
+
+static void see_five(void *state, mailsrv_session *session, unsigned first, struct facts *facts)
+{
+    (void)state;
+    facts->status = mailsrv__answer(session, first + ASKED_MAX)->status; /* there is no fifth */
+}
+
+static const struct tap five = { sizeof(struct asking), begin_first, bytes, ask_five, see_five };
+
+static void defaults_with_five(mailsrv_profile *profile)
+{
+    mailsrv_smtp()->defaults(profile);
+    assert_true(mailsrv__profile_tap(profile, &five));
+}
+
+static void test_questions_are_limited(void **state)
+{
+    (void)state;
+    struct world w;
+    wanted = defaults_with_five;
+    begin_world(&w);
+    wanted = defaults;
+    send_message(&w);
+    assert_int_equal(n_asked, ASKED_MAX);
+    assert_string_equal(w.out, "451 4.3.0 try again later\r\n");
+    end_world(&w);
+}
+
 static void test_taps_are_limited(void **state)
 {
     (void)state;
@@ -284,9 +323,8 @@ static void test_taps_are_limited(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_taps_see_and_ask),
-        cmocka_unit_test(test_a_tap_refuses),
-        cmocka_unit_test(test_gone_while_a_tap_waits),
+        cmocka_unit_test(test_taps_see_and_ask),       cmocka_unit_test(test_a_tap_refuses),
+        cmocka_unit_test(test_gone_while_a_tap_waits), cmocka_unit_test(test_questions_are_limited),
         cmocka_unit_test(test_taps_are_limited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

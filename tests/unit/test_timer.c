@@ -209,7 +209,7 @@ static void test_for_ever_is_far_away(void **state)
 /* ---- The model: an array, and nothing lazy ---- */
 
 struct model {
-    int64_t due; /* INT64_MAX: not armed */
+    int64_t due;   /* INT64_MAX: not armed */
     int64_t after; /* armed by the next advance; -1: not */
     int fired;
 };

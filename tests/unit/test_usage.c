@@ -176,9 +176,9 @@ static void test_what_nobody_serves_cannot_be_asked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_null_engines_are_refused),    cmocka_unit_test(test_null_outputs_are_refused),
-        cmocka_unit_test(test_null_sessions_are_refused),   cmocka_unit_test(test_null_profiles_are_refused),
-        cmocka_unit_test(test_wrong_questions_are_refused), cmocka_unit_test(test_a_question_of_the_hosts),
+        cmocka_unit_test(test_null_engines_are_refused),           cmocka_unit_test(test_null_outputs_are_refused),
+        cmocka_unit_test(test_null_sessions_are_refused),          cmocka_unit_test(test_null_profiles_are_refused),
+        cmocka_unit_test(test_wrong_questions_are_refused),        cmocka_unit_test(test_a_question_of_the_hosts),
         cmocka_unit_test(test_what_nobody_serves_cannot_be_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

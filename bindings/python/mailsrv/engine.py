@@ -65,7 +65,13 @@ class Engine:
     def pointer(self) -> Any:
         if not self._pointer:
             raise Error(Status.E_CLOSED, "the engine has been freed")
+        if threading.get_ident() != self.thread:
+            raise Error(Status.E_USAGE, "the engine belongs to another thread")
         return self._pointer
+
+    @property
+    def is_freed(self) -> bool:
+        return not self._pointer
 
     def number(self) -> int:
         """One that was never given before."""
@@ -91,8 +97,8 @@ class Engine:
             who.bind(self)
 
     def inbox(self, on_message: Callable[[Record, bytes], Any], octets_max: int = 64 << 20) -> None:
-        """Takes all mail, and hands over each message by on_message(envelope, message): what it returns (None is
-        Status.OK) or raises as Refused is the reply to the sender.  It answers at once, so it is no coroutine."""
+        """Takes all mail, and hands over each message by on_message(envelope, message).  None is Status.OK; a Status
+        that it returns, or raises with Refused, is the reply.  It answers at once, so it is no coroutine."""
         if inspect.iscoroutinefunction(on_message):
             raise TypeError("on_message answers at once: what takes time is a handler of BODY_COMMIT")
         callback = c.mailsrv_on_message(lambda user, envelope, message:
@@ -178,10 +184,11 @@ class Engine:
 
     def _message(self, on_message: Callable[[Record, bytes], Any], envelope: Any, message: Any) -> int:
         try:
-            status = on_message(read(envelope), read(message))
-            return Status.OK if status is None else int(status)
-        except Refused as no:
-            return no.status
+            try:
+                status = on_message(read(envelope), read(message))
+            except Refused as no:
+                status = no.status
+            return Status.OK if status is None else Status(status)
         except BaseException as wrong:
             self._failed("on_message", wrong)
             return Status.TEMP
@@ -204,9 +211,10 @@ class Engine:
     def _answering(self, operation: Operation) -> Iterator[Operation]:
         """An exception is an answer."""
         try:
-            yield operation
-        except Refused as no:
-            operation.refuse(no.status, no.text)
+            try:
+                yield operation
+            except Refused as no:
+                operation.refuse(no.status, no.text)
         except BaseException as wrong:
             if operation.is_open:
                 operation.refuse(Status.TEMP)
@@ -224,7 +232,12 @@ class Engine:
             with self._answering(operation):
                 self._finish(operation, await awaitable)
 
-        task = asyncio.get_running_loop().create_task(wait())
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            getattr(awaitable, "close", lambda: None)()
+            raise
+        task = loop.create_task(wait())
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 

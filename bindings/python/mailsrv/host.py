@@ -74,7 +74,9 @@ class Connection(asyncio.Protocol):
     def feed(self) -> None:
         while self.fed < len(self.kept) and self.session.wants & READ:
             self.fed += self.session.feed(self.kept, self.fed)
-        if self.eof and not self.eof_fed and self.fed == len(self.kept):
+        if self.fed == len(self.kept):
+            self.kept, self.fed = b"", 0  # there may be a password in it
+        if self.eof and not self.eof_fed and not self.kept:
             self.eof_fed = True
             self.session.feed_eof()
 
@@ -138,7 +140,7 @@ class Server:
 
     def soon(self) -> None:
         """A run, when all that has come by now was fed."""
-        if self.due is None:
+        if self.due is None and not self.engine.is_freed:
             self.due = self.loop.call_soon(self.run)
 
     def run(self) -> None:

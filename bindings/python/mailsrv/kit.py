@@ -34,7 +34,7 @@ def checks() -> Iterator[str]:
 class _Run:
     """The functions that the kit calls.  What they raise is logged, and fails the check."""
 
-    def __init__(self, make: Callable[[], Any], drive: Callable[[Any], bool] | None):
+    def __init__(self, make: Callable[[], Any], drive: Callable | None, handles: Callable | None):
         self.make, self.store, self.engines = make, None, []
         self.setup = c.mailsrv_kit_setup()
         self.outcomes: list[Outcome] = []
@@ -45,6 +45,8 @@ class _Run:
         self._hook("report", self._report)
         if drive is not None:
             self._hook("drive", lambda user: bool(drive(self.store)))
+        if handles is not None:
+            self._hook("handles", lambda user: handles(self.store))
 
     def _hook(self, name: str, function: Callable) -> None:
         def guarded(*args: Any) -> Any:
@@ -70,6 +72,8 @@ class _Run:
         for engine in self.engines:
             engine.ended()
         self.engines.clear()
+        if free := getattr(self.store, "free", None):
+            free()
         self.store = None
 
     def _report(self, user: Any, name: bytes, outcome: int, text: bytes | None) -> None:
@@ -82,10 +86,12 @@ class _Run:
 
 
 def run(make: Callable[[], Any], covers: int, accounts: Sequence[Account], unknown: str, *, octets_max: int = 0,
-        only: str | None = None, drive: Callable[[Any], bool] | None = None) -> list[Outcome]:
+        only: str | None = None, drive: Callable[[Any], bool] | None = None,
+        handles: Callable[[Any], int] | None = None) -> list[Outcome]:
     """Runs the checks over stores that `make` makes: empty, with two accounts.  `covers` is of c.MAILSRV_KIT_..., and
-    `unknown` an address that leads nowhere.  `drive` lets a store that answers late go on: True, if it did."""
-    this, failed = _Run(make, drive), ctypes.c_uint32()
+    `unknown` an address that leads nowhere.  `drive` lets a store that answers late go on: True, if it did.  `handles`
+    counts those that a store has given and not got back."""
+    this, failed = _Run(make, drive, handles), ctypes.c_uint32()
     this.setup.covers, this.setup.octets_max = covers, octets_max
     this.setup.only = only.encode() if only else None
     this.setup.unknown_address = this.text(unknown)

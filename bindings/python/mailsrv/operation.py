@@ -1,6 +1,5 @@
 """An operation: a question of the library, with its arguments, and its answer."""
 import ctypes
-import threading
 from typing import TYPE_CHECKING, Any, Mapping
 
 from .library import c
@@ -58,13 +57,12 @@ class Operation:
 
     def _settle(self, answer: Any, value: Any, keep: list[bytes]) -> None:
         engine = self.engine
-        if threading.get_ident() != engine.thread:
-            raise Error(Status.E_USAGE, f"{self!r} must be answered on the engine's thread")
+        pointer = engine.pointer
         if value is not None:
             answer.value = ctypes.addressof(value)
         if sum(map(len, keep)) >= LENT_OCTETS:
             answer.user, answer.release = engine.lend((value, keep)), engine.release
-        status = c.mailsrv_op_answer(engine.pointer, self.id, ctypes.byref(answer))
+        status = c.mailsrv_op_answer(pointer, self.id, ctypes.byref(answer))
         if status == Status.E_USAGE:
             engine.lent.pop(answer.user, None)
             raise Error(status, f"{self!r} was answered what it must not be")

@@ -1,6 +1,7 @@
 """One connection, without the I/O."""
 import ctypes
 import ipaddress
+import threading
 from typing import TYPE_CHECKING, Any
 
 from .library import c
@@ -31,6 +32,8 @@ class Session:
     def pointer(self) -> Any:
         if not self._pointer:
             raise Error(Status.E_CLOSED, "the session has been freed")
+        if threading.get_ident() != self.engine.thread:
+            raise Error(Status.E_USAGE, "the session belongs to another thread")
         return self._pointer
 
     @property
@@ -73,7 +76,7 @@ class Session:
     def free(self) -> None:
         """At any time; twice does no harm."""
         if self._pointer:
-            c.mailsrv_session_free(self._pointer)
+            c.mailsrv_session_free(self.pointer)
             self._pointer = None
             del self.engine.sessions[self._number]
 

@@ -129,6 +129,8 @@ def convert(kind: type, value: Any, keep: list[bytes]) -> Any:
         keep.append(octets)
         return kind(address_of(octets), len(octets))
     if not issubclass(kind, Struct):
+        if kind(value).value != value:  # ctypes cuts off what has no room
+            raise ValueError(f"{value} is no {kind.__name__.removeprefix('c_')}")
         return value
     if is_octets(kind):
         if len(value) != ctypes.sizeof(kind):
