@@ -50,7 +50,7 @@ struct view {
     uint32_t n_names;    /* told */
     uint32_t wanted;     /* the round that is waited for */
     uint32_t writing;    /* changes of its own that are out: nothing is told meanwhile */
-    uint64_t own;        /* modseq of the newest change of its own: nothing is told before the image has it */
+    uint64_t own;        /* modseq of its own newest change: nothing is told before the image has it */
     bool condstore, qresync; /* enabled: the session sets them */
     bool lost;               /* there was no memory for what is gone: the session must end */
 

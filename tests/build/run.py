@@ -37,6 +37,7 @@ PARTS = [
     Part("hosts", suites.hosts),
     Part("python", suites.python),
     Part("kit", suites.kit),
+    Part("model", suites.model),
     Part("unit", suites.unit),
     Part("docs", documents.run),
     Part("install", checks.install),

@@ -686,7 +686,7 @@ int main(void)
     uint64_t seed = number("MAILSRV_SEED", 1);
     printf("1..2\n# seed %llu\n", (unsigned long long)seed);
     if (MAILBOX_WITHOUT == 0) {
-        uint64_t steps = number("MODEL_STEPS", 20000);
+        uint64_t steps = number("MODEL_STEPS", 100000);
         many_runs(&m, 1, "one engine", 1, seed, steps / 2);
         many_runs(&m, 2, "two engines over one store", 2, seed, steps - steps / 2);
     } else {
