@@ -67,8 +67,8 @@ int32_t mailsrv__view_open(struct view *view, mailsrv_engine *engine, const mail
 void mailsrv__view_close(struct view *view);
 
 /* MAILSRV_MORE: the image is being loaded.  MAILSRV_OK: it is live.  Else it has ended with that status, or `gone`
- * found no memory: nothing more can be told, and the session says BYE (MAILSRV_NONEXISTENT: the mailbox, or its UIDVALIDITY,
- * is no more). */
+ * found no memory: nothing more can be told, and the session says BYE (MAILSRV_NONEXISTENT: the mailbox, or its
+ * UIDVALIDITY, is no more). */
 int32_t mailsrv__view_status(const struct view *view);
 
 /* Of an image that is live: from now on, what is there is what was told. */
