@@ -199,7 +199,7 @@ typedef struct mailsrv_result {
     uint64_t modseq;
     uint64_t queue;     /* QUEUE: the item's number */
     mailsrv_id email;   /* MAILBOX: a new one for each target */
-    mailsrv_bytes text; /* as mailsrv_answer.text */
+    mailsrv_bytes text; /* as mailsrv_answer.text; all together are cut to 64 octets for each target */
 } mailsrv_result;
 
 typedef struct mailsrv_committed {

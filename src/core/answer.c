@@ -40,6 +40,37 @@ static bool list_is_whole(const void *rows, uint32_t n, uint32_t stride, size_t 
     return n == 0 || (rows != NULL && stride >= row_octets);
 }
 
+/* Bytes that stand in each row of a list that is whole, `at` octets behind its beginning. */
+static bool bytes_of_rows_are_there(const void *rows, uint32_t n, uint32_t stride, size_t at)
+{
+    mailsrv_bytes bytes;
+    for (uint32_t i = 0; i < n; i++) {
+        memcpy(&bytes, (const char *)rows + (size_t)i * stride + at, sizeof bytes);
+        if (!bytes_are_there(bytes))
+            return false;
+    }
+    return true;
+}
+
+/* A place of a kind that nobody knows is no place for mail.  Of a long list none is looked at. */
+static bool kinds_are_known(const mailsrv_resolved *v)
+{
+    int32_t kind;
+    for (uint32_t i = 0; v->n <= 64 && i < v->n; i++) {
+        memcpy(&kind, (const char *)v->destinations + (size_t)i * v->stride, sizeof kind);
+        if (kind != MAILSRV_TARGET_MAILBOX && kind != MAILSRV_TARGET_QUEUE)
+            return false;
+    }
+    return true;
+}
+
+/* Rows that are there, with the bytes that they point to. */
+static bool rows_are_whole(const mailsrv_row *rows, uint32_t n, uint32_t stride)
+{
+    return list_is_whole(rows, n, stride, sizeof(mailsrv_row)) &&
+           bytes_of_rows_are_there(rows, n, stride, offsetof(mailsrv_row, uidl));
+}
+
 /* UIDs ascend, and their runs neither overlap nor touch: what follows counts on it. */
 static bool runs_are_whole(const mailsrv_run *runs, uint32_t n)
 {
@@ -67,8 +98,8 @@ static bool names_are_whole(const mailsrv_bytes *names, uint32_t first, uint32_t
 
 static bool changes_are_whole(const mailsrv_arg_changes *arg, const mailsrv_changes *v)
 {
-    return v->n <= arg->limit && v->n_vanished <= arg->limit &&
-           list_is_whole(v->rows, v->n, v->stride, sizeof(mailsrv_row)) && runs_are_whole(v->vanished, v->n_vanished) &&
+    return v->n <= arg->limit && v->n_vanished <= arg->limit && rows_are_whole(v->rows, v->n, v->stride) &&
+           runs_are_whole(v->vanished, v->n_vanished) &&
            names_are_whole(v->keywords, arg->n_keywords, v->n_keywords);
 }
 
@@ -78,12 +109,12 @@ static bool lists_are_whole(const mailsrv_op *op, const void *value)
     switch (op->kind) {
     case MAILSRV_OP_RESOLVE:
         return v->resolved.n != 0 && list_is_whole(v->resolved.destinations, v->resolved.n, v->resolved.stride,
-                                                   sizeof(mailsrv_destination));
+                                                   sizeof(mailsrv_destination)) && kinds_are_known(&v->resolved);
     case MAILSRV_OP_BODY_COMMIT:
         return list_is_whole(v->committed.results, v->committed.n, v->committed.stride, sizeof(mailsrv_result));
     case MAILSRV_OP_ROWS:
         return v->rows.n <= ((const mailsrv_arg_rows *)op->arg)->limit &&
-               list_is_whole(v->rows.rows, v->rows.n, v->rows.stride, sizeof(mailsrv_row));
+               rows_are_whole(v->rows.rows, v->rows.n, v->rows.stride);
     case MAILSRV_OP_MBOX_OPEN:
         return names_are_whole(v->mbox_opened.keywords, 0, v->mbox_opened.n_keywords);
     case MAILSRV_OP_CHANGES:
@@ -93,7 +124,9 @@ static bool lists_are_whole(const mailsrv_op *op, const void *value)
     case MAILSRV_OP_COPY:
         return runs_are_whole(v->copied.from, v->copied.n_from) && runs_are_whole(v->copied.to, v->copied.n_to);
     case MAILSRV_OP_QUEUE_SCAN:
-        return list_is_whole(v->queued.items, v->queued.n, v->queued.stride, sizeof(mailsrv_queue_item));
+        return list_is_whole(v->queued.items, v->queued.n, v->queued.stride, sizeof(mailsrv_queue_item)) &&
+               bytes_of_rows_are_there(v->queued.items, v->queued.n, v->queued.stride,
+                                       offsetof(mailsrv_queue_item, record));
     case MAILSRV_OP_READ:
         return v->read_bytes.octets.n <= ((const mailsrv_arg_read *)op->arg)->octets &&
                bytes_are_there(v->read_bytes.octets);
@@ -361,8 +394,10 @@ static void copy_results(struct op *op)
         mailsrv_bytes *text = &op->results[i].text;
         if (!is_status(op->results[i].status))
             op->results[i].status = MAILSRV_TEMP;
-        if (!bytes_are_there(*text) || text->n > op->results_text_left)
+        if (!bytes_are_there(*text))
             *text = (mailsrv_bytes){ NULL, 0 };
+        if (text->n > op->results_text_left)
+            text->n = op->results_text_left;
         put_text(op->results_text, *text);
         text->p = op->results_text;
         op->results_text += text->n;
@@ -385,10 +420,11 @@ void mailsrv__answer_store(struct op *op, const mailsrv_answer *answer)
     if (op->answer.status != MAILSRV_OK || kind->value_octets == 0)
         return;
     memcpy(&op->value, answer->value, kind->value_octets);
-    op->valued = true;
     op->answer.value = &op->value;
     if (op->pub.kind == MAILSRV_OP_BODY_COMMIT)
         copy_results(op);
+    if (op->pub.kind == MAILSRV_OP_READ && ((const mailsrv_arg_read *)op->pub.arg)->handle != 0)
+        op->value.read_bytes.handle = 0; /* only the first answer gives one: an echo must not close it twice */
     if (answer->release == NULL && !copy_list(op)) {
         op->answer.status = MAILSRV_NOMEM;
         op->answer.value = NULL;

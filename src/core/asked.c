@@ -72,6 +72,7 @@ int32_t mailsrv_ask(mailsrv_engine *e, int32_t number, const mailsrv_id *account
     if (op == NULL)
         return MAILSRV_NOMEM;
     memcpy((void *)(uintptr_t)op->pub.arg, arg, kind->arg_octets);
+    *(uint32_t *)(uintptr_t)op->pub.arg = kind->arg_octets; /* what a later version had behind it was left out */
     take_account(op, account);
     op->kept = true;
     e->had_a_session = true;

@@ -29,7 +29,8 @@ static void changed_by_commit(struct changes *changes, const struct op *op)
 {
     const mailsrv_arg_body_commit *arg = op->pub.arg;
     for (uint32_t i = 0; i < arg->n_targets; i++) {
-        const mailsrv_target *target = &arg->targets[i];
+        const mailsrv_target *target =
+            (const void *)((const char *)arg->targets + (size_t)i * arg->target_stride);
         if (target->kind == MAILSRV_TARGET_MAILBOX && op->results[i].status == MAILSRV_OK)
             add(changes, &target->account, &target->mailbox, op->results[i].modseq);
     }

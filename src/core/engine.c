@@ -68,6 +68,7 @@ int32_t mailsrv_engine_free(mailsrv_engine *e, uint32_t flags)
     bool owed = e->ops.n_queued != 0 || e->ops.n_out != 0;
     if (e->n_sessions != 0 || e->n_asked != 0 || (owed && (flags & MAILSRV_ABANDON) == 0))
         return MAILSRV_E_BUSY;
+    e->closed = e->outside = true; /* letters that come back begin nothing here */
     mailsrv__ports_close(e);
     tell_the_end(e->endings); /* before the operations go: a thread of a handler may still be reading one */
     mailsrv__rooms_end(e);

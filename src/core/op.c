@@ -244,7 +244,6 @@ void mailsrv__op_renew(struct op *op)
 {
     drop_answer(op);
     op->state = OP_RESERVED;
-    op->valued = false;
     op->answer = (mailsrv_answer){ 0 };
 }
 
@@ -261,26 +260,19 @@ static void ask_next(struct op *op, struct op *next)
     }
 }
 
-/* The handle that an answer gave; 0: none. */
-static uint64_t given(const struct op *op)
-{
-    uint64_t handle = 0;
-    if (op->valued)
-        memcpy(&handle, (const char *)&op->value + mailsrv__kind(op->pub.kind)->handle_at, sizeof handle);
-    return handle;
-}
-
 /* The first of what follows a kind that gives a handle closes that handle, if there is one. */
 static void close_given(struct op *op)
 {
+    const struct kind *kind = mailsrv__kind(op->pub.kind);
     struct op *closer = op->then;
     op->then = NULL;
     if (closer == NULL) {
         ask_next(op, NULL);
         return;
     }
-    uint64_t handle = given(op);
-    if (handle != 0) {
+    uint64_t handle = 0; /* also of an answer that became NOMEM here: it was given */
+    memcpy(&handle, (const char *)&op->value + kind->handle_at, sizeof handle);
+    if (op->state == OP_ANSWERED && handle != 0) {
         ((mailsrv_arg_close *)(void *)(uintptr_t)closer->pub.arg)->handle = handle;
         ask_next(op, closer);
         return;
@@ -289,6 +281,24 @@ static void close_given(struct op *op)
     closer->then = NULL;
     mailsrv__op_free(closer);
     ask_next(op, next);
+}
+
+/* The session will not see the handle in this answer, for want of memory for what came with it. */
+void mailsrv__op_close_unseen(struct op *op)
+{
+    const struct kind *kind = mailsrv__kind(op->pub.kind);
+    struct op *closer = op->then;
+    uint64_t handle = 0;
+    if (op->session == NULL || closer == NULL || (kind->flags & KIND_GIVES) == 0)
+        return; /* what is no session's closes its handle at its end */
+    memcpy(&handle, (const char *)&op->value + kind->handle_at, sizeof handle);
+    if (handle == 0)
+        return;
+    op->then = NULL;
+    mailsrv__purse_leave(&closer->session->purse, closer->octets);
+    closer->session = NULL;
+    ((mailsrv_arg_close *)(void *)(uintptr_t)closer->pub.arg)->handle = handle;
+    mailsrv__op_submit(closer);
 }
 
 /* A COMMIT that came after its peer had been told 451: the peer keeps the message and will send it again, so what was
@@ -351,20 +361,6 @@ void mailsrv__op_orphan(struct op *op)
     else if (op->state == OP_TAKEN && (flags & KIND_WRITES) == 0 &&
              op->engine->servers[MAILSRV_NOTICE_CANCEL].served)
         mailsrv__list_append(&op->engine->ops.cancels, &op->link);
-}
-
-void mailsrv__op_close_unseen(struct op *op)
-{
-    struct op *closer = op->then;
-    bool gives = (mailsrv__kind(op->pub.kind)->flags & KIND_GIVES) != 0;
-    if (!gives || op->session == NULL || closer == NULL || given(op) == 0)
-        return;
-    op->then = closer->then;
-    closer->then = NULL;
-    if (closer->session != NULL)
-        charge_leaves(closer);
-    ((mailsrv_arg_close *)(void *)(uintptr_t)closer->pub.arg)->handle = given(op);
-    mailsrv__op_submit(closer);
 }
 
 static void abandon(struct op *op)

@@ -47,7 +47,6 @@ struct op {
     bool late;     /* it timed out for its peer */
     bool is_chunk; /* a WRITE of session->body, not of the running step */
     bool kept;     /* asked by the host, which frees it: ask.h */
-    bool valued;   /* `value` is what was answered, whatever the status has become */
     struct errand *errand; /* whose it is, where no session waits: core/room.h; NULL: none's */
     size_t octets; /* of this record, room included */
     uint8_t *room; /* what is left of the room for bytes beside the argument */
@@ -83,11 +82,11 @@ void mailsrv__op_orphan(struct op *op);
 /* Frees a reserved or answered record when nothing refers to its bytes any more; NULL is fine. */
 void mailsrv__op_free(struct op *op);
 
-/* Closes the handle of an answer that its session will not see, for want of memory. */
-void mailsrv__op_close_unseen(struct op *op);
-
 /* `op` is answered and an orphan: closes, deletes, frees. */
 void mailsrv__op_finish_orphan(struct op *op);
+
+/* A session's answer became a refusal here: closes the handle that came with it, if any. */
+void mailsrv__op_close_unseen(struct op *op);
 
 /* Appends `chain` to what follows `op`. */
 void mailsrv__op_then(struct op *op, struct op *chain);

@@ -338,7 +338,7 @@ static void give_up_waiting(mailsrv_session *s, struct op *op)
     const char *name = mailsrv_op_name(op->pub.kind);
     mailsrv__session_event(s, MAILSRV_EVENT_OP_TIMED_OUT, (struct span){ name, strlen(name) });
     op->late = true;
-    if (op->state == OP_TAKEN)
+    if (op->state == OP_TAKEN || (mailsrv__kind(op->pub.kind)->flags & KIND_STAYS) != 0) /* else it vanishes */
         mailsrv__list_append(&s->late, &op->late_link);
     mailsrv__body_loses(s, op);
     mailsrv__op_orphan(op);

@@ -318,6 +318,8 @@ static enum step commit(struct smtp *s)
     char room[RECEIVED_OCTETS_MAX];
     struct writer received = { .p = room, .room = sizeof room };
     mailsrv__smtp_write_received(s, &received);
+    if (!mailsrv__smtp_reserve_replies(s, t->reply_octets)) /* 354 may have used, and sent, what was kept */
+        return refuse_status(s, MAILSRV_NOMEM, (struct span){ NULL, 0 });
     mailsrv__transaction_unreserve(&s->session, t);
     struct ask ask = mailsrv__body_commit(&s->session, t->n_targets, t->n_queue, commit_octets(t, received.n));
     if (ask.op == NULL)

@@ -52,6 +52,7 @@ def run(p: Report) -> None:
             for block in blocks(document):
                 run_block(p, block, Path(where))
     code_map(p)
+    announced(p)
 
 
 def copy_of_tree(where: Path) -> None:
@@ -150,3 +151,12 @@ def code_map(p: Report) -> None:
     there = {str(f.relative_to(ROOT)) for f in (ROOT / "src").rglob("*.[ch]")}
     p.check("the code map has every file of src", not there - listed, "\n".join(sorted(there - listed)))
     p.check("the code map has no file that is gone", not listed - there, "\n".join(sorted(listed - there)))
+
+
+def announced(p: Report) -> None:
+    """Every exported function is named where embedders read what is new."""
+    text = (ROOT / "CHANGELOG.md").read_text()
+    with (ROOT / "docs/symbols.csv").open(newline="") as f:
+        functions = [row["name"] for row in csv.DictReader(f) if row["kind"] == "function"]
+    missing = [name for name in functions if f"`{name}`" not in text]
+    p.check("the changelog names every function", bool(functions) and not missing, "\n".join(missing))

@@ -330,6 +330,69 @@ static void test_a_write_that_was_not_taken_stays(void **state)
     world_end(&w);
 }
 
+/* A store knows only that each handle that it gave is closed once: also where the octets beside it found no memory. */
+static void refuse_a_copy(bool session_goes)
+{
+    struct world w;
+    const mailsrv_read_bytes bytes = {
+        .size = sizeof bytes, .handle = 7, .octets = { (const uint8_t *)"0123456789", 10 }
+    };
+    world_begin(&w);
+    mailsrv_session *s = world_session(&w);
+    say(&w, s, "read 10\r\n");
+    const mailsrv_op *op = next_op(&w, MAILSRV_OP_READ);
+    if (session_goes)
+        mailsrv_session_free(s);
+    w.heap.fail_first = w.heap.calls + 1;
+    w.heap.fail_last = w.heap.calls + 1;
+    answer(&w, op, MAILSRV_OK, &bytes);
+    assert_true(w.heap.failed);
+    run(&w);
+    op = next_op(&w, MAILSRV_OP_READ_CLOSE);
+    assert_int_equal(((const mailsrv_arg_close *)op->arg)->handle, 7);
+    answer(&w, op, MAILSRV_OK, NULL);
+    if (!session_goes)
+        mailsrv_session_free(s);
+    no_op(&w);
+    world_end(&w);
+}
+
+static void test_a_handle_beside_a_copy_without_memory_is_closed(void **state)
+{
+    (void)state;
+    refuse_a_copy(false);
+    refuse_a_copy(true);
+}
+
+/* What was never taken may be taken yet, and uses the handles of its session: none is closed under it. */
+static void test_a_write_that_is_late_before_it_was_taken(void **state)
+{
+    struct world w;
+    const mailsrv_store_opened opened = { .size = sizeof opened, .store = 5 };
+    const mailsrv_expunged expunged = { .size = sizeof expunged, .modseq = 3 };
+    (void)state;
+    world_begin(&w);
+    mailsrv_session *s = world_session(&w);
+    say(&w, s, "hold\r\n");
+    answer(&w, next_op(&w, MAILSRV_OP_STORE_OPEN), MAILSRV_OK, &opened);
+    run(&w);
+    expect(s, "0\r\n");
+    say(&w, s, "expunge\r\n");
+    world_advance(&w, 0);
+    world_advance(&w, INT64_C(301000000));
+    run(&w);
+    expect(s, "-400\r\n");
+    say(&w, s, "drop\r\n");
+    const mailsrv_op *op = next_op(&w, MAILSRV_OP_EXPUNGE);
+    no_op(&w);
+    mailsrv_session_free(s);
+    no_op(&w);
+    answer(&w, op, MAILSRV_OK, &expunged);
+    op = next_op(&w, MAILSRV_OP_STORE_CLOSE);
+    answer(&w, op, MAILSRV_OK, NULL);
+    world_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +410,8 @@ int main(void)
         cmocka_unit_test(test_what_nobody_waits_for_is_cancelled),
         cmocka_unit_test(test_what_was_not_taken_vanishes),
         cmocka_unit_test(test_a_write_that_was_not_taken_stays),
+        cmocka_unit_test(test_a_handle_beside_a_copy_without_memory_is_closed),
+        cmocka_unit_test(test_a_write_that_is_late_before_it_was_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

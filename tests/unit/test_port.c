@@ -105,6 +105,33 @@ static void test_an_engine_that_ends_gives_letters_back(void **state)
     assert_int_equal(a.delivered, 1);
 }
 
+struct late_guest {
+    mailsrv_letter letter;
+    struct world *world;
+};
+
+static void come_too_late(mailsrv_engine *engine, mailsrv_letter *letter)
+{
+    struct world *w = ((struct late_guest *)(void *)letter)->world;
+    mailsrv_session *s = NULL;
+    assert_null(engine);
+    assert_int_equal(mailsrv_engine_free(w->engine, MAILSRV_ABANDON), MAILSRV_E_USAGE);
+    assert_int_equal(mailsrv_engine_turn(w->engine, 1), MAILSRV_E_USAGE);
+    assert_int_equal(mailsrv_server_new(w->engine, w->profile, NULL, NULL, &s), MAILSRV_E_CLOSED);
+}
+
+static void test_nothing_begins_in_an_engine_that_ends(void **state)
+{
+    struct world w;
+    mailsrv_port port;
+    (void)state;
+    world_begin(&w);
+    struct late_guest guest = { { .deliver = come_too_late }, &w };
+    assert_int_equal(mailsrv_port_open(&port, w.engine, NULL, NULL), MAILSRV_OK);
+    assert_int_equal(mailsrv_port_post(&port, &guest.letter), MAILSRV_OK);
+    world_end(&w);
+}
+
 static void test_wrong_letters_are_refused(void **state)
 {
     struct world w;
@@ -230,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_letters_arrive_in_order_with_the_next_advance),
         cmocka_unit_test(test_a_letter_may_be_posted_where_it_arrives),
         cmocka_unit_test(test_an_engine_that_ends_gives_letters_back),
+        cmocka_unit_test(test_nothing_begins_in_an_engine_that_ends),
         cmocka_unit_test(test_wrong_letters_are_refused),
         cmocka_unit_test(test_a_release_that_posts_a_letter),
         cmocka_unit_test(test_a_release_that_posts_a_letter_at_the_end),
