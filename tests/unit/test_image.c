@@ -92,25 +92,49 @@ static int32_t open_view(struct world *w, struct view *view)
     return status;
 }
 
-static void expunge(struct world *w, mailsrv_run run)
+/* A mailbox of the test's own, for changes from outside. */
+struct box {
+    mailsrv_asked *store, *mbox;
+    uint64_t handle;
+};
+
+static struct box open_box(struct world *w)
 {
-    mailsrv_asked *store, *mbox, *gone;
+    struct box box;
     mailsrv_arg_store_open arg = { sizeof arg, 0 };
-    assert_int_equal(mailsrv_ask(w->engine, MAILSRV_OP_STORE_OPEN, &w->account, &arg, &store), MAILSRV_OK);
+    assert_int_equal(mailsrv_ask(w->engine, MAILSRV_OP_STORE_OPEN, &w->account, &arg, &box.store), MAILSRV_OK);
     turns(w);
     mailsrv_arg_mbox_open open = { .size = sizeof open, .mailbox = w->inbox };
-    open.store = ((const mailsrv_store_opened *)mailsrv_asked_answer(store)->value)->store;
-    assert_int_equal(mailsrv_ask(w->engine, MAILSRV_OP_MBOX_OPEN, &w->account, &open, &mbox), MAILSRV_OK);
+    open.store = ((const mailsrv_store_opened *)mailsrv_asked_answer(box.store)->value)->store;
+    assert_int_equal(mailsrv_ask(w->engine, MAILSRV_OP_MBOX_OPEN, &w->account, &open, &box.mbox), MAILSRV_OK);
     turns(w);
-    uint64_t handle = ((const mailsrv_mbox_opened *)mailsrv_asked_answer(mbox)->value)->mbox;
-    mailsrv_arg_expunge expunge = { sizeof expunge, 0, handle, &run, 1, 0 };
-    assert_int_equal(mailsrv_ask(w->engine, MAILSRV_OP_EXPUNGE, &w->account, &expunge, &gone), MAILSRV_OK);
+    box.handle = ((const mailsrv_mbox_opened *)mailsrv_asked_answer(box.mbox)->value)->mbox;
+    return box;
+}
+
+static void shut_box(struct world *w, struct box *box)
+{
+    mailsrv_asked_free(box->mbox);
     turns(w);
-    mailsrv_asked_free(gone);
-    mailsrv_asked_free(mbox);
+    mailsrv_asked_free(box->store);
     turns(w);
-    mailsrv_asked_free(store);
+}
+
+static void change(struct world *w, int32_t kind, const void *arg)
+{
+    mailsrv_asked *asked;
+    assert_int_equal(mailsrv_ask(w->engine, kind, &w->account, arg, &asked), MAILSRV_OK);
     turns(w);
+    assert_int_equal(mailsrv_asked_answer(asked)->status, MAILSRV_OK);
+    mailsrv_asked_free(asked);
+}
+
+static void expunge(struct world *w, mailsrv_run run)
+{
+    struct box box = open_box(w);
+    mailsrv_arg_expunge arg = { sizeof arg, 0, box.handle, &run, 1, 0 };
+    change(w, MAILSRV_OP_EXPUNGE, &arg);
+    shut_box(w, &box);
 }
 
 static bool next(struct view *view, struct told *told)
@@ -257,6 +281,33 @@ static void test_a_poke(void **state)
     end(&w);
 }
 
+/* Flags and copies are told to the host's other engines, as expunges are. */
+static void test_changes_are_noticed(void **state)
+{
+    struct world w;
+    const mailsrv_op *op;
+    mailsrv_run run = { 1, 2 };
+    (void)state;
+    begin(&w, 3, UINT64_C(64) << 20); /* the last one has modseq 4 */
+    assert_int_equal(mailsrv_engine_serve(w.engine, MAILSRV_NOTICE_CHANGED, NULL, NULL), MAILSRV_OK);
+    find_inbox(&w);
+    struct box box = open_box(&w);
+    mailsrv_arg_flags flags = { .size = sizeof flags, .how = MAILSRV_FLAGS_ADD, .mbox = box.handle, .uids = &run,
+                                .n_uids = 1, .flags = MAILSRV_FLAG_SEEN, .unchanged_since = UINT64_MAX };
+    change(&w, MAILSRV_OP_FLAGS, &flags);
+    assert_int_equal(mailsrv_engine_next_op(w.engine, &op), MAILSRV_OK);
+    assert_int_equal(((const mailsrv_arg_changed *)op->arg)->modseq, 5);
+    change(&w, MAILSRV_OP_FLAGS, &flags); /* nothing changes */
+    assert_int_equal(mailsrv_engine_next_op(w.engine, &op), MAILSRV_E_CLOSED);
+    mailsrv_arg_copy copy = { .size = sizeof copy, .n_uids = 1, .mbox = box.handle, .uids = &run, .to = w.inbox };
+    change(&w, MAILSRV_OP_COPY, &copy);
+    assert_int_equal(mailsrv_engine_next_op(w.engine, &op), MAILSRV_OK);
+    assert_int_equal(((const mailsrv_arg_changed *)op->arg)->modseq, 6);
+    assert_memory_equal(&((const mailsrv_arg_changed *)op->arg)->mailbox, &w.inbox, sizeof w.inbox);
+    shut_box(&w, &box);
+    end(&w);
+}
+
 /* Images have three quarters of the engine's memory: what cannot fit is refused before the first row. */
 static void test_too_large_for_the_engine(void **state)
 {
@@ -333,7 +384,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_large_mailbox_in_slices),  cmocka_unit_test(test_telling_goes_in_slices),
         cmocka_unit_test(test_the_first_uid_vanishes),   cmocka_unit_test(test_new_uidvalidity_ends_it),
-        cmocka_unit_test(test_a_poke),                   cmocka_unit_test(test_too_large_for_the_engine),
+        cmocka_unit_test(test_a_poke),                   cmocka_unit_test(test_changes_are_noticed),
+        cmocka_unit_test(test_too_large_for_the_engine),
         cmocka_unit_test(test_it_cannot_grow),           cmocka_unit_test(test_each_allocation_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
