@@ -475,6 +475,13 @@ static void deliver(struct model *m)
     look(m);
 }
 
+/* As for want of memory: every view has fallen off, and looks at the rows. */
+static void lose_journal(struct session *s)
+{
+    if (s->doing != OUT)
+        mailsrv__journal_drop(&s->view.image->journal);
+}
+
 static void act(struct model *m)
 {
     uint32_t what = below(m, 100);
@@ -488,6 +495,8 @@ static void act(struct model *m)
         deliver(m);
     else if (what < 65)
         mailsrv_notify(m->engines[engine], &m->inbox, below(m, 2) == 0 ? m->modseq : 0);
+    else if (below(m, 300) == 0)
+        lose_journal(s);
     else if (!s->slow || m->resting || below(m, 12) == 0)
         for (int i = 0; i < 3 && m->fault == NULL; i++)
             moves(m, s);

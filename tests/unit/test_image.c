@@ -308,6 +308,44 @@ static void test_changes_are_noticed(void **state)
     end(&w);
 }
 
+/* 300 changes of one message, more than the journal holds: told once, as the row is. */
+static void test_a_view_falls_off_the_journal(void **state)
+{
+    struct world w;
+    struct view view, lazy;
+    struct told told;
+    mailsrv_run run = { 2, 2 };
+    (void)state;
+    begin(&w, 3, UINT64_C(64) << 20);
+    find_inbox(&w);
+    struct box box = open_box(&w);
+    assert_int_equal(open_view(&w, &view), MAILSRV_OK);
+    assert_int_equal(open_view(&w, &lazy), MAILSRV_OK);
+    for (uint32_t i = 0; i < 300; i++) {
+        mailsrv_arg_flags arg = { .size = sizeof arg, .how = MAILSRV_FLAGS_SET, .mbox = box.handle, .uids = &run,
+                                  .n_uids = 1, .flags = 1 + i % 2, .unchanged_since = UINT64_MAX };
+        change(&w, MAILSRV_OP_FLAGS, &arg);
+        mailsrv__view_sync(&view);
+        turns(&w);
+        assert_true(mailsrv__view_tell(&view, TELLS_FLAGS));
+        assert_true(next(&view, &told));
+        assert_int_equal(told.marks.flags, 1 + i % 2);
+        assert_false(next(&view, &told));
+    }
+    assert_true(mailsrv__view_tell(&lazy, TELLS_FLAGS));
+    assert_true(next(&lazy, &told));
+    assert_int_equal(told.kind, TOLD_FETCH);
+    assert_int_equal(told.number, 2);
+    assert_int_equal(told.marks.flags, 2);
+    assert_false(next(&lazy, &told));
+    assert_true(mailsrv__view_tell(&lazy, TELLS_FLAGS));
+    assert_false(next(&lazy, &told));
+    mailsrv__view_close(&lazy);
+    mailsrv__view_close(&view);
+    shut_box(&w, &box);
+    end(&w);
+}
+
 /* Images have three quarters of the engine's memory: what cannot fit is refused before the first row. */
 static void test_too_large_for_the_engine(void **state)
 {
@@ -379,6 +417,30 @@ static void test_each_allocation_fails(void **state)
     assert_true(n > 10);
 }
 
+/* An engine is given up while an image loads, and while one leaves: nothing of it stays. */
+static void test_an_engine_is_given_up(void **state)
+{
+    (void)state;
+    for (uint32_t answers = 0; answers < 12; answers++) {
+        struct world w;
+        struct view view;
+        begin(&w, 600, UINT64_C(64) << 20);
+        find_inbox(&w);
+        mailsrv_memory_set_u64(w.store, MAILSRV_MEMORY_LATE, 1);
+        assert_int_equal(mailsrv__view_open(&view, w.engine, &w.account, &w.inbox, woken), MAILSRV_OK);
+        turns(&w);
+        for (uint32_t i = 0; i < answers; i++) {
+            mailsrv_memory_answer(w.store, 1);
+            turns(&w);
+        }
+        mailsrv__view_close(&view);
+        assert_int_equal(mailsrv_engine_free(w.engine, MAILSRV_ABANDON), MAILSRV_OK);
+        assert_int_equal(w.from.live, 0);
+        assert_null(w.from.fault);
+        mailsrv_store_free(w.store);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +449,7 @@ int main(void)
         cmocka_unit_test(test_a_poke),                   cmocka_unit_test(test_changes_are_noticed),
         cmocka_unit_test(test_too_large_for_the_engine),
         cmocka_unit_test(test_it_cannot_grow),           cmocka_unit_test(test_each_allocation_fails),
+        cmocka_unit_test(test_an_engine_is_given_up),    cmocka_unit_test(test_a_view_falls_off_the_journal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
