@@ -125,8 +125,8 @@ static void look(struct model *m)
     for (uint32_t k = 0; k < m->n_rows; k++)
         if (m->gone_at[m->rows[k].uid] > m->modseq)
             m->modseq = m->gone_at[m->rows[k].uid];
-    memcpy(m->rows, now, n * sizeof *now);
     m->n_rows = (uint32_t)n;
+    memcpy(m->rows, now, m->n_rows * sizeof *now);
 }
 
 /* ---- The client ---- */
