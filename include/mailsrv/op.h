@@ -488,8 +488,8 @@ typedef struct mailsrv_arg_queue_delete {
     const uint64_t *queues;
 } mailsrv_arg_queue_delete;
 
-/* ---- CANCEL, a notice: nobody waits for operation `id` any more.  A hint: it is still owed its answer.  Bodies'
- * writes, commits, expunges, copies and changes of flags are never cancelled. ---- */
+/* ---- CANCEL, a notice: nobody waits for operation `id` any more.  A hint: it is still owed its answer.  Writes,
+ * commits, expunges, copies, changes of flags and closings are never cancelled. ---- */
 typedef struct mailsrv_arg_cancel {
     uint32_t size;
     int32_t kind; /* of the operation */

@@ -44,7 +44,7 @@ MAILSRV_API int32_t mailsrv_profile_new(const mailsrv_allocator *allocator, cons
 
 /* Keys of mailsrv_profile_set_u64.  A value out of its bounds is MAILSRV_E_VALUE. */
 #define MAILSRV_PROFILE_MESSAGE_OCTETS_MAX 1   /* default 100 MiB, 64 KiB to 2^40 (RFC 5321 section 4.5.3.1.7) */
-#define MAILSRV_PROFILE_RECIPIENTS_MAX 2       /* default 100, 100 to 65,536 (RFC 5321 section 4.5.3.1.8) */
+#define MAILSRV_PROFILE_RECIPIENTS_MAX 2       /* default 100, 100 to 1,000 (RFC 5321 section 4.5.3.1.8) */
 #define MAILSRV_PROFILE_LINE_OCTETS_MAX 3      /* of a command, CRLF included: default 2,048, 512 to 65,536 */
 #define MAILSRV_PROFILE_ERRORS_MAX 4           /* bad commands before the session is ended: default 20, 1 to 1,000 */
 #define MAILSRV_PROFILE_SESSION_OCTETS_MAX 5   /* memory of one session: default SMTP 192 KiB, POP3 4 MiB (16 octets

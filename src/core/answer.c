@@ -396,12 +396,11 @@ static void copy_results(struct op *op)
             op->results[i].status = MAILSRV_TEMP;
         if (!bytes_are_there(*text))
             *text = (mailsrv_bytes){ NULL, 0 };
-        if (text->n > op->results_text_left)
-            text->n = op->results_text_left;
+        if (text->n > RESULT_TEXT_OCTETS)
+            text->n = RESULT_TEXT_OCTETS; /* so much is kept for each */
         put_text(op->results_text, *text);
         text->p = op->results_text;
         op->results_text += text->n;
-        op->results_text_left -= text->n;
     }
     v->results = op->results;
     v->n = arg->n_targets;

@@ -14,6 +14,8 @@
 
 #include <mailsrv/op.h>
 
+enum { RESULT_TEXT_OCTETS = 64 }; /* kept of the text of each result of a COMMIT */
+
 /* An operation being asked.  `arg` is zeroed, its size filled in. */
 struct ask {
     struct op *op; /* NULL: no memory, and nothing was asked */

@@ -3,8 +3,6 @@
 
 #include <mailsrv/ask.h>
 
-enum { RESULT_TEXT = 64 };
-
 static struct op *op_of(mailsrv_asked *asked)
 {
     return (struct op *)(void *)asked;
@@ -25,13 +23,12 @@ static uint32_t targets_of(int32_t kind, const void *arg)
 /* The results of a COMMIT have their room before it is asked. */
 static struct op *new_op(mailsrv_engine *e, int32_t number, uint32_t n_targets)
 {
-    size_t results = n_targets * sizeof(mailsrv_result), texts = (size_t)n_targets * RESULT_TEXT;
+    size_t results = n_targets * sizeof(mailsrv_result), texts = (size_t)n_targets * RESULT_TEXT_OCTETS;
     struct op *op = mailsrv__op_new(e, NULL, number, mailsrv__ask_octets(results) + mailsrv__ask_octets(texts));
     if (op == NULL || n_targets == 0)
         return op;
     op->results = mailsrv__op_room(op, results);
     op->results_text = mailsrv__op_room(op, texts);
-    op->results_text_left = texts;
     return op;
 }
 

@@ -6,8 +6,7 @@
 enum {
     CHUNK_LEAST = 4 * 1024,
     CHUNK_MOST = 32 * 1024,
-    TEXT_KEPT = 120,      /* of a failed WRITE's answer */
-    RESULTS_TEXT = 64     /* for the texts of a COMMIT's results, for each target */
+    TEXT_KEPT = 120 /* of a failed WRITE's answer */
 };
 
 struct chunk {
@@ -321,9 +320,10 @@ int32_t mailsrv__body_begun(mailsrv_session *s, unsigned i)
 
 static size_t commit_octets(uint32_t n_targets, size_t octets)
 {
+    size_t results = mailsrv__ask_octets(n_targets * sizeof(mailsrv_result));
+    size_t texts = mailsrv__ask_octets(n_targets * RESULT_TEXT_OCTETS);
     return mailsrv__ask_octets(sizeof(mailsrv_staged)) + mailsrv__ask_octets(n_targets * sizeof(mailsrv_target)) +
-           mailsrv__ask_octets(n_targets * sizeof(mailsrv_result)) + mailsrv__ask_octets(n_targets * RESULTS_TEXT) +
-           octets;
+           results + texts + octets;
 }
 
 static struct op *new_undo(mailsrv_session *s, uint32_t n_queue)
@@ -341,8 +341,7 @@ static void fill_commit(struct op *op, const struct body *b, uint32_t n_targets)
     mailsrv_staged *staged = mailsrv__op_room(op, sizeof *staged);
     mailsrv_target *targets = mailsrv__op_room(op, n_targets * sizeof *targets);
     op->results = mailsrv__op_room(op, n_targets * sizeof *op->results);
-    op->results_text = mailsrv__op_room(op, n_targets * RESULTS_TEXT);
-    op->results_text_left = n_targets * RESULTS_TEXT;
+    op->results_text = mailsrv__op_room(op, n_targets * RESULT_TEXT_OCTETS);
     *staged = (mailsrv_staged){ .size = sizeof *staged, .body = b->handle.value, .octets = b->octets };
     for (uint32_t i = 0; i < n_targets; i++)
         targets[i].size = sizeof *targets;

@@ -62,19 +62,19 @@ bool mailsrv__changed_waits(const mailsrv_engine *e)
     return e->changes.n != 0 || e->changes.all;
 }
 
-const mailsrv_op *mailsrv__changed_next(mailsrv_engine *e)
+const mailsrv_op *mailsrv__changed_next(mailsrv_engine *e, struct notice *notice)
 {
     struct changes *changes = &e->changes;
     if (!mailsrv__changed_waits(e))
         return NULL;
-    e->notice_changed = (mailsrv_arg_changed){ .size = sizeof e->notice_changed };
+    notice->changed = (mailsrv_arg_changed){ .size = sizeof notice->changed };
     if (changes->all)
         changes->all = false;
     else
-        e->notice_changed = changes->v[--changes->n];
-    e->notice = (mailsrv_op){ .size = sizeof e->notice,
-                              .kind = MAILSRV_NOTICE_CHANGED,
-                              .account = e->notice_changed.account,
-                              .arg = &e->notice_changed };
-    return &e->notice;
+        notice->changed = changes->v[--changes->n];
+    notice->op = (mailsrv_op){ .size = sizeof notice->op,
+                               .kind = MAILSRV_NOTICE_CHANGED,
+                               .account = notice->changed.account,
+                               .arg = &notice->changed };
+    return &notice->op;
 }

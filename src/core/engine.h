@@ -43,6 +43,13 @@ struct changes {
     bool all; /* more than fit: any mailbox may have changed */
 };
 
+/* A notice that was handed out. */
+struct notice {
+    mailsrv_op op;
+    mailsrv_arg_cancel cancel;
+    mailsrv_arg_changed changed;
+};
+
 struct event_slot {
     mailsrv_event event;
     uint8_t text[EVENT_TEXT_MAX];
@@ -62,9 +69,7 @@ struct mailsrv_engine {
     struct op_table ops;
     struct server servers[KIND_NUMBERS];
     struct changes changes;
-    mailsrv_op notice; /* the one handed out */
-    mailsrv_arg_cancel notice_cancel;
-    mailsrv_arg_changed notice_changed;
+    struct notice pulled_notice, handled_notice;
     struct events events;
     mailsrv_port *ports;
     mailsrv_ending *endings;

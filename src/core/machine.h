@@ -36,8 +36,6 @@ struct mailsrv_machine {
     void (*defaults)(mailsrv_profile *profile);
     enum step (*greet)(mailsrv_session *session);
     enum step (*take)(mailsrv_session *session, struct input *in);
-    /* The peer is done (half-close) and nothing is stored or buffered: usually NULL, which ends the session. */
-    enum step (*eof)(mailsrv_session *session);
     /* The session is being freed: give up every handle, body and buffer.  What was asked is still in `session->asker`
      * and is orphaned by the core afterwards. */
     void (*leave)(mailsrv_session *session);
@@ -100,6 +98,7 @@ struct mailsrv_session {
     bool ended; /* no more steps; output is sent */
     bool dead;  /* nothing more at all: the peer stopped reading */
     bool left;  /* the machine gave up what it held */
+    bool mid_reply; /* a response of many lines has begun: no word of parting belongs into it */
     const char *why; /* it ended, for the log; NULL: it has not */
 };
 

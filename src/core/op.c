@@ -110,17 +110,18 @@ static void taken(struct op *op)
     op->engine->ops.n_out++;
 }
 
-static const mailsrv_op *next_cancel(mailsrv_engine *e)
+static const mailsrv_op *next_cancel(mailsrv_engine *e, struct notice *notice)
 {
     struct node *n = mailsrv__list_pop(&e->ops.cancels);
     if (n == NULL)
         return NULL;
     const struct op *op = HOLDER(n, struct op, link);
-    e->notice_cancel = (mailsrv_arg_cancel){ sizeof e->notice_cancel, op->pub.kind, op->pub.id };
-    e->notice = (mailsrv_op){
-        .size = sizeof e->notice, .kind = MAILSRV_NOTICE_CANCEL, .account = op->pub.account, .arg = &e->notice_cancel
-    };
-    return &e->notice;
+    notice->cancel = (mailsrv_arg_cancel){ sizeof notice->cancel, op->pub.kind, op->pub.id };
+    notice->op = (mailsrv_op){ .size = sizeof notice->op,
+                               .kind = MAILSRV_NOTICE_CANCEL,
+                               .account = op->pub.account,
+                               .arg = &notice->cancel };
+    return &notice->op;
 }
 
 static bool is_handled(const mailsrv_engine *e, int32_t kind)
@@ -131,12 +132,13 @@ static bool is_handled(const mailsrv_engine *e, int32_t kind)
 /* The next notice for handlers, or the next one for who pulls. */
 static const mailsrv_op *next_notice_for(mailsrv_engine *e, bool handlers)
 {
-    const mailsrv_op *notice = NULL;
+    struct notice *notice = handlers ? &e->handled_notice : &e->pulled_notice;
+    const mailsrv_op *next = NULL;
     if (is_handled(e, MAILSRV_NOTICE_CANCEL) == handlers)
-        notice = next_cancel(e);
-    if (notice == NULL && is_handled(e, MAILSRV_NOTICE_CHANGED) == handlers)
-        notice = mailsrv__changed_next(e);
-    return notice;
+        next = next_cancel(e, notice);
+    if (next == NULL && is_handled(e, MAILSRV_NOTICE_CHANGED) == handlers)
+        next = mailsrv__changed_next(e, notice);
+    return next;
 }
 
 int32_t mailsrv_engine_next_op(mailsrv_engine *e, const mailsrv_op **out)
@@ -358,7 +360,7 @@ void mailsrv__op_orphan(struct op *op)
         mailsrv__op_finish_orphan(op);
     else if (op->state == OP_QUEUED && (flags & KIND_STAYS) == 0)
         vanish(op);
-    else if (op->state == OP_TAKEN && (flags & KIND_WRITES) == 0 &&
+    else if (op->state == OP_TAKEN && (flags & (KIND_WRITES | KIND_STAYS)) == 0 &&
              op->engine->servers[MAILSRV_NOTICE_CANCEL].served)
         mailsrv__list_append(&op->engine->ops.cancels, &op->link);
 }

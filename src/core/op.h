@@ -62,7 +62,6 @@ struct op {
     size_t text_octets;
     mailsrv_result *results; /* COMMIT: reserved */
     uint8_t *results_text;
-    size_t results_text_left;
 };
 
 /* A record with an argument and `octets` of room, charged to the session, if any.  NULL: no memory. */
@@ -124,7 +123,7 @@ void mailsrv__changed_by(const struct op *op);
 bool mailsrv__changed_waits(const mailsrv_engine *engine);
 
 /* The next one; NULL: there is none. */
-const mailsrv_op *mailsrv__changed_next(mailsrv_engine *engine);
+const mailsrv_op *mailsrv__changed_next(mailsrv_engine *engine, struct notice *notice);
 
 /* ---- ask.c ---- */
 

@@ -82,9 +82,9 @@ void mailsrv__ports_read(mailsrv_engine *e)
 
 void mailsrv__ports_close(mailsrv_engine *e)
 {
-    for (mailsrv_port *port = e->ports, *next; port != NULL; port = next) {
-        next = *word(port, NEXT_PORT);
+    while (e->ports != NULL) { /* a letter may open another one */
+        mailsrv_port *port = e->ports;
+        e->ports = *word(port, NEXT_PORT);
         deliver(__atomic_exchange_n(word(port, HEAD), closed_mark(), __ATOMIC_ACQ_REL), NULL);
     }
-    e->ports = NULL;
 }

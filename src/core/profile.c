@@ -65,7 +65,8 @@ int32_t mailsrv_profile_new(const mailsrv_allocator *allocator, const mailsrv_ma
                             mailsrv_profile **out)
 {
     const mailsrv_allocator *from = allocator == NULL ? mailsrv__malloc() : allocator;
-    if (machine == NULL || out == NULL || from->size < sizeof *from || !machine->has_face(face))
+    if (machine == NULL || out == NULL || from->size < sizeof *from || from->alloc == NULL ||
+        from->release == NULL || !machine->has_face(face))
         return MAILSRV_E_USAGE;
     mailsrv_profile *profile = take(from, sizeof *profile);
     if (profile == NULL)

@@ -70,6 +70,11 @@ int32_t mailsrv_rows_answer(mailsrv_rows_builder *rows, mailsrv_op_id id, const 
     if (rows == NULL)
         return MAILSRV_E_USAGE;
     mailsrv_engine *e = rows->engine;
+    const struct op *op = mailsrv__op_find(e, id);
+    if (op != NULL && op->pub.kind != MAILSRV_OP_ROWS) {
+        mailsrv_rows_free(rows);
+        return MAILSRV_E_USAGE;
+    }
     const uint8_t *at = rows->bytes;
     for (size_t i = 0; i < rows->n; i++) { /* the bytes have found their place */
         mailsrv_bytes *uidl = &rows->rows[i].uidl;

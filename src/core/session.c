@@ -49,8 +49,11 @@ int32_t mailsrv_server_new(mailsrv_engine *e, mailsrv_profile *profile, const ma
         return status;
     struct purse purse = { .max = profile->settings[MAILSRV_PROFILE_SESSION_OCTETS_MAX].value };
     mailsrv_session *s = mailsrv__heap_take(&e->heap, CLASS_SESSIONS, &purse, profile->machine->octets);
-    if (s == NULL)
+    if (s == NULL) {
+        static const char text[] = "a session";
+        mailsrv__event(e, MAILSRV_EVENT_OUT_OF_MEMORY, 0, text, sizeof text - 1);
         return MAILSRV_NOMEM;
+    }
     s->purse = purse;
     begin(s, e, profile, peer, host);
     mailsrv__session_event(s, MAILSRV_EVENT_SESSION_BEGAN, (struct span){ NULL, 0 });

@@ -171,7 +171,9 @@ void mailsrv__part(mailsrv_session *s, enum parting parting)
         [PARTING_NO_MEMORY] = "no memory for a reply",
         [PARTING_BUSY] = "turned away: memory is full of unanswered operations",
     };
-    if (!s->ended)
+    if (!s->ended && parting == PARTING_NO_MEMORY)
+        mailsrv__session_event(s, MAILSRV_EVENT_OUT_OF_MEMORY, SPAN("a reply: the session ends"));
+    if (!s->ended && !s->mid_reply)
         mailsrv__output_part(s, s->profile->machine->partings[parting]);
     mailsrv__session_end(s, why[parting]);
 }
@@ -182,9 +184,10 @@ static void command_is_done(mailsrv_session *s)
 {
     orphan_asked(s);
     s->one_patience = false;
+    s->mid_reply = false;
     mailsrv__timer_disarm(&s->answer_timer);
     mailsrv__peer_timer_restart(s);
-    if (s->shutting && s->body == NULL)
+    if (s->shutting && !s->patient_bytes)
         mailsrv__part(s, PARTING_SHUTDOWN);
 }
 
@@ -273,8 +276,6 @@ int32_t mailsrv_session_feed(mailsrv_session *s, const uint8_t *p, size_t n, siz
     s->engine->slice_max = SLICE_UNITS; /* what is fed is worked on for a slice, and no longer */
     s->engine->slice_spent = 0;
     struct input in = { p, n };
-    s->engine->slice_spent = 0;
-    s->engine->slice_max = SLICE_UNITS;
     while (in.n != 0 && reads(s)) {
         enum step step = s->profile->machine->take(s, &in);
         if (step == STEP_NEXT) {
@@ -310,7 +311,7 @@ int32_t mailsrv_session_shutdown(mailsrv_session *s)
     if (s == NULL)
         return MAILSRV_E_USAGE;
     s->shutting = true;
-    if (s->next == NULL && s->body == NULL)
+    if (s->next == NULL && !s->patient_bytes) /* no octets of a message are on their way */
         mailsrv__part(s, PARTING_SHUTDOWN);
     mailsrv__session_update(s);
     return MAILSRV_OK;

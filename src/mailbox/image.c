@@ -199,6 +199,19 @@ static bool vanishes(const struct image *image)
     return image->vanishing.first <= image->vanishing.last;
 }
 
+/* The page is applied.  There is more: asks for it, unless the cursor stands still, which would go on for ever. */
+static void go_on(struct image *image, mailsrv_cursor cursor, void (*ask_next)(struct image *))
+{
+    mailsrv__errand_drop(&image->errand);
+    if (memcmp(&cursor, &image->cursor, sizeof cursor) == 0) {
+        mailsrv__room_event(image->engine, MAILSRV_EVENT_STORE_FAILED, SPAN("a cursor stands still"));
+        fail_round(image, MAILSRV_CORRUPT);
+        return;
+    }
+    image->cursor = cursor;
+    ask_next(image);
+}
+
 /* ---- Comparing: what ROWS has and what it leaves out ---- */
 
 static bool take_rows(struct image *image, const mailsrv_answer *answer);
@@ -263,6 +276,16 @@ static bool compare_row(struct image *image, const mailsrv_row *row)
     return true;
 }
 
+static void end_of_rows(struct image *image, const mailsrv_rows *page)
+{
+    if (page->more != 0) {
+        go_on(image, page->next, ask_rows);
+        return;
+    }
+    mailsrv__errand_drop(&image->errand);
+    end_comparing(image);
+}
+
 static bool take_rows(struct image *image, const mailsrv_answer *answer)
 {
     const mailsrv_rows *page = answer->value;
@@ -280,13 +303,7 @@ static bool take_rows(struct image *image, const mailsrv_answer *answer)
         image->vanishing = (mailsrv_run){ image->compared + 1, UINT32_MAX };
         image->compared = UINT32_MAX;
     } else {
-        bool more = page->more != 0;
-        image->cursor = page->next;
-        mailsrv__errand_drop(&image->errand);
-        if (more)
-            ask_rows(image);
-        else
-            end_comparing(image);
+        end_of_rows(image, page);
     }
     if (!good)
         starve(image);
@@ -325,15 +342,12 @@ static bool take_names(struct image *image, const mailsrv_bytes *names, uint32_t
 
 static void end_of_page(struct image *image, const mailsrv_changes *page)
 {
-    bool more = page->more != 0;
-    uint64_t upto = page->upto;
-    image->cursor = page->next;
-    mailsrv__errand_drop(&image->errand);
-    if (more) {
-        ask_changes(image);
+    if (page->more != 0) {
+        go_on(image, page->next, ask_changes);
         return;
     }
-    image->upto = upto;
+    image->upto = page->upto;
+    mailsrv__errand_drop(&image->errand);
     finish_round(image, MAILSRV_OK);
 }
 

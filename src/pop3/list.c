@@ -92,6 +92,7 @@ static enum step list_all(struct pop3 *p)
     mailsrv__write(&line, SPAN(" octets)"));
     if (mailsrv__pop3_say(p, &line) != STEP_NEXT)
         return STEP_CLOSE;
+    p->session.mid_reply = true;
     p->at = 0;
     return mailsrv__then_turn(&p->session, list_more);
 }
@@ -200,9 +201,11 @@ static enum step page_answered(mailsrv_session *session)
     if (answer->status != MAILSRV_OK)
         return ids_failed(p, answer->status, mailsrv__span(answer->text));
     const mailsrv_rows *rows = answer->value;
+    if (rows->more != 0 && !mailsrv__pop3_goes_on(p, rows))
+        return ids_failed(p, MAILSRV_CORRUPT, (struct span){ 0 });
     if (!p->listing && mailsrv__pop3_reply(p, SPAN("+OK\r\n")) != STEP_NEXT)
         return STEP_CLOSE;
-    p->listing = true;
+    p->listing = session->mid_reply = true;
     mailsrv__spend(session, rows->n);
     if (!say_page(p, rows))
         return STEP_CLOSE;
@@ -240,6 +243,8 @@ static enum step id_answered(mailsrv_session *session)
         return say_unique_id(p, SPAN("+OK "), p->at, mailsrv__pop3_row(rows, 0));
     if (rows->more == 0)
         return no_such_message(p);
+    if (!mailsrv__pop3_goes_on(p, rows))
+        return mailsrv__pop3_refuse(p, MAILSRV_CORRUPT, (struct span){ 0 });
     p->cursor = rows->next;
     return ask_id(p);
 }

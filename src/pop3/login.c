@@ -132,6 +132,8 @@ static enum step rows_loaded(mailsrv_session *session)
         return give_up(p, status);
     if (rows->more == 0)
         return open(p);
+    if (!mailsrv__pop3_goes_on(p, rows))
+        return give_up(p, MAILSRV_CORRUPT);
     p->cursor = rows->next;
     return load_page(p);
 }

@@ -117,6 +117,12 @@ struct drop_row *mailsrv__pop3_message(struct pop3 *p, struct span number, uint3
 /* Asks for rows of the UIDs from `first` to `last`, at p->cursor, `limit` at most.  False: no memory. */
 bool mailsrv__pop3_ask_rows(struct pop3 *p, mailsrv_run uids, uint32_t fields, uint32_t limit);
 
+/* May the page behind this one be asked for?  A store whose cursor stands still would keep the session for ever. */
+static inline bool mailsrv__pop3_goes_on(const struct pop3 *p, const mailsrv_rows *rows)
+{
+    return rows->n != 0 || memcmp(&rows->next, &p->cursor, sizeof p->cursor) != 0;
+}
+
 /* The i-th row of a page, whose struct may be larger than the one known here. */
 static inline const mailsrv_row *mailsrv__pop3_row(const mailsrv_rows *rows, uint32_t i)
 {

@@ -33,6 +33,15 @@ static bool is_whole(const struct reading *r)
     return r->offset >= r->size || (r->is_top && mailsrv__top_done(&r->top));
 }
 
+/* A range fits into the window, and a copy of it into the session's memory beside what else that holds. */
+static uint64_t most_at_once(const mailsrv_session *session)
+{
+    uint64_t window = mailsrv__setting(session, MAILSRV_PROFILE_WINDOW_OCTETS);
+    uint64_t share = mailsrv__setting(session, MAILSRV_PROFILE_SESSION_OCTETS_MAX) / 4;
+    uint64_t most = window < share ? window : share;
+    return most < RANGE_MAX ? most : RANGE_MAX;
+}
+
 static enum step range_answered(mailsrv_session *session);
 
 static enum step ask_range(mailsrv_session *session)
@@ -40,8 +49,7 @@ static enum step ask_range(mailsrv_session *session)
     struct pop3 *p = mailsrv__pop3_of(session);
     struct reading *r = &p->reading;
     uint64_t left = r->size - r->offset;
-    uint64_t window = mailsrv__setting(session, MAILSRV_PROFILE_WINDOW_OCTETS);
-    uint64_t most = window < RANGE_MAX ? window : RANGE_MAX;
+    uint64_t most = most_at_once(session);
     struct ask ask = mailsrv__ask(session, MAILSRV_OP_READ, 0);
     if (ask.op == NULL)
         return failed(p, MAILSRV_NOMEM, (struct span){ 0 });
@@ -94,6 +102,7 @@ static bool begin(struct pop3 *p)
         mailsrv__write(&line, SPAN(" octets"));
     }
     p->reading.begun = true;
+    p->session.mid_reply = true;
     return mailsrv__pop3_say(p, &line) == STEP_NEXT;
 }
 

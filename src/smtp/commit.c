@@ -77,14 +77,21 @@ static struct verdict verdict_of(const struct smtp *s, const struct recipient *r
 
 /* ---- LMTP: a reply for each recipient (RFC 2033 section 4.2) ---- */
 
+/* Others may take the memory while this session waits: what is still to be said keeps its room, or nothing is waited
+ * for. */
+static bool may_wait(struct smtp *s)
+{
+    return mailsrv__smtp_reserve_replies(s, s->mail->reply_octets);
+}
+
 static enum step reply_to_each(mailsrv_session *session)
 {
     struct smtp *s = mailsrv__smtp_of(session);
     struct transaction *t = s->mail;
     for (; t->replied != NULL; t->replied = t->replied->next) {
-        if (!mailsrv__may_go_on(session))
+        if (!mailsrv__may_go_on(session) && may_wait(s))
             return mailsrv__then_turn(session, reply_to_each);
-        if (!mailsrv__window_open(session))
+        if (!mailsrv__window_open(session) && may_wait(s))
             return mailsrv__then_window(session, reply_to_each);
         struct verdict v = { t->refusal, t->refusal_text };
         if (t->refusal == NULL)

@@ -220,7 +220,7 @@ static void defaults(mailsrv_profile *profile)
     const uint64_t minute = 60000, day = 24 * 60 * minute;
     mailsrv__default_u64(profile, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX, UINT64_C(100) << 20, UINT64_C(64) << 10,
                          UINT64_C(1) << 40);
-    mailsrv__default_u64(profile, MAILSRV_PROFILE_RECIPIENTS_MAX, 100, 100, 65536);
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_RECIPIENTS_MAX, 100, 100, 1000);
     mailsrv__default_u64(profile, MAILSRV_PROFILE_DATA_TIMEOUT_MS, 3 * minute, 3 * minute, day);
     mailsrv__default_u64(profile, MAILSRV_PROFILE_BARE_LINE_ENDS, 0, 0, 1);
     mailsrv__default_u64(profile, MAILSRV_PROFILE_OVERQUOTA_PERMANENT, 0, 0, 1);

@@ -1,11 +1,9 @@
 #include "smtp/smtp.h"
 
-enum { RESULT_TEXT_OCTETS = 64 };
-
 enum {
     TARGET_OVERHEAD = sizeof(mailsrv_target) + sizeof(mailsrv_result) + RESULT_TEXT_OCTETS, /* in a COMMIT */
     RECIPIENT_OVERHEAD = 64, /* rounding, and what the trace fields may still grow */
-    COMMIT_OVERHEAD = 1024,
+    COMMIT_OVERHEAD = 1536,
     LMTP_REPLY_OCTETS = 80 /* without what a target's result says */
 };
 
@@ -131,6 +129,8 @@ static enum step decide(struct smtp *s)
     if (mailsrv__transaction_offered_queue(t) != 0 && !mailsrv__smtp_queue_served(s))
         return decline(s, t->offered->is_long ? "451 4.2.4 list too long, try again later"
                                               : "451 4.3.5 no queue here, try again later");
+    if (t->n_targets + t->offered->n_own > TARGETS_MAX)
+        return decline(s, mailsrv__smtp_line(s, MAILSRV_LIMIT, AT_RCPT));
     if (!may_join(s))
         return decline(s, "452 4.5.3 not together with the others, send again for this one");
     if (!reserve(s))

@@ -15,6 +15,7 @@
 
 enum {
     TARGETS_OF_RECIPIENT_MAX = 64, /* above, it becomes one QUEUE target */
+    TARGETS_MAX = 1024, /* of a transaction: what is done with all of them at once stays within a slice */
     TARGET_BUCKETS = 32
 };
 

@@ -346,6 +346,28 @@ static void test_a_view_falls_off_the_journal(void **state)
     end(&w);
 }
 
+/* A page that says `more` with the cursor that was asked with. */
+static void stands_still(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    const mailsrv_arg_rows *arg = op->arg;
+    mailsrv_rows rows = { .size = sizeof rows, .stride = sizeof *rows.rows, .more = 1, .next = arg->cursor };
+    mailsrv_answer answer = { .size = sizeof answer, .value = &rows };
+    (void)user;
+    assert_int_equal(mailsrv_op_answer(engine, op->id, &answer), MAILSRV_OK);
+}
+
+static void test_a_cursor_that_stands_still(void **state)
+{
+    struct world w;
+    struct view view;
+    (void)state;
+    begin(&w, 3, UINT64_C(64) << 20);
+    assert_int_equal(mailsrv_engine_serve(w.engine, MAILSRV_OP_ROWS, stands_still, NULL), MAILSRV_OK);
+    find_inbox(&w);
+    assert_int_equal(open_view(&w, &view), MAILSRV_CORRUPT);
+    end(&w);
+}
+
 /* Images have three quarters of the engine's memory: what cannot fit is refused before the first row. */
 static void test_too_large_for_the_engine(void **state)
 {
@@ -450,6 +472,7 @@ int main(void)
         cmocka_unit_test(test_too_large_for_the_engine),
         cmocka_unit_test(test_it_cannot_grow),           cmocka_unit_test(test_each_allocation_fails),
         cmocka_unit_test(test_an_engine_is_given_up),    cmocka_unit_test(test_a_view_falls_off_the_journal),
+        cmocka_unit_test(test_a_cursor_that_stands_still),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -105,7 +105,7 @@ static void make_profile(struct world *w, int32_t face)
 {
     assert_int_equal(mailsrv_profile_new(NULL, mailsrv_smtp(), face, &w->profile), MAILSRV_OK);
     assert_int_equal(mailsrv_profile_set_str(w->profile, MAILSRV_PROFILE_HOSTNAME, "mx.here.test", 12), MAILSRV_OK);
-    assert_int_equal(mailsrv_profile_set_u64(w->profile, MAILSRV_PROFILE_RECIPIENTS_MAX, 65536), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_set_u64(w->profile, MAILSRV_PROFILE_RECIPIENTS_MAX, 1000), MAILSRV_OK);
     assert_int_equal(mailsrv_profile_set_u64(w->profile, MAILSRV_PROFILE_SESSION_OCTETS_MAX, 1 << 24), MAILSRV_OK);
     assert_int_equal(mailsrv_profile_seal(w->profile, NULL), MAILSRV_OK);
 }
