@@ -159,8 +159,9 @@ static void mbox_open(void *user, mailsrv_engine *engine, const mailsrv_op *op)
     struct numbers at = { 0, 0 };
     const int fd = open_inbox(user, op->account, is_known ? arg->mailbox : (mailsrv_id){ "?" });
     const bool ok = fd >= 0 && take(fd, 0, &at) && flock(fd, LOCK_UN) == 0;
-    const mailsrv_mbox_opened value = { sizeof value,   at.uidvalidity, (uint64_t)fd, op->account,
-                                        at.uidnext - 1, at.uidnext - 1, at.uidnext,   0 };
+    const mailsrv_mbox_opened value = { .size = sizeof value, .uidvalidity = at.uidvalidity, .mbox = (uint64_t)fd,
+                                        .mailbox = op->account, .exists = at.uidnext - 1, .modseq = at.uidnext - 1,
+                                        .uidnext = at.uidnext };
     answer(engine, op, status_of(ok, user), &value);
     if (fd >= 0 && !ok)
         close(fd);

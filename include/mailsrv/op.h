@@ -6,7 +6,7 @@
  * until the answer; secrets in them are wiped then.
  *
  * The engine keeps order, handlers need not: of one body, and of one session's writes, one operation is out at a time.
- * What a COMMIT or EXPUNGE answered is seen by every later operation of every engine.
+ * What a COMMIT, EXPUNGE, FLAGS or COPY answered is seen by every later operation of every engine.
  *
  * A notice is an operation with id 0: nothing is owed, and it lives until the next mailsrv_engine_next_op or the
  * handler's return.
@@ -80,6 +80,10 @@ MAILSRV_API const char *mailsrv_op_name(int32_t kind);
 #define MAILSRV_OP_EXPUNGE 19
 #define MAILSRV_OP_LOCK 20
 #define MAILSRV_OP_UNLOCK 21
+/* Tier "IMAP" adds these. */
+#define MAILSRV_OP_CHANGES 22
+#define MAILSRV_OP_FLAGS 23
+#define MAILSRV_OP_COPY 24
 /* The queue. */
 #define MAILSRV_OP_QUEUE_SCAN 40
 #define MAILSRV_OP_QUEUE_UPDATE 41
@@ -210,7 +214,7 @@ typedef struct mailsrv_committed {
  * answer is not looked at.  A body that was not committed is discarded. ---- */
 typedef struct mailsrv_arg_close {
     uint32_t size;
-    uint32_t reserved;
+    uint32_t told; /* MBOX_CLOSE: the highest UID that the session was told of; 0: none */
     uint64_t handle;
 } mailsrv_arg_close;
 
@@ -257,10 +261,21 @@ typedef struct mailsrv_locked {
     uint64_t lock; /* a handle, not 0; closed once by UNLOCK */
 } mailsrv_locked;
 
-/* ---- MBOX_OPEN: a mailbox, by id or by name.  Answer: mailsrv_mbox_opened. ---- */
+/* Names of keywords that a mailbox has at most. */
+#define MAILSRV_KEYWORDS_MAX 128
+
+/* What a mailbox can do. */
+#define MAILSRV_MBOX_HISTORY 1u  /* CHANGES tells what vanished; else its horizon is always now */
+#define MAILSRV_MBOX_KEYWORDS 2u /* FLAGS takes keywords */
+
+/* ---- MBOX_OPEN: a mailbox, by id or by name.  Answer: mailsrv_mbox_opened.
+ *
+ * `recent` is a mark for each mailbox: messages above it were shown to no session yet.  Opening for writing answers it
+ * and moves it to the end; MBOX_CLOSE moves it to `told`, unless it is there already; opening to look only reads it.
+ * It may be kept in memory alone, and be lost in a crash. ---- */
 typedef struct mailsrv_arg_mbox_open {
     uint32_t size;
-    uint32_t for_writing; /* 1: messages will be expunged */
+    uint32_t for_writing; /* 1: messages will be expunged or their flags changed */
     uint64_t store;
     mailsrv_id mailbox; /* zero: by name */
     mailsrv_bytes name; /* "INBOX", in any case, is there from the account's first use on */
@@ -272,9 +287,12 @@ typedef struct mailsrv_mbox_opened {
     uint64_t mbox; /* a handle, not 0; closed once by MBOX_CLOSE */
     mailsrv_id mailbox;
     uint64_t exists; /* messages now: a hint for memory */
-    uint64_t modseq;
+    uint64_t modseq; /* everything up to it is visible */
     uint32_t uidnext;
-    uint32_t reserved;
+    uint32_t recent;     /* a UID; 0: no message was shown yet */
+    uint32_t features;   /* MAILSRV_MBOX_... */
+    uint32_t n_keywords; /* MAILSRV_KEYWORDS_MAX at most */
+    const mailsrv_bytes *keywords; /* the dictionary: the i-th name is bit i of a row's keywords */
 } mailsrv_mbox_opened;
 
 /* ---- ROWS: the rows of some UIDs, ascending, in pages.  Answer: mailsrv_rows.  UIDs that are not there are left
@@ -301,6 +319,7 @@ typedef struct mailsrv_row {
     int64_t internal_us;
     mailsrv_id email;
     mailsrv_bytes uidl; /* imported with the message; empty: none */
+    uint64_t keywords[2]; /* a bit for each name of the mailbox's dictionary: name i is bit i % 64 of word i / 64 */
 } mailsrv_row;
 
 typedef struct mailsrv_rows {
@@ -347,6 +366,89 @@ typedef struct mailsrv_expunged {
     uint64_t modseq; /* of the change; 0: nothing was removed */
 } mailsrv_expunged;
 
+/* ---- CHANGES: what became of a mailbox since a modseq, in pages.  Answer: mailsrv_changes.  MAILSRV_NONEXISTENT: the
+ * mailbox is gone, or has another UIDVALIDITY.
+ *
+ * All pages of one question belong to one `upto`.  Together they hold every message that appeared or changed above
+ * `since` and up to `upto`, as its row is now, and every UID that vanished in between.  A row that was changed again
+ * after `upto` comes as it is, with its higher modseq; a message that appeared after `upto` waits for the next
+ * question.  Applying a page twice does nothing more than applying it once.
+ *
+ * The store forgets what vanished long ago.  When `since` is below `horizon` the UIDs that vanished are not all there,
+ * and the asker compares with ROWS instead; a store that keeps no history answers `upto` as its horizon. */
+typedef struct mailsrv_arg_changes {
+    uint32_t size;
+    uint32_t fields; /* MAILSRV_ROW_... (store.h): what is wanted beside the UID */
+    uint64_t mbox;
+    uint64_t since;
+    uint32_t limit;      /* rows, and runs of vanished UIDs, at most of each */
+    uint32_t n_keywords; /* names of the dictionary that the asker has */
+    mailsrv_cursor cursor;
+} mailsrv_arg_changes;
+
+typedef struct mailsrv_changes {
+    uint32_t size;
+    uint32_t stride; /* of rows */
+    uint32_t n;
+    uint32_t more; /* 1: ask again with `next`.  A page may hold nothing and still say so. */
+    mailsrv_cursor next;
+    uint64_t upto;
+    uint64_t horizon;
+    const mailsrv_row *rows; /* their UIDs ascend, from page to page, too */
+    const mailsrv_run *vanished;
+    const mailsrv_bytes *keywords; /* names of the dictionary, from number arg.n_keywords on */
+    uint32_t n_vanished;
+    uint32_t n_keywords;
+} mailsrv_changes;
+
+/* ---- FLAGS: changes flags and keywords, durably and at once.  Answer: mailsrv_flagged.  UIDs that are not there are
+ * no error.  What is changed gets one modseq; a row that has the wanted flags already is not changed.  MAILSRV_LIMIT:
+ * the dictionary is full, and nothing was changed. ---- */
+#define MAILSRV_FLAGS_SET 0 /* those given and no others */
+#define MAILSRV_FLAGS_ADD 1
+#define MAILSRV_FLAGS_REMOVE 2
+
+typedef struct mailsrv_arg_flags {
+    uint32_t size;
+    int32_t how; /* MAILSRV_FLAGS_... */
+    uint64_t mbox;
+    const mailsrv_run *uids;       /* 4,096 UIDs at most */
+    const mailsrv_bytes *keywords; /* names; compared without case */
+    uint32_t n_uids;
+    uint32_t n_keywords;
+    uint32_t flags;           /* MAILSRV_FLAG_... (store.h) */
+    uint32_t reserved;
+    uint64_t unchanged_since; /* rows with a higher modseq are left alone; UINT64_MAX: whatever their modseq */
+} mailsrv_arg_flags;
+
+typedef struct mailsrv_flagged {
+    uint32_t size;
+    uint32_t n_modified;
+    uint64_t modseq;             /* of the change; 0: nothing was changed */
+    const mailsrv_run *modified; /* UIDs that were left alone because of unchanged_since */
+} mailsrv_flagged;
+
+/* ---- COPY: copies messages into a mailbox of the same account, durably, all or nothing, however many they are.
+ * Answer: mailsrv_copied.  UIDs that are not there are no error.  Flags, keywords, dates and `email` come along; the
+ * copies' UIDs ascend in the order of the UIDs that they were made from.  MAILSRV_NONEXISTENT: no such mailbox. ---- */
+typedef struct mailsrv_arg_copy {
+    uint32_t size;
+    uint32_t n_uids;
+    uint64_t mbox; /* from here */
+    const mailsrv_run *uids;
+    mailsrv_id to; /* a mailbox; zero: the account's INBOX */
+} mailsrv_arg_copy;
+
+typedef struct mailsrv_copied {
+    uint32_t size;
+    uint32_t uidvalidity; /* of the mailbox that has the copies */
+    uint64_t modseq;      /* 0: nothing was copied */
+    uint32_t n_from;
+    uint32_t n_to;
+    const mailsrv_run *from; /* what was there to be copied */
+    const mailsrv_run *to;   /* as many UIDs */
+} mailsrv_copied;
+
 /* ---- The queue.  It is served when all three kinds are, and BODY_BEGIN answers MAILSRV_BODY_TAKES_QUEUE. ---- */
 
 /* QUEUE_SCAN: the items, in pages.  Answer: mailsrv_queued. */
@@ -387,7 +489,7 @@ typedef struct mailsrv_arg_queue_delete {
 } mailsrv_arg_queue_delete;
 
 /* ---- CANCEL, a notice: nobody waits for operation `id` any more.  A hint: it is still owed its answer.  Writes,
- * commits, expunges and closings are never cancelled. ---- */
+ * commits, expunges, copies, changes of flags and closings are never cancelled. ---- */
 typedef struct mailsrv_arg_cancel {
     uint32_t size;
     int32_t kind; /* of the operation */

@@ -1,15 +1,21 @@
 /* mailsrv/store.h - the contract between the library and what keeps the mail.
  *
  * A store answers operations (op.h).  It comes in tiers: with *Receive* (RESOLVE, BODY_BEGIN, BODY_WRITE, BODY_COMMIT,
- * BODY_CLOSE) mail can be taken in; *POP3* adds reading.  All protocol semantics live above it, once.
+ * BODY_CLOSE) mail can be taken in; *POP3* adds reading, *IMAP* flags, copies and changes.  All protocol semantics live
+ * above it, once.
  *
  *   Order.     Within an account, changes become visible in the order of their modseq: an answer up to M holds
  *              everything up to M, and whatever appears later is above M.  UIDs of a mailbox follow the same order.
- *   Durable.   COMMIT and EXPUNGE are answered MAILSRV_OK when they will survive a crash.
+ *   Durable.   COMMIT, EXPUNGE, FLAGS and COPY are answered MAILSRV_OK when they will survive a crash.
  *   Whole.     A message is there whole or not at all.
  *   Handles.   Every handle that a store gives (a body, a store, a mailbox, a lock, a reading) is closed once.
  *   UIDs.      1 to 2^32 - 1, ascending, given at commit, never given twice in a mailbox with one UIDVALIDITY.
- *   Reads.     What a COMMIT or EXPUNGE answered is seen by every later operation.
+ *   Reads.     What a COMMIT, EXPUNGE, FLAGS or COPY answered is seen by every later operation.
+ *   Changes.   Each change of a row gives it a modseq above all before it in its account, and CHANGES tells it.
+ *   Keywords.  Arguments name them, rows count them: a mailbox has a dictionary of names, to which names are only ever
+ *              added.  The first spelling stays; they are compared without case.  A COMMIT or COPY leaves out the names
+ *              for which there is no room: no message is refused for a label.
+ *   Races.     `unchanged_since` and `only_deleted` are decided in the store, because engines race.
  *   Paging.    By opaque cursor: a page may be short or empty, the last one says so.
  *
  * docs/writing-a-store.md goes through it; the conformance kit (stores/kit.h) checks it.
@@ -30,12 +36,13 @@ extern "C" {
 #define MAILSRV_FLAG_DELETED 8u
 #define MAILSRV_FLAG_DRAFT 16u
 
-/* Fields of a row, for mailsrv_arg_rows.fields.  What was not asked for may be zero. */
+/* Fields of a row, for mailsrv_arg_rows.fields and mailsrv_arg_changes.fields.  What was not asked for may be zero. */
 #define MAILSRV_ROW_FLAGS 1u
 #define MAILSRV_ROW_MODSEQ 2u
 #define MAILSRV_ROW_OCTETS 4u
 #define MAILSRV_ROW_INTERNALDATE 8u
 #define MAILSRV_ROW_EMAILID 16u /* email, and uidl where there is one */
+#define MAILSRV_ROW_KEYWORDS 32u
 
 /* A ready-made store.  One object may serve several engines; its own header says from which threads. */
 typedef struct mailsrv_store mailsrv_store;
@@ -44,6 +51,11 @@ typedef struct mailsrv_store mailsrv_store;
  * session.  Kinds bound afterwards to another handler are that handler's.  The store outlives the engine.
  * MAILSRV_OK, MAILSRV_NOMEM, or MAILSRV_E_USAGE. */
 MAILSRV_API int32_t mailsrv_store_bind(mailsrv_store *store, mailsrv_engine *engine);
+
+/* A mailbox has been changed from outside of this engine: by another engine, another process, or the store by itself.
+ * A poke, no more: what the engine holds of it is brought up to date by asking CHANGES.  `modseq_hint` is the highest
+ * that is known of; what is at it already asks nothing; 0: not known.  MAILSRV_OK or MAILSRV_E_USAGE. */
+MAILSRV_API int32_t mailsrv_notify(mailsrv_engine *engine, const mailsrv_id *mailbox, uint64_t modseq_hint);
 
 /* Ends a store; no engine that it is bound to may live.  NULL is fine. */
 MAILSRV_API void mailsrv_store_free(mailsrv_store *store);

@@ -1,5 +1,6 @@
 /* Answers come in: checked whole before anything is changed, then copied or lent, then whoever waits is woken. */
 #include "core/op.h"
+#include "core/room.h"
 
 enum { TEXT_MAX = 200 };
 
@@ -63,6 +64,45 @@ static bool kinds_are_known(const mailsrv_resolved *v)
     return true;
 }
 
+/* Rows that are there, with the bytes that they point to. */
+static bool rows_are_whole(const mailsrv_row *rows, uint32_t n, uint32_t stride)
+{
+    return list_is_whole(rows, n, stride, sizeof(mailsrv_row)) &&
+           bytes_of_rows_are_there(rows, n, stride, offsetof(mailsrv_row, uidl));
+}
+
+/* UIDs ascend, and their runs neither overlap nor touch: what follows counts on it. */
+static bool runs_are_whole(const mailsrv_run *runs, uint32_t n)
+{
+    if (n != 0 && runs == NULL)
+        return false;
+    for (uint32_t i = 0; i < n; i++) {
+        if (runs[i].first == 0 || runs[i].last < runs[i].first)
+            return false;
+        if (i != 0 && runs[i].first - 1 <= runs[i - 1].last)
+            return false;
+    }
+    return true;
+}
+
+/* A dictionary from its entry number `first` on. */
+static bool names_are_whole(const mailsrv_bytes *names, uint32_t first, uint32_t n)
+{
+    if (n > MAILSRV_KEYWORDS_MAX || first > MAILSRV_KEYWORDS_MAX - n || (n != 0 && names == NULL))
+        return false;
+    for (uint32_t i = 0; i < n; i++)
+        if (names[i].n == 0 || names[i].p == NULL)
+            return false;
+    return true;
+}
+
+static bool changes_are_whole(const mailsrv_arg_changes *arg, const mailsrv_changes *v)
+{
+    return v->n <= arg->limit && v->n_vanished <= arg->limit && rows_are_whole(v->rows, v->n, v->stride) &&
+           runs_are_whole(v->vanished, v->n_vanished) &&
+           names_are_whole(v->keywords, arg->n_keywords, v->n_keywords);
+}
+
 static bool lists_are_whole(const mailsrv_op *op, const void *value)
 {
     const union op_value *v = value;
@@ -74,8 +114,15 @@ static bool lists_are_whole(const mailsrv_op *op, const void *value)
         return list_is_whole(v->committed.results, v->committed.n, v->committed.stride, sizeof(mailsrv_result));
     case MAILSRV_OP_ROWS:
         return v->rows.n <= ((const mailsrv_arg_rows *)op->arg)->limit &&
-               list_is_whole(v->rows.rows, v->rows.n, v->rows.stride, sizeof(mailsrv_row)) &&
-               bytes_of_rows_are_there(v->rows.rows, v->rows.n, v->rows.stride, offsetof(mailsrv_row, uidl));
+               rows_are_whole(v->rows.rows, v->rows.n, v->rows.stride);
+    case MAILSRV_OP_MBOX_OPEN:
+        return names_are_whole(v->mbox_opened.keywords, 0, v->mbox_opened.n_keywords);
+    case MAILSRV_OP_CHANGES:
+        return changes_are_whole(op->arg, &v->changes);
+    case MAILSRV_OP_FLAGS:
+        return runs_are_whole(v->flagged.modified, v->flagged.n_modified);
+    case MAILSRV_OP_COPY:
+        return runs_are_whole(v->copied.from, v->copied.n_from) && runs_are_whole(v->copied.to, v->copied.n_to);
     case MAILSRV_OP_QUEUE_SCAN:
         return list_is_whole(v->queued.items, v->queued.n, v->queued.stride, sizeof(mailsrv_queue_item)) &&
                bytes_of_rows_are_there(v->queued.items, v->queued.n, v->queued.stride,
@@ -149,25 +196,111 @@ static bool copy_destinations(struct op *op)
     return true;
 }
 
+/* The octets that rows need, with the bytes that they point to. */
+static size_t rows_octets(const void *rows, uint32_t n, uint32_t stride)
+{
+    size_t octets = n * sizeof(mailsrv_row);
+    for (uint32_t i = 0; i < n; i++)
+        octets += ((const mailsrv_row *)(const void *)((const char *)rows + (size_t)i * stride))->uidl.n;
+    return octets;
+}
+
+/* Copies `n` rows to `*to`, and behind them their bytes. */
+static mailsrv_row *put_rows(uint8_t **to, const void *rows, uint32_t n, uint32_t stride)
+{
+    mailsrv_row *copies = (mailsrv_row *)(void *)*to;
+    *to += n * sizeof *copies;
+    for (uint32_t i = 0; i < n; i++) {
+        memcpy(&copies[i], (const char *)rows + (size_t)i * stride, sizeof *copies);
+        copies[i].uidl = put_bytes(to, copies[i].uidl);
+    }
+    return copies;
+}
+
 static bool copy_rows(struct op *op)
 {
     mailsrv_rows *v = &op->value.rows;
-    const char *from = (const char *)v->rows;
-    size_t bytes = 0;
     if (v->n == 0)
         return true;
-    for (uint32_t i = 0; i < v->n; i++)
-        bytes += ((const mailsrv_row *)(const void *)(from + (size_t)i * v->stride))->uidl.n;
-    mailsrv_row *to = copy_room(op, v->n * sizeof *to + bytes);
+    uint8_t *to = copy_room(op, rows_octets(v->rows, v->n, v->stride));
     if (to == NULL)
         return false;
-    uint8_t *at = (uint8_t *)(to + v->n);
-    for (uint32_t i = 0; i < v->n; i++) {
-        memcpy(&to[i], from + (size_t)i * v->stride, sizeof *to);
-        to[i].uidl = put_bytes(&at, to[i].uidl);
-    }
-    v->rows = to;
-    v->stride = sizeof *to;
+    v->rows = put_rows(&to, v->rows, v->n, v->stride);
+    v->stride = sizeof *v->rows;
+    return true;
+}
+
+static mailsrv_run *put_runs(uint8_t **to, const mailsrv_run *runs, uint32_t n)
+{
+    mailsrv_run *copies = (mailsrv_run *)(void *)*to;
+    if (n != 0)
+        memcpy(copies, runs, n * sizeof *copies);
+    *to += n * sizeof *copies;
+    return copies;
+}
+
+static size_t names_octets(const mailsrv_bytes *names, uint32_t n)
+{
+    size_t octets = n * sizeof *names;
+    for (uint32_t i = 0; i < n; i++)
+        octets += names[i].n;
+    return octets;
+}
+
+static mailsrv_bytes *put_names(uint8_t **to, const mailsrv_bytes *names, uint32_t n)
+{
+    mailsrv_bytes *copies = (mailsrv_bytes *)(void *)*to;
+    *to += n * sizeof *copies;
+    for (uint32_t i = 0; i < n; i++)
+        copies[i] = put_bytes(to, names[i]);
+    return copies;
+}
+
+static bool copy_opened(struct op *op)
+{
+    mailsrv_mbox_opened *v = &op->value.mbox_opened;
+    uint8_t *to = copy_room(op, names_octets(v->keywords, v->n_keywords));
+    if (to == NULL)
+        return v->n_keywords == 0;
+    v->keywords = put_names(&to, v->keywords, v->n_keywords);
+    return true;
+}
+
+/* Rows with their octets, runs, names with theirs: each part aligned. */
+static bool copy_changes(struct op *op)
+{
+    mailsrv_changes *v = &op->value.changes;
+    size_t rows = mailsrv__ask_octets(rows_octets(v->rows, v->n, v->stride));
+    size_t runs = mailsrv__ask_octets(v->n_vanished * sizeof *v->vanished);
+    uint8_t *to = copy_room(op, rows + runs + names_octets(v->keywords, v->n_keywords));
+    if (to == NULL)
+        return v->n == 0 && v->n_vanished == 0 && v->n_keywords == 0;
+    uint8_t *runs_to = to + rows, *names_to = runs_to + runs;
+    v->rows = put_rows(&to, v->rows, v->n, v->stride);
+    v->stride = sizeof *v->rows;
+    v->vanished = put_runs(&runs_to, v->vanished, v->n_vanished);
+    v->keywords = put_names(&names_to, v->keywords, v->n_keywords);
+    return true;
+}
+
+static bool copy_modified(struct op *op)
+{
+    mailsrv_flagged *v = &op->value.flagged;
+    uint8_t *to = copy_room(op, v->n_modified * sizeof *v->modified);
+    if (to == NULL)
+        return v->n_modified == 0;
+    v->modified = put_runs(&to, v->modified, v->n_modified);
+    return true;
+}
+
+static bool copy_copied(struct op *op)
+{
+    mailsrv_copied *v = &op->value.copied;
+    uint8_t *to = copy_room(op, ((size_t)v->n_from + v->n_to) * sizeof *v->from);
+    if (to == NULL)
+        return v->n_from == 0 && v->n_to == 0;
+    v->from = put_runs(&to, v->from, v->n_from);
+    v->to = put_runs(&to, v->to, v->n_to);
     return true;
 }
 
@@ -210,6 +343,14 @@ static bool copy_list(struct op *op)
         return copy_destinations(op);
     case MAILSRV_OP_ROWS:
         return copy_rows(op);
+    case MAILSRV_OP_MBOX_OPEN:
+        return copy_opened(op);
+    case MAILSRV_OP_CHANGES:
+        return copy_changes(op);
+    case MAILSRV_OP_FLAGS:
+        return copy_modified(op);
+    case MAILSRV_OP_COPY:
+        return copy_copied(op);
     case MAILSRV_OP_QUEUE_SCAN:
         return copy_queue_items(op);
     case MAILSRV_OP_READ:
@@ -295,6 +436,10 @@ void mailsrv__answer_store(struct op *op, const mailsrv_answer *answer)
 void mailsrv__op_tell(struct op *op)
 {
     mailsrv_session *s = op->session;
+    if (op->errand != NULL) {
+        op->errand->answered(op->errand);
+        return;
+    }
     if (s == NULL) {
         if (!op->kept)
             mailsrv__op_finish_orphan(op);

@@ -36,6 +36,12 @@ static void changed_by_commit(struct changes *changes, const struct op *op)
     }
 }
 
+static void changed_up_to(const struct op *op, const mailsrv_id *mailbox, uint64_t modseq)
+{
+    if (modseq != 0)
+        add(&op->engine->changes, &op->pub.account, mailbox, modseq);
+}
+
 void mailsrv__changed_by(const struct op *op)
 {
     mailsrv_engine *e = op->engine;
@@ -43,8 +49,12 @@ void mailsrv__changed_by(const struct op *op)
         return;
     if (op->pub.kind == MAILSRV_OP_BODY_COMMIT)
         changed_by_commit(&e->changes, op);
-    else if (op->pub.kind == MAILSRV_OP_EXPUNGE && op->value.expunged.modseq != 0)
-        add(&e->changes, &op->pub.account, &(mailsrv_id){ { 0 } }, op->value.expunged.modseq);
+    else if (op->pub.kind == MAILSRV_OP_EXPUNGE)
+        changed_up_to(op, &(mailsrv_id){ { 0 } }, op->value.expunged.modseq);
+    else if (op->pub.kind == MAILSRV_OP_FLAGS)
+        changed_up_to(op, &(mailsrv_id){ { 0 } }, op->value.flagged.modseq);
+    else if (op->pub.kind == MAILSRV_OP_COPY)
+        changed_up_to(op, &((const mailsrv_arg_copy *)op->pub.arg)->to, op->value.copied.modseq);
 }
 
 bool mailsrv__changed_waits(const mailsrv_engine *e)

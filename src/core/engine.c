@@ -10,6 +10,7 @@ static void init(mailsrv_engine *e, const mailsrv_config *config)
 {
     memset(e, 0, sizeof *e);
     mailsrv__heap_init(&e->heap, &config->from, config->memory_max);
+    e->heap.max_by[CLASS_IMAGES] = config->memory_max / 4 * 3;
     mailsrv__timers_init(&e->timers);
     mailsrv__list_init(&e->sessions);
     mailsrv__list_init(&e->ready);
@@ -70,6 +71,7 @@ int32_t mailsrv_engine_free(mailsrv_engine *e, uint32_t flags)
     e->closed = e->outside = true; /* letters that come back begin nothing here */
     mailsrv__ports_close(e);
     tell_the_end(e->endings); /* before the operations go: a thread of a handler may still be reading one */
+    mailsrv__rooms_end(e);
     mailsrv__ops_abandon(e);
     mailsrv__events_fini(e);
     e->heap.from.release(e->heap.from.user, e, sizeof *e);

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 struct op;
+struct room;
 
 enum { OP_BUCKETS = 64 };
 
@@ -72,6 +73,7 @@ struct mailsrv_engine {
     struct events events;
     mailsrv_port *ports;
     mailsrv_ending *endings;
+    struct room *rooms; /* core/room.h */
     int64_t unix_us;
     uint64_t last_session_id, n_sessions, n_messages, n_letters;
     uint64_t n_asked; /* questions of the host, not yet freed */
@@ -92,6 +94,9 @@ void mailsrv__ports_read(mailsrv_engine *engine);
 
 /* The engine ends: later posts are refused, letters in the ports go back to their posters. */
 void mailsrv__ports_close(mailsrv_engine *engine);
+
+/* The engine ends: its rooms give up what they hold. */
+void mailsrv__rooms_end(mailsrv_engine *engine);
 
 bool mailsrv__events_init(mailsrv_engine *engine, uint32_t room);
 void mailsrv__events_fini(mailsrv_engine *engine);

@@ -25,6 +25,9 @@ union op_value {
     mailsrv_rows rows;
     mailsrv_read_bytes read_bytes;
     mailsrv_expunged expunged;
+    mailsrv_changes changes;
+    mailsrv_flagged flagged;
+    mailsrv_copied copied;
     mailsrv_queued queued;
 };
 
@@ -44,6 +47,7 @@ struct op {
     bool late;     /* it timed out for its peer */
     bool is_chunk; /* a WRITE of session->body, not of the running step */
     bool kept;     /* asked by the host, which frees it: ask.h */
+    struct errand *errand; /* whose it is, where no session waits: core/room.h; NULL: none's */
     size_t octets; /* of this record, room included */
     uint8_t *room; /* what is left of the room for bytes beside the argument */
     size_t room_left;
@@ -112,7 +116,7 @@ const mailsrv_answer *mailsrv__answer_of(int32_t status);
 
 /* ---- changed.c ---- */
 
-/* Gathers what an answered COMMIT or EXPUNGE changed, for the notice CHANGED. */
+/* Gathers what an answered COMMIT, EXPUNGE, FLAGS or COPY changed, for the notice CHANGED. */
 void mailsrv__changed_by(const struct op *op);
 
 /* Is there a notice of a change? */

@@ -38,6 +38,7 @@ PARTS = [
     Part("python", suites.python),
     Part("power", suites.power),
     Part("kit", suites.kit),
+    Part("model", suites.model),
     Part("unit", suites.unit),
     Part("docs", documents.run),
     Part("install", checks.install),

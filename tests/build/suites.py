@@ -18,7 +18,7 @@ def in_plain(suite: str):
     return run
 
 
-unit, kit, power = in_plain("unit"), in_plain("kit"), in_plain("power")
+unit, kit, model, power = in_plain("unit"), in_plain("kit"), in_plain("model"), in_plain("power")
 hosts, python, bench = in_plain("hosts"), in_plain("python"), in_plain("bench")
 
 
@@ -42,7 +42,7 @@ def sanitizers(p: Report) -> None:
     """Everything again, under the address and the undefined-behaviour sanitizer; dialogues by their groups of ways."""
     if configurations.build("asan", p):
         options = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
-        for suite in ("dialogues", "unit", "kit", "threads", "hosts"):
+        for suite in ("dialogues", "unit", "kit", "model", "threads", "hosts"):
             configurations.run_suite("asan", suite, p, **options)
 
 

@@ -15,7 +15,8 @@ static const int32_t kinds[] = {
     MAILSRV_OP_BODY_CLOSE,   MAILSRV_OP_AUTH_VERIFY,  MAILSRV_OP_STORE_OPEN,   MAILSRV_OP_STORE_CLOSE,
     MAILSRV_OP_MBOX_OPEN,    MAILSRV_OP_MBOX_CLOSE,   MAILSRV_OP_ROWS,         MAILSRV_OP_READ,
     MAILSRV_OP_READ_CLOSE,   MAILSRV_OP_EXPUNGE,      MAILSRV_OP_LOCK,         MAILSRV_OP_UNLOCK,
-    MAILSRV_OP_QUEUE_SCAN,   MAILSRV_OP_QUEUE_UPDATE, MAILSRV_OP_QUEUE_DELETE,
+    MAILSRV_OP_QUEUE_SCAN,   MAILSRV_OP_QUEUE_UPDATE, MAILSRV_OP_QUEUE_DELETE, MAILSRV_OP_CHANGES,
+    MAILSRV_OP_FLAGS,        MAILSRV_OP_COPY,
 };
 
 struct blocking {
@@ -49,15 +50,42 @@ static bool copy(mailsrv_job *job, const void **p, size_t n)
     return room != NULL;
 }
 
-static bool copy_rows(mailsrv_job *job, mailsrv_rows *rows)
+static bool copy_rows(mailsrv_job *job, const mailsrv_row **rows, uint32_t n)
 {
-    if (!copy(job, (const void **)&rows->rows, rows->n * sizeof *rows->rows))
+    if (!copy(job, (const void **)rows, n * sizeof **rows))
         return false;
-    mailsrv_row *row = (mailsrv_row *)(uintptr_t)rows->rows;
-    for (uint32_t i = 0; i < rows->n; i++)
+    mailsrv_row *row = (mailsrv_row *)(uintptr_t)*rows;
+    for (uint32_t i = 0; i < n; i++)
         if (!copy(job, (const void **)&row[i].uidl.p, row[i].uidl.n))
             return false;
     return true;
+}
+
+static bool copy_names(mailsrv_job *job, const mailsrv_bytes **names, uint32_t n)
+{
+    if (!copy(job, (const void **)names, n * sizeof **names))
+        return false;
+    mailsrv_bytes *name = (mailsrv_bytes *)(uintptr_t)*names;
+    for (uint32_t i = 0; i < n; i++)
+        if (!copy(job, (const void **)&name[i].p, name[i].n))
+            return false;
+    return true;
+}
+
+static bool copy_runs(mailsrv_job *job, const mailsrv_run **runs, uint32_t n)
+{
+    return copy(job, (const void **)runs, n * sizeof **runs);
+}
+
+static bool copy_changes(mailsrv_job *job, mailsrv_changes *v)
+{
+    return copy_rows(job, &v->rows, v->n) && copy_runs(job, &v->vanished, v->n_vanished) &&
+           copy_names(job, &v->keywords, v->n_keywords);
+}
+
+static bool copy_copied(mailsrv_job *job, mailsrv_copied *v)
+{
+    return copy_runs(job, &v->from, v->n_from) && copy_runs(job, &v->to, v->n_to);
 }
 
 static bool copy_items(mailsrv_job *job, mailsrv_queued *queued)
@@ -81,7 +109,15 @@ static bool copy_value(mailsrv_job *job, int32_t kind, struct reply *r)
         return copy(job, (const void **)&r->value.committed.results,
                     r->value.committed.n * sizeof(mailsrv_result));
     case MAILSRV_OP_ROWS:
-        return copy_rows(job, &r->value.rows);
+        return copy_rows(job, &r->value.rows.rows, r->value.rows.n);
+    case MAILSRV_OP_MBOX_OPEN:
+        return copy_names(job, &r->value.mbox_opened.keywords, r->value.mbox_opened.n_keywords);
+    case MAILSRV_OP_CHANGES:
+        return copy_changes(job, &r->value.changes);
+    case MAILSRV_OP_FLAGS:
+        return copy_runs(job, &r->value.flagged.modified, r->value.flagged.n_modified);
+    case MAILSRV_OP_COPY:
+        return copy_copied(job, &r->value.copied);
     case MAILSRV_OP_QUEUE_SCAN:
         return copy_items(job, &r->value.queued);
     case MAILSRV_OP_READ:

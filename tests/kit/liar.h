@@ -37,6 +37,7 @@ extern const struct lie lies_mailbox[];
 extern const struct lie lies_read[];
 extern const struct lie lies_order[];
 extern const struct lie lies_queue[];
+extern const struct lie lies_changes[];
 
 struct liar {
     struct world world; /* first: the kit's `user` */
@@ -55,6 +56,8 @@ struct liar {
             mailsrv_arg_rows rows;
             mailsrv_arg_expunge expunge;
             mailsrv_arg_mbox_open mbox_open;
+            mailsrv_arg_flags flags;
+            mailsrv_arg_copy copy;
         } arg;
         mailsrv_target targets[2];
         mailsrv_run run;

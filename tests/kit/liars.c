@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const struct lie *const groups[] = { lies_receive, lies_commit, lies_mailbox,
-                                            lies_read,    lies_order,  lies_queue };
+                                            lies_read,    lies_order,  lies_queue,   lies_changes };
 
 #define N_GROUPS (sizeof groups / sizeof *groups)
 
@@ -14,7 +14,8 @@ static const int32_t kinds[] = {
     MAILSRV_OP_BODY_CLOSE,   MAILSRV_OP_AUTH_VERIFY,  MAILSRV_OP_STORE_OPEN,   MAILSRV_OP_STORE_CLOSE,
     MAILSRV_OP_MBOX_OPEN,    MAILSRV_OP_MBOX_CLOSE,   MAILSRV_OP_ROWS,         MAILSRV_OP_READ,
     MAILSRV_OP_READ_CLOSE,   MAILSRV_OP_EXPUNGE,      MAILSRV_OP_LOCK,         MAILSRV_OP_UNLOCK,
-    MAILSRV_OP_QUEUE_SCAN,   MAILSRV_OP_QUEUE_UPDATE, MAILSRV_OP_QUEUE_DELETE,
+    MAILSRV_OP_QUEUE_SCAN,   MAILSRV_OP_QUEUE_UPDATE, MAILSRV_OP_QUEUE_DELETE, MAILSRV_OP_CHANGES,
+    MAILSRV_OP_FLAGS,        MAILSRV_OP_COPY,
 };
 
 struct memory *store_of(const struct liar *liar)

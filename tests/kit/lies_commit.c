@@ -129,7 +129,8 @@ static void forgets_flags(struct liar *liar, struct telling *t)
     if (t->op.kind != MAILSRV_OP_ROWS)
         return;
     for (uint32_t i = 0; i < t->reply.value.rows.n; i++)
-        store_of(liar)->page.rows[i].flags &= MAILSRV_FLAG_DELETED;
+        if (store_of(liar)->page.rows[i].flags == (MAILSRV_FLAG_SEEN | MAILSRV_FLAG_FLAGGED))
+            store_of(liar)->page.rows[i].flags = MAILSRV_FLAG_SEEN;
 }
 
 static enum go takes_any_uid(struct liar *liar, struct telling *t)

@@ -105,7 +105,7 @@ static void pages_without_end(struct liar *liar, struct telling *t)
     if (!is_rows(t, 1) || t->reply.value.rows.more != 0)
         return;
     t->reply.value.rows.more = 1;
-    t->reply.value.rows.next = mailsrv__memory_cursor((struct place){ UINT32_MAX, false });
+    t->reply.value.rows.next = mailsrv__memory_cursor((struct place){ .from = UINT32_MAX });
 }
 
 static enum go first_run_only(struct liar *liar, struct telling *t)

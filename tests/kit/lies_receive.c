@@ -41,7 +41,7 @@ static void one_handle_for_two(struct liar *liar, struct telling *t)
     if (t->op.kind != MAILSRV_OP_BODY_BEGIN)
         return;
     if (liar->is.handle != 0) {
-        mailsrv__memory_handle_close(store_of(liar), t->reply.value.begun.body, HANDLE_BODY);
+        mailsrv__memory_handle_close(store_of(liar), t->reply.value.begun.body, HANDLE_BODY, 0);
         t->reply.value.begun.body = liar->is.handle;
     }
     liar->is.handle = t->reply.value.begun.body;

@@ -244,6 +244,94 @@ static void an_engine_is_given_up(void)
     end(&f);
 }
 
+/* ---- The mark of what is recent ---- */
+
+static mailsrv_asked *open_inbox(struct fixture *f, uint64_t store, uint32_t for_writing, mailsrv_mbox_opened *out)
+{
+    mailsrv_arg_mbox_open arg = { .size = sizeof arg, .store = store, .for_writing = for_writing, .name = bytes("inbox") };
+    mailsrv_asked *asked = ask(f, 0, MAILSRV_OP_MBOX_OPEN, &f->pat, &arg);
+    if (status_of(asked) != MAILSRV_OK)
+        abort();
+    *out = *(const mailsrv_mbox_opened *)mailsrv_asked_answer(asked)->value;
+    return asked;
+}
+
+/* Looking does not move it, opening for writing does, and so does what is closed with a word of what was told. */
+static void recent(void)
+{
+    struct fixture f;
+    mailsrv_mbox_opened opened;
+    uint64_t store;
+    begin(&f);
+    mailsrv_memory_append(f.store, &f.pat, "first", 5);
+    mailsrv_asked *asked = open_store(&f, 0, &store);
+    drop(&f, open_inbox(&f, store, 0, &opened));
+    drop(&f, open_inbox(&f, store, 1, &opened));
+    tap(opened.recent == 0, "memory", "looking does not take recent from a message", "");
+    mailsrv_asked *mbox = open_inbox(&f, store, 1, &opened);
+    tap(opened.recent == 1, "memory", "opening for writing does", "");
+    mailsrv_memory_append(f.store, &f.pat, "second", 6);
+    mailsrv_arg_close arg = { sizeof arg, 2, opened.mbox };
+    mailsrv_op close = { .size = sizeof close, .kind = MAILSRV_OP_MBOX_CLOSE, .id = UINT64_MAX, .arg = &arg };
+    mailsrv_memory_handle(f.store, f.engines[0], &close);
+    drop(&f, open_inbox(&f, store, 0, &opened));
+    tap(opened.recent == 2, "memory", "and closing, with what was told", "");
+    drop(&f, mbox);
+    drop(&f, asked);
+    end(&f);
+}
+
+/* ---- History ---- */
+
+/* The horizon that CHANGES answers, and how many UIDs vanished. */
+static uint64_t horizon(struct fixture *f, uint64_t since, uint32_t *vanished)
+{
+    mailsrv_mbox_opened opened;
+    uint64_t store;
+    mailsrv_asked *asked = open_store(f, 0, &store), *mbox = open_inbox(f, store, 0, &opened);
+    mailsrv_arg_changes arg = { .size = sizeof arg, .mbox = opened.mbox, .since = since, .limit = 64 };
+    mailsrv_asked *changes = ask(f, 0, MAILSRV_OP_CHANGES, &f->pat, &arg);
+    const mailsrv_changes *v = mailsrv_asked_answer(changes)->value;
+    uint64_t found = v->horizon;
+    *vanished = 0;
+    for (uint32_t i = 0; i < v->n_vanished; i++)
+        *vanished += v->vanished[i].last - v->vanished[i].first + 1;
+    drop(f, changes);
+    drop(f, mbox);
+    drop(f, asked);
+    return found;
+}
+
+static void expunge(struct fixture *f, uint32_t uid)
+{
+    mailsrv_mbox_opened opened;
+    uint64_t store;
+    mailsrv_run run = { uid, uid };
+    mailsrv_asked *asked = open_store(f, 0, &store), *mbox = open_inbox(f, store, 1, &opened);
+    mailsrv_arg_expunge arg = { sizeof arg, 0, opened.mbox, &run, 1, 0 };
+    drop(f, ask(f, 0, MAILSRV_OP_EXPUNGE, &f->pat, &arg));
+    drop(f, mbox);
+    drop(f, asked);
+}
+
+static void history(void)
+{
+    struct fixture f;
+    uint32_t n;
+    begin(&f);
+    for (int i = 0; i < 5; i++)
+        mailsrv_memory_append(f.store, &f.pat, "text", 4); /* modseq 2 to 6 */
+    expunge(&f, 2);
+    expunge(&f, 4);
+    tap(horizon(&f, 6, &n) <= 6 && n == 2, "memory", "what was expunged is remembered", "");
+    mailsrv_memory_set_u64(f.store, MAILSRV_MEMORY_HISTORY, 2);
+    expunge(&f, 5);
+    tap(horizon(&f, 6, &n) == 7 && n == 2, "memory", "as far back as it is told to", "");
+    mailsrv_memory_set_u64(f.store, MAILSRV_MEMORY_HISTORY, 0);
+    tap(horizon(&f, 6, &n) == 9, "memory", "without history the horizon is now", "");
+    end(&f);
+}
+
 /* ---- Late answers ---- */
 
 static void late_answers(uint64_t seed, unsigned order[4])
@@ -393,6 +481,8 @@ int main(void)
     shards();
     uids_end();
     an_engine_is_given_up();
+    recent();
+    history();
     late();
     knobs();
     addresses();

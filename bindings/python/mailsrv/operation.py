@@ -16,7 +16,8 @@ VALUES = {
     Kind.RESOLVE: c.mailsrv_resolved, Kind.BODY_BEGIN: c.mailsrv_body_begun, Kind.BODY_COMMIT: c.mailsrv_committed,
     Kind.AUTH_VERIFY: c.mailsrv_identity, Kind.STORE_OPEN: c.mailsrv_store_opened, Kind.LOCK: c.mailsrv_locked,
     Kind.MBOX_OPEN: c.mailsrv_mbox_opened, Kind.ROWS: c.mailsrv_rows, Kind.READ: c.mailsrv_read_bytes,
-    Kind.EXPUNGE: c.mailsrv_expunged, Kind.QUEUE_SCAN: c.mailsrv_queued,
+    Kind.EXPUNGE: c.mailsrv_expunged, Kind.CHANGES: c.mailsrv_changes, Kind.FLAGS: c.mailsrv_flagged,
+    Kind.COPY: c.mailsrv_copied, Kind.QUEUE_SCAN: c.mailsrv_queued,
 }
 ARGUMENTS = {kind: vars(c).get(f"mailsrv_arg_{kind.name.lower()}", c.mailsrv_arg_close) for kind in Kind}
 

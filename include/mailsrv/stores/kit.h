@@ -19,6 +19,7 @@ extern "C" {
 #define MAILSRV_KIT_RECEIVE 1u
 #define MAILSRV_KIT_POP3 2u
 #define MAILSRV_KIT_QUEUE 4u
+#define MAILSRV_KIT_IMAP 8u
 /* Features: */
 #define MAILSRV_KIT_ATOMIC 16u       /* BODY_BEGIN answers MAILSRV_BODY_ATOMIC */
 #define MAILSRV_KIT_IMPORT 32u       /* targets with a UID and a UIDL of their own */

@@ -1,9 +1,9 @@
 /* mailsrv/stores/memory.h - a store that keeps everything in memory, with knobs that make it behave badly.
  *
- * It answers the kinds of the tiers Receive and POP3 and those of the queue.  A body is kept once, however many targets
+ * It answers the kinds of the tiers Receive and POP3, those of the queue, and CHANGES, FLAGS and COPY.  A body is kept once, however many targets
  * it was committed to.  Nothing outlives the process: for tests, for programs that read what arrived themselves, and as
- * the example of a whole store.  Each account has one mailbox, its INBOX.  Keywords and structure are not kept, because
- * no operation reads them.
+ * the example of a whole store.  Each account has one mailbox, its INBOX.  Structure is not kept, because no operation
+ * reads it.
  *
  * The store is a mailsrv_store: bind it with mailsrv_store_bind, free it with mailsrv_store_free after its engines.
  * When an engine ends, every handle that was given to it is closed, locks included.
@@ -69,6 +69,11 @@ MAILSRV_API int32_t mailsrv_memory_find_account(mailsrv_store *store, const char
 #define MAILSRV_MEMORY_EPOCH 12
 /* Kinds that bind leaves to others, as bits: 1 << kind.  Default 0; before bind. */
 #define MAILSRV_MEMORY_WITHOUT 13
+/* UIDs that a mailbox remembers after they were expunged; what was forgotten moves the horizon of CHANGES.  0: there is
+ * no history, and the horizon is always now.  Default 2^64 - 1. */
+#define MAILSRV_MEMORY_HISTORY 14
+/* Names of keywords that a mailbox takes, at most; default MAILSRV_KEYWORDS_MAX. */
+#define MAILSRV_MEMORY_KEYWORDS 15
 
 /* MAILSRV_OK, MAILSRV_E_UNKNOWN_KEY, MAILSRV_E_VALUE, or MAILSRV_E_USAGE. */
 MAILSRV_API int32_t mailsrv_memory_set_u64(mailsrv_store *store, int32_t key, uint64_t value);

@@ -68,7 +68,7 @@ bool mailsrv__kit_rows(struct kit *k, const struct box *box, const mailsrv_run *
     memset(out, 0, sizeof *out);
     arg.size = sizeof arg;
     arg.fields = MAILSRV_ROW_FLAGS | MAILSRV_ROW_MODSEQ | MAILSRV_ROW_OCTETS | MAILSRV_ROW_INTERNALDATE |
-                 MAILSRV_ROW_EMAILID;
+                 MAILSRV_ROW_EMAILID | MAILSRV_ROW_KEYWORDS;
     arg.mbox = box->handle;
     arg.uids = runs;
     arg.n_uids = n_runs;

@@ -6,7 +6,7 @@
 static const struct check *const groups[] = {
     mailsrv__kit_receive,   mailsrv__kit_commits, mailsrv__kit_mailboxes, mailsrv__kit_rows_checks,
     mailsrv__kit_reading,   mailsrv__kit_expunging, mailsrv__kit_locks,   mailsrv__kit_order,
-    mailsrv__kit_answers,   mailsrv__kit_queue,
+    mailsrv__kit_answers,   mailsrv__kit_queue,   mailsrv__kit_changes,   mailsrv__kit_flags,
 };
 
 #define N_GROUPS (sizeof groups / sizeof *groups)
@@ -84,6 +84,7 @@ static const char *why_not(uint32_t missing)
         { MAILSRV_KIT_RECEIVE, "the tier Receive is not covered" },
         { MAILSRV_KIT_POP3, "the tier POP3 is not covered" },
         { MAILSRV_KIT_QUEUE, "the queue is not covered" },
+        { MAILSRV_KIT_IMAP, "the tier IMAP is not covered" },
         { MAILSRV_KIT_ATOMIC, "atomic commits are not covered" },
         { MAILSRV_KIT_IMPORT, "import is not covered" },
         { MAILSRV_KIT_READS_STAGED, "reading of staged bodies is not covered" },

@@ -149,6 +149,28 @@ bool mailsrv__kit_is(const struct expected *message, uint64_t offset, mailsrv_by
 int32_t mailsrv__kit_expunge(struct kit *k, const struct box *box, uint32_t first, uint32_t last,
                              uint32_t only_deleted, uint64_t *modseq);
 
+/* ---- changing.c: changes of flags, and what they are told as ---- */
+struct changes {
+    struct list list; /* rows */
+    mailsrv_run vanished[ROWS_MAX];
+    uint32_t n_vanished;
+    uint64_t upto, horizon;
+    char names[4][32]; /* of the dictionary, NUL-ended */
+    uint32_t n_names;
+};
+/* All changes of the mailbox since a modseq, page by page. */
+bool mailsrv__kit_changed(struct kit *k, const struct box *box, uint64_t since, uint32_t limit, struct changes *out);
+bool mailsrv__kit_vanished(const struct changes *changes, uint32_t uid);
+
+struct flagged {
+    uint64_t modseq;
+    mailsrv_run modified[ROWS_MAX];
+    uint32_t n_modified;
+};
+/* `keyword` NULL: none. */
+int32_t mailsrv__kit_flag(struct kit *k, const struct box *box, mailsrv_run uids, int32_t how, uint32_t flags,
+                          const char *keyword, uint64_t unchanged_since, struct flagged *out);
+
 /* ---- The checks, each ended by one without a name ---- */
 extern const struct check mailsrv__kit_receive[];
 extern const struct check mailsrv__kit_commits[];
@@ -160,5 +182,7 @@ extern const struct check mailsrv__kit_locks[];
 extern const struct check mailsrv__kit_order[];
 extern const struct check mailsrv__kit_answers[];
 extern const struct check mailsrv__kit_queue[];
+extern const struct check mailsrv__kit_changes[];
+extern const struct check mailsrv__kit_flags[];
 
 #endif

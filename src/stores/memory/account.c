@@ -142,6 +142,8 @@ int32_t mailsrv_memory_add_address(mailsrv_store *store, const char *address, si
 static void free_account(struct memory *m, struct account *a)
 {
     mailsrv__memory_shelf_free(m, &a->inbox.shelf);
+    mailsrv__memory_names_free(m, &a->inbox);
+    mailsrv__memory_forget(m, &a->inbox);
     mailsrv__memory_wipe(a->text + a->n_name, a->n_password);
     mailsrv__memory_give(m, a, sizeof *a + a->n_name + a->n_password);
 }

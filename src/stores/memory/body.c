@@ -100,7 +100,7 @@ int32_t mailsrv__memory_body_begin(struct memory *m, const struct binding *from,
         return MAILSRV_NOMEM;
     h->body = mailsrv__memory_body_new(m);
     if (h->body == NULL) {
-        mailsrv__memory_handle_close(m, h->number, HANDLE_BODY);
+        mailsrv__memory_handle_close(m, h->number, HANDLE_BODY, 0);
         return MAILSRV_NOMEM;
     }
     r->has_value = true;

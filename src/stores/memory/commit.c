@@ -32,6 +32,8 @@ static void renumber(struct mailbox *mbox)
     for (size_t i = 0; i < mbox->shelf.n; i++)
         mbox->shelf.v[i]->row.uid = (uint32_t)i + 1;
     mbox->uidnext = (uint32_t)mbox->shelf.n + 1;
+    mbox->recent = 0;
+    mailsrv__memory_forget(mbox->shelf.v[0]->memory, mbox);
 }
 
 /* An imported UIDL is 1 to 70 octets of printable ASCII without space and names one message only (RFC 1939 section 7);
@@ -203,12 +205,19 @@ static void undo(struct commit *c)
     }
 }
 
+/* Names for which there is no room are left out: no message is refused for a label. */
+static void deliver_target(struct memory *m, const struct staging *s, const mailsrv_target *target)
+{
+    mailsrv__memory_intern(m, s->mbox, target->keywords, target->n_keywords, s->message->row.keywords);
+    mailsrv__memory_deliver(s->mbox, s->message, target->uid);
+}
+
 static void show(struct commit *c)
 {
     for (uint32_t i = 0; i < c->arg->n_targets; i++) {
         const struct staging *s = &c->staging[i];
         if (s->message != NULL && s->mbox != NULL)
-            mailsrv__memory_deliver(s->mbox, s->message, target_at(c->arg, i)->uid);
+            deliver_target(c->m, s, target_at(c->arg, i));
         else if (s->message != NULL)
             mailsrv__memory_enqueue(c->m, s->message);
     }

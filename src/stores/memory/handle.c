@@ -45,13 +45,22 @@ static void end_handle(struct memory *m, struct handle **at)
     mailsrv__memory_give(m, h, sizeof *h);
 }
 
-int32_t mailsrv__memory_handle_close(struct memory *m, uint64_t number, enum handle_kind kind)
+/* Messages up to `told` were shown to somebody. */
+static void note_told(const struct handle *h, uint32_t told)
+{
+    struct mailbox *mbox = h->kind == HANDLE_MAILBOX ? &h->account->inbox : NULL;
+    if (mbox != NULL && h->uidvalidity == mbox->uidvalidity && told > mbox->recent)
+        mbox->recent = told;
+}
+
+int32_t mailsrv__memory_handle_close(struct memory *m, uint64_t number, enum handle_kind kind, uint32_t told)
 {
     struct handle **at = bucket(m, number);
     while (*at != NULL && (*at)->number != number)
         at = &(*at)->next;
     if (*at == NULL || (*at)->kind != kind)
         return MAILSRV_CANNOT;
+    note_told(*at, told);
     end_handle(m, at);
     return MAILSRV_OK;
 }
@@ -122,7 +131,7 @@ int32_t mailsrv__memory_mbox_open(struct memory *m, const struct binding *from, 
     struct handle *store = mailsrv__memory_handle_find(m, arg->store, HANDLE_STORE);
     if (store == NULL)
         return MAILSRV_CANNOT;
-    const struct mailbox *mbox = &store->account->inbox;
+    struct mailbox *mbox = &store->account->inbox;
     if (!is_meant(mbox, arg))
         return MAILSRV_NONEXISTENT;
     struct handle *h = mailsrv__memory_handle_new(m, from, HANDLE_MAILBOX);
@@ -131,12 +140,20 @@ int32_t mailsrv__memory_mbox_open(struct memory *m, const struct binding *from, 
     h->account = store->account;
     h->uidvalidity = mbox->uidvalidity;
     r->has_value = true;
-    r->value.mbox_opened.size = sizeof r->value.mbox_opened;
-    r->value.mbox_opened.uidvalidity = mbox->uidvalidity;
-    r->value.mbox_opened.mbox = h->number;
-    r->value.mbox_opened.mailbox = mbox->id;
-    r->value.mbox_opened.exists = mbox->shelf.n;
-    r->value.mbox_opened.modseq = store->account->modseq;
-    r->value.mbox_opened.uidnext = mbox->uidnext;
+    r->value.mbox_opened = (mailsrv_mbox_opened){
+        .size = sizeof r->value.mbox_opened,
+        .uidvalidity = mbox->uidvalidity,
+        .mbox = h->number,
+        .mailbox = mbox->id,
+        .exists = mbox->shelf.n,
+        .modseq = store->account->modseq,
+        .uidnext = mbox->uidnext,
+        .recent = mbox->recent,
+        .features = MAILSRV_MBOX_KEYWORDS | (m->knobs[MAILSRV_MEMORY_HISTORY] != 0 ? MAILSRV_MBOX_HISTORY : 0),
+        .n_keywords = mbox->n_names,
+        .keywords = mbox->names,
+    };
+    if (arg->for_writing)
+        mbox->recent = mbox->uidnext - 1;
     return MAILSRV_OK;
 }

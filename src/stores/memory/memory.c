@@ -93,6 +93,8 @@ static void set_defaults(struct memory *m)
     m->knobs[MAILSRV_MEMORY_READ_LENDS] = 1;
     m->knobs[MAILSRV_MEMORY_OCTETS_MAX] = UINT64_C(1) << 63;
     m->knobs[MAILSRV_MEMORY_EPOCH] = 1;
+    m->knobs[MAILSRV_MEMORY_HISTORY] = UINT64_MAX;
+    m->knobs[MAILSRV_MEMORY_KEYWORDS] = MAILSRV_KEYWORDS_MAX;
 }
 
 int32_t mailsrv_memory_new(const mailsrv_allocator *allocator, mailsrv_store **out)

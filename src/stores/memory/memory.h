@@ -52,10 +52,28 @@ struct shelf {
     size_t planned; /* while a commit is staged: messages that it will add */
 };
 
+/* A UID that was expunged. */
+struct vanished {
+    uint32_t uid;
+    uint64_t modseq;
+};
+
+/* The newest of them, oldest first; what was forgotten is not above the horizon. */
+struct history {
+    struct vanished *v;
+    size_t n, room;
+    uint64_t forgotten; /* entries that stood before v[0] */
+    uint64_t horizon;
+};
+
 struct mailbox {
     struct account *account;
     mailsrv_id id;
     struct shelf shelf;
+    struct history history;
+    mailsrv_bytes names[MAILSRV_KEYWORDS_MAX]; /* the dictionary of keywords */
+    uint32_t n_names;
+    uint32_t recent;
     uint32_t uidvalidity;
     uint32_t uidnext;
     uint32_t planned_uidnext; /* while a commit is checked */
@@ -124,11 +142,12 @@ struct memory {
     uint64_t last_id, last_handle, last_queue;
     uint64_t octets, lent, n_held, answered;
     uint64_t open[HANDLE_READ + 1];
-    uint64_t knobs[MAILSRV_MEMORY_WITHOUT + 1];
+    uint64_t knobs[MAILSRV_MEMORY_KEYWORDS + 1];
     uint64_t shuffled; /* state of the shuffle */
     union {
         mailsrv_row rows[PAGE_MAX];
         mailsrv_queue_item items[PAGE_MAX];
+        mailsrv_run runs[PAGE_MAX];
     } page;
 };
 
@@ -145,6 +164,9 @@ struct reply {
         mailsrv_rows rows;
         mailsrv_read_bytes read_bytes;
         mailsrv_expunged expunged;
+        mailsrv_changes changes;
+        mailsrv_flagged flagged;
+        mailsrv_copied copied;
         mailsrv_queued queued;
     } value;
     bool has_value;
@@ -173,7 +195,8 @@ int32_t mailsrv__memory_auth_verify(struct memory *m, const mailsrv_op *op, stru
 /* NULL: no memory. */
 struct handle *mailsrv__memory_handle_new(struct memory *m, const struct binding *owner, enum handle_kind kind);
 struct handle *mailsrv__memory_handle_find(struct memory *m, uint64_t number, enum handle_kind kind);
-int32_t mailsrv__memory_handle_close(struct memory *m, uint64_t number, enum handle_kind kind);
+/* `told`: MAILBOX, the highest UID that was told; 0: none. */
+int32_t mailsrv__memory_handle_close(struct memory *m, uint64_t number, enum handle_kind kind, uint32_t told);
 /* Closes all that an engine held; NULL: all there are. */
 void mailsrv__memory_handles_end(struct memory *m, const struct binding *owner);
 int32_t mailsrv__memory_store_open(struct memory *m, const struct binding *from, const mailsrv_op *op,
@@ -209,10 +232,18 @@ int32_t mailsrv__memory_rows(struct memory *m, const mailsrv_op *op, struct repl
 int32_t mailsrv__memory_read(struct memory *m, const struct binding *from, const mailsrv_op *op, struct reply *r);
 int32_t mailsrv__memory_expunge(struct memory *m, const mailsrv_op *op, struct reply *r);
 
+/* The open mailbox of a handle; NULL where it was closed, or its UIDs no longer mean what they meant. */
+struct mailbox *mailsrv__memory_opened(struct memory *m, uint64_t number);
+/* Is `uid` in one of the runs? */
+bool mailsrv__memory_in_runs(const mailsrv_run *runs, uint32_t n, uint32_t uid);
+
 /* What a cursor of this store says: where to go on, and whether the empty page before it was given. */
 struct place {
     uint64_t from;
     bool empty_given;
+    bool rows;      /* CHANGES: the vanished ones are told */
+    uint32_t end;   /* CHANGES: UIDNEXT when it was asked */
+    uint64_t upto;  /* CHANGES */
 };
 struct place mailsrv__memory_place(const mailsrv_cursor *cursor);
 mailsrv_cursor mailsrv__memory_cursor(struct place place);
@@ -225,6 +256,24 @@ uint32_t mailsrv__memory_page(const struct memory *m, uint32_t limit);
 int32_t mailsrv__memory_commit(struct memory *m, const mailsrv_op *op, struct reply *r);
 /* Gives the next UID and modseq to a message for which there is room, and shows it. */
 void mailsrv__memory_deliver(struct mailbox *mbox, struct message *message, uint32_t uid);
+
+/* ---- keywords.c ---- */
+/* The bits of names in a mailbox's dictionary, to which new ones are added.  False: some have no room, and no bit. */
+bool mailsrv__memory_intern(struct memory *m, struct mailbox *mbox, const mailsrv_bytes *names, size_t n,
+                            uint64_t bits[2]);
+void mailsrv__memory_names_free(struct memory *m, struct mailbox *mbox);
+
+/* ---- flags.c ---- */
+int32_t mailsrv__memory_flags(struct memory *m, const mailsrv_op *op, struct reply *r);
+
+/* ---- copy.c ---- */
+int32_t mailsrv__memory_copy(struct memory *m, const mailsrv_op *op, struct reply *r);
+
+/* ---- changes.c ---- */
+/* Remembers that a message went with that modseq. */
+void mailsrv__memory_vanish(struct memory *m, struct mailbox *mbox, uint32_t uid, uint64_t modseq);
+void mailsrv__memory_forget(struct memory *m, struct mailbox *mbox); /* everything */
+int32_t mailsrv__memory_changes(struct memory *m, const mailsrv_op *op, struct reply *r);
 
 /* ---- queue.c ---- */
 void mailsrv__memory_enqueue(struct memory *m, struct message *message);

@@ -4,9 +4,13 @@
 
 struct place mailsrv__memory_place(const mailsrv_cursor *cursor)
 {
-    struct place place = { 0, cursor->b[1] != 0 };
-    for (int i = 0; i < 8; i++)
+    struct place place = { .empty_given = cursor->b[1] != 0, .rows = cursor->b[2] != 0 };
+    for (int i = 0; i < 8; i++) {
         place.from |= (uint64_t)cursor->b[8 + i] << (8 * i);
+        place.upto |= (uint64_t)cursor->b[16 + i] << (8 * i);
+    }
+    for (int i = 0; i < 4; i++)
+        place.end |= (uint32_t)cursor->b[4 + i] << (8 * i);
     return place;
 }
 
@@ -16,8 +20,13 @@ mailsrv_cursor mailsrv__memory_cursor(struct place place)
     memset(&cursor, 0, sizeof cursor);
     cursor.b[0] = 1; /* never all zero: that is the start */
     cursor.b[1] = place.empty_given;
-    for (int i = 0; i < 8; i++)
+    cursor.b[2] = place.rows;
+    for (int i = 0; i < 8; i++) {
         cursor.b[8 + i] = (uint8_t)(place.from >> (8 * i));
+        cursor.b[16 + i] = (uint8_t)(place.upto >> (8 * i));
+    }
+    for (int i = 0; i < 4; i++)
+        cursor.b[4 + i] = (uint8_t)(place.end >> (8 * i));
     return cursor;
 }
 
@@ -33,8 +42,7 @@ uint32_t mailsrv__memory_page(const struct memory *m, uint32_t limit)
     return knob != 0 && knob < most ? (uint32_t)knob : most;
 }
 
-/* The open mailbox of a handle; NULL where it was closed, or its UIDs no longer mean what they meant. */
-static struct mailbox *opened(struct memory *m, uint64_t number)
+struct mailbox *mailsrv__memory_opened(struct memory *m, uint64_t number)
 {
     struct handle *h = mailsrv__memory_handle_find(m, number, HANDLE_MAILBOX);
     if (h == NULL || h->uidvalidity != h->account->inbox.uidvalidity)
@@ -67,7 +75,7 @@ static uint32_t fill_page(struct memory *m, const struct shelf *shelf, const mai
 int32_t mailsrv__memory_rows(struct memory *m, const mailsrv_op *op, struct reply *r)
 {
     const mailsrv_arg_rows *arg = op->arg;
-    struct mailbox *mbox = opened(m, arg->mbox);
+    struct mailbox *mbox = mailsrv__memory_opened(m, arg->mbox);
     if (mbox == NULL)
         return MAILSRV_NONEXISTENT;
     struct place place = mailsrv__memory_place(&arg->cursor);
@@ -144,7 +152,7 @@ static struct message *asked_for(struct memory *m, const mailsrv_arg_read *arg)
         struct handle *h = mailsrv__memory_handle_find(m, arg->handle, HANDLE_READ);
         return h != NULL ? h->message : NULL;
     }
-    struct mailbox *mbox = opened(m, arg->mbox);
+    struct mailbox *mbox = mailsrv__memory_opened(m, arg->mbox);
     if (mbox == NULL)
         return NULL;
     size_t at = mailsrv__memory_shelf_uid(&mbox->shelf, arg->uid);
@@ -181,10 +189,10 @@ int32_t mailsrv__memory_read(struct memory *m, const struct binding *from, const
     return MAILSRV_OK;
 }
 
-static bool in_runs(const mailsrv_arg_expunge *arg, uint32_t uid)
+bool mailsrv__memory_in_runs(const mailsrv_run *runs, uint32_t n, uint32_t uid)
 {
-    for (uint32_t i = 0; i < arg->n_uids; i++)
-        if (uid >= arg->uids[i].first && uid <= arg->uids[i].last)
+    for (uint32_t i = 0; i < n; i++)
+        if (uid >= runs[i].first && uid <= runs[i].last)
             return true;
     return false;
 }
@@ -192,25 +200,28 @@ static bool in_runs(const mailsrv_arg_expunge *arg, uint32_t uid)
 int32_t mailsrv__memory_expunge(struct memory *m, const mailsrv_op *op, struct reply *r)
 {
     const mailsrv_arg_expunge *arg = op->arg;
-    struct mailbox *mbox = opened(m, arg->mbox);
+    struct mailbox *mbox = mailsrv__memory_opened(m, arg->mbox);
     if (mbox == NULL)
         return MAILSRV_NONEXISTENT;
     struct shelf *shelf = &mbox->shelf;
     size_t kept = 0, before = shelf->n;
+    uint64_t modseq = mbox->account->modseq + 1;
     for (size_t i = 0; i < before; i++) {
         struct message *message = shelf->v[i];
-        bool goes = in_runs(arg, message->row.uid) &&
+        bool goes = mailsrv__memory_in_runs(arg->uids, arg->n_uids, message->row.uid) &&
                     (!arg->only_deleted || (message->row.flags & MAILSRV_FLAG_DELETED) != 0);
         if (!goes) {
             shelf->v[kept++] = message;
             continue;
         }
+        mailsrv__memory_vanish(m, mbox, message->row.uid, modseq);
         mbox->account->octets -= message->row.octets;
         mailsrv__memory_message_unref(message);
     }
     shelf->n = kept;
     r->has_value = true;
     r->value.expunged.size = sizeof r->value.expunged;
-    r->value.expunged.modseq = kept != before ? ++mbox->account->modseq : 0;
+    if (kept != before)
+        r->value.expunged.modseq = mbox->account->modseq = modseq;
     return MAILSRV_OK;
 }

@@ -7,7 +7,8 @@ static const int32_t kinds[] = {
     MAILSRV_OP_BODY_CLOSE,   MAILSRV_OP_AUTH_VERIFY,  MAILSRV_OP_STORE_OPEN,  MAILSRV_OP_STORE_CLOSE,
     MAILSRV_OP_MBOX_OPEN,    MAILSRV_OP_MBOX_CLOSE,   MAILSRV_OP_ROWS,        MAILSRV_OP_READ,
     MAILSRV_OP_READ_CLOSE,   MAILSRV_OP_EXPUNGE,      MAILSRV_OP_LOCK,        MAILSRV_OP_UNLOCK,
-    MAILSRV_OP_QUEUE_SCAN,   MAILSRV_OP_QUEUE_UPDATE, MAILSRV_OP_QUEUE_DELETE,
+    MAILSRV_OP_QUEUE_SCAN,   MAILSRV_OP_QUEUE_UPDATE, MAILSRV_OP_QUEUE_DELETE, MAILSRV_OP_CHANGES,
+    MAILSRV_OP_FLAGS,        MAILSRV_OP_COPY,
 };
 
 /* Which handle a closing kind gives back; 0: it is no closing kind. */
@@ -51,6 +52,20 @@ static int32_t perform_receive(struct memory *m, const struct binding *from, con
     }
 }
 
+static int32_t perform_imap(struct memory *m, const struct binding *from, const mailsrv_op *op, struct reply *r)
+{
+    switch (op->kind) {
+    case MAILSRV_OP_CHANGES:
+        return mailsrv__memory_changes(m, op, r);
+    case MAILSRV_OP_FLAGS:
+        return mailsrv__memory_flags(m, op, r);
+    case MAILSRV_OP_COPY:
+        return mailsrv__memory_copy(m, op, r);
+    default:
+        return perform_receive(m, from, op, r);
+    }
+}
+
 static int32_t perform_any(struct memory *m, const struct binding *from, const mailsrv_op *op, struct reply *r)
 {
     switch (op->kind) {
@@ -69,7 +84,7 @@ static int32_t perform_any(struct memory *m, const struct binding *from, const m
     case MAILSRV_OP_LOCK:
         return mailsrv__memory_lock(m, from, op, r);
     default:
-        return perform_receive(m, from, op, r);
+        return perform_imap(m, from, op, r);
     }
 }
 
@@ -87,7 +102,7 @@ int32_t mailsrv__memory_perform(struct memory *m, const struct binding *from, co
     memset(r, 0, sizeof *r);
     if (closes(op->kind) != 0) {
         const mailsrv_arg_close *arg = op->arg;
-        int32_t status = mailsrv__memory_handle_close(m, arg->handle, closes(op->kind));
+        int32_t status = mailsrv__memory_handle_close(m, arg->handle, closes(op->kind), arg->told);
         return failing ? failure : status;
     }
     return failing ? failure : perform_any(m, from, op, r);

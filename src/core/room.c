@@ -1,0 +1,138 @@
+#include "core/room.h"
+
+#include "core/op.h"
+
+#include <mailsrv/store.h>
+
+/* ---- Rooms ---- */
+
+struct room *mailsrv__room_find(const mailsrv_engine *e, const char *name)
+{
+    struct room *room = e->rooms;
+    while (room != NULL && room->name != name)
+        room = room->next;
+    return room;
+}
+
+void mailsrv__room_add(mailsrv_engine *e, struct room *room)
+{
+    room->next = e->rooms;
+    e->rooms = room;
+}
+
+void mailsrv__rooms_end(mailsrv_engine *e)
+{
+    while (e->rooms != NULL) {
+        struct room *room = e->rooms;
+        e->rooms = room->next;
+        room->end(room);
+    }
+}
+
+int32_t mailsrv_notify(mailsrv_engine *e, const mailsrv_id *mailbox, uint64_t modseq_hint)
+{
+    if (e == NULL || mailbox == NULL)
+        return MAILSRV_E_USAGE;
+    for (struct room *room = e->rooms; room != NULL; room = room->next)
+        if (room->notify != NULL)
+            room->notify(room, mailbox, modseq_hint);
+    return MAILSRV_OK;
+}
+
+/* ---- The engine ---- */
+
+struct heap *mailsrv__room_heap(mailsrv_engine *e)
+{
+    return &e->heap;
+}
+
+void mailsrv__room_work(mailsrv_engine *e, struct work *work)
+{
+    mailsrv__ring_put(e, work);
+}
+
+void mailsrv__room_spend(mailsrv_engine *e, uint32_t units)
+{
+    e->slice_spent += units;
+}
+
+bool mailsrv__room_may_go_on(const mailsrv_engine *e)
+{
+    return e->slice_spent < e->slice_max;
+}
+
+void mailsrv__room_event(mailsrv_engine *e, int32_t what, struct span text)
+{
+    mailsrv__event(e, what, 0, text.p, text.n);
+}
+
+/* ---- Errands ---- */
+
+struct ask mailsrv__errand_ask(mailsrv_engine *e, struct errand *errand, int32_t number, const mailsrv_id *account,
+                               size_t octets)
+{
+    const struct kind *kind = mailsrv__kind(number);
+    struct op *op = mailsrv__op_new(e, NULL, number, octets);
+    struct op *closer = NULL;
+    if (op != NULL && (kind->flags & KIND_GIVES) != 0) {
+        closer = mailsrv__op_new(e, NULL, kind->closer, 0);
+        if (closer == NULL) {
+            mailsrv__op_free(op);
+            op = NULL;
+        }
+    }
+    if (op == NULL)
+        return (struct ask){ NULL, NULL };
+    op->pub.account = *account;
+    op->then = closer;
+    if (closer != NULL)
+        closer->pub.account = *account;
+    op->errand = errand;
+    errand->op = op;
+    mailsrv__op_submit(op);
+    mailsrv__room_spend(e, 8);
+    return (struct ask){ op, (void *)(uintptr_t)op->pub.arg };
+}
+
+const void *mailsrv__errand_arg(const struct errand *errand)
+{
+    return errand->op->pub.arg;
+}
+
+const mailsrv_answer *mailsrv__errand_answer(const struct errand *errand)
+{
+    const struct op *op = errand->op;
+    return op != NULL && op->state == OP_ANSWERED ? &op->answer : NULL;
+}
+
+void mailsrv__errand_take_handle(struct errand *errand, uint64_t value, struct handle *handle)
+{
+    *handle = (struct handle){ value, errand->op->then };
+    errand->op->then = NULL;
+    ((mailsrv_arg_close *)(void *)(uintptr_t)handle->closer->pub.arg)->handle = value;
+}
+
+void mailsrv__errand_drop(struct errand *errand)
+{
+    struct op *op = errand->op;
+    errand->op = NULL;
+    if (op == NULL)
+        return;
+    op->errand = NULL;
+    mailsrv__op_orphan(op);
+}
+
+void mailsrv__handles_drop(struct handle *const *handles, size_t n)
+{
+    struct op *first = NULL;
+    for (size_t i = 0; i < n; i++) {
+        struct op *closer = handles[i]->closer;
+        *handles[i] = (struct handle){ 0, NULL };
+        if (first == NULL)
+            first = closer;
+        else if (closer != NULL)
+            mailsrv__op_then(first, closer);
+    }
+    if (first != NULL)
+        mailsrv__op_submit(first);
+}

@@ -1,0 +1,62 @@
+/* What hangs on an engine beside its sessions: a room, with its own objects, work and questions.  The core names none;
+ * a room puts its table on the engine when it is first needed.
+ *
+ * An errand is a question that belongs to no session.  What its answer calls only sets fields and puts work into the
+ * ring, so nothing recurses.
+ */
+#ifndef CORE_ROOM_H
+#define CORE_ROOM_H
+
+#include "core/ask.h"
+#include "core/work.h"
+
+/* ---- Rooms ---- */
+
+struct room {
+    struct room *next;
+    const char *name; /* static: rooms are told apart by its address */
+    void (*notify)(struct room *room, const mailsrv_id *mailbox, uint64_t modseq_hint);
+    /* The engine ends: gives up everything, itself included.  Nobody will answer any more. */
+    void (*end)(struct room *room);
+};
+
+/* The room of that name; NULL: it was not added yet. */
+struct room *mailsrv__room_find(const mailsrv_engine *engine, const char *name);
+void mailsrv__room_add(mailsrv_engine *engine, struct room *room);
+
+/* ---- What a room sees of its engine ---- */
+
+struct heap *mailsrv__room_heap(mailsrv_engine *engine);
+void mailsrv__room_work(mailsrv_engine *engine, struct work *work); /* puts it into the ring, unless it is there */
+void mailsrv__room_spend(mailsrv_engine *engine, uint32_t units);
+bool mailsrv__room_may_go_on(const mailsrv_engine *engine); /* are units of the slice left? */
+void mailsrv__room_event(mailsrv_engine *engine, int32_t what, struct span text);
+
+/* ---- Errands ---- */
+
+struct errand {
+    struct op *op; /* NULL: nothing is asked */
+    void (*answered)(struct errand *errand);
+};
+
+/* Begins to ask `kind` for `account`, with room for `octets` of bytes beside the argument; as mailsrv__ask.  op NULL:
+ * no memory. */
+struct ask mailsrv__errand_ask(mailsrv_engine *engine, struct errand *errand, int32_t kind, const mailsrv_id *account,
+                               size_t octets);
+
+const void *mailsrv__errand_arg(const struct errand *errand);
+
+/* NULL: not yet answered. */
+const mailsrv_answer *mailsrv__errand_answer(const struct errand *errand);
+
+/* Takes the handle `value` from the answer, with the record that will close it. */
+void mailsrv__errand_take_handle(struct errand *errand, uint64_t value, struct handle *handle);
+
+/* Gives the question up, answered or not; a handle that it brings and nobody took is closed.  Nothing for an empty
+ * one. */
+void mailsrv__errand_drop(struct errand *errand);
+
+/* Asks the closing of handles, one after the other; nobody waits for it.  Nothing for empty ones. */
+void mailsrv__handles_drop(struct handle *const *handles, size_t n);
+
+#endif

@@ -1,0 +1,191 @@
+#include "mailbox/view.h"
+
+#include "base/span.h"
+
+enum { NO_SLOT = SILENT_MAX };
+
+/* ---- Life ---- */
+
+int32_t mailsrv__view_open(struct view *view, mailsrv_engine *engine, const mailsrv_id *account,
+                           const mailsrv_id *mailbox, void (*wake)(struct view *view))
+{
+    struct image *image = mailsrv__image_of(engine, account, mailbox);
+    *view = (struct view){ .wake = wake };
+    if (image == NULL)
+        return MAILSRV_NOMEM;
+    view->image = image;
+    view->number = ++image->last_view;
+    mailsrv__runs_init(&view->gone, mailsrv__room_heap(engine), CLASS_IMAGES);
+    mailsrv__list_append(&image->views, &view->link);
+    return MAILSRV_OK;
+}
+
+void mailsrv__view_close(struct view *view)
+{
+    struct image *image = view->image;
+    mailsrv__silents_tidy(image, view->number);
+    mailsrv__runs_clear(&view->gone);
+    mailsrv__list_remove(&view->link);
+    view->image = NULL;
+    mailsrv__image_left(image);
+}
+
+int32_t mailsrv__view_status(const struct view *view)
+{
+    const struct image *image = view->image;
+    if (view->lost)
+        return MAILSRV_NOMEM;
+    if (image->state == IMAGE_ENDED)
+        return image->status;
+    return image->state == IMAGE_LIVE ? MAILSRV_OK : MAILSRV_MORE;
+}
+
+void mailsrv__view_select(struct view *view)
+{
+    const struct image *image = view->image;
+    view->max_uid = mailsrv__runs_last(&image->uids);
+    view->told = view->own = image->upto;
+    view->cursor = image->journal.next;
+    view->n_names = image->n_names;
+    view->phase = PHASE_NOTHING;
+    mailsrv__runs_clear(&view->gone);
+}
+
+void mailsrv__view_sync(struct view *view)
+{
+    view->wanted = mailsrv__image_round(view->image);
+}
+
+bool mailsrv__view_synced(const struct view *view)
+{
+    return view->image->state == IMAGE_ENDED || (int32_t)(view->image->finished - view->wanted) >= 0;
+}
+
+/* ---- Numbers: a rank among the UIDs of the image, and one among those that are gone, added ---- */
+
+static uint32_t rank(const struct view *view, uint32_t uid)
+{
+    if (HOLDS(RULE_MAX_UID) && uid > view->max_uid)
+        uid = view->max_uid;
+    return mailsrv__runs_rank(&view->image->uids, uid) + mailsrv__runs_rank(&view->gone, uid);
+}
+
+uint32_t mailsrv__view_exists(const struct view *view)
+{
+    return rank(view, UINT32_MAX);
+}
+
+uint32_t mailsrv__view_uid(const struct view *view, uint32_t number)
+{
+    uint32_t low = 1, high = UINT32_MAX;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (rank(view, middle) < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+bool mailsrv__view_is_gone(const struct view *view, uint32_t uid)
+{
+    return mailsrv__runs_has(&view->gone, uid);
+}
+
+uint32_t mailsrv__view_number(const struct view *view, uint32_t uid)
+{
+    bool is_member = uid <= view->max_uid &&
+                     (mailsrv__runs_has(&view->image->uids, uid) || mailsrv__view_is_gone(view, uid));
+    return is_member ? rank(view, uid) : 0;
+}
+
+uint64_t mailsrv__view_highest(const struct view *view)
+{
+    bool held = HOLDS(RULE_HELD_BACK) && view->gone.count != 0 && view->gone_since < view->told;
+    return held ? view->gone_since : view->told;
+}
+
+/* Only what the session knows of is missed. */
+void mailsrv__view_lose(struct view *view, const mailsrv_run *hits, size_t n, uint64_t since)
+{
+    bool first = view->gone.count == 0;
+    for (size_t i = 0; i < n && !view->lost && HOLDS(RULE_GONE); i++) {
+        mailsrv_run run = hits[i];
+        if (HOLDS(RULE_MAX_UID) && run.last > view->max_uid)
+            run.last = view->max_uid;
+        if (run.first <= run.last && !mailsrv__runs_add(&view->gone, &run, 1))
+            view->lost = true;
+    }
+    if (first)
+        view->gone_since = since;
+    if (view->lost)
+        view->wake(view);
+}
+
+/* ---- One's own changes ---- */
+
+uint32_t mailsrv__view_writes(struct view *view)
+{
+    view->writing++;
+    return NO_SLOT;
+}
+
+static uint32_t free_slot(const struct image *image)
+{
+    uint32_t slot = 0;
+    while (slot < SILENT_MAX && image->silents[slot] != NULL)
+        slot++;
+    return slot;
+}
+
+/* What finds no room is an ordinary change: told more than need be, never less. */
+uint32_t mailsrv__view_silent(struct view *view, const struct silent_ask *ask)
+{
+    struct image *image = view->image;
+    struct heap *heap = mailsrv__room_heap(image->engine);
+    uint32_t slot = free_slot(image);
+    struct silent *s = slot == NO_SLOT ? NULL : mailsrv__heap_take(heap, CLASS_IMAGES, NULL, sizeof *s);
+    view->writing++;
+    if (s == NULL)
+        return NO_SLOT;
+    s->view = view->number;
+    s->how = ask->how;
+    s->given = (struct marks){ 0, { ask->keywords[0], ask->keywords[1] }, (uint8_t)ask->flags };
+    mailsrv__runs_init(&s->uids, heap, CLASS_IMAGES);
+    if (!mailsrv__runs_add(&s->uids, ask->uids, ask->n_uids)) {
+        mailsrv__heap_give(heap, CLASS_IMAGES, NULL, s, sizeof *s);
+        return NO_SLOT;
+    }
+    image->silents[slot] = s;
+    return slot;
+}
+
+void mailsrv__view_wrote(struct view *view, uint32_t write, uint64_t modseq)
+{
+    struct image *image = view->image;
+    view->writing--;
+    if (view->own < modseq)
+        view->own = modseq;
+    if (write == NO_SLOT || image->silents[write] == NULL)
+        return;
+    image->silents[write]->modseq = modseq;
+    if (modseq == 0) {
+        mailsrv__silent_free(image, write);
+        return;
+    }
+    mailsrv__journal_settle(&image->journal, UINT32_C(1) << write, modseq, view->number);
+    mailsrv__silents_tidy(image, 0);
+}
+
+bool mailsrv__view_keyword(const struct view *view, mailsrv_bytes name, uint64_t bits[2])
+{
+    const struct image *image = view->image;
+    for (uint32_t i = 0; i < image->n_names; i++) {
+        if (!mailsrv__span_equal_nocase(mailsrv__span(image->names[i]), mailsrv__span(name)))
+            continue;
+        bits[i / 64] |= UINT64_C(1) << (i % 64);
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,130 @@
+/* A view: what one session has been told of a mailbox, and so what its numbers mean.
+ *
+ * Its members are the UIDs of the image, and those that have gone from it without having been told (`gone`), up to the
+ * highest UID that was told (`max_uid`); the number of a message is its rank among them.  Nothing changes that but
+ * telling: EXISTS moves max_uid, EXPUNGE or VANISHED empties `gone`.
+ *
+ *   open      joins or makes the image;          `wake` is called when anything comes of it
+ *   select    once it is live: what is there now counts as told
+ *   sync      asks for what happened before now; until mailsrv__view_synced
+ *   tell      begins to tell; what it covers is fixed by that
+ *   next      the next thing to be told, as far as units go
+ *
+ * `wake` only sets fields and puts work into the ring.
+ */
+#ifndef MAILBOX_VIEW_H
+#define MAILBOX_VIEW_H
+
+#include "mailbox/image.h"
+
+/* What may be told: RFC 9051 section 7.5.1. */
+enum tells {
+    TELLS_FLAGS, /* EXISTS, FETCH, FLAGS: numbers stay what they are */
+    TELLS_ALL    /* EXPUNGE and VANISHED as well */
+};
+
+enum told_kind { TOLD_EXPUNGE, TOLD_VANISHED, TOLD_EXISTS, TOLD_NAMES, TOLD_FETCH, TOLD_HIGHEST };
+
+struct told {
+    enum told_kind kind;
+    uint32_t number;    /* EXPUNGE, FETCH: of the message; EXISTS: how many there are */
+    uint32_t uid;       /* FETCH */
+    mailsrv_run uids;   /* VANISHED */
+    struct marks marks; /* FETCH */
+    bool modseq_alone;  /* FETCH: one's own silent change, told only for its modseq (RFC 7162 section 3.1.3) */
+    uint64_t highest;   /* HIGHEST: HIGHESTMODSEQ */
+};
+
+enum phase { PHASE_NOTHING, PHASE_GONE, PHASE_EXISTS, PHASE_NAMES, PHASE_JOURNAL, PHASE_ROWS, PHASE_HIGHEST };
+
+struct view {
+    struct node link; /* in its image */
+    struct image *image;
+    void (*wake)(struct view *view);
+    uint32_t number; /* of its image; never 0 */
+    uint32_t max_uid;
+    struct runs gone;
+    uint64_t gone_since; /* with the first of `gone`: everything up to this modseq came before it */
+    uint64_t told;       /* flags up to this modseq are told */
+    uint64_t cursor;     /* the journal's next entry to be told */
+    uint32_t n_names;    /* told */
+    uint32_t wanted;     /* the round that is waited for */
+    uint32_t writing;    /* changes of its own that are out: nothing is told meanwhile */
+    uint64_t own;        /* modseq of its own newest change: nothing is told before the image has it */
+    bool condstore, qresync; /* enabled: the session sets them */
+    bool lost;               /* there was no memory for what is gone: the session must end */
+
+    /* While it tells. */
+    enum phase phase;
+    bool tells_all, told_modseq;
+    uint64_t upto, end;       /* modseq, and number of a journal entry, that this telling goes up to */
+    uint32_t last, uid;       /* highest UID of it; the place among rows */
+};
+
+/* MAILSRV_OK or MAILSRV_NOMEM. */
+int32_t mailsrv__view_open(struct view *view, mailsrv_engine *engine, const mailsrv_id *account,
+                           const mailsrv_id *mailbox, void (*wake)(struct view *view));
+void mailsrv__view_close(struct view *view);
+
+/* MAILSRV_MORE: the image is being loaded.  MAILSRV_OK: it is live.  Else it has ended with that status, or `gone`
+ * found no memory: nothing more can be told, and the session says BYE (MAILSRV_NONEXISTENT: the mailbox, or its
+ * UIDVALIDITY, is no more). */
+int32_t mailsrv__view_status(const struct view *view);
+
+/* Of an image that is live: from now on, what is there is what was told. */
+void mailsrv__view_select(struct view *view);
+
+void mailsrv__view_sync(struct view *view);
+bool mailsrv__view_synced(const struct view *view);
+
+/* ---- Numbers ---- */
+uint32_t mailsrv__view_exists(const struct view *view);
+uint32_t mailsrv__view_uid(const struct view *view, uint32_t number);  /* 1 to exists */
+uint32_t mailsrv__view_number(const struct view *view, uint32_t uid);  /* 0: no member */
+bool mailsrv__view_is_gone(const struct view *view, uint32_t uid);     /* of a member */
+
+/* The value of HIGHESTMODSEQ: everything up to it is told, expunges included (RFC 7162 section 3.2). */
+uint64_t mailsrv__view_highest(const struct view *view);
+
+/* ---- One's own changes ---- */
+
+/* Before FLAGS is asked for STORE.SILENT; names that are in no dictionary yet make it an ordinary change.  What is
+ * given to mailsrv__view_wrote. */
+struct silent_ask {
+    int32_t how; /* MAILSRV_FLAGS_... */
+    uint32_t flags;
+    uint64_t keywords[2];
+    const mailsrv_run *uids;
+    uint32_t n_uids;
+};
+uint32_t mailsrv__view_silent(struct view *view, const struct silent_ask *ask);
+
+/* Before any other change is asked. */
+uint32_t mailsrv__view_writes(struct view *view);
+
+/* It is answered: with that modseq, 0 for none. */
+void mailsrv__view_wrote(struct view *view, uint32_t write, uint64_t modseq);
+
+/* The bit of a name in the dictionary; false: it is not there. */
+bool mailsrv__view_keyword(const struct view *view, mailsrv_bytes name, uint64_t bits[2]);
+
+/* ---- Telling ---- */
+
+/* False: not now, for a change of its own is out, or has not reached the image (its round could not be finished: sync
+ * again); or never again (mailsrv__view_status). */
+bool mailsrv__view_tell(struct view *view, enum tells tells);
+
+/* Looks at what comes next, at one thing for each of `*units`, which fall.  False: that was all, or they are spent. */
+bool mailsrv__view_next(struct view *view, uint32_t *units, struct told *out);
+
+static inline bool mailsrv__view_is_telling(const struct view *view)
+{
+    return view->phase != PHASE_NOTHING;
+}
+
+/* ---- For the image ---- */
+
+/* UIDs of the image have gone; the question that brought it was about changes since `since`. */
+void mailsrv__view_lose(struct view *view, const mailsrv_run *hits, size_t n, uint64_t since);
+
+#endif

@@ -1,0 +1,91 @@
+#include "memory.h"
+
+#include <string.h>
+
+/* Flags of a row, as they are and as they are wanted. */
+struct marks {
+    uint32_t flags;
+    uint64_t keywords[2];
+};
+
+static uint64_t combine(int32_t how, uint64_t old, uint64_t given)
+{
+    if (how == MAILSRV_FLAGS_ADD)
+        return old | given;
+    return how == MAILSRV_FLAGS_REMOVE ? old & ~given : given;
+}
+
+/* False: the row has them already. */
+static bool change(mailsrv_row *row, int32_t how, const struct marks *given)
+{
+    struct marks now = { (uint32_t)combine(how, row->flags, given->flags),
+                         { combine(how, row->keywords[0], given->keywords[0]),
+                           combine(how, row->keywords[1], given->keywords[1]) } };
+    if (now.flags == row->flags && memcmp(now.keywords, row->keywords, sizeof now.keywords) == 0)
+        return false;
+    row->flags = now.flags;
+    memcpy(row->keywords, now.keywords, sizeof now.keywords);
+    return true;
+}
+
+static void leave_alone(mailsrv_flagged *to, mailsrv_run *runs, uint32_t uid)
+{
+    if (to->n_modified != 0 && runs[to->n_modified - 1].last == uid - 1)
+        runs[to->n_modified - 1].last = uid;
+    else
+        runs[to->n_modified++] = (mailsrv_run){ uid, uid };
+}
+
+/* How many messages the runs name: as many may have to be left alone. */
+static size_t named(const struct shelf *shelf, const mailsrv_arg_flags *arg)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < arg->n_uids; i++)
+        n += mailsrv__memory_shelf_uid(shelf, (uint64_t)arg->uids[i].last + 1) -
+             mailsrv__memory_shelf_uid(shelf, arg->uids[i].first);
+    return n;
+}
+
+static void change_run(struct mailbox *mbox, const mailsrv_arg_flags *arg, mailsrv_run run, const struct marks *given,
+                       struct reply *r)
+{
+    mailsrv_flagged *to = &r->value.flagged;
+    uint64_t modseq = mbox->account->modseq + 1;
+    struct shelf *shelf = &mbox->shelf;
+    for (size_t at = mailsrv__memory_shelf_uid(shelf, run.first); at < shelf->n; at++) {
+        mailsrv_row *row = &shelf->v[at]->row;
+        if (row->uid > run.last)
+            return;
+        if (row->modseq > arg->unchanged_since) {
+            leave_alone(to, r->scratch, row->uid);
+        } else if (change(row, arg->how, given)) {
+            row->modseq = modseq;
+            to->modseq = modseq;
+        }
+    }
+}
+
+/* Taking away what nobody has needs no room in the dictionary, but finding that out does not pay. */
+int32_t mailsrv__memory_flags(struct memory *m, const mailsrv_op *op, struct reply *r)
+{
+    const mailsrv_arg_flags *arg = op->arg;
+    struct mailbox *mbox = mailsrv__memory_opened(m, arg->mbox);
+    struct marks given = { arg->flags, { 0, 0 } };
+    if (mbox == NULL)
+        return MAILSRV_NONEXISTENT;
+    if (!mailsrv__memory_intern(m, mbox, arg->keywords, arg->n_keywords, given.keywords))
+        return MAILSRV_LIMIT;
+    size_t octets = named(&mbox->shelf, arg) * sizeof(mailsrv_run);
+    r->scratch = octets != 0 ? mailsrv__memory_take(m, octets) : NULL;
+    r->n_scratch = octets;
+    if (r->scratch == NULL && octets != 0)
+        return MAILSRV_NOMEM;
+    r->has_value = true;
+    r->value.flagged.size = sizeof r->value.flagged;
+    r->value.flagged.modified = r->scratch;
+    for (uint32_t i = 0; i < arg->n_uids; i++)
+        change_run(mbox, arg, arg->uids[i], &given, r);
+    if (r->value.flagged.modseq != 0)
+        mbox->account->modseq = r->value.flagged.modseq;
+    return MAILSRV_OK;
+}

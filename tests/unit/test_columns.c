@@ -1,0 +1,143 @@
+/* Columns of an image beside a plain array, from a seed; keywords cost memory only where they are; and memory ends. */
+#include "mailbox/columns.h"
+
+#include "allocators.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { ROWS = 20000 };
+
+static struct marks model[ROWS];
+static uint32_t n_model;
+static uint64_t random_state;
+
+static uint32_t below(uint32_t n)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (uint32_t)((random_state >> 11) % n);
+}
+
+static struct marks make(uint64_t modseq)
+{
+    struct marks marks = { modseq, { 0, 0 }, (uint8_t)below(32) };
+    if (below(1000) == 0)
+        marks.keywords[below(2)] = UINT64_C(1) << below(64);
+    return marks;
+}
+
+static void same(const struct columns *columns)
+{
+    assert_int_equal(columns->n, n_model);
+    for (uint32_t i = 0; i < n_model; i++) {
+        struct marks marks = mailsrv__columns_get(columns, i);
+        assert_int_equal(marks.modseq, model[i].modseq);
+        assert_int_equal(marks.flags, model[i].flags);
+        assert_memory_equal(marks.keywords, model[i].keywords, sizeof marks.keywords);
+    }
+}
+
+static void removes(struct columns *columns)
+{
+    uint32_t at = below(n_model), n = 1 + below(below(4) == 0 ? 6000 : 20);
+    n = n < n_model - at ? n : n_model - at;
+    mailsrv__columns_remove(columns, at, n);
+    memmove(model + at, model + at + n, (n_model - at - n) * sizeof *model);
+    n_model -= n;
+}
+
+static void test_as_the_array(void **state)
+{
+    struct counted from;
+    struct heap heap;
+    struct columns columns;
+    const char *seed = getenv("MAILSRV_SEED");
+    (void)state;
+    random_state = (seed == NULL ? 1 : strtoull(seed, NULL, 10)) * 2 + 1;
+    counted_init(&from);
+    mailsrv__heap_init(&heap, &from.allocator, UINT64_C(1) << 30);
+    mailsrv__columns_init(&columns, &heap);
+    n_model = 0;
+    for (uint32_t step = 1; step < 200; step++) {
+        for (uint32_t i = below(400); i != 0 && n_model < ROWS; i--) {
+            model[n_model] = make(step);
+            assert_true(mailsrv__columns_append(&columns, &model[n_model++]));
+        }
+        for (uint32_t i = below(100); i != 0 && n_model != 0; i--) {
+            uint32_t at = below(n_model);
+            model[at] = make(step + 1000);
+            assert_true(mailsrv__columns_set(&columns, at, &model[at]));
+        }
+        if (below(3) == 0 && n_model != 0)
+            removes(&columns);
+        if (step % 10 == 0)
+            same(&columns);
+    }
+    same(&columns);
+    assert_true(heap.allocation_peak <= 65536);
+    mailsrv__columns_clear(&columns);
+    assert_int_equal(from.live, 0);
+}
+
+/* Nine octets a row; a word more in one piece when one row has a keyword. */
+static void test_keywords_cost_where_they_are(void **state)
+{
+    struct counted from;
+    struct heap heap;
+    struct columns columns;
+    struct marks marks = { 1, { 0, 0 }, 0 };
+    (void)state;
+    counted_init(&from);
+    mailsrv__heap_init(&heap, &from.allocator, UINT64_C(1) << 30);
+    mailsrv__columns_init(&columns, &heap);
+    for (int i = 0; i < 4096 * 3; i++)
+        assert_true(mailsrv__columns_append(&columns, &marks));
+    uint64_t before = heap.used;
+    assert_true(before < 4096 * 3 * 9 + 1000);
+    marks.keywords[1] = 1;
+    assert_true(mailsrv__columns_set(&columns, 5000, &marks));
+    assert_int_equal(heap.used - before, 4096 * 8);
+    mailsrv__columns_clear(&columns);
+    assert_int_equal(from.live, 0);
+}
+
+/* What finds no memory has not happened. */
+static void test_without_memory(void **state)
+{
+    struct counted from;
+    struct heap heap;
+    struct columns columns;
+    struct marks marks = { 1, { 1, 0 }, 0 };
+    uint32_t refused = 0;
+    (void)state;
+    counted_init(&from);
+    mailsrv__heap_init(&heap, &from.allocator, UINT64_C(1) << 30);
+    mailsrv__columns_init(&columns, &heap);
+    for (uint32_t i = 0; i < 5000;) {
+        from.fail_first = from.fail_last = from.calls + 1 + (refused + i) % 7;
+        if (mailsrv__columns_append(&columns, &marks))
+            i++;
+        else
+            refused++;
+        assert_int_equal(columns.n, i);
+    }
+    assert_true(refused > 5);
+    mailsrv__columns_clear(&columns);
+    assert_int_equal(from.live, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_as_the_array),
+        cmocka_unit_test(test_keywords_cost_where_they_are),
+        cmocka_unit_test(test_without_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
