@@ -94,7 +94,7 @@ def main() -> int:
         return 0
     seed, origin = (args.seed, "given") if args.seed is not None else seed_of_commit()
     print(f"seed {seed} ({origin}); {'long' if args.long else 'CI'} counts; logs in build/log", flush=True)
-    environment = counts(args.long) | {"MAILSRV_SEED": str(seed), "PYTHONDONTWRITEBYTECODE": "1",
+    environment = counts(args.long) | {"MAILSRV_SEED": str(seed), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "",
                                        "CMOCKA_MESSAGE_OUTPUT": "TAP",
                                        "PATH": f"{BUILD / 'bin'}:{os.environ['PATH']}"}
     allowed = skips_allowed()

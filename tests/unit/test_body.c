@@ -196,8 +196,8 @@ static void test_while_a_write_is_late_the_next_is_refused(void **state)
     run(&w);
     expect(s, "-400\r\n");
     no_op(&w); /* the body is closed when the write is answered */
-    static const char *const commands[] = { "put 100\r\n", "put 0\r\n" };
-    for (int i = 0; i < 2; i++) {
+    static const char *const commands[] = { "put 10000\r\n", "put 100\r\n", "put 0\r\n" };
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         feed(s, commands[i]);
         answer(&w, next_op(&w, MAILSRV_OP_BODY_BEGIN), MAILSRV_OK, &next);
         run(&w);

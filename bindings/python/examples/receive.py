@@ -6,7 +6,7 @@ import mailsrv
 
 
 def on_message(envelope, message):
-    print(envelope.reverse_path.decode(), "to", *(r.decode() for r in envelope.recipients))
+    print(envelope.reverse_path.decode(), "to", *(r.decode() for r in envelope.recipients), flush=True)
     sys.stdout.buffer.write(message)
 
 
