@@ -1,6 +1,6 @@
 #include "probe.h"
 
-#include "core/ask.h"
+#include "core/body.h"
 #include "frame/line.h"
 
 enum { PROBE_LINE_MAX = 512 };
@@ -173,6 +173,44 @@ static enum step cmd_expunge(mailsrv_session *s, struct span arg)
     return mailsrv__then_answers(s, say_status);
 }
 
+static enum step put_out(mailsrv_session *s)
+{
+    if (!mailsrv__body_settled(s))
+        return mailsrv__then_body(s, put_out);
+    int32_t status = mailsrv__body_status(s);
+    mailsrv__body_drop(s);
+    return say_number(s, status);
+}
+
+static enum step put_on(mailsrv_session *s)
+{
+    static const char ys[] = "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy";
+    struct probe *p = probe_of(s);
+    while (p->work != 0) {
+        size_t n = p->work < sizeof ys - 1 ? (size_t)p->work : sizeof ys - 1;
+        n = mailsrv__body_put(s, (struct span){ ys, n });
+        if (n == 0)
+            return mailsrv__then_body(s, put_on);
+        p->work -= n;
+    }
+    mailsrv__body_finish(s);
+    return put_out(s);
+}
+
+static enum step put_begun(mailsrv_session *s)
+{
+    int32_t status = mailsrv__body_begun(s, 0);
+    return status == MAILSRV_OK ? put_on(s) : say_number(s, status);
+}
+
+static enum step cmd_put(mailsrv_session *s, struct span arg)
+{
+    probe_of(s)->work = number_of(arg);
+    if (!mailsrv__body_ask(s, probe_of(s)->work))
+        return say_number(s, MAILSRV_NOMEM);
+    return mailsrv__then_answers(s, put_begun);
+}
+
 static enum step cmd_quit(mailsrv_session *s, struct span arg)
 {
     (void)arg;
@@ -188,7 +226,8 @@ static const struct {
 } commands[] = {
     { SPAN("say"), cmd_say },   { SPAN("work"), cmd_work },       { SPAN("ask"), cmd_ask },
     { SPAN("pair"), cmd_pair }, { SPAN("hold"), cmd_hold },       { SPAN("drop"), cmd_drop },
-    { SPAN("read"), cmd_read }, { SPAN("expunge"), cmd_expunge }, { SPAN("quit"), cmd_quit },
+    { SPAN("read"), cmd_read }, { SPAN("expunge"), cmd_expunge }, { SPAN("put"), cmd_put },
+    { SPAN("quit"), cmd_quit },
 };
 
 static enum step run_line(mailsrv_session *s, struct span line)

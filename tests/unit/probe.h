@@ -8,6 +8,7 @@
  *   drop        the handle is closed; then `dropped`
  *   read N      READ of N octets, said as they were lent, or the status
  *   expunge     EXPUNGE; then its status
+ *   put N       a body of N octets is written, and closed; then its status
  *   quit        ends
  */
 #ifndef UNIT_PROBE_H

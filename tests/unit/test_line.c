@@ -85,6 +85,7 @@ static const struct {
     { INPUT("A\r\nB\r\n\r\nC"), { { { FRAMED_LINE, "A" }, { FRAMED_LINE, "B" }, { FRAMED_LINE, "" } }, 3, true } },
     { INPUT("A\nB\r\nC\r\n"), { { { FRAMED_BAD, "" }, { FRAMED_LINE, "C" } }, 2, false } },
     { INPUT("A\rB\r\nC\r\n"), { { { FRAMED_BAD, "" }, { FRAMED_LINE, "C" } }, 2, false } },
+    { INPUT("A\rB\nC\r\nD\r\n"), { { { FRAMED_BAD, "" }, { FRAMED_LINE, "D" } }, 2, false } },
     { INPUT("A\r\r\nC\r\n"), { { { FRAMED_BAD, "" }, { FRAMED_LINE, "C" } }, 2, false } },
     { INPUT("\n\r\nC\r\n"), { { { FRAMED_BAD, "" }, { FRAMED_LINE, "C" } }, 2, false } },
     { INPUT("A\0B\r\nC\r\n"), { { { FRAMED_BAD, "" }, { FRAMED_LINE, "C" } }, 2, false } },

@@ -25,6 +25,7 @@ struct world {
     uint32_t n_rows;
     const char *message; /* what READ gives, whatever the row says */
     bool lends;
+    bool stands_still; /* ROWS: no row, more to come, and the cursor that it was asked with */
     unsigned released, open;
 };
 
@@ -82,7 +83,12 @@ static void give_rows(void *user, mailsrv_engine *engine, const mailsrv_op *op)
         first++;
     while (first + n < w->n_rows && w->rows[first + n].row.uid <= arg->uids[0].last)
         n++;
-    const mailsrv_rows rows = { .size = sizeof rows, .stride = sizeof *w->rows, .n = n, .rows = &w->rows[first].row };
+    mailsrv_rows rows = { .size = sizeof rows, .stride = sizeof *w->rows, .n = n, .rows = &w->rows[first].row };
+    if (w->stands_still) {
+        rows.n = 0;
+        rows.more = 1;
+        rows.next = arg->cursor;
+    }
     answer(w, op, &rows);
 }
 
@@ -183,6 +189,29 @@ static const char *login(struct world *w)
 static bool has_ended(const struct world *w)
 {
     return (mailsrv_session_wants(w->session) & MAILSRV_WANT_CLOSE) != 0;
+}
+
+/* ---- A cursor that stands still would keep a session for ever ---- */
+
+static void test_login_ends_where_the_cursor_stands(void **state)
+{
+    struct world *w = *state;
+    add_row(w, 1, 1, "");
+    w->stands_still = true;
+    assert_memory_equal(login(w), "-ERR [SYS/PERM]", 15);
+    w->stands_still = false;
+    assert_string_equal(login(w), "+OK 1 messages\r\n");
+}
+
+static void test_uidl_ends_where_the_cursor_stands(void **state)
+{
+    struct world *w = *state;
+    add_row(w, 1, 1, "");
+    login(w);
+    w->stands_still = true;
+    assert_memory_equal(say(w, "UIDL\r\n"), "-ERR [SYS/PERM]", 15);
+    assert_memory_equal(say(w, "UIDL 1\r\n"), "-ERR [SYS/PERM]", 15);
+    assert_string_equal(say(w, "NOOP\r\n"), "+OK\r\n");
 }
 
 /* ---- UIDL ---- */
@@ -335,6 +364,8 @@ static void test_message_grew(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_login_ends_where_the_cursor_stands, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_uidl_ends_where_the_cursor_stands, setup, teardown),
         cmocka_unit_test_setup_teardown(test_imported_ids, setup, teardown),
         cmocka_unit_test_setup_teardown(test_imported_ids_lent, setup, teardown),
         cmocka_unit_test_setup_teardown(test_row_gone_from_the_ids, setup, teardown),

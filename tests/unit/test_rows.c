@@ -116,6 +116,24 @@ static void test_a_builder_is_freed_in_every_case(void **state)
     world_end(&w);
 }
 
+static void test_rows_answer_rows_alone(void **state)
+{
+    struct world w;
+    mailsrv_asked *asked;
+    mailsrv_rows_builder *builder;
+    const mailsrv_arg_expunge arg = { .size = sizeof arg, .mbox = 1 };
+    (void)state;
+    world_begin(&w);
+    assert_int_equal(mailsrv_ask(w.engine, MAILSRV_OP_EXPUNGE, NULL, &arg, &asked), MAILSRV_OK);
+    mailsrv_op_id id = next_op(&w, MAILSRV_OP_EXPUNGE)->id;
+    assert_int_equal(mailsrv_rows_new(w.engine, &builder), MAILSRV_OK);
+    assert_int_equal(mailsrv_rows_answer(builder, id, NULL), MAILSRV_E_USAGE);
+    assert_null(mailsrv_asked_answer(asked));
+    assert_int_equal(mailsrv_op_answer_status(w.engine, id, MAILSRV_TEMP), MAILSRV_OK);
+    mailsrv_asked_free(asked);
+    world_end(&w);
+}
+
 static void test_wrong_rows_are_refused(void **state)
 {
     struct world w;
@@ -203,7 +221,7 @@ int main(void)
         cmocka_unit_test(test_rows_arrive_as_they_were_added), cmocka_unit_test(test_rows_without_ids),
         cmocka_unit_test(test_no_rows_are_rows_too),           cmocka_unit_test(test_a_builder_is_freed_in_every_case),
         cmocka_unit_test(test_wrong_rows_are_refused),         cmocka_unit_test(test_without_memory_a_row_is_not_added),
-        cmocka_unit_test(test_rows_of_another_stride),
+        cmocka_unit_test(test_rows_of_another_stride),         cmocka_unit_test(test_rows_answer_rows_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
