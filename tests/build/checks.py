@@ -149,11 +149,11 @@ def install(p: Report) -> None:
             options = [f"-D{f}={features}" for f in ("memory", "pool", "kit", "durable")]
             options += ["-Dtests=disabled", "-Dexamples=disabled", "--prefix=/usr", "--libdir=lib"]
             if not p.command(f"{name}: built and installed",
-                             ["sh", "-ec", 'meson setup "$0/build" "$@" && DESTDIR="$0/root" meson install -C "$0/build"',
+                             ["sh", "-ec", 'meson setup "$0/build" "$@" && DESTDIR="$0/tree" meson install -C "$0/build"',
                               root, *options]):
                 continue
-            env = {"PKG_CONFIG_SYSROOT_DIR": f"{root}/root", "PKG_CONFIG_LIBDIR": f"{root}/root/usr/lib/pkgconfig",
-                   "LD_LIBRARY_PATH": f"{root}/root/usr/lib"}
+            env = {"PKG_CONFIG_SYSROOT_DIR": f"{root}/tree", "PKG_CONFIG_LIBDIR": f"{root}/tree/usr/lib/pkgconfig",
+                   "LD_LIBRARY_PATH": f"{root}/tree/usr/lib"}
             for how in ("", "-static"):
                 p.command(f"{name}: a program finds it with pkg-config {how}",
                           ["sh", "-ec", f'cc tests/build/receive_only.c {how} -o "$0" '
