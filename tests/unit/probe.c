@@ -141,7 +141,7 @@ static enum step say_what_was_read(mailsrv_session *s)
     if (!mailsrv__window_open(s))
         return mailsrv__then_window(s, say_what_was_read);
     bool said = mailsrv__say_lent(s, p->lent, p->unsaid);
-    mailsrv__lent_drop(s, p->lent);
+    mailsrv__lent_drop(p->lent);
     p->lent = NULL;
     return said ? say(s, SPAN("")) : STEP_CLOSE;
 }
@@ -270,7 +270,7 @@ static void leave_session(mailsrv_session *s)
     struct handle *handles[] = { &p->held };
     mailsrv__line_done(&p->frame, &room, true);
     if (p->lent != NULL)
-        mailsrv__lent_drop(s, p->lent);
+        mailsrv__lent_drop(p->lent);
     mailsrv__handles_leave(s, handles, 1);
 }
 
