@@ -198,6 +198,12 @@ static bool queue_delete(struct index *x, struct reader *from, struct loose *loo
     return mailsrv__durable_run(x, SQL_QUEUE_DROP, "i", item) && let_go(x, id, loose);
 }
 
+static bool retired(struct index *x, struct reader *from)
+{
+    int64_t segment = (int64_t)number(from);
+    return !from->bad && mailsrv__durable_run(x, SQL_SEGMENT_RETIRED, "ii", segment, (int64_t)x->group);
+}
+
 static bool apply_entry(struct index *x, struct reader *from, struct loose *loose)
 {
     enum entry kind = (enum entry)mailsrv__durable_get_number(from, 1);
@@ -220,6 +226,8 @@ static bool apply_entry(struct index *x, struct reader *from, struct loose *loos
         return queue_update(x, from);
     case ENTRY_QUEUE_DELETE:
         return queue_delete(x, from, loose);
+    case ENTRY_RETIRED:
+        return retired(x, from);
     case ENTRY_PARTS_BEGIN:
     case ENTRY_PARTS_END:
     case ENTRY_PARTS_DROP:

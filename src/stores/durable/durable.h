@@ -72,20 +72,51 @@ struct place {
     uint64_t segment, offset;
 };
 
+/* A segment that has ended. */
+struct sealed {
+    uint64_t number;
+    uint64_t begins, end; /* of its groups */
+    int64_t live;         /* octets of it that a new index would need */
+    uint64_t retired;     /* the group that says that nothing in it is needed any more; 0: none */
+};
+
+struct sealed_list {
+    struct sealed *v; /* their numbers ascend */
+    size_t n, room;
+};
+
+/* The last numbers that a store has given. */
+struct given {
+    uint64_t body, id, queue;
+};
+
 struct log {
     struct durable *d;
     void *file; /* of the segment that is written; NULL: a new one must begin first */
     struct place end;
+    uint64_t begins;       /* of the groups of the segment that is written */
+    int64_t live;          /* of them, as in struct sealed */
     struct place before;   /* the end of the segment before */
     bool first_is_durable; /* the first frame of the segment that is written */
     uint64_t group; /* the last number that was given */
     uint8_t tag[8]; /* of this store, in every id that it gives */
+    struct sealed_list sealed;  /* those that the log is made of, but for the one that is written */
+    struct sealed_list retired; /* those that wait to be removed */
+    struct given given;         /* before the last segment that was found */
     struct buffer piece;
 };
 
 /* Finds the end of the log, from a place up to which the index has it; makes it durable.  A store without a log is a
  * new one. */
 int32_t mailsrv__durable_log_open(struct log *log, const struct place *known);
+/* NULL: it is not of the log. */
+struct sealed *mailsrv__durable_log_find(struct log *log, uint64_t number);
+/* The log is no longer made of that segment: a group says so. */
+void mailsrv__durable_log_retire(struct log *log, uint64_t number, uint64_t group);
+/* Is every segment there that the log is made of?  Files that are no longer of it go. */
+int32_t mailsrv__durable_log_settle(struct log *log);
+/* The one entry of a record that says that a segment is retired; 0: it says something else. */
+uint64_t mailsrv__durable_retires(mailsrv_bytes record);
 /* Begins a segment, or goes on with the one that was just begun. */
 int32_t mailsrv__durable_log_begin(struct log *log);
 /* Writes a group at the end, and syncs.  What fails closes the segment: it will never be read behind its end. */
@@ -95,7 +126,8 @@ void mailsrv__durable_log_close(struct log *log);
 void mailsrv__durable_put_frame(const struct log *log, struct buffer *to, enum frame_kind kind, const void *p,
                                 size_t n);
 void mailsrv__durable_segment_path(const struct durable *d, uint64_t number, char out[PATH_MAX_OCTETS]);
-/* Hands every change of the log from a place on to `each`; stops where that says false. */
+/* Hands every change of the log from a place on, or, without one, of what the log is made of, to `each`; stops where
+ * that says false. */
 int32_t mailsrv__durable_log_replay(struct log *log, const struct place *from,
                                     bool (*each)(void *user, const struct frame *frame, const struct place *end),
                                     void *user);
@@ -157,6 +189,10 @@ enum sql {
     SQL_QUEUE_UPDATE,
     SQL_QUEUE_DROP,
     SQL_QUEUE_RANGE,
+    SQL_SEGMENT_LIVES,
+    SQL_SEGMENT_RETIRED,
+    SQL_SEGMENT_ALL,
+    SQL_SEGMENT_DROP,
     SQL_PARTS_ADD,
     SQL_PARTS_GREW,
     SQL_PARTS_GET,
@@ -171,7 +207,19 @@ struct state {
     uint64_t group;
     struct place place;
     uint64_t last_body, last_id, last_queue;
+    uint64_t whole; /* 0: it is being made anew, and has not all yet */
     uint64_t parts; /* changes in parts that have no end yet */
+};
+
+/* How what is live of a segment has changed. */
+struct lives {
+    struct live {
+        uint64_t segment;
+        int64_t octets;
+    } *v;
+    size_t n, room;
+    size_t mark; /* those below are not of the change that is planned */
+    bool failed; /* there was no memory */
 };
 
 struct index {
@@ -179,6 +227,9 @@ struct index {
     sqlite3_stmt *statements[SQL_COUNT];
     struct state state;     /* with what the open transaction has changed */
     struct state committed; /* kept here, because what cannot be written may not be to be read either */
+    uint64_t segment;       /* of the record that is applied */
+    uint64_t group;
+    struct lives lives; /* of the open transaction */
 };
 
 int32_t mailsrv__durable_index_open(struct index *x, struct durable *d, bool writes);
@@ -196,6 +247,16 @@ void mailsrv__durable_index_roll_back(struct index *x);
 mailsrv_bytes mailsrv__durable_column_bytes(sqlite3_stmt *row, int column);
 mailsrv_id mailsrv__durable_column_id(sqlite3_stmt *row, int column);
 
+/* ---- lives.c: what is live of each segment ---- */
+/* So many octets of a segment are live from now on, or no more. */
+void mailsrv__durable_lives(struct index *x, uint64_t segment, int64_t octets);
+/* Into the index. */
+bool mailsrv__durable_lives_store(struct index *x);
+/* What the transaction that was committed has changed. */
+void mailsrv__durable_lives_took(struct durable *d);
+/* As the index has it. */
+int32_t mailsrv__durable_lives_load(struct durable *d);
+
 /* ---- apply.c: records ---- */
 enum entry {
     ENTRY_ACCOUNT = 1,
@@ -207,6 +268,7 @@ enum entry {
     ENTRY_QUEUE,
     ENTRY_QUEUE_UPDATE,
     ENTRY_QUEUE_DELETE,
+    ENTRY_RETIRED = 32,
     ENTRY_PARTS_BEGIN = 48,
     ENTRY_PARTS_END,
     ENTRY_PARTS_DROP,
@@ -347,7 +409,7 @@ struct durable {
     uint32_t checkpoint_pages;
     void *process_lock;
     struct vfs vfs;
-    struct index writer, reader; /* each of its thread */
+    struct index writer, reader, mover; /* each of its thread */
     struct log log;
 
     /* The writer's. */
@@ -371,8 +433,14 @@ struct durable {
     struct handle *handles[BUCKETS];
     uint64_t last_handle, last_staged, n_handles;
     uint64_t staged_octets, groups, changes;
+    uint64_t indexed;     /* the last group that the index has */
+    uint64_t home;        /* the last group that it would have after a loss of power */
+    uint64_t wanted_home; /* what somebody waits to be home */
+    uint64_t moves;       /* checkpoints that have ended */
+    bool wants_move, is_moving;
+    pthread_cond_t move;
     bool ending;
-    pthread_t threads[2];
+    pthread_t threads[3];
     int n_threads;
 };
 
@@ -437,6 +505,13 @@ bool mailsrv__durable_reserve_use(struct durable *d);
 void mailsrv__durable_group(struct durable *d, struct task *first);
 /* Brings the index up to the end of the log. */
 int32_t mailsrv__durable_catch_up(struct durable *d);
+
+/* ---- checkpoint.c ---- */
+/* The index has all up to the last group. */
+void mailsrv__durable_indexed(struct durable *d);
+/* Asks for a checkpoint; `wait`: until one that begins from now on has ended. */
+void mailsrv__durable_move(struct durable *d, bool wait);
+void *mailsrv__durable_move_for_ever(void *d); /* the thread */
 
 /* ---- read.c: by the reader ---- */
 void mailsrv__durable_read(struct durable *d, struct task *t);

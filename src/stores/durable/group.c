@@ -12,6 +12,7 @@
 
 #define KEPT_MAX (1u << 20) /* octets of memory, from group to group */
 #define REPLAYED_MAX 1000 /* changes of one transaction */
+#define PAGES_WAIT 8       /* so many times the pages of a checkpoint are too many */
 
 static void roll_back(struct durable *d)
 {
@@ -47,6 +48,8 @@ static bool replay_change(void *user, const struct frame *frame, const struct pl
 {
     struct replay *replay = user;
     struct durable *d = replay->d;
+    d->writer.segment = end->segment;
+    d->writer.group = frame->group;
     if (!mailsrv__durable_apply(&d->writer, frame->octets, &d->loose))
         return false;
     if (frame->kind == FRAME_BEGUN)
@@ -55,7 +58,25 @@ static bool replay_change(void *user, const struct frame *frame, const struct pl
     d->writer.state.place = *end;
     if (++replay->n % REPLAYED_MAX != 0)
         return true;
-    return store_and_commit(d) && mailsrv__durable_run(&d->writer, SQL_BEGIN, "");
+    if (!store_and_commit(d))
+        return false;
+    if ((uint32_t)d->pages >= d->checkpoint_pages)
+        sqlite3_wal_checkpoint_v2(d->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    return mailsrv__durable_run(&d->writer, SQL_BEGIN, "");
+}
+
+static void at_least(uint64_t *last, uint64_t value)
+{
+    if (value > *last)
+        *last = value;
+}
+
+/* Records that are no longer there have given numbers, too. */
+static void were_given(struct state *state, const struct given *given)
+{
+    at_least(&state->last_body, given->body);
+    at_least(&state->last_id, given->id);
+    at_least(&state->last_queue, given->queue);
 }
 
 static int32_t follow(struct durable *d)
@@ -65,13 +86,17 @@ static int32_t follow(struct durable *d)
     if (!mailsrv__durable_run(&d->writer, SQL_BEGIN, ""))
         return mailsrv__durable_failure(&d->writer);
     int32_t status = mailsrv__durable_log_replay(&d->log, &from, replay_change, &replay);
+    were_given(&d->writer.state, &d->log.given);
+    d->writer.state.whole = 1;
     if (status == MAILSRV_TEMP || (status == MAILSRV_OK && !store_and_commit(d)))
         status = mailsrv__durable_failure(&d->writer);
-    if (status != MAILSRV_OK)
+    if (status != MAILSRV_OK) {
         roll_back(d);
-    else
-        remove_loose(d);
-    return status;
+        return status;
+    }
+    remove_loose(d);
+    mailsrv__durable_indexed(d);
+    return mailsrv__durable_lives_load(d);
 }
 
 int32_t mailsrv__durable_catch_up(struct durable *d)
@@ -149,7 +174,7 @@ static void answer_held(struct durable *d)
 /* What of a change is to be put back when it is not kept. */
 struct mark {
     struct state state;
-    size_t group, loose;
+    size_t group, loose, lives;
 };
 
 /* The last frame of a change, which is all that most have; the status that it then has. */
@@ -165,7 +190,8 @@ static int32_t put_change(struct durable *d, const struct mark *mark, int32_t st
 
 static bool begin_change(struct durable *d, struct mark *mark)
 {
-    *mark = (struct mark){ d->writer.state, d->group.n, d->loose.n };
+    *mark = (struct mark){ d->writer.state, d->group.n, d->loose.n, d->writer.lives.n };
+    d->writer.lives.mark = d->writer.lives.n;
     d->record.n = d->applied = 0;
     d->undo = d->begun = false;
     if (mailsrv__durable_run(&d->writer, SQL_SAVE, ""))
@@ -185,6 +211,7 @@ static void end_change(struct durable *d, const struct mark *mark, bool keeps)
     d->writer.state = mark->state;
     d->group.n = mark->group;
     d->loose.n = mark->loose;
+    d->writer.lives.n = mark->lives;
     d->record.failed = d->group.failed = false;
 }
 
@@ -221,6 +248,8 @@ static int32_t make(struct durable *d, struct task *first)
     d->group.n = 0;
     d->failed = false;
     d->log.group++;
+    d->writer.segment = d->log.end.segment;
+    d->writer.group = d->log.group;
     if (!mailsrv__durable_run(&d->writer, SQL_BEGIN, ""))
         return mailsrv__durable_failure(&d->writer);
     plan_drop(d, first);
@@ -271,14 +300,15 @@ static int32_t make_with_reserve(struct durable *d, struct task **first)
     return *first != NULL && mailsrv__durable_reserve_use(d) ? make(d, *first) : status;
 }
 
-/* Moves what the index gathered to its place, now that everybody has his answer.  On a full disk that is done after
- * each group, so that the index's log is used again and does not grow. */
+/* Has what the index gathered moved to its place, now that everybody has his answer.  It is waited for where its log
+ * must not grow: on a full disk, and where it is long already. */
 static void checkpoint(struct durable *d)
 {
-    if ((uint32_t)d->pages < d->checkpoint_pages && d->has_reserve)
-        return;
-    d->pages = 0;
-    sqlite3_wal_checkpoint_v2(d->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    uint64_t pages = (uint64_t)d->pages;
+    if (!d->has_reserve || pages >= (uint64_t)d->checkpoint_pages * PAGES_WAIT)
+        mailsrv__durable_move(d, true);
+    else if (pages >= d->checkpoint_pages)
+        mailsrv__durable_move(d, false);
 }
 
 /* Those that go on in the next group, or have not begun, stay; those that are left are to be answered. */
@@ -347,6 +377,10 @@ void mailsrv__durable_group(struct durable *d, struct task *first)
         return;
     }
     bool committed = mailsrv__durable_index_commit(&d->writer);
+    if (committed) {
+        mailsrv__durable_lives_took(d);
+        mailsrv__durable_indexed(d);
+    }
     first = keep_unfinished(d, first);
     if (!committed) {
         roll_back(d);

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define BUSY_MS 5000 /* another connection is about to be done */
@@ -11,7 +12,8 @@
 static const char schema[] =
     "BEGIN;"
     "CREATE TABLE state(one INTEGER PRIMARY KEY, seq INTEGER, segment INTEGER, place INTEGER, last_body INTEGER,"
-    " last_id INTEGER, last_queue INTEGER);"
+    " last_id INTEGER, last_queue INTEGER, whole INTEGER);"
+    "CREATE TABLE segment(number INTEGER PRIMARY KEY, live INTEGER, retired INTEGER);"
     "CREATE TABLE account(id BLOB PRIMARY KEY, name BLOB UNIQUE, modseq INTEGER, octets INTEGER, quota INTEGER,"
     " inbox BLOB) WITHOUT ROWID;"
     "CREATE TABLE mailbox(id BLOB PRIMARY KEY, account BLOB, uidvalidity INTEGER, uidnext INTEGER, messages INTEGER)"
@@ -26,7 +28,7 @@ static const char schema[] =
     " recipient BLOB, sender BLOB);"
     "CREATE TABLE parts(mailbox BLOB PRIMARY KEY, account BLOB, uidnext INTEGER, modseq INTEGER,"
     " messages INTEGER, octets INTEGER) WITHOUT ROWID;"
-    "INSERT INTO state VALUES(1, 0, 0, 0, 0, 0, 0);"
+    "INSERT INTO state VALUES(1, 0, 0, 0, 0, 0, 0, 0);"
     "PRAGMA user_version = 1;"
     "COMMIT";
 
@@ -37,8 +39,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_SAVE] = "SAVEPOINT change",
     [SQL_BACK] = "ROLLBACK TO change",
     [SQL_RELEASE] = "RELEASE change",
-    [SQL_STATE_SET] = "INSERT OR REPLACE INTO state VALUES(1, ?, ?, ?, ?, ?, ?)",
-    [SQL_STATE_GET] = "SELECT seq, segment, place, last_body, last_id, last_queue FROM state",
+    [SQL_STATE_SET] = "INSERT OR REPLACE INTO state VALUES(1, ?, ?, ?, ?, ?, ?, ?)",
+    [SQL_STATE_GET] = "SELECT seq, segment, place, last_body, last_id, last_queue, whole FROM state",
     [SQL_ACCOUNT_ADD] = "INSERT INTO account VALUES(?, ?, 1, 0, 9223372036854775807, ?)",
     [SQL_ACCOUNT_BY_NAME] = "SELECT id FROM account WHERE name = ?",
     [SQL_ACCOUNT_GET] = "SELECT modseq, octets, quota, inbox FROM account WHERE id = ?",
@@ -71,6 +73,10 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_QUEUE_GET] = "SELECT body FROM queue WHERE number = ?",
     [SQL_QUEUE_UPDATE] = "UPDATE queue SET record = ?2 WHERE number = ?1",
     [SQL_QUEUE_DROP] = "DELETE FROM queue WHERE number = ?",
+    [SQL_SEGMENT_LIVES] = "INSERT INTO segment VALUES(?1, ?2, 0) ON CONFLICT(number) DO UPDATE SET live = live + ?2",
+    [SQL_SEGMENT_RETIRED] = "INSERT INTO segment VALUES(?1, 0, ?2) ON CONFLICT(number) DO UPDATE SET retired = ?2",
+    [SQL_SEGMENT_ALL] = "SELECT number, live, retired FROM segment",
+    [SQL_SEGMENT_DROP] = "DELETE FROM segment WHERE number = ?",
     [SQL_PARTS_ADD] = "INSERT OR REPLACE INTO parts VALUES(?1, ?2, ?3, ?4, 0, 0)",
     [SQL_PARTS_GREW] = "UPDATE parts SET uidnext = ?2 + 1, modseq = max(modseq, ?3), messages = messages + 1,"
                        " octets = octets + ?4 WHERE mailbox = ?1",
@@ -166,8 +172,8 @@ static bool load_state(struct index *x)
     if (row == NULL || sqlite3_step(row) != SQLITE_ROW)
         return false;
     uint64_t *to[] = { &x->state.group, &x->state.place.segment, &x->state.place.offset,
-                       &x->state.last_body, &x->state.last_id, &x->state.last_queue };
-    for (int i = 0; i < 6; i++)
+                       &x->state.last_body, &x->state.last_id, &x->state.last_queue, &x->state.whole };
+    for (int i = 0; i < 7; i++)
         *to[i] = (uint64_t)sqlite3_column_int64(row, i);
     sqlite3_reset(row);
     row = mailsrv__durable_ask(x, SQL_PARTS_COUNT, "");
@@ -192,14 +198,17 @@ void mailsrv__durable_index_roll_back(struct index *x)
     if (sqlite3_get_autocommit(x->db) == 0) /* SQLite may have done it by itself */
         mailsrv__durable_run(x, SQL_ROLLBACK, "");
     x->state = x->committed;
+    x->lives.n = x->lives.mark = 0;
+    x->lives.failed = false;
 }
 
 bool mailsrv__durable_state_store(struct index *x)
 {
     const struct state *s = &x->state;
-    return mailsrv__durable_run(x, SQL_STATE_SET, "iiiiii", (int64_t)s->group, (int64_t)s->place.segment,
+    return mailsrv__durable_lives_store(x) &&
+           mailsrv__durable_run(x, SQL_STATE_SET, "iiiiiii", (int64_t)s->group, (int64_t)s->place.segment,
                                 (int64_t)s->place.offset, (int64_t)s->last_body, (int64_t)s->last_id,
-                                (int64_t)s->last_queue);
+                                (int64_t)s->last_queue, (int64_t)s->whole);
 }
 
 static int version(struct index *x, int *out)
@@ -245,5 +254,6 @@ void mailsrv__durable_index_close(struct index *x)
     for (int i = 0; i < SQL_COUNT; i++)
         sqlite3_finalize(x->statements[i]);
     sqlite3_close(x->db);
+    free(x->lives.v);
     memset(x, 0, sizeof *x);
 }
