@@ -1,5 +1,7 @@
 /* Records: what a change did, so that it can be done again.  A record is entries, each a kind and what the kind needs;
- * it carries results (UIDs, modseqs, places), never questions. */
+ * it carries results (UIDs, modseqs, places), never questions.  What an entry speaks of may be missing, because its
+ * own record was moved towards the end of the log: rows then have a place to go to, and what changes one row does
+ * nothing. */
 #include "durable.h"
 
 #include <stdlib.h>
@@ -16,7 +18,7 @@ static void at_least(uint64_t *last, uint64_t value)
 }
 
 /* Ids count in their last half, most significant octet first. */
-static void id_was_given(struct index *x, const mailsrv_id *id)
+void mailsrv__durable_id_was_given(struct index *x, const mailsrv_id *id)
 {
     uint64_t count = 0;
     for (int i = 8; i < 16; i++)
@@ -27,12 +29,11 @@ static void id_was_given(struct index *x, const mailsrv_id *id)
 static bool account(struct index *x, struct reader *from)
 {
     mailsrv_id id = mailsrv__durable_get_id(from), inbox = mailsrv__durable_get_id(from);
-    int64_t uidvalidity = (int64_t)mailsrv__durable_get_number(from, 4);
+    uint32_t uidvalidity = (uint32_t)mailsrv__durable_get_number(from, 4);
     mailsrv_bytes name = mailsrv__durable_get_bytes(from);
-    id_was_given(x, &id);
-    id_was_given(x, &inbox);
+    mailsrv__durable_id_was_given(x, &id);
     return !from->bad && mailsrv__durable_run(x, SQL_ACCOUNT_ADD, "dbd", &id, name, &inbox) &&
-           mailsrv__durable_run(x, SQL_MAILBOX_ADD, "ddi", &inbox, &id, uidvalidity);
+           mailsrv__durable_apply_inbox(x, &id, &inbox, uidvalidity);
 }
 
 static bool quota(struct index *x, struct reader *from)
@@ -52,22 +53,45 @@ static bool body(struct index *x, struct reader *from)
            mailsrv__durable_run(x, SQL_BODY_ADD, "iiiib", (int64_t)id, segment, place, octets, structure);
 }
 
+int64_t mailsrv__durable_box(struct index *x, const mailsrv_id *account, const mailsrv_id *mailbox)
+{
+    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MAILBOX_BOX, "d", mailbox);
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    int64_t box = result == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
+    sqlite3_reset(row);
+    if (result == SQLITE_DONE && mailsrv__durable_run(x, SQL_MAILBOX_STUB, "dd", mailbox, account))
+        box = sqlite3_last_insert_rowid(x->db);
+    return box;
+}
+
+bool mailsrv__durable_count(struct index *x, int64_t box, int by, uint32_t flags, int64_t octets)
+{
+    int64_t unseen = (flags & MAILSRV_FLAG_SEEN) == 0 ? by : 0, deleted = (flags & MAILSRV_FLAG_DELETED) != 0 ? by : 0;
+    return mailsrv__durable_run(x, SQL_MAILBOX_COUNT, "iiiiii", box, (int64_t)by, by * octets, unseen, deleted,
+                                (int64_t)0);
+}
+
 static bool message(struct index *x, struct reader *from)
 {
     mailsrv_id owner = mailsrv__durable_get_id(from), mailbox = mailsrv__durable_get_id(from);
     int64_t uid = (int64_t)mailsrv__durable_get_number(from, 4);
     int64_t flags = (int64_t)mailsrv__durable_get_number(from, 4);
     int64_t modseq = (int64_t)number(from), octets = (int64_t)number(from), internal = (int64_t)number(from);
+    int64_t saved = (int64_t)number(from), id;
     mailsrv_id email = mailsrv__durable_get_id(from);
-    int64_t id = (int64_t)number(from);
+    int64_t keywords[2] = { (int64_t)number(from), (int64_t)number(from) };
+    id = (int64_t)number(from);
     mailsrv_bytes prefix = mailsrv__durable_get_bytes(from), uidl = mailsrv__durable_get_bytes(from);
-    mailsrv_bytes recipient = mailsrv__durable_get_bytes(from), keywords = mailsrv__durable_get_bytes(from);
-    id_was_given(x, &email);
-    return !from->bad &&
-           mailsrv__durable_run(x, SQL_MESSAGE_ADD, "diiiiidbibbb", &mailbox, uid, flags, modseq, octets, internal,
-                                &email, uidl, id, prefix, keywords, recipient) &&
+    mailsrv_bytes recipient = mailsrv__durable_get_bytes(from);
+    int64_t box = !from->bad ? mailsrv__durable_box(x, &owner, &mailbox) : 0;
+    mailsrv__durable_id_was_given(x, &email);
+    return box != 0 &&
+           mailsrv__durable_run(x, SQL_MESSAGE_ADD, "iiiiiiidbiiibb", box, uid, flags, modseq, octets, internal, saved,
+                                &email, uidl, keywords[0], keywords[1], id, prefix, recipient) &&
            mailsrv__durable_run(x, SQL_BODY_GREW, "i", id) &&
-           mailsrv__durable_run(x, SQL_MAILBOX_GREW, "di", &mailbox, uid) &&
+           mailsrv__durable_run(x, SQL_MAILBOX_COUNT, "iiiiii", box, (int64_t)1, octets,
+                                (int64_t)((flags & MAILSRV_FLAG_SEEN) == 0),
+                                (int64_t)((flags & MAILSRV_FLAG_DELETED) != 0), uid + 1) &&
            mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &owner, modseq, octets);
 }
 
@@ -99,53 +123,80 @@ static bool let_go(struct index *x, int64_t id, struct loose *loose)
     return !last || mailsrv__durable_run(x, SQL_BODY_DROP, "i", id);
 }
 
-static bool drop_message(struct index *x, const mailsrv_id *owner, const mailsrv_id *mailbox, int64_t uid,
-                         struct loose *loose)
+/* `owner` NULL: the account has forgotten it already. */
+static bool drop_message(struct index *x, const mailsrv_id *owner, int64_t box, int64_t uid, struct loose *loose)
 {
-    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_GET, "di", mailbox, uid);
-    if (row == NULL || sqlite3_step(row) != SQLITE_ROW)
-        return false;
+    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_GET, "ii", box, uid);
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    if (result != SQLITE_ROW) {
+        sqlite3_reset(row);
+        return result == SQLITE_DONE;
+    }
+    uint32_t flags = (uint32_t)sqlite3_column_int64(row, 0);
     int64_t octets = sqlite3_column_int64(row, 1), id = sqlite3_column_int64(row, 2);
     sqlite3_reset(row);
-    return mailsrv__durable_run(x, SQL_MESSAGE_DROP, "di", mailbox, uid) && let_go(x, id, loose) &&
-           mailsrv__durable_run(x, SQL_MAILBOX_SHRANK, "d", mailbox) &&
-           mailsrv__durable_run(x, SQL_ACCOUNT_SHRANK, "di", owner, octets);
+    return mailsrv__durable_run(x, SQL_MESSAGE_DROP, "ii", box, uid) && let_go(x, id, loose) &&
+           mailsrv__durable_count(x, box, -1, flags, octets) &&
+           (owner == NULL || mailsrv__durable_run(x, SQL_ACCOUNT_SHRANK, "di", owner, octets));
 }
 
 static bool expunge(struct index *x, struct reader *from, struct loose *loose)
 {
     mailsrv_id owner = mailsrv__durable_get_id(from), mailbox = mailsrv__durable_get_id(from);
-    int64_t modseq = (int64_t)number(from);
-    uint64_t n = mailsrv__durable_get_number(from, 4);
+    uint64_t modseq = number(from), n = mailsrv__durable_get_number(from, 4);
+    int64_t box = !from->bad ? mailsrv__durable_box(x, &owner, &mailbox) : 0;
     for (uint64_t i = 0; i < n; i++) {
-        int64_t uid = (int64_t)mailsrv__durable_get_number(from, 4);
-        if (from->bad || !drop_message(x, &owner, &mailbox, uid, loose))
+        mailsrv_run run;
+        run.first = (uint32_t)mailsrv__durable_get_number(from, 4);
+        run.last = (uint32_t)mailsrv__durable_get_number(from, 4);
+        for (int64_t uid = run.first; uid <= run.last && !from->bad; uid++)
+            if (!drop_message(x, &owner, box, uid, loose))
+                return false;
+        if (from->bad || !mailsrv__durable_vanish(x, box, modseq, run))
             return false;
     }
-    return mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &owner, modseq, (int64_t)0);
+    return box != 0 && mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &owner, (int64_t)modseq, (int64_t)0);
 }
 
-/* The UIDs from 1 on, in their order: no new one is above its old one, so none meets another. */
-static bool renumber(struct index *x, struct reader *from)
+/* ---- Mailboxes that were deleted: their messages go a few at a time ---- */
+
+#define DEATHS 200
+
+static int find_dead(struct index *x, int64_t *box)
 {
-    mailsrv_id mailbox = mailsrv__durable_get_id(from);
-    int64_t uidvalidity = (int64_t)mailsrv__durable_get_number(from, 4), last = 0, next = 1;
-    for (bool more = !from->bad; more;) {
-        sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_UIDS, "dii", &mailbox, last + 1, (int64_t)UINT32_MAX);
-        if (row == NULL)
-            return false;
-        int result = sqlite3_step(row);
-        more = result == SQLITE_ROW;
-        last = more ? sqlite3_column_int64(row, 0) : last;
-        sqlite3_reset(row);
-        if (!more && result != SQLITE_DONE)
-            return false;
-        if (more && !mailsrv__durable_run(x, SQL_MESSAGE_RENUMBER, "dii", &mailbox, last, next))
-            return false;
-        next += more;
-    }
-    return !from->bad && mailsrv__durable_run(x, SQL_MAILBOX_RENUMBERED, "dii", &mailbox, uidvalidity, next);
+    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MAILBOX_DEAD, "");
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    *box = result == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
+    sqlite3_reset(row);
+    return result;
 }
+
+static int some_message(struct index *x, int64_t box, int64_t *uid)
+{
+    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_SOME, "i", box);
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    *uid = result == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
+    sqlite3_reset(row);
+    return result;
+}
+
+bool mailsrv__durable_apply_death(struct index *x, struct loose *loose, bool *more)
+{
+    int64_t box, uid;
+    int result = find_dead(x, &box);
+    *more = result == SQLITE_ROW;
+    if (!*more)
+        return result == SQLITE_DONE;
+    for (int i = 0; i < DEATHS && (result = some_message(x, box, &uid)) == SQLITE_ROW; i++)
+        if (!drop_message(x, NULL, box, uid, loose))
+            return false;
+    if (result != SQLITE_DONE)
+        return result == SQLITE_ROW;
+    return mailsrv__durable_run(x, SQL_KEYWORD_DROP, "i", box) &&
+           mailsrv__durable_run(x, SQL_VANISHED_DROP, "i", box) && mailsrv__durable_run(x, SQL_MAILBOX_DROP, "i", box);
+}
+
+/* ---- The queue ---- */
 
 static bool queue(struct index *x, struct reader *from)
 {
@@ -171,16 +222,42 @@ static bool queue_delete(struct index *x, struct reader *from, struct loose *loo
 {
     int64_t item = (int64_t)number(from);
     sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_QUEUE_GET, "i", item);
-    if (from->bad || row == NULL || sqlite3_step(row) != SQLITE_ROW)
-        return false;
-    int64_t id = sqlite3_column_int64(row, 0);
+    int result = !from->bad && row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    int64_t id = result == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
     sqlite3_reset(row);
+    if (result != SQLITE_ROW)
+        return result == SQLITE_DONE;
     return mailsrv__durable_run(x, SQL_QUEUE_DROP, "i", item) && let_go(x, id, loose);
+}
+
+static bool apply_mailbox(struct index *x, enum entry entry, struct reader *from)
+{
+    switch (entry) {
+    case ENTRY_RENUMBER:
+        return mailsrv__durable_apply_renumber(x, from);
+    case ENTRY_KEYWORD:
+        return mailsrv__durable_apply_keyword(x, from);
+    case ENTRY_FLAGS:
+        return mailsrv__durable_apply_flags(x, from);
+    case ENTRY_MAILBOX:
+        return mailsrv__durable_apply_mailbox(x, from);
+    case ENTRY_MAILBOX_DELETE:
+        return mailsrv__durable_apply_mailbox_delete(x, from);
+    case ENTRY_RENAME:
+        return mailsrv__durable_apply_rename(x, from);
+    case ENTRY_INBOX_MOVED:
+        return mailsrv__durable_apply_inbox_moved(x, from);
+    case ENTRY_SUBSCRIBE:
+        return mailsrv__durable_apply_subscribe(x, from);
+    default:
+        return false;
+    }
 }
 
 static bool apply_entry(struct index *x, struct reader *from, struct loose *loose)
 {
-    switch ((enum entry)mailsrv__durable_get_number(from, 1)) {
+    enum entry entry = (enum entry)mailsrv__durable_get_number(from, 1);
+    switch (entry) {
     case ENTRY_ACCOUNT:
         return account(x, from);
     case ENTRY_QUOTA:
@@ -191,8 +268,6 @@ static bool apply_entry(struct index *x, struct reader *from, struct loose *loos
         return message(x, from);
     case ENTRY_EXPUNGE:
         return expunge(x, from, loose);
-    case ENTRY_RENUMBER:
-        return renumber(x, from);
     case ENTRY_QUEUE:
         return queue(x, from);
     case ENTRY_QUEUE_UPDATE:
@@ -200,7 +275,7 @@ static bool apply_entry(struct index *x, struct reader *from, struct loose *loos
     case ENTRY_QUEUE_DELETE:
         return queue_delete(x, from, loose);
     default:
-        return false;
+        return apply_mailbox(x, entry, from);
     }
 }
 
