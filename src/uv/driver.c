@@ -1,7 +1,7 @@
 /* The driver: the engine's turns in the rounds of a loop, wakes from other threads, and the end.
  *
- * What comes before the loop sleeps (read, accepted, answered by the host) is worked on after it has slept: before_sleep
- * asks the engine how long that may be, which is not at all while work waits. */
+ * What comes before the loop sleeps (read, accepted, answered by the host) is worked on after it has slept:
+ * before_sleep asks the engine how long that may be, which is not at all while work waits. */
 #include "driver.h"
 
 #include <stdlib.h>
