@@ -48,6 +48,11 @@ typedef struct mailsrv_answer {
     void *user;
 } mailsrv_answer;
 
+/* A place in an answer of many pages. */
+typedef struct mailsrv_cursor {
+    uint8_t b[32]; /* opaque to the library; all zero: from the start */
+} mailsrv_cursor;
+
 /* Settles an operation.  Runs no protocol code: what follows from it comes with the next run or turn.
  *
  * MAILSRV_OK: settled (where lent rows had to be copied and there was no memory, it is settled as MAILSRV_NOMEM).
@@ -84,6 +89,12 @@ MAILSRV_API const char *mailsrv_op_name(int32_t kind);
 #define MAILSRV_OP_CHANGES 22
 #define MAILSRV_OP_FLAGS 23
 #define MAILSRV_OP_COPY 24
+#define MAILSRV_OP_MBOX_LIST 25
+#define MAILSRV_OP_MBOX_STATUS 26
+#define MAILSRV_OP_MBOX_CREATE 27
+#define MAILSRV_OP_MBOX_DELETE 28
+#define MAILSRV_OP_MBOX_RENAME 29
+#define MAILSRV_OP_MBOX_SUBSCRIBE 30
 /* The queue. */
 #define MAILSRV_OP_QUEUE_SCAN 40
 #define MAILSRV_OP_QUEUE_UPDATE 41
@@ -189,6 +200,7 @@ typedef struct mailsrv_arg_body_commit {
     const mailsrv_staged *bodies;
     const mailsrv_target *targets;
     mailsrv_bytes reverse_path; /* of the sender, without <>; empty: the null reverse-path */
+    int64_t saved_us;           /* now, in microseconds since 1970: the date of saving of what is stored */
 } mailsrv_arg_body_commit;
 
 typedef struct mailsrv_result {
@@ -268,6 +280,21 @@ typedef struct mailsrv_locked {
 #define MAILSRV_MBOX_HISTORY 1u  /* CHANGES tells what vanished; else its horizon is always now */
 #define MAILSRV_MBOX_KEYWORDS 2u /* FLAGS takes keywords */
 
+/* What the account may do with a mailbox (RFC 4314 section 2.1).  The store refuses what is not among it with
+ * MAILSRV_NOPERM; who announces it knows it from here. */
+#define MAILSRV_RIGHT_LOOKUP 1u      /* l */
+#define MAILSRV_RIGHT_READ 2u        /* r */
+#define MAILSRV_RIGHT_SEEN 4u        /* s */
+#define MAILSRV_RIGHT_WRITE 8u       /* w: flags but \Seen and \Deleted */
+#define MAILSRV_RIGHT_INSERT 16u     /* i */
+#define MAILSRV_RIGHT_POST 32u       /* p */
+#define MAILSRV_RIGHT_CREATE 64u     /* k */
+#define MAILSRV_RIGHT_DELETE_BOX 128u /* x */
+#define MAILSRV_RIGHT_DELETE 256u    /* t: the flag \Deleted */
+#define MAILSRV_RIGHT_EXPUNGE 512u   /* e */
+#define MAILSRV_RIGHT_ADMIN 1024u    /* a */
+#define MAILSRV_RIGHTS_ALL 2047u
+
 /* ---- MBOX_OPEN: a mailbox, by id or by name.  Answer: mailsrv_mbox_opened.
  *
  * `recent` is a mark for each mailbox: messages above it were shown to no session yet.  Opening for writing answers it
@@ -293,14 +320,130 @@ typedef struct mailsrv_mbox_opened {
     uint32_t features;   /* MAILSRV_MBOX_... */
     uint32_t n_keywords; /* MAILSRV_KEYWORDS_MAX at most */
     const mailsrv_bytes *keywords; /* the dictionary: the i-th name is bit i of a row's keywords */
+    uint32_t rights;     /* MAILSRV_RIGHT_... */
+    uint32_t reserved;
 } mailsrv_mbox_opened;
+
+/* ---- The account's mailboxes.
+ *
+ * A name is UTF-8, 1 to 255 octets without controls, its levels divided by "/"; no level is empty.  "INBOX" is compared
+ * without case, also as the first level; every other name octet by octet.  A mailbox needs none above it.  An id is
+ * never given to another mailbox, and stays through RENAME.
+ *
+ * UIDVALIDITY of a new mailbox is above every one that the account has given.  The account remembers for each name the
+ * highest that it bore: a mailbox that is renamed to a name that bore its own or a higher one gets a new one. ---- */
+
+#define MAILSRV_MBOX_NAME_MAX 255
+
+/* What an entry of a name says. */
+#define MAILSRV_NAME_SUBSCRIBED 1u
+#define MAILSRV_NAME_ALL 2u /* the special uses of RFC 6154 section 2 */
+#define MAILSRV_NAME_ARCHIVE 4u
+#define MAILSRV_NAME_DRAFTS 8u
+#define MAILSRV_NAME_FLAGGED 16u
+#define MAILSRV_NAME_JUNK 32u
+#define MAILSRV_NAME_SENT 64u
+#define MAILSRV_NAME_TRASH 128u
+
+/* A name, and what is there now. */
+typedef struct mailsrv_mbox_entry {
+    mailsrv_bytes name;
+    mailsrv_id mailbox;  /* zero: no mailbox has this name */
+    uint64_t modseq;     /* of the account, when this entry last changed */
+    uint32_t attributes; /* MAILSRV_NAME_...; a name without a mailbox may be subscribed */
+    uint32_t reserved;
+} mailsrv_mbox_entry;
+
+/* MBOX_LIST: every name that has a mailbox or is subscribed, ascending by octets, in pages.  Answer:
+ * mailsrv_mbox_listed. */
+typedef struct mailsrv_arg_mbox_list {
+    uint32_t size;
+    uint32_t limit; /* entries, at most */
+    uint64_t store;
+    mailsrv_cursor cursor;
+} mailsrv_arg_mbox_list;
+
+typedef struct mailsrv_mbox_listed {
+    uint32_t size;
+    uint32_t stride;
+    uint32_t n;
+    uint32_t more; /* 1: ask again with `next`.  A page may hold nothing and still say so. */
+    mailsrv_cursor next;
+    const mailsrv_mbox_entry *entries;
+} mailsrv_mbox_listed;
+
+/* MBOX_STATUS: a mailbox, by id or by name, without opening it.  Answer: mailsrv_mbox_status; MAILSRV_NONEXISTENT. */
+typedef struct mailsrv_arg_mbox_status {
+    uint32_t size;
+    uint32_t reserved;
+    uint64_t store;
+    mailsrv_id mailbox; /* zero: by name */
+    mailsrv_bytes name;
+} mailsrv_arg_mbox_status;
+
+typedef struct mailsrv_mbox_status {
+    uint32_t size;
+    uint32_t uidvalidity;
+    mailsrv_id mailbox;
+    uint64_t exists;
+    uint64_t unseen;  /* without \Seen */
+    uint64_t deleted; /* with \Deleted */
+    uint64_t octets;  /* of all messages */
+    uint64_t modseq;  /* everything up to it is visible */
+    uint32_t uidnext;
+    uint32_t recent;   /* the mark, as mailsrv_mbox_opened has it; it is not moved */
+    uint32_t features; /* MAILSRV_MBOX_... */
+    uint32_t rights;   /* MAILSRV_RIGHT_... */
+} mailsrv_mbox_status;
+
+/* MBOX_CREATE: makes a mailbox, durably.  Answer: mailsrv_mbox_created; MAILSRV_ALREADYEXISTS; MAILSRV_LIMIT. */
+typedef struct mailsrv_arg_mbox_create {
+    uint32_t size;
+    uint32_t attributes; /* special uses; MAILSRV_NAME_SUBSCRIBED: subscribes as well */
+    uint64_t store;
+    mailsrv_bytes name;
+    int64_t unix_us; /* now: UIDVALIDITY is at least its seconds */
+} mailsrv_arg_mbox_create;
+
+typedef struct mailsrv_mbox_created {
+    uint32_t size;
+    uint32_t uidvalidity;
+    mailsrv_id mailbox;
+    uint64_t modseq; /* of the account */
+} mailsrv_mbox_created;
+
+/* MBOX_DELETE: removes a mailbox with its messages, durably.  No value; MAILSRV_NONEXISTENT; MAILSRV_CANNOT: INBOX.  The
+ * name's subscription stays, and so do mailboxes below it. */
+typedef struct mailsrv_arg_mbox_delete {
+    uint32_t size;
+    uint32_t reserved;
+    uint64_t store;
+    mailsrv_id mailbox;
+} mailsrv_arg_mbox_delete;
+
+/* MBOX_RENAME: gives a mailbox another name, and every name that lies below its own with it, durably and at once.  No
+ * value; MAILSRV_NONEXISTENT; MAILSRV_ALREADYEXISTS: one of the new names has a mailbox; MAILSRV_CANNOT: the new name
+ * lies below the old one.  Subscriptions stay with the names.  Of INBOX the messages are moved into a new mailbox of that
+ * name; INBOX keeps its id and is empty, and what lies below it stays (RFC 9051 section 6.3.6). */
+typedef struct mailsrv_arg_mbox_rename {
+    uint32_t size;
+    uint32_t reserved;
+    uint64_t store;
+    mailsrv_id mailbox;
+    mailsrv_bytes name;
+    int64_t unix_us; /* now, as in MBOX_CREATE */
+} mailsrv_arg_mbox_rename;
+
+/* MBOX_SUBSCRIBE: says whether a name is subscribed, durably; no mailbox needs to have it.  No value. */
+typedef struct mailsrv_arg_mbox_subscribe {
+    uint32_t size;
+    uint32_t on; /* 1: subscribed; 0: not */
+    uint64_t store;
+    mailsrv_bytes name;
+} mailsrv_arg_mbox_subscribe;
 
 /* ---- ROWS: the rows of some UIDs, ascending, in pages.  Answer: mailsrv_rows.  UIDs that are not there are left
  * out. ---- */
-typedef struct mailsrv_cursor {
-    uint8_t b[32]; /* opaque to the library; all zero: from the start */
-} mailsrv_cursor;
-
 typedef struct mailsrv_arg_rows {
     uint32_t size;
     uint32_t fields; /* MAILSRV_ROW_... (store.h): what is wanted beside the UID */
@@ -320,6 +463,7 @@ typedef struct mailsrv_row {
     mailsrv_id email;
     mailsrv_bytes uidl; /* imported with the message; empty: none */
     uint64_t keywords[2]; /* a bit for each name of the mailbox's dictionary: name i is bit i % 64 of word i / 64 */
+    int64_t saved_us;     /* when it came into this mailbox */
 } mailsrv_row;
 
 typedef struct mailsrv_rows {
@@ -358,6 +502,7 @@ typedef struct mailsrv_arg_expunge {
     const mailsrv_run *uids; /* 4,096 UIDs at most */
     uint32_t n_uids;
     uint32_t reserved;
+    mailsrv_id mailbox; /* that `mbox` is of, for the notice CHANGED */
 } mailsrv_arg_expunge;
 
 typedef struct mailsrv_expunged {
@@ -368,6 +513,9 @@ typedef struct mailsrv_expunged {
 
 /* ---- CHANGES: what became of a mailbox since a modseq, in pages.  Answer: mailsrv_changes.  MAILSRV_NONEXISTENT: the
  * mailbox is gone, or has another UIDVALIDITY.
+ *
+ * With `mbox` 0 it is about the account's names: `entries` has each that was made, renamed, removed or subscribed in
+ * between, as it is now (without a mailbox and subscription it is gone); rows and vanished UIDs are none.
  *
  * All pages of one question belong to one `upto`.  Together they hold every message that appeared or changed above
  * `since` and up to `upto`, as its row is now, and every UID that vanished in between.  A row that was changed again
@@ -381,9 +529,10 @@ typedef struct mailsrv_arg_changes {
     uint32_t fields; /* MAILSRV_ROW_... (store.h): what is wanted beside the UID */
     uint64_t mbox;
     uint64_t since;
-    uint32_t limit;      /* rows, and runs of vanished UIDs, at most of each */
+    uint32_t limit;      /* rows, runs of vanished UIDs, and entries, at most of each */
     uint32_t n_keywords; /* names of the dictionary that the asker has */
     mailsrv_cursor cursor;
+    uint64_t store; /* with `mbox` 0: whose names */
 } mailsrv_arg_changes;
 
 typedef struct mailsrv_changes {
@@ -399,6 +548,9 @@ typedef struct mailsrv_changes {
     const mailsrv_bytes *keywords; /* names of the dictionary, from number arg.n_keywords on */
     uint32_t n_vanished;
     uint32_t n_keywords;
+    const mailsrv_mbox_entry *entries; /* their names ascend, from page to page, too */
+    uint32_t n_entries;
+    uint32_t entry_stride;
 } mailsrv_changes;
 
 /* ---- FLAGS: changes flags and keywords, durably and at once.  Answer: mailsrv_flagged.  UIDs that are not there are
@@ -419,6 +571,7 @@ typedef struct mailsrv_arg_flags {
     uint32_t flags;           /* MAILSRV_FLAG_... (store.h) */
     uint32_t reserved;
     uint64_t unchanged_since; /* rows with a higher modseq are left alone; UINT64_MAX: whatever their modseq */
+    mailsrv_id mailbox;       /* that `mbox` is of, for the notice CHANGED */
 } mailsrv_arg_flags;
 
 typedef struct mailsrv_flagged {
@@ -437,6 +590,7 @@ typedef struct mailsrv_arg_copy {
     uint64_t mbox; /* from here */
     const mailsrv_run *uids;
     mailsrv_id to; /* a mailbox; zero: the account's INBOX */
+    int64_t saved_us; /* now: the copies' date of saving */
 } mailsrv_arg_copy;
 
 typedef struct mailsrv_copied {
@@ -496,12 +650,12 @@ typedef struct mailsrv_arg_cancel {
     mailsrv_op_id id;
 } mailsrv_arg_cancel;
 
-/* ---- CHANGED, a notice: a mailbox has been changed through this engine; for the host's other engines and processes.
- * Changes of one mailbox are gathered; more mailboxes than the engine keeps apart are one notice without account and
- * mailbox, which means any. ---- */
+/* ---- CHANGED, a notice: a mailbox, or an account's names, have been changed through this engine; for the host's other
+ * engines and processes (mailsrv_notify in store.h).  Changes of one mailbox are gathered; more mailboxes than the engine
+ * keeps apart are one notice without account and mailbox, which means any. ---- */
 typedef struct mailsrv_arg_changed {
     uint32_t size;
-    uint32_t reserved;
+    uint32_t names;     /* 1: mailboxes of `account` were made, renamed, removed or subscribed; `mailbox` says nothing */
     mailsrv_id account; /* zero, with `mailbox`: any */
     mailsrv_id mailbox; /* zero: the account's INBOX */
     uint64_t modseq;    /* the highest that is known of; 0: not known */

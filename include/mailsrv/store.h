@@ -43,6 +43,7 @@ extern "C" {
 #define MAILSRV_ROW_INTERNALDATE 8u
 #define MAILSRV_ROW_EMAILID 16u /* email, and uidl where there is one */
 #define MAILSRV_ROW_KEYWORDS 32u
+#define MAILSRV_ROW_SAVEDATE 64u
 
 /* A ready-made store.  One object may serve several engines; its own header says from which threads. */
 typedef struct mailsrv_store mailsrv_store;

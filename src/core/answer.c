@@ -96,10 +96,26 @@ static bool names_are_whole(const mailsrv_bytes *names, uint32_t first, uint32_t
     return true;
 }
 
+/* Names of mailboxes, that no machine needs to doubt. */
+static bool entries_are_whole(const mailsrv_mbox_entry *entries, uint32_t n, uint32_t stride)
+{
+    mailsrv_bytes name;
+    if (!list_is_whole(entries, n, stride, sizeof *entries) ||
+        !bytes_of_rows_are_there(entries, n, stride, offsetof(mailsrv_mbox_entry, name)))
+        return false;
+    for (uint32_t i = 0; i < n; i++) {
+        memcpy(&name, (const char *)entries + (size_t)i * stride + offsetof(mailsrv_mbox_entry, name), sizeof name);
+        if (name.n == 0 || name.n > MAILSRV_MBOX_NAME_MAX)
+            return false;
+    }
+    return true;
+}
+
 static bool changes_are_whole(const mailsrv_arg_changes *arg, const mailsrv_changes *v)
 {
-    return v->n <= arg->limit && v->n_vanished <= arg->limit && rows_are_whole(v->rows, v->n, v->stride) &&
-           runs_are_whole(v->vanished, v->n_vanished) &&
+    return v->n <= arg->limit && v->n_vanished <= arg->limit && v->n_entries <= arg->limit &&
+           rows_are_whole(v->rows, v->n, v->stride) && runs_are_whole(v->vanished, v->n_vanished) &&
+           entries_are_whole(v->entries, v->n_entries, v->entry_stride) &&
            names_are_whole(v->keywords, arg->n_keywords, v->n_keywords);
 }
 
@@ -117,6 +133,9 @@ static bool lists_are_whole(const mailsrv_op *op, const void *value)
                rows_are_whole(v->rows.rows, v->rows.n, v->rows.stride);
     case MAILSRV_OP_MBOX_OPEN:
         return names_are_whole(v->mbox_opened.keywords, 0, v->mbox_opened.n_keywords);
+    case MAILSRV_OP_MBOX_LIST:
+        return v->mbox_listed.n <= ((const mailsrv_arg_mbox_list *)op->arg)->limit &&
+               entries_are_whole(v->mbox_listed.entries, v->mbox_listed.n, v->mbox_listed.stride);
     case MAILSRV_OP_CHANGES:
         return changes_are_whole(op->arg, &v->changes);
     case MAILSRV_OP_FLAGS:
@@ -266,16 +285,50 @@ static bool copy_opened(struct op *op)
     return true;
 }
 
-/* Rows with their octets, runs, names with theirs: each part aligned. */
+/* The octets that entries need, with their names. */
+static size_t entries_octets(const mailsrv_mbox_entry *entries, uint32_t n, uint32_t stride)
+{
+    size_t octets = n * sizeof *entries;
+    for (uint32_t i = 0; i < n; i++)
+        octets += ((const mailsrv_mbox_entry *)(const void *)((const char *)entries + (size_t)i * stride))->name.n;
+    return octets;
+}
+
+static mailsrv_mbox_entry *put_entries(uint8_t **to, const mailsrv_mbox_entry *entries, uint32_t n, uint32_t stride)
+{
+    mailsrv_mbox_entry *copies = (mailsrv_mbox_entry *)(void *)*to;
+    *to += n * sizeof *copies;
+    for (uint32_t i = 0; i < n; i++) {
+        memcpy(&copies[i], (const char *)entries + (size_t)i * stride, sizeof *copies);
+        copies[i].name = put_bytes(to, copies[i].name);
+    }
+    return copies;
+}
+
+static bool copy_listed(struct op *op)
+{
+    mailsrv_mbox_listed *v = &op->value.mbox_listed;
+    uint8_t *to = copy_room(op, entries_octets(v->entries, v->n, v->stride));
+    if (to == NULL)
+        return v->n == 0;
+    v->entries = put_entries(&to, v->entries, v->n, v->stride);
+    v->stride = sizeof *v->entries;
+    return true;
+}
+
+/* Rows with their octets, runs, entries with theirs, names: each part aligned. */
 static bool copy_changes(struct op *op)
 {
     mailsrv_changes *v = &op->value.changes;
     size_t rows = mailsrv__ask_octets(rows_octets(v->rows, v->n, v->stride));
     size_t runs = mailsrv__ask_octets(v->n_vanished * sizeof *v->vanished);
-    uint8_t *to = copy_room(op, rows + runs + names_octets(v->keywords, v->n_keywords));
+    size_t entries = mailsrv__ask_octets(entries_octets(v->entries, v->n_entries, v->entry_stride));
+    uint8_t *to = copy_room(op, rows + runs + entries + names_octets(v->keywords, v->n_keywords));
     if (to == NULL)
-        return v->n == 0 && v->n_vanished == 0 && v->n_keywords == 0;
-    uint8_t *runs_to = to + rows, *names_to = runs_to + runs;
+        return v->n == 0 && v->n_vanished == 0 && v->n_entries == 0 && v->n_keywords == 0;
+    uint8_t *runs_to = to + rows, *entries_to = runs_to + runs, *names_to = entries_to + entries;
+    v->entries = put_entries(&entries_to, v->entries, v->n_entries, v->entry_stride);
+    v->entry_stride = sizeof *v->entries;
     v->rows = put_rows(&to, v->rows, v->n, v->stride);
     v->stride = sizeof *v->rows;
     v->vanished = put_runs(&runs_to, v->vanished, v->n_vanished);
@@ -345,6 +398,8 @@ static bool copy_list(struct op *op)
         return copy_rows(op);
     case MAILSRV_OP_MBOX_OPEN:
         return copy_opened(op);
+    case MAILSRV_OP_MBOX_LIST:
+        return copy_listed(op);
     case MAILSRV_OP_CHANGES:
         return copy_changes(op);
     case MAILSRV_OP_FLAGS:

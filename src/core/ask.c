@@ -9,21 +9,6 @@ static void *argument(struct op *op)
     return (void *)(uintptr_t)op->pub.arg;
 }
 
-/* A kind that gives a handle brings the record that will close it. */
-static struct op *new_with_closer(mailsrv_session *s, int32_t number, size_t octets)
-{
-    const struct kind *kind = mailsrv__kind(number);
-    struct op *op = mailsrv__op_new(s->engine, s, number, octets);
-    if (op == NULL || (kind->flags & KIND_GIVES) == 0)
-        return op;
-    op->then = mailsrv__op_new(s->engine, s, kind->closer, 0);
-    if (op->then == NULL) {
-        mailsrv__op_free(op);
-        return NULL;
-    }
-    return op;
-}
-
 struct ask mailsrv__ask_record(mailsrv_session *s, struct op *op)
 {
     struct asker *a = &s->asker;
@@ -42,7 +27,7 @@ struct ask mailsrv__ask(mailsrv_session *s, int32_t kind, size_t octets)
 {
     if (s->asker.n_asked == ASKED_MAX) /* the taps of a body may be many */
         return (struct ask){ NULL, NULL };
-    return mailsrv__ask_record(s, new_with_closer(s, kind, octets));
+    return mailsrv__ask_record(s, mailsrv__op_new_with_closer(s->engine, s, kind, octets));
 }
 
 void *mailsrv__ask_room(struct ask *ask, size_t octets)

@@ -24,25 +24,12 @@ static uint32_t targets_of(int32_t kind, const void *arg)
 static struct op *new_op(mailsrv_engine *e, int32_t number, uint32_t n_targets)
 {
     size_t results = n_targets * sizeof(mailsrv_result), texts = (size_t)n_targets * RESULT_TEXT_OCTETS;
-    struct op *op = mailsrv__op_new(e, NULL, number, mailsrv__ask_octets(results) + mailsrv__ask_octets(texts));
+    struct op *op =
+        mailsrv__op_new_with_closer(e, NULL, number, mailsrv__ask_octets(results) + mailsrv__ask_octets(texts));
     if (op == NULL || n_targets == 0)
         return op;
     op->results = mailsrv__op_room(op, results);
     op->results_text = mailsrv__op_room(op, texts);
-    return op;
-}
-
-static struct op *new_with_closer(mailsrv_engine *e, int32_t number, uint32_t n_targets)
-{
-    const struct kind *kind = mailsrv__kind(number);
-    struct op *op = new_op(e, number, n_targets);
-    if (op == NULL || (kind->flags & KIND_GIVES) == 0)
-        return op;
-    op->then = mailsrv__op_new(e, NULL, kind->closer, 0);
-    if (op->then == NULL) {
-        mailsrv__op_free(op);
-        return NULL;
-    }
     return op;
 }
 
@@ -65,7 +52,7 @@ int32_t mailsrv_ask(mailsrv_engine *e, int32_t number, const mailsrv_id *account
         return MAILSRV_E_USAGE;
     if (!e->servers[number].served)
         return MAILSRV_CANNOT;
-    struct op *op = new_with_closer(e, number, targets_of(number, arg));
+    struct op *op = new_op(e, number, targets_of(number, arg));
     if (op == NULL)
         return MAILSRV_NOMEM;
     memcpy((void *)(uintptr_t)op->pub.arg, arg, kind->arg_octets);

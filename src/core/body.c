@@ -352,6 +352,7 @@ static void fill_commit(struct op *op, const struct body *b, uint32_t n_targets)
     arg->target_stride = sizeof *targets;
     arg->bodies = staged;
     arg->targets = targets;
+    arg->saved_us = mailsrv__unix_us(op->session);
 }
 
 struct ask mailsrv__body_commit(mailsrv_session *s, uint32_t n_targets, uint32_t n_queue, size_t octets)

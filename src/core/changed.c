@@ -1,18 +1,19 @@
 /* What was changed through this engine, gathered by mailbox until the notice CHANGED is taken. */
 #include "core/op.h"
 
-static bool same(const mailsrv_arg_changed *c, const mailsrv_id *account, const mailsrv_id *mailbox)
+static bool same(const mailsrv_arg_changed *a, const mailsrv_arg_changed *b)
 {
-    return memcmp(&c->account, account, sizeof *account) == 0 && memcmp(&c->mailbox, mailbox, sizeof *mailbox) == 0;
+    return a->names == b->names && memcmp(&a->account, &b->account, sizeof a->account) == 0 &&
+           memcmp(&a->mailbox, &b->mailbox, sizeof a->mailbox) == 0;
 }
 
-static void add(struct changes *changes, const mailsrv_id *account, const mailsrv_id *mailbox, uint64_t modseq)
+static void gather(struct changes *changes, const mailsrv_arg_changed *change)
 {
     for (uint32_t i = 0; i < changes->n; i++) {
-        if (!same(&changes->v[i], account, mailbox))
+        if (!same(&changes->v[i], change))
             continue;
-        if (changes->v[i].modseq < modseq)
-            changes->v[i].modseq = modseq;
+        if (changes->v[i].modseq < change->modseq)
+            changes->v[i].modseq = change->modseq;
         return;
     }
     if (changes->n == CHANGES || changes->all) {
@@ -20,9 +21,19 @@ static void add(struct changes *changes, const mailsrv_id *account, const mailsr
         changes->n = 0;
         return;
     }
-    changes->v[changes->n++] = (mailsrv_arg_changed){
-        .size = sizeof *changes->v, .account = *account, .mailbox = *mailbox, .modseq = modseq
-    };
+    changes->v[changes->n++] = *change;
+}
+
+static void add(struct changes *changes, const mailsrv_id *account, const mailsrv_id *mailbox, uint64_t modseq)
+{
+    gather(changes, &(mailsrv_arg_changed){
+                        .size = sizeof *changes->v, .account = *account, .mailbox = *mailbox, .modseq = modseq });
+}
+
+static void add_names(struct changes *changes, const mailsrv_id *account, uint64_t modseq)
+{
+    gather(changes, &(mailsrv_arg_changed){
+                        .size = sizeof *changes->v, .names = 1, .account = *account, .modseq = modseq });
 }
 
 static void changed_by_commit(struct changes *changes, const struct op *op)
@@ -47,14 +58,36 @@ void mailsrv__changed_by(const struct op *op)
     mailsrv_engine *e = op->engine;
     if (!e->servers[MAILSRV_NOTICE_CHANGED].served || op->answer.status != MAILSRV_OK)
         return;
-    if (op->pub.kind == MAILSRV_OP_BODY_COMMIT)
+    switch (op->pub.kind) {
+    case MAILSRV_OP_BODY_COMMIT:
         changed_by_commit(&e->changes, op);
-    else if (op->pub.kind == MAILSRV_OP_EXPUNGE)
-        changed_up_to(op, &(mailsrv_id){ { 0 } }, op->value.expunged.modseq);
-    else if (op->pub.kind == MAILSRV_OP_FLAGS)
-        changed_up_to(op, &(mailsrv_id){ { 0 } }, op->value.flagged.modseq);
-    else if (op->pub.kind == MAILSRV_OP_COPY)
+        break;
+    case MAILSRV_OP_EXPUNGE:
+        changed_up_to(op, &((const mailsrv_arg_expunge *)op->pub.arg)->mailbox, op->value.expunged.modseq);
+        break;
+    case MAILSRV_OP_FLAGS:
+        changed_up_to(op, &((const mailsrv_arg_flags *)op->pub.arg)->mailbox, op->value.flagged.modseq);
+        break;
+    case MAILSRV_OP_COPY:
         changed_up_to(op, &((const mailsrv_arg_copy *)op->pub.arg)->to, op->value.copied.modseq);
+        break;
+    case MAILSRV_OP_MBOX_CREATE:
+        add_names(&e->changes, &op->pub.account, op->value.mbox_created.modseq);
+        break;
+    case MAILSRV_OP_MBOX_DELETE: /* who looks at it must learn that it is gone */
+        add(&e->changes, &op->pub.account, &((const mailsrv_arg_mbox_delete *)op->pub.arg)->mailbox, 0);
+        add_names(&e->changes, &op->pub.account, 0);
+        break;
+    case MAILSRV_OP_MBOX_RENAME: /* INBOX loses its messages; another may have got a new UIDVALIDITY */
+        add(&e->changes, &op->pub.account, &((const mailsrv_arg_mbox_rename *)op->pub.arg)->mailbox, 0);
+        add_names(&e->changes, &op->pub.account, 0);
+        break;
+    case MAILSRV_OP_MBOX_SUBSCRIBE:
+        add_names(&e->changes, &op->pub.account, 0);
+        break;
+    default:
+        break;
+    }
 }
 
 bool mailsrv__changed_waits(const mailsrv_engine *e)

@@ -42,6 +42,20 @@ struct op *mailsrv__op_new(mailsrv_engine *e, mailsrv_session *s, int32_t number
     return op;
 }
 
+struct op *mailsrv__op_new_with_closer(mailsrv_engine *e, mailsrv_session *s, int32_t number, size_t octets)
+{
+    const struct kind *kind = mailsrv__kind(number);
+    struct op *op = mailsrv__op_new(e, s, number, octets);
+    if (op == NULL || (kind->flags & KIND_GIVES) == 0)
+        return op;
+    op->then = mailsrv__op_new(e, s, kind->closer, 0);
+    if (op->then == NULL) {
+        mailsrv__op_free(op);
+        return NULL;
+    }
+    return op;
+}
+
 void *mailsrv__op_room(struct op *op, size_t octets)
 {
     void *p = op->room;

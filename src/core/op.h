@@ -22,6 +22,9 @@ union op_value {
     mailsrv_store_opened store_opened;
     mailsrv_locked locked;
     mailsrv_mbox_opened mbox_opened;
+    mailsrv_mbox_listed mbox_listed;
+    mailsrv_mbox_status mbox_status;
+    mailsrv_mbox_created mbox_created;
     mailsrv_rows rows;
     mailsrv_read_bytes read_bytes;
     mailsrv_expunged expunged;
@@ -66,6 +69,9 @@ struct op {
 
 /* A record with an argument and `octets` of room, charged to the session, if any.  NULL: no memory. */
 struct op *mailsrv__op_new(mailsrv_engine *engine, mailsrv_session *session, int32_t kind, size_t octets);
+
+/* The same, and of a kind that gives a handle with the record behind it that will close it, reserved. */
+struct op *mailsrv__op_new_with_closer(mailsrv_engine *engine, mailsrv_session *session, int32_t kind, size_t octets);
 
 void *mailsrv__op_room(struct op *op, size_t octets);
 
@@ -116,7 +122,7 @@ const mailsrv_answer *mailsrv__answer_of(int32_t status);
 
 /* ---- changed.c ---- */
 
-/* Gathers what an answered COMMIT, EXPUNGE, FLAGS or COPY changed, for the notice CHANGED. */
+/* Gathers what an answered write changed, for the notice CHANGED. */
 void mailsrv__changed_by(const struct op *op);
 
 /* Is there a notice of a change? */

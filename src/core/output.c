@@ -40,7 +40,7 @@ static void free_slice(mailsrv_session *s, struct slice *slice)
     if (slice == NULL)
         return;
     if (slice->lent != NULL)
-        mailsrv__lent_drop(s, slice->lent);
+        mailsrv__lent_drop(slice->lent);
     mailsrv__heap_give(&s->engine->heap, CLASS_OUTPUT, &s->purse, slice, sizeof *slice + slice->room);
 }
 
@@ -131,9 +131,8 @@ bool mailsrv__say_lent(mailsrv_session *s, struct lent *lent, struct span bytes)
     return true;
 }
 
-void mailsrv__lent_drop(mailsrv_session *s, struct lent *lent)
+void mailsrv__lent_drop(struct lent *lent)
 {
-    (void)s;
     mailsrv__op_free(lent->op);
 }
 

@@ -34,7 +34,7 @@ struct mailsrv_session;
 bool mailsrv__say_lent(struct mailsrv_session *session, struct lent *lent, struct span bytes);
 
 /* Gives up the machine's own reference. */
-void mailsrv__lent_drop(struct mailsrv_session *session, struct lent *lent);
+void mailsrv__lent_drop(struct lent *lent);
 
 /* Octets that wait to be sent. */
 uint64_t mailsrv__unsent(const struct mailsrv_session *session);

@@ -71,22 +71,12 @@ void mailsrv__room_event(mailsrv_engine *e, int32_t what, struct span text)
 struct ask mailsrv__errand_ask(mailsrv_engine *e, struct errand *errand, int32_t number, const mailsrv_id *account,
                                size_t octets)
 {
-    const struct kind *kind = mailsrv__kind(number);
-    struct op *op = mailsrv__op_new(e, NULL, number, octets);
-    struct op *closer = NULL;
-    if (op != NULL && (kind->flags & KIND_GIVES) != 0) {
-        closer = mailsrv__op_new(e, NULL, kind->closer, 0);
-        if (closer == NULL) {
-            mailsrv__op_free(op);
-            op = NULL;
-        }
-    }
+    struct op *op = mailsrv__op_new_with_closer(e, NULL, number, octets);
     if (op == NULL)
         return (struct ask){ NULL, NULL };
     op->pub.account = *account;
-    op->then = closer;
-    if (closer != NULL)
-        closer->pub.account = *account;
+    if (op->then != NULL)
+        op->then->pub.account = *account;
     op->errand = errand;
     errand->op = op;
     mailsrv__op_submit(op);

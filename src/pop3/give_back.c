@@ -54,7 +54,7 @@ void mailsrv__pop3_abandon(struct pop3 *p)
     struct lent **lents[] = { &p->reading.lent, &p->refusal.lent };
     for (size_t i = 0; i < sizeof lents / sizeof *lents; i++) {
         if (*lents[i] != NULL)
-            mailsrv__lent_drop(&p->session, *lents[i]);
+            mailsrv__lent_drop(*lents[i]);
         *lents[i] = NULL;
     }
     mailsrv__drop_fini(&p->session, &p->drop);

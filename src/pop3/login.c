@@ -62,7 +62,7 @@ static enum step say_refusal(mailsrv_session *session)
                          ? mailsrv__pop3_reply(p, SPAN("-ERR [IN-USE] the maildrop is in use\r\n"))
                          : mailsrv__pop3_refuse(p, refusal.status, refusal.text);
     if (refusal.lent != NULL)
-        mailsrv__lent_drop(session, refusal.lent);
+        mailsrv__lent_drop(refusal.lent);
     return step;
 }
 

@@ -8,7 +8,7 @@ static void reading_fini(struct pop3 *p)
 {
     struct reading *r = &p->reading;
     if (r->lent != NULL)
-        mailsrv__lent_drop(&p->session, r->lent);
+        mailsrv__lent_drop(r->lent);
     r->lent = NULL;
     mailsrv__handle_close(&p->session, &r->handle);
 }
@@ -84,7 +84,7 @@ static enum step send_range(mailsrv_session *session)
             return failed(p, MAILSRV_NOMEM, (struct span){ 0 });
         mailsrv__spend(session, 1 + (uint32_t)(part.octets.n / UNIT_OCTETS));
     }
-    mailsrv__lent_drop(session, r->lent);
+    mailsrv__lent_drop(r->lent);
     r->lent = NULL;
     if (is_whole(r))
         return finished(p);

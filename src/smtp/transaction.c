@@ -35,7 +35,7 @@ void mailsrv__transaction_free(mailsrv_session *session, struct transaction *t)
     mailsrv__transaction_unreserve(session, t);
     mailsrv__taps_free(session, t->taps);
     if (t->answer != NULL)
-        mailsrv__lent_drop(session, t->answer);
+        mailsrv__lent_drop(t->answer);
     free_recipient(session, t->offered);
     forget_asked(session, t);
     while (t->first != NULL) {
