@@ -322,7 +322,7 @@ static void large_bodies(void)
         "is read to its end", "");
     drop(&f, asked);
     mailsrv_run run = { r.uid, r.uid };
-    mailsrv_arg_expunge expunge = { sizeof expunge, 0, box.value.mbox, &run, 1, 0 };
+    mailsrv_arg_expunge expunge = { sizeof expunge, 0, box.value.mbox, &run, 1, 0, { { 0 } } };
     drop(&f, ask(&f, 1, MAILSRV_OP_EXPUNGE, &expunge));
     tap(bodies(&f) == 0, "large bodies", "and goes with its last message", "");
     close_inbox(&f, &box);
@@ -376,7 +376,7 @@ static int32_t expunge_one(struct fixture *f, uint32_t uid)
     struct opened box;
     open_inbox(f, &box);
     mailsrv_run run = { uid, uid };
-    mailsrv_arg_expunge arg = { sizeof arg, 0, box.value.mbox, &run, 1, 0 };
+    mailsrv_arg_expunge arg = { sizeof arg, 0, box.value.mbox, &run, 1, 0, { { 0 } } };
     mailsrv_asked *asked = ask(f, 1, MAILSRV_OP_EXPUNGE, &arg);
     const mailsrv_answer *answer = mailsrv_asked_answer(asked);
     int32_t status = answer != NULL ? answer->status : MAILSRV_MORE;

@@ -132,7 +132,7 @@ static void change(struct world *w, int32_t kind, const void *arg)
 static void expunge(struct world *w, mailsrv_run run)
 {
     struct box box = open_box(w);
-    mailsrv_arg_expunge arg = { sizeof arg, 0, box.handle, &run, 1, 0 };
+    mailsrv_arg_expunge arg = { sizeof arg, 0, box.handle, &run, 1, 0, { { 0 } } };
     change(w, MAILSRV_OP_EXPUNGE, &arg);
     shut_box(w, &box);
 }
