@@ -214,7 +214,7 @@ bool mailsrv__columns_reserve(struct columns *c, uint32_t n)
     n -= free_rows;
     if (last == NULL || last->room == PIECE_ROWS)
         return add_piece(c, at_most(n, PIECE_ROWS));
-    uint64_t room = n < last->room ? (uint64_t)last->room * 2 : (uint64_t)last->room + n;
+    uint64_t room = (uint64_t)last->room + (n < last->room / 2 ? last->room / 2 : n);
     return grow_piece(c, last, at_most(room, PIECE_ROWS));
 }
 

@@ -49,8 +49,9 @@ static void forget(struct image *image)
     mailsrv__runs_clear(&image->uids);
 }
 
-/* What a row takes, beside keywords. */
-enum { ROW_OCTETS = 9 };
+/* What a row takes, beside keywords; and rows more than there are, so that one that just fits can still ask what came
+ * meanwhile. */
+enum { ROW_OCTETS = 9, SPARE_ROWS = 16 };
 
 /* Could it ever fit?  What cannot is not worth what others would have to give for it. */
 static bool could_fit(const struct image *image, uint64_t rows)
@@ -72,7 +73,7 @@ static void opened(struct image *image, const mailsrv_mbox_opened *mbox)
     image->features = mbox->features;
     image->rights = mbox->rights;
     image->first_load = !known;
-    image->expected = mbox->exists;
+    image->expected = mbox->exists + SPARE_ROWS;
     if (!known)
         image->next_upto = mbox->modseq;
 }
