@@ -72,10 +72,10 @@ int32_t mailsrv__view_open(struct view *view, mailsrv_engine *engine, const mail
                            const mailsrv_id *mailbox, void (*wake)(struct view *view));
 void mailsrv__view_close(struct view *view);
 
-/* MAILSRV_MORE: the image is being loaded, or what happened before the view was opened is being asked for.  MAILSRV_OK:
- * it is live.  MAILSRV_LIMIT, while it is loaded: there is no room for it.  Else it has ended with that status, or there
- * was no memory for what has gone (MAILSRV_NOMEM): nothing more can be told, and the session says BYE
- * (MAILSRV_NONEXISTENT: the mailbox, or its UIDVALIDITY, is no more). */
+/* MAILSRV_MORE: the image is being loaded, or what happened before the view was opened is being asked for.
+ * MAILSRV_OK: it is live.  MAILSRV_LIMIT, while it is loaded: there is no room for it.  Else it has ended with that
+ * status, or there was no memory for what has gone (MAILSRV_NOMEM): nothing more can be told, and the session says
+ * BYE (MAILSRV_NONEXISTENT: the mailbox, or its UIDVALIDITY, is no more). */
 int32_t mailsrv__view_status(const struct view *view);
 
 /* Of an image that is live: from now on, what is there is what was told. */
@@ -105,15 +105,16 @@ uint32_t mailsrv__view_after(const struct view *view, uint32_t uid);
 /* False: it is gone, or no member. */
 bool mailsrv__view_marks(const struct view *view, uint32_t uid, struct marks *out);
 
-/* What the image has only when somebody wants it: the sizes and dates of all messages, for SEARCH and for FETCH of many.
- * Wanted by one view it is there for all of them, kept up to date, and given up first when memory ends. */
+/* What the image has only when somebody wants it: the sizes and dates of all messages, for SEARCH and for FETCH of
+ * many.  Wanted by one view it is there for all of them, kept up to date, and given up first when memory ends. */
 enum group { GROUP_SIZES };
 
 /* Loads it, unless it is there. */
 void mailsrv__view_want(struct view *view, enum group group);
 
-/* MAILSRV_OK: it is there.  MAILSRV_MORE: it is being loaded (`wake` is called).  Else why it is not, until it is wanted
- * again: MAILSRV_NOMEM, it found no room, and the session reads by ROWS what it needs. */
+/* MAILSRV_OK: it is there.  MAILSRV_MORE: it is being loaded (`wake` is called), or nobody wanted it yet.  Else why it
+ * is not there, until it is wanted again: MAILSRV_NOMEM, it found no room, and the session reads by ROWS what it
+ * needs. */
 int32_t mailsrv__view_has(const struct view *view, enum group group);
 
 /* False: not known, for the message has gone or the group is not there. */
