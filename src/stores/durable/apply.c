@@ -64,11 +64,32 @@ int64_t mailsrv__durable_box(struct index *x, const mailsrv_id *account, const m
     return box;
 }
 
-bool mailsrv__durable_count(struct index *x, int64_t box, int by, uint32_t flags, int64_t octets)
+struct counts mailsrv__durable_counts(int by, uint32_t flags, int64_t octets)
 {
-    int64_t unseen = (flags & MAILSRV_FLAG_SEEN) == 0 ? by : 0, deleted = (flags & MAILSRV_FLAG_DELETED) != 0 ? by : 0;
-    return mailsrv__durable_run(x, SQL_MAILBOX_COUNT, "iiiiii", box, (int64_t)by, by * octets, unseen, deleted,
-                                (int64_t)0);
+    return (struct counts){ by, by * octets, (flags & MAILSRV_FLAG_SEEN) == 0 ? by : 0,
+                            (flags & MAILSRV_FLAG_DELETED) != 0 ? by : 0 };
+}
+
+bool mailsrv__durable_count(struct index *x, int64_t box, const struct counts *counts, int64_t uidnext)
+{
+    return mailsrv__durable_run(x, SQL_MAILBOX_COUNT, "iiiiii", box, counts->messages, counts->octets, counts->unseen,
+                                counts->deleted, uidnext);
+}
+
+/* A message came into a mailbox: its counts, and those of its account, follow at once, or with the end of the change in
+ * parts that it belongs to. */
+static bool grew(struct index *x, const mailsrv_id *owner, int64_t box, int64_t uid, int64_t modseq,
+                 const struct counts *by)
+{
+    if (x->state.parts != 0) {
+        if (!mailsrv__durable_run(x, SQL_PARTS_GREW, "iiiiiii", box, uid + 1, modseq, by->messages, by->octets,
+                                  by->unseen, by->deleted))
+            return false;
+        if (sqlite3_changes(x->db) != 0)
+            return true;
+    }
+    return mailsrv__durable_count(x, box, by, uid + 1) &&
+           mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", owner, modseq, by->octets);
 }
 
 static bool message(struct index *x, struct reader *from)
@@ -84,15 +105,13 @@ static bool message(struct index *x, struct reader *from)
     mailsrv_bytes prefix = mailsrv__durable_get_bytes(from), uidl = mailsrv__durable_get_bytes(from);
     mailsrv_bytes recipient = mailsrv__durable_get_bytes(from);
     int64_t box = !from->bad ? mailsrv__durable_box(x, &owner, &mailbox) : 0;
+    struct counts by = mailsrv__durable_counts(1, (uint32_t)flags, octets);
     mailsrv__durable_id_was_given(x, &email);
     return box != 0 &&
            mailsrv__durable_run(x, SQL_MESSAGE_ADD, "iiiiiiidbiiibb", box, uid, flags, modseq, octets, internal, saved,
                                 &email, uidl, keywords[0], keywords[1], id, prefix, recipient) &&
            mailsrv__durable_run(x, SQL_BODY_GREW, "i", id) &&
-           mailsrv__durable_run(x, SQL_MAILBOX_COUNT, "iiiiii", box, (int64_t)1, octets,
-                                (int64_t)((flags & MAILSRV_FLAG_SEEN) == 0),
-                                (int64_t)((flags & MAILSRV_FLAG_DELETED) != 0), uid + 1) &&
-           mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &owner, modseq, octets);
+           grew(x, &owner, box, uid, modseq, &by);
 }
 
 static bool is_loose(struct loose *loose, int64_t id)
@@ -123,21 +142,27 @@ static bool let_go(struct index *x, int64_t id, struct loose *loose)
     return !last || mailsrv__durable_run(x, SQL_BODY_DROP, "i", id);
 }
 
-/* `owner` NULL: the account has forgotten it already. */
-static bool drop_message(struct index *x, const mailsrv_id *owner, int64_t box, int64_t uid, struct loose *loose)
+bool mailsrv__durable_drop_row(struct index *x, int64_t box, int64_t uid, struct loose *loose, struct counts *out)
 {
     sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_GET, "ii", box, uid);
     int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    *out = (struct counts){ 0, 0, 0, 0 };
     if (result != SQLITE_ROW) {
         sqlite3_reset(row);
         return result == SQLITE_DONE;
     }
-    uint32_t flags = (uint32_t)sqlite3_column_int64(row, 0);
-    int64_t octets = sqlite3_column_int64(row, 1), id = sqlite3_column_int64(row, 2);
+    *out = mailsrv__durable_counts(-1, (uint32_t)sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1));
+    int64_t id = sqlite3_column_int64(row, 2);
     sqlite3_reset(row);
-    return mailsrv__durable_run(x, SQL_MESSAGE_DROP, "ii", box, uid) && let_go(x, id, loose) &&
-           mailsrv__durable_count(x, box, -1, flags, octets) &&
-           (owner == NULL || mailsrv__durable_run(x, SQL_ACCOUNT_SHRANK, "di", owner, octets));
+    return mailsrv__durable_run(x, SQL_MESSAGE_DROP, "ii", box, uid) && let_go(x, id, loose);
+}
+
+/* `owner` NULL: the account has forgotten it already. */
+static bool drop_message(struct index *x, const mailsrv_id *owner, int64_t box, int64_t uid, struct loose *loose)
+{
+    struct counts by;
+    return mailsrv__durable_drop_row(x, box, uid, loose, &by) && mailsrv__durable_count(x, box, &by, 0) &&
+           (owner == NULL || mailsrv__durable_run(x, SQL_ACCOUNT_SHRANK, "di", owner, -by.octets));
 }
 
 static bool expunge(struct index *x, struct reader *from, struct loose *loose)
@@ -274,6 +299,10 @@ static bool apply_entry(struct index *x, struct reader *from, struct loose *loos
         return queue_update(x, from);
     case ENTRY_QUEUE_DELETE:
         return queue_delete(x, from, loose);
+    case ENTRY_PARTS_BEGIN:
+    case ENTRY_PARTS_END:
+    case ENTRY_PARTS_DROP:
+        return mailsrv__durable_apply_parts(x, entry, from, loose);
     default:
         return apply_mailbox(x, entry, from);
     }

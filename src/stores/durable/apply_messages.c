@@ -27,6 +27,12 @@ struct marks {
     int64_t modseq, keywords[2];
 };
 
+static bool count(struct index *x, int64_t box, int by, uint32_t flags)
+{
+    struct counts counts = mailsrv__durable_counts(by, flags, 0);
+    return mailsrv__durable_count(x, box, &counts, 0);
+}
+
 static bool mark(struct index *x, int64_t box, int64_t uid, const struct marks *marks)
 {
     sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_GET, "ii", box, uid);
@@ -37,7 +43,7 @@ static bool mark(struct index *x, int64_t box, int64_t uid, const struct marks *
         return result == SQLITE_DONE;
     const uint32_t counted = MAILSRV_FLAG_SEEN | MAILSRV_FLAG_DELETED;
     if (((before ^ marks->flags) & counted) != 0 &&
-        (!mailsrv__durable_count(x, box, -1, before, 0) || !mailsrv__durable_count(x, box, 1, marks->flags, 0)))
+        (!count(x, box, -1, before) || !count(x, box, 1, marks->flags)))
         return false;
     return mailsrv__durable_run(x, SQL_MESSAGE_MARK, "iiiiii", box, uid, (int64_t)marks->flags, marks->modseq,
                                 marks->keywords[0], marks->keywords[1]);

@@ -33,6 +33,8 @@ static const char schema[] =
     "CREATE INDEX message_uidl ON message(box, uidl) WHERE length(uidl) > 0;"
     "CREATE TABLE queue(number INTEGER PRIMARY KEY, octets INTEGER, body INTEGER, prefix BLOB, record BLOB,"
     " recipient BLOB, sender BLOB);"
+    "CREATE TABLE parts(box INTEGER PRIMARY KEY, mailbox BLOB, account BLOB, uidnext INTEGER, modseq INTEGER,"
+    " messages INTEGER, octets INTEGER, unseen INTEGER, deleted INTEGER);"
     "INSERT INTO state VALUES(1, 0, 0, 0, 0, 0, 0);"
     "PRAGMA user_version = 1;"
     "COMMIT";
@@ -139,6 +141,14 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_QUEUE_GET] = "SELECT body FROM queue WHERE number = ?",
     [SQL_QUEUE_UPDATE] = "UPDATE queue SET record = ?2 WHERE number = ?1",
     [SQL_QUEUE_DROP] = "DELETE FROM queue WHERE number = ?",
+    [SQL_PARTS_ADD] = "INSERT OR REPLACE INTO parts VALUES(?, ?, ?, ?, ?, 0, 0, 0, 0)",
+    [SQL_PARTS_GREW] = "UPDATE parts SET uidnext = ?2, modseq = max(modseq, ?3), messages = messages + ?4,"
+                       " octets = octets + ?5, unseen = unseen + ?6, deleted = deleted + ?7 WHERE box = ?1",
+    [SQL_PARTS_GET] = "SELECT account, box, uidnext, modseq, messages, octets, unseen, deleted FROM parts"
+                      " WHERE mailbox = ?",
+    [SQL_PARTS_ALL] = "SELECT mailbox FROM parts",
+    [SQL_PARTS_DROP] = "DELETE FROM parts WHERE mailbox = ?",
+    [SQL_PARTS_COUNT] = "SELECT count(*) FROM parts",
     [SQL_QUEUE_RANGE] = "SELECT number, octets, record FROM queue WHERE number >= ? ORDER BY number LIMIT ?",
 };
 
@@ -230,6 +240,11 @@ static bool load_state(struct index *x)
                        &x->state.last_body, &x->state.last_id, &x->state.last_queue };
     for (int i = 0; i < 6; i++)
         *to[i] = (uint64_t)sqlite3_column_int64(row, i);
+    sqlite3_reset(row);
+    row = mailsrv__durable_ask(x, SQL_PARTS_COUNT, "");
+    if (row == NULL || sqlite3_step(row) != SQLITE_ROW)
+        return false;
+    x->state.parts = (uint64_t)sqlite3_column_int64(row, 0);
     sqlite3_reset(row);
     x->committed = x->state;
     return true;

@@ -102,8 +102,9 @@ static int32_t rows(struct durable *d, struct task *t)
     uint32_t most = arg->limit < PAGE_MAX ? arg->limit : PAGE_MAX;
     for (uint32_t i = 0; i < arg->n_uids && !value->more && status == MAILSRV_OK; i++) {
         uint64_t first = arg->uids[i].first > from ? arg->uids[i].first : from;
-        if (first <= arg->uids[i].last)
-            status = rows_of_run(d, t, mbox.box, first, arg->uids[i].last, most);
+        uint64_t last = arg->uids[i].last < mbox.uidnext ? arg->uids[i].last : mbox.uidnext - 1;
+        if (first <= last)
+            status = rows_of_run(d, t, mbox.box, first, last, most);
     }
     t->answer.value = value;
     return status;
@@ -280,6 +281,8 @@ static int32_t read_first(struct durable *d, struct task *t, const mailsrv_arg_r
     struct message *message;
     size_t n = 0;
     int32_t status = mailsrv__durable_is_open(d, arg->mbox, &h, &mbox);
+    if (status == MAILSRV_OK && arg->uid >= mbox.uidnext) /* a change in parts adds it just now */
+        status = MAILSRV_GONE;
     if (status == MAILSRV_OK)
         status = find(d, mbox.box, arg->uid, &message);
     if (status != MAILSRV_OK)
