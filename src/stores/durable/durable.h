@@ -76,7 +76,6 @@ struct place {
 struct sealed {
     uint64_t number;
     uint64_t begins, end; /* of its groups */
-    int64_t live;         /* octets of it that a new index would need */
     uint64_t retired;     /* the group that says that nothing in it is needed any more; 0: none */
 };
 
@@ -95,7 +94,6 @@ struct log {
     void *file; /* of the segment that is written; NULL: a new one must begin first */
     struct place end;
     uint64_t begins;       /* of the groups of the segment that is written */
-    int64_t live;          /* of them, as in struct sealed */
     struct place before;   /* the end of the segment before */
     bool first_is_durable; /* the first frame of the segment that is written */
     uint64_t group; /* the last number that was given */
@@ -126,6 +124,8 @@ void mailsrv__durable_log_close(struct log *log);
 void mailsrv__durable_put_frame(const struct log *log, struct buffer *to, enum frame_kind kind, const void *p,
                                 size_t n);
 void mailsrv__durable_segment_path(const struct durable *d, uint64_t number, char out[PATH_MAX_OCTETS]);
+/* The octets of a frame with a body, whose octets are at a place: its number and its own; of the log's own memory. */
+int32_t mailsrv__durable_log_body(struct log *log, const struct place *at, uint64_t id, mailsrv_bytes *out);
 /* Hands every change of the log from a place on, or, without one, of what the log is made of, to `each`; stops where
  * that says false. */
 int32_t mailsrv__durable_log_replay(struct log *log, const struct place *from,
@@ -166,18 +166,57 @@ enum sql {
     SQL_ACCOUNT_GREW,
     SQL_ACCOUNT_SHRANK,
     SQL_ACCOUNT_QUOTA,
+    SQL_ACCOUNT_UIDVALIDITY,
+    SQL_ACCOUNT_FORGOT,
     SQL_MAILBOX_ADD,
+    SQL_MAILBOX_BASE,
+    SQL_MAILBOX_STUB,
+    SQL_MAILBOX_BOX,
     SQL_MAILBOX_GET,
-    SQL_MAILBOX_GREW,
-    SQL_MAILBOX_SHRANK,
+    SQL_MAILBOX_COUNT,
     SQL_MAILBOX_RENUMBERED,
+    SQL_MAILBOX_UIDVALIDITY,
+    SQL_MAILBOX_RUNS,
+    SQL_MAILBOX_HISTORY,
+    SQL_MAILBOX_BECAME,
+    SQL_MAILBOX_DIED,
+    SQL_MAILBOX_DEAD,
+    SQL_MAILBOX_DROP,
+    SQL_NAME_SET,
+    SQL_NAME_GET,
+    SQL_NAME_OF,
+    SQL_NAME_BORE,
+    SQL_NAME_COUNT,
+    SQL_NAME_BELOW,
+    SQL_NAME_RANGE,
+    SQL_NAME_CHANGED,
+    SQL_NAME_NUMBER,
+    SQL_NAME_GONE,
+    SQL_NAME_OLDEST_GONE,
+    SQL_NAME_DROP,
+    SQL_KEYWORD_ADD,
+    SQL_KEYWORD_RANGE,
+    SQL_KEYWORD_COPY,
+    SQL_KEYWORD_DROP,
+    SQL_VANISHED_ADD,
+    SQL_VANISHED_OLDEST,
+    SQL_VANISHED_FORGET,
+    SQL_VANISHED_RANGE,
+    SQL_VANISHED_DROP,
     SQL_MESSAGE_ADD,
     SQL_MESSAGE_GET,
     SQL_MESSAGE_DROP,
     SQL_MESSAGE_UIDL,
     SQL_MESSAGE_RANGE,
+    SQL_MESSAGE_CHANGED,
+    SQL_MESSAGE_SCAN,
+    SQL_MESSAGE_COUNT_CHANGED,
     SQL_MESSAGE_PLACE,
     SQL_MESSAGE_UIDS,
+    SQL_MESSAGE_MARKS,
+    SQL_MESSAGE_MARK,
+    SQL_MESSAGE_WHOLE,
+    SQL_MESSAGE_SOME,
     SQL_MESSAGE_RENUMBER,
     SQL_BODY_ADD,
     SQL_BODY_GET,
@@ -189,10 +228,34 @@ enum sql {
     SQL_QUEUE_UPDATE,
     SQL_QUEUE_DROP,
     SQL_QUEUE_RANGE,
-    SQL_SEGMENT_LIVES,
-    SQL_SEGMENT_RETIRED,
+    SQL_SEGMENT_APPLIES,
+    SQL_SEGMENT_ENDS,
+    SQL_SEGMENT_BULK,
+    SQL_SEGMENT_RETIRE,
+    SQL_SEGMENT_RETIRING,
     SQL_SEGMENT_ALL,
-    SQL_SEGMENT_DROP,
+    SQL_SEGMENT_REMOVED,
+    SQL_SEGMENT_FORGET,
+    SQL_SEGMENT_POOR,
+    SQL_TOMB_ADD,
+    SQL_TOMB_RETIRE,
+    SQL_COPY_BODY,
+    SQL_COPY_MESSAGE,
+    SQL_COPY_MARKED,
+    SQL_COPY_QUEUE,
+    SQL_COPY_QUEUE_MARKED,
+    SQL_COPY_MAILBOX,
+    SQL_COPY_KEYWORDS,
+    SQL_COPY_NAME,
+    SQL_COPY_NAME_OF,
+    SQL_COPY_ACCOUNT,
+    SQL_COPY_TOMB,
+    SQL_ACCOUNT_AS_IS,
+    SQL_MAILBOX_AS_IS,
+    SQL_NAME_AS_IS,
+    SQL_MESSAGE_AS_IS,
+    SQL_QUEUE_AS_IS,
+    SQL_BODY_IDLE,
     SQL_PARTS_ADD,
     SQL_PARTS_GREW,
     SQL_PARTS_GET,
@@ -211,17 +274,6 @@ struct state {
     uint64_t parts; /* changes in parts that have no end yet */
 };
 
-/* How what is live of a segment has changed. */
-struct lives {
-    struct live {
-        uint64_t segment;
-        int64_t octets;
-    } *v;
-    size_t n, room;
-    size_t mark; /* those below are not of the change that is planned */
-    bool failed; /* there was no memory */
-};
-
 struct index {
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_COUNT];
@@ -229,7 +281,9 @@ struct index {
     struct state committed; /* kept here, because what cannot be written may not be to be read either */
     uint64_t segment;       /* of the record that is applied */
     uint64_t group;
-    struct lives lives; /* of the open transaction */
+    const uint8_t *entry; /* where the one that is applied begins */
+    const struct reader *from;
+    uint32_t history_max;   /* runs of UIDs that vanished, of a mailbox */
 };
 
 int32_t mailsrv__durable_index_open(struct index *x, struct durable *d, bool writes);
@@ -247,15 +301,30 @@ void mailsrv__durable_index_roll_back(struct index *x);
 mailsrv_bytes mailsrv__durable_column_bytes(sqlite3_stmt *row, int column);
 mailsrv_id mailsrv__durable_column_id(sqlite3_stmt *row, int column);
 
-/* ---- lives.c: what is live of each segment ---- */
-/* So many octets of a segment are live from now on, or no more. */
-void mailsrv__durable_lives(struct index *x, uint64_t segment, int64_t octets);
-/* Into the index. */
-bool mailsrv__durable_lives_store(struct index *x);
-/* What the transaction that was committed has changed. */
-void mailsrv__durable_lives_took(struct durable *d);
-/* As the index has it. */
-int32_t mailsrv__durable_lives_load(struct durable *d);
+/* ---- segments.c: what the index knows of segments ---- */
+/* Of a new index, behind its own. */
+extern const char mailsrv__durable_segment_schema[];
+/* The statements of the index ask it where the record is that is applied (the functions segment() and weight()). */
+bool mailsrv__durable_segment_functions(struct index *x);
+/* Records of a segment are applied from now on. */
+bool mailsrv__durable_segment_applies(struct index *x, uint64_t number, uint64_t group);
+/* A segment has ended, with so many octets of groups. */
+bool mailsrv__durable_segment_ends(struct index *x, const struct sealed *one);
+/* Those of the log that have ended, from one on, have so many octets. */
+bool mailsrv__durable_segments_end(struct durable *d, uint64_t from);
+/* The segments that are retired, from the index to the log. */
+int32_t mailsrv__durable_segments_load(struct durable *d);
+/* What was made of a log that is not all there any more: counts are taken from the rows, and of what vanished nothing
+ * is known. */
+bool mailsrv__durable_segments_remade(struct durable *d);
+
+/* ---- as_is.c: the records of rows as they are, whatever became of older ones ---- */
+bool mailsrv__durable_apply_account_as_is(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_mailbox_as_is(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_name_as_is(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_message_as_is(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_queue_as_is(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_gone(struct index *x, struct reader *from);
 
 /* ---- apply.c: records ---- */
 enum entry {
@@ -268,7 +337,21 @@ enum entry {
     ENTRY_QUEUE,
     ENTRY_QUEUE_UPDATE,
     ENTRY_QUEUE_DELETE,
+    ENTRY_KEYWORD,
+    ENTRY_FLAGS,
+    ENTRY_MAILBOX,
+    ENTRY_MAILBOX_DELETE,
+    ENTRY_RENAME,
+    ENTRY_INBOX_MOVED,
+    ENTRY_SUBSCRIBE,
     ENTRY_RETIRED = 32,
+    ENTRY_RETIRING,
+    ENTRY_ACCOUNT_AS_IS,
+    ENTRY_MAILBOX_AS_IS,
+    ENTRY_NAME_AS_IS,
+    ENTRY_MESSAGE_AS_IS,
+    ENTRY_QUEUE_AS_IS,
+    ENTRY_GONE,
     ENTRY_PARTS_BEGIN = 48,
     ENTRY_PARTS_END,
     ENTRY_PARTS_DROP,
@@ -280,15 +363,56 @@ struct loose {
     size_t n, room;
 };
 
+/* What a record has removed, and an older one would bring back, of the segment `base`, or, 0, of any. */
+enum tomb { TOMB_MESSAGES = 1, TOMB_MAILBOX, TOMB_PARTS, TOMB_ITEM };
+
+bool mailsrv__durable_tomb(struct index *x, int64_t base, enum tomb kind, mailsrv_bytes mailbox, int64_t first,
+                           int64_t last);
+mailsrv_bytes mailsrv__durable_id_bytes(const mailsrv_id *id);
+/* Bodies that nothing refers to any more go; their files, into `loose`. */
+bool mailsrv__durable_drop_idle(struct index *x, struct loose *loose);
 /* Applies a record, whole entries; false: the index failed, or it is no record. */
-bool mailsrv__durable_apply(struct index *x, mailsrv_bytes record, struct loose *loose);
-/* A message of so many octets came into a mailbox: its counts, and those of its account, follow at once, or with the
- * end of the change in parts that it belongs to. */
-bool mailsrv__durable_grew(struct index *x, const mailsrv_id *account, const mailsrv_id *mailbox, int64_t uid,
-                           int64_t modseq, int64_t octets);
-/* Drops the row of a message, where it is there, and says its octets; the counts are the caller's. */
-bool mailsrv__durable_drop_row(struct index *x, const mailsrv_id *mailbox, int64_t uid, struct loose *loose,
-                               int64_t *octets);
+bool mailsrv__durable_apply(struct index *x, mailsrv_bytes record);
+/* Removes some messages of mailboxes that were deleted, at last the mailbox; `*more`: there may be others. */
+bool mailsrv__durable_apply_death(struct index *x, bool *more);
+/* The number of a mailbox in the index, where it gets one if need be; 0: the index failed. */
+int64_t mailsrv__durable_box(struct index *x, const mailsrv_id *account, const mailsrv_id *mailbox);
+/* What is counted of a mailbox, or of how it changes. */
+struct counts {
+    int64_t messages, octets, unseen, deleted;
+};
+
+struct counts mailsrv__durable_counts(int by, uint32_t flags, int64_t octets); /* `by` messages, 1 or -1, like that */
+/* Adds to the counts of a mailbox; UIDNEXT is at least the one given. */
+bool mailsrv__durable_count(struct index *x, int64_t box, const struct counts *counts, int64_t uidnext);
+/* Where the row of a message is, and under which mailbox records know it. */
+struct row {
+    const mailsrv_id *mailbox; /* as records name it; NULL: it needs no tomb */
+    int64_t box, uid;
+};
+
+/* Drops the row of a message, where it is there, and says by what the counts, which are the caller's, change. */
+bool mailsrv__durable_drop_row(struct index *x, const struct row *at, struct counts *out);
+/* Drops messages from one to a last UID, with what they count; `owner` NULL: but for the account. */
+bool mailsrv__durable_drop_run(struct index *x, const mailsrv_id *owner, const struct row *first, int64_t last);
+bool mailsrv__durable_drop_item(struct index *x, int64_t item);
+
+/* ---- apply_names.c: the records of mailboxes and their names ---- */
+bool mailsrv__durable_apply_inbox(struct index *x, const mailsrv_id *account, const mailsrv_id *inbox,
+                                  uint32_t uidvalidity);
+bool mailsrv__durable_apply_mailbox(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_mailbox_delete(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_rename(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_inbox_moved(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_subscribe(struct index *x, struct reader *from);
+
+/* ---- apply_messages.c: the records of keywords, flags, and what vanished ---- */
+bool mailsrv__durable_apply_keyword(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_flags(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_renumber(struct index *x, struct reader *from);
+bool mailsrv__durable_vanish(struct index *x, int64_t box, uint64_t modseq, mailsrv_run run);
+/* Ids count in their last half: this one was given. */
+void mailsrv__durable_id_was_given(struct index *x, const mailsrv_id *id);
 
 /* ---- body.c: staged bodies ---- */
 struct body {
@@ -325,13 +449,16 @@ struct message {
 };
 
 struct handle {
-    struct handle *next; /* of its bucket */
+    struct handle *next;         /* of its bucket */
+    struct handle *next_of_box;  /* MAILBOX: of the bucket of its mailbox */
     const struct binding *owner;
     uint64_t number;
     enum handle_kind kind;
     mailsrv_id account;
     mailsrv_id mailbox;
     uint32_t uidvalidity; /* MAILBOX: when it was opened */
+    bool is_changed;      /* MAILBOX: by somebody else, which its engine is to be told */
+    uint64_t modseq;      /* of that change */
     struct body *body;
     struct message *message; /* READ */
 };
@@ -339,11 +466,28 @@ struct handle {
 struct handle *mailsrv__durable_handle_new(struct durable *d, const struct binding *owner, enum handle_kind kind);
 /* It stays until it is closed, which nobody does while it is used. */
 struct handle *mailsrv__durable_handle_find(struct durable *d, uint64_t number, enum handle_kind kind);
-int32_t mailsrv__durable_handle_close(struct durable *d, uint64_t number, enum handle_kind kind);
+/* `told`: MAILBOX, the highest UID that was told; 0: none. */
+int32_t mailsrv__durable_handle_close(struct durable *d, uint64_t number, enum handle_kind kind, uint32_t told);
+/* Makes a new handle one of an open mailbox. */
+void mailsrv__durable_handle_opens(struct durable *d, struct handle *h);
 void mailsrv__durable_handles_end(struct durable *d, const struct binding *owner);
 bool mailsrv__durable_is_staged(struct durable *d, uint64_t body); /* is that body open? */
 /* Takes the lock of an account for a handle that is new; false: somebody has it. */
 bool mailsrv__durable_lock(struct durable *d, struct handle *h, const mailsrv_id *account);
+
+/* ---- recent.c: the marks of what was shown to somebody, in memory ---- */
+struct recent {
+    struct recent *next; /* of its bucket */
+    mailsrv_id mailbox;
+    uint32_t uidvalidity, uid;
+};
+
+/* With the lock: there is a mark from now on. */
+void mailsrv__durable_recent_begin(struct durable *d, const mailsrv_id *mailbox, uint32_t uidvalidity);
+/* With the lock.  The mark of a mailbox, moved up to `uid` if there is one; as it was before. */
+uint32_t mailsrv__durable_recent(struct durable *d, const mailsrv_id *mailbox, uint32_t uidvalidity, uint32_t uid);
+void mailsrv__durable_recent_forget(struct durable *d, const mailsrv_id *mailbox);
+void mailsrv__durable_recents_free(struct durable *d);
 
 /* ---- Tasks ---- */
 enum { KIND_ADD_ACCOUNT = -1, KIND_QUOTA = -2, KIND_FIND_ACCOUNT = -3 };
@@ -351,6 +495,13 @@ enum { KIND_ADD_ACCOUNT = -1, KIND_QUOTA = -2, KIND_FIND_ACCOUNT = -3 };
 struct room {
     struct room *next;
     _Alignas(max_align_t) uint8_t bytes[];
+};
+
+/* A mailbox that a task has changed. */
+struct touched {
+    struct touched *next;
+    mailsrv_id mailbox;
+    uint64_t modseq;
 };
 
 /* An operation on its way, or a call that waits. */
@@ -376,7 +527,14 @@ struct task {
         mailsrv_read_bytes read_bytes;
         mailsrv_expunged expunged;
         mailsrv_queued queued;
+        mailsrv_changes changes;
+        mailsrv_flagged flagged;
+        mailsrv_copied copied;
+        mailsrv_mbox_listed listed;
+        mailsrv_mbox_status mbox_status;
+        mailsrv_mbox_created created;
     } value;
+    struct touched *touched;
     struct room *rooms;
     bool is_in_parts;  /* the log has parts of it, and not its end */
     bool waits;        /* for another's end: it was not planned */
@@ -398,7 +556,10 @@ struct binding {
     mailsrv_engine *engine;
     mailsrv_port port;
     mailsrv_ending ending;
-    uint32_t running; /* its tasks that a thread has */
+    uint32_t running;    /* its tasks that a thread has, and its poke that is posted just now */
+    mailsrv_letter poke; /* mailboxes that it has open were changed by others */
+    bool is_changed;     /* some of its handles are */
+    bool poked;          /* the letter is out */
 };
 
 struct durable {
@@ -423,6 +584,16 @@ struct durable {
     bool undo;   /* the change that is planned is not to be kept, though it has an answer */
     bool behind; /* the log has what the index could not take */
     bool has_reserve;
+    bool looks;          /* there may be a segment to compact */
+    bool is_spoiled;     /* a segment that was begun cannot be read: no other is compacted before it */
+    bool rests;          /* what was planned without being asked has failed: not at once again */
+    uint32_t skipped;    /* groups after which none was looked for */
+    uint64_t compacting; /* a segment; 0: none */
+    int64_t copied_box, copied_name; /* of the segment that is compacted, those up to here are copied */
+    mailsrv_id copied_account;
+    uint64_t retires;    /* the segment that the group which is planned retires; 0: none */
+    uint64_t told;       /* the index knows how long the segments below are */
+    bool has_dead; /* mailboxes that were deleted, and still have messages */
     int pages;   /* of the index, to be moved by a checkpoint */
 
     pthread_mutex_t lock; /* of everything below */
@@ -430,9 +601,11 @@ struct durable {
     struct queue writes, reads;
     struct task *held; /* whose changes are durable and not yet visible */
     struct binding *bindings;
-    struct handle *handles[BUCKETS];
+    struct handle *handles[BUCKETS], *boxes[BUCKETS];
+    struct recent *recents[BUCKETS];
     uint64_t last_handle, last_staged, n_handles;
-    uint64_t staged_octets, groups, changes;
+    uint64_t staged_octets, groups, changes, segments;
+    bool is_busy; /* the writer goes on tidying */
     uint64_t indexed;     /* the last group that the index has */
     uint64_t home;        /* the last group that it would have after a loss of power */
     uint64_t wanted_home; /* what somebody waits to be home */
@@ -452,22 +625,85 @@ bool mailsrv__durable_take_effect(struct durable *d);
 /* The index failed: so does the group. */
 int32_t mailsrv__durable_broken(struct durable *d);
 mailsrv_id mailsrv__durable_new_id(struct durable *d);
-uint32_t mailsrv__durable_new_uidvalidity(uint32_t last);
+bool mailsrv__durable_same(const mailsrv_id *a, const mailsrv_id *b);
+bool mailsrv__durable_no_id(const mailsrv_id *id);
+/* Notes that a task changes a mailbox. */
+void mailsrv__durable_touch(struct task *t, const mailsrv_id *mailbox, uint64_t modseq);
 
 struct account {
     uint64_t modseq, octets, quota;
     mailsrv_id inbox;
+    uint32_t uidvalidity;           /* the highest that was given */
+    uint64_t forgotten;             /* names that are gone since then are all known */
+    uint32_t forgotten_uidvalidity; /* the highest of names that were forgotten */
 };
 
 struct mailbox {
-    mailsrv_id account;
+    int64_t box; /* its number in the index: messages go by it */
+    mailsrv_id account; /* zero: it was deleted */
     uint32_t uidvalidity, uidnext;
-    uint64_t messages;
+    uint64_t messages, unseen, deleted, octets;
+    uint64_t horizon; /* what vanished since then is all known */
 };
 
 /* MAILSRV_OK, MAILSRV_NONEXISTENT, or a failure of the index. */
 int32_t mailsrv__durable_account(struct index *x, const mailsrv_id *id, struct account *out);
 int32_t mailsrv__durable_mailbox(struct index *x, const mailsrv_id *id, struct mailbox *out);
+/* A new UIDVALIDITY of an account: the second, or the next one; 0: there are no more. */
+uint32_t mailsrv__durable_new_uidvalidity(const struct account *a, int64_t unix_us);
+/* For a plan: the mailbox of a handle with its account, while its UIDs mean what they meant. */
+int32_t mailsrv__durable_opened(struct durable *d, uint64_t number, const struct handle **h, struct account *a,
+                                struct mailbox *mbox);
+/* UIDNEXT has come to the end: a new UIDVALIDITY, and UIDs from 1. */
+int32_t mailsrv__durable_renumber(struct durable *d, const mailsrv_id *mailbox, struct mailbox *mbox,
+                                  int64_t unix_us);
+/* Runs that grow by one UID after the other. */
+struct runs {
+    mailsrv_run *v;
+    size_t n, room;
+};
+bool mailsrv__durable_runs_add(struct task *t, struct runs *runs, uint32_t uid);
+
+/* ---- keywords.c ---- */
+/* The bits of names in a mailbox's dictionary; those that it has not are added where `adds` says so.  `*all` false:
+ * some have no room, and no bit. */
+int32_t mailsrv__durable_intern(struct durable *d, const mailsrv_id *account, const mailsrv_id *mailbox, int64_t box,
+                                const mailsrv_bytes *names, size_t n, bool adds, uint64_t bits[2], bool *all);
+/* The dictionary from a number on, as memory of the task. */
+int32_t mailsrv__durable_dictionary(struct index *x, struct task *t, int64_t box, uint32_t first, mailsrv_bytes **out,
+                                    uint32_t *n);
+
+/* ---- flags.c, copy.c, mailboxes.c: plans ---- */
+int32_t mailsrv__durable_flags(struct durable *d, struct task *t);
+int32_t mailsrv__durable_copy(struct durable *d, struct task *t);
+int32_t mailsrv__durable_mbox_create(struct durable *d, struct task *t);
+int32_t mailsrv__durable_mbox_delete(struct durable *d, struct task *t);
+int32_t mailsrv__durable_mbox_rename(struct durable *d, struct task *t);
+int32_t mailsrv__durable_mbox_subscribe(struct durable *d, struct task *t);
+
+/* ---- names.c ---- */
+#define NAMES_MAX 10000 /* of an account that have a mailbox or are subscribed */
+#define GONE_MAX 1000   /* of an account, that are remembered though they have neither */
+
+struct name {
+    int64_t number;
+    mailsrv_id mailbox; /* zero: none */
+    uint64_t modseq;
+    uint32_t attributes;
+    uint32_t uidvalidity; /* the highest that it bore */
+    size_t n;
+    uint8_t text[MAILSRV_MBOX_NAME_MAX];
+};
+
+/* A name as it is kept: with "INBOX" in capitals as its first level.  False: it cannot be one. */
+bool mailsrv__durable_canonical(mailsrv_bytes name, uint8_t out[MAILSRV_MBOX_NAME_MAX]);
+/* MAILSRV_OK, MAILSRV_NONEXISTENT: nobody knows it; or a failure of the index. */
+int32_t mailsrv__durable_name(struct index *x, const mailsrv_id *account, mailsrv_bytes name, struct name *out);
+int32_t mailsrv__durable_name_of(struct index *x, const mailsrv_id *mailbox, struct name *out);
+int32_t mailsrv__durable_name_numbered(struct index *x, int64_t number, struct name *out);
+int32_t mailsrv__durable_oldest_gone(struct index *x, const mailsrv_id *account, struct name *out);
+mailsrv_bytes mailsrv__durable_name_text(const struct name *name);
+void mailsrv__durable_name_take(sqlite3_stmt *row, struct name *out); /* a row of a statement of names */
 
 /* ---- parts.c: changes that add more rows to a mailbox than one group should hold ----
  *
@@ -492,7 +728,8 @@ int32_t mailsrv__durable_parts_drop(struct durable *d, const struct task *first)
 /* Must it wait for one of those before it?  Its plan may then not begin. */
 bool mailsrv__durable_parts_wait(struct durable *d, const struct task *first, const struct task *t);
 /* By apply.c. */
-bool mailsrv__durable_apply_parts(struct index *x, enum entry kind, struct reader *from, struct loose *loose);
+bool mailsrv__durable_parts_close(struct index *x, const mailsrv_id *mailbox);
+bool mailsrv__durable_apply_parts(struct index *x, enum entry kind, struct reader *from);
 
 /* ---- reserve.c ---- */
 /* False: the disk is full. */
@@ -505,6 +742,8 @@ bool mailsrv__durable_reserve_use(struct durable *d);
 void mailsrv__durable_group(struct durable *d, struct task *first);
 /* Brings the index up to the end of the log. */
 int32_t mailsrv__durable_catch_up(struct durable *d);
+/* Removes some of what deleted mailboxes held, in a transaction of its own. */
+void mailsrv__durable_sweep(struct durable *d);
 
 /* ---- checkpoint.c ---- */
 /* The index has all up to the last group. */
@@ -513,9 +752,42 @@ void mailsrv__durable_indexed(struct durable *d);
 void mailsrv__durable_move(struct durable *d, bool wait);
 void *mailsrv__durable_move_for_ever(void *d); /* the thread */
 
+/* ---- compact.c ---- */
+/* Plans to copy some of what is live of a segment that is mostly dead; at last that nothing in it is needed. */
+int32_t mailsrv__durable_compact(struct durable *d);
+/* What was planned came to nothing. */
+void mailsrv__durable_compact_again(struct durable *d);
+/* The group that was planned is in the index. */
+void mailsrv__durable_compacted(struct durable *d);
+/* Removes the segments whose time has come. */
+void mailsrv__durable_remove_retired(struct durable *d);
+/* With the lock: is there something to do without being asked? */
+bool mailsrv__durable_tidies(const struct durable *d);
+
 /* ---- read.c: by the reader ---- */
 void mailsrv__durable_read(struct durable *d, struct task *t);
 void mailsrv__durable_message_free(struct durable *d, struct message *message);
+/* The open mailbox of a handle, while its UIDs mean what they meant. */
+int32_t mailsrv__durable_is_open(struct durable *d, uint64_t number, const struct handle **out, struct mailbox *mbox);
+/* A copy that lives as long as the task; false: no memory. */
+bool mailsrv__durable_keep(struct task *t, mailsrv_bytes *bytes);
+/* The columns of a row, as all statements of rows have them. */
+bool mailsrv__durable_take_row(struct task *t, sqlite3_stmt *row, mailsrv_row *out);
+/* What a statement that ended with `result` means. */
+int32_t mailsrv__durable_ended(struct index *x, int result);
+
+/* ---- open.c, list.c, changes.c: by the reader, inside of one transaction ---- */
+int32_t mailsrv__durable_store_open(struct durable *d, struct task *t);
+int32_t mailsrv__durable_mbox_open(struct durable *d, struct task *t);
+int32_t mailsrv__durable_mbox_status(struct durable *d, struct task *t);
+int32_t mailsrv__durable_mbox_list(struct durable *d, struct task *t);
+int32_t mailsrv__durable_changes(struct durable *d, struct task *t);
+int32_t mailsrv__durable_name_changes(struct durable *d, struct task *t);
+
+/* ---- notify.c ---- */
+/* Marks what tasks have changed, and pokes the engines that others have changed something for. */
+void mailsrv__durable_tell(struct durable *d, const struct task *first);
+void mailsrv__durable_poked(mailsrv_engine *engine, mailsrv_letter *letter); /* the letter's `deliver` */
 
 /* ---- serve.c ---- */
 int32_t mailsrv__durable_bind(mailsrv_store *store, mailsrv_engine *engine);

@@ -48,9 +48,8 @@ static bool replay_change(void *user, const struct frame *frame, const struct pl
 {
     struct replay *replay = user;
     struct durable *d = replay->d;
-    d->writer.segment = end->segment;
-    d->writer.group = frame->group;
-    if (!mailsrv__durable_apply(&d->writer, frame->octets, &d->loose))
+    if (!mailsrv__durable_segment_applies(&d->writer, end->segment, frame->group) ||
+        !mailsrv__durable_apply(&d->writer, frame->octets))
         return false;
     if (frame->kind == FRAME_BEGUN)
         return true;
@@ -79,6 +78,15 @@ static void were_given(struct state *state, const struct given *given)
     at_least(&state->last_queue, given->queue);
 }
 
+static bool end_replay(struct durable *d)
+{
+    if (!d->writer.state.whole && !mailsrv__durable_segments_remade(d))
+        return false;
+    d->writer.state.whole = 1;
+    return mailsrv__durable_drop_idle(&d->writer, &d->loose) && mailsrv__durable_segments_end(d, 0) &&
+           store_and_commit(d);
+}
+
 static int32_t follow(struct durable *d)
 {
     struct replay replay = { d, 0 };
@@ -87,8 +95,7 @@ static int32_t follow(struct durable *d)
         return mailsrv__durable_failure(&d->writer);
     int32_t status = mailsrv__durable_log_replay(&d->log, &from, replay_change, &replay);
     were_given(&d->writer.state, &d->log.given);
-    d->writer.state.whole = 1;
-    if (status == MAILSRV_TEMP || (status == MAILSRV_OK && !store_and_commit(d)))
+    if (status == MAILSRV_TEMP || (status == MAILSRV_OK && !end_replay(d)))
         status = mailsrv__durable_failure(&d->writer);
     if (status != MAILSRV_OK) {
         roll_back(d);
@@ -96,7 +103,7 @@ static int32_t follow(struct durable *d)
     }
     remove_loose(d);
     mailsrv__durable_indexed(d);
-    return mailsrv__durable_lives_load(d);
+    return mailsrv__durable_segments_load(d);
 }
 
 int32_t mailsrv__durable_catch_up(struct durable *d)
@@ -166,7 +173,25 @@ static void answer_held(struct durable *d)
     for (const struct task *t = first; t != NULL; t = t->next)
         t->from->running++;
     pthread_mutex_unlock(&d->lock);
+    mailsrv__durable_tell(d, first);
     answer(d, first);
+}
+
+/* ---- What deleted mailboxes held ---- */
+
+/* Where the index cannot do it now, it is done when the store is opened again, or another mailbox is deleted. */
+void mailsrv__durable_sweep(struct durable *d)
+{
+    bool more = false;
+    if (!d->has_dead || d->behind)
+        return;
+    if (mailsrv__durable_run(&d->writer, SQL_BEGIN, "") &&
+        mailsrv__durable_apply_death(&d->writer, &more) && mailsrv__durable_drop_idle(&d->writer, &d->loose) &&
+        mailsrv__durable_index_commit(&d->writer))
+        remove_loose(d);
+    else
+        roll_back(d);
+    d->has_dead = more;
 }
 
 /* ---- One group ---- */
@@ -174,7 +199,7 @@ static void answer_held(struct durable *d)
 /* What of a change is to be put back when it is not kept. */
 struct mark {
     struct state state;
-    size_t group, loose, lives;
+    size_t group, loose;
 };
 
 /* The last frame of a change, which is all that most have; the status that it then has. */
@@ -190,8 +215,7 @@ static int32_t put_change(struct durable *d, const struct mark *mark, int32_t st
 
 static bool begin_change(struct durable *d, struct mark *mark)
 {
-    *mark = (struct mark){ d->writer.state, d->group.n, d->loose.n, d->writer.lives.n };
-    d->writer.lives.mark = d->writer.lives.n;
+    *mark = (struct mark){ d->writer.state, d->group.n, d->loose.n };
     d->record.n = d->applied = 0;
     d->undo = d->begun = false;
     if (mailsrv__durable_run(&d->writer, SQL_SAVE, ""))
@@ -211,7 +235,6 @@ static void end_change(struct durable *d, const struct mark *mark, bool keeps)
     d->writer.state = mark->state;
     d->group.n = mark->group;
     d->loose.n = mark->loose;
-    d->writer.lives.n = mark->lives;
     d->record.failed = d->group.failed = false;
 }
 
@@ -239,6 +262,18 @@ static void plan_drop(struct durable *d, const struct task *first)
         end_change(d, &mark, status == MAILSRV_OK);
 }
 
+static void plan_compaction(struct durable *d)
+{
+    struct mark mark;
+    if (!begin_change(d, &mark))
+        return;
+    int32_t status = put_change(d, &mark, mailsrv__durable_compact(d));
+    if (!d->failed)
+        end_change(d, &mark, status == MAILSRV_OK);
+    if (d->failed || status != MAILSRV_OK)
+        mailsrv__durable_compact_again(d);
+}
+
 /* The log has it, and the index can take it. */
 static int32_t make(struct durable *d, struct task *first)
 {
@@ -248,9 +283,10 @@ static int32_t make(struct durable *d, struct task *first)
     d->group.n = 0;
     d->failed = false;
     d->log.group++;
-    d->writer.segment = d->log.end.segment;
-    d->writer.group = d->log.group;
     if (!mailsrv__durable_run(&d->writer, SQL_BEGIN, ""))
+        return mailsrv__durable_failure(&d->writer);
+    if (!mailsrv__durable_segment_applies(&d->writer, d->log.end.segment, d->log.group) ||
+        !mailsrv__durable_segments_end(d, d->told))
         return mailsrv__durable_failure(&d->writer);
     plan_drop(d, first);
     for (struct task *t = first; t != NULL && !d->failed; t = t->next) {
@@ -258,7 +294,9 @@ static int32_t make(struct durable *d, struct task *first)
         if (!t->waits)
             plan(d, t);
     }
-    if (d->failed)
+    if (!d->failed)
+        plan_compaction(d);
+    if (d->failed || !mailsrv__durable_drop_idle(&d->writer, &d->loose))
         return mailsrv__durable_failure(&d->writer);
     if (d->group.n == 0)
         return MAILSRV_OK;
@@ -292,7 +330,7 @@ static int32_t make_with_reserve(struct durable *d, struct task **first)
 {
     if (!mailsrv__durable_reserve_make(d))
         *first = only_what_frees(d, *first);
-    int32_t status = *first != NULL ? make(d, *first) : MAILSRV_OK;
+    int32_t status = make(d, *first);
     if (status != MAILSRV_FULL)
         return status;
     roll_back(d);
@@ -349,6 +387,15 @@ static void count(struct durable *d, const struct task *first)
     pthread_mutex_unlock(&d->lock);
 }
 
+/* For who asks how it is. */
+static void say(struct durable *d)
+{
+    pthread_mutex_lock(&d->lock);
+    d->segments = d->log.sealed.n + d->log.retired.n + 1;
+    d->is_busy = !d->rests && (mailsrv__durable_tidies(d) || d->log.retired.n != 0);
+    pthread_mutex_unlock(&d->lock);
+}
+
 /* A large group was an exception. */
 static void give_back_memory(struct durable *d)
 {
@@ -361,37 +408,53 @@ static void give_back_memory(struct durable *d)
     }
 }
 
+/* What is durable, to everybody; false: the index cannot take it now. */
+static bool make_visible(struct durable *d)
+{
+    if (d->group.n == 0) { /* nothing is; what the index was told belongs to a group */
+        roll_back(d);
+        return true;
+    }
+    if (mailsrv__durable_index_commit(&d->writer)) {
+        mailsrv__durable_indexed(d);
+        mailsrv__durable_compacted(d);
+        d->told = d->log.end.segment;
+        return true;
+    }
+    mailsrv__durable_compact_again(d);
+    roll_back(d);
+    return mailsrv__durable_catch_up(d) == MAILSRV_OK;
+}
+
 void mailsrv__durable_group(struct durable *d, struct task *first)
 {
     int32_t status = d->behind ? mailsrv__durable_catch_up(d) : MAILSRV_OK;
     first = take_unfinished(d, first);
     if (!d->behind)
         answer_held(d);
-    if (status == MAILSRV_OK && first != NULL)
+    if (status == MAILSRV_OK)
         status = make_with_reserve(d, &first);
-    if (status != MAILSRV_OK || first == NULL) {
+    d->rests = status != MAILSRV_OK;
+    if (status != MAILSRV_OK) {
+        mailsrv__durable_compact_again(d);
         roll_back(d);
         refuse(d, first, status);
         if (status == MAILSRV_FULL)
             checkpoint(d);
         return;
     }
-    bool committed = mailsrv__durable_index_commit(&d->writer);
-    if (committed) {
-        mailsrv__durable_lives_took(d);
-        mailsrv__durable_indexed(d);
-    }
+    d->looks = d->looks || (d->group.n != 0 && first != NULL);
     first = keep_unfinished(d, first);
-    if (!committed) {
-        roll_back(d);
-        if (d->group.n != 0 && mailsrv__durable_catch_up(d) != MAILSRV_OK) {
-            hold(d, first);
-            return;
-        }
+    if (!make_visible(d)) {
+        hold(d, first);
+        return;
     }
     remove_loose(d);
     count(d, first);
+    mailsrv__durable_tell(d, first);
     answer(d, first);
     give_back_memory(d);
     checkpoint(d);
+    mailsrv__durable_remove_retired(d);
+    say(d);
 }

@@ -131,7 +131,7 @@ static int32_t take_sealed(struct reader *from, struct sealed_list *out)
 {
     uint64_t n = mailsrv__durable_get_number(from, 4);
     for (uint64_t i = 0; i < n && !from->bad; i++) {
-        struct sealed one = { 0, 0, 0, 0, 0 };
+        struct sealed one = { 0, 0, 0, 0 };
         one.number = mailsrv__durable_get_number(from, 8);
         one.begins = mailsrv__durable_get_number(from, 8);
         one.end = mailsrv__durable_get_number(from, 8);
@@ -255,7 +255,7 @@ static int32_t write_first(struct log *log, void *file)
 /* There is room for one more, so that a segment can always end. */
 static bool make_room(struct sealed_list *list)
 {
-    const struct sealed none = { 0, 0, 0, 0, 0 };
+    const struct sealed none = { 0, 0, 0, 0 };
     if (!add_sealed(list, &none))
         return false;
     list->n--;
@@ -271,9 +271,8 @@ static void leave(struct log *log)
 
 static void end_segment(struct log *log)
 {
-    const struct sealed one = { log->end.segment, log->begins, log->end.offset, log->live, 0 };
+    const struct sealed one = { log->end.segment, log->begins, log->end.offset, 0 };
     leave(log);
-    log->live = 0;
     add_sealed(&log->sealed, &one);
 }
 
@@ -484,13 +483,30 @@ int32_t mailsrv__durable_log_settle(struct log *log)
 
 /* ---- Replaying ---- */
 
+int32_t mailsrv__durable_log_body(struct log *log, const struct place *at, uint64_t id, mailsrv_bytes *out)
+{
+    struct frame frame = { .kind = FRAME_SEGMENT };
+    void *file;
+    int32_t status = open_segment(log, at->segment, 0, &file);
+    if (status != MAILSRV_OK)
+        return status == MAILSRV_NONEXISTENT ? MAILSRV_CORRUPT : status;
+    const struct place begin = { at->segment, at->offset - FRAME_HEAD - 8 };
+    status = read_frame(log, file, &begin, &frame);
+    log->d->files.close(log->d->files.user, file);
+    struct reader from = { frame.octets.p, frame.octets.n, false };
+    if (status == MAILSRV_OK && (frame.kind != FRAME_BODY || mailsrv__durable_get_number(&from, 8) != id))
+        status = MAILSRV_CORRUPT;
+    *out = frame.octets;
+    return status == MAILSRV_GONE ? MAILSRV_CORRUPT : status;
+}
+
 /* Where a segment is to be read to: the next one names it last, since it was no longer written to then. */
 static int32_t end_of(struct log *log, uint64_t number, struct sealed *out)
 {
     struct first next = { .begins = 0 };
     const struct sealed *known = mailsrv__durable_log_find(log, number);
     if (known != NULL || number == log->end.segment) {
-        *out = known != NULL ? *known : (struct sealed){ number, log->begins, log->end.offset, 0, 0 };
+        *out = known != NULL ? *known : (struct sealed){ number, log->begins, log->end.offset, 0 };
         return MAILSRV_OK;
     }
     int32_t status = first_of(log, number + 1, &next);
