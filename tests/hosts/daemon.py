@@ -112,8 +112,8 @@ def addresses(server: Server, host: Host) -> None:
     with smtplib.SMTP("127.0.0.1", smtp, timeout=HANG_S) as client:
         client.helo("client.remote.test")
         client.mail("kim@remote.test")
-        got = [client.rcpt(to)[0] for to in ("sam@here.test", "pat@elsewhere.test", "pat", "Postmaster")]
-        assert got == [550, 550, 550, 250] or (got[:2] == [550, 550] and got[2] >= 500 and got[3] == 250), got
+        got = [client.rcpt(to)[0] for to in ("sam@here.test", "pat@elsewhere.test", "Postmaster")]
+        assert got == [550, 550, 250], got
     for user, password, n in (("pat", "secret", 3), ("KIM", "two words", 1)):
         client = poplib.POP3("127.0.0.1", pop3, timeout=HANG_S)
         client.user(user)
@@ -142,12 +142,12 @@ def log(host: Host) -> None:
                     r"session \d+ login: pat", r"session \d+ refused a login: sam", r"session \d+ ended: \S"):
         assert re.search(rf"^\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{3}}Z {pattern}", said, re.M), f"no {pattern} in {said}"
     for secret in ("secret", "two words", "secreT"):
-        assert secret not in said.replace("secret-free", ""), f"{secret} is in the log"
+        assert secret not in said, f"{secret} is in the log"
 
 
 def one_process(server: Server) -> None:
     status, said = server.says(*server.argv("--smtp", "127.0.0.1:0"))
-    assert status == 1 and "somebody else" in said.lower() or "use" in said.lower(), f"{status} {said}"
+    assert status == 1 and f"{server.path / 'data'}: in use by somebody else" in said, f"{status} {said}"
 
 
 def port_taken(server: Server, host: Host) -> None:
