@@ -32,9 +32,13 @@ enum literal_bad {
 
 enum literal_place { IN_LINE, AT_LITERAL, IN_KEPT, IN_STREAMED, IN_SWALLOWED, AT_END };
 
+/* So much of a command is kept whatever is wrong with it, if there is memory. */
+enum { LITERAL_BEGINNING = 128 };
+
 struct literal_frame {
     char *kept; /* NULL: nothing */
     size_t n, room;
+    uint64_t octets; /* of the command, streamed and swallowed literals not counted */
     size_t streamed_at; /* where in `kept` the announcement of the streamed literal ends; 0: there is none */
     uint64_t left;      /* octets of the literal that are still to come */
     uint64_t number;    /* of the announcement that is being read */
@@ -47,7 +51,7 @@ struct literal_frame {
 struct literal_room {
     struct heap *heap;
     struct purse *purse;   /* or NULL */
-    size_t octets_max;     /* of a command, streamed literals not counted */
+    size_t octets_max;     /* of a command, streamed literals not counted; LITERAL_BEGINNING or more */
     uint64_t swallows_max; /* octets of a {n+} that are read to no purpose */
 };
 
@@ -81,7 +85,7 @@ void mailsrv__literal_done(struct literal_frame *frame, const struct literal_roo
 /* Is a command begun and not ended? */
 static inline bool mailsrv__literal_begun(const struct literal_frame *frame)
 {
-    return frame->n != 0 || frame->cr || frame->bad != LITERAL_GOOD || frame->place != IN_LINE;
+    return frame->octets != 0 || frame->cr || frame->bad != LITERAL_GOOD || frame->place != IN_LINE;
 }
 
 #endif

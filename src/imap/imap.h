@@ -41,7 +41,8 @@ enum { TELL_NOTHING, TELL_FLAGS, TELL_ALL };
 enum {
     ROW_SYNCS = 1 << 0,    /* what happened before it is told with it, whether the store notifies or not */
     ROW_NUMBERED = 1 << 1, /* an EXPUNGE is told with it, even if the next command has arrived already */
-    ROW_WRITES = 1 << 2    /* a mailbox that was opened to look only refuses it: NO */
+    ROW_WRITES = 1 << 2,   /* a mailbox that was opened to look only refuses it: NO */
+    ROW_TRYCREATE = 1 << 3 /* it names a mailbox that could be made first */
 };
 
 struct imap;
@@ -78,7 +79,7 @@ struct reply {
     struct span text;
 };
 
-enum { TAG_MAX = 128, NAME_MAX_OCTETS = MAILSRV_MBOX_NAME_MAX };
+enum { TAG_MAX = 64 };
 
 /* The command that runs, or that is coming in. */
 struct command {
@@ -88,6 +89,8 @@ struct command {
     void *own;             /* of the row's functions, in the arena, zeroed; NULL: parse did not take any */
     struct reply reply;    /* static, or in the arena */
     step_fn *then;         /* what follows when all is told */
+    struct handle *handles; /* that `own` holds: closed before the mailbox is when the session leaves; NULL: none */
+    uint8_t n_handles;
     uint8_t tells;         /* TELL_..., first what the row says */
     uint8_t tries;         /* at telling */
     bool by_uid;           /* its UID form */
@@ -108,6 +111,7 @@ struct imap {
     bool can_write; /* selected, not examined */
     bool keywords;  /* the mailbox takes them */
     bool idling;
+    int64_t idle_us; /* when IDLE last said something */
 };
 
 static inline struct imap *mailsrv__imap_of(mailsrv_session *session)
@@ -185,11 +189,17 @@ void mailsrv__imap_write_mailbox(struct writer *w, struct span name); /* astring
 /* "(\Seen $Forwarded)". */
 bool mailsrv__imap_say_flags(struct imap *p, const struct marks *marks, uint32_t uid);
 
-/* date-time, in UTC: "03-Feb-2026 07:05:09 +0000", with its quotes. */
-void mailsrv__imap_write_date_time(struct writer *w, int64_t unix_us);
-
-/* uid-set: "1:3,5". */
+/* A run of a set: "1:3". */
 void mailsrv__imap_write_run(struct writer *w, mailsrv_run run);
+
+/* "* 3 EXISTS", with CRLF; `what` has its space. */
+bool mailsrv__imap_say_number(struct imap *p, uint64_t number, struct span what);
+
+/* "* OK [UIDNEXT 4] ...". */
+bool mailsrv__imap_say_code(struct imap *p, struct span code, uint64_t number);
+
+bool mailsrv__imap_say_names(struct imap *p);  /* FLAGS and OK [PERMANENTFLAGS] */
+bool mailsrv__imap_say_recent(struct imap *p); /* RECENT: of what is told */
 
 /* ---- The selected mailbox ---- */
 
@@ -220,6 +230,7 @@ bool mailsrv__imap_parse_login(struct imap *p, struct reader *r);
 enum step mailsrv__imap_login(struct imap *p);
 bool mailsrv__imap_parse_list(struct imap *p, struct reader *r);
 enum step mailsrv__imap_list(struct imap *p);
+enum step mailsrv__imap_lsub(struct imap *p);
 bool mailsrv__imap_parse_select(struct imap *p, struct reader *r);
 enum step mailsrv__imap_select(struct imap *p);
 enum step mailsrv__imap_examine(struct imap *p);
@@ -228,20 +239,23 @@ enum step mailsrv__imap_idle(struct imap *p);
 
 /* ---- Between the files of the machine ---- */
 
+/* The running command is over: gives back what it held, and how it was sent. */
+void mailsrv__imap_forget_command(struct imap *p);
+
+/* The session leaves: gives back its mailbox and its store. */
+void mailsrv__imap_abandon(struct imap *p);
+
 /* May a login succeed here at all? */
 bool mailsrv__imap_takes_passwords(const struct imap *p);
 
 /* "IMAP4rev1 LITERAL+ ...": what this session has, in the state that it is in. */
 void mailsrv__imap_write_capabilities(const struct imap *p, struct writer *w);
 
-/* IDLE: something may have come; DONE or whatever else the peer sent. */
+/* IDLE: something may have come, or it was silent for long; DONE, or whatever else the peer sent. */
 enum step mailsrv__imap_idle_called(struct imap *p);
-enum step mailsrv__imap_idle_line(struct imap *p, struct span line, bool bad);
+enum step mailsrv__imap_idle_line(struct imap *p);
 
 /* Where the framer keeps what it keeps. */
 struct literal_room mailsrv__imap_room(struct imap *p);
-
-/* What is told of the mailbox, without a command: IDLE. */
-enum step mailsrv__imap_tell_all(struct imap *p, step_fn *then);
 
 #endif
