@@ -308,7 +308,7 @@ static void expunge(struct fixture *f, uint32_t uid)
     uint64_t store;
     mailsrv_run run = { uid, uid };
     mailsrv_asked *asked = open_store(f, 0, &store), *mbox = open_inbox(f, store, 1, &opened);
-    mailsrv_arg_expunge arg = { sizeof arg, 0, opened.mbox, &run, 1, 0 };
+    mailsrv_arg_expunge arg = { sizeof arg, 0, opened.mbox, &run, 1, 0, { { 0 } } };
     drop(f, ask(f, 0, MAILSRV_OP_EXPUNGE, &f->pat, &arg));
     drop(f, mbox);
     drop(f, asked);

@@ -324,7 +324,7 @@ static void stores_flags(struct model *m, struct session *s)
 
 static void expunges(struct model *m, struct session *s)
 {
-    mailsrv_arg_expunge arg = { sizeof arg, 0, m->handles[s->engine], &s->run, 1, 0 };
+    mailsrv_arg_expunge arg = { sizeof arg, 0, m->handles[s->engine], &s->run, 1, 0, { { 0 } } };
     s->write = mailsrv__view_writes(&s->view);
     s->silent = false;
     ask(m, s, MAILSRV_OP_EXPUNGE, &arg, TELLS_ALL);

@@ -335,7 +335,7 @@ void mail_expunge(struct mail *m, uint64_t random)
     if (open_box(m, account, &opened) && box->uid_max != 0) {
         uint32_t first = 1 + (uint32_t)(random >> 8) % box->uid_max;
         mailsrv_run run = { first, first + (uint32_t)(random >> 4) % 3 };
-        mailsrv_arg_expunge arg = { sizeof arg, 0, opened.value.mbox, &run, 1, 0 };
+        mailsrv_arg_expunge arg = { sizeof arg, 0, opened.value.mbox, &run, 1, 0, { { 0 } } };
         mailsrv_asked *asked;
         let_go(box, &run, THERE, PERHAPS_GONE);
         const mailsrv_expunged *value = hear(m, 0, MAILSRV_OP_EXPUNGE, account, &arg, &asked);

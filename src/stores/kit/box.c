@@ -174,7 +174,7 @@ int32_t mailsrv__kit_expunge(struct kit *k, const struct box *box, uint32_t firs
 {
     mailsrv_asked *question;
     mailsrv_run run = { first, last };
-    mailsrv_arg_expunge arg = { sizeof arg, only_deleted, box->handle, &run, 1, 0 };
+    mailsrv_arg_expunge arg = { sizeof arg, only_deleted, box->handle, &run, 1, 0, { { 0 } } };
     const mailsrv_answer *answer =
         mailsrv__kit_hear(k, box->engine, MAILSRV_OP_EXPUNGE, &box->account, &arg, &question);
     int32_t status = answer != NULL ? answer->status : MAILSRV_TEMP;
