@@ -7,8 +7,8 @@
  * in slices, through the work ring.  Asking and applying one CHANGES with all its pages is a *round*; rounds are
  * numbered, and who must see what happened before now waits for the end of one that begins after now.
  *
- * When nobody looks at it any more it is kept, IDLE, until memory is needed, the oldest first.  It holds no handle then:
- * a kept image costs the store nothing, and the engine can end without asking anything.  The next view opens the
+ * When nobody looks at it any more it is kept, IDLE, until memory is needed, the oldest first.  It holds no handle
+ * then: a kept image costs the store nothing, and the engine can end without asking anything.  The next view opens the
  * mailbox again and asks for the changes since; with another UIDVALIDITY it is loaded anew.
  *
  *   image.c    its life, from one question to the next
