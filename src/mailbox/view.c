@@ -14,6 +14,9 @@ int32_t mailsrv__view_open(struct view *view, mailsrv_engine *engine, const mail
     if (image == NULL)
         return MAILSRV_NOMEM;
     view->image = image;
+    view->opening = true;
+    /* While it opens, everything that it will know is asked for after now. */
+    view->wanted = image->state == IMAGE_OPENING ? image->finished + 1 : mailsrv__image_round(image);
     view->number = ++image->last_view;
     mailsrv__runs_init(&view->gone, mailsrv__room_heap(engine), CLASS_IMAGES);
     mailsrv__list_append(&image->views, &view->link);
@@ -26,6 +29,8 @@ void mailsrv__view_close(struct view *view)
     mailsrv__silents_tidy(image, view->number);
     mailsrv__runs_clear(&view->gone);
     mailsrv__list_remove(&view->link);
+    if (image->recalling == view)
+        image->recalling = NULL;
     view->image = NULL;
     mailsrv__image_left(image);
 }
@@ -37,7 +42,8 @@ int32_t mailsrv__view_status(const struct view *view)
         return MAILSRV_NOMEM;
     if (image->state == IMAGE_ENDED)
         return image->status;
-    return image->state == IMAGE_LIVE ? MAILSRV_OK : MAILSRV_MORE;
+    bool behind = view->opening && !mailsrv__view_synced(view);
+    return image->state == IMAGE_LIVE && !behind ? MAILSRV_OK : MAILSRV_MORE;
 }
 
 void mailsrv__view_select(struct view *view)
@@ -48,6 +54,8 @@ void mailsrv__view_select(struct view *view)
     view->cursor = image->journal.next;
     view->n_names = image->n_names;
     view->phase = PHASE_NOTHING;
+    view->opening = view->resting = view->forgot = false;
+    view->gone_told = view->n_gone_told = view->n_forgotten = 0;
     mailsrv__runs_clear(&view->gone);
 }
 
@@ -61,22 +69,111 @@ bool mailsrv__view_synced(const struct view *view)
     return view->image->state == IMAGE_ENDED || (int32_t)(view->image->finished - view->wanted) >= 0;
 }
 
+int32_t mailsrv__view_round(const struct view *view)
+{
+    return view->image->round_status;
+}
+
+/* ---- The mailbox ---- */
+
+uint32_t mailsrv__view_uidvalidity(const struct view *view)
+{
+    return view->image->uidvalidity;
+}
+
+uint32_t mailsrv__view_uidnext(const struct view *view)
+{
+    uint32_t last = mailsrv__runs_last(&view->image->uids);
+    if (last < view->max_uid)
+        last = view->max_uid;
+    return last < view->image->uidnext ? view->image->uidnext : last == UINT32_MAX ? last : last + 1;
+}
+
+uint32_t mailsrv__view_features(const struct view *view)
+{
+    return view->image->features;
+}
+
+uint32_t mailsrv__view_rights(const struct view *view)
+{
+    return view->image->rights;
+}
+
+uint32_t mailsrv__view_names(const struct view *view)
+{
+    return view->image->n_names;
+}
+
+mailsrv_bytes mailsrv__view_name(const struct view *view, uint32_t i)
+{
+    return view->image->names[i];
+}
+
+/* ---- Messages ---- */
+
+static uint32_t first_above(const struct runs *runs, uint32_t uid)
+{
+    mailsrv_run run;
+    return uid != UINT32_MAX && mailsrv__runs_next(runs, uid + 1, &run) ? run.first : UINT32_MAX;
+}
+
+uint32_t mailsrv__view_after(const struct view *view, uint32_t uid)
+{
+    uint32_t there = first_above(&view->image->uids, uid);
+    uint32_t gone = first_above(&view->gone, uid < view->gone_told ? view->gone_told : uid);
+    uint32_t next = there < gone ? there : gone;
+    return next > uid && next <= view->max_uid ? next : 0;
+}
+
+bool mailsrv__view_marks(const struct view *view, uint32_t uid, struct marks *out)
+{
+    if (uid > view->max_uid || !mailsrv__runs_has(&view->image->uids, uid))
+        return false;
+    *out = mailsrv__image_marks(view->image, uid);
+    return true;
+}
+
+void mailsrv__view_want(struct view *view, enum group group)
+{
+    (void)group;
+    mailsrv__group_want(view->image);
+}
+
+int32_t mailsrv__view_has(const struct view *view, enum group group)
+{
+    const struct image *image = view->image;
+    (void)group;
+    if (image->group_there)
+        return MAILSRV_OK;
+    return image->group_wanted || image->group_status == MAILSRV_OK ? MAILSRV_MORE : image->group_status;
+}
+
+bool mailsrv__view_sizes(const struct view *view, uint32_t uid, struct sizes *out)
+{
+    const struct image *image = view->image;
+    return image->group_wanted && uid <= view->max_uid && mailsrv__runs_has(&image->uids, uid) &&
+           mailsrv__columns_sizes(&image->columns, mailsrv__runs_rank(&image->uids, uid) - 1, out);
+}
+
 /* ---- Numbers: a rank among the UIDs of the image, and one among those that are gone, added ---- */
 
 static uint32_t rank(const struct view *view, uint32_t uid)
 {
     if (HOLDS(RULE_MAX_UID) && uid > view->max_uid)
         uid = view->max_uid;
-    return mailsrv__runs_rank(&view->image->uids, uid) + mailsrv__runs_rank(&view->gone, uid);
+    uint32_t gone = uid <= view->gone_told ? 0 : mailsrv__runs_rank(&view->gone, uid) - view->n_gone_told;
+    return mailsrv__runs_rank(&view->image->uids, uid) + gone;
 }
 
 uint32_t mailsrv__view_exists(const struct view *view)
 {
-    return rank(view, UINT32_MAX);
+    return rank(view, UINT32_MAX) + view->n_forgotten;
 }
 
 uint32_t mailsrv__view_uid(const struct view *view, uint32_t number)
 {
+    if (view->gone.count == 0)
+        return mailsrv__runs_select(&view->image->uids, number);
     uint32_t low = 1, high = UINT32_MAX;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
@@ -90,7 +187,7 @@ uint32_t mailsrv__view_uid(const struct view *view, uint32_t number)
 
 bool mailsrv__view_is_gone(const struct view *view, uint32_t uid)
 {
-    return mailsrv__runs_has(&view->gone, uid);
+    return uid > view->gone_told && mailsrv__runs_has(&view->gone, uid);
 }
 
 uint32_t mailsrv__view_number(const struct view *view, uint32_t uid)
@@ -102,25 +199,9 @@ uint32_t mailsrv__view_number(const struct view *view, uint32_t uid)
 
 uint64_t mailsrv__view_highest(const struct view *view)
 {
-    bool held = HOLDS(RULE_HELD_BACK) && view->gone.count != 0 && view->gone_since < view->told;
+    bool any = view->forgot || view->gone.count > view->n_gone_told;
+    bool held = HOLDS(RULE_HELD_BACK) && any && view->gone_since < view->told;
     return held ? view->gone_since : view->told;
-}
-
-/* Only what the session knows of is missed. */
-void mailsrv__view_lose(struct view *view, const mailsrv_run *hits, size_t n, uint64_t since)
-{
-    bool first = view->gone.count == 0;
-    for (size_t i = 0; i < n && !view->lost && HOLDS(RULE_GONE); i++) {
-        mailsrv_run run = hits[i];
-        if (HOLDS(RULE_MAX_UID) && run.last > view->max_uid)
-            run.last = view->max_uid;
-        if (run.first <= run.last && !mailsrv__runs_add(&view->gone, &run, 1))
-            view->lost = true;
-    }
-    if (first)
-        view->gone_since = since;
-    if (view->lost)
-        view->wake(view);
 }
 
 /* ---- One's own changes ---- */
