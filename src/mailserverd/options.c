@@ -13,9 +13,7 @@ const struct service services[] = {
     { "smtp", mailsrv_smtp, MAILSRV_FACE_MX },
     { "lmtp", mailsrv_smtp, MAILSRV_FACE_LMTP },
     { "pop3", mailsrv_pop3, MAILSRV_FACE_POP3 },
-#ifdef MAILSRV_FACE_IMAP
     { "imap", mailsrv_imap, MAILSRV_FACE_IMAP },
-#endif
 };
 
 enum { N_SERVICES = sizeof services / sizeof *services, DATA = N_SERVICES, ACCOUNTS, HOSTNAME, N_OPTIONS };

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import clients
 import mailbox
-from host import HANG_S, ROOT, Host
+from host import ALL, HANG_S, ROOT, Host
 from tap import Tap
 
-SERVICES = ["smtp", "lmtp", "pop3"]
 ACCOUNTS = """# who has mail here
 
 pat pat@here.test,Sales@Here.Test secret
@@ -43,7 +42,7 @@ class Server:
                 "here.test", *more]
 
     def start(self) -> Host:
-        return Host(self.argv(*(word for s in SERVICES for word in (f"--{s}", "127.0.0.1:0"))), SERVICES)
+        return Host(self.argv(*(word for s in ALL for word in (f"--{s}", "127.0.0.1:0"))), ALL)
 
     def says(self, *argv) -> tuple[int, str]:
         """What it says on standard error where it ends at once."""
