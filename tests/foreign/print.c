@@ -102,7 +102,7 @@ static void print_box(struct way *w, int account, mailsrv_id id)
     mailsrv_asked_free(asked);
     print_rows(w, &box);
     print_changes(w, &box, 0);
-    print_changes(w, &box, s->modseq / 2);
+    print_changes(w, &box, box.value.modseq / 2);
     way_leave(w, &box);
 }
 
