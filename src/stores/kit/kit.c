@@ -7,6 +7,7 @@ static const struct check *const groups[] = {
     mailsrv__kit_receive,   mailsrv__kit_commits, mailsrv__kit_mailboxes, mailsrv__kit_rows_checks,
     mailsrv__kit_reading,   mailsrv__kit_expunging, mailsrv__kit_locks,   mailsrv__kit_order,
     mailsrv__kit_answers,   mailsrv__kit_queue,   mailsrv__kit_changes,   mailsrv__kit_flags,
+    mailsrv__kit_listing,   mailsrv__kit_making,  mailsrv__kit_renaming,  mailsrv__kit_elsewhere,
 };
 
 #define N_GROUPS (sizeof groups / sizeof *groups)

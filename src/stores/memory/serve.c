@@ -2,14 +2,15 @@
 
 #include <string.h>
 
-static const int32_t kinds[] = {
-    MAILSRV_OP_RESOLVE,      MAILSRV_OP_BODY_BEGIN,   MAILSRV_OP_BODY_WRITE,  MAILSRV_OP_BODY_COMMIT,
-    MAILSRV_OP_BODY_CLOSE,   MAILSRV_OP_AUTH_VERIFY,  MAILSRV_OP_STORE_OPEN,  MAILSRV_OP_STORE_CLOSE,
-    MAILSRV_OP_MBOX_OPEN,    MAILSRV_OP_MBOX_CLOSE,   MAILSRV_OP_ROWS,        MAILSRV_OP_READ,
-    MAILSRV_OP_READ_CLOSE,   MAILSRV_OP_EXPUNGE,      MAILSRV_OP_LOCK,        MAILSRV_OP_UNLOCK,
-    MAILSRV_OP_QUEUE_SCAN,   MAILSRV_OP_QUEUE_UPDATE, MAILSRV_OP_QUEUE_DELETE, MAILSRV_OP_CHANGES,
-    MAILSRV_OP_FLAGS,        MAILSRV_OP_COPY,         MAILSRV_OP_MBOX_LIST,   MAILSRV_OP_MBOX_STATUS,
-    MAILSRV_OP_MBOX_CREATE,  MAILSRV_OP_MBOX_DELETE,  MAILSRV_OP_MBOX_RENAME, MAILSRV_OP_MBOX_SUBSCRIBE,
+const int32_t mailsrv__memory_kinds[] = {
+    MAILSRV_OP_RESOLVE,     MAILSRV_OP_BODY_BEGIN,  MAILSRV_OP_BODY_WRITE,   MAILSRV_OP_BODY_COMMIT,
+    MAILSRV_OP_BODY_CLOSE,  MAILSRV_OP_AUTH_VERIFY, MAILSRV_OP_STORE_OPEN,   MAILSRV_OP_STORE_CLOSE,
+    MAILSRV_OP_MBOX_OPEN,   MAILSRV_OP_MBOX_CLOSE,  MAILSRV_OP_ROWS,         MAILSRV_OP_READ,
+    MAILSRV_OP_READ_CLOSE,  MAILSRV_OP_EXPUNGE,     MAILSRV_OP_LOCK,         MAILSRV_OP_UNLOCK,
+    MAILSRV_OP_QUEUE_SCAN,  MAILSRV_OP_QUEUE_UPDATE, MAILSRV_OP_QUEUE_DELETE, MAILSRV_OP_CHANGES,
+    MAILSRV_OP_FLAGS,       MAILSRV_OP_COPY,        MAILSRV_OP_MBOX_LIST,    MAILSRV_OP_MBOX_STATUS,
+    MAILSRV_OP_MBOX_CREATE, MAILSRV_OP_MBOX_DELETE, MAILSRV_OP_MBOX_RENAME,  MAILSRV_OP_MBOX_SUBSCRIBE,
+    0,
 };
 
 /* Which handle a closing kind gives back; 0: it is no closing kind. */
@@ -265,8 +266,8 @@ int32_t mailsrv__memory_bind(mailsrv_store *store, mailsrv_engine *engine)
 {
     struct memory *m = mailsrv__memory(store);
     int32_t status = bound(m, engine) != NULL ? MAILSRV_OK : add_binding(m, engine);
-    for (size_t i = 0; status == MAILSRV_OK && i < sizeof kinds / sizeof *kinds; i++)
-        if (((m->knobs[MAILSRV_MEMORY_WITHOUT] >> kinds[i]) & 1) == 0)
-            status = mailsrv_engine_serve(engine, kinds[i], mailsrv_memory_handle, m);
+    for (const int32_t *kind = mailsrv__memory_kinds; status == MAILSRV_OK && *kind != 0; kind++)
+        if (((m->knobs[MAILSRV_MEMORY_WITHOUT] >> *kind) & 1) == 0)
+            status = mailsrv_engine_serve(engine, *kind, mailsrv_memory_handle, m);
     return status;
 }
