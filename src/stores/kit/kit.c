@@ -1,6 +1,7 @@
 #include "kit.h"
 
-#include <stdlib.h>
+#include "stores/common/heap.h"
+
 #include <string.h>
 
 static const struct check *const groups[] = {
@@ -136,26 +137,12 @@ static int32_t run_all(struct kit *k, uint32_t *failed)
     return n != 0 ? MAILSRV_OK : MAILSRV_NONEXISTENT;
 }
 
-static void *heap_alloc(void *user, size_t n)
-{
-    (void)user;
-    return malloc(n);
-}
-
-static void heap_release(void *user, void *p, size_t n)
-{
-    (void)user;
-    (void)n;
-    free(p);
-}
-
 int32_t mailsrv_kit_run(const mailsrv_kit_setup *setup, uint32_t *failed)
 {
-    static const mailsrv_allocator heap = { sizeof heap, 0, NULL, heap_alloc, heap_release };
     if (setup == NULL || failed == NULL || setup->size < sizeof *setup || setup->open == NULL || setup->bind == NULL ||
         setup->close == NULL || setup->report == NULL)
         return MAILSRV_E_USAGE;
-    const mailsrv_allocator *from = setup->allocator != NULL ? setup->allocator : &heap;
+    const mailsrv_allocator *from = setup->allocator != NULL ? setup->allocator : &mailsrv__stores_heap;
     struct kit *k = from->alloc(from->user, sizeof *k);
     if (k == NULL)
         return MAILSRV_NOMEM;

@@ -7,6 +7,8 @@
 #ifndef STORES_MEMORY_MEMORY_H
 #define STORES_MEMORY_MEMORY_H
 
+#include "stores/common/closes.h"
+
 #include <mailsrv/stores/memory.h>
 
 #include <stdbool.h>
@@ -130,8 +132,6 @@ struct address {
     struct account *first; /* whose shard counts; NULL: the queue */
     char text[];
 };
-
-enum handle_kind { HANDLE_BODY = 1, HANDLE_STORE, HANDLE_MAILBOX, HANDLE_LOCK, HANDLE_READ };
 
 /* An engine that the store is bound to. */
 struct binding {

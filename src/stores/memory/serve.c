@@ -13,25 +13,6 @@ const int32_t mailsrv__memory_kinds[] = {
     0,
 };
 
-/* Which handle a closing kind gives back; 0: it is no closing kind. */
-static enum handle_kind closes(int32_t kind)
-{
-    switch (kind) {
-    case MAILSRV_OP_BODY_CLOSE:
-        return HANDLE_BODY;
-    case MAILSRV_OP_STORE_CLOSE:
-        return HANDLE_STORE;
-    case MAILSRV_OP_MBOX_CLOSE:
-        return HANDLE_MAILBOX;
-    case MAILSRV_OP_READ_CLOSE:
-        return HANDLE_READ;
-    case MAILSRV_OP_UNLOCK:
-        return HANDLE_LOCK;
-    default:
-        return 0;
-    }
-}
-
 static int32_t perform_receive(struct memory *m, const struct binding *from, const mailsrv_op *op, struct reply *r)
 {
     switch (op->kind) {
@@ -122,9 +103,9 @@ int32_t mailsrv__memory_perform(struct memory *m, const struct binding *from, co
     bool failing = fails(m);
     int32_t failure = -(int32_t)m->knobs[MAILSRV_MEMORY_FAIL_STATUS];
     memset(r, 0, sizeof *r);
-    if (closes(op->kind) != 0) {
+    if (mailsrv__stores_closes(op->kind) != 0) {
         const mailsrv_arg_close *arg = op->arg;
-        int32_t status = mailsrv__memory_handle_close(m, arg->handle, closes(op->kind), arg->told);
+        int32_t status = mailsrv__memory_handle_close(m, arg->handle, mailsrv__stores_closes(op->kind), arg->told);
         return failing ? failure : status;
     }
     return failing ? failure : perform_any(m, from, op, r);
