@@ -161,9 +161,10 @@ static void lock_account(struct binding *b, const mailsrv_op *op)
 /* What needs neither a disk nor memory for a task. */
 static bool at_once(struct binding *b, const mailsrv_op *op)
 {
-    if (mailsrv__stores_closes(op->kind) != 0) {
+    enum handle_kind closed = mailsrv__stores_closes(op->kind);
+    if (closed != 0) {
         const mailsrv_arg_close *arg = op->arg;
-        answer(b->engine, op, mailsrv__durable_handle_close(b->d, arg->handle, mailsrv__stores_closes(op->kind), arg->told), NULL);
+        answer(b->engine, op, mailsrv__durable_handle_close(b->d, arg->handle, closed, arg->told), NULL);
         return true;
     }
     if (op->kind == MAILSRV_OP_BODY_BEGIN) {
