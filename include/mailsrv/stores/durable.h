@@ -8,8 +8,8 @@
  * has which address and password is the host's affair, who binds his own handlers for both.  An account has every right
  * to its mailboxes, and begins with its INBOX.
  *
- * The store has two threads of its own: one writes, in the order in which changes were asked, and all that waits is
- * synced at once; the other reads.  Answers come back to each engine by letters, and so does word of what the other
+ * The store has three threads of its own: one writes, in the order in which changes were asked, and all that waits is
+ * synced at once; one reads; one moves what the index gathered to its place.  Answers come back to each engine by letters, and so does word of what the other
  * engines have changed in mailboxes that it has open (mailsrv_notify in store.h).
  *
  * Threads: any, for the store; what concerns an engine is called on its thread.  Memory is malloc's.

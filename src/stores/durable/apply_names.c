@@ -125,7 +125,8 @@ bool mailsrv__durable_apply_mailbox_delete(struct index *x, struct reader *from)
     if (status != MAILSRV_OK && status != MAILSRV_NONEXISTENT)
         return false;
     if (status == MAILSRV_OK && (!mailsrv__durable_run(x, SQL_ACCOUNT_SHRANK, "di", &account, (int64_t)mbox.octets) ||
-                                 !mailsrv__durable_tomb(x, 0, TOMB_MAILBOX, mailsrv__durable_id_bytes(&mailbox), 0, 0) ||
+                                 !mailsrv__durable_tomb(x, 0, TOMB_MAILBOX, mailsrv__durable_id_bytes(&mailbox), 0,
+                                                        0) ||
                                  !mailsrv__durable_run(x, SQL_MAILBOX_DIED, "d", &mailbox)))
         return false;
     return leave_name(x, &account, &mailbox, modseq, &attributes) && names_changed(x, &account, modseq);

@@ -42,6 +42,8 @@ static const char schema[] =
 
 #define ROW "SELECT uid, flags, modseq, octets, internal, email, uidl, keywords0, keywords1, saved FROM message "
 #define NAME "SELECT number, mailbox, modseq, attributes, uidvalidity, name FROM name "
+#define HERE "segment(), segment(), weight())" /* of a whole record */
+#define IS_HERE "base = segment(), touched = segment(), weight = weight()"
 #define IS_GONE "length(mailbox) = 0 AND attributes & 1 = 0"
 #define COPY_MESSAGE                                                                                                  \
     "SELECT account, id, uid, flags, modseq, message.octets, internal, saved, email, keywords0, keywords1, body,"      \
@@ -60,23 +62,25 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_STATE_GET] = "SELECT seq, segment, place, last_body, last_id, last_queue, whole FROM state",
     /* A record may come before those of what it belongs to, which were moved to the end of the log: then there is
      * something in their place until they come. */
-    [SQL_ACCOUNT_ADD] = "INSERT INTO account VALUES(?1, ?2, 1, 0, 9223372036854775807, ?3, 0, 0, 0, segment(), segment(), weight())"
-                        " ON CONFLICT(id) DO UPDATE SET name = ?2, inbox = ?3, base = segment(), touched = segment(), weight = weight()",
+    [SQL_ACCOUNT_ADD] = "INSERT INTO account VALUES(?1, ?2, 1, 0, 9223372036854775807, ?3, 0, 0, 0, " HERE
+                        " ON CONFLICT(id) DO UPDATE SET name = ?2, inbox = ?3, " IS_HERE,
     [SQL_ACCOUNT_BY_NAME] = "SELECT id FROM account WHERE name = ?",
     [SQL_ACCOUNT_GET] = "SELECT modseq, octets, quota, inbox, uidvalidity, forgotten, forgotten_uidvalidity"
                         " FROM account WHERE id = ?",
-    [SQL_ACCOUNT_GREW] = "INSERT INTO account VALUES(?1, NULL, ?2, ?3, 9223372036854775807, x'', 0, 0, 0, 0, segment(), 0)"
+    [SQL_ACCOUNT_GREW] = "INSERT INTO account VALUES(?1, NULL, ?2, ?3, 9223372036854775807, x'', 0, 0, 0, 0,"
+                         " segment(), 0)"
                          " ON CONFLICT(id) DO UPDATE SET modseq = max(modseq, ?2), octets = octets + ?3,"
                          " touched = segment()",
     [SQL_ACCOUNT_SHRANK] = "UPDATE account SET octets = octets - ?2 WHERE id = ?1",
     [SQL_ACCOUNT_QUOTA] = "UPDATE account SET quota = ?2, touched = segment() WHERE id = ?1",
-    [SQL_ACCOUNT_UIDVALIDITY] = "UPDATE account SET uidvalidity = max(uidvalidity, ?2), touched = segment() WHERE id = ?1",
+    [SQL_ACCOUNT_UIDVALIDITY] = "UPDATE account SET uidvalidity = max(uidvalidity, ?2), touched = segment()"
+                                " WHERE id = ?1",
     [SQL_ACCOUNT_FORGOT] = "UPDATE account SET forgotten = max(forgotten, ?2),"
                            " forgotten_uidvalidity = max(forgotten_uidvalidity, ?3), touched = segment()"
                            " WHERE id = ?1",
-    [SQL_MAILBOX_ADD] = "INSERT INTO mailbox VALUES(NULL, ?1, ?2, ?3, ?4, 0, 0, 0, 0, 0, ?5, segment(), segment(), weight())"
+    [SQL_MAILBOX_ADD] = "INSERT INTO mailbox VALUES(NULL, ?1, ?2, ?3, ?4, 0, 0, 0, 0, 0, ?5, " HERE
                         " ON CONFLICT(id) DO UPDATE SET account = ?2, uidvalidity = ?3, uidnext = max(uidnext, ?4),"
-                        " horizon = max(horizon, ?5), base = segment(), touched = segment(), weight = weight()",
+                        " horizon = max(horizon, ?5), " IS_HERE,
     [SQL_MAILBOX_BASE] = "UPDATE mailbox SET base = (SELECT base FROM mailbox WHERE box = ?2) WHERE box = ?1",
     [SQL_MAILBOX_STUB] = "INSERT INTO mailbox VALUES(NULL, ?, ?, 0, 1, 0, 0, 0, 0, 0, 0, 0, segment(), 0)",
     [SQL_MAILBOX_BOX] = "SELECT box FROM mailbox WHERE id = ?",
@@ -96,7 +100,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_MAILBOX_DIED] = "UPDATE mailbox SET account = x'' WHERE id = ?",
     [SQL_MAILBOX_DEAD] = "SELECT box FROM mailbox WHERE length(account) = 0 LIMIT 1",
     [SQL_MAILBOX_DROP] = "DELETE FROM mailbox WHERE box = ?",
-    [SQL_NAME_SET] = "INSERT INTO name VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6, segment(), segment(), weight())"
+    [SQL_NAME_SET] = "INSERT INTO name VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6, " HERE
                      " ON CONFLICT(account, name) DO UPDATE SET mailbox = ?3, modseq = ?4, attributes = ?5,"
                      " uidvalidity = max(uidvalidity, ?6), touched = segment()",
     [SQL_NAME_GET] = NAME "WHERE account = ? AND name = ?",
@@ -122,7 +126,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_VANISHED_RANGE] = "SELECT modseq, first, last FROM vanished WHERE box = ?1 AND modseq >= ?2"
                            " AND (modseq > ?2 OR first > ?3) AND modseq <= ?4 ORDER BY modseq, first LIMIT ?5",
     [SQL_VANISHED_DROP] = "DELETE FROM vanished WHERE box = ?",
-    [SQL_MESSAGE_ADD] = "INSERT INTO message VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, segment(), segment(), weight())",
+    [SQL_MESSAGE_ADD] = "INSERT INTO message VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, " HERE,
     [SQL_MESSAGE_GET] = "SELECT flags, octets, body, base FROM message WHERE box = ? AND uid = ?",
     [SQL_MESSAGE_DROP] = "DELETE FROM message WHERE box = ? AND uid = ?",
     [SQL_MESSAGE_UIDL] = "SELECT 1 FROM message WHERE box = ? AND uidl = ? AND length(uidl) > 0",
@@ -132,7 +136,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_MESSAGE_SCAN] = ROW "WHERE box = ? AND uid >= ? AND uid < ? ORDER BY uid LIMIT ?",
     [SQL_MESSAGE_COUNT_CHANGED] = "SELECT count(*) FROM (SELECT 1 FROM message INDEXED BY message_modseq"
                                   " WHERE box = ? AND modseq > ? LIMIT ?)",
-    [SQL_MESSAGE_PLACE] = "SELECT message.prefix, (body.place > 0) * body.base, body.place, body.octets, body.id FROM message"
+    [SQL_MESSAGE_PLACE] = "SELECT message.prefix, (body.place > 0) * body.base, body.place, body.octets, body.id"
+                          " FROM message"
                           " JOIN body ON body.id = message.body WHERE box = ? AND uid = ?",
     [SQL_MESSAGE_UIDS] = "SELECT uid, flags FROM message WHERE box = ? AND uid >= ? AND uid <= ? ORDER BY uid",
     [SQL_MESSAGE_MARKS] = "SELECT uid, flags, modseq, keywords0, keywords1 FROM message"
@@ -150,7 +155,7 @@ static const char *const texts[SQL_COUNT] = {
                       " SET refs = refs + 1",
     [SQL_BODY_SHRANK] = "UPDATE body SET refs = refs - 1 WHERE id = ?",
     [SQL_BODY_DROP] = "DELETE FROM body WHERE id = ?",
-    [SQL_QUEUE_ADD] = "INSERT INTO queue VALUES(?, ?, ?, ?, ?, ?, ?, segment(), segment(), weight())",
+    [SQL_QUEUE_ADD] = "INSERT INTO queue VALUES(?, ?, ?, ?, ?, ?, ?, " HERE,
     [SQL_QUEUE_GET] = "SELECT body, base FROM queue WHERE number = ?",
     [SQL_QUEUE_UPDATE] = "UPDATE queue SET record = ?2, word = segment() WHERE number = ?1",
     [SQL_QUEUE_DROP] = "DELETE FROM queue WHERE number = ?",
@@ -163,13 +168,14 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_SEGMENT_ALL] = "SELECT number, retired FROM segment WHERE retired <> 0",
     [SQL_SEGMENT_REMOVED] = "UPDATE segment SET octets = -2 WHERE number = ?",
     [SQL_SEGMENT_FORGET] = "DELETE FROM segment WHERE retired <> 0 AND octets = -2",
-    /* One that was begun, or is under half live.  Those up to the last that moves many rows at once go in their order, and the first
-     * of them also when all together are under half live. */
+    /* One that was begun, or is under half live.  Those up to the last that moves many rows at once go in their order,
+     * and the first of them also when all together are under half live. */
     [SQL_SEGMENT_POOR] =
         "WITH whole AS (SELECT number, live, octets, bulk, retiring FROM segment WHERE retired = 0),"
         " edge AS (SELECT coalesce(max(number), 0) AS last FROM whole WHERE bulk = 1)"
         " SELECT number, live, retiring FROM whole, edge WHERE octets >= 0 AND"
-        " (retiring = 1 OR ((live * 2 < octets OR live <= 0) AND (number > last OR number = (SELECT min(number) FROM whole)))"
+        " (retiring = 1 OR ((live * 2 < octets OR live <= 0) AND (number > last OR"
+        " number = (SELECT min(number) FROM whole)))"
         " OR (number <= last AND number = (SELECT min(number) FROM whole) AND"
         " (SELECT sum(live) * 2 < sum(octets) FROM whole WHERE number <= last)))"
         " ORDER BY retiring DESC, live LIMIT 1",
@@ -179,8 +185,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_COPY_BODY] = "SELECT id, place, octets, structure FROM body WHERE base = ? ORDER BY place LIMIT 1",
     [SQL_COPY_MESSAGE] = COPY_MESSAGE "WHERE message.base = ? LIMIT 1",
     [SQL_COPY_MARKED] = "SELECT account, id, modseq, uid, flags, keywords0, keywords1 FROM message"
-                        " JOIN mailbox ON mailbox.box = message.box WHERE message.word = ? AND message.word <> message.base"
-                        " LIMIT 1",
+                        " JOIN mailbox ON mailbox.box = message.box WHERE message.word = ?"
+                        " AND message.word <> message.base LIMIT 1",
     [SQL_COPY_QUEUE] = COPY_QUEUE "WHERE base = ? LIMIT 1",
     [SQL_COPY_QUEUE_MARKED] = "SELECT number, record FROM queue WHERE word = ? AND word <> base LIMIT 1",
     [SQL_COPY_MAILBOX] = "SELECT account, id, uidvalidity, uidnext, horizon, box FROM mailbox"
@@ -192,7 +198,7 @@ static const char *const texts[SQL_COUNT] = {
                          " FROM account WHERE id > ?2 AND base <= ?1 AND touched >= ?1 ORDER BY id LIMIT 1",
     [SQL_COPY_TOMB] = "SELECT base, kind, mailbox, first, last FROM tomb WHERE segment = ?1 AND (base <> 0"
                       " OR ?1 <> (SELECT min(number) FROM segment WHERE retired = 0)) LIMIT 1",
-    [SQL_ACCOUNT_AS_IS] = "INSERT INTO account VALUES(?1, ?8, ?3, 0, ?4, ?2, ?5, ?6, ?7, segment(), segment(), weight())"
+    [SQL_ACCOUNT_AS_IS] = "INSERT INTO account VALUES(?1, ?8, ?3, 0, ?4, ?2, ?5, ?6, ?7, " HERE
                           " ON CONFLICT(id) DO UPDATE SET name = ?8, modseq = max(modseq, ?3), quota = ?4, inbox = ?2,"
                           " uidvalidity = ?5, forgotten = ?6, forgotten_uidvalidity = ?7, base = segment(),"
                           " touched = segment(), weight = weight()",
@@ -200,10 +206,11 @@ static const char *const texts[SQL_COUNT] = {
                           " weight()) ON CONFLICT(id) DO UPDATE SET account = ?1, uidvalidity = ?3,"
                           " uidnext = max(uidnext, ?4), horizon = ?5, base = segment(), touched = segment(),"
                           " weight = weight()",
-    [SQL_NAME_AS_IS] = "INSERT INTO name VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6, segment(), segment(), weight())"
+    [SQL_NAME_AS_IS] = "INSERT INTO name VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6, " HERE
                        " ON CONFLICT(account, name) DO UPDATE SET mailbox = ?3, modseq = ?4, attributes = ?5,"
-                       " uidvalidity = ?6, base = segment(), touched = segment(), weight = weight()",
-    [SQL_MESSAGE_AS_IS] = "UPDATE message SET flags = ?3, modseq = ?4, keywords0 = ?5, keywords1 = ?6, base = segment(),"
+                       " uidvalidity = ?6, " IS_HERE,
+    [SQL_MESSAGE_AS_IS] = "UPDATE message SET flags = ?3, modseq = ?4, keywords0 = ?5, keywords1 = ?6,"
+                          " base = segment(),"
                           " word = segment(), weight = weight() WHERE box = ?1 AND uid = ?2",
     [SQL_QUEUE_AS_IS] = "UPDATE queue SET record = ?2, base = segment(), word = segment(), weight = weight()"
                         " WHERE number = ?1",

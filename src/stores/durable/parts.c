@@ -204,7 +204,8 @@ static bool drop(struct index *x, struct reader *from)
     int32_t status = good ? sum_of(x, &mailbox, &sum) : MAILSRV_TEMP;
     if (status == MAILSRV_OK && !close(x, &mailbox, &sum))
         return false;
-    return (status == MAILSRV_OK || status == MAILSRV_NONEXISTENT) && mailsrv__durable_count(x, box, &counts, uidnext) &&
+    return (status == MAILSRV_OK || status == MAILSRV_NONEXISTENT) &&
+           mailsrv__durable_count(x, box, &counts, uidnext) &&
            mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &account, modseq, (int64_t)0);
 }
 

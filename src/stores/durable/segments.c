@@ -1,9 +1,10 @@
 /* What the index knows of the segments: which there are, and how much of each is live.
  *
- * A row has in `base` the segment of its whole record, in `word` (or `touched`) that of the last one that changed it, and
- * in `weight` the octets of the former.  A change of a message or item says all that can change of it, so that only the
- * last one counts; of an account, a mailbox or a name all from the first to the last do.  Triggers keep the sums, whatever statement changes the row.  A record that
- * removed a row is live, too, while the segment is there that has the row's: it is a row of `tomb`. */
+ * A row has in `base` the segment of its whole record, in `word` (or `touched`) that of the last one that changed it,
+ * and in `weight` the octets of the former.  A change of a message or item says all that can change of it, so that only
+ * the last one counts; of an account, a mailbox or a name all from the first to the last do.  Triggers keep the sums,
+ * whatever statement changes the row.  A record that removed a row is live, too, while the segment is there that has
+ * the row's: it is a row of `tomb`. */
 #include "durable.h"
 
 const char mailsrv__durable_segment_schema[] =
@@ -29,7 +30,8 @@ const char mailsrv__durable_segment_schema[] =
 #define ROW(table) \
     "CREATE TRIGGER " table "_added AFTER INSERT ON " table " BEGIN " LIVE("+", "NEW.weight", "NEW.base") "END;" \
     "CREATE TRIGGER " table "_moved AFTER UPDATE OF base, word ON " table " BEGIN " \
-        LIVE("-", "OLD.weight", "OLD.base") WORD("-", "OLD") LIVE("+", "NEW.weight", "NEW.base") WORD("+", "NEW") "END;" \
+        LIVE("-", "OLD.weight", "OLD.base") WORD("-", "OLD") \
+        LIVE("+", "NEW.weight", "NEW.base") WORD("+", "NEW") "END;" \
     "CREATE TRIGGER " table "_gone AFTER DELETE ON " table " BEGIN " \
         LIVE("-", "OLD.weight", "OLD.base") WORD("-", "OLD") "END;"
     ROW("message")
