@@ -59,9 +59,11 @@ static enum step finish(struct imap *p)
  * The new flags of every message are told (RFC 9051 section 6.4.6), also of those that had them before.  Those that
  * changed are told at the command's end, as anything else that has happened. */
 
-static bool say_row(struct imap *p, const struct member *member)
+static bool say_if_unchanged(struct imap *p, const struct member *member)
 {
-    struct marks marks = mailsrv__imap_told_marks(p, member->uid);
+    struct marks marks;
+    if (!mailsrv__imap_told_marks(p, member->uid, &marks) || marks.modseq > p->view.told)
+        return true;
     char room[LINE_ROOM];
     struct writer w = mailsrv__imap_line(room);
     mailsrv__write(&w, SPAN("* "));
@@ -71,11 +73,6 @@ static bool say_row(struct imap *p, const struct member *member)
     mailsrv__write(&w, SPAN(" FLAGS "));
     return mailsrv__say(&p->session, mailsrv__written(&w)) && mailsrv__imap_say_flags(p, &marks, member->uid) &&
            mailsrv__say(&p->session, SPAN(")\r\n"));
-}
-
-static bool is_unchanged(const struct imap *p, const struct member *member)
-{
-    return !member->gone && mailsrv__image_marks(p->view.image, member->uid).modseq <= p->view.told;
 }
 
 static enum step say_unchanged(mailsrv_session *session)
@@ -91,7 +88,7 @@ static enum step say_unchanged(mailsrv_session *session)
             return mailsrv__then_turn(session, say_unchanged);
         mailsrv__spend(session, 1);
         walked = mailsrv__walk_next(&s->walk, &member);
-        if (walked == WALK_MEMBER && is_unchanged(p, &member) && !say_row(p, &member))
+        if (walked == WALK_MEMBER && !say_if_unchanged(p, &member))
             return STEP_CLOSE;
     }
     return finish(p);
@@ -106,7 +103,7 @@ static enum step synced(mailsrv_session *session)
         return STEP_CLOSE;
     if (!mailsrv__view_synced(&p->view) && !mailsrv__was_late(session))
         return mailsrv__imap_then_view(p, synced);
-    if (!mailsrv__view_synced(&p->view) || p->view.own > p->view.image->upto)
+    if (!mailsrv__view_synced(&p->view) || mailsrv__view_round(&p->view) != MAILSRV_OK)
         return finish(p);
     mailsrv__walk_begin(&s->walk, &p->view, &s->set, p->command.by_uid);
     return say_unchanged(session);
