@@ -7,11 +7,12 @@ struct store {
     struct flags flags;
     int32_t how; /* MAILSRV_FLAGS_... */
     bool silent;
-    bool gone;        /* a message that was named is not there any more */
-    bool ended;       /* the walk */
-    struct uids uids; /* of the next operation */
-    uint32_t put_off; /* a UID that did not fit into it; 0: none */
-    uint32_t write;   /* of the view */
+    bool gone;         /* a message that was named is not there any more */
+    bool ended;        /* the walk */
+    struct uids uids;  /* of the next operation */
+    uint32_t put_off;  /* a UID that did not fit into it; 0: none */
+    uint32_t write;    /* of the view */
+    uint64_t answered; /* the flags of every message were said as they were at this modseq */
     struct failure failure;
 };
 
@@ -54,28 +55,36 @@ static enum step finish(struct imap *p)
     return mailsrv__imap_ok(p, SPAN("STORE completed"));
 }
 
-/* ---- What has not changed ----
- *
- * The new flags of every message are told (RFC 9051 section 6.4.6), also of those that had them before.  Those that
- * changed are told at the command's end, as anything else that has happened. */
+/* ---- The answer: the flags of each message, also of those that had them before ---- */
 
-static bool say_if_unchanged(struct imap *p, const struct member *member)
+/* What is told at the end need not tell it again: it is in the journal like anybody's change. */
+static bool is_answered(struct imap *p, const struct told *told)
+{
+    const struct store *s = store_of(p);
+    return told->marks.modseq <= s->answered && mailsrv__set_has(&s->set, p->command.by_uid ? told->uid : told->number);
+}
+
+static bool say_fetch(struct imap *p, const struct member *member)
 {
     struct marks marks;
-    if (!mailsrv__imap_told_marks(p, member->uid, &marks) || marks.modseq > p->view.told)
+    if (!mailsrv__imap_told_marks(p, member->uid, &marks))
         return true;
-    char room[LINE_ROOM];
-    struct writer w = mailsrv__imap_line(room);
+    char room[64];
+    struct writer w = { .p = room, .room = sizeof room };
     mailsrv__write(&w, SPAN("* "));
     mailsrv__write_u64(&w, member->number);
-    mailsrv__write(&w, SPAN(" FETCH (UID "));
-    mailsrv__write_u64(&w, member->uid);
-    mailsrv__write(&w, SPAN(" FLAGS "));
+    mailsrv__write(&w, SPAN(" FETCH ("));
+    if (p->command.by_uid) { /* RFC 9051 section 6.4.9 */
+        mailsrv__write(&w, SPAN("UID "));
+        mailsrv__write_u64(&w, member->uid);
+        mailsrv__write_char(&w, ' ');
+    }
+    mailsrv__write(&w, SPAN("FLAGS "));
     return mailsrv__say(&p->session, mailsrv__written(&w)) && mailsrv__imap_say_flags(p, &marks, member->uid) &&
            mailsrv__say(&p->session, SPAN(")\r\n"));
 }
 
-static enum step say_unchanged(mailsrv_session *session)
+static enum step answer(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
     struct store *s = store_of(p);
@@ -83,15 +92,24 @@ static enum step say_unchanged(mailsrv_session *session)
     struct member member;
     while (walked != WALK_END) {
         if (!mailsrv__window_open(session))
-            return mailsrv__then_window(session, say_unchanged);
+            return mailsrv__then_window(session, answer);
         if (!mailsrv__may_go_on(session))
-            return mailsrv__then_turn(session, say_unchanged);
+            return mailsrv__then_turn(session, answer);
         mailsrv__spend(session, 1);
         walked = mailsrv__walk_next(&s->walk, &member);
-        if (walked == WALK_MEMBER && !say_if_unchanged(p, &member))
+        if (walked == WALK_MEMBER && !say_fetch(p, &member))
             return STEP_CLOSE;
     }
     return finish(p);
+}
+
+/* Names that came into the dictionary stand before the first FETCH that has them (RFC 9051 section 7.3.5). */
+static bool say_new_names(struct imap *p)
+{
+    uint32_t n = mailsrv__view_names(&p->view);
+    bool said = n == p->view.n_names || mailsrv__imap_say_names(p);
+    p->view.n_names = n;
+    return said;
 }
 
 /* Where the image could not be brought up to date nobody knows what has changed. */
@@ -105,8 +123,12 @@ static enum step synced(mailsrv_session *session)
         return mailsrv__imap_then_view(p, synced);
     if (!mailsrv__view_synced(&p->view) || mailsrv__view_round(&p->view) != MAILSRV_OK)
         return finish(p);
+    if (!say_new_names(p))
+        return STEP_CLOSE;
+    s->answered = p->view.image->upto;
+    p->command.answered = is_answered;
     mailsrv__walk_begin(&s->walk, &p->view, &s->set, p->command.by_uid);
-    return say_unchanged(session);
+    return answer(session);
 }
 
 static enum step all_written(struct imap *p)
