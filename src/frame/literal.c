@@ -144,6 +144,11 @@ void mailsrv__literal_stream(struct literal_frame *f)
     f->place = IN_STREAMED;
 }
 
+void mailsrv__literal_cut_short(struct literal_frame *f)
+{
+    f->place = AT_END;
+}
+
 void mailsrv__literal_took(struct literal_frame *f, size_t n)
 {
     f->left -= n;
@@ -177,6 +182,7 @@ static void end_line(struct literal_frame *f, const struct literal_room *room)
     if (!announced)
         return;
     f->left = f->number;
+    f->asked = (uint8_t)(f->asked + (!f->nonsync && f->asked != UINT8_MAX));
     if (f->bad != LITERAL_GOOD)
         mailsrv__literal_refuse(f, room, (enum literal_bad)f->bad);
 }

@@ -130,6 +130,8 @@ static enum step announced(struct imap *p, struct reader *r)
         return mailsrv__imap_literal_keep(p);
     if (!parse_prefix(p, r, a) || !mailsrv__parse_body(r, &a->octets))
         return not_parsed(p, r);
+    if (r->no_name)
+        return refuse_literal(p, MAILSRV_CANNOT, SPAN("no mailbox can have that name"));
     if (a->octets > mailsrv__setting(&p->session, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX))
         return refuse_literal(p, MAILSRV_TOOBIG, (struct span){ NULL, 0 });
     if (a->octets == 0)

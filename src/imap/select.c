@@ -145,17 +145,15 @@ static enum step look(struct imap *p)
     return status == MAILSRV_OK ? loaded(&p->session) : give_up(p, status, (struct span){ NULL, 0 });
 }
 
-static enum step ask_open(mailsrv_session *session);
+/* RFC 4314 section 5.2: who may change nothing in it has it READ-ONLY. */
+static const uint32_t rights_to_change = MAILSRV_RIGHT_SEEN | MAILSRV_RIGHT_WRITE | MAILSRV_RIGHT_INSERT |
+                                         MAILSRV_RIGHT_DELETE | MAILSRV_RIGHT_EXPUNGE;
 
 static enum step opened(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
-    struct select *select = p->command.own;
+    const struct select *select = p->command.own;
     int32_t status = mailsrv__imap_status(p);
-    if (status == MAILSRV_NOPERM && select->to_write) { /* what may be looked at only is selected READ-ONLY */
-        select->to_write = false;
-        return ask_open(session);
-    }
     if (status != MAILSRV_OK)
         return give_up(p, status, mailsrv__imap_answer_text(p));
     const mailsrv_mbox_opened *answer = mailsrv__answer(session, 0)->value;
@@ -164,7 +162,7 @@ static enum step opened(mailsrv_session *session)
     p->recent = answer->recent;
     p->rights = answer->rights;
     p->keywords = (answer->features & MAILSRV_MBOX_KEYWORDS) != 0;
-    p->can_write = select->to_write;
+    p->can_write = select->to_write && (answer->rights & rights_to_change) != 0;
     return look(p);
 }
 
