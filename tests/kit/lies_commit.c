@@ -139,7 +139,7 @@ static enum go takes_any_uid(struct liar *liar, struct telling *t)
         return GO_ON;
     liar->is.targets[0] = *target_of(t, 0);
     const struct account *a = mailsrv__memory_account(store_of(liar), &liar->is.targets[0].account);
-    if (a == NULL || liar->is.targets[0].uid == 0 || liar->is.targets[0].uid >= a->inbox.uidnext)
+    if (a == NULL || liar->is.targets[0].uid == 0 || liar->is.targets[0].uid >= a->inbox->uidnext)
         return GO_ON;
     liar->is.targets[0].uid = 0;
     own(liar, t)->targets = liar->is.targets;

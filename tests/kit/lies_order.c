@@ -48,7 +48,7 @@ static void old_rows(struct liar *liar, struct telling *t)
     const mailsrv_arg_rows *arg = t->op.arg;
     if (t->op.kind != MAILSRV_OP_ROWS)
         return;
-    uint32_t uidnext = mailsrv__memory_handle_find(store_of(liar), arg->mbox, HANDLE_MAILBOX)->account->inbox.uidnext;
+    uint32_t uidnext = mailsrv__memory_handle_find(store_of(liar), arg->mbox, HANDLE_MAILBOX)->account->inbox->uidnext;
     if (liar->is.handle != arg->mbox) {
         liar->is.handle = arg->mbox;
         liar->is.uid = uidnext;

@@ -497,6 +497,59 @@ static void groups(void)
     end(&f);
 }
 
+/* ---- A change of several frames ---- */
+
+enum { TARGETS = 30, PREFIX = 50000 };
+
+/* To many, all or none; the power goes while it is written, or not. */
+static uint64_t large_commit(uint64_t dies_at, int chance, int32_t *status)
+{
+    static mailsrv_target targets[TARGETS];
+    static uint8_t prefix[PREFIX];
+    struct fixture f;
+    struct commit c;
+    struct plan plan = { dies_at, 0, 0, 0 };
+    begin(&f);
+    make_commit(&f, &c, 100, 0);
+    for (int i = 0; i < TARGETS; i++) {
+        targets[i] = c.target;
+        targets[i].prefix = (mailsrv_bytes){ prefix, sizeof prefix };
+    }
+    c.arg.targets = targets;
+    c.arg.n_targets = TARGETS;
+    c.arg.atomic = 1;
+    disk_plan(f.disk, &plan);
+    for (int i = 0; i < chance; i++)
+        disk_random(f.disk);
+    c.asked = ask(&f, 0, MAILSRV_OP_BODY_COMMIT, &c.arg);
+    *status = mailsrv_asked_answer(c.asked) != NULL ? mailsrv_asked_answer(c.asked)->status : MAILSRV_MORE;
+    drop(&f, c.asked);
+    drop(&f, c.body);
+    end_engines(&f);
+    shore_close(&f.shore);
+    disk_cut(f.disk);
+    plan.dies_at = 0;
+    disk_plan(f.disk, &plan);
+    if (shore_open(&f.shore) != MAILSRV_OK)
+        abort();
+    begin_engines(&f);
+    uint64_t n = messages(&f);
+    end(&f);
+    return n;
+}
+
+static void several_frames(void)
+{
+    int32_t status;
+    tap(large_commit(0, 0, &status) == TARGETS && status == MAILSRV_OK, "a change of several frames", "is stored", "");
+    bool whole = true;
+    for (int i = 0; i < 24; i++) {
+        uint64_t n = large_commit(1 + (uint64_t)i / 16, i, &status); /* mostly in the write of the log */
+        whole = whole && (n == 0 || n == TARGETS) && (status != MAILSRV_OK || n == TARGETS);
+    }
+    tap(whole, "a change of several frames", "is there whole or not at all", "");
+}
+
 /* ---- Engines that are given up ---- */
 
 static void given_up(void)
@@ -531,6 +584,7 @@ int main(void)
     a_full_index();
     a_full_disk();
     groups();
+    several_frames();
     given_up();
     return tap_end();
 }

@@ -29,7 +29,8 @@ class Reading(unittest.TestCase):
     def test_arrays(self):
         runs = (c.mailsrv_run * 2)((1, 1), (5, 2**32 - 1))
         got = read(c.mailsrv_arg_expunge(mbox=4, uids=runs, n_uids=2))
-        self.assertEqual(got, Record(only_deleted=0, mbox=4, uids=(range(1, 2), range(5, 2**32))))
+        self.assertEqual(got, Record(only_deleted=0, mbox=4, mailbox=bytes(16),
+                                     uids=(range(1, 2), range(5, 2**32))))
         numbers = (ctypes.c_uint64 * 2)(3, 2**64 - 1)
         self.assertEqual(read(c.mailsrv_arg_queue_delete(n=2, queues=numbers)).queues, (3, 2**64 - 1))
         self.assertEqual(read(c.mailsrv_arg_queue_delete()).queues, ())
@@ -77,6 +78,16 @@ class Filling(unittest.TestCase):
         value = {"status": -400, "uid": 4, "modseq": 2**63, "email": bytes(range(16)), "text": b"no"}
         committed = read(fill(c.mailsrv_committed, {"results": [value]}, []))
         self.assertEqual(vars(committed.results[0]), {"uidvalidity": 0, "queue": 0} | value)
+
+    def test_each_array_has_its_own_stride(self):
+        value = {"rows": [{"uid": 3}, {"uid": 4}], "vanished": [{"first": 1, "last": 2}], "keywords": [b"one", b"two"],
+                 "entries": [{"name": b"INBOX"}, {"name": b"a/b", "attributes": c.MAILSRV_NAME_SENT}]}
+        changes = read(fill(c.mailsrv_changes, value, []))
+        self.assertEqual([row.uid for row in changes.rows], [3, 4])
+        self.assertEqual((changes.vanished, changes.keywords), ((range(1, 3),), (b"one", b"two")))
+        self.assertEqual([(e.name, e.attributes) for e in changes.entries], [(b"INBOX", 0), (b"a/b", 64)])
+        listed = read(fill(c.mailsrv_mbox_listed, {"entries": value["entries"], "more": 1}, []))
+        self.assertEqual(([e.name for e in listed.entries], listed.more), ([b"INBOX", b"a/b"], 1))
 
     def test_octets_of_every_sort(self):
         for text in (b"abc", bytearray(b"abc"), memoryview(b"xabc")[1:]):

@@ -135,6 +135,32 @@ static enum step cmd_drop(mailsrv_session *s, struct span arg)
     return say(s, SPAN("dropped"));
 }
 
+static enum step closed(mailsrv_session *s)
+{
+    return say(s, SPAN("closed"));
+}
+
+static enum step cmd_close(mailsrv_session *s, struct span arg)
+{
+    (void)arg;
+    mailsrv__handle_ask_close(s, &probe_of(s)->held);
+    return mailsrv__then_answers(s, closed);
+}
+
+static enum step cmd_list(mailsrv_session *s, struct span arg)
+{
+    say(s, SPAN("first line"));
+    s->mid_reply = true;
+    return cmd_say(s, arg);
+}
+
+static enum step cmd_take(mailsrv_session *s, struct span arg)
+{
+    (void)arg;
+    s->patient_bytes = true;
+    return say(s, SPAN("go on"));
+}
+
 static enum step say_what_was_read(mailsrv_session *s)
 {
     struct probe *p = probe_of(s);
@@ -227,6 +253,7 @@ static const struct {
     { SPAN("say"), cmd_say },   { SPAN("work"), cmd_work },       { SPAN("ask"), cmd_ask },
     { SPAN("pair"), cmd_pair }, { SPAN("hold"), cmd_hold },       { SPAN("drop"), cmd_drop },
     { SPAN("read"), cmd_read }, { SPAN("expunge"), cmd_expunge }, { SPAN("put"), cmd_put },
+    { SPAN("close"), cmd_close }, { SPAN("list"), cmd_list },     { SPAN("take"), cmd_take },
     { SPAN("quit"), cmd_quit },
 };
 

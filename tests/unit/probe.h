@@ -6,6 +6,9 @@
  *   pair        two RESOLVE side by side; then both statuses
  *   hold        STORE_OPEN, whose handle is kept; then its status
  *   drop        the handle is closed; then `dropped`
+ *   close       the same, and waited for; then `closed`
+ *   list N      a first line, then as say N: one response
+ *   take        from now on every octet is of a message, as it were
  *   read N      READ of N octets, said as they were lent, or the status
  *   expunge     EXPUNGE; then its status
  *   put N       a body of N octets is written, and closed; then its status

@@ -17,7 +17,8 @@ VALUES = {
     Kind.AUTH_VERIFY: c.mailsrv_identity, Kind.STORE_OPEN: c.mailsrv_store_opened, Kind.LOCK: c.mailsrv_locked,
     Kind.MBOX_OPEN: c.mailsrv_mbox_opened, Kind.ROWS: c.mailsrv_rows, Kind.READ: c.mailsrv_read_bytes,
     Kind.EXPUNGE: c.mailsrv_expunged, Kind.CHANGES: c.mailsrv_changes, Kind.FLAGS: c.mailsrv_flagged,
-    Kind.COPY: c.mailsrv_copied, Kind.QUEUE_SCAN: c.mailsrv_queued,
+    Kind.COPY: c.mailsrv_copied, Kind.MBOX_LIST: c.mailsrv_mbox_listed, Kind.MBOX_STATUS: c.mailsrv_mbox_status,
+    Kind.MBOX_CREATE: c.mailsrv_mbox_created, Kind.QUEUE_SCAN: c.mailsrv_queued,
 }
 ARGUMENTS = {kind: vars(c).get(f"mailsrv_arg_{kind.name.lower()}", c.mailsrv_arg_close) for kind in Kind}
 

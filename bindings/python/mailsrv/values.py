@@ -48,7 +48,8 @@ def arrays(kind: type[Struct]) -> dict[str, tuple[str, str | None]]:
         if isinstance(made, type) and issubclass(made, ctypes._Pointer):
             one = name[:-3] + "y" if name.endswith("ies") else name[:-1]
             count = next(n for n in (f"n_{name}", "n") if n in members)
-            found[name] = count, next((s for s in (f"{one}_stride", "stride") if s in members), None)
+            strides = (f"{one}_stride", "stride") if count == "n" else (f"{one}_stride",)
+            found[name] = count, next((s for s in strides if s in members), None)
     return found
 
 

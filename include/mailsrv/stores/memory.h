@@ -1,9 +1,8 @@
 /* mailsrv/stores/memory.h - a store that keeps everything in memory, with knobs that make it behave badly.
  *
- * It answers the kinds of the tiers Receive and POP3, those of the queue, and CHANGES, FLAGS and COPY.  A body is kept once, however many targets
- * it was committed to.  Nothing outlives the process: for tests, for programs that read what arrived themselves, and as
- * the example of a whole store.  Each account has one mailbox, its INBOX.  Structure is not kept, because no operation
- * reads it.
+ * It answers the kinds of the tiers Receive, POP3 and IMAP, and those of the queue.  A body is kept once, however many
+ * targets it was committed to.  Nothing outlives the process: for tests, for programs that read what arrived
+ * themselves, and as the example of a whole store.  Structure is not kept, because no operation reads it.
  *
  * The store is a mailsrv_store: bind it with mailsrv_store_bind, free it with mailsrv_store_free after its engines.
  * When an engine ends, every handle that was given to it is closed, locks included.
@@ -69,23 +68,29 @@ MAILSRV_API int32_t mailsrv_memory_find_account(mailsrv_store *store, const char
 #define MAILSRV_MEMORY_EPOCH 12
 /* Kinds that bind leaves to others, as bits: 1 << kind.  Default 0; before bind. */
 #define MAILSRV_MEMORY_WITHOUT 13
-/* UIDs that a mailbox remembers after they were expunged; what was forgotten moves the horizon of CHANGES.  0: there is
- * no history, and the horizon is always now.  Default 2^64 - 1. */
+/* UIDs that a mailbox remembers after they were expunged, and names that an account remembers after they were gone;
+ * what was forgotten moves the horizon of CHANGES.  0: there is no history, and the horizon is always now.  Default
+ * 2^64 - 1. */
 #define MAILSRV_MEMORY_HISTORY 14
 /* Names of keywords that a mailbox takes, at most; default MAILSRV_KEYWORDS_MAX. */
 #define MAILSRV_MEMORY_KEYWORDS 15
+/* Mailboxes that an account has, at most; more is MAILSRV_LIMIT.  Default 2^32 - 1. */
+#define MAILSRV_MEMORY_MAILBOXES 16
 
 /* MAILSRV_OK, MAILSRV_E_UNKNOWN_KEY, MAILSRV_E_VALUE, or MAILSRV_E_USAGE. */
 MAILSRV_API int32_t mailsrv_memory_set_u64(mailsrv_store *store, int32_t key, uint64_t value);
 
-/* Of an account: octets that its mailbox may hold; more is MAILSRV_OVERQUOTA.  Default 2^63. */
+/* Of an account: octets that its mailboxes may hold; more is MAILSRV_OVERQUOTA.  Default 2^63. */
 #define MAILSRV_MEMORY_QUOTA 40
 /* Of an account: what RESOLVE says; a COMMIT with `atomic` over several shards is refused.  Default 0. */
 #define MAILSRV_MEMORY_SHARD 41
-/* Of an account: UIDNEXT, to see what happens at its end: not below what it is, and below 2^32. */
+/* Of a mailbox, whose id stands for the account's, which means its INBOX: UIDNEXT, to see what happens at its end: not
+ * below what it is, and below 2^32. */
 #define MAILSRV_MEMORY_UIDNEXT 42
+/* Of a mailbox, as well: MAILSRV_RIGHT_... that its account has; what is not among them is refused.  Default all. */
+#define MAILSRV_MEMORY_RIGHTS 43
 
-/* As mailsrv_memory_set_u64; MAILSRV_NONEXISTENT: no such account. */
+/* As mailsrv_memory_set_u64; MAILSRV_NONEXISTENT: no such account or mailbox. */
 MAILSRV_API int32_t mailsrv_memory_account_u64(mailsrv_store *store, const mailsrv_id *account, int32_t key,
                                                uint64_t value);
 
@@ -117,22 +122,44 @@ MAILSRV_API uint64_t mailsrv_memory_stat(const mailsrv_store *store, int32_t key
  * for a host that pulls, or that looks at operations before it passes them on. */
 MAILSRV_API void mailsrv_memory_handle(void *user, mailsrv_engine *engine, const mailsrv_op *op);
 
-/* ---- Looking in, without an engine ---- */
+/* ---- Without an engine ----
+ *
+ * Engines are not told of what is changed so: mailsrv_notify does that.  `where` is a mailbox, or an account, which
+ * means its INBOX. */
 
-/* Puts a message into an account's INBOX.  MAILSRV_OK, MAILSRV_NOMEM, MAILSRV_FULL, MAILSRV_OVERQUOTA, or
- * MAILSRV_NONEXISTENT. */
-MAILSRV_API int32_t mailsrv_memory_append(mailsrv_store *store, const mailsrv_id *account, const void *p, size_t n);
+/* Adds a mailbox with MAILSRV_NAME_... attributes.  MAILSRV_OK, MAILSRV_NOMEM, MAILSRV_ALREADYEXISTS, MAILSRV_LIMIT,
+ * MAILSRV_NONEXISTENT: no such account, or MAILSRV_E_USAGE: that is no name. */
+MAILSRV_API int32_t mailsrv_memory_add_mailbox(mailsrv_store *store, const mailsrv_id *account, const char *name,
+                                               size_t n, uint32_t attributes, mailsrv_id *out);
 
-/* Messages in its INBOX now; 0 also where there is no such account. */
-MAILSRV_API uint64_t mailsrv_memory_count(const mailsrv_store *store, const mailsrv_id *account);
+/* The mailbox of that name.  MAILSRV_OK or MAILSRV_NONEXISTENT. */
+MAILSRV_API int32_t mailsrv_memory_find_mailbox(mailsrv_store *store, const mailsrv_id *account, const char *name,
+                                                size_t n, mailsrv_id *out);
+
+/* Removes it with its messages, as MBOX_DELETE does. */
+MAILSRV_API int32_t mailsrv_memory_remove_mailbox(mailsrv_store *store, const mailsrv_id *mailbox);
+
+/* Puts a message there.  MAILSRV_OK, MAILSRV_NOMEM, MAILSRV_FULL, MAILSRV_OVERQUOTA, or MAILSRV_NONEXISTENT. */
+MAILSRV_API int32_t mailsrv_memory_append(mailsrv_store *store, const mailsrv_id *where, const void *p, size_t n);
+
+/* Changes flags, `how` being MAILSRV_FLAGS_...; UIDs that are not there are no error.  MAILSRV_OK, MAILSRV_NOMEM, or
+ * MAILSRV_NONEXISTENT: no such mailbox. */
+MAILSRV_API int32_t mailsrv_memory_flag(mailsrv_store *store, const mailsrv_id *where, mailsrv_run uids, int32_t how,
+                                        uint32_t flags);
+
+/* Removes messages; UIDs that are not there are no error.  MAILSRV_OK or MAILSRV_NONEXISTENT: no such mailbox. */
+MAILSRV_API int32_t mailsrv_memory_expunge(mailsrv_store *store, const mailsrv_id *where, mailsrv_run uids);
+
+/* Messages there now; 0 also where there is no such mailbox. */
+MAILSRV_API uint64_t mailsrv_memory_count(const mailsrv_store *store, const mailsrv_id *where);
 
 /* The row of the `index`-th message, from 0; filled in whole.  MAILSRV_OK or MAILSRV_NONEXISTENT. */
-MAILSRV_API int32_t mailsrv_memory_row(mailsrv_store *store, const mailsrv_id *account, uint64_t index,
+MAILSRV_API int32_t mailsrv_memory_row(mailsrv_store *store, const mailsrv_id *where, uint64_t index,
                                        mailsrv_row *out);
 
 /* The octets of that message from `offset` on, as many as lie together: at its end none.  Borrowed until the message
  * is expunged.  MAILSRV_OK or MAILSRV_NONEXISTENT. */
-MAILSRV_API int32_t mailsrv_memory_message(mailsrv_store *store, const mailsrv_id *account, uint64_t index,
+MAILSRV_API int32_t mailsrv_memory_message(mailsrv_store *store, const mailsrv_id *where, uint64_t index,
                                            uint64_t offset, mailsrv_bytes *out);
 
 /* The `index`-th item of the queue, from 0; borrowed until it is updated or deleted.  MAILSRV_OK or

@@ -52,6 +52,19 @@ static bool body(struct index *x, struct reader *from)
            mailsrv__durable_run(x, SQL_BODY_ADD, "iiiib", (int64_t)id, segment, place, octets, structure);
 }
 
+bool mailsrv__durable_grew(struct index *x, const mailsrv_id *owner, const mailsrv_id *mailbox, int64_t uid,
+                           int64_t modseq, int64_t octets)
+{
+    if (x->state.parts != 0) {
+        if (!mailsrv__durable_run(x, SQL_PARTS_GREW, "diii", mailbox, uid, modseq, octets))
+            return false;
+        if (sqlite3_changes(x->db) != 0)
+            return true;
+    }
+    return mailsrv__durable_run(x, SQL_MAILBOX_GREW, "dii", mailbox, uid, (int64_t)1) &&
+           mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", owner, modseq, octets);
+}
+
 static bool message(struct index *x, struct reader *from)
 {
     mailsrv_id owner = mailsrv__durable_get_id(from), mailbox = mailsrv__durable_get_id(from);
@@ -67,8 +80,7 @@ static bool message(struct index *x, struct reader *from)
            mailsrv__durable_run(x, SQL_MESSAGE_ADD, "diiiiidbibbb", &mailbox, uid, flags, modseq, octets, internal,
                                 &email, uidl, id, prefix, keywords, recipient) &&
            mailsrv__durable_run(x, SQL_BODY_GREW, "i", id) &&
-           mailsrv__durable_run(x, SQL_MAILBOX_GREW, "di", &mailbox, uid) &&
-           mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &owner, modseq, octets);
+           mailsrv__durable_grew(x, &owner, &mailbox, uid, modseq, octets);
 }
 
 static bool is_loose(struct loose *loose, int64_t id)
@@ -99,15 +111,23 @@ static bool let_go(struct index *x, int64_t id, struct loose *loose)
     return !last || mailsrv__durable_run(x, SQL_BODY_DROP, "i", id);
 }
 
-static bool drop_message(struct index *x, const mailsrv_id *owner, const mailsrv_id *mailbox, int64_t uid,
-                         struct loose *loose)
+bool mailsrv__durable_drop_row(struct index *x, const mailsrv_id *mailbox, int64_t uid, struct loose *loose,
+                               int64_t *octets)
 {
     sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_GET, "di", mailbox, uid);
     if (row == NULL || sqlite3_step(row) != SQLITE_ROW)
         return false;
-    int64_t octets = sqlite3_column_int64(row, 1), id = sqlite3_column_int64(row, 2);
+    int64_t id = sqlite3_column_int64(row, 2);
+    *octets = sqlite3_column_int64(row, 1);
     sqlite3_reset(row);
-    return mailsrv__durable_run(x, SQL_MESSAGE_DROP, "di", mailbox, uid) && let_go(x, id, loose) &&
+    return mailsrv__durable_run(x, SQL_MESSAGE_DROP, "di", mailbox, uid) && let_go(x, id, loose);
+}
+
+static bool drop_message(struct index *x, const mailsrv_id *owner, const mailsrv_id *mailbox, int64_t uid,
+                         struct loose *loose)
+{
+    int64_t octets;
+    return mailsrv__durable_drop_row(x, mailbox, uid, loose, &octets) &&
            mailsrv__durable_run(x, SQL_MAILBOX_SHRANK, "d", mailbox) &&
            mailsrv__durable_run(x, SQL_ACCOUNT_SHRANK, "di", owner, octets);
 }
@@ -180,7 +200,8 @@ static bool queue_delete(struct index *x, struct reader *from, struct loose *loo
 
 static bool apply_entry(struct index *x, struct reader *from, struct loose *loose)
 {
-    switch ((enum entry)mailsrv__durable_get_number(from, 1)) {
+    enum entry kind = (enum entry)mailsrv__durable_get_number(from, 1);
+    switch (kind) {
     case ENTRY_ACCOUNT:
         return account(x, from);
     case ENTRY_QUOTA:
@@ -199,6 +220,10 @@ static bool apply_entry(struct index *x, struct reader *from, struct loose *loos
         return queue_update(x, from);
     case ENTRY_QUEUE_DELETE:
         return queue_delete(x, from, loose);
+    case ENTRY_PARTS_BEGIN:
+    case ENTRY_PARTS_END:
+    case ENTRY_PARTS_DROP:
+        return mailsrv__durable_apply_parts(x, kind, from, loose);
     default:
         return false;
     }

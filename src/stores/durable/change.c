@@ -11,6 +11,11 @@ bool mailsrv__durable_take_effect(struct durable *d)
         return true;
     bool good = mailsrv__durable_apply(&d->writer, (mailsrv_bytes){ r->p + d->applied, r->n - d->applied }, &d->loose);
     d->applied = r->n;
+    if (good && r->n >= RECORD_MAX) {
+        mailsrv__durable_put_frame(&d->log, &d->group, FRAME_BEGUN, r->p, r->n);
+        d->begun = true;
+        r->n = d->applied = 0;
+    }
     return good;
 }
 

@@ -19,6 +19,8 @@
 #define FORMAT 1
 #define INLINE_MAX (256u * 1024) /* a body of more has a file of its own */
 #define FRAME_MAX (16u << 20)    /* octets of a frame behind its head */
+#define RECORD_MAX (1u << 20)    /* a record of more goes on in another frame */
+#define CHANGE_MAX (256u << 20)  /* octets of a change in one group */
 #define FRAME_HEAD 24
 #define PATH_MAX_OCTETS 1024
 #define PAGE_MAX 64     /* rows of an answer */
@@ -52,7 +54,12 @@ mailsrv_id mailsrv__durable_get_id(struct reader *from);
 uint32_t mailsrv__durable_crc(const uint8_t *p, size_t n); /* CRC-32C, RFC 3720 section 12.1 */
 
 /* ---- log.c: segments and frames ---- */
-enum frame_kind { FRAME_SEGMENT = 1, FRAME_BODY, FRAME_CHANGE };
+enum frame_kind {
+    FRAME_SEGMENT = 1,
+    FRAME_BODY,
+    FRAME_CHANGE,
+    FRAME_BEGUN, /* entries of a change that goes on in a later frame of the group */
+};
 
 struct frame {
     enum frame_kind kind;
@@ -150,6 +157,12 @@ enum sql {
     SQL_QUEUE_UPDATE,
     SQL_QUEUE_DROP,
     SQL_QUEUE_RANGE,
+    SQL_PARTS_ADD,
+    SQL_PARTS_GREW,
+    SQL_PARTS_GET,
+    SQL_PARTS_ALL,
+    SQL_PARTS_DROP,
+    SQL_PARTS_COUNT,
     SQL_COUNT,
 };
 
@@ -158,6 +171,7 @@ struct state {
     uint64_t group;
     struct place place;
     uint64_t last_body, last_id, last_queue;
+    uint64_t parts; /* changes in parts that have no end yet */
 };
 
 struct index {
@@ -193,6 +207,9 @@ enum entry {
     ENTRY_QUEUE,
     ENTRY_QUEUE_UPDATE,
     ENTRY_QUEUE_DELETE,
+    ENTRY_PARTS_BEGIN = 48,
+    ENTRY_PARTS_END,
+    ENTRY_PARTS_DROP,
 };
 
 /* Files whose last reference went. */
@@ -203,6 +220,13 @@ struct loose {
 
 /* Applies a record, whole entries; false: the index failed, or it is no record. */
 bool mailsrv__durable_apply(struct index *x, mailsrv_bytes record, struct loose *loose);
+/* A message of so many octets came into a mailbox: its counts, and those of its account, follow at once, or with the
+ * end of the change in parts that it belongs to. */
+bool mailsrv__durable_grew(struct index *x, const mailsrv_id *account, const mailsrv_id *mailbox, int64_t uid,
+                           int64_t modseq, int64_t octets);
+/* Drops the row of a message, where it is there, and says its octets; the counts are the caller's. */
+bool mailsrv__durable_drop_row(struct index *x, const mailsrv_id *mailbox, int64_t uid, struct loose *loose,
+                               int64_t *octets);
 
 /* ---- body.c: staged bodies ---- */
 struct body {
@@ -292,6 +316,10 @@ struct task {
         mailsrv_queued queued;
     } value;
     struct room *rooms;
+    bool is_in_parts;  /* the log has parts of it, and not its end */
+    bool waits;        /* for another's end: it was not planned */
+    mailsrv_id target; /* the mailbox that its parts add to */
+    void *progress;    /* what its plan keeps from part to part, in rooms */
 };
 
 void *mailsrv__durable_room(struct task *task, size_t n); /* zeroed, until the answer is delivered; NULL: none */
@@ -327,7 +355,9 @@ struct durable {
     struct buffer record; /* of the change that is planned */
     size_t applied;       /* octets of it that the index has */
     struct loose loose;
+    struct task *unfinished; /* in parts, or waiting for one that is; in the order of asking */
     bool failed; /* the index did, in this group */
+    bool begun;  /* the change that is planned has frames in the group */
     bool undo;   /* the change that is planned is not to be kept, though it has an answer */
     bool behind; /* the log has what the index could not take */
     bool has_reserve;
@@ -370,6 +400,31 @@ struct mailbox {
 /* MAILSRV_OK, MAILSRV_NONEXISTENT, or a failure of the index. */
 int32_t mailsrv__durable_account(struct index *x, const mailsrv_id *id, struct account *out);
 int32_t mailsrv__durable_mailbox(struct index *x, const mailsrv_id *id, struct mailbox *out);
+
+/* ---- parts.c: changes that add more rows to a mailbox than one group should hold ----
+ *
+ * Such a change is made in parts, one in each group, while the changes of other accounts go on and those of its own
+ * wait.  mailsrv__durable_change answers MAILSRV_MORE after each part but the last, and is called again in the next
+ * group, with task->is_in_parts; what it has to know then it keeps in task->progress.  The first part begins with
+ * mailsrv__durable_parts_begin and the last one ends with mailsrv__durable_parts_end.  What a group holds in between
+ * is a few thousand rows.
+ *
+ * Rows of a part have the UIDs from the mailbox's UIDNEXT on, and modseqs above the account's.  Neither these two nor
+ * the counts of the mailbox and the account move before the end: so a row whose UID is not below its mailbox's UIDNEXT
+ * is not there yet, and every statement that reads rows leaves it out.  Other entries of a part (names, keywords) are
+ * seen at once.  The plan counts UIDs, modseqs and the quota by itself.
+ *
+ * A change whose group fails, or that refuses in the middle, is answered then, and the next group begins with dropping
+ * its parts; so does the first one after a start. */
+int32_t mailsrv__durable_parts_begin(struct durable *d, struct task *t, const mailsrv_id *account,
+                                     const mailsrv_id *mailbox);
+int32_t mailsrv__durable_parts_end(struct durable *d, struct task *t);
+/* Plans that what is left of changes without an end goes; `first` are those that go on. */
+int32_t mailsrv__durable_parts_drop(struct durable *d, const struct task *first);
+/* Must it wait for one of those before it?  Its plan may then not begin. */
+bool mailsrv__durable_parts_wait(struct durable *d, const struct task *first, const struct task *t);
+/* By apply.c. */
+bool mailsrv__durable_apply_parts(struct index *x, enum entry kind, struct reader *from, struct loose *loose);
 
 /* ---- reserve.c ---- */
 /* False: the disk is full. */

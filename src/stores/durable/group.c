@@ -49,6 +49,8 @@ static bool replay_change(void *user, const struct frame *frame, const struct pl
     struct durable *d = replay->d;
     if (!mailsrv__durable_apply(&d->writer, frame->octets, &d->loose))
         return false;
+    if (frame->kind == FRAME_BEGUN)
+        return true;
     d->writer.state.group = frame->group;
     d->writer.state.place = *end;
     if (++replay->n % REPLAYED_MAX != 0)
@@ -144,38 +146,70 @@ static void answer_held(struct durable *d)
 
 /* ---- One group ---- */
 
+/* What of a change is to be put back when it is not kept. */
+struct mark {
+    struct state state;
+    size_t group, loose;
+};
+
+/* The last frame of a change, which is all that most have; the status that it then has. */
+static int32_t put_change(struct durable *d, const struct mark *mark, int32_t status)
+{
+    bool keeps = (status == MAILSRV_OK || status == MAILSRV_MORE) && !d->undo;
+    if (keeps && (d->record.n != 0 || d->begun))
+        mailsrv__durable_put_frame(&d->log, &d->group, FRAME_CHANGE, d->record.p, d->record.n);
+    if (d->record.failed || d->group.failed)
+        return MAILSRV_NOMEM;
+    return keeps && (d->record.n > FRAME_MAX || d->group.n - mark->group > CHANGE_MAX) ? MAILSRV_LIMIT : status;
+}
+
+static bool begin_change(struct durable *d, struct mark *mark)
+{
+    *mark = (struct mark){ d->writer.state, d->group.n, d->loose.n };
+    d->record.n = d->applied = 0;
+    d->undo = d->begun = false;
+    if (mailsrv__durable_run(&d->writer, SQL_SAVE, ""))
+        return true;
+    mailsrv__durable_broken(d);
+    return false;
+}
+
+/* Kept, or as if it had never been. */
+static void end_change(struct durable *d, const struct mark *mark, bool keeps)
+{
+    if ((!keeps && !mailsrv__durable_run(&d->writer, SQL_BACK, "")) ||
+        !mailsrv__durable_run(&d->writer, SQL_RELEASE, ""))
+        mailsrv__durable_broken(d);
+    if (keeps)
+        return;
+    d->writer.state = mark->state;
+    d->group.n = mark->group;
+    d->loose.n = mark->loose;
+    d->record.failed = d->group.failed = false;
+}
+
 static void plan(struct durable *d, struct task *t)
 {
-    const struct state before = d->writer.state;
-    size_t mark = d->group.n, loose = d->loose.n;
-    d->record.n = d->applied = 0;
-    d->undo = false;
-    if (!mailsrv__durable_run(&d->writer, SQL_SAVE, "")) {
-        mailsrv__durable_broken(d);
+    struct mark mark;
+    if (!begin_change(d, &mark))
         return;
-    }
     t->answer.status = mailsrv__durable_change(d, t);
     if (d->failed)
         return;
-    if (d->record.failed || d->group.failed)
-        t->answer.status = MAILSRV_NOMEM;
-    else if (d->record.n > FRAME_MAX)
-        t->answer.status = MAILSRV_LIMIT;
-    if (t->answer.status == MAILSRV_OK && !d->undo && d->record.n != 0) {
-        mailsrv__durable_put_frame(&d->log, &d->group, FRAME_CHANGE, d->record.p, d->record.n);
-        if (d->group.failed)
-            t->answer.status = MAILSRV_NOMEM;
-    }
-    bool keep = t->answer.status == MAILSRV_OK && !d->undo;
-    if ((!keep && !mailsrv__durable_run(&d->writer, SQL_BACK, "")) ||
-        !mailsrv__durable_run(&d->writer, SQL_RELEASE, ""))
-        mailsrv__durable_broken(d);
-    if (keep)
+    t->answer.status = put_change(d, &mark, t->answer.status);
+    t->is_in_parts = t->answer.status == MAILSRV_MORE;
+    end_change(d, &mark, (t->is_in_parts || t->answer.status == MAILSRV_OK) && !d->undo);
+}
+
+/* Parts that were left without an end. */
+static void plan_drop(struct durable *d, const struct task *first)
+{
+    struct mark mark;
+    if (d->writer.state.parts == 0 || !begin_change(d, &mark))
         return;
-    d->writer.state = before;
-    d->group.n = mark;
-    d->loose.n = loose;
-    d->record.failed = d->group.failed = false;
+    int32_t status = put_change(d, &mark, mailsrv__durable_parts_drop(d, first));
+    if (!d->failed)
+        end_change(d, &mark, status == MAILSRV_OK);
 }
 
 /* The log has it, and the index can take it. */
@@ -189,8 +223,12 @@ static int32_t make(struct durable *d, struct task *first)
     d->log.group++;
     if (!mailsrv__durable_run(&d->writer, SQL_BEGIN, ""))
         return mailsrv__durable_failure(&d->writer);
-    for (struct task *t = first; t != NULL && !d->failed; t = t->next)
-        plan(d, t);
+    plan_drop(d, first);
+    for (struct task *t = first; t != NULL && !d->failed; t = t->next) {
+        t->waits = mailsrv__durable_parts_wait(d, first, t);
+        if (!t->waits)
+            plan(d, t);
+    }
     if (d->failed)
         return mailsrv__durable_failure(&d->writer);
     if (d->group.n == 0)
@@ -243,6 +281,33 @@ static void checkpoint(struct durable *d)
     sqlite3_wal_checkpoint_v2(d->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
+/* Those that go on in the next group, or have not begun, stay; those that are left are to be answered. */
+static struct task *keep_unfinished(struct durable *d, struct task *first)
+{
+    struct task *done = NULL, **done_end = &done, **end = &d->unfinished, *next;
+    while (*end != NULL)
+        end = &(*end)->next;
+    for (struct task *t = first; t != NULL; t = next) {
+        struct task ***to = t->is_in_parts || t->waits ? &end : &done_end;
+        next = t->next;
+        t->next = NULL;
+        **to = t;
+        *to = &t->next;
+    }
+    return done;
+}
+
+/* Those that go on, before those that came meanwhile. */
+static struct task *take_unfinished(struct durable *d, struct task *first)
+{
+    struct task *all = d->unfinished, **end = &all;
+    d->unfinished = NULL;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = first;
+    return all;
+}
+
 static void count(struct durable *d, const struct task *first)
 {
     if (d->group.n == 0)
@@ -269,6 +334,7 @@ static void give_back_memory(struct durable *d)
 void mailsrv__durable_group(struct durable *d, struct task *first)
 {
     int32_t status = d->behind ? mailsrv__durable_catch_up(d) : MAILSRV_OK;
+    first = take_unfinished(d, first);
     if (!d->behind)
         answer_held(d);
     if (status == MAILSRV_OK && first != NULL)
@@ -280,7 +346,9 @@ void mailsrv__durable_group(struct durable *d, struct task *first)
             checkpoint(d);
         return;
     }
-    if (!mailsrv__durable_index_commit(&d->writer)) {
+    bool committed = mailsrv__durable_index_commit(&d->writer);
+    first = keep_unfinished(d, first);
+    if (!committed) {
         roll_back(d);
         if (d->group.n != 0 && mailsrv__durable_catch_up(d) != MAILSRV_OK) {
             hold(d, first);

@@ -24,6 +24,8 @@ static const char schema[] =
     "CREATE INDEX message_uidl ON message(mailbox, uidl) WHERE length(uidl) > 0;"
     "CREATE TABLE queue(number INTEGER PRIMARY KEY, octets INTEGER, body INTEGER, prefix BLOB, record BLOB,"
     " recipient BLOB, sender BLOB);"
+    "CREATE TABLE parts(mailbox BLOB PRIMARY KEY, account BLOB, uidnext INTEGER, modseq INTEGER,"
+    " messages INTEGER, octets INTEGER) WITHOUT ROWID;"
     "INSERT INTO state VALUES(1, 0, 0, 0, 0, 0, 0);"
     "PRAGMA user_version = 1;"
     "COMMIT";
@@ -45,7 +47,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_ACCOUNT_QUOTA] = "UPDATE account SET quota = ?2 WHERE id = ?1",
     [SQL_MAILBOX_ADD] = "INSERT INTO mailbox VALUES(?, ?, ?, 1, 0)",
     [SQL_MAILBOX_GET] = "SELECT uidvalidity, uidnext, messages, account FROM mailbox WHERE id = ?",
-    [SQL_MAILBOX_GREW] = "UPDATE mailbox SET uidnext = ?2 + 1, messages = messages + 1 WHERE id = ?1",
+    [SQL_MAILBOX_GREW] = "UPDATE mailbox SET uidnext = ?2 + 1, messages = messages + ?3 WHERE id = ?1",
     [SQL_MAILBOX_SHRANK] = "UPDATE mailbox SET messages = messages - 1 WHERE id = ?",
     [SQL_MAILBOX_RENUMBERED] = "UPDATE mailbox SET uidvalidity = ?2, uidnext = ?3 WHERE id = ?1",
     [SQL_MESSAGE_ADD] = "INSERT INTO message VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -53,9 +55,11 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_MESSAGE_DROP] = "DELETE FROM message WHERE mailbox = ? AND uid = ?",
     [SQL_MESSAGE_UIDL] = "SELECT 1 FROM message WHERE mailbox = ? AND uidl = ? AND length(uidl) > 0",
     [SQL_MESSAGE_RANGE] = "SELECT uid, flags, modseq, octets, internal, email, uidl FROM message"
-                          " WHERE mailbox = ? AND uid >= ? AND uid <= ? ORDER BY uid",
+                          " WHERE mailbox = ?1 AND uid >= ?2 AND uid <= ?3"
+                          " AND uid < (SELECT uidnext FROM mailbox WHERE id = ?1) ORDER BY uid",
     [SQL_MESSAGE_PLACE] = "SELECT message.prefix, body.segment, body.place, body.octets, body.id FROM message"
-                          " JOIN body ON body.id = message.body WHERE mailbox = ? AND uid = ?",
+                          " JOIN body ON body.id = message.body WHERE mailbox = ?1 AND uid = ?2"
+                          " AND uid < (SELECT uidnext FROM mailbox WHERE id = ?1)",
     [SQL_MESSAGE_UIDS] = "SELECT uid, flags FROM message WHERE mailbox = ? AND uid >= ? AND uid <= ? ORDER BY uid",
     [SQL_MESSAGE_RENUMBER] = "UPDATE message SET uid = ?3 WHERE mailbox = ?1 AND uid = ?2",
     [SQL_BODY_ADD] = "INSERT OR REPLACE INTO body VALUES(?, ?, ?, ?, 0, ?)",
@@ -67,6 +71,13 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_QUEUE_GET] = "SELECT body FROM queue WHERE number = ?",
     [SQL_QUEUE_UPDATE] = "UPDATE queue SET record = ?2 WHERE number = ?1",
     [SQL_QUEUE_DROP] = "DELETE FROM queue WHERE number = ?",
+    [SQL_PARTS_ADD] = "INSERT OR REPLACE INTO parts VALUES(?1, ?2, ?3, ?4, 0, 0)",
+    [SQL_PARTS_GREW] = "UPDATE parts SET uidnext = ?2 + 1, modseq = max(modseq, ?3), messages = messages + 1,"
+                       " octets = octets + ?4 WHERE mailbox = ?1",
+    [SQL_PARTS_GET] = "SELECT account, uidnext, modseq, messages, octets FROM parts WHERE mailbox = ?",
+    [SQL_PARTS_ALL] = "SELECT mailbox, account FROM parts",
+    [SQL_PARTS_DROP] = "DELETE FROM parts WHERE mailbox = ?",
+    [SQL_PARTS_COUNT] = "SELECT count(*) FROM parts",
     [SQL_QUEUE_RANGE] = "SELECT number, octets, record FROM queue WHERE number >= ? ORDER BY number LIMIT ?",
 };
 
@@ -158,6 +169,11 @@ static bool load_state(struct index *x)
                        &x->state.last_body, &x->state.last_id, &x->state.last_queue };
     for (int i = 0; i < 6; i++)
         *to[i] = (uint64_t)sqlite3_column_int64(row, i);
+    sqlite3_reset(row);
+    row = mailsrv__durable_ask(x, SQL_PARTS_COUNT, "");
+    if (row == NULL || sqlite3_step(row) != SQLITE_ROW)
+        return false;
+    x->state.parts = (uint64_t)sqlite3_column_int64(row, 0);
     sqlite3_reset(row);
     x->committed = x->state;
     return true;

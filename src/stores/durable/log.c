@@ -269,12 +269,13 @@ static int32_t find_last(struct log *log, const struct place *known, struct segm
     return status;
 }
 
-/* Reads on to the last good frame. */
+/* Reads on to the last good frame; of a change that goes on in a later frame, to its last one. */
 static int32_t find_end(struct log *log, void *file, const struct place *known)
 {
     struct frame frame;
     struct place at = { log->end.segment, SEGMENT_BEGINS };
     uint64_t length;
+    bool begun = false;
     int32_t status = log->d->files.length(log->d->files.user, file, &length);
     if (status != MAILSRV_OK)
         return status;
@@ -282,11 +283,14 @@ static int32_t find_end(struct log *log, void *file, const struct place *known)
         at.offset = known->offset;
     if (known->segment > at.segment || at.offset > length)
         return MAILSRV_CORRUPT;
+    log->end.offset = at.offset;
     while ((status = read_frame(log, file, &at, &frame)) == MAILSRV_OK) {
         at.offset = frame.end;
+        begun = frame.kind == FRAME_BEGUN || (begun && frame.kind == FRAME_BODY);
+        if (!begun)
+            log->end.offset = at.offset;
         log->group = frame.group > log->group ? frame.group : log->group;
     }
-    log->end.offset = at.offset;
     return status == MAILSRV_GONE ? MAILSRV_OK : status;
 }
 
@@ -359,7 +363,7 @@ static int32_t replay_segment(struct log *log, void *file, struct place at, uint
         if (status != MAILSRV_OK || frame.end > end)
             return status == MAILSRV_OK || status == MAILSRV_GONE ? MAILSRV_CORRUPT : status;
         at.offset = frame.end;
-        if (frame.kind == FRAME_CHANGE && !each(user, &frame, &at))
+        if ((frame.kind == FRAME_CHANGE || frame.kind == FRAME_BEGUN) && !each(user, &frame, &at))
             return MAILSRV_TEMP;
     }
     return MAILSRV_OK;

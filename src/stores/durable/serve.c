@@ -252,7 +252,7 @@ static bool wait_for_writes(struct durable *d)
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec++;
     int waited = 0;
-    while (d->writes.first == NULL && !d->ending && waited != ETIMEDOUT) {
+    while (d->writes.first == NULL && d->unfinished == NULL && !d->ending && waited != ETIMEDOUT) {
         if (d->behind)
             waited = pthread_cond_timedwait(&d->writes.work, &d->lock, &until);
         else

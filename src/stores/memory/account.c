@@ -31,17 +31,22 @@ static struct account *by_name(struct memory *m, const void *name, size_t n)
     return a;
 }
 
-static void init_account(struct memory *m, struct account *a)
+/* The account's own UIDVALIDITY is below the epoch, so that INBOX gets that.  False: no memory. */
+static bool init_account(struct memory *m, struct account *a)
 {
+    static const struct path inbox = { 5, "INBOX" };
+    struct making how = { 0, 0, NULL };
     a->id = mailsrv__memory_new_id(m);
     a->quota = UINT64_C(1) << 63;
-    a->modseq = 1;
-    a->inbox.account = a;
-    a->inbox.id = mailsrv__memory_new_id(m);
-    a->inbox.uidvalidity = (uint32_t)m->knobs[MAILSRV_MEMORY_EPOCH];
-    a->inbox.uidnext = 1;
-    a->next = m->accounts;
-    m->accounts = a;
+    a->last_uidvalidity = (uint32_t)m->knobs[MAILSRV_MEMORY_EPOCH] - 1;
+    return mailsrv__memory_make_mailbox(m, a, &inbox, &how, &a->inbox) == MAILSRV_OK;
+}
+
+static void free_account(struct memory *m, struct account *a)
+{
+    mailsrv__memory_all_names_free(m, a);
+    mailsrv__memory_wipe(a->text + a->n_name, a->n_password);
+    mailsrv__memory_give(m, a, sizeof *a + a->n_name + a->n_password);
 }
 
 int32_t mailsrv_memory_add_account(mailsrv_store *store, const char *name, size_t n, const char *password,
@@ -60,7 +65,12 @@ int32_t mailsrv_memory_add_account(mailsrv_store *store, const char *name, size_
     memcpy(a->text, name, n);
     if (n_password != 0)
         memcpy(a->text + n, password, n_password);
-    init_account(m, a);
+    if (!init_account(m, a)) {
+        free_account(m, a);
+        return MAILSRV_NOMEM;
+    }
+    a->next = m->accounts;
+    m->accounts = a;
     if (out != NULL)
         *out = a->id;
     return MAILSRV_OK;
@@ -87,7 +97,7 @@ static int32_t point(struct memory *m, struct address *to, const mailsrv_id *acc
             to->first = a;
         to->destinations[i].kind = MAILSRV_TARGET_MAILBOX;
         to->destinations[i].account = a->id;
-        to->destinations[i].mailbox = a->inbox.id;
+        to->destinations[i].mailbox = a->inbox->id;
     }
     return MAILSRV_OK;
 }
@@ -137,15 +147,6 @@ int32_t mailsrv_memory_add_address(mailsrv_store *store, const char *address, si
     to->next = m->addresses;
     m->addresses = to;
     return MAILSRV_OK;
-}
-
-static void free_account(struct memory *m, struct account *a)
-{
-    mailsrv__memory_shelf_free(m, &a->inbox.shelf);
-    mailsrv__memory_names_free(m, &a->inbox);
-    mailsrv__memory_forget(m, &a->inbox);
-    mailsrv__memory_wipe(a->text + a->n_name, a->n_password);
-    mailsrv__memory_give(m, a, sizeof *a + a->n_name + a->n_password);
 }
 
 void mailsrv__memory_accounts_free(struct memory *m)

@@ -127,13 +127,14 @@ static bool tell(struct memory *m, const struct mailbox *mbox, const mailsrv_arg
 
 int32_t mailsrv__memory_changes(struct memory *m, const mailsrv_op *op, struct reply *r)
 {
-    static const mailsrv_cursor start;
     const mailsrv_arg_changes *arg = op->arg;
+    if (arg->mbox == 0)
+        return mailsrv__memory_changes_of_names(m, arg, r);
     const struct mailbox *mbox = mailsrv__memory_opened(m, arg->mbox);
     if (mbox == NULL)
         return MAILSRV_NONEXISTENT;
     struct place place = mailsrv__memory_place(&arg->cursor);
-    if (memcmp(&arg->cursor, &start, sizeof start) == 0) {
+    if (mailsrv__memory_is_start(&arg->cursor)) {
         place.upto = mbox->account->modseq;
         place.end = mbox->uidnext;
     }
@@ -143,9 +144,9 @@ int32_t mailsrv__memory_changes(struct memory *m, const mailsrv_op *op, struct r
     to->stride = sizeof *to->rows;
     to->upto = place.upto;
     to->horizon = m->knobs[MAILSRV_MEMORY_HISTORY] != 0 ? mbox->history.horizon : place.upto;
-    if (arg->n_keywords < mbox->n_names) {
-        to->n_keywords = mbox->n_names - arg->n_keywords;
-        to->keywords = mbox->names + arg->n_keywords;
+    if (arg->n_keywords < mbox->n_keywords) {
+        to->n_keywords = mbox->n_keywords - arg->n_keywords;
+        to->keywords = mbox->keywords + arg->n_keywords;
     }
     to->more = tell(m, mbox, arg, &place, to);
     if (to->more)

@@ -28,7 +28,8 @@ static const mailsrv_target *target_at(const mailsrv_arg_body_commit *arg, uint3
 /* UIDNEXT has come to the end of what a UID can be: a new UIDVALIDITY, and UIDs from 1 (RFC 9051 section 2.3.1.1). */
 static void renumber(struct mailbox *mbox)
 {
-    mbox->uidvalidity++;
+    mbox->uidvalidity = mailsrv__memory_new_uidvalidity(mbox->account, 0);
+    mbox->name->highest = mbox->uidvalidity;
     for (size_t i = 0; i < mbox->shelf.n; i++)
         mbox->shelf.v[i]->row.uid = (uint32_t)i + 1;
     mbox->uidnext = (uint32_t)mbox->shelf.n + 1;
@@ -70,11 +71,7 @@ void mailsrv__memory_deliver(struct mailbox *mbox, struct message *message, uint
 static struct mailbox *mailbox_of(struct memory *m, const mailsrv_target *target)
 {
     struct account *a = mailsrv__memory_account(m, &target->account);
-    if (a == NULL)
-        return NULL;
-    if (!mailsrv__memory_no_id(&target->mailbox) && !mailsrv__memory_same_id(&target->mailbox, &a->inbox.id))
-        return NULL;
-    return &a->inbox;
+    return a != NULL ? mailsrv__memory_mailbox_or_inbox(a, &target->mailbox) : NULL;
 }
 
 static bool fits(const struct memory *m, uint64_t octets)
@@ -87,7 +84,10 @@ static bool fits(const struct memory *m, uint64_t octets)
 static int32_t plan_mailbox(struct mailbox *mbox, const mailsrv_target *target, uint64_t octets)
 {
     struct account *a = mbox->account;
-    if (target->uid == UINT32_MAX)
+    uint32_t right = target->recipient.n != 0 ? MAILSRV_RIGHT_POST : MAILSRV_RIGHT_INSERT; /* RFC 4314 section 4 */
+    if ((mbox->rights & right) == 0)
+        return MAILSRV_NOPERM;
+    if (target->uid == UINT32_MAX || (mbox->planned_uidnext == UINT32_MAX && a->last_uidvalidity == UINT32_MAX))
         return MAILSRV_LIMIT;
     if (target->uid != 0 && target->uid < mbox->planned_uidnext)
         return MAILSRV_ALREADYEXISTS;
@@ -140,7 +140,10 @@ static int32_t stage(struct commit *c, const mailsrv_target *target, struct stag
     }
     if (!fits(m, target->prefix.n))
         return MAILSRV_FULL;
-    return make(m, body, target, to->mbox != NULL ? &to->mbox->shelf : &m->queue, &to->message);
+    int32_t status = make(m, body, target, to->mbox != NULL ? &to->mbox->shelf : &m->queue, &to->message);
+    if (status == MAILSRV_OK)
+        to->message->row.saved_us = c->arg->saved_us;
+    return status;
 }
 
 /* Are the bodies there, each as long as the asker believes? */
@@ -173,12 +176,12 @@ static void begin_plan(const struct commit *c)
 {
     c->m->queue.planned = 0;
     for (uint32_t i = 0; i < c->arg->n_targets; i++) {
-        struct account *a = mailsrv__memory_account(c->m, &target_at(c->arg, i)->account);
-        if (a == NULL)
+        struct mailbox *mbox = mailbox_of(c->m, target_at(c->arg, i));
+        if (mbox == NULL)
             continue;
-        a->planned_octets = a->octets;
-        a->inbox.planned_uidnext = a->inbox.uidnext;
-        a->inbox.shelf.planned = 0;
+        mbox->account->planned_octets = mbox->account->octets;
+        mbox->planned_uidnext = mbox->uidnext;
+        mbox->shelf.planned = 0;
     }
 }
 

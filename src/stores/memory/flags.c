@@ -46,6 +46,19 @@ static size_t named(const struct shelf *shelf, const mailsrv_arg_flags *arg)
     return n;
 }
 
+/* Which rights the change of those flags asks for (RFC 4314 section 4). */
+static uint32_t rights_for(const mailsrv_arg_flags *arg)
+{
+    uint32_t flags = arg->how == MAILSRV_FLAGS_SET ? UINT32_MAX : arg->flags, rights = 0;
+    if ((flags & MAILSRV_FLAG_SEEN) != 0)
+        rights |= MAILSRV_RIGHT_SEEN;
+    if ((flags & MAILSRV_FLAG_DELETED) != 0)
+        rights |= MAILSRV_RIGHT_DELETE;
+    if ((flags & ~(MAILSRV_FLAG_SEEN | MAILSRV_FLAG_DELETED)) != 0 || arg->n_keywords != 0)
+        rights |= MAILSRV_RIGHT_WRITE;
+    return rights;
+}
+
 static void change_run(struct mailbox *mbox, const mailsrv_arg_flags *arg, mailsrv_run run, const struct marks *given,
                        struct reply *r)
 {
@@ -66,13 +79,10 @@ static void change_run(struct mailbox *mbox, const mailsrv_arg_flags *arg, mails
 }
 
 /* Taking away what nobody has needs no room in the dictionary, but finding that out does not pay. */
-int32_t mailsrv__memory_flags(struct memory *m, const mailsrv_op *op, struct reply *r)
+int32_t mailsrv__memory_flags_of(struct memory *m, struct mailbox *mbox, const mailsrv_arg_flags *arg,
+                                 struct reply *r)
 {
-    const mailsrv_arg_flags *arg = op->arg;
-    struct mailbox *mbox = mailsrv__memory_opened(m, arg->mbox);
     struct marks given = { arg->flags, { 0, 0 } };
-    if (mbox == NULL)
-        return MAILSRV_NONEXISTENT;
     if (!mailsrv__memory_intern(m, mbox, arg->keywords, arg->n_keywords, given.keywords))
         return MAILSRV_LIMIT;
     size_t octets = named(&mbox->shelf, arg) * sizeof(mailsrv_run);
@@ -88,4 +98,15 @@ int32_t mailsrv__memory_flags(struct memory *m, const mailsrv_op *op, struct rep
     if (r->value.flagged.modseq != 0)
         mbox->account->modseq = r->value.flagged.modseq;
     return MAILSRV_OK;
+}
+
+int32_t mailsrv__memory_flags(struct memory *m, const mailsrv_op *op, struct reply *r)
+{
+    const mailsrv_arg_flags *arg = op->arg;
+    struct mailbox *mbox = mailsrv__memory_opened(m, arg->mbox);
+    if (mbox == NULL)
+        return MAILSRV_NONEXISTENT;
+    if ((rights_for(arg) & ~mbox->rights) != 0)
+        return MAILSRV_NOPERM;
+    return mailsrv__memory_flags_of(m, mbox, arg, r);
 }

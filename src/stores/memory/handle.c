@@ -38,6 +38,8 @@ static void end_handle(struct memory *m, struct handle **at)
     m->open[h->kind]--;
     if (h->kind == HANDLE_LOCK)
         h->account->lock = 0;
+    if (h->mailbox != NULL)
+        mailsrv__memory_mailbox_unref(m, h->mailbox);
     if (h->body != NULL)
         mailsrv__memory_body_unref(h->body);
     if (h->message != NULL)
@@ -48,8 +50,8 @@ static void end_handle(struct memory *m, struct handle **at)
 /* Messages up to `told` were shown to somebody. */
 static void note_told(const struct handle *h, uint32_t told)
 {
-    struct mailbox *mbox = h->kind == HANDLE_MAILBOX ? &h->account->inbox : NULL;
-    if (mbox != NULL && h->uidvalidity == mbox->uidvalidity && told > mbox->recent)
+    struct mailbox *mbox = mailsrv__memory_of_handle(h);
+    if (mbox != NULL && told > mbox->recent)
         mbox->recent = told;
 }
 
@@ -109,51 +111,5 @@ int32_t mailsrv__memory_lock(struct memory *m, const struct binding *from, const
     r->has_value = true;
     r->value.locked.size = sizeof r->value.locked;
     r->value.locked.lock = h->number;
-    return MAILSRV_OK;
-}
-
-/* INBOX by name, in any case (RFC 9051 section 5.1), or a mailbox by its id. */
-static bool is_meant(const struct mailbox *mbox, const mailsrv_arg_mbox_open *arg)
-{
-    if (!mailsrv__memory_no_id(&arg->mailbox))
-        return mailsrv__memory_same_id(&arg->mailbox, &mbox->id);
-    if (arg->name.n != 5)
-        return false;
-    for (size_t i = 0; i < 5; i++)
-        if ((arg->name.p[i] & ~0x20) != "INBOX"[i])
-            return false;
-    return true;
-}
-
-int32_t mailsrv__memory_mbox_open(struct memory *m, const struct binding *from, const mailsrv_op *op, struct reply *r)
-{
-    const mailsrv_arg_mbox_open *arg = op->arg;
-    struct handle *store = mailsrv__memory_handle_find(m, arg->store, HANDLE_STORE);
-    if (store == NULL)
-        return MAILSRV_CANNOT;
-    struct mailbox *mbox = &store->account->inbox;
-    if (!is_meant(mbox, arg))
-        return MAILSRV_NONEXISTENT;
-    struct handle *h = mailsrv__memory_handle_new(m, from, HANDLE_MAILBOX);
-    if (h == NULL)
-        return MAILSRV_NOMEM;
-    h->account = store->account;
-    h->uidvalidity = mbox->uidvalidity;
-    r->has_value = true;
-    r->value.mbox_opened = (mailsrv_mbox_opened){
-        .size = sizeof r->value.mbox_opened,
-        .uidvalidity = mbox->uidvalidity,
-        .mbox = h->number,
-        .mailbox = mbox->id,
-        .exists = mbox->shelf.n,
-        .modseq = store->account->modseq,
-        .uidnext = mbox->uidnext,
-        .recent = mbox->recent,
-        .features = MAILSRV_MBOX_KEYWORDS | (m->knobs[MAILSRV_MEMORY_HISTORY] != 0 ? MAILSRV_MBOX_HISTORY : 0),
-        .n_keywords = mbox->n_names,
-        .keywords = mbox->names,
-    };
-    if (arg->for_writing)
-        mbox->recent = mbox->uidnext - 1;
     return MAILSRV_OK;
 }

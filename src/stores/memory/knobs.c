@@ -22,9 +22,11 @@ static const struct knob {
     { "without", MAILSRV_MEMORY_WITHOUT, 0, UINT64_MAX },
     { "history", MAILSRV_MEMORY_HISTORY, 0, UINT64_MAX },
     { "keywords", MAILSRV_MEMORY_KEYWORDS, 0, MAILSRV_KEYWORDS_MAX },
+    { "mailboxes", MAILSRV_MEMORY_MAILBOXES, 1, UINT32_MAX },
     { "quota", MAILSRV_MEMORY_QUOTA, 0, UINT64_C(1) << 63 },
     { "shard", MAILSRV_MEMORY_SHARD, 0, UINT32_MAX },
     { "uidnext", MAILSRV_MEMORY_UIDNEXT, 1, UINT32_MAX },
+    { "rights", MAILSRV_MEMORY_RIGHTS, 0, MAILSRV_RIGHTS_ALL },
 };
 
 #define N_KNOBS (sizeof knobs / sizeof *knobs)
@@ -48,7 +50,7 @@ static int32_t check(int32_t key, uint64_t value)
 int32_t mailsrv_memory_set_u64(mailsrv_store *store, int32_t key, uint64_t value)
 {
     struct memory *m = mailsrv__memory(store);
-    int32_t status = key <= MAILSRV_MEMORY_KEYWORDS ? check(key, value) : MAILSRV_E_UNKNOWN_KEY;
+    int32_t status = key <= MAILSRV_MEMORY_MAILBOXES ? check(key, value) : MAILSRV_E_UNKNOWN_KEY;
     if (status != MAILSRV_OK)
         return status;
     if (key == MAILSRV_MEMORY_EPOCH && m->accounts != NULL)
@@ -59,22 +61,34 @@ int32_t mailsrv_memory_set_u64(mailsrv_store *store, int32_t key, uint64_t value
     return MAILSRV_OK;
 }
 
+static int32_t set_of_mailbox(struct mailbox *mbox, int32_t key, uint64_t value)
+{
+    if (mbox == NULL)
+        return MAILSRV_NONEXISTENT;
+    if (key == MAILSRV_MEMORY_RIGHTS) {
+        mbox->rights = (uint32_t)value;
+        return MAILSRV_OK;
+    }
+    if (value < mbox->uidnext)
+        return MAILSRV_E_VALUE;
+    mbox->uidnext = (uint32_t)value;
+    return MAILSRV_OK;
+}
+
 int32_t mailsrv_memory_account_u64(mailsrv_store *store, const mailsrv_id *account, int32_t key, uint64_t value)
 {
-    struct account *a = mailsrv__memory_account(mailsrv__memory(store), account);
+    struct memory *m = mailsrv__memory(store);
+    struct account *a = mailsrv__memory_account(m, account);
     int32_t status = key >= MAILSRV_MEMORY_QUOTA ? check(key, value) : MAILSRV_E_UNKNOWN_KEY;
     if (status != MAILSRV_OK)
         return status;
+    if (key == MAILSRV_MEMORY_UIDNEXT || key == MAILSRV_MEMORY_RIGHTS)
+        return set_of_mailbox(mailsrv__memory_where(m, account), key, value);
     if (a == NULL)
         return MAILSRV_NONEXISTENT;
-    if (key == MAILSRV_MEMORY_QUOTA) {
+    if (key == MAILSRV_MEMORY_QUOTA)
         a->quota = value;
-    } else if (key == MAILSRV_MEMORY_SHARD) {
+    else
         a->shard = (uint32_t)value;
-    } else {
-        if (value < a->inbox.uidnext)
-            return MAILSRV_E_VALUE;
-        a->inbox.uidnext = (uint32_t)value;
-    }
     return MAILSRV_OK;
 }

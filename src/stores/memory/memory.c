@@ -95,6 +95,7 @@ static void set_defaults(struct memory *m)
     m->knobs[MAILSRV_MEMORY_EPOCH] = 1;
     m->knobs[MAILSRV_MEMORY_HISTORY] = UINT64_MAX;
     m->knobs[MAILSRV_MEMORY_KEYWORDS] = MAILSRV_KEYWORDS_MAX;
+    m->knobs[MAILSRV_MEMORY_MAILBOXES] = UINT32_MAX;
 }
 
 int32_t mailsrv_memory_new(const mailsrv_allocator *allocator, mailsrv_store **out)
@@ -117,7 +118,8 @@ static uint64_t in_all_mailboxes(const struct memory *m)
 {
     uint64_t n = 0;
     for (const struct account *a = m->accounts; a != NULL; a = a->next)
-        n += a->inbox.shelf.n;
+        for (size_t i = 0; i < a->n_names; i++)
+            n += a->names[i]->mailbox != NULL ? a->names[i]->mailbox->shelf.n : 0;
     return n;
 }
 

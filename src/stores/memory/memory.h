@@ -66,13 +66,37 @@ struct history {
     uint64_t horizon;
 };
 
+/* A name as it is kept: INBOX in capitals. */
+struct path {
+    size_t n;
+    uint8_t octets[MAILSRV_MBOX_NAME_MAX];
+};
+
+/* A name of an account, and what is there now. */
+struct name {
+    uint64_t number; /* for cursors */
+    uint64_t modseq; /* of the account, when it last changed; 0: it never was anything */
+    struct mailbox *mailbox; /* NULL: none */
+    uint32_t highest;        /* UIDVALIDITY that it bore */
+    bool subscribed;
+    bool forgotten; /* it is gone, and CHANGES does not tell it any more */
+    size_t n;
+    uint8_t octets[];
+};
+
+/* Counted: by its name while it has one, and by who has opened it. */
 struct mailbox {
     struct account *account;
+    struct name *name;
+    uint32_t refs;
+    bool gone;       /* it was removed */
+    uint32_t uses;   /* MAILSRV_NAME_..., but for the subscription */
+    uint32_t rights; /* MAILSRV_RIGHT_... */
     mailsrv_id id;
     struct shelf shelf;
     struct history history;
-    mailsrv_bytes names[MAILSRV_KEYWORDS_MAX]; /* the dictionary of keywords */
-    uint32_t n_names;
+    mailsrv_bytes keywords[MAILSRV_KEYWORDS_MAX]; /* the dictionary */
+    uint32_t n_keywords;
     uint32_t recent;
     uint32_t uidvalidity;
     uint32_t uidnext;
@@ -82,7 +106,13 @@ struct mailbox {
 struct account {
     struct account *next;
     mailsrv_id id;
-    struct mailbox inbox;
+    struct mailbox *inbox;
+    struct name **names; /* ascending */
+    size_t n_names, room_names;
+    uint64_t last_name; /* number */
+    uint64_t n_mailboxes;
+    uint64_t names_horizon;    /* names that went up to it are not all told */
+    uint32_t last_uidvalidity; /* the highest that was given */
     uint64_t modseq;
     uint64_t octets, planned_octets;
     uint64_t quota;
@@ -118,6 +148,7 @@ struct handle {
     enum handle_kind kind;
     uint32_t uidvalidity; /* MAILBOX: when it was opened */
     struct account *account;
+    struct mailbox *mailbox;
     struct body *body;
     struct message *message; /* READ */
 };
@@ -142,12 +173,13 @@ struct memory {
     uint64_t last_id, last_handle, last_queue;
     uint64_t octets, lent, n_held, answered;
     uint64_t open[HANDLE_READ + 1];
-    uint64_t knobs[MAILSRV_MEMORY_KEYWORDS + 1];
+    uint64_t knobs[MAILSRV_MEMORY_MAILBOXES + 1];
     uint64_t shuffled; /* state of the shuffle */
     union {
         mailsrv_row rows[PAGE_MAX];
         mailsrv_queue_item items[PAGE_MAX];
         mailsrv_run runs[PAGE_MAX];
+        mailsrv_mbox_entry entries[PAGE_MAX];
     } page;
 };
 
@@ -161,6 +193,9 @@ struct reply {
         mailsrv_store_opened store_opened;
         mailsrv_locked locked;
         mailsrv_mbox_opened mbox_opened;
+        mailsrv_mbox_listed mbox_listed;
+        mailsrv_mbox_status mbox_status;
+        mailsrv_mbox_created mbox_created;
         mailsrv_rows rows;
         mailsrv_read_bytes read_bytes;
         mailsrv_expunged expunged;
@@ -202,8 +237,6 @@ void mailsrv__memory_handles_end(struct memory *m, const struct binding *owner);
 int32_t mailsrv__memory_store_open(struct memory *m, const struct binding *from, const mailsrv_op *op,
                                    struct reply *r);
 int32_t mailsrv__memory_lock(struct memory *m, const struct binding *from, const mailsrv_op *op, struct reply *r);
-int32_t mailsrv__memory_mbox_open(struct memory *m, const struct binding *from, const mailsrv_op *op,
-                                  struct reply *r);
 
 /* ---- body.c ---- */
 struct body *mailsrv__memory_body_new(struct memory *m);
@@ -230,13 +263,11 @@ size_t mailsrv__memory_shelf_queue(const struct shelf *shelf, uint64_t least);
 /* ---- read.c ---- */
 int32_t mailsrv__memory_rows(struct memory *m, const mailsrv_op *op, struct reply *r);
 int32_t mailsrv__memory_read(struct memory *m, const struct binding *from, const mailsrv_op *op, struct reply *r);
-int32_t mailsrv__memory_expunge(struct memory *m, const mailsrv_op *op, struct reply *r);
 
-/* The open mailbox of a handle; NULL where it was closed, or its UIDs no longer mean what they meant. */
+/* The mailbox that a handle is of; NULL where it was removed, or its UIDs no longer mean what they meant. */
+struct mailbox *mailsrv__memory_of_handle(const struct handle *h);
+/* The open mailbox of a handle; NULL where it was closed, too. */
 struct mailbox *mailsrv__memory_opened(struct memory *m, uint64_t number);
-/* Is `uid` in one of the runs? */
-bool mailsrv__memory_in_runs(const mailsrv_run *runs, uint32_t n, uint32_t uid);
-
 /* What a cursor of this store says: where to go on, and whether the empty page before it was given. */
 struct place {
     uint64_t from;
@@ -247,10 +278,66 @@ struct place {
 };
 struct place mailsrv__memory_place(const mailsrv_cursor *cursor);
 mailsrv_cursor mailsrv__memory_cursor(struct place place);
+bool mailsrv__memory_is_start(const mailsrv_cursor *cursor);
 /* Is this page to be an empty one? */
 bool mailsrv__memory_empty_first(const struct memory *m, const struct place *place);
 /* Rows of a page when `limit` were asked for. */
 uint32_t mailsrv__memory_page(const struct memory *m, uint32_t limit);
+
+/* ---- expunge.c ---- */
+/* Is `uid` in one of the runs? */
+bool mailsrv__memory_in_runs(const mailsrv_run *runs, uint32_t n, uint32_t uid);
+int32_t mailsrv__memory_expunge(struct memory *m, const mailsrv_op *op, struct reply *r);
+/* The modseq of the change; 0: nothing went. */
+uint64_t mailsrv__memory_expunge_from(struct memory *m, struct mailbox *mbox, const mailsrv_arg_expunge *arg);
+
+/* ---- name.c ---- */
+bool mailsrv__memory_path(mailsrv_bytes name, struct path *out); /* false: it is no name */
+bool mailsrv__memory_below(const struct name *name, const uint8_t *above, size_t n);
+struct name *mailsrv__memory_name(const struct account *a, const struct path *path); /* NULL: nowhere */
+/* Makes it if need be.  NULL: no memory. */
+struct name *mailsrv__memory_name_made(struct memory *m, struct account *a, const struct path *path);
+/* Mailbox or subscription may have gone from names: forgets those that are too many. */
+void mailsrv__memory_names_changed(struct memory *m, struct account *a);
+void mailsrv__memory_all_names_free(struct memory *m, struct account *a);
+int32_t mailsrv__memory_mbox_list(struct memory *m, const mailsrv_op *op, struct reply *r);
+int32_t mailsrv__memory_changes_of_names(struct memory *m, const mailsrv_arg_changes *arg, struct reply *r);
+
+/* ---- mailbox.c ---- */
+/* 0: there are no more. */
+uint32_t mailsrv__memory_new_uidvalidity(struct account *a, int64_t unix_us);
+/* Without name and UIDVALIDITY.  NULL: no memory. */
+struct mailbox *mailsrv__memory_mailbox_new(struct memory *m, struct account *a);
+void mailsrv__memory_give_name(struct mailbox *mbox, struct name *name, uint64_t modseq);
+void mailsrv__memory_mailbox_unref(struct memory *m, struct mailbox *mbox);
+/* Gives up its messages, and the name's reference. */
+void mailsrv__memory_mailbox_end(struct memory *m, struct mailbox *mbox);
+/* NULL: it is not there. */
+struct mailbox *mailsrv__memory_mailbox(const struct account *a, const mailsrv_id *id);
+struct mailbox *mailsrv__memory_mailbox_or_inbox(const struct account *a, const mailsrv_id *id); /* zero: INBOX */
+int32_t mailsrv__memory_mbox_open(struct memory *m, const struct binding *from, const mailsrv_op *op,
+                                  struct reply *r);
+int32_t mailsrv__memory_mbox_status(struct memory *m, const mailsrv_op *op, struct reply *r);
+
+/* ---- mailboxes.c ---- */
+struct making {
+    uint32_t attributes; /* MAILSRV_NAME_... */
+    int64_t unix_us;
+    const struct mailbox *keywords_of; /* whose dictionary it begins with; NULL: an empty one */
+};
+int32_t mailsrv__memory_make_mailbox(struct memory *m, struct account *a, const struct path *path,
+                                     const struct making *how, struct mailbox **out);
+int32_t mailsrv__memory_remove_mailbox(struct memory *m, struct mailbox *mbox);
+int32_t mailsrv__memory_mbox_create(struct memory *m, const mailsrv_op *op, struct reply *r);
+int32_t mailsrv__memory_mbox_delete(struct memory *m, const mailsrv_op *op);
+int32_t mailsrv__memory_mbox_subscribe(struct memory *m, const mailsrv_op *op);
+
+/* ---- rename.c ---- */
+int32_t mailsrv__memory_mbox_rename(struct memory *m, const mailsrv_op *op);
+
+/* ---- direct.c ---- */
+/* The INBOX of the account, or the mailbox, that has this id; NULL: there is none. */
+struct mailbox *mailsrv__memory_where(const struct memory *m, const mailsrv_id *where);
 
 /* ---- commit.c ---- */
 int32_t mailsrv__memory_commit(struct memory *m, const mailsrv_op *op, struct reply *r);
@@ -261,10 +348,14 @@ void mailsrv__memory_deliver(struct mailbox *mbox, struct message *message, uint
 /* The bits of names in a mailbox's dictionary, to which new ones are added.  False: some have no room, and no bit. */
 bool mailsrv__memory_intern(struct memory *m, struct mailbox *mbox, const mailsrv_bytes *names, size_t n,
                             uint64_t bits[2]);
-void mailsrv__memory_names_free(struct memory *m, struct mailbox *mbox);
+void mailsrv__memory_dictionary_free(struct memory *m, struct mailbox *mbox);
+/* Into an empty one, so that bits mean the same.  False: no memory. */
+bool mailsrv__memory_dictionary_copy(struct memory *m, struct mailbox *to, const struct mailbox *from);
 
 /* ---- flags.c ---- */
 int32_t mailsrv__memory_flags(struct memory *m, const mailsrv_op *op, struct reply *r);
+int32_t mailsrv__memory_flags_of(struct memory *m, struct mailbox *mbox, const mailsrv_arg_flags *arg,
+                                 struct reply *r);
 
 /* ---- copy.c ---- */
 int32_t mailsrv__memory_copy(struct memory *m, const mailsrv_op *op, struct reply *r);

@@ -30,6 +30,12 @@ mailsrv_cursor mailsrv__memory_cursor(struct place place)
     return cursor;
 }
 
+bool mailsrv__memory_is_start(const mailsrv_cursor *cursor)
+{
+    static const mailsrv_cursor start;
+    return memcmp(cursor, &start, sizeof start) == 0;
+}
+
 bool mailsrv__memory_empty_first(const struct memory *m, const struct place *place)
 {
     return m->knobs[MAILSRV_MEMORY_PAGE_ROWS] != 0 && !place->empty_given;
@@ -42,12 +48,15 @@ uint32_t mailsrv__memory_page(const struct memory *m, uint32_t limit)
     return knob != 0 && knob < most ? (uint32_t)knob : most;
 }
 
+struct mailbox *mailsrv__memory_of_handle(const struct handle *h)
+{
+    return h->mailbox != NULL && !h->mailbox->gone && h->uidvalidity == h->mailbox->uidvalidity ? h->mailbox : NULL;
+}
+
 struct mailbox *mailsrv__memory_opened(struct memory *m, uint64_t number)
 {
-    struct handle *h = mailsrv__memory_handle_find(m, number, HANDLE_MAILBOX);
-    if (h == NULL || h->uidvalidity != h->account->inbox.uidvalidity)
-        return NULL;
-    return &h->account->inbox;
+    const struct handle *h = mailsrv__memory_handle_find(m, number, HANDLE_MAILBOX);
+    return h != NULL ? mailsrv__memory_of_handle(h) : NULL;
 }
 
 /* Fills the page with the rows of `arg->uids` from `place->from` on; returns how many.  `place->from` is 0 at the end,
@@ -186,42 +195,5 @@ int32_t mailsrv__memory_read(struct memory *m, const struct binding *from, const
         r->release = release_message;
         r->user = message;
     }
-    return MAILSRV_OK;
-}
-
-bool mailsrv__memory_in_runs(const mailsrv_run *runs, uint32_t n, uint32_t uid)
-{
-    for (uint32_t i = 0; i < n; i++)
-        if (uid >= runs[i].first && uid <= runs[i].last)
-            return true;
-    return false;
-}
-
-int32_t mailsrv__memory_expunge(struct memory *m, const mailsrv_op *op, struct reply *r)
-{
-    const mailsrv_arg_expunge *arg = op->arg;
-    struct mailbox *mbox = mailsrv__memory_opened(m, arg->mbox);
-    if (mbox == NULL)
-        return MAILSRV_NONEXISTENT;
-    struct shelf *shelf = &mbox->shelf;
-    size_t kept = 0, before = shelf->n;
-    uint64_t modseq = mbox->account->modseq + 1;
-    for (size_t i = 0; i < before; i++) {
-        struct message *message = shelf->v[i];
-        bool goes = mailsrv__memory_in_runs(arg->uids, arg->n_uids, message->row.uid) &&
-                    (!arg->only_deleted || (message->row.flags & MAILSRV_FLAG_DELETED) != 0);
-        if (!goes) {
-            shelf->v[kept++] = message;
-            continue;
-        }
-        mailsrv__memory_vanish(m, mbox, message->row.uid, modseq);
-        mbox->account->octets -= message->row.octets;
-        mailsrv__memory_message_unref(message);
-    }
-    shelf->n = kept;
-    r->has_value = true;
-    r->value.expunged.size = sizeof r->value.expunged;
-    if (kept != before)
-        r->value.expunged.modseq = mbox->account->modseq = modseq;
     return MAILSRV_OK;
 }

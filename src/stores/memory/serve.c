@@ -8,7 +8,8 @@ static const int32_t kinds[] = {
     MAILSRV_OP_MBOX_OPEN,    MAILSRV_OP_MBOX_CLOSE,   MAILSRV_OP_ROWS,        MAILSRV_OP_READ,
     MAILSRV_OP_READ_CLOSE,   MAILSRV_OP_EXPUNGE,      MAILSRV_OP_LOCK,        MAILSRV_OP_UNLOCK,
     MAILSRV_OP_QUEUE_SCAN,   MAILSRV_OP_QUEUE_UPDATE, MAILSRV_OP_QUEUE_DELETE, MAILSRV_OP_CHANGES,
-    MAILSRV_OP_FLAGS,        MAILSRV_OP_COPY,
+    MAILSRV_OP_FLAGS,        MAILSRV_OP_COPY,         MAILSRV_OP_MBOX_LIST,   MAILSRV_OP_MBOX_STATUS,
+    MAILSRV_OP_MBOX_CREATE,  MAILSRV_OP_MBOX_DELETE,  MAILSRV_OP_MBOX_RENAME, MAILSRV_OP_MBOX_SUBSCRIBE,
 };
 
 /* Which handle a closing kind gives back; 0: it is no closing kind. */
@@ -52,6 +53,26 @@ static int32_t perform_receive(struct memory *m, const struct binding *from, con
     }
 }
 
+static int32_t perform_names(struct memory *m, const struct binding *from, const mailsrv_op *op, struct reply *r)
+{
+    switch (op->kind) {
+    case MAILSRV_OP_MBOX_LIST:
+        return mailsrv__memory_mbox_list(m, op, r);
+    case MAILSRV_OP_MBOX_STATUS:
+        return mailsrv__memory_mbox_status(m, op, r);
+    case MAILSRV_OP_MBOX_CREATE:
+        return mailsrv__memory_mbox_create(m, op, r);
+    case MAILSRV_OP_MBOX_DELETE:
+        return mailsrv__memory_mbox_delete(m, op);
+    case MAILSRV_OP_MBOX_RENAME:
+        return mailsrv__memory_mbox_rename(m, op);
+    case MAILSRV_OP_MBOX_SUBSCRIBE:
+        return mailsrv__memory_mbox_subscribe(m, op);
+    default:
+        return perform_receive(m, from, op, r);
+    }
+}
+
 static int32_t perform_imap(struct memory *m, const struct binding *from, const mailsrv_op *op, struct reply *r)
 {
     switch (op->kind) {
@@ -62,7 +83,7 @@ static int32_t perform_imap(struct memory *m, const struct binding *from, const 
     case MAILSRV_OP_COPY:
         return mailsrv__memory_copy(m, op, r);
     default:
-        return perform_receive(m, from, op, r);
+        return perform_names(m, from, op, r);
     }
 }
 

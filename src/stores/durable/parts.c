@@ -1,0 +1,197 @@
+/* Changes in parts: begun, ended, or dropped. */
+#include "durable.h"
+
+#include <string.h>
+
+/* What the parts of one change add up to, and which mailbox is to have it. */
+struct sum {
+    mailsrv_id account;
+    int64_t uidnext, modseq, messages, octets;
+};
+
+/* MAILSRV_NONEXISTENT: nothing is being added to that mailbox. */
+static int32_t sum_of(struct index *x, const mailsrv_id *mailbox, struct sum *out)
+{
+    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_PARTS_GET, "d", mailbox);
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    if (result == SQLITE_ROW) {
+        out->account = mailsrv__durable_column_id(row, 0);
+        int64_t *to[] = { &out->uidnext, &out->modseq, &out->messages, &out->octets };
+        for (int i = 0; i < 4; i++)
+            *to[i] = sqlite3_column_int64(row, i + 1);
+    }
+    int32_t status = result == SQLITE_ROW    ? MAILSRV_OK
+                     : result == SQLITE_DONE ? MAILSRV_NONEXISTENT
+                                             : mailsrv__durable_failure(x);
+    sqlite3_reset(row);
+    return status;
+}
+
+/* ---- Planning ---- */
+
+int32_t mailsrv__durable_parts_begin(struct durable *d, struct task *t, const mailsrv_id *account,
+                                     const mailsrv_id *mailbox)
+{
+    mailsrv__durable_put_number(&d->record, ENTRY_PARTS_BEGIN, 1);
+    mailsrv__durable_put_id(&d->record, account);
+    mailsrv__durable_put_id(&d->record, mailbox);
+    t->account = *account;
+    t->target = *mailbox;
+    return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
+}
+
+int32_t mailsrv__durable_parts_end(struct durable *d, struct task *t)
+{
+    mailsrv__durable_put_number(&d->record, ENTRY_PARTS_END, 1);
+    mailsrv__durable_put_id(&d->record, &t->target);
+    return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
+}
+
+static bool goes_on(const struct task *first, const mailsrv_id *mailbox)
+{
+    for (const struct task *t = first; t != NULL; t = t->next)
+        if (t->is_in_parts && memcmp(&t->target, mailbox, sizeof *mailbox) == 0)
+            return true;
+    return false;
+}
+
+/* One that has no end and does not go on; MAILSRV_NONEXISTENT: there is none. */
+static int32_t find_left(struct index *x, const struct task *first, mailsrv_id *mailbox)
+{
+    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_PARTS_ALL, "");
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    for (; result == SQLITE_ROW; result = sqlite3_step(row)) {
+        *mailbox = mailsrv__durable_column_id(row, 0);
+        if (!goes_on(first, mailbox))
+            break;
+    }
+    int32_t status = result == SQLITE_ROW    ? MAILSRV_OK
+                     : result == SQLITE_DONE ? MAILSRV_NONEXISTENT
+                                             : mailsrv__durable_failure(x);
+    sqlite3_reset(row);
+    return status;
+}
+
+/* Its UIDs and modseqs are spent. */
+static int32_t drop_one(struct durable *d, const mailsrv_id *mailbox)
+{
+    struct mailbox mbox;
+    struct sum sum;
+    if (sum_of(&d->writer, mailbox, &sum) != MAILSRV_OK ||
+        mailsrv__durable_mailbox(&d->writer, mailbox, &mbox) != MAILSRV_OK)
+        return mailsrv__durable_broken(d);
+    mailsrv__durable_put_number(&d->record, ENTRY_PARTS_DROP, 1);
+    mailsrv__durable_put_id(&d->record, &sum.account);
+    mailsrv__durable_put_id(&d->record, mailbox);
+    mailsrv__durable_put_number(&d->record, mbox.uidnext, 4);
+    mailsrv__durable_put_number(&d->record, (uint64_t)sum.uidnext, 4);
+    mailsrv__durable_put_number(&d->record, (uint64_t)sum.modseq, 8);
+    return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
+}
+
+int32_t mailsrv__durable_parts_drop(struct durable *d, const struct task *first)
+{
+    mailsrv_id mailbox;
+    int32_t status = MAILSRV_OK;
+    while (status == MAILSRV_OK && d->writer.state.parts != 0) {
+        status = find_left(&d->writer, first, &mailbox);
+        if (status == MAILSRV_OK)
+            status = drop_one(d, &mailbox);
+    }
+    return status == MAILSRV_NONEXISTENT ? MAILSRV_OK : status;
+}
+
+/* ---- Waiting ---- */
+
+static bool delivers_to(const mailsrv_arg_body_commit *arg, const mailsrv_id *account)
+{
+    for (uint32_t i = 0; i < arg->n_targets; i++) {
+        const mailsrv_target *target = (const void *)((const char *)arg->targets + (size_t)i * arg->target_stride);
+        if (target->kind == MAILSRV_TARGET_MAILBOX && memcmp(&target->account, account, sizeof *account) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The queue is nobody's; every other change concerns the account that it is asked for, or, without one, any. */
+static bool changes(const struct task *t, const mailsrv_id *account)
+{
+    static const mailsrv_id nobody;
+    if (t->kind == MAILSRV_OP_BODY_COMMIT)
+        return delivers_to(t->op->arg, account);
+    return t->kind != KIND_ADD_ACCOUNT && t->kind != MAILSRV_OP_QUEUE_UPDATE && t->kind != MAILSRV_OP_QUEUE_DELETE &&
+           (memcmp(&t->account, account, sizeof *account) == 0 || memcmp(&t->account, &nobody, sizeof nobody) == 0);
+}
+
+bool mailsrv__durable_parts_wait(struct durable *d, const struct task *first, const struct task *t)
+{
+    if (d->writer.state.parts == 0 || t->is_in_parts)
+        return false;
+    for (const struct task *other = first; other != t; other = other->next)
+        if (other->is_in_parts && changes(t, &other->account))
+            return true;
+    return false;
+}
+
+/* ---- Applying ---- */
+
+static bool begin(struct index *x, struct reader *from)
+{
+    mailsrv_id account = mailsrv__durable_get_id(from), mailbox = mailsrv__durable_get_id(from);
+    struct account a;
+    struct mailbox mbox;
+    if (from->bad || mailsrv__durable_account(x, &account, &a) != MAILSRV_OK ||
+        mailsrv__durable_mailbox(x, &mailbox, &mbox) != MAILSRV_OK)
+        return false;
+    x->state.parts++;
+    return mailsrv__durable_run(x, SQL_PARTS_ADD, "ddii", &mailbox, &account, (int64_t)mbox.uidnext,
+                                (int64_t)a.modseq);
+}
+
+static bool close(struct index *x, const mailsrv_id *mailbox)
+{
+    x->state.parts--;
+    return mailsrv__durable_run(x, SQL_PARTS_DROP, "d", mailbox);
+}
+
+static bool end(struct index *x, struct reader *from)
+{
+    mailsrv_id mailbox = mailsrv__durable_get_id(from);
+    struct sum sum;
+    return !from->bad && sum_of(x, &mailbox, &sum) == MAILSRV_OK && close(x, &mailbox) &&
+           mailsrv__durable_run(x, SQL_MAILBOX_GREW, "dii", &mailbox, sum.uidnext - 1, sum.messages) &&
+           mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &sum.account, sum.modseq, sum.octets);
+}
+
+/* The lowest UID of a mailbox from one on; 0: there is none, or (`*good` is false) the index failed. */
+static int64_t next_uid(struct index *x, const mailsrv_id *mailbox, int64_t first, int64_t last, bool *good)
+{
+    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_UIDS, "dii", mailbox, first, last);
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    int64_t uid = result == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
+    sqlite3_reset(row);
+    *good = result == SQLITE_ROW || result == SQLITE_DONE;
+    return uid;
+}
+
+static bool drop(struct index *x, struct reader *from, struct loose *loose)
+{
+    mailsrv_id account = mailsrv__durable_get_id(from), mailbox = mailsrv__durable_get_id(from);
+    int64_t first = (int64_t)mailsrv__durable_get_number(from, 4), octets;
+    int64_t uidnext = (int64_t)mailsrv__durable_get_number(from, 4);
+    int64_t modseq = (int64_t)mailsrv__durable_get_number(from, 8);
+    bool good = !from->bad;
+    int64_t uid = good ? next_uid(x, &mailbox, first, uidnext - 1, &good) : 0;
+    while (good && uid != 0) {
+        good = mailsrv__durable_drop_row(x, &mailbox, uid, loose, &octets);
+        uid = good ? next_uid(x, &mailbox, uid + 1, uidnext - 1, &good) : 0;
+    }
+    return good && close(x, &mailbox) &&
+           mailsrv__durable_run(x, SQL_MAILBOX_GREW, "dii", &mailbox, uidnext - 1, (int64_t)0) &&
+           mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &account, modseq, (int64_t)0);
+}
+
+bool mailsrv__durable_apply_parts(struct index *x, enum entry kind, struct reader *from, struct loose *loose)
+{
+    return kind == ENTRY_PARTS_BEGIN ? begin(x, from) : kind == ENTRY_PARTS_END ? end(x, from) : drop(x, from, loose);
+}
