@@ -20,11 +20,6 @@ static const struct {
     { MAILSRV_CORRUPT, "[CORRUPTION]" },
 };
 
-static bool is_unanswered(const struct run *run)
-{
-    return run->plan->fault == FAULT_NEVER || run->plan->fault == FAULT_TARDY;
-}
-
 static int32_t status_of(const struct run *run)
 {
     if (run->heap.failed)
