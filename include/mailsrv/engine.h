@@ -39,6 +39,8 @@ struct mailsrv_op;
 /* Keys of mailsrv_config_set_u64. */
 #define MAILSRV_CONFIG_MEMORY_MAX 1 /* octets that the engine may hold; default 64 MiB, at least 128 KiB */
 #define MAILSRV_CONFIG_EVENTS_MAX 2 /* events kept until read; default 64, 0 to 65,536 */
+/* Of MEMORY_MAX, how much what the engine knows of mailboxes may take: per cent; default 75, 1 to 90. */
+#define MAILSRV_CONFIG_IMAGES_PERCENT 3
 
 /* Makes a config with every key at its default.  `allocator` NULL: malloc.  It is copied, and becomes the engine's; its
  * `user` lives longer than the config and every engine made from it.  MAILSRV_OK, MAILSRV_NOMEM, or MAILSRV_E_USAGE. */

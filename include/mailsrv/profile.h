@@ -22,11 +22,13 @@ typedef struct mailsrv_profile mailsrv_profile;
 /* The machines. */
 MAILSRV_API const mailsrv_machine *mailsrv_smtp(void); /* RFC 5321 and RFC 2033, the receiving side */
 MAILSRV_API const mailsrv_machine *mailsrv_pop3(void); /* RFC 1939, the server */
+MAILSRV_API const mailsrv_machine *mailsrv_imap(void); /* RFC 3501 and RFC 9051, the server */
 
 /* Faces of a machine. */
 #define MAILSRV_FACE_MX 1   /* SMTP: mail from other servers */
 #define MAILSRV_FACE_LMTP 2 /* SMTP: LMTP, one reply for each recipient */
 #define MAILSRV_FACE_POP3 3
+#define MAILSRV_FACE_IMAP 4
 
 /* Why a profile cannot be sealed. */
 typedef struct mailsrv_error {
@@ -45,14 +47,20 @@ MAILSRV_API int32_t mailsrv_profile_new(const mailsrv_allocator *allocator, cons
 /* Keys of mailsrv_profile_set_u64.  A value out of its bounds is MAILSRV_E_VALUE. */
 #define MAILSRV_PROFILE_MESSAGE_OCTETS_MAX 1   /* default 100 MiB, 64 KiB to 2^40 (RFC 5321 section 4.5.3.1.7) */
 #define MAILSRV_PROFILE_RECIPIENTS_MAX 2       /* default 100, 100 to 1,000 (RFC 5321 section 4.5.3.1.8) */
-#define MAILSRV_PROFILE_LINE_OCTETS_MAX 3      /* of a command, CRLF included: default 2,048, 512 to 65,536 */
+#define MAILSRV_PROFILE_LINE_OCTETS_MAX 3      /* of a command, CRLF included: default 2,048, 512 to 65,536; IMAP, with
+                                                * all literals but messages: default 65,536, at least 8,192 */
 #define MAILSRV_PROFILE_ERRORS_MAX 4           /* bad commands before the session is ended: default 20, 1 to 1,000 */
 #define MAILSRV_PROFILE_SESSION_OCTETS_MAX 5   /* memory of one session: default SMTP 192 KiB, POP3 4 MiB (16 octets
-                                                * for each message of a maildrop); 32 KiB to 2^40 */
+                                                * for each message of a maildrop), IMAP 384 KiB; 32 KiB (IMAP
+                                                * 128 KiB) to 2^40 */
 #define MAILSRV_PROFILE_WINDOW_OCTETS 6        /* output waiting before a session stops: default 32 KiB, 1 KiB to 2^30 */
-#define MAILSRV_PROFILE_COMMAND_TIMEOUT_MS 7   /* a peer's silence: SMTP default and least 5 min, POP3 10 min */
+#define MAILSRV_PROFILE_COMMAND_TIMEOUT_MS 7   /* a peer's silence: SMTP default and least 5 min, POP3 10 min, IMAP
+                                                * 30 min */
 #define MAILSRV_PROFILE_DATA_TIMEOUT_MS 8      /* between two blocks of a message: default and least 3 min */
 #define MAILSRV_PROFILE_ANSWER_TIMEOUT_MS 9    /* for the host's answers to one command: default 5 min, 1 s to 9 min */
+#define MAILSRV_PROFILE_LOGIN_TIMEOUT_MS 10    /* IMAP: a peer's silence before login: default 3 min, 1 to 30 min */
+#define MAILSRV_PROFILE_IDLE_SIGN_MS 11        /* IMAP: silence in IDLE before a line is sent, which finds peers that are
+                                                * no more: default 2 min, 10 s to 24 h */
 /* Lenient switches: off (0).  Turn one on only for a peer that cannot be mended. */
 #define MAILSRV_PROFILE_PLAIN_PASSWORDS 20 /* 1: passwords in the clear.  Whoever listens on the way reads them. */
 #define MAILSRV_PROFILE_BARE_LINE_ENDS 21  /* 1: keeps messages with a CR or LF that stands alone.  Other servers may
@@ -74,6 +82,9 @@ MAILSRV_API int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t ke
 #define MAILSRV_EXT_CHUNKING 5
 #define MAILSRV_EXT_TOP 20
 #define MAILSRV_EXT_UIDL 21
+#define MAILSRV_EXT_LITERAL_PLUS 30 /* off: not announced; {n+} is understood all the same */
+#define MAILSRV_EXT_IDLE 31
+#define MAILSRV_EXT_UIDPLUS 32
 /* `on` 0 or 1.  MAILSRV_OK, MAILSRV_E_UNKNOWN_KEY, MAILSRV_E_USAGE after the seal. */
 MAILSRV_API int32_t mailsrv_profile_enable(mailsrv_profile *profile, int32_t extension, int32_t on);
 

@@ -33,11 +33,14 @@ void mailsrv__heap_init(struct heap *heap, const mailsrv_allocator *from, uint64
         heap->max_by[i] = octets_max;
 }
 
-static bool fits(const struct heap *heap, enum mailsrv__class class_, const struct purse *purse, size_t n)
+static bool fits(const struct heap *heap, enum mailsrv__class class_, size_t n)
 {
-    if (n > heap->max - heap->used || n > heap->max_by[class_] - heap->used_by[class_])
-        return false;
-    return purse == NULL || n <= purse->max - purse->used;
+    return n <= heap->max - heap->used && n <= heap->max_by[class_] - heap->used_by[class_];
+}
+
+static bool could_fit(const struct heap *heap, enum mailsrv__class class_, const struct purse *purse, size_t n)
+{
+    return n <= heap->max && n <= heap->max_by[class_] && (purse == NULL || n <= purse->max - purse->used);
 }
 
 static void charge(struct heap *heap, enum mailsrv__class class_, struct purse *purse, size_t n)
@@ -57,9 +60,13 @@ static void charge(struct heap *heap, enum mailsrv__class class_, struct purse *
 
 void *mailsrv__heap_take(struct heap *heap, enum mailsrv__class class_, struct purse *purse, size_t n)
 {
-    if (!fits(heap, class_, purse, n))
+    if (!could_fit(heap, class_, purse, n))
         return NULL;
-    void *p = heap->from.alloc(heap->from.user, n);
+    void *p = NULL;
+    do {
+        if (fits(heap, class_, n))
+            p = heap->from.alloc(heap->from.user, n);
+    } while (p == NULL && heap->give_back != NULL && heap->give_back(heap->user));
     if (p == NULL)
         return NULL;
     memset(p, 0, n);

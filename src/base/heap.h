@@ -27,6 +27,10 @@ struct heap {
     uint64_t allocation_peak;
     uint64_t used_by[N_CLASSES];
     uint64_t max_by[N_CLASSES];
+    /* Gives something back that is kept in case it is wanted again; false: there is nothing.  Asked when there is no
+     * memory, until there is; NULL: nobody keeps anything. */
+    bool (*give_back)(void *user);
+    void *user;
 };
 
 /* What one session holds. */
@@ -40,7 +44,8 @@ const mailsrv_allocator *mailsrv__malloc(void);
 
 void mailsrv__heap_init(struct heap *heap, const mailsrv_allocator *from, uint64_t octets_max);
 
-/* `purse` may be NULL.  NULL when there is none; `n` is 1 or more. */
+/* `purse` may be NULL.  NULL when there is none, also after everything that was kept had been given back; `n` is 1 or
+ * more. */
 void *mailsrv__heap_take(struct heap *heap, enum mailsrv__class class_, struct purse *purse, size_t n);
 
 /* `p` NULL is fine.  `n`, class and purse are those of the taking; the purse is NULL once it was left. */

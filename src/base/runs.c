@@ -129,6 +129,14 @@ uint32_t mailsrv__runs_last(const struct runs *runs)
     return runs->n_pieces == 0 ? 0 : last_of(&runs->pieces[runs->n_pieces - 1]);
 }
 
+uint64_t mailsrv__runs_octets(const struct runs *runs)
+{
+    uint64_t octets = runs->n_pieces * sizeof *runs->pieces;
+    for (uint32_t i = 0; i < runs->n_pieces; i++)
+        octets += runs->pieces[i].room * sizeof *runs->pieces[i].v;
+    return octets;
+}
+
 /* ---- Changing: the pieces that a list touches are written anew, the others only move in the directory ---- */
 
 struct change {
@@ -374,23 +382,47 @@ static bool commit(struct change *c)
     return true;
 }
 
-/* New mail: the last run grows by what follows it, in place. */
-static bool grow_last(struct runs *runs, const mailsrv_run *run)
+/* ---- New mail: what stands behind the last run goes there, in place ---- */
+
+/* Room for a run more in the last piece; that there is none is no failure. */
+static bool make_room(struct runs *runs, struct runs_piece *piece)
+{
+    if (piece->n < piece->room)
+        return true;
+    uint32_t room = piece->room < PIECE_RUNS / 2 ? piece->room * 2 : PIECE_RUNS;
+    struct run *v = piece->room == PIECE_RUNS ? NULL
+                                              : mailsrv__heap_take(runs->heap, runs->class_, NULL, room * sizeof *v);
+    if (v == NULL)
+        return false;
+    memcpy(v, piece->v, piece->n * sizeof *v);
+    give_piece(runs, piece);
+    piece->v = v;
+    piece->room = room;
+    return true;
+}
+
+static bool append(struct runs *runs, const mailsrv_run *run)
 {
     if (runs->n_pieces == 0)
         return false;
     struct runs_piece *piece = &runs->pieces[runs->n_pieces - 1];
     struct run *last = &piece->v[piece->n - 1];
-    if (last->last + 1 != run->first)
+    if (last->last >= run->first)
         return false;
-    last->last = run->last;
+    if (last->last + 1 == run->first) {
+        last->last = run->last;
+    } else if (make_room(runs, piece)) {
+        piece->v[piece->n++] = (struct run){ run->first, run->last, runs->count - piece->before };
+    } else {
+        return false;
+    }
     runs->count += run->last - run->first + 1;
     return true;
 }
 
 bool mailsrv__runs_add(struct runs *runs, const mailsrv_run *list, size_t n)
 {
-    if (n == 0 || (n == 1 && grow_last(runs, list)))
+    if (n == 0 || (n == 1 && append(runs, list)))
         return true;
     struct change c = { .runs = runs };
     if (!begin(&c, list, n))

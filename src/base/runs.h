@@ -42,4 +42,7 @@ bool mailsrv__runs_next(const struct runs *runs, uint32_t from, mailsrv_run *out
 /* The highest UID; 0: the set is empty. */
 uint32_t mailsrv__runs_last(const struct runs *runs);
 
+/* Octets that it takes. */
+uint64_t mailsrv__runs_octets(const struct runs *runs);
+
 #endif

@@ -89,6 +89,12 @@ void mailsrv__handle_take(mailsrv_session *s, unsigned i, uint64_t value, struct
     ((mailsrv_arg_close *)argument(handle->closer))->handle = value;
 }
 
+void mailsrv__handle_told(struct handle *handle, uint32_t uid)
+{
+    if (handle->closer != NULL)
+        ((mailsrv_arg_close *)argument(handle->closer))->told = uid;
+}
+
 struct op *mailsrv__handle_let_go(struct handle *handle)
 {
     struct op *closer = handle->closer;

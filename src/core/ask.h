@@ -49,6 +49,9 @@ struct handle {
 /* Takes the handle `value` from the i-th answer, together with the closing record that was reserved for it. */
 void mailsrv__handle_take(mailsrv_session *session, unsigned i, uint64_t value, struct handle *handle);
 
+/* MBOX_OPEN: the highest UID that the session was told of, for when it is closed.  Nothing for an empty handle. */
+void mailsrv__handle_told(struct handle *handle, uint32_t uid);
+
 /* Closes it now: asks the closing operation, which nobody waits for.  Nothing for an empty handle.  While an operation
  * of this session is late it may be using the handle: then it is closed when the session leaves. */
 void mailsrv__handle_close(mailsrv_session *session, struct handle *handle);

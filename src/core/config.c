@@ -3,10 +3,11 @@
 #include "base/heap.h"
 
 enum { MEMORY_LEAST = 128 * 1024, MEMORY_USUAL = 64 * 1024 * 1024, EVENTS_USUAL = 64, EVENTS_MOST = 65536 };
+enum { IMAGES_USUAL = 75, IMAGES_MOST = 90 };
 
 void mailsrv__config_init(mailsrv_config *config, const mailsrv_allocator *from)
 {
-    *config = (mailsrv_config){ *from, MEMORY_USUAL, EVENTS_USUAL };
+    *config = (mailsrv_config){ *from, MEMORY_USUAL, EVENTS_USUAL, IMAGES_USUAL };
 }
 
 int32_t mailsrv_config_new(const mailsrv_allocator *allocator, mailsrv_config **out)
@@ -36,6 +37,11 @@ int32_t mailsrv_config_set_u64(mailsrv_config *config, int32_t key, uint64_t val
         if (value > EVENTS_MOST)
             return MAILSRV_E_VALUE;
         config->events_max = value;
+        return MAILSRV_OK;
+    case MAILSRV_CONFIG_IMAGES_PERCENT:
+        if (value == 0 || value > IMAGES_MOST)
+            return MAILSRV_E_VALUE;
+        config->images_percent = value;
         return MAILSRV_OK;
     default:
         return MAILSRV_E_UNKNOWN_KEY;

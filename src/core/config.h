@@ -8,6 +8,7 @@ struct mailsrv_config {
     mailsrv_allocator from;
     uint64_t memory_max;
     uint64_t events_max;
+    uint64_t images_percent;
 };
 
 void mailsrv__config_init(mailsrv_config *config, const mailsrv_allocator *from);

@@ -10,7 +10,7 @@ static void init(mailsrv_engine *e, const mailsrv_config *config)
 {
     memset(e, 0, sizeof *e);
     mailsrv__heap_init(&e->heap, &config->from, config->memory_max);
-    e->heap.max_by[CLASS_IMAGES] = config->memory_max / 4 * 3;
+    e->heap.max_by[CLASS_IMAGES] = config->memory_max / 100 * config->images_percent;
     mailsrv__timers_init(&e->timers);
     mailsrv__list_init(&e->sessions);
     mailsrv__list_init(&e->ready);

@@ -9,6 +9,7 @@
  *   take      input there is, nothing stored     -> STEP_NEXT (a command is done), STEP_WAIT (wants more, or stored a
  *                                                   next step), STEP_CLOSE (say no more, end when output is sent)
  *   next step what was stored is due             -> the same; STEP_NEXT: go on with input
+ *   called    mailsrv__session_call, nothing stored -> the same as take, without input
  */
 #ifndef CORE_MACHINE_H
 #define CORE_MACHINE_H
@@ -36,6 +37,7 @@ struct mailsrv_machine {
     void (*defaults)(mailsrv_profile *profile);
     enum step (*greet)(mailsrv_session *session);
     enum step (*take)(mailsrv_session *session, struct input *in);
+    enum step (*called)(mailsrv_session *session); /* NULL: this machine is never called */
     /* The session is being freed: give up every handle, body and buffer.  What was asked is still in `session->asker`
      * and is orphaned by the core afterwards. */
     void (*leave)(mailsrv_session *session);
@@ -48,6 +50,7 @@ enum wait {
     WAIT_ANSWERS, /* all that was asked is answered */
     WAIT_WINDOW,  /* output has fallen to half of the window */
     WAIT_TURN,    /* its next turn in the work ring */
+    WAIT_CALL,    /* mailsrv__session_call, or the host's patience is over */
     WAIT_BODY     /* the session's body has room, or all of it is written, or it failed: core/body.h */
 };
 
@@ -83,6 +86,7 @@ struct mailsrv_session {
     enum wait waits;
     struct timer peer_timer;   /* the peer's silence */
     struct timer answer_timer; /* the host's answers to one command */
+    struct timer alarm;        /* calls the machine */
     struct node late;          /* operations that timed out for the peer and are not answered yet */
     struct op *put_off;        /* closers, a chain, of handles that something late may be using */
     uint64_t octets_in, octets_out, commands;
@@ -93,12 +97,16 @@ struct mailsrv_session {
     bool patient_bytes;   /* every byte of the peer restarts his timer (a body), else only a command does */
     bool one_patience;    /* the answers of this command are waited for in one total time (after the final dot) */
     bool answers_are_late; /* the answer timer fired */
+    bool was_late;         /* the same, while the step that waited runs */
+    bool called;           /* and that was not seen yet */
+    bool input_waits;      /* the host keeps input that was not taken */
     bool broken;          /* a reply found no memory; it ends after this step */
     bool shutting, eof;
     bool ended; /* no more steps; output is sent */
     bool dead;  /* nothing more at all: the peer stopped reading */
     bool left;  /* the machine gave up what it held */
     bool mid_reply; /* a response of many lines has begun: no word of parting belongs into it */
+    const struct input *input; /* that is being fed; NULL: none is */
     const char *why; /* it ended, for the log; NULL: it has not */
 };
 
@@ -109,6 +117,26 @@ enum step mailsrv__then_answers(mailsrv_session *session, step_fn *next);
 enum step mailsrv__then_window(mailsrv_session *session, step_fn *next);
 enum step mailsrv__then_turn(mailsrv_session *session, step_fn *next);
 enum step mailsrv__then_body(mailsrv_session *session, step_fn *next);
+
+/* Something that the machine looks at has changed: a step that waits with mailsrv__then_call is due, or, when none is
+ * stored, the machine is called.  It only sets fields and puts work into the ring, and may be called at any time. */
+void mailsrv__session_call(mailsrv_session *session);
+enum step mailsrv__then_call(mailsrv_session *session, step_fn *next);
+
+/* In a step that waited with mailsrv__then_call: was the host's patience over? */
+static inline bool mailsrv__was_late(const mailsrv_session *session)
+{
+    return session->was_late;
+}
+
+/* Calls the machine after that time, once; 0: not any more. */
+void mailsrv__alarm(mailsrv_session *session, uint64_t ms);
+
+/* Is there input behind what has been taken, as far as is known here? */
+static inline bool mailsrv__input_waits(const mailsrv_session *session)
+{
+    return session->input != NULL ? session->input->n != 0 : session->input_waits;
+}
 
 /* Work done in this slice, beside the 1 that each step costs. */
 void mailsrv__spend(mailsrv_session *session, uint32_t units);

@@ -163,7 +163,8 @@ int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t key, const cha
 static bool is_extension(int32_t number)
 {
     return (number >= MAILSRV_EXT_SIZE && number <= MAILSRV_EXT_CHUNKING) || number == MAILSRV_EXT_TOP ||
-           number == MAILSRV_EXT_UIDL;
+           number == MAILSRV_EXT_UIDL ||
+           (number >= MAILSRV_EXT_LITERAL_PLUS && number <= MAILSRV_EXT_UIDPLUS);
 }
 
 int32_t mailsrv_profile_enable(mailsrv_profile *profile, int32_t extension, int32_t on)

@@ -20,6 +20,7 @@ static void begin(mailsrv_session *s, mailsrv_engine *e, mailsrv_profile *profil
     mailsrv__list_append(&e->sessions, &s->all);
     mailsrv__timer_init(&s->peer_timer, mailsrv__peer_timed_out);
     mailsrv__timer_init(&s->answer_timer, mailsrv__answers_timed_out);
+    mailsrv__timer_init(&s->alarm, mailsrv__alarm_fired);
     e->n_sessions++;
     e->had_a_session = true;
 }
@@ -87,6 +88,7 @@ void mailsrv_session_free(mailsrv_session *s)
     mailsrv__output_free(s);
     mailsrv__timer_remove(&e->timers, &s->peer_timer);
     mailsrv__timer_remove(&e->timers, &s->answer_timer);
+    mailsrv__timer_remove(&e->timers, &s->alarm);
     mailsrv__list_remove(&s->work.ring);
     mailsrv__list_remove(&s->ready);
     mailsrv__list_remove(&s->all);

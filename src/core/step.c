@@ -38,6 +38,11 @@ enum step mailsrv__then_body(mailsrv_session *s, step_fn *next)
     return then(s, WAIT_BODY, next);
 }
 
+enum step mailsrv__then_call(mailsrv_session *s, step_fn *next)
+{
+    return then(s, WAIT_CALL, next);
+}
+
 void mailsrv__spend(mailsrv_session *s, uint32_t units)
 {
     s->engine->slice_spent += units;
@@ -61,6 +66,8 @@ static bool is_due(const mailsrv_session *s)
         return mailsrv__body_is_due(s);
     case WAIT_TURN:
         return true;
+    case WAIT_CALL:
+        return s->called || s->answers_are_late;
     default:
         return false;
     }
@@ -70,13 +77,33 @@ static bool has_work(const mailsrv_session *s)
 {
     if (s->ended)
         return false;
-    return s->budget == 0 || mailsrv__body_has_news(s) || (s->next != NULL && is_due(s));
+    bool is_called = s->called && s->next == NULL;
+    return s->budget == 0 || mailsrv__body_has_news(s) || is_called || (s->next != NULL && is_due(s));
 }
 
 void mailsrv__session_wake(mailsrv_session *s)
 {
     if (has_work(s))
         mailsrv__ring_put(s->engine, &s->work);
+}
+
+void mailsrv__session_call(mailsrv_session *s)
+{
+    s->called = !s->ended && s->profile->machine->called != NULL;
+    mailsrv__session_wake(s);
+}
+
+void mailsrv__alarm_fired(struct timer *timer)
+{
+    mailsrv__session_call(HOLDER(timer, mailsrv_session, alarm));
+}
+
+void mailsrv__alarm(mailsrv_session *s, uint64_t ms)
+{
+    if (ms == 0)
+        mailsrv__timer_disarm(&s->alarm);
+    else
+        mailsrv__timer_arm(&s->engine->timers, &s->alarm, (int64_t)ms * 1000);
 }
 
 /* ---- Wants, edges, timers ---- */
@@ -159,6 +186,7 @@ void mailsrv__session_end(mailsrv_session *s, const char *why)
     s->next = NULL;
     s->waits = WAIT_NOTHING;
     mailsrv__timer_disarm(&s->answer_timer);
+    mailsrv__timer_disarm(&s->alarm);
     mailsrv__list_remove(&s->work.ring);
     mailsrv__session_leave(s);
 }
@@ -201,7 +229,7 @@ static void wait_for_answers(mailsrv_session *s)
 
 static void after_wait(mailsrv_session *s)
 {
-    if (s->next != NULL && (s->waits == WAIT_ANSWERS || s->waits == WAIT_BODY))
+    if (s->next != NULL && (s->waits == WAIT_ANSWERS || s->waits == WAIT_BODY || s->waits == WAIT_CALL))
         wait_for_answers(s);
     else if (!s->one_patience)
         mailsrv__timer_disarm(&s->answer_timer);
@@ -234,7 +262,10 @@ static void run_next(mailsrv_session *s)
     a->n_answered = a->n_asked;
     a->n_asked = a->open = 0;
     s->next = NULL;
+    if (s->waits == WAIT_CALL)
+        s->called = false;
     s->waits = WAIT_NOTHING;
+    s->was_late = s->answers_are_late;
     s->answers_are_late = false;
     mailsrv__spend(s, 1);
     mailsrv__body_answered(s);
@@ -243,6 +274,13 @@ static void run_next(mailsrv_session *s)
         mailsrv__op_free(a->answered[i]);
     a->n_answered = 0;
     after_step(s, step);
+}
+
+static void run_called(mailsrv_session *s)
+{
+    s->called = false;
+    mailsrv__spend(s, 1);
+    after_step(s, s->profile->machine->called(s));
 }
 
 int mailsrv__session_run(struct work *work, uint32_t units)
@@ -254,6 +292,8 @@ int mailsrv__session_run(struct work *work, uint32_t units)
     mailsrv__body_turn(s);
     while (!s->ended && s->next != NULL && is_due(s) && mailsrv__may_go_on(s))
         run_next(s);
+    if (!s->ended && s->next == NULL && s->called)
+        run_called(s);
     mailsrv__session_update(s);
     return has_work(s);
 }
@@ -276,6 +316,7 @@ int32_t mailsrv_session_feed(mailsrv_session *s, const uint8_t *p, size_t n, siz
     s->engine->slice_max = SLICE_UNITS; /* what is fed is worked on for a slice, and no longer */
     s->engine->slice_spent = 0;
     struct input in = { p, n };
+    s->input = &in;
     while (in.n != 0 && reads(s)) {
         enum step step = s->profile->machine->take(s, &in);
         if (step == STEP_NEXT) {
@@ -286,6 +327,8 @@ int32_t mailsrv_session_feed(mailsrv_session *s, const uint8_t *p, size_t n, siz
         if (step == STEP_WAIT && s->next == NULL)
             break; /* it wants more than there is */
     }
+    s->input = NULL;
+    s->input_waits = in.n != 0;
     *consumed = n - in.n;
     s->octets_in += *consumed;
     if (*consumed != 0 && s->patient_bytes && !s->ended)

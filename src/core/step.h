@@ -23,6 +23,7 @@ void mailsrv__part(mailsrv_session *session, enum parting parting);
 void mailsrv__peer_timer_restart(mailsrv_session *session);
 void mailsrv__peer_timed_out(struct timer *timer);
 void mailsrv__answers_timed_out(struct timer *timer);
+void mailsrv__alarm_fired(struct timer *timer);
 
 /* ---- body.c ---- */
 

@@ -4,18 +4,36 @@
 
 enum { PIECE_ROWS = 4096, PIECES_MAX = 8192, ROWS_FIRST = 16, WORDS = 2 };
 
+enum column { MODSEQ, FLAGS, WORD, OCTETS = WORD + WORDS, DATE, N_COLUMNS };
+
+static const uint8_t octets_of[N_COLUMNS] = { 8, 1, 8, 8, 8, 8 };
+
+/* Of a row whose size is not known.  No message is so large. */
+#define UNKNOWN UINT64_MAX
+
 struct piece {
     uint32_t before; /* rows in the pieces before this one */
     uint32_t n, room;
-    uint64_t *modseq;
-    uint64_t *keywords[WORDS]; /* NULL: no bit of the word is set in this piece */
-    uint8_t *flags;
+    /* NULL, for a word: no bit of it is set in this piece; for size and date: no row of it has them. */
+    void *v[N_COLUMNS];
 };
+
+static uint64_t *word_of(const struct piece *p, enum column column)
+{
+    return p->v[column];
+}
+
+static uint8_t *flags_of(const struct piece *p)
+{
+    return p->v[FLAGS];
+}
 
 void mailsrv__columns_init(struct columns *c, struct heap *heap)
 {
     *c = (struct columns){ .heap = heap };
 }
+
+/* ---- Memory ---- */
 
 static void *take(struct columns *c, size_t n)
 {
@@ -27,12 +45,25 @@ static void give(struct columns *c, void *p, size_t n)
     mailsrv__heap_give(c->heap, CLASS_IMAGES, NULL, p, n);
 }
 
+static void *take_column(struct columns *c, enum column column, uint32_t room)
+{
+    size_t octets = (size_t)room * octets_of[column];
+    void *v = take(c, octets);
+    if (v != NULL && column == OCTETS)
+        memset(v, 0xFF, octets); /* UNKNOWN */
+    return v;
+}
+
+static void give_column(struct columns *c, struct piece *p, enum column column)
+{
+    give(c, p->v[column], (size_t)p->room * octets_of[column]);
+    p->v[column] = NULL;
+}
+
 static void give_columns(struct columns *c, struct piece *p)
 {
-    give(c, p->modseq, p->room * sizeof *p->modseq);
-    give(c, p->flags, p->room * sizeof *p->flags);
-    for (int w = 0; w < WORDS; w++)
-        give(c, p->keywords[w], p->room * sizeof *p->keywords[w]);
+    for (int i = 0; i < N_COLUMNS; i++)
+        give_column(c, p, (enum column)i);
 }
 
 static void give_piece(struct columns *c, struct piece *p)
@@ -43,11 +74,25 @@ static void give_piece(struct columns *c, struct piece *p)
 
 void mailsrv__columns_clear(struct columns *c)
 {
-    for (uint32_t i = 0; i < c->n_pieces; i++)
+    for (uint32_t i = 0; i < c->n_all; i++)
         give_piece(c, c->pieces[i]);
     give(c, c->pieces, c->room * sizeof *c->pieces);
     mailsrv__columns_init(c, c->heap);
 }
+
+uint64_t mailsrv__columns_octets(const struct columns *c)
+{
+    uint64_t octets = c->room * sizeof *c->pieces;
+    for (uint32_t i = 0; i < c->n_all; i++) {
+        const struct piece *p = c->pieces[i];
+        octets += sizeof *p;
+        for (int k = 0; k < N_COLUMNS; k++)
+            octets += p->v[k] == NULL ? 0 : (uint64_t)p->room * octets_of[k];
+    }
+    return octets;
+}
+
+/* ---- Rows ---- */
 
 static uint32_t piece_of(const struct columns *c, uint32_t index)
 {
@@ -66,10 +111,10 @@ struct marks mailsrv__columns_get(const struct columns *c, uint32_t index)
 {
     const struct piece *p = c->pieces[piece_of(c, index)];
     uint32_t i = index - p->before;
-    struct marks marks = { p->modseq[i], { 0, 0 }, p->flags[i] };
+    struct marks marks = { word_of(p, MODSEQ)[i], { 0, 0 }, flags_of(p)[i] };
     for (int w = 0; w < WORDS; w++)
-        if (p->keywords[w] != NULL)
-            marks.keywords[w] = p->keywords[w][i];
+        if (p->v[WORD + w] != NULL)
+            marks.keywords[w] = word_of(p, (enum column)(WORD + w))[i];
     return marks;
 }
 
@@ -77,10 +122,10 @@ struct marks mailsrv__columns_get(const struct columns *c, uint32_t index)
 static bool make_words(struct columns *c, struct piece *p, const struct marks *marks)
 {
     for (int w = 0; w < WORDS; w++) {
-        if (marks->keywords[w] == 0 || p->keywords[w] != NULL)
+        if (marks->keywords[w] == 0 || p->v[WORD + w] != NULL)
             continue;
-        p->keywords[w] = take(c, p->room * sizeof *p->keywords[w]);
-        if (p->keywords[w] == NULL)
+        p->v[WORD + w] = take_column(c, (enum column)(WORD + w), p->room);
+        if (p->v[WORD + w] == NULL)
             return false;
     }
     return true;
@@ -88,11 +133,11 @@ static bool make_words(struct columns *c, struct piece *p, const struct marks *m
 
 static void write(struct piece *p, uint32_t i, const struct marks *marks)
 {
-    p->modseq[i] = marks->modseq;
-    p->flags[i] = marks->flags;
+    word_of(p, MODSEQ)[i] = marks->modseq;
+    flags_of(p)[i] = marks->flags;
     for (int w = 0; w < WORDS; w++)
-        if (p->keywords[w] != NULL)
-            p->keywords[w][i] = marks->keywords[w];
+        if (p->v[WORD + w] != NULL)
+            word_of(p, (enum column)(WORD + w))[i] = marks->keywords[w];
 }
 
 bool mailsrv__columns_set(struct columns *c, uint32_t index, const struct marks *marks)
@@ -106,67 +151,93 @@ bool mailsrv__columns_set(struct columns *c, uint32_t index, const struct marks 
 
 /* ---- Growing ---- */
 
-/* A column of `room` rows with what was in a smaller one. */
-static void *larger(struct columns *c, const void *old, uint32_t n, uint32_t room, size_t octets)
+/* Makes the columns that `p` has once more, with more room. */
+static bool grow_piece(struct columns *c, struct piece *p, uint32_t room)
 {
-    void *v = take(c, room * octets);
-    if (v != NULL && n != 0)
-        memcpy(v, old, n * octets);
-    return v;
-}
-
-static bool grow_piece(struct columns *c, struct piece *p)
-{
-    struct piece to = *p;
-    bool good = true;
-    to.room = p->room == 0 ? ROWS_FIRST : p->room * 2;
-    to.modseq = larger(c, p->modseq, p->n, to.room, sizeof *p->modseq);
-    to.flags = larger(c, p->flags, p->n, to.room, sizeof *p->flags);
-    for (int w = 0; w < WORDS; w++) {
-        if (p->keywords[w] == NULL)
+    struct piece to = { .before = p->before, .n = p->n, .room = room };
+    for (int i = 0; i < N_COLUMNS; i++) {
+        if (p->v[i] == NULL && i != MODSEQ && i != FLAGS)
             continue;
-        to.keywords[w] = larger(c, p->keywords[w], p->n, to.room, sizeof *p->keywords[w]);
-        good = good && to.keywords[w] != NULL;
+        to.v[i] = take_column(c, (enum column)i, room);
+        if (to.v[i] == NULL) {
+            give_columns(c, &to);
+            return false;
+        }
+        if (p->n != 0)
+            memcpy(to.v[i], p->v[i], (size_t)p->n * octets_of[i]);
     }
-    good = good && to.modseq != NULL && to.flags != NULL;
-    give_columns(c, good ? p : &to);
-    if (good)
-        *p = to;
-    return good;
+    give_columns(c, p);
+    *p = to;
+    return true;
 }
 
 static bool grow_directory(struct columns *c)
 {
-    if (c->n_pieces < c->room)
+    if (c->n_all < c->room)
         return true;
     uint32_t room = c->room == 0 ? 4 : c->room * 2;
     struct piece **pieces = room > PIECES_MAX ? NULL : take(c, room * sizeof *pieces);
     if (pieces == NULL)
         return false;
-    if (c->n_pieces != 0)
-        memcpy(pieces, c->pieces, c->n_pieces * sizeof *pieces);
+    if (c->n_all != 0)
+        memcpy(pieces, c->pieces, c->n_all * sizeof *pieces);
     give(c, c->pieces, c->room * sizeof *c->pieces);
     c->pieces = pieces;
     c->room = room;
     return true;
 }
 
-/* The last piece, with room for a row. */
+static bool add_piece(struct columns *c, uint32_t room)
+{
+    struct piece *p;
+    if (!grow_directory(c) || (p = take(c, sizeof *p)) == NULL)
+        return false;
+    if (!grow_piece(c, p, room)) {
+        give(c, p, sizeof *p);
+        return false;
+    }
+    c->pieces[c->n_all++] = p;
+    return true;
+}
+
+static uint32_t at_most(uint64_t n, uint32_t most)
+{
+    return n < most ? (uint32_t)n : most;
+}
+
+bool mailsrv__columns_reserve(struct columns *c, uint32_t n)
+{
+    uint32_t free_rows = mailsrv__columns_free(c);
+    struct piece *last = c->n_all == 0 ? NULL : c->pieces[c->n_all - 1];
+    if (n <= free_rows)
+        return true;
+    n -= free_rows;
+    if (last == NULL || last->room == PIECE_ROWS)
+        return add_piece(c, at_most(n, PIECE_ROWS));
+    uint64_t room = (uint64_t)last->room + (n < last->room / 2 ? last->room / 2 : n);
+    return grow_piece(c, last, at_most(room, PIECE_ROWS));
+}
+
+uint32_t mailsrv__columns_free(const struct columns *c)
+{
+    uint64_t n = c->n_pieces == 0 ? 0 : c->pieces[c->n_pieces - 1]->room - c->pieces[c->n_pieces - 1]->n;
+    for (uint32_t i = c->n_pieces; i < c->n_all; i++)
+        n += c->pieces[i]->room;
+    return at_most(n, UINT32_MAX);
+}
+
+/* The piece that the next row goes into; NULL: no memory. */
 static struct piece *open_piece(struct columns *c)
 {
     struct piece *p = c->n_pieces == 0 ? NULL : c->pieces[c->n_pieces - 1];
     if (p != NULL && p->n < p->room)
         return p;
-    if (p != NULL && p->room < PIECE_ROWS)
-        return grow_piece(c, p) ? p : NULL;
-    if (!grow_directory(c) || (p = take(c, sizeof *p)) == NULL)
+    if (c->n_pieces == c->n_all && !mailsrv__columns_reserve(c, ROWS_FIRST))
         return NULL;
-    if (!grow_piece(c, p)) {
-        give(c, p, sizeof *p);
-        return NULL;
-    }
+    if (p != NULL && p->n < p->room)
+        return p; /* it was enlarged */
+    p = c->pieces[c->n_pieces++];
     p->before = c->n;
-    c->pieces[c->n_pieces++] = p;
     return p;
 }
 
@@ -175,7 +246,10 @@ bool mailsrv__columns_append(struct columns *c, const struct marks *marks)
     struct piece *p = open_piece(c);
     if (p == NULL || !make_words(c, p, marks))
         return false;
-    write(p, p->n++, marks);
+    write(p, p->n, marks);
+    if (p->v[OCTETS] != NULL)
+        word_of(p, OCTETS)[p->n] = UNKNOWN;
+    p->n++;
     c->n++;
     return true;
 }
@@ -185,20 +259,49 @@ bool mailsrv__columns_append(struct columns *c, const struct marks *marks)
 static void close_gap(struct piece *p, uint32_t i, uint32_t n)
 {
     uint32_t rest = p->n - i - n;
-    memmove(p->modseq + i, p->modseq + i + n, rest * sizeof *p->modseq);
-    memmove(p->flags + i, p->flags + i + n, rest * sizeof *p->flags);
-    for (int w = 0; w < WORDS; w++)
-        if (p->keywords[w] != NULL)
-            memmove(p->keywords[w] + i, p->keywords[w] + i + n, rest * sizeof *p->keywords[w]);
+    for (int k = 0; k < N_COLUMNS; k++) {
+        uint8_t *v = p->v[k];
+        size_t octets = octets_of[k];
+        if (v != NULL)
+            memmove(v + i * octets, v + (i + n) * octets, rest * octets);
+    }
     p->n -= n;
 }
 
-/* Takes empty pieces out of the directory and counts anew from piece `first` on. */
-static void tidy(struct columns *c, uint32_t first)
+/* Has `to` room for the rows of `p`, and every column of them? */
+static bool takes_all(const struct piece *to, const struct piece *p)
 {
-    uint32_t kept = first, before = first == 0 ? 0 : c->pieces[first]->before;
+    bool all = p->n <= to->room - to->n;
+    for (int k = 0; k < N_COLUMNS; k++)
+        all = all && (p->v[k] == NULL || to->v[k] != NULL);
+    return all;
+}
+
+static void move_rows(struct piece *to, struct piece *p)
+{
+    for (int k = 0; k < N_COLUMNS; k++) {
+        uint8_t *v = to->v[k];
+        size_t octets = octets_of[k];
+        if (v != NULL && p->v[k] != NULL)
+            memcpy(v + to->n * octets, p->v[k], p->n * octets);
+        else if (v != NULL)
+            memset(v + to->n * octets, k == OCTETS ? 0xFF : 0, p->n * octets);
+    }
+    to->n += p->n;
+    p->n = 0;
+}
+
+/* Takes empty pieces out of the directory and counts anew, from piece `first` on; pieces up to `last` have lost rows
+ * and are moved into the one before them where they fit. */
+static void tidy(struct columns *c, uint32_t first, uint32_t last)
+{
+    uint32_t kept = first, before = c->pieces[first]->before;
     for (uint32_t i = first; i < c->n_pieces; i++) {
         struct piece *p = c->pieces[i];
+        if (i <= last && kept != 0 && takes_all(c->pieces[kept - 1], p)) {
+            before += p->n;
+            move_rows(c->pieces[kept - 1], p);
+        }
         if (p->n == 0) {
             give_piece(c, p);
             continue;
@@ -207,21 +310,69 @@ static void tidy(struct columns *c, uint32_t first)
         before += p->n;
         c->pieces[kept++] = p;
     }
+    memmove(c->pieces + kept, c->pieces + c->n_pieces, (c->n_all - c->n_pieces) * sizeof *c->pieces);
+    c->n_all -= c->n_pieces - kept;
     c->n_pieces = kept;
-    c->n = before;
 }
 
 void mailsrv__columns_remove(struct columns *c, uint32_t index, uint32_t n)
 {
     if (n == 0)
         return;
-    uint32_t first = piece_of(c, index);
+    uint32_t first = piece_of(c, index), last = first;
+    c->n -= n;
     for (uint32_t i = first; n != 0; i++) {
         struct piece *p = c->pieces[i];
         uint32_t at = i == first ? index - p->before : 0;
         uint32_t here = p->n - at < n ? p->n - at : n;
         close_gap(p, at, here);
         n -= here;
+        last = i;
     }
-    tidy(c, first);
+    tidy(c, first, last);
+}
+
+/* ---- Sizes ---- */
+
+static bool make_sizes(struct columns *c, struct piece *p)
+{
+    if (p->v[OCTETS] != NULL)
+        return true;
+    void *octets = take_column(c, OCTETS, p->room), *date = take_column(c, DATE, p->room);
+    if (octets == NULL || date == NULL) {
+        give(c, octets, (size_t)p->room * octets_of[OCTETS]);
+        give(c, date, (size_t)p->room * octets_of[DATE]);
+        return false;
+    }
+    p->v[OCTETS] = octets;
+    p->v[DATE] = date;
+    return true;
+}
+
+bool mailsrv__columns_set_sizes(struct columns *c, uint32_t index, const struct sizes *sizes)
+{
+    struct piece *p = c->pieces[piece_of(c, index)];
+    if (!make_sizes(c, p))
+        return false;
+    word_of(p, OCTETS)[index - p->before] = sizes->octets;
+    ((int64_t *)p->v[DATE])[index - p->before] = sizes->internal_us;
+    return true;
+}
+
+bool mailsrv__columns_sizes(const struct columns *c, uint32_t index, struct sizes *out)
+{
+    const struct piece *p = c->pieces[piece_of(c, index)];
+    if (p->v[OCTETS] == NULL || word_of(p, OCTETS)[index - p->before] == UNKNOWN)
+        return false;
+    out->octets = word_of(p, OCTETS)[index - p->before];
+    out->internal_us = ((const int64_t *)p->v[DATE])[index - p->before];
+    return true;
+}
+
+void mailsrv__columns_drop_sizes(struct columns *c)
+{
+    for (uint32_t i = 0; i < c->n_all; i++) {
+        give_column(c, c->pieces[i], OCTETS);
+        give_column(c, c->pieces[i], DATE);
+    }
 }

@@ -1,7 +1,7 @@
 /* The rows of an image by their number, without their UIDs: columns in pieces of at most 4,096 rows.
  *
- * Modseq and flags are always there; a word of keywords is kept only in a piece where one of its bits is set.  No
- * allocation is above 64 KiB.
+ * Modseq and flags are always there; a word of keywords is kept only in a piece where one of its bits is set; sizes and
+ * dates only where somebody set them.  No allocation is above 64 KiB.
  */
 #ifndef MAILBOX_COLUMNS_H
 #define MAILBOX_COLUMNS_H
@@ -15,17 +15,28 @@ struct marks {
     uint8_t flags;
 };
 
+/* What never changes of it. */
+struct sizes {
+    uint64_t octets; /* of prefix and body */
+    int64_t internal_us;
+};
+
 struct piece;
 
 struct columns {
     struct heap *heap;
-    struct piece **pieces;
-    uint32_t n_pieces, room;
+    struct piece **pieces; /* those with rows, then those that are kept for rows to come */
+    uint32_t n_pieces, n_all, room;
     uint32_t n; /* rows */
 };
 
 void mailsrv__columns_init(struct columns *columns, struct heap *heap);
 void mailsrv__columns_clear(struct columns *columns);
+
+/* Octets that are taken. */
+uint64_t mailsrv__columns_octets(const struct columns *columns);
+
+/* ---- Rows ---- */
 
 /* `index` is from 0 and below n. */
 struct marks mailsrv__columns_get(const struct columns *columns, uint32_t index);
@@ -36,5 +47,22 @@ bool mailsrv__columns_append(struct columns *columns, const struct marks *marks)
 
 /* Needs no memory. */
 void mailsrv__columns_remove(struct columns *columns, uint32_t index, uint32_t n);
+
+/* ---- Room for rows to come ---- */
+
+/* How many can be appended without memory, words of keywords aside. */
+uint32_t mailsrv__columns_free(const struct columns *columns);
+
+/* Goes towards room for `n` more by making one piece, or enlarging one.  False: no memory. */
+bool mailsrv__columns_reserve(struct columns *columns, uint32_t n);
+
+/* ---- Sizes ---- */
+
+/* False: no memory, and nothing happened. */
+bool mailsrv__columns_set_sizes(struct columns *columns, uint32_t index, const struct sizes *sizes);
+
+/* False: they are not known. */
+bool mailsrv__columns_sizes(const struct columns *columns, uint32_t index, struct sizes *out);
+void mailsrv__columns_drop_sizes(struct columns *columns);
 
 #endif

@@ -14,6 +14,11 @@ void mailsrv__journal_drop(struct journal *j)
     j->first = j->next;
 }
 
+uint64_t mailsrv__journal_octets(const struct journal *j)
+{
+    return j->v == NULL ? 0 : ENTRIES * sizeof *j->v;
+}
+
 static struct journal_entry *at(const struct journal *j, uint64_t number)
 {
     return &j->v[number % ENTRIES];

@@ -26,6 +26,9 @@ void mailsrv__journal_init(struct journal *journal, struct heap *heap);
 /* Gives its memory back: everybody falls off. */
 void mailsrv__journal_drop(struct journal *journal);
 
+/* Octets that it takes. */
+uint64_t mailsrv__journal_octets(const struct journal *journal);
+
 void mailsrv__journal_add(struct journal *journal, const struct journal_entry *entry);
 
 /* first <= number < next */

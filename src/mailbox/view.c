@@ -14,6 +14,9 @@ int32_t mailsrv__view_open(struct view *view, mailsrv_engine *engine, const mail
     if (image == NULL)
         return MAILSRV_NOMEM;
     view->image = image;
+    view->opening = true;
+    /* While it opens, everything that it will know is asked for after now. */
+    view->wanted = image->state == IMAGE_OPENING ? image->finished + 1 : mailsrv__image_round(image);
     view->number = ++image->last_view;
     mailsrv__runs_init(&view->gone, mailsrv__room_heap(engine), CLASS_IMAGES);
     mailsrv__list_append(&image->views, &view->link);
@@ -37,7 +40,8 @@ int32_t mailsrv__view_status(const struct view *view)
         return MAILSRV_NOMEM;
     if (image->state == IMAGE_ENDED)
         return image->status;
-    return image->state == IMAGE_LIVE ? MAILSRV_OK : MAILSRV_MORE;
+    bool behind = view->opening && !mailsrv__view_synced(view);
+    return image->state == IMAGE_LIVE && !behind ? MAILSRV_OK : MAILSRV_MORE;
 }
 
 void mailsrv__view_select(struct view *view)
@@ -48,6 +52,7 @@ void mailsrv__view_select(struct view *view)
     view->cursor = image->journal.next;
     view->n_names = image->n_names;
     view->phase = PHASE_NOTHING;
+    view->opening = false;
     mailsrv__runs_clear(&view->gone);
 }
 
@@ -59,6 +64,91 @@ void mailsrv__view_sync(struct view *view)
 bool mailsrv__view_synced(const struct view *view)
 {
     return view->image->state == IMAGE_ENDED || (int32_t)(view->image->finished - view->wanted) >= 0;
+}
+
+int32_t mailsrv__view_round(const struct view *view)
+{
+    return view->image->round_status;
+}
+
+/* ---- The mailbox ---- */
+
+uint32_t mailsrv__view_uidvalidity(const struct view *view)
+{
+    return view->image->uidvalidity;
+}
+
+uint32_t mailsrv__view_uidnext(const struct view *view)
+{
+    uint32_t last = mailsrv__runs_last(&view->image->uids);
+    if (last < view->max_uid)
+        last = view->max_uid;
+    return last < view->image->uidnext ? view->image->uidnext : last == UINT32_MAX ? last : last + 1;
+}
+
+uint32_t mailsrv__view_features(const struct view *view)
+{
+    return view->image->features;
+}
+
+uint32_t mailsrv__view_rights(const struct view *view)
+{
+    return view->image->rights;
+}
+
+uint32_t mailsrv__view_names(const struct view *view)
+{
+    return view->image->n_names;
+}
+
+mailsrv_bytes mailsrv__view_name(const struct view *view, uint32_t i)
+{
+    return view->image->names[i];
+}
+
+/* ---- Messages ---- */
+
+static uint32_t first_above(const struct runs *runs, uint32_t uid)
+{
+    mailsrv_run run;
+    return uid != UINT32_MAX && mailsrv__runs_next(runs, uid + 1, &run) ? run.first : UINT32_MAX;
+}
+
+uint32_t mailsrv__view_after(const struct view *view, uint32_t uid)
+{
+    uint32_t there = first_above(&view->image->uids, uid), gone = first_above(&view->gone, uid);
+    uint32_t next = there < gone ? there : gone;
+    return next > uid && next <= view->max_uid ? next : 0;
+}
+
+bool mailsrv__view_marks(const struct view *view, uint32_t uid, struct marks *out)
+{
+    if (uid > view->max_uid || !mailsrv__runs_has(&view->image->uids, uid))
+        return false;
+    *out = mailsrv__image_marks(view->image, uid);
+    return true;
+}
+
+void mailsrv__view_want(struct view *view, enum group group)
+{
+    (void)group;
+    mailsrv__group_want(view->image);
+}
+
+int32_t mailsrv__view_has(const struct view *view, enum group group)
+{
+    const struct image *image = view->image;
+    (void)group;
+    if (image->group_there)
+        return MAILSRV_OK;
+    return image->group_wanted || image->group_status == MAILSRV_OK ? MAILSRV_MORE : image->group_status;
+}
+
+bool mailsrv__view_sizes(const struct view *view, uint32_t uid, struct sizes *out)
+{
+    const struct image *image = view->image;
+    return image->group_wanted && uid <= view->max_uid && mailsrv__runs_has(&image->uids, uid) &&
+           mailsrv__columns_sizes(&image->columns, mailsrv__runs_rank(&image->uids, uid) - 1, out);
 }
 
 /* ---- Numbers: a rank among the UIDs of the image, and one among those that are gone, added ---- */
@@ -77,6 +167,8 @@ uint32_t mailsrv__view_exists(const struct view *view)
 
 uint32_t mailsrv__view_uid(const struct view *view, uint32_t number)
 {
+    if (view->gone.count == 0)
+        return mailsrv__runs_select(&view->image->uids, number);
     uint32_t low = 1, high = UINT32_MAX;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;

@@ -11,6 +11,11 @@
  *   next      the next thing to be told, as far as units go
  *
  * `wake` only sets fields and puts work into the ring.
+ *
+ * The image has a handle of its own, opened to look only.  What a session asks itself (FLAGS, EXPUNGE, COPY, READ, ROWS)
+ * goes over a handle that the session opened: by name, before its view, which wants the id that the answer has; for
+ * writing in SELECT, which moves the mark of what is recent, to look in EXAMINE, which does not.  So a session's
+ * questions may outlive its view, and MBOX_CLOSE gives the mark back for what it was not told.
  */
 #ifndef MAILBOX_VIEW_H
 #define MAILBOX_VIEW_H
@@ -49,6 +54,7 @@ struct view {
     uint64_t cursor;     /* the journal's next entry to be told */
     uint32_t n_names;    /* told */
     uint32_t wanted;     /* the round that is waited for */
+    bool opening;        /* until it selects */
     uint32_t writing;    /* changes of its own that are out: nothing is told meanwhile */
     uint64_t own;        /* modseq of its own newest change: nothing is told before the image has it */
     bool condstore, qresync; /* enabled: the session sets them */
@@ -66,9 +72,10 @@ int32_t mailsrv__view_open(struct view *view, mailsrv_engine *engine, const mail
                            const mailsrv_id *mailbox, void (*wake)(struct view *view));
 void mailsrv__view_close(struct view *view);
 
-/* MAILSRV_MORE: the image is being loaded.  MAILSRV_OK: it is live.  Else it has ended with that status, or `gone`
- * found no memory: nothing more can be told, and the session says BYE (MAILSRV_NONEXISTENT: the mailbox, or its
- * UIDVALIDITY, is no more). */
+/* MAILSRV_MORE: the image is being loaded, or what happened before the view was opened is being asked for.
+ * MAILSRV_OK: it is live.  MAILSRV_LIMIT, while it is loaded: there is no room for it.  Else it has ended with that
+ * status, or there was no memory for what has gone (MAILSRV_NOMEM): nothing more can be told, and the session says
+ * BYE (MAILSRV_NONEXISTENT: the mailbox, or its UIDVALIDITY, is no more). */
 int32_t mailsrv__view_status(const struct view *view);
 
 /* Of an image that is live: from now on, what is there is what was told. */
@@ -76,6 +83,42 @@ void mailsrv__view_select(struct view *view);
 
 void mailsrv__view_sync(struct view *view);
 bool mailsrv__view_synced(const struct view *view);
+
+/* How the last round ended: MAILSRV_OK, or why what happened is not known to the end. */
+int32_t mailsrv__view_round(const struct view *view);
+
+/* ---- The mailbox ---- */
+uint32_t mailsrv__view_uidvalidity(const struct view *view);
+uint32_t mailsrv__view_uidnext(const struct view *view); /* above every UID that was told */
+uint32_t mailsrv__view_features(const struct view *view); /* MAILSRV_MBOX_... */
+uint32_t mailsrv__view_rights(const struct view *view);   /* MAILSRV_RIGHT_..., as the image opened it: to look */
+
+/* The dictionary: the i-th name, from 0, is bit i of the keywords.  Lent until the next step of the image. */
+uint32_t mailsrv__view_names(const struct view *view);
+mailsrv_bytes mailsrv__view_name(const struct view *view, uint32_t i);
+
+/* ---- Messages ---- */
+
+/* The first member above `uid`, gone or not; 0: there is none.  Numbers ascend by one with it. */
+uint32_t mailsrv__view_after(const struct view *view, uint32_t uid);
+
+/* False: it is gone, or no member. */
+bool mailsrv__view_marks(const struct view *view, uint32_t uid, struct marks *out);
+
+/* What the image has only when somebody wants it: the sizes and dates of all messages, for SEARCH and for FETCH of
+ * many.  Wanted by one view it is there for all of them, kept up to date, and given up first when memory ends. */
+enum group { GROUP_SIZES };
+
+/* Loads it, unless it is there. */
+void mailsrv__view_want(struct view *view, enum group group);
+
+/* MAILSRV_OK: it is there.  MAILSRV_MORE: it is being loaded (`wake` is called), or nobody wanted it yet.  Else why it
+ * is not there, until it is wanted again: MAILSRV_NOMEM, it found no room, and the session reads by ROWS what it
+ * needs. */
+int32_t mailsrv__view_has(const struct view *view, enum group group);
+
+/* False: not known, for the message has gone or the group is not there. */
+bool mailsrv__view_sizes(const struct view *view, uint32_t uid, struct sizes *out);
 
 /* ---- Numbers ---- */
 uint32_t mailsrv__view_exists(const struct view *view);

@@ -52,12 +52,14 @@ def make(name: str, configuration: Configuration, report: Report) -> bool:
     where = BUILD / name
     setup = ["meson", "setup", where, ROOT, *configuration.options]
     stamp = where / "configured-as"
-    if not stamp.exists() or stamp.read_text() != " ".join(map(str, setup)):
+    # An option keeps the value that it had by default when the folder was made.
+    wanted = " ".join(map(str, setup)) + "\n" + (ROOT / "meson_options.txt").read_text()
+    if not stamp.exists() or stamp.read_text() != wanted:
         shutil.rmtree(where, ignore_errors=True)
         env = {"CC": configuration.cc} if configuration.cc else {}
         if report.run(setup, env=env).returncode != 0:
             return False
-        stamp.write_text(" ".join(map(str, setup)))
+        stamp.write_text(wanted)
     done = report.run(["ninja", "-k0", "-C", where])
     if done.returncode != 0:
         wrong = [l for l in done.stdout.splitlines() if re.search(r"error|FAILED|undefined|warning:", l)]

@@ -24,6 +24,7 @@ MAPS = {
     "mailserver-pool": "src/stores/pool/pool.map",
     "mailserver-kit": "src/stores/kit/kit.map",
     "mailserver-durable": "src/stores/durable/durable.map",
+    "mailserver-uv": "src/uv/uv.map",
 }
 SCALARS = {"uint8_t": 1, "uint16_t": 2, "uint32_t": 4, "int32_t": 4, "uint64_t": 8, "int64_t": 8}
 
@@ -65,7 +66,7 @@ class Abi:
 
 
 def library(header: str) -> str:
-    return "mailserver-" + Path(header).stem if "/stores/" in header else "mailserver"
+    return "mailserver-" + Path(header).stem if "/stores/" in header or header == "mailsrv/uv.h" else "mailserver"
 
 
 def rows() -> list[dict]:

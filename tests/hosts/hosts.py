@@ -29,6 +29,9 @@ def kind_of(name: str, built: Path, mail: Path) -> Kind:
         accounts = [f"{user}:{password}" for user, password in USERS.items()]
         return Kind([sys.executable, ROOT / "bindings/python/examples/serve.py", 0, 0, *accounts], BOTH, env)
     program = built / "examples" / name
+    if name == "serve_uv":
+        accounts = [word for account in USERS.items() for word in account]
+        return Kind([program, *accounts], ["smtp", "lmtp", "pop3"], share=1)
     if name in ("receive_poll", "inbox_loop"):
         return Kind([program, 0, mail], ["smtp"])
     return Kind([program, 0, 0, mail], BOTH, share=1 if name == "serve_epoll" else 10)
@@ -45,7 +48,7 @@ def main(built: Path, name: str) -> None:
               "connections": number("HOSTS_CONNECTIONS", 50), "seed": number("MAILSRV_SEED", 1)}
     try:
         hosts.append(Host(kind.argv, kind.speaks, kind.env))
-        if kind.speaks != BOTH:
+        if "pop3" not in kind.speaks:
             hosts.append(Host(kind_of("serve_epoll", built, mail.path).argv, BOTH))
         Script(tap, name, hosts[0], hosts[-1], counts).run()
         for reader in hosts[1:]:

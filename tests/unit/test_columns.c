@@ -13,6 +13,7 @@
 enum { ROWS = 20000 };
 
 static struct marks model[ROWS];
+static struct sizes model_sizes[ROWS]; /* of no octets: not known */
 static uint32_t n_model;
 static uint64_t random_state;
 
@@ -40,6 +41,10 @@ static void same(const struct columns *columns)
         assert_int_equal(marks.modseq, model[i].modseq);
         assert_int_equal(marks.flags, model[i].flags);
         assert_memory_equal(marks.keywords, model[i].keywords, sizeof marks.keywords);
+        struct sizes sizes;
+        assert_int_equal(mailsrv__columns_sizes(columns, i, &sizes), model_sizes[i].octets != 0);
+        if (model_sizes[i].octets != 0)
+            assert_memory_equal(&sizes, &model_sizes[i], sizeof sizes);
     }
 }
 
@@ -49,7 +54,37 @@ static void removes(struct columns *columns)
     n = n < n_model - at ? n : n_model - at;
     mailsrv__columns_remove(columns, at, n);
     memmove(model + at, model + at + n, (n_model - at - n) * sizeof *model);
+    memmove(model_sizes + at, model_sizes + at + n, (n_model - at - n) * sizeof *model_sizes);
     n_model -= n;
+}
+
+/* Sizes of some rows, as they are loaded; or of none any more. */
+static void size_some(struct columns *columns)
+{
+    if (below(40) == 0) {
+        mailsrv__columns_drop_sizes(columns);
+        memset(model_sizes, 0, sizeof model_sizes);
+    }
+    for (uint32_t i = below(300); i != 0 && n_model != 0; i--) {
+        uint32_t at = below(n_model);
+        model_sizes[at] = (struct sizes){ 1 + below(1000000), (int64_t)below(1000) - 500 };
+        assert_true(mailsrv__columns_set_sizes(columns, at, &model_sizes[at]));
+    }
+}
+
+/* Once there is room, appending needs no memory. */
+static void reserve_some(struct columns *columns, struct counted *from)
+{
+    uint32_t n = 1 + below(6000);
+    while (mailsrv__columns_free(columns) < n)
+        assert_true(mailsrv__columns_reserve(columns, n));
+    uint64_t calls = from->calls;
+    for (uint32_t i = below(n); i != 0 && n_model < ROWS; i--) {
+        model[n_model] = (struct marks){ .modseq = 5 };
+        model_sizes[n_model] = (struct sizes){ 0, 0 };
+        assert_true(mailsrv__columns_append(columns, &model[n_model++]));
+    }
+    assert_int_equal(from->calls, calls);
 }
 
 static void test_as_the_array(void **state)
@@ -67,6 +102,7 @@ static void test_as_the_array(void **state)
     for (uint32_t step = 1; step < 200; step++) {
         for (uint32_t i = below(400); i != 0 && n_model < ROWS; i--) {
             model[n_model] = make(step);
+            model_sizes[n_model] = (struct sizes){ 0, 0 };
             assert_true(mailsrv__columns_append(&columns, &model[n_model++]));
         }
         for (uint32_t i = below(100); i != 0 && n_model != 0; i--) {
@@ -76,11 +112,41 @@ static void test_as_the_array(void **state)
         }
         if (below(3) == 0 && n_model != 0)
             removes(&columns);
+        if (below(4) == 0)
+            size_some(&columns);
+        if (below(10) == 0)
+            reserve_some(&columns, &from);
         if (step % 10 == 0)
             same(&columns);
     }
     same(&columns);
     assert_true(heap.allocation_peak <= 65536);
+    assert_int_equal(mailsrv__columns_octets(&columns), heap.used);
+    mailsrv__columns_clear(&columns);
+    assert_int_equal(from.live, 0);
+}
+
+/* What is left of many pieces moves together. */
+static void test_pieces_are_joined(void **state)
+{
+    struct counted from;
+    struct heap heap;
+    struct columns columns;
+    struct marks marks = { 1, { 0, 0 }, 0 };
+    (void)state;
+    counted_init(&from);
+    mailsrv__heap_init(&heap, &from.allocator, UINT64_C(1) << 30);
+    mailsrv__columns_init(&columns, &heap);
+    for (uint32_t i = 0; i < 4096 * 8; i++) {
+        marks.modseq = i;
+        assert_true(mailsrv__columns_append(&columns, &marks));
+    }
+    for (uint32_t i = 0; i < 4096; i++)
+        mailsrv__columns_remove(&columns, i + 1, 7);
+    assert_int_equal(columns.n, 4096);
+    for (uint32_t i = 0; i < 4096; i++)
+        assert_int_equal(mailsrv__columns_get(&columns, i).modseq, 8 * i);
+    assert_true(heap.used < 3 * 4096 * 9);
     mailsrv__columns_clear(&columns);
     assert_int_equal(from.live, 0);
 }
@@ -136,6 +202,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_the_array),
+        cmocka_unit_test(test_pieces_are_joined),
         cmocka_unit_test(test_keywords_cost_where_they_are),
         cmocka_unit_test(test_without_memory),
     };

@@ -39,6 +39,57 @@ static void test_memory_is_zeroed_and_counted(void **state)
     assert_null(from.fault);
 }
 
+struct keeper {
+    struct heap *heap;
+    void *kept[3];
+    int asked;
+};
+
+static bool give_back(void *user)
+{
+    struct keeper *keeper = user;
+    keeper->asked++;
+    for (int i = 0; i < 3; i++) {
+        if (keeper->kept[i] == NULL)
+            continue;
+        mailsrv__heap_give(keeper->heap, CLASS_IMAGES, NULL, keeper->kept[i], 300);
+        keeper->kept[i] = NULL;
+        return true;
+    }
+    return false;
+}
+
+/* What is kept in case it is wanted again goes, as much of it as is needed; not for what could never fit. */
+static void test_what_is_kept_is_given_back(void **state)
+{
+    struct counted from;
+    struct heap heap;
+    struct keeper keeper = { .heap = &heap };
+    struct purse purse = { .max = 100 };
+    (void)state;
+    counted_init(&from);
+    mailsrv__heap_init(&heap, &from.allocator, 1000);
+    for (int i = 0; i < 3; i++)
+        keeper.kept[i] = mailsrv__heap_take(&heap, CLASS_IMAGES, NULL, 300);
+    heap.give_back = give_back;
+    heap.user = &keeper;
+    assert_null(mailsrv__heap_take(&heap, CLASS_OUTPUT, NULL, 1001));
+    assert_null(mailsrv__heap_take(&heap, CLASS_OUTPUT, &purse, 101));
+    assert_int_equal(keeper.asked, 0);
+    void *p = mailsrv__heap_take(&heap, CLASS_OUTPUT, NULL, 500);
+    assert_non_null(p);
+    assert_int_equal(keeper.asked, 2);
+    from.fail_first = from.fail_last = from.calls + 1; /* the allocator itself has none */
+    void *q = mailsrv__heap_take(&heap, CLASS_OUTPUT, NULL, 100);
+    assert_non_null(q);
+    assert_int_equal(keeper.asked, 3);
+    assert_null(mailsrv__heap_take(&heap, CLASS_OUTPUT, NULL, 500));
+    assert_int_equal(keeper.asked, 4);
+    mailsrv__heap_give(&heap, CLASS_OUTPUT, NULL, p, 500);
+    mailsrv__heap_give(&heap, CLASS_OUTPUT, NULL, q, 100);
+    assert_int_equal(from.live, 0);
+}
+
 static void test_each_ceiling_holds(void **state)
 {
     struct counted from;
@@ -183,7 +234,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory_is_zeroed_and_counted),
-        cmocka_unit_test(test_each_ceiling_holds),
+        cmocka_unit_test(test_each_ceiling_holds), cmocka_unit_test(test_what_is_kept_is_given_back),
         cmocka_unit_test(test_what_leaves_its_purse_stays_charged),
         cmocka_unit_test(test_no_memory_is_charged_where_there_was_none),
         cmocka_unit_test(test_malloc_stands_for_none),

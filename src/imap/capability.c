@@ -1,0 +1,36 @@
+/* CAPABILITY (RFC 9051 section 6.1.1). */
+#include "imap/imap.h"
+
+static const struct {
+    struct span name;
+    int32_t extension;
+    int32_t kind; /* of operation, that it needs; 0: none */
+} capabilities[] = {
+    { { "LITERAL+", 8 }, MAILSRV_EXT_LITERAL_PLUS, 0 },           /* RFC 7888 */
+    { { "IDLE", 4 }, MAILSRV_EXT_IDLE, 0 },                       /* RFC 2177 */
+    { { "UIDPLUS", 7 }, MAILSRV_EXT_UIDPLUS, MAILSRV_OP_EXPUNGE }, /* RFC 4315 */
+};
+
+void mailsrv__imap_write_capabilities(const struct imap *p, struct writer *w)
+{
+    mailsrv__write(w, SPAN("IMAP4rev1"));
+    for (size_t i = 0; i < sizeof capabilities / sizeof *capabilities; i++) {
+        int32_t kind = capabilities[i].kind;
+        if (!mailsrv__enabled(&p->session, capabilities[i].extension) ||
+            (kind != 0 && !mailsrv__served(&p->session, kind)))
+            continue;
+        mailsrv__write_char(w, ' ');
+        mailsrv__write(w, capabilities[i].name);
+    }
+    if (p->state == IN_GREETED && !mailsrv__imap_takes_passwords(p))
+        mailsrv__write(w, SPAN(" LOGINDISABLED"));
+}
+
+enum step mailsrv__imap_capability(struct imap *p)
+{
+    char room[LINE_ROOM];
+    struct writer line = mailsrv__imap_line(room);
+    mailsrv__write(&line, SPAN("* CAPABILITY "));
+    mailsrv__imap_write_capabilities(p, &line);
+    return mailsrv__imap_say(p, &line) ? mailsrv__imap_ok(p, SPAN("that is all")) : STEP_CLOSE;
+}

@@ -1,0 +1,63 @@
+/* IDLE (RFC 9051 section 6.3.13): everything is told at once, and all the time, until DONE. */
+#include "imap/imap.h"
+
+static uint64_t silence_ms(const struct imap *p)
+{
+    return mailsrv__setting(&p->session, MAILSRV_PROFILE_IDLE_SIGN_MS);
+}
+
+static void said_something(struct imap *p)
+{
+    p->idle_us = mailsrv__now_us(&p->session);
+    mailsrv__alarm(&p->session, silence_ms(p));
+}
+
+/* All is told; what comes now calls. */
+static enum step idles(mailsrv_session *session)
+{
+    (void)session;
+    return STEP_WAIT;
+}
+
+static enum step begin_idle(mailsrv_session *session)
+{
+    mailsrv__imap_of(session)->command.syncs = false;
+    return STEP_NEXT;
+}
+
+/* Between its two lines the session holds the tag, and nothing of how it was sent. */
+enum step mailsrv__imap_idle(struct imap *p)
+{
+    struct literal_room room = mailsrv__imap_room(p);
+    if (!mailsrv__say(&p->session, SPAN("+ idling\r\n")))
+        return STEP_CLOSE;
+    mailsrv__literal_done(&p->frame, &room);
+    p->idling = true;
+    said_something(p);
+    return mailsrv__imap_tell(p, begin_idle);
+}
+
+/* A line now and then, so that a peer that is no more is found out. */
+static bool sign_of_life(struct imap *p)
+{
+    int64_t silent_us = mailsrv__now_us(&p->session) - p->idle_us;
+    if (silent_us < (int64_t)silence_ms(p) * 1000)
+        return true;
+    said_something(p);
+    return mailsrv__say(&p->session, SPAN("* OK still here\r\n"));
+}
+
+enum step mailsrv__imap_idle_called(struct imap *p)
+{
+    return sign_of_life(p) ? mailsrv__imap_tell(p, idles) : STEP_CLOSE;
+}
+
+/* idle = "IDLE" CRLF "DONE": anything else ends it as well, and is no command. */
+enum step mailsrv__imap_idle_line(struct imap *p)
+{
+    struct span line = mailsrv__literal_text(&p->frame);
+    bool done = p->frame.bad == LITERAL_GOOD && mailsrv__span_equal_nocase(line, SPAN("DONE\r\n"));
+    p->idling = false;
+    mailsrv__alarm(&p->session, 0);
+    return done ? mailsrv__imap_ok(p, SPAN("no longer idling")) : mailsrv__imap_bad(p, SPAN("expected DONE"));
+}

@@ -1,0 +1,303 @@
+#include "imap/imap.h"
+
+/* ---- Where a command is kept ---- */
+
+enum { OCTETS_BEFORE_LOGIN = 8192, SWALLOWS_BEFORE_LOGIN = 65536 };
+
+/* Whoever has not said who he is gets little room. */
+struct literal_room mailsrv__imap_room(struct imap *p)
+{
+    bool known = p->state != IN_GREETED;
+    uint64_t octets = mailsrv__setting(&p->session, MAILSRV_PROFILE_LINE_OCTETS_MAX);
+    uint64_t message = mailsrv__setting(&p->session, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX);
+    return (struct literal_room){
+        .heap = mailsrv__session_heap(&p->session),
+        .purse = &p->session.purse,
+        .octets_max = (size_t)(known || octets < OCTETS_BEFORE_LOGIN ? octets : OCTETS_BEFORE_LOGIN),
+        .swallows_max = known ? message : SWALLOWS_BEFORE_LOGIN,
+    };
+}
+
+void *mailsrv__imap_take(struct imap *p, size_t n)
+{
+    return mailsrv__arena_take(&p->command.arena, n);
+}
+
+void *mailsrv__imap_own(struct imap *p, struct reader *r, size_t n)
+{
+    if (p->command.own == NULL)
+        p->command.own = mailsrv__imap_take(p, n);
+    r->no_memory = p->command.own == NULL;
+    return p->command.own;
+}
+
+void mailsrv__imap_forget_command(struct imap *p)
+{
+    struct literal_room room = mailsrv__imap_room(p);
+    struct command *c = &p->command;
+    if (c->row != NULL && c->row->fini != NULL)
+        c->row->fini(p);
+    mailsrv__arena_clear(&c->arena);
+    *c = (struct command){ .row = NULL };
+    mailsrv__literal_done(&p->frame, &room);
+}
+
+/* ---- From octets to a row of the table ---- */
+
+static struct reader read_command(struct imap *p)
+{
+    struct command *c = &p->command;
+    c->arena.heap = mailsrv__session_heap(&p->session);
+    c->arena.purse = &p->session.purse;
+    struct span text = mailsrv__literal_text(&p->frame);
+    const char *streamed = p->frame.streamed_at == 0 ? NULL : text.p + p->frame.streamed_at;
+    return (struct reader){ .rest = text, .streamed = streamed, .arena = &c->arena };
+}
+
+/* tag SP: it is kept where it stays as long as the command does.  False: there is none, or no memory for it. */
+static bool take_tag(struct imap *p, struct reader *r)
+{
+    struct span tag;
+    if (!mailsrv__parse_tag(r, &tag) || tag.n > TAG_MAX || !mailsrv__parse_sp(r))
+        return mailsrv__parse_fails(r, "a tag");
+    if (p->command.tag.n != 0)
+        return true;
+    r->no_memory = !mailsrv__arena_copy(r->arena, tag, &p->command.tag);
+    return !r->no_memory;
+}
+
+/* The command's name, behind "UID" or not.  NULL: there is no such command. */
+static const struct row *take_name(struct imap *p, struct reader *r)
+{
+    struct span name;
+    p->command.by_uid = mailsrv__parse_word(r, SPAN("UID"));
+    if (p->command.by_uid && !mailsrv__parse_sp(r))
+        return NULL;
+    if (!mailsrv__parse_atom(r, &name))
+        return NULL;
+    const struct row *row = mailsrv__imap_row(p, name);
+    return row == NULL || (p->command.by_uid && row->uid_tells == TELL_NOTHING) ? NULL : row;
+}
+
+static void begin(struct imap *p, const struct row *row)
+{
+    struct command *c = &p->command;
+    c->row = row;
+    c->tells = c->by_uid ? row->uid_tells : row->tells;
+    c->syncs = (row->flags & ROW_SYNCS) != 0;
+}
+
+/* ---- Running it ---- */
+
+static enum step say_expected(struct imap *p, const struct reader *r)
+{
+    const char *expected = r->expected == NULL ? "something else" : r->expected;
+    char room[LINE_ROOM];
+    struct writer w = { .p = room, .room = sizeof room };
+    mailsrv__write(&w, SPAN("expected "));
+    mailsrv__write(&w, (struct span){ expected, strlen(expected) });
+    return mailsrv__imap_bad(p, mailsrv__written(&w));
+}
+
+static enum step not_parsed(struct imap *p, const struct reader *r)
+{
+    if (r->no_memory)
+        return mailsrv__imap_no_memory(p);
+    if (r->too_many)
+        return mailsrv__imap_refuse(p, MAILSRV_LIMIT, (struct span){ NULL, 0 });
+    return say_expected(p, r);
+}
+
+/* Everything that can be decided from the table is decided here, so that a handler starts from a legal command. */
+static enum step run_row(struct imap *p, struct reader *r)
+{
+    const struct row *row = p->command.row;
+    if ((row->states & p->state) == 0)
+        return mailsrv__imap_bad(p, SPAN("not now"));
+    if ((row->parse != NULL && !row->parse(p, r)) || !mailsrv__parse_end(r))
+        return not_parsed(p, r);
+    if (row->kind != 0 && !mailsrv__served(&p->session, row->kind))
+        return mailsrv__imap_refuse(p, MAILSRV_CANNOT, (struct span){ NULL, 0 });
+    if ((row->flags & ROW_WRITES) != 0 && !p->can_write)
+        return mailsrv__imap_refuse(p, MAILSRV_NOPERM, SPAN("the mailbox is open to look only"));
+    return row->run(p);
+}
+
+static enum step run_command(struct imap *p)
+{
+    struct reader r = read_command(p);
+    if (!take_tag(p, &r))
+        return not_parsed(p, &r);
+    const struct row *row = take_name(p, &r);
+    if (row == NULL)
+        return mailsrv__imap_bad(p, SPAN("unknown command"));
+    begin(p, row);
+    return run_row(p, &r);
+}
+
+/* Its framing went wrong; its tag is there for certain, if it had one. */
+static enum step run_bad(struct imap *p)
+{
+    struct reader r = read_command(p);
+    take_tag(p, &r);
+    switch (p->frame.bad) {
+    case LITERAL_REFUSED:
+        return mailsrv__imap_done(p, p->command.reply);
+    case LITERAL_TOO_LONG:
+        return mailsrv__imap_bad(p, SPAN("the command is too long"));
+    case LITERAL_NO_MEMORY:
+        return mailsrv__imap_no_memory(p);
+    case LITERAL_ENDLESS: /* RFC 7888 section 4 */
+        mailsrv__say(&p->session, SPAN("* BYE [TOOBIG] the literal is too large\r\n"));
+        return STEP_CLOSE;
+    default:
+        return mailsrv__imap_bad(p, SPAN("a NUL, or a CR or LF that stands alone"));
+    }
+}
+
+static enum step run(struct imap *p)
+{
+    if (p->idling)
+        return mailsrv__imap_idle_line(p);
+    return p->frame.bad == LITERAL_GOOD ? run_command(p) : run_bad(p);
+}
+
+/* ---- Literals ---- */
+
+/* continue-req: "+" and a space, always (RFC 9051 section 9). */
+static enum step go_ahead(struct imap *p)
+{
+    if (!p->frame.nonsync && !mailsrv__say(&p->session, SPAN("+ go ahead\r\n")))
+        return STEP_CLOSE;
+    return STEP_WAIT;
+}
+
+enum step mailsrv__imap_literal_keep(struct imap *p)
+{
+    struct literal_room room = mailsrv__imap_room(p);
+    if (mailsrv__literal_keep(&p->frame, &room))
+        return go_ahead(p);
+    return p->frame.place == AT_END ? run(p) : STEP_WAIT;
+}
+
+enum step mailsrv__imap_literal_stream(struct imap *p)
+{
+    mailsrv__literal_stream(&p->frame);
+    return go_ahead(p);
+}
+
+enum step mailsrv__imap_literal_refuse(struct imap *p, struct reply reply)
+{
+    struct literal_room room = mailsrv__imap_room(p);
+    p->command.reply = reply;
+    mailsrv__literal_refuse(&p->frame, &room, LITERAL_REFUSED);
+    return p->frame.place == AT_END ? run(p) : STEP_WAIT;
+}
+
+/* A command that streams a literal decides when it is announced: what it is for stands before it. */
+static enum step announced(struct imap *p)
+{
+    struct reader r = read_command(p);
+    const struct row *row = NULL;
+    if (p->idling || !take_tag(p, &r) || (row = take_name(p, &r)) == NULL || row->streams == NULL ||
+        (row->states & p->state) == 0 || (row->kind != 0 && !mailsrv__served(&p->session, row->kind)))
+        return mailsrv__imap_literal_keep(p);
+    begin(p, row);
+    return row->streams->announced(p, &r);
+}
+
+static enum step take(mailsrv_session *session, struct input *in)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    struct literal_room room = mailsrv__imap_room(p);
+    for (;;) {
+        enum step step = STEP_WAIT;
+        switch (mailsrv__literal_take(&p->frame, &room, in)) {
+        case CUT_MORE:
+            return STEP_WAIT;
+        case CUT_COMMAND:
+            return run(p);
+        case CUT_OCTETS:
+            step = p->command.row->streams->octets(p, in);
+            if (step == STEP_NEXT)
+                continue;
+            return step;
+        case CUT_LITERAL:
+            step = announced(p);
+            if (step != STEP_WAIT || session->next != NULL)
+                return step;
+        }
+    }
+}
+
+/* ---- The machine ---- */
+
+static enum step greet(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    p->state = IN_GREETED;
+    session->peer_timeout_ms = (uint32_t)mailsrv__setting(session, MAILSRV_PROFILE_LOGIN_TIMEOUT_MS);
+    char room[LINE_ROOM];
+    struct writer line = mailsrv__imap_line(room);
+    mailsrv__write(&line, SPAN("* OK [CAPABILITY "));
+    mailsrv__imap_write_capabilities(p, &line);
+    mailsrv__write(&line, SPAN("] "));
+    mailsrv__write(&line, mailsrv__setting_str(session, MAILSRV_PROFILE_HOSTNAME));
+    mailsrv__write(&line, SPAN(" IMAP server ready"));
+    return mailsrv__imap_say(p, &line) ? STEP_NEXT : STEP_CLOSE;
+}
+
+/* Between two commands, or within one that is still coming in. */
+static enum step called(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    if (mailsrv__imap_view_ended(p))
+        return STEP_CLOSE;
+    return p->idling ? mailsrv__imap_idle_called(p) : STEP_WAIT;
+}
+
+static void leave(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    mailsrv__imap_abandon(p);
+    mailsrv__imap_forget_command(p);
+}
+
+static bool has_face(int32_t face)
+{
+    return face == MAILSRV_FACE_IMAP;
+}
+
+enum { MINUTE_MS = 60000 };
+
+static void defaults(mailsrv_profile *profile)
+{
+    const uint64_t day_ms = 24 * 60 * MINUTE_MS, tera = UINT64_C(1) << 40;
+    /* RFC 9051 section 5.4: an autologout timer runs at least 30 minutes. */
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_COMMAND_TIMEOUT_MS, 30 * MINUTE_MS, 30 * MINUTE_MS, day_ms);
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_LOGIN_TIMEOUT_MS, 3 * MINUTE_MS, MINUTE_MS, 30 * MINUTE_MS);
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_IDLE_SIGN_MS, 2 * MINUTE_MS, MINUTE_MS / 6, day_ms);
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_LINE_OCTETS_MAX, 65536, 8192, 65536);
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX, UINT64_C(100) << 20, 65536, tera);
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_SESSION_OCTETS_MAX, 384 * 1024, 128 * 1024, tera);
+}
+
+static const mailsrv_machine machine = {
+    .name = "imap",
+    .octets = sizeof(struct imap),
+    .partings = { [PARTING_SHUTDOWN] = "* BYE shutting down\r\n",
+                  [PARTING_TIMEOUT] = "* BYE silent for too long\r\n",
+                  [PARTING_NO_MEMORY] = "* BYE [UNAVAILABLE] out of memory\r\n",
+                  [PARTING_BUSY] = "* BYE [UNAVAILABLE] too busy, try again later\r\n" },
+    .has_face = has_face,
+    .defaults = defaults,
+    .greet = greet,
+    .take = take,
+    .called = called,
+    .leave = leave,
+};
+
+const mailsrv_machine *mailsrv_imap(void)
+{
+    return &machine;
+}

@@ -1,0 +1,245 @@
+/* SELECT, EXAMINE and CLOSE (RFC 9051 sections 6.3.2, 6.3.3, 6.4.1).
+ *
+ * A session has a handle of its own: who is it that opened the mailbox for writing decides what is \Recent.  What it
+ * sees is the view of an image that it shares. */
+#include "imap/imap.h"
+
+#include "imap/messages.h"
+
+struct select {
+    struct span name;
+    bool to_write;
+    uint32_t uidnext;
+    uint32_t uid; /* the message before the next one that is looked at for [UNSEEN] */
+};
+
+/* ---- Leaving ---- */
+
+static enum step left(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    return p->command.then(session);
+}
+
+static void close_view(struct imap *p)
+{
+    if (!mailsrv__imap_is_selected(p))
+        return;
+    mailsrv__handle_told(&p->mbox, p->view.max_uid);
+    mailsrv__view_close(&p->view);
+    p->state = IN_AUTHENTICATED;
+    p->can_write = false;
+}
+
+enum step mailsrv__imap_unselect(struct imap *p, step_fn *then)
+{
+    close_view(p);
+    if (p->mbox.closer == NULL)
+        return then(&p->session);
+    p->command.then = then;
+    mailsrv__handle_ask_close(&p->session, &p->mbox);
+    return mailsrv__then_answers(&p->session, left);
+}
+
+enum { HANDLES_MOST = 8 };
+
+void mailsrv__imap_abandon(struct imap *p)
+{
+    struct handle *handles[HANDLES_MOST + 2];
+    size_t n = 0;
+    close_view(p);
+    for (; n < p->command.n_handles && n < HANDLES_MOST; n++)
+        handles[n] = &p->command.handles[n];
+    handles[n++] = &p->mbox;
+    handles[n++] = &p->store;
+    mailsrv__handles_leave(&p->session, handles, n);
+}
+
+/* ---- The command ---- */
+
+/* select = "SELECT" SP mailbox */
+bool mailsrv__imap_parse_select(struct imap *p, struct reader *r)
+{
+    struct select *select = mailsrv__imap_own(p, r, sizeof *select);
+    return select != NULL && mailsrv__parse_sp(r) && mailsrv__parse_mailbox(r, &select->name);
+}
+
+/* Nothing is selected then (RFC 9051 section 6.3.2). */
+static enum step refused(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    return mailsrv__imap_done(p, p->command.reply);
+}
+
+static enum step give_up(struct imap *p, int32_t status, struct span text)
+{
+    p->command.reply = mailsrv__imap_status_reply(p, status, text);
+    return mailsrv__imap_unselect(p, refused);
+}
+
+/* ---- What is said of it ---- */
+
+static enum step say_rest(struct imap *p, uint32_t unseen)
+{
+    const struct select *select = p->command.own;
+    struct reply reply = { END_OK, SPAN("[READ-ONLY]"), SPAN("open to look") };
+    uint32_t after = p->view.max_uid == UINT32_MAX ? UINT32_MAX : p->view.max_uid + 1;
+    bool said = (unseen == 0 || mailsrv__imap_say_code(p, SPAN("UNSEEN"), unseen)) &&
+                mailsrv__imap_say_code(p, SPAN("UIDVALIDITY"), p->uidvalidity) &&
+                mailsrv__imap_say_code(p, SPAN("UIDNEXT"), select->uidnext > after ? select->uidnext : after);
+    if (!said)
+        return STEP_CLOSE;
+    if (p->can_write) {
+        reply.code = SPAN("[READ-WRITE]");
+        reply.text = SPAN("open");
+    }
+    return mailsrv__imap_done(p, reply);
+}
+
+/* The number of the first message without \Seen (RFC 3501 section 6.3.1). */
+static enum step find_unseen(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    struct select *select = p->command.own;
+    const struct image *image = p->view.image;
+    mailsrv_run run;
+    while (select->uid < p->view.max_uid && mailsrv__runs_next(&image->uids, select->uid + 1, &run) &&
+           run.first <= p->view.max_uid) {
+        if (!mailsrv__may_go_on(session))
+            return mailsrv__then_turn(session, find_unseen);
+        mailsrv__spend(session, 1);
+        if ((mailsrv__image_marks(image, run.first).flags & MAILSRV_FLAG_SEEN) == 0)
+            return say_rest(p, mailsrv__view_number(&p->view, run.first));
+        select->uid = run.first;
+    }
+    return say_rest(p, 0);
+}
+
+static enum step show(struct imap *p)
+{
+    mailsrv__view_select(&p->view);
+    p->state = IN_SELECTED;
+    if (!mailsrv__imap_say_names(p) ||
+        !mailsrv__imap_say_number(p, mailsrv__view_exists(&p->view), SPAN(" EXISTS")) || !mailsrv__imap_say_recent(p))
+        return STEP_CLOSE;
+    return find_unseen(&p->session);
+}
+
+/* ---- Opening ---- */
+
+/* Messages that were there when SELECT came are in it, whether the store notifies or not. */
+static enum step synced(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    int32_t status = mailsrv__view_status(&p->view);
+    if (status != MAILSRV_OK)
+        return give_up(p, status, (struct span){ NULL, 0 });
+    if (mailsrv__was_late(session))
+        return give_up(p, MAILSRV_TEMP, (struct span){ NULL, 0 });
+    return mailsrv__view_synced(&p->view) ? show(p) : mailsrv__imap_then_view(p, synced);
+}
+
+static enum step loaded(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    int32_t status = mailsrv__view_status(&p->view);
+    if (status == MAILSRV_MORE && !mailsrv__was_late(session))
+        return mailsrv__imap_then_view(p, loaded);
+    if (status != MAILSRV_OK)
+        return give_up(p, status == MAILSRV_MORE ? MAILSRV_TEMP : status, (struct span){ NULL, 0 });
+    mailsrv__view_sync(&p->view);
+    return synced(session);
+}
+
+static void wake(struct view *view)
+{
+    mailsrv__session_call(&HOLDER(view, struct imap, view)->session);
+}
+
+static enum step look(struct imap *p)
+{
+    int32_t status = mailsrv__view_open(&p->view, p->session.engine, &p->session.account, &p->mailbox, wake);
+    return status == MAILSRV_OK ? loaded(&p->session) : give_up(p, status, (struct span){ NULL, 0 });
+}
+
+static enum step ask_open(mailsrv_session *session);
+
+static enum step opened(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    struct select *select = p->command.own;
+    int32_t status = mailsrv__imap_status(p);
+    if (status == MAILSRV_NOPERM && select->to_write) { /* what may be looked at only is selected READ-ONLY */
+        select->to_write = false;
+        return ask_open(session);
+    }
+    if (status != MAILSRV_OK)
+        return give_up(p, status, mailsrv__imap_answer_text(p));
+    const mailsrv_mbox_opened *answer = mailsrv__answer(session, 0)->value;
+    mailsrv__handle_take(session, 0, answer->mbox, &p->mbox);
+    p->mailbox = answer->mailbox;
+    p->uidvalidity = answer->uidvalidity;
+    p->recent = answer->recent;
+    p->rights = answer->rights;
+    p->keywords = (answer->features & MAILSRV_MBOX_KEYWORDS) != 0;
+    p->can_write = select->to_write;
+    select->uidnext = answer->uidnext;
+    return look(p);
+}
+
+static enum step ask_open(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    const struct select *select = p->command.own;
+    struct ask ask = mailsrv__ask(session, MAILSRV_OP_MBOX_OPEN, mailsrv__ask_octets(select->name.n));
+    if (ask.op == NULL)
+        return mailsrv__imap_no_memory(p);
+    mailsrv_arg_mbox_open *arg = ask.arg;
+    arg->for_writing = select->to_write;
+    arg->store = p->store.value;
+    arg->name = mailsrv__ask_copy(&ask, select->name);
+    return mailsrv__then_answers(session, opened);
+}
+
+/* RFC 9051 section 7.1: CLOSED divides what belongs to the old mailbox from what belongs to the new one. */
+static enum step select_name(struct imap *p, bool to_write)
+{
+    struct select *select = p->command.own;
+    select->to_write = to_write && mailsrv__served(&p->session, MAILSRV_OP_FLAGS);
+    if (!mailsrv__imap_is_selected(p))
+        return ask_open(&p->session);
+    if (!mailsrv__say(&p->session, SPAN("* OK [CLOSED] the mailbox before is closed\r\n")))
+        return STEP_CLOSE;
+    return mailsrv__imap_unselect(p, ask_open);
+}
+
+enum step mailsrv__imap_select(struct imap *p)
+{
+    return select_name(p, true);
+}
+
+enum step mailsrv__imap_examine(struct imap *p)
+{
+    return select_name(p, false);
+}
+
+/* ---- CLOSE ---- */
+
+static enum step closed(mailsrv_session *session)
+{
+    return mailsrv__imap_ok(mailsrv__imap_of(session), SPAN("closed"));
+}
+
+static enum step expunged(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    int32_t status = mailsrv__imap_expunge_status(p);
+    return status == MAILSRV_OK ? mailsrv__imap_unselect(p, closed) : give_up(p, status, (struct span){ NULL, 0 });
+}
+
+/* What is marked as \Deleted is removed, silently, unless the mailbox is open to look only. */
+enum step mailsrv__imap_close(struct imap *p)
+{
+    bool removes = p->can_write && mailsrv__served(&p->session, MAILSRV_OP_EXPUNGE);
+    return removes ? mailsrv__imap_expunge_all(p, expunged) : mailsrv__imap_unselect(p, closed);
+}

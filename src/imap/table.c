@@ -1,0 +1,30 @@
+/* The table of commands (RFC 9051 section 6). */
+#include "imap/imap.h"
+
+static const struct row rows[] = {
+    /* What each is allowed in, tells, tells in its UID form, needs and does. */
+    { "CAPABILITY", IN_ANY, TELL_ALL, 0, 0, 0, 0, NULL, mailsrv__imap_capability, NULL, NULL },
+    { "CLOSE", IN_SELECTED, TELL_NOTHING, 0, 0, 0, 0, NULL, mailsrv__imap_close, NULL, NULL },
+    { "EXAMINE", IN_LOGGED_IN, TELL_NOTHING, 0, 0, MAILSRV_OP_CHANGES, 0, mailsrv__imap_parse_select,
+      mailsrv__imap_examine, NULL, NULL },
+    { "IDLE", IN_LOGGED_IN, TELL_ALL, 0, ROW_SYNCS, 0, MAILSRV_EXT_IDLE, NULL, mailsrv__imap_idle, NULL, NULL },
+    { "LIST", IN_LOGGED_IN, TELL_ALL, 0, 0, MAILSRV_OP_MBOX_LIST, 0, mailsrv__imap_parse_list, mailsrv__imap_list,
+      NULL, NULL },
+    { "LOGIN", IN_GREETED, TELL_NOTHING, 0, 0, 0, 0, mailsrv__imap_parse_login, mailsrv__imap_login, NULL, NULL },
+    { "LOGOUT", IN_ANY, TELL_NOTHING, 0, 0, 0, 0, NULL, mailsrv__imap_logout, NULL, NULL },
+    { "LSUB", IN_LOGGED_IN, TELL_ALL, 0, 0, MAILSRV_OP_MBOX_LIST, 0, mailsrv__imap_parse_list, mailsrv__imap_lsub,
+      NULL, NULL },
+    { "NOOP", IN_ANY, TELL_ALL, 0, ROW_SYNCS, 0, 0, NULL, mailsrv__imap_noop, NULL, NULL },
+    { "SELECT", IN_LOGGED_IN, TELL_NOTHING, 0, 0, MAILSRV_OP_CHANGES, 0, mailsrv__imap_parse_select,
+      mailsrv__imap_select, NULL, NULL },
+};
+
+const struct row *mailsrv__imap_row(const struct imap *p, struct span name)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct row *row = &rows[i];
+        if (mailsrv__span_equal_nocase(name, (struct span){ row->name, strlen(row->name) }))
+            return row->extension == 0 || mailsrv__enabled(&p->session, row->extension) ? row : NULL;
+    }
+    return NULL;
+}

@@ -1,0 +1,123 @@
+/* Telling what has happened to the selected mailbox, in slices (RFC 9051 section 7.5.1). */
+#include "imap/imap.h"
+
+enum { TRIES_MAX = 3 }; /* to see one's own change before telling */
+
+/* ---- The view ---- */
+
+enum step mailsrv__imap_then_view(struct imap *p, step_fn *next)
+{
+    return mailsrv__then_call(&p->session, next);
+}
+
+/* A mailbox that is gone, or has other UIDs now; or there is no memory for what has gone from it. */
+bool mailsrv__imap_view_ended(struct imap *p)
+{
+    int32_t status = mailsrv__imap_is_selected(p) ? mailsrv__view_status(&p->view) : MAILSRV_OK;
+    if (status == MAILSRV_OK || status == MAILSRV_MORE)
+        return false;
+    mailsrv__say(&p->session, status == MAILSRV_NONEXISTENT
+                                  ? SPAN("* BYE the selected mailbox is no more\r\n")
+                                  : SPAN("* BYE [UNAVAILABLE] the selected mailbox cannot be shown any more\r\n"));
+    return true;
+}
+
+/* ---- What is told, as lines ---- */
+
+/* A FETCH that was not asked for has the UID: numbers may have changed meanwhile. */
+static bool say_fetch(struct imap *p, const struct told *told)
+{
+    char room[64];
+    struct writer w = { .p = room, .room = sizeof room };
+    mailsrv__write(&w, SPAN("* "));
+    mailsrv__write_u64(&w, told->number);
+    mailsrv__write(&w, SPAN(" FETCH (UID "));
+    mailsrv__write_u64(&w, told->uid);
+    mailsrv__write(&w, SPAN(" FLAGS "));
+    return mailsrv__say(&p->session, mailsrv__written(&w)) &&
+           mailsrv__imap_say_flags(p, &told->marks, told->uid) && mailsrv__say(&p->session, SPAN(")\r\n"));
+}
+
+static bool say_told(struct imap *p, const struct told *told)
+{
+    switch (told->kind) {
+    case TOLD_EXPUNGE:
+        return mailsrv__imap_say_number(p, told->number, SPAN(" EXPUNGE"));
+    case TOLD_EXISTS:
+        return mailsrv__imap_say_number(p, told->number, SPAN(" EXISTS")) && mailsrv__imap_say_recent(p);
+    case TOLD_NAMES:
+        return mailsrv__imap_say_names(p);
+    case TOLD_FETCH:
+        return say_fetch(p, told);
+    default: /* without CONDSTORE and QRESYNC there is nothing else */
+        return true;
+    }
+}
+
+/* ---- In slices ---- */
+
+static enum step tell_on(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    struct told told;
+    uint32_t unit = 1;
+    while (mailsrv__view_is_telling(&p->view)) {
+        if (!mailsrv__may_go_on(session))
+            return mailsrv__then_turn(session, tell_on);
+        if (!mailsrv__window_open(session))
+            return mailsrv__then_window(session, tell_on);
+        mailsrv__spend(session, 1);
+        unit = 1;
+        if (mailsrv__view_next(&p->view, &unit, &told) && !say_told(p, &told))
+            return STEP_CLOSE;
+    }
+    return p->command.then(session);
+}
+
+static enum step tell_synced(mailsrv_session *session);
+
+static enum step sync(struct imap *p)
+{
+    p->command.tries++;
+    mailsrv__view_sync(&p->view);
+    return mailsrv__imap_then_view(p, tell_synced);
+}
+
+/* An EXPUNGE renumbers messages under a client who has sent his next command already; many do not wait (RFC 9051
+ * section 5.5). */
+static enum tells most(const struct imap *p)
+{
+    const struct row *row = p->command.row;
+    bool holds_back = row != NULL && (row->flags & ROW_NUMBERED) == 0 && mailsrv__input_waits(&p->session);
+    return p->command.tells == TELL_ALL && !holds_back ? TELLS_ALL : TELLS_FLAGS;
+}
+
+/* What a command of this session changed is told with it, so the image must have it.  A store that does not answer costs
+ * nobody his reply. */
+static enum step begin(struct imap *p)
+{
+    if (mailsrv__view_tell(&p->view, most(p)))
+        return tell_on(&p->session);
+    bool again = mailsrv__view_status(&p->view) == MAILSRV_OK && p->view.writing == 0 && p->command.tries < TRIES_MAX;
+    return again ? sync(p) : p->command.then(&p->session);
+}
+
+static enum step tell_synced(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    if (mailsrv__was_late(session) || mailsrv__view_status(&p->view) != MAILSRV_OK)
+        return p->command.then(session);
+    if (!mailsrv__view_synced(&p->view))
+        return mailsrv__imap_then_view(p, tell_synced);
+    return begin(p);
+}
+
+enum step mailsrv__imap_tell(struct imap *p, step_fn *then)
+{
+    p->command.then = then;
+    p->command.tries = 0;
+    if (!mailsrv__imap_is_selected(p) || p->command.tells == TELL_NOTHING ||
+        mailsrv__view_status(&p->view) != MAILSRV_OK)
+        return then(&p->session);
+    return p->command.syncs ? sync(p) : begin(p);
+}

@@ -1,0 +1,112 @@
+/* The images of an engine: found by account and mailbox, kept when nobody looks at them, given back when memory is
+ * needed. */
+#include "mailbox/image.h"
+
+struct images {
+    struct room room; /* first */
+    mailsrv_engine *engine;
+    struct node all; /* those that are kept in the order in which they were left */
+};
+
+static const char room_name[] = "mailbox";
+
+static bool same(const mailsrv_id *a, const mailsrv_id *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+/* One that is kept is not touched: its next view asks for all that has happened. */
+static void notify(struct room *room, const mailsrv_id *mailbox, uint64_t modseq_hint)
+{
+    struct images *images = (struct images *)(void *)room;
+    for (struct node *n = images->all.next; n != &images->all; n = n->next) {
+        struct image *image = HOLDER(n, struct image, all);
+        if (same(&image->mailbox, mailbox) && image->state != IMAGE_IDLE &&
+            (modseq_hint == 0 || modseq_hint > image->upto))
+            mailsrv__image_round(image);
+    }
+}
+
+/* The heap needs memory: the image goes that was left longest ago. */
+static bool give_back(void *user)
+{
+    struct images *images = user;
+    for (struct node *n = images->all.next; n != &images->all; n = n->next) {
+        struct image *image = HOLDER(n, struct image, all);
+        if (image->state != IMAGE_IDLE)
+            continue;
+        mailsrv__image_free(image);
+        return true;
+    }
+    return false;
+}
+
+static void end_room(struct room *room)
+{
+    struct images *images = (struct images *)(void *)room;
+    struct heap *heap = mailsrv__room_heap(images->engine);
+    heap->give_back = NULL;
+    while (!mailsrv__list_empty(&images->all))
+        mailsrv__image_free(HOLDER(images->all.next, struct image, all));
+    mailsrv__heap_give(heap, CLASS_IMAGES, NULL, images, sizeof *images);
+}
+
+static struct images *room_of(mailsrv_engine *engine)
+{
+    struct heap *heap = mailsrv__room_heap(engine);
+    struct room *room = mailsrv__room_find(engine, room_name);
+    if (room != NULL)
+        return (struct images *)(void *)room;
+    struct images *images = mailsrv__heap_take(heap, CLASS_IMAGES, NULL, sizeof *images);
+    if (images == NULL)
+        return NULL;
+    images->room = (struct room){ .name = room_name, .notify = notify, .end = end_room };
+    images->engine = engine;
+    mailsrv__list_init(&images->all);
+    mailsrv__room_add(engine, &images->room);
+    heap->give_back = give_back;
+    heap->user = images;
+    return images;
+}
+
+static struct image *find(const struct images *images, const mailsrv_id *account, const mailsrv_id *mailbox)
+{
+    for (struct node *n = images->all.next; n != &images->all; n = n->next) {
+        struct image *image = HOLDER(n, struct image, all);
+        if (same(&image->mailbox, mailbox) && same(&image->account, account) && image->state != IMAGE_ENDED)
+            return image;
+    }
+    return NULL;
+}
+
+static struct image *make(struct images *images, const mailsrv_id *account, const mailsrv_id *mailbox)
+{
+    struct image *image = mailsrv__heap_take(mailsrv__room_heap(images->engine), CLASS_IMAGES, NULL, sizeof *image);
+    if (image == NULL)
+        return NULL;
+    image->account = *account;
+    image->mailbox = *mailbox;
+    mailsrv__image_init(image, images, images->engine);
+    mailsrv__list_append(&images->all, &image->all);
+    mailsrv__image_open(image);
+    return image;
+}
+
+struct image *mailsrv__image_of(mailsrv_engine *engine, const mailsrv_id *account, const mailsrv_id *mailbox)
+{
+    struct images *images = room_of(engine);
+    if (images == NULL)
+        return NULL;
+    struct image *image = find(images, account, mailbox);
+    if (image == NULL)
+        return make(images, account, mailbox);
+    if (image->state == IMAGE_IDLE)
+        mailsrv__image_open(image);
+    return image;
+}
+
+void mailsrv__image_kept(struct image *image)
+{
+    mailsrv__list_remove(&image->all);
+    mailsrv__list_append(&image->room->all, &image->all);
+}

@@ -1,0 +1,161 @@
+/* Rows of an image come and go, and what is given up when they find no memory. */
+#include "mailbox/view.h"
+
+#include "text/writer.h"
+
+enum { HITS = 64 };
+
+struct marks mailsrv__image_marks(const struct image *image, uint32_t uid)
+{
+    return mailsrv__columns_get(&image->columns, mailsrv__runs_rank(&image->uids, uid) - 1);
+}
+
+/* ---- Coming ---- */
+
+/* Bits of names that are not known yet are left for the answer that brings the names. */
+static uint64_t known(const struct image *image, const mailsrv_row *row, uint32_t word)
+{
+    uint32_t first = word * 64;
+    if (image->n_names >= first + 64)
+        return row->keywords[word];
+    return image->n_names <= first ? 0 : row->keywords[word] & ((UINT64_C(1) << (image->n_names - first)) - 1);
+}
+
+static struct marks marks_of(const struct image *image, const mailsrv_row *row)
+{
+    return (struct marks){ row->modseq, { known(image, row, 0), known(image, row, 1) }, (uint8_t)row->flags };
+}
+
+static bool append(struct image *image, const mailsrv_row *row)
+{
+    mailsrv_run run = { row->uid, row->uid };
+    struct marks marks = marks_of(image, row);
+    if (!mailsrv__columns_append(&image->columns, &marks))
+        return false;
+    if (mailsrv__runs_add(&image->uids, &run, 1)) {
+        if ((image->fields & MAILSRV_ROW_OCTETS) != 0)
+            mailsrv__group_set(image, image->columns.n - 1, row);
+        return true;
+    }
+    mailsrv__columns_remove(&image->columns, image->columns.n - 1, 1);
+    return false;
+}
+
+static bool is_newer(const struct marks *old, const struct marks *now)
+{
+    return now->modseq > old->modseq ||
+           (now->modseq == old->modseq && memcmp(now->keywords, old->keywords, sizeof now->keywords) != 0);
+}
+
+static bool change(struct image *image, const mailsrv_row *row)
+{
+    uint32_t index = mailsrv__runs_rank(&image->uids, row->uid) - 1;
+    struct marks old = mailsrv__columns_get(&image->columns, index), now = marks_of(image, row);
+    if (!is_newer(&old, &now))
+        return true; /* applied before */
+    if (!mailsrv__columns_set(&image->columns, index, &now))
+        return false;
+    struct journal_entry entry = { .modseq = now.modseq, .uid = row->uid };
+    entry.fits = mailsrv__image_fits(image, row->uid, &old, &now, &entry.origin);
+    mailsrv__journal_add(&image->journal, &entry);
+    return true;
+}
+
+bool mailsrv__image_apply(struct image *image, const mailsrv_row *row)
+{
+    if (row->uid > mailsrv__runs_last(&image->uids))
+        return append(image, row);
+    if (mailsrv__runs_has(&image->uids, row->uid))
+        return change(image, row);
+    /* A message that appears below one that was seen would change what numbers mean. */
+    mailsrv__room_event(image->engine, MAILSRV_EVENT_STORE_FAILED, SPAN("a message appeared below an older one"));
+    return true;
+}
+
+/* ---- Going ---- */
+
+/* The next UIDs of the image in `*range`, which shrinks. */
+static size_t find_hits(const struct image *image, mailsrv_run *range, mailsrv_run hits[HITS])
+{
+    size_t n = 0;
+    mailsrv_run run;
+    while (n < HITS && range->first <= range->last && mailsrv__runs_next(&image->uids, range->first, &run) &&
+           run.first <= range->last) {
+        if (run.last >= range->last) {
+            hits[n++] = (mailsrv_run){ run.first, range->last };
+            *range = (mailsrv_run){ 1, 0 };
+            return n;
+        }
+        hits[n++] = run;
+        range->first = run.last + 1;
+    }
+    if (n < HITS)
+        *range = (mailsrv_run){ 1, 0 };
+    return n;
+}
+
+bool mailsrv__image_vanish_some(struct image *image)
+{
+    mailsrv_run hits[HITS], range = image->vanishing;
+    size_t n = find_hits(image, &range, hits);
+    if (!mailsrv__runs_remove(&image->uids, hits, n))
+        return false;
+    image->vanishing = range;
+    for (size_t i = 0; i < n; i++)
+        mailsrv__columns_remove(&image->columns, mailsrv__runs_rank(&image->uids, hits[i].first),
+                                hits[i].last - hits[i].first + 1);
+    for (struct node *v = image->views.next; n != 0 && v != &image->views; v = v->next) {
+        mailsrv__view_lose(HOLDER(v, struct view, link), hits, n, image->since);
+        mailsrv__room_spend(image->engine, 1);
+    }
+    mailsrv__room_spend(image->engine, 1 + (uint32_t)n);
+    return true;
+}
+
+/* ---- Giving up ---- */
+
+bool mailsrv__image_spare(struct image *image)
+{
+    if (image->group_wanted) {
+        mailsrv__group_drop(image, MAILSRV_NOMEM);
+        return true;
+    }
+    if (image->journal.v != NULL) {
+        mailsrv__journal_drop(&image->journal); /* views look at the rows */
+        return true;
+    }
+    return false;
+}
+
+uint64_t mailsrv__image_octets(const struct image *image)
+{
+    uint64_t octets = sizeof *image + mailsrv__columns_octets(&image->columns) + mailsrv__runs_octets(&image->uids) +
+                      mailsrv__journal_octets(&image->journal);
+    for (uint32_t i = 0; i < image->n_names; i++)
+        octets += image->names[i].n;
+    return octets;
+}
+
+static void tell_the_host(const struct image *image)
+{
+    char text[120];
+    struct writer w = { .p = text, .room = sizeof text };
+    mailsrv__write(&w, SPAN("the image of mailbox "));
+    for (size_t i = 0; i < sizeof image->mailbox.b; i++) {
+        mailsrv__write_hex(&w, image->mailbox.b[i] >> 4);
+        mailsrv__write_hex(&w, image->mailbox.b[i] & 15);
+    }
+    mailsrv__write(&w, SPAN(", of "));
+    mailsrv__write_u64(&w, mailsrv__image_octets(image));
+    mailsrv__write(&w, SPAN(" octets, cannot grow"));
+    mailsrv__room_event(image->engine, MAILSRV_EVENT_OUT_OF_MEMORY, mailsrv__written(&w));
+}
+
+/* Those that look at one that is live are cut off; those that still wait are refused. */
+void mailsrv__image_starve(struct image *image)
+{
+    if (mailsrv__image_spare(image))
+        return;
+    tell_the_host(image);
+    mailsrv__image_end(image, image->state == IMAGE_LIVE ? MAILSRV_NOMEM : MAILSRV_LIMIT);
+}

@@ -1,0 +1,309 @@
+/* Connections: octets between a socket and a session.  Nothing here looks at them.
+ *
+ * A session that has ended is freed at once; its socket lingers: what we said last must reach a peer who is still
+ * sending, and a socket that is closed with unread octets in it takes that away from him. */
+#include "driver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LINGER_US 1000000
+#define SLICES 16
+
+static void want_reading(mailsrv_uv_connection *c);
+
+static uv_stream_t *stream_of(mailsrv_uv_connection *c)
+{
+    return (uv_stream_t *)&c->tcp;
+}
+
+/* ---- The end ---- */
+
+static void end_session(mailsrv_uv_connection *c)
+{
+    if (c->session != NULL && c->is_told && c->listener->setup.on_end != NULL)
+        c->listener->setup.on_end(c->listener->setup.user, c);
+    mailsrv_session_free(c->session);
+    c->session = NULL;
+}
+
+/* No write is in flight any more: libuv has called back for it. */
+static void closed(uv_handle_t *handle)
+{
+    mailsrv_uv_connection *c = handle->data;
+    mailsrv_uv_listener *l = c->listener;
+    end_session(c);
+    mailsrv__ring_remove(&c->place);
+    free(c->kept);
+    free(c);
+    l->n_connections--;
+    mailsrv__uv_listener_drop(l);
+}
+
+void mailsrv__uv_cut(mailsrv_uv_connection *c)
+{
+    if (c->is_closing)
+        return;
+    c->is_closing = true;
+    mailsrv__ring_remove(&c->linger_place);
+    uv_close((uv_handle_t *)&c->tcp, closed);
+}
+
+static void shut_down(uv_shutdown_t *request, int status)
+{
+    if (status != 0)
+        mailsrv__uv_cut(request->data);
+}
+
+/* All is said and sent. */
+static void part(mailsrv_uv_connection *c)
+{
+    end_session(c);
+    free(c->kept);
+    c->kept = NULL;
+    c->shutdown.data = c;
+    if (c->is_at_eof || uv_shutdown(&c->shutdown, stream_of(c), shut_down) != 0) {
+        mailsrv__uv_cut(c);
+        return;
+    }
+    c->lingers_until_us = mailsrv__uv_now_us() + LINGER_US;
+    mailsrv__ring_append(&c->driver->lingering, &c->linger_place);
+    want_reading(c);
+}
+
+/* ---- What comes ---- */
+
+static void room_to_read(uv_handle_t *handle, size_t wanted, uv_buf_t *out)
+{
+    mailsrv_uv_connection *c = handle->data;
+    (void)wanted;
+    *out = uv_buf_init((char *)c->driver->bytes, sizeof c->driver->bytes);
+}
+
+/* How many were taken; a session that has ended takes all. */
+static size_t feed(mailsrv_uv_connection *c, const uint8_t *p, size_t n)
+{
+    size_t taken = n;
+    if (c->session == NULL || mailsrv_session_feed(c->session, p, n, &taken) != MAILSRV_OK)
+        return n;
+    return taken;
+}
+
+static bool keep(mailsrv_uv_connection *c, const uint8_t *p, size_t n)
+{
+    c->kept = malloc(n);
+    if (c->kept == NULL)
+        return false;
+    memcpy(c->kept, p, n);
+    c->n_kept = n;
+    c->n_kept_fed = 0;
+    return true;
+}
+
+static bool wants(const mailsrv_uv_connection *c, uint32_t bit)
+{
+    return c->session != NULL && (mailsrv_session_wants(c->session) & bit) != 0;
+}
+
+/* What was kept comes before what is read. */
+static void feed_kept(mailsrv_uv_connection *c)
+{
+    while (c->kept != NULL && wants(c, MAILSRV_WANT_READ)) {
+        size_t taken = feed(c, c->kept + c->n_kept_fed, c->n_kept - c->n_kept_fed);
+        c->n_kept_fed += taken;
+        if (c->n_kept_fed < c->n_kept && taken == 0)
+            return;
+        if (c->n_kept_fed == c->n_kept) {
+            free(c->kept);
+            c->kept = NULL;
+        }
+    }
+}
+
+/* Nothing is kept then: what is kept stops the reading. */
+static void at_eof(mailsrv_uv_connection *c)
+{
+    c->is_at_eof = true;
+    if (c->session == NULL)
+        mailsrv__uv_cut(c);
+    else
+        mailsrv_session_feed_eof(c->session);
+}
+
+static void has_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
+{
+    mailsrv_uv_connection *c = stream->data;
+    if (n == UV_EOF)
+        at_eof(c);
+    else if (n < 0)
+        mailsrv__uv_cut(c);
+    if (n > 0) {
+        size_t taken = feed(c, (const uint8_t *)buffer->base, (size_t)n);
+        if (taken < (size_t)n && !keep(c, (const uint8_t *)buffer->base + taken, (size_t)n - taken))
+            mailsrv__uv_cut(c);
+    }
+    want_reading(c);
+}
+
+/* Reads while the session wants it and nothing is kept, or, when it has ended, to see the peer go. */
+static void want_reading(mailsrv_uv_connection *c)
+{
+    if (c->is_closing)
+        return;
+    bool is_wanted = !c->is_at_eof && c->kept == NULL && (c->session == NULL || wants(c, MAILSRV_WANT_READ));
+    if (is_wanted == c->is_reading)
+        return;
+    c->is_reading = is_wanted;
+    if (!is_wanted)
+        uv_read_stop(stream_of(c));
+    else if (uv_read_start(stream_of(c), room_to_read, has_read) != 0)
+        mailsrv__uv_cut(c);
+}
+
+/* ---- What goes ---- */
+
+static void written(uv_write_t *request, int status)
+{
+    mailsrv_uv_connection *c = request->data;
+    size_t n = c->n_writing;
+    c->n_writing = 0;
+    if (c->is_closing)
+        return;
+    if (status != 0) {
+        mailsrv__uv_cut(c);
+        return;
+    }
+    mailsrv_session_sent(c->session, n);
+    mailsrv__uv_serve(c);
+}
+
+/* The slices that there are; their octets. */
+static size_t slices(mailsrv_uv_connection *c, uv_buf_t *buffers, unsigned *count)
+{
+    mailsrv_out out[SLICES];
+    size_t n = 0, octets = 0;
+    if (mailsrv_session_output(c->session, out, SLICES, &n) != MAILSRV_OK)
+        n = 0;
+    for (size_t i = 0; i < n; i++) {
+        buffers[i] = uv_buf_init((char *)(uintptr_t)out[i].p, (unsigned)out[i].n); /* libuv does not write there */
+        octets += out[i].n;
+    }
+    *count = (unsigned)n;
+    return octets;
+}
+
+/* What the socket takes goes at once; the rest lies where it is until libuv has sent it. */
+static void send_output(mailsrv_uv_connection *c)
+{
+    uv_buf_t buffers[SLICES];
+    unsigned count;
+    int sent = 0;
+    while (c->n_writing == 0 && !c->is_closing && wants(c, MAILSRV_WANT_WRITE)) {
+        size_t octets = slices(c, buffers, &count);
+        if (octets == 0)
+            return;
+        sent = uv_try_write(stream_of(c), buffers, count);
+        if (sent > 0) {
+            mailsrv_session_sent(c->session, (size_t)sent);
+            continue;
+        }
+        c->write.data = c;
+        if (sent == UV_EAGAIN && uv_write(&c->write, stream_of(c), buffers, count, written) == 0)
+            c->n_writing = octets;
+        else
+            mailsrv__uv_cut(c);
+    }
+}
+
+void mailsrv__uv_serve(mailsrv_uv_connection *c)
+{
+    if (c->is_closing || c->session == NULL)
+        return;
+    feed_kept(c);
+    send_output(c);
+    if (!c->is_closing && wants(c, MAILSRV_WANT_CLOSE))
+        part(c);
+    else
+        want_reading(c);
+}
+
+/* ---- The beginning ---- */
+
+static void know_peer(mailsrv_uv_connection *c)
+{
+    struct sockaddr_storage from;
+    int length = sizeof from;
+    c->peer.size = sizeof c->peer;
+    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&from, &length) != 0)
+        return;
+    if (from.ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)&from;
+        c->peer.address_octets = 4;
+        memcpy(c->peer.address, &in->sin_addr, 4);
+        c->peer.port = ntohs(in->sin_port);
+    } else if (from.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&from;
+        c->peer.address_octets = 16;
+        memcpy(c->peer.address, &in6->sin6_addr, 16);
+        c->peer.port = ntohs(in6->sin6_port);
+    }
+}
+
+static bool begin(mailsrv_uv_connection *c)
+{
+    const mailsrv_uv_listener_setup *setup = &c->listener->setup;
+    if (uv_accept((uv_stream_t *)&c->listener->tcp, stream_of(c)) != 0)
+        return false;
+    uv_tcp_nodelay(&c->tcp, 1);
+    know_peer(c);
+    if (mailsrv_server_new(c->driver->engine, setup->profile, &c->peer, c, &c->session) != MAILSRV_OK)
+        return false;
+    c->is_told = setup->on_begin == NULL || setup->on_begin(setup->user, c) == MAILSRV_OK;
+    return c->is_told;
+}
+
+bool mailsrv__uv_connection_new(mailsrv_uv_listener *l)
+{
+    mailsrv_uv_connection *c = calloc(1, sizeof *c);
+    if (c == NULL || uv_tcp_init(l->driver->loop, &c->tcp) != 0) {
+        free(c);
+        return false;
+    }
+    c->tcp.data = c;
+    c->driver = l->driver;
+    c->listener = l;
+    l->n_connections++;
+    mailsrv__ring_init(&c->linger_place);
+    mailsrv__ring_append(&l->driver->connections, &c->place);
+    if (begin(c))
+        want_reading(c);
+    else
+        mailsrv__uv_cut(c);
+    return true;
+}
+
+mailsrv_session *mailsrv_uv_connection_session(const mailsrv_uv_connection *c)
+{
+    return c == NULL ? NULL : c->session;
+}
+
+int32_t mailsrv_uv_connection_peer(const mailsrv_uv_connection *c, mailsrv_peer *out)
+{
+    if (c == NULL || out == NULL || out->size < sizeof out->size)
+        return MAILSRV_E_USAGE;
+    uint32_t size = out->size;
+    memcpy(out, &c->peer, size < sizeof c->peer ? size : sizeof c->peer);
+    out->size = size;
+    return MAILSRV_OK;
+}
+
+void mailsrv_uv_connection_set_user(mailsrv_uv_connection *c, void *user)
+{
+    if (c != NULL)
+        c->user = user;
+}
+
+void *mailsrv_uv_connection_user(const mailsrv_uv_connection *c)
+{
+    return c == NULL ? NULL : c->user;
+}

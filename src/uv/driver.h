@@ -1,0 +1,109 @@
+/* What the files of the driver share.  A driver has listeners, a listener has connections, each in a ring. */
+#ifndef UV_DRIVER_H
+#define UV_DRIVER_H
+
+#include <mailsrv/uv.h>
+
+#include <stdbool.h>
+#include <uv.h>
+
+#define NEVER INT64_MAX
+
+/* A place in a ring; the ring's own place stands for its end. */
+struct place {
+    struct place *next, *previous;
+};
+
+struct mailsrv_uv {
+    uv_loop_t *loop;
+    mailsrv_engine *engine; /* NULL: freed */
+    mailsrv_uv_setup setup;
+    uv_async_t async; /* keeps the loop running */
+    uv_timer_t timer; /* bounds the loop's sleep, and does nothing else */
+    uv_prepare_t before_sleep;
+    uv_check_t after_sleep;
+    struct place listeners;
+    struct place connections;
+    struct place lingering; /* the first to end stands first */
+    int64_t cut_at_us;      /* when those that are left are cut */
+    bool closing;
+    unsigned n_handles; /* of the four above, open */
+    void (*closed)(void *user);
+    void *closed_user;
+    uv_mutex_t lock; /* of what follows: other threads look at it */
+    bool wakes;      /* async is open */
+    uint8_t bytes[65536]; /* what a read fills; nothing stays here */
+};
+
+struct mailsrv_uv_listener {
+    uv_tcp_t tcp;
+    mailsrv_uv *driver;
+    mailsrv_uv_listener_setup setup;
+    struct place place; /* in driver->listeners */
+    uint16_t port;
+    bool is_open;
+    bool has_waiting;       /* libuv holds a connection that nobody took yet */
+    uint32_t n_connections; /* whoever is here keeps the listener's memory */
+};
+
+struct mailsrv_uv_connection {
+    uv_tcp_t tcp;
+    uv_write_t write;
+    uv_shutdown_t shutdown;
+    mailsrv_uv *driver;
+    mailsrv_uv_listener *listener;
+    mailsrv_session *session; /* NULL: it has ended, or never began */
+    void *user;
+    mailsrv_peer peer;
+    struct place place;        /* in driver->connections */
+    struct place linger_place; /* in driver->lingering */
+    int64_t lingers_until_us;
+    uint8_t *kept; /* octets that the session did not take yet */
+    size_t n_kept, n_kept_fed;
+    size_t n_writing; /* octets of the write in flight; 0: none is */
+    bool is_told;     /* on_begin has taken it: on_end is owed */
+    bool is_reading;
+    bool is_at_eof; /* the peer sends no more */
+    bool is_closing;
+};
+
+#define OWNER(p, type, field) ((type *)(void *)((char *)(p) - offsetof(type, field)))
+
+static inline void mailsrv__ring_init(struct place *p)
+{
+    p->next = p->previous = p;
+}
+
+static inline void mailsrv__ring_append(struct place *ring, struct place *p)
+{
+    p->next = ring;
+    p->previous = ring->previous;
+    ring->previous->next = p;
+    ring->previous = p;
+}
+
+static inline void mailsrv__ring_remove(struct place *p)
+{
+    p->next->previous = p->previous;
+    p->previous->next = p->next;
+    mailsrv__ring_init(p);
+}
+
+int64_t mailsrv__uv_now_us(void);
+
+/* Takes the connection that libuv holds, if there is room for it. */
+void mailsrv__uv_accept(mailsrv_uv_listener *l);
+
+/* Its memory goes with its socket and its last connection. */
+void mailsrv__uv_listener_drop(mailsrv_uv_listener *l);
+
+/* A connection of `l`; false: there is no memory for one, and libuv still holds it. */
+bool mailsrv__uv_connection_new(mailsrv_uv_listener *l);
+
+/* Moves octets both ways, as far as the session and the socket take them now. */
+void mailsrv__uv_serve(mailsrv_uv_connection *c);
+
+/* Closes it without a word. */
+void mailsrv__uv_cut(mailsrv_uv_connection *c);
+
+#endif

@@ -1,0 +1,418 @@
+/* The driver for loops of libuv: limits, refusals, answers from elsewhere, and ends.  Peers are sockets of this very
+ * thread, so a round of the loop is a call. */
+#include <mailsrv/mailsrv.h>
+#include <mailsrv/stores/memory.h>
+#include <mailsrv/uv.h>
+
+#include "tap.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#define HANG_US 60000000 /* a guard; nothing that works takes so long */
+
+struct world {
+    uv_loop_t loop;
+    mailsrv_engine *engine;
+    mailsrv_store *store;
+    mailsrv_profile *profile;
+    mailsrv_uv *driver;
+    mailsrv_uv_listener *listener;
+    mailsrv_uv_listener_setup setup;
+    mailsrv_uv_connection *last;
+    mailsrv_peer peer;
+    unsigned began, ended, events;
+    bool refuses, closed;
+    mailsrv_op_id asked; /* a RESOLVE that waits */
+    void *asked_by;
+};
+
+static void must(int32_t status, const char *what)
+{
+    if (status == MAILSRV_OK)
+        return;
+    fprintf(stderr, "%s: %s\n", what, mailsrv_strerror(status));
+    abort();
+}
+
+/* ---- The host ---- */
+
+static int32_t on_begin(void *user, mailsrv_uv_connection *c)
+{
+    struct world *w = user;
+    if (w->refuses)
+        return MAILSRV_NOPERM;
+    w->began++;
+    w->last = c;
+    w->peer.size = sizeof w->peer;
+    must(mailsrv_uv_connection_peer(c, &w->peer), "the peer");
+    mailsrv_uv_connection_set_user(c, w);
+    return MAILSRV_OK;
+}
+
+static void on_end(void *user, mailsrv_uv_connection *c)
+{
+    struct world *w = user;
+    w->ended += mailsrv_uv_connection_user(c) == w && mailsrv_uv_connection_session(c) != NULL;
+    w->last = NULL;
+}
+
+static void on_event(void *user, const mailsrv_event *event)
+{
+    struct world *w = user;
+    w->events += event->what == MAILSRV_EVENT_SESSION_BEGAN || event->what == MAILSRV_EVENT_SESSION_ENDED;
+}
+
+static void on_closed(void *user)
+{
+    struct world *w = user;
+    w->closed = true;
+}
+
+static void resolve(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    struct world *w = user;
+    (void)engine;
+    w->asked = op->id;
+    w->asked_by = op->host;
+}
+
+static void begin(struct world *w, uint32_t connections_max)
+{
+    const mailsrv_uv_setup setup = { .size = sizeof setup, .on_event = on_event, .user = w };
+    mailsrv_id id;
+    memset(w, 0, sizeof *w);
+    must(uv_loop_init(&w->loop), "the loop");
+    must(mailsrv_engine_new(NULL, &w->engine), "the engine");
+    must(mailsrv_memory_new(NULL, &w->store), "the store");
+    must(mailsrv_memory_add_account(w->store, "pat", 3, "secret", 6, &id), "an account");
+    must(mailsrv_store_bind(w->store, w->engine), "the store");
+    must(mailsrv_engine_serve(w->engine, MAILSRV_OP_RESOLVE, resolve, w), "resolve");
+    must(mailsrv_profile_new(NULL, mailsrv_smtp(), MAILSRV_FACE_MX, &w->profile), "the profile");
+    mailsrv_profile_set_str(w->profile, MAILSRV_PROFILE_HOSTNAME, "here.test", 9);
+    must(mailsrv_profile_seal(w->profile, NULL), "the profile");
+    must(mailsrv_uv_new(&w->loop, w->engine, &setup, &w->driver), "the driver");
+    w->setup = (mailsrv_uv_listener_setup){ .size = sizeof w->setup,
+                                            .connections_max = connections_max,
+                                            .address = "127.0.0.1",
+                                            .profile = w->profile,
+                                            .on_begin = on_begin,
+                                            .on_end = on_end,
+                                            .user = w };
+    must(mailsrv_uv_listen(w->driver, &w->setup, &w->listener), "the listener");
+}
+
+/* One round of the loop, which does not sleep for long. */
+static void turn(struct world *w)
+{
+    uv_run(&w->loop, UV_RUN_NOWAIT);
+    usleep(100);
+}
+
+static uint64_t us(void)
+{
+    return uv_hrtime() / 1000;
+}
+
+static void end(struct world *w, const char *test)
+{
+    mailsrv_uv_close(w->driver, 0, on_closed, w);
+    for (uint64_t began = us(); !w->closed && us() - began < HANG_US;)
+        turn(w);
+    tap(w->closed && w->began == w->ended, test, "it closes, and each that began has ended", "");
+    tap(uv_run(&w->loop, UV_RUN_DEFAULT) == 0 && uv_loop_close(&w->loop) == 0, test, "the loop holds nothing of it", "");
+    mailsrv_uv_wake(w->driver); /* by a thread that has not heard of it */
+    tap(mailsrv_uv_free(w->driver) == MAILSRV_OK, test, "it can be freed", "");
+    mailsrv_store_free(w->store);
+    mailsrv_profile_unref(w->profile);
+}
+
+/* ---- A peer ---- */
+
+struct peer {
+    int fd;
+    char got[8192];
+    size_t n;
+    int end; /* 0: it is open, 1: closed, -1: reset */
+};
+
+static void connect_to(struct peer *p, uint16_t port)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    memset(p, 0, sizeof *p);
+    p->fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(p->fd, (struct sockaddr *)&at, sizeof at) != 0)
+        p->end = -1;
+}
+
+static void look(struct peer *p)
+{
+    ssize_t n = recv(p->fd, p->got + p->n, sizeof p->got - 1 - p->n, MSG_DONTWAIT);
+    if (n > 0)
+        p->n += (size_t)n;
+    else if (n == 0)
+        p->end = 1;
+    else if (errno != EAGAIN)
+        p->end = -1;
+    p->got[p->n] = '\0';
+}
+
+/* Does `text` come? */
+static bool hears(struct world *w, struct peer *p, const char *text)
+{
+    for (uint64_t began = us(); us() - began < HANG_US && strstr(p->got, text) == NULL && p->end == 0;) {
+        turn(w);
+        look(p);
+    }
+    return strstr(p->got, text) != NULL;
+}
+
+/* Has it gone so, in the end? */
+static bool is_let_go(struct world *w, struct peer *p, int how)
+{
+    for (uint64_t began = us(); us() - began < HANG_US && p->end == 0;) {
+        turn(w);
+        look(p);
+    }
+    return p->end == how;
+}
+
+static void say(struct peer *p, const char *text)
+{
+    if (send(p->fd, text, strlen(text), MSG_NOSIGNAL) != (ssize_t)strlen(text))
+        p->end = -1;
+}
+
+static void some_turns(struct world *w)
+{
+    for (int i = 0; i < 50; i++)
+        turn(w);
+}
+
+/* ---- Tests ---- */
+
+static void limits(void)
+{
+    struct world w;
+    struct peer first, second, third;
+    begin(&w, 2);
+    const uint16_t port = mailsrv_uv_listener_port(w.listener);
+    connect_to(&first, port);
+    connect_to(&second, port);
+    tap(hears(&w, &first, "220") && hears(&w, &second, "220"), "limits", "two are served", "");
+    tap(w.peer.address_octets == 4 && w.peer.address[0] == 127 && w.peer.port != 0, "limits", "a peer is known", "");
+    connect_to(&third, port);
+    some_turns(&w);
+    look(&third);
+    tap(third.n == 0 && third.end == 0 && mailsrv_uv_listener_connections(w.listener) == 2, "limits",
+        "the third one waits", third.got);
+    say(&first, "QUIT\r\n");
+    tap(is_let_go(&w, &first, 1) && strstr(first.got, "221") != NULL, "limits", "one leaves", first.got);
+    close(first.fd);
+    tap(hears(&w, &third, "220"), "limits", "the third one is served", third.got);
+    close(second.fd);
+    close(third.fd);
+    end(&w, "limits");
+    tap(w.began == 3 && w.events == 6, "limits", "every event was told", "");
+}
+
+static void refusals(void)
+{
+    struct world w;
+    struct peer p;
+    mailsrv_uv_listener *other;
+    begin(&w, 0);
+    w.refuses = true;
+    connect_to(&p, mailsrv_uv_listener_port(w.listener));
+    tap(is_let_go(&w, &p, 1) && p.n == 0 && w.began == 0, "refusals", "a connection, without a word", p.got);
+    close(p.fd);
+    mailsrv_uv_listener_setup setup = w.setup;
+    setup.address = "here.test";
+    tap(mailsrv_uv_listen(w.driver, &setup, &other) == MAILSRV_E_VALUE, "refusals", "an address that is a name", "");
+    setup.address = "192.0.2.1";
+    tap(mailsrv_uv_listen(w.driver, &setup, &other) == MAILSRV_NONEXISTENT, "refusals", "an address of others", "");
+    setup.address = "127.0.0.1";
+    setup.port = mailsrv_uv_listener_port(w.listener);
+    tap(mailsrv_uv_listen(w.driver, &setup, &other) == MAILSRV_INUSE, "refusals", "an address that is taken", "");
+    tap(mailsrv_uv_free(w.driver) == MAILSRV_E_BUSY, "refusals", "to be freed before it is closed", "");
+    mailsrv_uv_close(w.driver, 0, on_closed, &w);
+    tap(mailsrv_uv_listen(w.driver, &w.setup, &other) == MAILSRV_E_CLOSED, "refusals", "a listener at the end", "");
+    end(&w, "refusals");
+}
+
+static void version_6(void)
+{
+    struct world w;
+    begin(&w, 0);
+    mailsrv_uv_listener_setup setup = w.setup;
+    mailsrv_uv_listener *other;
+    setup.address = "::1";
+    const int32_t status = mailsrv_uv_listen(w.driver, &setup, &other);
+    struct sockaddr_in6 at = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+    struct peer p = { .fd = socket(AF_INET6, SOCK_STREAM, 0) };
+    if (status == MAILSRV_OK) {
+        at.sin6_port = htons(mailsrv_uv_listener_port(other));
+        p.end = connect(p.fd, (struct sockaddr *)&at, sizeof at);
+        tap(hears(&w, &p, "220") && w.peer.address_octets == 16, "version 6", "it is served, and known", p.got);
+    } else {
+        tap(status == MAILSRV_NONEXISTENT, "version 6", "this machine has none", mailsrv_strerror(status));
+    }
+    close(p.fd);
+    end(&w, "version 6");
+}
+
+static void later(uv_timer_t *timer)
+{
+    struct world *w = timer->data;
+    mailsrv_op_answer_status(w->engine, w->asked, MAILSRV_NONEXISTENT);
+    uv_close((uv_handle_t *)timer, NULL);
+}
+
+static void comes_late(uv_timer_t *timer)
+{
+    (void)timer;
+}
+
+/* The loop sleeps until `guard` unless it sees that work has come. */
+static void answers_from_the_loop(void)
+{
+    struct world w;
+    struct peer p;
+    uv_timer_t timer, guard;
+    begin(&w, 0);
+    connect_to(&p, mailsrv_uv_listener_port(w.listener));
+    hears(&w, &p, "220");
+    say(&p, "EHLO me.test\r\nMAIL FROM:<>\r\nRCPT TO:<kim@here.test>\r\nNOOP\r\nQUIT\r\n");
+    for (uint64_t began = us(); w.asked == 0 && us() - began < HANG_US;)
+        turn(&w);
+    tap(w.asked != 0 && w.asked_by == w.last, "answers", "an operation carries its connection", "");
+    uv_timer_init(&w.loop, &timer);
+    timer.data = &w;
+    uv_timer_start(&timer, later, 0, 0);
+    uv_timer_init(&w.loop, &guard);
+    uv_timer_start(&guard, comes_late, 20000, 20000);
+    const uint64_t began = us();
+    while (p.end == 0 && us() - began < HANG_US) {
+        uv_run(&w.loop, UV_RUN_ONCE);
+        look(&p);
+    }
+    tap(p.end == 1 && strstr(p.got, "550") != NULL && strstr(p.got, "221") != NULL, "answers",
+        "from a timer of the host", p.got);
+    tap(us() - began < 15000000, "answers", "without a sleep before it is said", "");
+    uv_close((uv_handle_t *)&guard, NULL);
+    close(p.fd);
+    end(&w, "answers");
+}
+
+static void listener_closes(void)
+{
+    struct world w;
+    struct peer p, late;
+    begin(&w, 0);
+    const uint16_t port = mailsrv_uv_listener_port(w.listener);
+    connect_to(&p, port);
+    hears(&w, &p, "220");
+    mailsrv_uv_listener_close(w.listener);
+    mailsrv_profile_unref(w.profile);
+    w.profile = NULL;
+    some_turns(&w);
+    connect_to(&late, port);
+    tap(late.end == -1, "a listener closes", "nobody comes any more", "");
+    say(&p, "EHLO me.test\r\nQUIT\r\n");
+    tap(hears(&w, &p, "221") && is_let_go(&w, &p, 1), "a listener closes", "who is there goes on", p.got);
+    close(p.fd);
+    close(late.fd);
+    end(&w, "a listener closes");
+}
+
+static void wake_often(void *user)
+{
+    struct world *w = user;
+    for (int i = 0; i < 2000; i++)
+        mailsrv_uv_wake(w->driver);
+}
+
+/* Idle sessions hear 421; one with an operation out keeps the engine until that is answered, cut or not. */
+static void closes(void)
+{
+    struct world w;
+    struct peer idle, asks;
+    uv_thread_t thread;
+    begin(&w, 0);
+    connect_to(&idle, mailsrv_uv_listener_port(w.listener));
+    connect_to(&asks, mailsrv_uv_listener_port(w.listener));
+    hears(&w, &idle, "220");
+    hears(&w, &asks, "220");
+    say(&asks, "HELO me.test\r\nMAIL FROM:<>\r\nRCPT TO:<kim@here.test>\r\n");
+    for (uint64_t began = us(); w.asked == 0 && us() - began < HANG_US;)
+        turn(&w);
+    if (uv_thread_create(&thread, wake_often, &w) != 0)
+        abort();
+    mailsrv_uv_close(w.driver, 3600000, on_closed, &w);
+    tap(hears(&w, &idle, "421") && is_let_go(&w, &idle, 1), "closing", "who is idle is told", idle.got);
+    some_turns(&w);
+    look(&asks);
+    tap(asks.end == 0 && w.began == 2 && w.ended == 1, "closing", "who waits for an answer is waited for", asks.got);
+    mailsrv_uv_close(w.driver, 0, NULL, NULL);
+    tap(is_let_go(&w, &asks, 1) || asks.end == -1, "closing", "until the grace ends", asks.got);
+    some_turns(&w);
+    tap(!w.closed, "closing", "the engine waits for an answer that is owed", "");
+    mailsrv_op_answer_status(w.engine, w.asked, MAILSRV_TEMP);
+    for (uint64_t began = us(); !w.closed && us() - began < HANG_US;)
+        turn(&w);
+    tap(w.closed, "closing", "and has gone when it has come", "");
+    uv_thread_join(&thread);
+    close(idle.fd);
+    close(asks.fd);
+    end(&w, "closing");
+}
+
+/* Octets behind QUIT that nobody reads must not take the reply away (a reset would). */
+static void last_words(void)
+{
+    static char junk[1 << 20];
+    struct world w;
+    struct peer p, stays;
+    begin(&w, 0);
+    connect_to(&p, mailsrv_uv_listener_port(w.listener));
+    hears(&w, &p, "220");
+    say(&p, "QUIT\r\n");
+    memset(junk, 'x', sizeof junk);
+    for (uint64_t began = us(); w.ended == 0 && us() - began < HANG_US; turn(&w))
+        if (send(p.fd, junk, sizeof junk, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+            break;
+    some_turns(&w);
+    tap(hears(&w, &p, "221") && is_let_go(&w, &p, 1), "last words", "they reach who is still sending", p.got);
+    close(p.fd);
+    connect_to(&stays, mailsrv_uv_listener_port(w.listener));
+    hears(&w, &stays, "220");
+    say(&stays, "QUIT\r\n");
+    hears(&w, &stays, "221");
+    for (uint64_t began = us(); mailsrv_uv_listener_connections(w.listener) != 0 && us() - began < HANG_US;)
+        turn(&w);
+    tap(mailsrv_uv_listener_connections(w.listener) == 0, "last words", "a peer who never leaves is left", "");
+    close(stays.fd);
+    end(&w, "last words");
+}
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    limits();
+    refusals();
+    version_6();
+    answers_from_the_loop();
+    listener_closes();
+    closes();
+    last_words();
+    return tap_end();
+}
