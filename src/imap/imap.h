@@ -104,7 +104,6 @@ struct imap {
     struct command command;
     struct handle store, mbox;
     mailsrv_id mailbox;   /* the selected one */
-    uint32_t uidvalidity; /* of it */
     uint32_t recent;      /* messages above this UID are \Recent here */
     uint32_t rights;
     uint8_t state;

@@ -90,9 +90,9 @@ static bool say_system_flags(struct imap *p, uint32_t flags, bool *first)
 
 static bool say_keywords(struct imap *p, const uint64_t bits[2], bool *first)
 {
-    const struct image *image = p->view.image;
-    for (uint32_t i = 0; i < image->n_names; i++)
-        if ((bits[i / 64] >> (i % 64) & 1) != 0 && !say_next(p, first, mailsrv__span(image->names[i])))
+    const struct view *view = &p->view;
+    for (uint32_t i = 0; i < mailsrv__view_names(view); i++)
+        if ((bits[i / 64] >> (i % 64) & 1) != 0 && !say_next(p, first, mailsrv__span(mailsrv__view_name(view, i))))
             return false;
     return true;
 }
@@ -121,7 +121,7 @@ static bool say_permanent(struct imap *p, bool *first)
 {
     if (!p->can_write)
         return true;
-    bool new_ones = p->keywords && p->view.image->n_names < MAILSRV_KEYWORDS_MAX;
+    bool new_ones = p->keywords && mailsrv__view_names(&p->view) < MAILSRV_KEYWORDS_MAX;
     return say_all_flags(p, first) && (!new_ones || say_next(p, first, SPAN("\\*")));
 }
 

@@ -9,7 +9,6 @@
 struct select {
     struct span name;
     bool to_write;
-    uint32_t uidnext;
     uint32_t uid; /* the message before the next one that is looked at for [UNSEEN] */
 };
 
@@ -81,12 +80,10 @@ static enum step give_up(struct imap *p, int32_t status, struct span text)
 
 static enum step say_rest(struct imap *p, uint32_t unseen)
 {
-    const struct select *select = p->command.own;
     struct reply reply = { END_OK, SPAN("[READ-ONLY]"), SPAN("open to look") };
-    uint32_t after = p->view.max_uid == UINT32_MAX ? UINT32_MAX : p->view.max_uid + 1;
     bool said = (unseen == 0 || mailsrv__imap_say_code(p, SPAN("UNSEEN"), unseen)) &&
-                mailsrv__imap_say_code(p, SPAN("UIDVALIDITY"), p->uidvalidity) &&
-                mailsrv__imap_say_code(p, SPAN("UIDNEXT"), select->uidnext > after ? select->uidnext : after);
+                mailsrv__imap_say_code(p, SPAN("UIDVALIDITY"), mailsrv__view_uidvalidity(&p->view)) &&
+                mailsrv__imap_say_code(p, SPAN("UIDNEXT"), mailsrv__view_uidnext(&p->view));
     if (!said)
         return STEP_CLOSE;
     if (p->can_write) {
@@ -101,16 +98,15 @@ static enum step find_unseen(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
     struct select *select = p->command.own;
-    const struct image *image = p->view.image;
-    mailsrv_run run;
-    while (select->uid < p->view.max_uid && mailsrv__runs_next(&image->uids, select->uid + 1, &run) &&
-           run.first <= p->view.max_uid) {
+    struct marks marks;
+    uint32_t uid;
+    while ((uid = mailsrv__view_after(&p->view, select->uid)) != 0) {
         if (!mailsrv__may_go_on(session))
             return mailsrv__then_turn(session, find_unseen);
         mailsrv__spend(session, 1);
-        if ((mailsrv__image_marks(image, run.first).flags & MAILSRV_FLAG_SEEN) == 0)
-            return say_rest(p, mailsrv__view_number(&p->view, run.first));
-        select->uid = run.first;
+        if (mailsrv__view_marks(&p->view, uid, &marks) && (marks.flags & MAILSRV_FLAG_SEEN) == 0)
+            return say_rest(p, mailsrv__view_number(&p->view, uid));
+        select->uid = uid;
     }
     return say_rest(p, 0);
 }
@@ -127,18 +123,6 @@ static enum step show(struct imap *p)
 
 /* ---- Opening ---- */
 
-/* Messages that were there when SELECT came are in it, whether the store notifies or not. */
-static enum step synced(mailsrv_session *session)
-{
-    struct imap *p = mailsrv__imap_of(session);
-    int32_t status = mailsrv__view_status(&p->view);
-    if (status != MAILSRV_OK)
-        return give_up(p, status, (struct span){ NULL, 0 });
-    if (mailsrv__was_late(session))
-        return give_up(p, MAILSRV_TEMP, (struct span){ NULL, 0 });
-    return mailsrv__view_synced(&p->view) ? show(p) : mailsrv__imap_then_view(p, synced);
-}
-
 static enum step loaded(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
@@ -147,8 +131,7 @@ static enum step loaded(mailsrv_session *session)
         return mailsrv__imap_then_view(p, loaded);
     if (status != MAILSRV_OK)
         return give_up(p, status == MAILSRV_MORE ? MAILSRV_TEMP : status, (struct span){ NULL, 0 });
-    mailsrv__view_sync(&p->view);
-    return synced(session);
+    return show(p);
 }
 
 static void wake(struct view *view)
@@ -178,12 +161,10 @@ static enum step opened(mailsrv_session *session)
     const mailsrv_mbox_opened *answer = mailsrv__answer(session, 0)->value;
     mailsrv__handle_take(session, 0, answer->mbox, &p->mbox);
     p->mailbox = answer->mailbox;
-    p->uidvalidity = answer->uidvalidity;
     p->recent = answer->recent;
     p->rights = answer->rights;
     p->keywords = (answer->features & MAILSRV_MBOX_KEYWORDS) != 0;
     p->can_write = select->to_write;
-    select->uidnext = answer->uidnext;
     return look(p);
 }
 

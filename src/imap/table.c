@@ -1,12 +1,20 @@
 /* The table of commands (RFC 9051 section 6). */
-#include "imap/imap.h"
+#include "imap/messages.h"
 
 static const struct row rows[] = {
     /* What each is allowed in, tells, tells in its UID form, needs and does. */
+    { "APPEND", IN_LOGGED_IN, TELL_ALL, 0, ROW_TRYCREATE, MAILSRV_OP_BODY_COMMIT, 0, mailsrv__imap_parse_append,
+      mailsrv__imap_append, mailsrv__imap_append_fini, &mailsrv__imap_append_streams },
     { "CAPABILITY", IN_ANY, TELL_ALL, 0, 0, 0, 0, NULL, mailsrv__imap_capability, NULL, NULL },
     { "CLOSE", IN_SELECTED, TELL_NOTHING, 0, 0, 0, 0, NULL, mailsrv__imap_close, NULL, NULL },
+    { "COPY", IN_SELECTED, TELL_ALL, TELL_ALL, ROW_NUMBERED | ROW_TRYCREATE, MAILSRV_OP_COPY, 0,
+      mailsrv__imap_parse_copy, mailsrv__imap_copy, mailsrv__imap_copy_fini, NULL },
     { "EXAMINE", IN_LOGGED_IN, TELL_NOTHING, 0, 0, MAILSRV_OP_CHANGES, 0, mailsrv__imap_parse_select,
       mailsrv__imap_examine, NULL, NULL },
+    { "EXPUNGE", IN_SELECTED, TELL_ALL, TELL_ALL, ROW_NUMBERED | ROW_WRITES, MAILSRV_OP_EXPUNGE, 0,
+      mailsrv__imap_parse_expunge, mailsrv__imap_expunge, NULL, NULL },
+    { "FETCH", IN_SELECTED, TELL_FLAGS, TELL_ALL, 0, 0, 0, mailsrv__imap_parse_fetch, mailsrv__imap_fetch,
+      mailsrv__imap_fetch_fini, NULL },
     { "IDLE", IN_LOGGED_IN, TELL_ALL, 0, ROW_SYNCS, 0, MAILSRV_EXT_IDLE, NULL, mailsrv__imap_idle, NULL, NULL },
     { "LIST", IN_LOGGED_IN, TELL_ALL, 0, 0, MAILSRV_OP_MBOX_LIST, 0, mailsrv__imap_parse_list, mailsrv__imap_list,
       NULL, NULL },
@@ -15,8 +23,12 @@ static const struct row rows[] = {
     { "LSUB", IN_LOGGED_IN, TELL_ALL, 0, 0, MAILSRV_OP_MBOX_LIST, 0, mailsrv__imap_parse_list, mailsrv__imap_lsub,
       NULL, NULL },
     { "NOOP", IN_ANY, TELL_ALL, 0, ROW_SYNCS, 0, 0, NULL, mailsrv__imap_noop, NULL, NULL },
+    { "SEARCH", IN_SELECTED, TELL_FLAGS, TELL_ALL, 0, 0, 0, mailsrv__imap_parse_search, mailsrv__imap_search, NULL,
+      NULL },
     { "SELECT", IN_LOGGED_IN, TELL_NOTHING, 0, 0, MAILSRV_OP_CHANGES, 0, mailsrv__imap_parse_select,
       mailsrv__imap_select, NULL, NULL },
+    { "STORE", IN_SELECTED, TELL_FLAGS, TELL_ALL, ROW_WRITES, MAILSRV_OP_FLAGS, 0, mailsrv__imap_parse_store,
+      mailsrv__imap_store, NULL, NULL },
 };
 
 const struct row *mailsrv__imap_row(const struct imap *p, struct span name)

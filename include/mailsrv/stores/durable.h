@@ -4,12 +4,13 @@
  * that is made from the log and can be made from it again.  What was answered MAILSRV_OK survives the death of the
  * process and the loss of power; docs/store-format.md describes the files and what they promise.
  *
- * It answers the kinds of the tiers Receive and POP3 and those of the queue, but for RESOLVE and AUTH_VERIFY: who has
- * which address and password is the host's affair, who binds his own handlers for both.  An account has one mailbox,
- * its INBOX.
+ * It answers the kinds of the tiers Receive, POP3 and IMAP and those of the queue, but for RESOLVE and AUTH_VERIFY: who
+ * has which address and password is the host's affair, who binds his own handlers for both.  An account has every right
+ * to its mailboxes, and begins with its INBOX.
  *
  * The store has two threads of its own: one writes, in the order in which changes were asked, and all that waits is
- * synced at once; the other reads.  Answers come back to each engine by letters.
+ * synced at once; the other reads.  Answers come back to each engine by letters, and so does word of what the other
+ * engines have changed in mailboxes that it has open (mailsrv_notify in store.h).
  *
  * Threads: any, for the store; what concerns an engine is called on its thread.  Memory is malloc's.
  */
@@ -68,6 +69,8 @@ typedef struct mailsrv_durable_setup {
     uint64_t body_octets_max; /* a body of more is MAILSRV_TOOBIG; 0: there is no such number */
     uint64_t reserve_octets;  /* of a file that gives way when the disk is full, so that EXPUNGE and the queue go on;
                                * 0: 1 MiB */
+    uint32_t history_max;     /* runs of UIDs that vanished, remembered of each mailbox; 0: 10,000 */
+    uint32_t reserved;
 } mailsrv_durable_setup;
 
 /* Opens the store of a directory, or makes one where the directory is empty: mends the end of the log, and brings the

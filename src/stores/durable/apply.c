@@ -1,5 +1,7 @@
 /* Records: what a change did, so that it can be done again.  A record is entries, each a kind and what the kind needs;
- * it carries results (UIDs, modseqs, places), never questions. */
+ * it carries results (UIDs, modseqs, places), never questions.  What an entry speaks of may be missing, because its
+ * own record was moved towards the end of the log: rows then have a place to go to, and what changes one row does
+ * nothing. */
 #include "durable.h"
 
 #include <stdlib.h>
@@ -16,7 +18,7 @@ static void at_least(uint64_t *last, uint64_t value)
 }
 
 /* Ids count in their last half, most significant octet first. */
-static void id_was_given(struct index *x, const mailsrv_id *id)
+void mailsrv__durable_id_was_given(struct index *x, const mailsrv_id *id)
 {
     uint64_t count = 0;
     for (int i = 8; i < 16; i++)
@@ -27,12 +29,11 @@ static void id_was_given(struct index *x, const mailsrv_id *id)
 static bool account(struct index *x, struct reader *from)
 {
     mailsrv_id id = mailsrv__durable_get_id(from), inbox = mailsrv__durable_get_id(from);
-    int64_t uidvalidity = (int64_t)mailsrv__durable_get_number(from, 4);
+    uint32_t uidvalidity = (uint32_t)mailsrv__durable_get_number(from, 4);
     mailsrv_bytes name = mailsrv__durable_get_bytes(from);
-    id_was_given(x, &id);
-    id_was_given(x, &inbox);
+    mailsrv__durable_id_was_given(x, &id);
     return !from->bad && mailsrv__durable_run(x, SQL_ACCOUNT_ADD, "dbd", &id, name, &inbox) &&
-           mailsrv__durable_run(x, SQL_MAILBOX_ADD, "ddi", &inbox, &id, uidvalidity);
+           mailsrv__durable_apply_inbox(x, &id, &inbox, uidvalidity);
 }
 
 static bool quota(struct index *x, struct reader *from)
@@ -52,17 +53,43 @@ static bool body(struct index *x, struct reader *from)
            mailsrv__durable_run(x, SQL_BODY_ADD, "iiiib", (int64_t)id, segment, place, octets, structure);
 }
 
-bool mailsrv__durable_grew(struct index *x, const mailsrv_id *owner, const mailsrv_id *mailbox, int64_t uid,
-                           int64_t modseq, int64_t octets)
+int64_t mailsrv__durable_box(struct index *x, const mailsrv_id *account, const mailsrv_id *mailbox)
+{
+    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MAILBOX_BOX, "d", mailbox);
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    int64_t box = result == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
+    sqlite3_reset(row);
+    if (result == SQLITE_DONE && mailsrv__durable_run(x, SQL_MAILBOX_STUB, "dd", mailbox, account))
+        box = sqlite3_last_insert_rowid(x->db);
+    return box;
+}
+
+struct counts mailsrv__durable_counts(int by, uint32_t flags, int64_t octets)
+{
+    return (struct counts){ by, by * octets, (flags & MAILSRV_FLAG_SEEN) == 0 ? by : 0,
+                            (flags & MAILSRV_FLAG_DELETED) != 0 ? by : 0 };
+}
+
+bool mailsrv__durable_count(struct index *x, int64_t box, const struct counts *counts, int64_t uidnext)
+{
+    return mailsrv__durable_run(x, SQL_MAILBOX_COUNT, "iiiiii", box, counts->messages, counts->octets, counts->unseen,
+                                counts->deleted, uidnext);
+}
+
+/* A message came into a mailbox: its counts, and those of its account, follow at once, or with the end of the change in
+ * parts that it belongs to. */
+static bool grew(struct index *x, const mailsrv_id *owner, int64_t box, int64_t uid, int64_t modseq,
+                 const struct counts *by)
 {
     if (x->state.parts != 0) {
-        if (!mailsrv__durable_run(x, SQL_PARTS_GREW, "diii", mailbox, uid, modseq, octets))
+        if (!mailsrv__durable_run(x, SQL_PARTS_GREW, "iiiiiii", box, uid + 1, modseq, by->messages, by->octets,
+                                  by->unseen, by->deleted))
             return false;
         if (sqlite3_changes(x->db) != 0)
             return true;
     }
-    return mailsrv__durable_run(x, SQL_MAILBOX_GREW, "dii", mailbox, uid, (int64_t)1) &&
-           mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", owner, modseq, octets);
+    return mailsrv__durable_count(x, box, by, uid + 1) &&
+           mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", owner, modseq, by->octets);
 }
 
 static bool message(struct index *x, struct reader *from)
@@ -71,16 +98,20 @@ static bool message(struct index *x, struct reader *from)
     int64_t uid = (int64_t)mailsrv__durable_get_number(from, 4);
     int64_t flags = (int64_t)mailsrv__durable_get_number(from, 4);
     int64_t modseq = (int64_t)number(from), octets = (int64_t)number(from), internal = (int64_t)number(from);
+    int64_t saved = (int64_t)number(from), id;
     mailsrv_id email = mailsrv__durable_get_id(from);
-    int64_t id = (int64_t)number(from);
+    int64_t keywords[2] = { (int64_t)number(from), (int64_t)number(from) };
+    id = (int64_t)number(from);
     mailsrv_bytes prefix = mailsrv__durable_get_bytes(from), uidl = mailsrv__durable_get_bytes(from);
-    mailsrv_bytes recipient = mailsrv__durable_get_bytes(from), keywords = mailsrv__durable_get_bytes(from);
-    id_was_given(x, &email);
-    return !from->bad &&
-           mailsrv__durable_run(x, SQL_MESSAGE_ADD, "diiiiidbibbb", &mailbox, uid, flags, modseq, octets, internal,
-                                &email, uidl, id, prefix, keywords, recipient) &&
+    mailsrv_bytes recipient = mailsrv__durable_get_bytes(from);
+    int64_t box = !from->bad ? mailsrv__durable_box(x, &owner, &mailbox) : 0;
+    struct counts by = mailsrv__durable_counts(1, (uint32_t)flags, octets);
+    mailsrv__durable_id_was_given(x, &email);
+    return box != 0 &&
+           mailsrv__durable_run(x, SQL_MESSAGE_ADD, "iiiiiiidbiiibb", box, uid, flags, modseq, octets, internal, saved,
+                                &email, uidl, keywords[0], keywords[1], id, prefix, recipient) &&
            mailsrv__durable_run(x, SQL_BODY_GREW, "i", id) &&
-           mailsrv__durable_grew(x, &owner, &mailbox, uid, modseq, octets);
+           grew(x, &owner, box, uid, modseq, &by);
 }
 
 static bool is_loose(struct loose *loose, int64_t id)
@@ -111,61 +142,86 @@ static bool let_go(struct index *x, int64_t id, struct loose *loose)
     return !last || mailsrv__durable_run(x, SQL_BODY_DROP, "i", id);
 }
 
-bool mailsrv__durable_drop_row(struct index *x, const mailsrv_id *mailbox, int64_t uid, struct loose *loose,
-                               int64_t *octets)
+bool mailsrv__durable_drop_row(struct index *x, int64_t box, int64_t uid, struct loose *loose, struct counts *out)
 {
-    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_GET, "di", mailbox, uid);
-    if (row == NULL || sqlite3_step(row) != SQLITE_ROW)
-        return false;
+    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_GET, "ii", box, uid);
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    *out = (struct counts){ 0, 0, 0, 0 };
+    if (result != SQLITE_ROW) {
+        sqlite3_reset(row);
+        return result == SQLITE_DONE;
+    }
+    *out = mailsrv__durable_counts(-1, (uint32_t)sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1));
     int64_t id = sqlite3_column_int64(row, 2);
-    *octets = sqlite3_column_int64(row, 1);
     sqlite3_reset(row);
-    return mailsrv__durable_run(x, SQL_MESSAGE_DROP, "di", mailbox, uid) && let_go(x, id, loose);
+    return mailsrv__durable_run(x, SQL_MESSAGE_DROP, "ii", box, uid) && let_go(x, id, loose);
 }
 
-static bool drop_message(struct index *x, const mailsrv_id *owner, const mailsrv_id *mailbox, int64_t uid,
-                         struct loose *loose)
+/* `owner` NULL: the account has forgotten it already. */
+static bool drop_message(struct index *x, const mailsrv_id *owner, int64_t box, int64_t uid, struct loose *loose)
 {
-    int64_t octets;
-    return mailsrv__durable_drop_row(x, mailbox, uid, loose, &octets) &&
-           mailsrv__durable_run(x, SQL_MAILBOX_SHRANK, "d", mailbox) &&
-           mailsrv__durable_run(x, SQL_ACCOUNT_SHRANK, "di", owner, octets);
+    struct counts by;
+    return mailsrv__durable_drop_row(x, box, uid, loose, &by) && mailsrv__durable_count(x, box, &by, 0) &&
+           (owner == NULL || mailsrv__durable_run(x, SQL_ACCOUNT_SHRANK, "di", owner, -by.octets));
 }
 
 static bool expunge(struct index *x, struct reader *from, struct loose *loose)
 {
     mailsrv_id owner = mailsrv__durable_get_id(from), mailbox = mailsrv__durable_get_id(from);
-    int64_t modseq = (int64_t)number(from);
-    uint64_t n = mailsrv__durable_get_number(from, 4);
+    uint64_t modseq = number(from), n = mailsrv__durable_get_number(from, 4);
+    int64_t box = !from->bad ? mailsrv__durable_box(x, &owner, &mailbox) : 0;
     for (uint64_t i = 0; i < n; i++) {
-        int64_t uid = (int64_t)mailsrv__durable_get_number(from, 4);
-        if (from->bad || !drop_message(x, &owner, &mailbox, uid, loose))
+        mailsrv_run run;
+        run.first = (uint32_t)mailsrv__durable_get_number(from, 4);
+        run.last = (uint32_t)mailsrv__durable_get_number(from, 4);
+        for (int64_t uid = run.first; uid <= run.last && !from->bad; uid++)
+            if (!drop_message(x, &owner, box, uid, loose))
+                return false;
+        if (from->bad || !mailsrv__durable_vanish(x, box, modseq, run))
             return false;
     }
-    return mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &owner, modseq, (int64_t)0);
+    return box != 0 && mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &owner, (int64_t)modseq, (int64_t)0);
 }
 
-/* The UIDs from 1 on, in their order: no new one is above its old one, so none meets another. */
-static bool renumber(struct index *x, struct reader *from)
+/* ---- Mailboxes that were deleted: their messages go a few at a time ---- */
+
+#define DEATHS 200
+
+static int find_dead(struct index *x, int64_t *box)
 {
-    mailsrv_id mailbox = mailsrv__durable_get_id(from);
-    int64_t uidvalidity = (int64_t)mailsrv__durable_get_number(from, 4), last = 0, next = 1;
-    for (bool more = !from->bad; more;) {
-        sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_UIDS, "dii", &mailbox, last + 1, (int64_t)UINT32_MAX);
-        if (row == NULL)
-            return false;
-        int result = sqlite3_step(row);
-        more = result == SQLITE_ROW;
-        last = more ? sqlite3_column_int64(row, 0) : last;
-        sqlite3_reset(row);
-        if (!more && result != SQLITE_DONE)
-            return false;
-        if (more && !mailsrv__durable_run(x, SQL_MESSAGE_RENUMBER, "dii", &mailbox, last, next))
-            return false;
-        next += more;
-    }
-    return !from->bad && mailsrv__durable_run(x, SQL_MAILBOX_RENUMBERED, "dii", &mailbox, uidvalidity, next);
+    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MAILBOX_DEAD, "");
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    *box = result == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
+    sqlite3_reset(row);
+    return result;
 }
+
+static int some_message(struct index *x, int64_t box, int64_t *uid)
+{
+    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_SOME, "i", box);
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    *uid = result == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
+    sqlite3_reset(row);
+    return result;
+}
+
+bool mailsrv__durable_apply_death(struct index *x, struct loose *loose, bool *more)
+{
+    int64_t box, uid;
+    int result = find_dead(x, &box);
+    *more = result == SQLITE_ROW;
+    if (!*more)
+        return result == SQLITE_DONE;
+    for (int i = 0; i < DEATHS && (result = some_message(x, box, &uid)) == SQLITE_ROW; i++)
+        if (!drop_message(x, NULL, box, uid, loose))
+            return false;
+    if (result != SQLITE_DONE)
+        return result == SQLITE_ROW;
+    return mailsrv__durable_run(x, SQL_KEYWORD_DROP, "i", box) &&
+           mailsrv__durable_run(x, SQL_VANISHED_DROP, "i", box) && mailsrv__durable_run(x, SQL_MAILBOX_DROP, "i", box);
+}
+
+/* ---- The queue ---- */
 
 static bool queue(struct index *x, struct reader *from)
 {
@@ -191,17 +247,42 @@ static bool queue_delete(struct index *x, struct reader *from, struct loose *loo
 {
     int64_t item = (int64_t)number(from);
     sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_QUEUE_GET, "i", item);
-    if (from->bad || row == NULL || sqlite3_step(row) != SQLITE_ROW)
-        return false;
-    int64_t id = sqlite3_column_int64(row, 0);
+    int result = !from->bad && row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    int64_t id = result == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
     sqlite3_reset(row);
+    if (result != SQLITE_ROW)
+        return result == SQLITE_DONE;
     return mailsrv__durable_run(x, SQL_QUEUE_DROP, "i", item) && let_go(x, id, loose);
+}
+
+static bool apply_mailbox(struct index *x, enum entry entry, struct reader *from)
+{
+    switch (entry) {
+    case ENTRY_RENUMBER:
+        return mailsrv__durable_apply_renumber(x, from);
+    case ENTRY_KEYWORD:
+        return mailsrv__durable_apply_keyword(x, from);
+    case ENTRY_FLAGS:
+        return mailsrv__durable_apply_flags(x, from);
+    case ENTRY_MAILBOX:
+        return mailsrv__durable_apply_mailbox(x, from);
+    case ENTRY_MAILBOX_DELETE:
+        return mailsrv__durable_apply_mailbox_delete(x, from);
+    case ENTRY_RENAME:
+        return mailsrv__durable_apply_rename(x, from);
+    case ENTRY_INBOX_MOVED:
+        return mailsrv__durable_apply_inbox_moved(x, from);
+    case ENTRY_SUBSCRIBE:
+        return mailsrv__durable_apply_subscribe(x, from);
+    default:
+        return false;
+    }
 }
 
 static bool apply_entry(struct index *x, struct reader *from, struct loose *loose)
 {
-    enum entry kind = (enum entry)mailsrv__durable_get_number(from, 1);
-    switch (kind) {
+    enum entry entry = (enum entry)mailsrv__durable_get_number(from, 1);
+    switch (entry) {
     case ENTRY_ACCOUNT:
         return account(x, from);
     case ENTRY_QUOTA:
@@ -212,8 +293,6 @@ static bool apply_entry(struct index *x, struct reader *from, struct loose *loos
         return message(x, from);
     case ENTRY_EXPUNGE:
         return expunge(x, from, loose);
-    case ENTRY_RENUMBER:
-        return renumber(x, from);
     case ENTRY_QUEUE:
         return queue(x, from);
     case ENTRY_QUEUE_UPDATE:
@@ -223,9 +302,9 @@ static bool apply_entry(struct index *x, struct reader *from, struct loose *loos
     case ENTRY_PARTS_BEGIN:
     case ENTRY_PARTS_END:
     case ENTRY_PARTS_DROP:
-        return mailsrv__durable_apply_parts(x, kind, from, loose);
+        return mailsrv__durable_apply_parts(x, entry, from, loose);
     default:
-        return false;
+        return apply_mailbox(x, entry, from);
     }
 }
 

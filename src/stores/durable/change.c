@@ -36,10 +36,67 @@ mailsrv_id mailsrv__durable_new_id(struct durable *d)
     return id;
 }
 
-uint32_t mailsrv__durable_new_uidvalidity(uint32_t last)
+bool mailsrv__durable_same(const mailsrv_id *a, const mailsrv_id *b)
 {
-    uint32_t now = (uint32_t)time(NULL);
-    return now > last ? now : last + 1;
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+bool mailsrv__durable_no_id(const mailsrv_id *id)
+{
+    static const mailsrv_id none;
+    return mailsrv__durable_same(id, &none);
+}
+
+/* A poke that finds no memory is left out. */
+void mailsrv__durable_touch(struct task *t, const mailsrv_id *mailbox, uint64_t modseq)
+{
+    struct touched *touched = t->touched;
+    while (touched != NULL && !mailsrv__durable_same(&touched->mailbox, mailbox))
+        touched = touched->next;
+    if (touched == NULL) {
+        touched = mailsrv__durable_room(t, sizeof *touched);
+        if (touched == NULL)
+            return;
+        touched->mailbox = *mailbox;
+        touched->next = t->touched;
+        t->touched = touched;
+    }
+    touched->modseq = modseq;
+}
+
+bool mailsrv__durable_runs_add(struct task *t, struct runs *runs, uint32_t uid)
+{
+    if (runs->n != 0 && runs->v[runs->n - 1].last == uid - 1) {
+        runs->v[runs->n - 1].last = uid;
+        return true;
+    }
+    if (runs->n == runs->room) {
+        size_t room = runs->room != 0 ? runs->room * 2 : 16;
+        mailsrv_run *v = mailsrv__durable_room(t, room * sizeof *v);
+        if (v == NULL)
+            return false;
+        if (runs->n != 0)
+            memcpy(v, runs->v, runs->n * sizeof *v);
+        runs->v = v;
+        runs->room = room;
+    }
+    runs->v[runs->n++] = (mailsrv_run){ uid, uid };
+    return true;
+}
+
+uint32_t mailsrv__durable_new_uidvalidity(const struct account *a, int64_t unix_us)
+{
+    int64_t now = unix_us / 1000000;
+    if (now > (int64_t)a->uidvalidity && now <= UINT32_MAX)
+        return (uint32_t)now;
+    return a->uidvalidity + 1; /* 0 at the end of time */
+}
+
+int32_t mailsrv__durable_ended(struct index *x, int result)
+{
+    if (result == SQLITE_ROW)
+        return MAILSRV_OK;
+    return result == SQLITE_DONE ? MAILSRV_NONEXISTENT : mailsrv__durable_failure(x);
 }
 
 int32_t mailsrv__durable_account(struct index *x, const mailsrv_id *id, struct account *out)
@@ -51,10 +108,11 @@ int32_t mailsrv__durable_account(struct index *x, const mailsrv_id *id, struct a
         out->octets = (uint64_t)sqlite3_column_int64(row, 1);
         out->quota = (uint64_t)sqlite3_column_int64(row, 2);
         out->inbox = mailsrv__durable_column_id(row, 3);
+        out->uidvalidity = (uint32_t)sqlite3_column_int64(row, 4);
+        out->forgotten = (uint64_t)sqlite3_column_int64(row, 5);
+        out->forgotten_uidvalidity = (uint32_t)sqlite3_column_int64(row, 6);
     }
-    int32_t status = result == SQLITE_ROW    ? MAILSRV_OK
-                     : result == SQLITE_DONE ? MAILSRV_NONEXISTENT
-                                             : mailsrv__durable_failure(x);
+    int32_t status = mailsrv__durable_ended(x, result);
     sqlite3_reset(row);
     return status;
 }
@@ -64,15 +122,35 @@ int32_t mailsrv__durable_mailbox(struct index *x, const mailsrv_id *id, struct m
     sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MAILBOX_GET, "d", id);
     int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
     if (result == SQLITE_ROW) {
-        out->uidvalidity = (uint32_t)sqlite3_column_int64(row, 0);
-        out->uidnext = (uint32_t)sqlite3_column_int64(row, 1);
-        out->messages = (uint64_t)sqlite3_column_int64(row, 2);
-        out->account = mailsrv__durable_column_id(row, 3);
+        out->box = sqlite3_column_int64(row, 0);
+        out->account = mailsrv__durable_column_id(row, 1);
+        out->uidvalidity = (uint32_t)sqlite3_column_int64(row, 2);
+        out->uidnext = (uint32_t)sqlite3_column_int64(row, 3);
+        out->messages = (uint64_t)sqlite3_column_int64(row, 4);
+        out->unseen = (uint64_t)sqlite3_column_int64(row, 5);
+        out->deleted = (uint64_t)sqlite3_column_int64(row, 6);
+        out->octets = (uint64_t)sqlite3_column_int64(row, 7);
+        out->horizon = (uint64_t)sqlite3_column_int64(row, 8);
     }
-    int32_t status = result == SQLITE_ROW    ? MAILSRV_OK
-                     : result == SQLITE_DONE ? MAILSRV_NONEXISTENT
-                                             : mailsrv__durable_failure(x);
+    int32_t status = mailsrv__durable_ended(x, result);
     sqlite3_reset(row);
+    return status;
+}
+
+int32_t mailsrv__durable_opened(struct durable *d, uint64_t number, const struct handle **h, struct account *a,
+                                struct mailbox *mbox)
+{
+    *h = mailsrv__durable_handle_find(d, number, HANDLE_MAILBOX);
+    if (*h == NULL)
+        return MAILSRV_CANNOT;
+    int32_t status = mailsrv__durable_mailbox(&d->writer, &(*h)->mailbox, mbox);
+    if (status == MAILSRV_OK)
+        status = mailsrv__durable_account(&d->writer, &(*h)->account, a);
+    if (status != MAILSRV_OK && status != MAILSRV_NONEXISTENT)
+        return mailsrv__durable_broken(d);
+    if (status == MAILSRV_OK &&
+        (!mailsrv__durable_same(&mbox->account, &(*h)->account) || mbox->uidvalidity != (*h)->uidvalidity))
+        status = MAILSRV_NONEXISTENT; /* it is gone, or its UIDs no longer mean what they meant */
     return status;
 }
 
@@ -92,7 +170,7 @@ static int32_t add_account(struct durable *d, struct task *t)
     mailsrv__durable_put_number(&d->record, ENTRY_ACCOUNT, 1);
     mailsrv__durable_put_id(&d->record, &t->account);
     mailsrv__durable_put_id(&d->record, &inbox);
-    mailsrv__durable_put_number(&d->record, mailsrv__durable_new_uidvalidity(0), 4);
+    mailsrv__durable_put_number(&d->record, (uint32_t)time(NULL), 4);
     mailsrv__durable_put_bytes(&d->record, t->name);
     return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
 }
@@ -111,63 +189,108 @@ static int32_t set_quota(struct durable *d, struct task *t)
 
 /* ---- EXPUNGE ---- */
 
-/* Adds the UIDs of a run that are there, and are to go; false: the index failed. */
-static bool choose(struct durable *d, const mailsrv_id *mailbox, const mailsrv_run *run, bool only_deleted,
-                   uint32_t *n)
+/* Adds the UIDs of a run that are there, and are to go. */
+static int32_t choose(struct durable *d, struct task *t, int64_t box, const mailsrv_run *run, struct runs *gone)
 {
-    sqlite3_stmt *row = mailsrv__durable_ask(&d->writer, SQL_MESSAGE_UIDS, "dii", mailbox, (int64_t)run->first,
+    const mailsrv_arg_expunge *arg = t->op->arg;
+    bool good = true;
+    sqlite3_stmt *row = mailsrv__durable_ask(&d->writer, SQL_MESSAGE_UIDS, "iii", box, (int64_t)run->first,
                                              (int64_t)run->last);
     int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
-    for (; result == SQLITE_ROW; result = sqlite3_step(row)) {
-        if (only_deleted && (sqlite3_column_int64(row, 1) & MAILSRV_FLAG_DELETED) == 0)
-            continue;
-        mailsrv__durable_put_number(&d->record, (uint64_t)sqlite3_column_int64(row, 0), 4);
-        ++*n;
-    }
+    for (; good && result == SQLITE_ROW; result = sqlite3_step(row))
+        if (arg->only_deleted == 0 || (sqlite3_column_int64(row, 1) & MAILSRV_FLAG_DELETED) != 0)
+            good = mailsrv__durable_runs_add(t, gone, (uint32_t)sqlite3_column_int64(row, 0));
     sqlite3_reset(row);
-    return result == SQLITE_DONE;
+    if (!good)
+        return MAILSRV_NOMEM;
+    return result == SQLITE_DONE ? MAILSRV_OK : mailsrv__durable_broken(d);
 }
 
-static int32_t expunge_from(struct durable *d, const mailsrv_arg_expunge *arg, const struct handle *h, uint64_t modseq,
-                            uint32_t *n)
+static void put_expunge(struct buffer *to, const struct handle *h, uint64_t modseq, const struct runs *gone)
 {
-    mailsrv__durable_put_number(&d->record, ENTRY_EXPUNGE, 1);
-    mailsrv__durable_put_id(&d->record, &h->account);
-    mailsrv__durable_put_id(&d->record, &h->mailbox);
-    mailsrv__durable_put_number(&d->record, modseq, 8);
-    size_t at = d->record.n;
-    mailsrv__durable_put_number(&d->record, 0, 4);
-    for (uint32_t i = 0; i < arg->n_uids; i++)
-        if (!choose(d, &h->mailbox, &arg->uids[i], arg->only_deleted != 0, n))
-            return mailsrv__durable_broken(d);
-    if (*n == 0)
-        d->record.n = 0;
-    if (*n == 0 || d->record.failed)
-        return MAILSRV_OK;
-    mailsrv__durable_set_number(d->record.p + at, *n, 4);
-    return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
+    mailsrv__durable_put_number(to, ENTRY_EXPUNGE, 1);
+    mailsrv__durable_put_id(to, &h->account);
+    mailsrv__durable_put_id(to, &h->mailbox);
+    mailsrv__durable_put_number(to, modseq, 8);
+    mailsrv__durable_put_number(to, gone->n, 4);
+    for (size_t i = 0; i < gone->n; i++) {
+        mailsrv__durable_put_number(to, gone->v[i].first, 4);
+        mailsrv__durable_put_number(to, gone->v[i].last, 4);
+    }
 }
 
 static int32_t expunge(struct durable *d, struct task *t)
 {
     const mailsrv_arg_expunge *arg = t->op->arg;
-    const struct handle *h = mailsrv__durable_handle_find(d, arg->mbox, HANDLE_MAILBOX);
+    const struct handle *h;
     struct mailbox mbox;
     struct account a;
-    uint32_t n = 0;
-    if (h == NULL)
-        return MAILSRV_CANNOT;
-    int32_t status = mailsrv__durable_mailbox(&d->writer, &h->mailbox, &mbox);
-    if (status == MAILSRV_OK)
-        status = mailsrv__durable_account(&d->writer, &h->account, &a);
+    struct runs gone = { NULL, 0, 0 };
+    int32_t status = mailsrv__durable_opened(d, arg->mbox, &h, &a, &mbox);
+    for (uint32_t i = 0; i < arg->n_uids && status == MAILSRV_OK; i++)
+        status = choose(d, t, mbox.box, &arg->uids[i], &gone);
     if (status != MAILSRV_OK)
-        return mailsrv__durable_broken(d);
-    if (mbox.uidvalidity != h->uidvalidity) /* its UIDs no longer mean what they meant */
-        return MAILSRV_NONEXISTENT;
-    status = expunge_from(d, arg, h, a.modseq + 1, &n);
-    t->value.expunged = (mailsrv_expunged){ sizeof t->value.expunged, 0, n != 0 ? a.modseq + 1 : 0 };
+        return status;
+    uint64_t modseq = gone.n != 0 ? a.modseq + 1 : 0;
+    t->value.expunged = (mailsrv_expunged){ sizeof t->value.expunged, 0, modseq };
     t->answer.value = &t->value.expunged;
-    return status;
+    if (gone.n == 0)
+        return MAILSRV_OK;
+    put_expunge(&d->record, h, modseq, &gone);
+    mailsrv__durable_touch(t, &h->mailbox, modseq);
+    return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
+}
+
+/* ---- UIDs at their end (RFC 9051 section 2.3.1.1) ---- */
+
+/* The runs of UIDs that are there; `*n` of them. */
+static bool put_uids(struct durable *d, int64_t box, uint32_t *n)
+{
+    struct buffer *to = &d->record;
+    uint32_t last = 0;
+    sqlite3_stmt *row = mailsrv__durable_ask(&d->writer, SQL_MESSAGE_UIDS, "iii", box, (int64_t)1,
+                                             (int64_t)UINT32_MAX);
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    for (; result == SQLITE_ROW && to->n <= FRAME_MAX; result = sqlite3_step(row)) {
+        uint32_t uid = (uint32_t)sqlite3_column_int64(row, 0);
+        if (*n != 0 && uid == last + 1 && !to->failed) {
+            mailsrv__durable_set_number(to->p + to->n - 4, uid, 4);
+        } else {
+            mailsrv__durable_put_number(to, uid, 4);
+            mailsrv__durable_put_number(to, uid, 4);
+            ++*n;
+        }
+        last = uid;
+    }
+    sqlite3_reset(row);
+    return result == SQLITE_DONE || result == SQLITE_ROW;
+}
+
+int32_t mailsrv__durable_renumber(struct durable *d, const mailsrv_id *mailbox, struct mailbox *mbox, int64_t unix_us)
+{
+    struct account a;
+    uint32_t n = 0;
+    if (mailsrv__durable_account(&d->writer, &mbox->account, &a) != MAILSRV_OK)
+        return mailsrv__durable_broken(d);
+    uint32_t uidvalidity = mailsrv__durable_new_uidvalidity(&a, unix_us);
+    if (uidvalidity == 0)
+        return MAILSRV_LIMIT;
+    mailsrv__durable_put_number(&d->record, ENTRY_RENUMBER, 1);
+    mailsrv__durable_put_id(&d->record, &mbox->account);
+    mailsrv__durable_put_id(&d->record, mailbox);
+    mailsrv__durable_put_number(&d->record, uidvalidity, 4);
+    size_t at = d->record.n;
+    mailsrv__durable_put_number(&d->record, 0, 4);
+    if (!put_uids(d, mbox->box, &n))
+        return mailsrv__durable_broken(d);
+    if (d->record.n > FRAME_MAX)
+        return MAILSRV_LIMIT;
+    if (d->record.failed)
+        return MAILSRV_NOMEM;
+    mailsrv__durable_set_number(d->record.p + at, n, 4);
+    if (!mailsrv__durable_take_effect(d) || mailsrv__durable_mailbox(&d->writer, mailbox, mbox) != MAILSRV_OK)
+        return mailsrv__durable_broken(d);
+    return MAILSRV_OK;
 }
 
 /* ---- The queue ---- */
@@ -222,6 +345,18 @@ int32_t mailsrv__durable_change(struct durable *d, struct task *t)
         return mailsrv__durable_commit(d, t);
     case MAILSRV_OP_EXPUNGE:
         return expunge(d, t);
+    case MAILSRV_OP_FLAGS:
+        return mailsrv__durable_flags(d, t);
+    case MAILSRV_OP_COPY:
+        return mailsrv__durable_copy(d, t);
+    case MAILSRV_OP_MBOX_CREATE:
+        return mailsrv__durable_mbox_create(d, t);
+    case MAILSRV_OP_MBOX_DELETE:
+        return mailsrv__durable_mbox_delete(d, t);
+    case MAILSRV_OP_MBOX_RENAME:
+        return mailsrv__durable_mbox_rename(d, t);
+    case MAILSRV_OP_MBOX_SUBSCRIBE:
+        return mailsrv__durable_mbox_subscribe(d, t);
     case MAILSRV_OP_QUEUE_UPDATE:
         return queue_update(d, t);
     case MAILSRV_OP_QUEUE_DELETE:

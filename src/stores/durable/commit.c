@@ -6,6 +6,7 @@
 struct commit {
     struct durable *d;
     const mailsrv_arg_body_commit *arg;
+    struct task *task;
     mailsrv_result *results;
     bool *logged; /* of each body: this change refers to it */
 };
@@ -80,17 +81,6 @@ static int32_t log_body(struct commit *c, uint32_t i)
     return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
 }
 
-/* UIDNEXT has come to the end of what a UID can be: a new UIDVALIDITY, and UIDs from 1 (RFC 9051 section 2.3.1.1). */
-static int32_t renumber(struct durable *d, const mailsrv_id *id, struct mailbox *mbox)
-{
-    mailsrv__durable_put_number(&d->record, ENTRY_RENUMBER, 1);
-    mailsrv__durable_put_id(&d->record, id);
-    mailsrv__durable_put_number(&d->record, mailsrv__durable_new_uidvalidity(mbox->uidvalidity), 4);
-    if (!mailsrv__durable_take_effect(d) || mailsrv__durable_mailbox(&d->writer, id, mbox) != MAILSRV_OK)
-        return mailsrv__durable_broken(d);
-    return MAILSRV_OK;
-}
-
 static int32_t check(const mailsrv_target *target, const struct account *a, const struct mailbox *mbox,
                      uint64_t octets)
 {
@@ -103,7 +93,7 @@ static int32_t check(const mailsrv_target *target, const struct account *a, cons
 
 /* An imported UIDL is 1 to 70 octets of printable ASCII without space and names one message only (RFC 1939 section 7);
  * one that is not so is left out. */
-static mailsrv_bytes good_uidl(struct durable *d, const mailsrv_id *mailbox, mailsrv_bytes uidl)
+static mailsrv_bytes good_uidl(struct durable *d, int64_t box, mailsrv_bytes uidl)
 {
     static const mailsrv_bytes none;
     if (uidl.n == 0 || uidl.n > 70)
@@ -111,28 +101,24 @@ static mailsrv_bytes good_uidl(struct durable *d, const mailsrv_id *mailbox, mai
     for (size_t i = 0; i < uidl.n; i++)
         if (uidl.p[i] < 0x21 || uidl.p[i] > 0x7e)
             return none;
-    sqlite3_stmt *row = mailsrv__durable_ask(&d->writer, SQL_MESSAGE_UIDL, "db", mailbox, uidl);
+    sqlite3_stmt *row = mailsrv__durable_ask(&d->writer, SQL_MESSAGE_UIDL, "ib", box, uidl);
     bool taken = row == NULL || sqlite3_step(row) != SQLITE_DONE;
     sqlite3_reset(row);
     return taken ? none : uidl;
 }
 
-static void put_keywords(struct buffer *to, const mailsrv_target *target)
-{
-    size_t octets = 0;
-    for (size_t i = 0; i < target->n_keywords; i++)
-        octets += 4 + target->keywords[i].n;
-    mailsrv__durable_put_number(to, octets, 4);
-    for (size_t i = 0; i < target->n_keywords; i++)
-        mailsrv__durable_put_bytes(to, target->keywords[i]);
-}
-
+/* Names for which there is no room are left out: no message is refused for a label. */
 static int32_t put_message(struct commit *c, const mailsrv_target *target, const mailsrv_id *mailbox,
-                           const struct body *body, mailsrv_result *r)
+                           const struct mailbox *mbox, const struct body *body, mailsrv_result *r)
 {
     struct durable *d = c->d;
     struct buffer *to = &d->record;
-    mailsrv_bytes uidl = good_uidl(d, mailbox, target->uidl);
+    uint64_t keywords[2];
+    bool all;
+    int32_t status = mailsrv__durable_intern(d, &target->account, mailbox, mbox->box, target->keywords,
+                                             target->n_keywords, true, keywords, &all);
+    if (status != MAILSRV_OK)
+        return status;
     r->email = mailsrv__durable_new_id(d);
     mailsrv__durable_put_number(to, ENTRY_MESSAGE, 1);
     mailsrv__durable_put_id(to, &target->account);
@@ -142,40 +128,50 @@ static int32_t put_message(struct commit *c, const mailsrv_target *target, const
     mailsrv__durable_put_number(to, r->modseq, 8);
     mailsrv__durable_put_number(to, target->prefix.n + body->octets, 8);
     mailsrv__durable_put_number(to, (uint64_t)target->internal_us, 8);
+    mailsrv__durable_put_number(to, (uint64_t)c->arg->saved_us, 8);
     mailsrv__durable_put_id(to, &r->email);
+    mailsrv__durable_put_number(to, keywords[0], 8);
+    mailsrv__durable_put_number(to, keywords[1], 8);
     mailsrv__durable_put_number(to, body->number, 8);
     mailsrv__durable_put_bytes(to, target->prefix);
-    mailsrv__durable_put_bytes(to, uidl);
+    mailsrv__durable_put_bytes(to, good_uidl(d, mbox->box, target->uidl));
     mailsrv__durable_put_bytes(to, target->recipient);
-    put_keywords(to, target);
+    mailsrv__durable_touch(c->task, mailbox, r->modseq);
     return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
+}
+
+/* The mailbox that a target names, with its account. */
+static int32_t find(struct durable *d, const mailsrv_target *target, mailsrv_id *id, struct account *a,
+                    struct mailbox *mbox)
+{
+    int32_t status = mailsrv__durable_account(&d->writer, &target->account, a);
+    *id = mailsrv__durable_no_id(&target->mailbox) ? a->inbox : target->mailbox;
+    if (status == MAILSRV_OK)
+        status = mailsrv__durable_mailbox(&d->writer, id, mbox);
+    if (status == MAILSRV_OK && !mailsrv__durable_same(&mbox->account, &target->account))
+        status = MAILSRV_NONEXISTENT;
+    return status == MAILSRV_OK || status == MAILSRV_NONEXISTENT ? status : mailsrv__durable_broken(d);
 }
 
 static int32_t to_mailbox(struct commit *c, const mailsrv_target *target, const struct body *body, mailsrv_result *r)
 {
-    static const mailsrv_id none;
     struct durable *d = c->d;
-    struct account a;
+    mailsrv_id id;
+    struct account a = { 0 };
     struct mailbox mbox;
-    int32_t status = mailsrv__durable_account(&d->writer, &target->account, &a);
-    if (status == MAILSRV_OK && memcmp(&target->mailbox, &none, sizeof none) != 0 &&
-        memcmp(&target->mailbox, &a.inbox, sizeof none) != 0)
-        return MAILSRV_NONEXISTENT;
+    int32_t status = find(d, target, &id, &a, &mbox);
     if (status == MAILSRV_OK)
-        status = mailsrv__durable_mailbox(&d->writer, &a.inbox, &mbox);
-    if (status != MAILSRV_OK)
-        return status == MAILSRV_NONEXISTENT ? status : mailsrv__durable_broken(d);
-    status = check(target, &a, &mbox, target->prefix.n + body->octets);
+        status = check(target, &a, &mbox, target->prefix.n + body->octets);
     if (status == MAILSRV_OK)
         status = log_body(c, target->body_index);
     if (status == MAILSRV_OK && target->uid == 0 && mbox.uidnext == UINT32_MAX)
-        status = renumber(d, &a.inbox, &mbox);
+        status = mailsrv__durable_renumber(d, &id, &mbox, c->arg->saved_us);
     if (status != MAILSRV_OK)
         return status;
     r->uidvalidity = mbox.uidvalidity;
     r->uid = target->uid != 0 ? target->uid : mbox.uidnext;
     r->modseq = a.modseq + 1;
-    return put_message(c, target, &a.inbox, body, r);
+    return put_message(c, target, &id, &mbox, body, r);
 }
 
 static int32_t to_queue(struct commit *c, const mailsrv_target *target, const struct body *body, mailsrv_result *r)
@@ -229,7 +225,7 @@ int32_t mailsrv__durable_commit(struct durable *d, struct task *t)
     bool *logged = mailsrv__durable_room(t, (size_t)arg->n_bodies + 1);
     if (results == NULL || logged == NULL)
         return MAILSRV_NOMEM;
-    struct commit c = { d, arg, results, logged };
+    struct commit c = { d, arg, t, results, logged };
     for (uint32_t i = 0; i < arg->n_targets && !d->failed; i++) {
         results[i].status = to_target(&c, i);
         failed += results[i].status != MAILSRV_OK;

@@ -8,6 +8,7 @@
 #define MEMORY_OCTETS (64u << 20)
 #define RESERVE_OCTETS (1u << 20)
 #define CHECKPOINT_PAGES 1000
+#define HISTORY_MAX 10000
 
 static struct durable *of(mailsrv_store *store)
 {
@@ -28,6 +29,7 @@ static void end(mailsrv_store *store)
     free(d->group.p);
     free(d->record.p);
     free(d->loose.v);
+    mailsrv__durable_recents_free(d);
     pthread_cond_destroy(&d->writes.work);
     pthread_cond_destroy(&d->reads.work);
     pthread_cond_destroy(&d->calm);
@@ -59,6 +61,7 @@ static struct durable *new_store(const mailsrv_durable_setup *setup)
     d->body_octets_max = or_else(setup->body_octets_max, UINT64_MAX);
     d->reserve_octets = or_else(setup->reserve_octets, RESERVE_OCTETS);
     d->checkpoint_pages = setup->checkpoint_pages != 0 ? setup->checkpoint_pages : CHECKPOINT_PAGES;
+    d->writer.history_max = setup->history_max != 0 ? setup->history_max : HISTORY_MAX;
     d->log.d = d;
     d->writes.last = &d->writes.first;
     d->reads.last = &d->reads.first;
@@ -112,6 +115,7 @@ static int32_t open_all(struct durable *d)
     if (status != MAILSRV_OK)
         return status;
     d->last_staged = d->writer.state.last_body;
+    d->has_dead = true; /* perhaps */
     mailsrv__durable_bodies_clean(d);
     mailsrv__durable_reserve_make(d);
     return mailsrv__durable_start(d) ? MAILSRV_OK : MAILSRV_TEMP;

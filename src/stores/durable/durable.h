@@ -134,18 +134,56 @@ enum sql {
     SQL_ACCOUNT_GREW,
     SQL_ACCOUNT_SHRANK,
     SQL_ACCOUNT_QUOTA,
+    SQL_ACCOUNT_UIDVALIDITY,
+    SQL_ACCOUNT_FORGOT,
     SQL_MAILBOX_ADD,
+    SQL_MAILBOX_STUB,
+    SQL_MAILBOX_BOX,
     SQL_MAILBOX_GET,
-    SQL_MAILBOX_GREW,
-    SQL_MAILBOX_SHRANK,
+    SQL_MAILBOX_COUNT,
     SQL_MAILBOX_RENUMBERED,
+    SQL_MAILBOX_UIDVALIDITY,
+    SQL_MAILBOX_RUNS,
+    SQL_MAILBOX_HISTORY,
+    SQL_MAILBOX_BECAME,
+    SQL_MAILBOX_DIED,
+    SQL_MAILBOX_DEAD,
+    SQL_MAILBOX_DROP,
+    SQL_NAME_SET,
+    SQL_NAME_GET,
+    SQL_NAME_OF,
+    SQL_NAME_BORE,
+    SQL_NAME_COUNT,
+    SQL_NAME_BELOW,
+    SQL_NAME_RANGE,
+    SQL_NAME_CHANGED,
+    SQL_NAME_NUMBER,
+    SQL_NAME_GONE,
+    SQL_NAME_OLDEST_GONE,
+    SQL_NAME_DROP,
+    SQL_KEYWORD_ADD,
+    SQL_KEYWORD_RANGE,
+    SQL_KEYWORD_COPY,
+    SQL_KEYWORD_DROP,
+    SQL_VANISHED_ADD,
+    SQL_VANISHED_OLDEST,
+    SQL_VANISHED_FORGET,
+    SQL_VANISHED_RANGE,
+    SQL_VANISHED_DROP,
     SQL_MESSAGE_ADD,
     SQL_MESSAGE_GET,
     SQL_MESSAGE_DROP,
     SQL_MESSAGE_UIDL,
     SQL_MESSAGE_RANGE,
+    SQL_MESSAGE_CHANGED,
+    SQL_MESSAGE_SCAN,
+    SQL_MESSAGE_COUNT_CHANGED,
     SQL_MESSAGE_PLACE,
     SQL_MESSAGE_UIDS,
+    SQL_MESSAGE_MARKS,
+    SQL_MESSAGE_MARK,
+    SQL_MESSAGE_WHOLE,
+    SQL_MESSAGE_SOME,
     SQL_MESSAGE_RENUMBER,
     SQL_BODY_ADD,
     SQL_BODY_GET,
@@ -179,6 +217,7 @@ struct index {
     sqlite3_stmt *statements[SQL_COUNT];
     struct state state;     /* with what the open transaction has changed */
     struct state committed; /* kept here, because what cannot be written may not be to be read either */
+    uint32_t history_max;   /* runs of UIDs that vanished, of a mailbox */
 };
 
 int32_t mailsrv__durable_index_open(struct index *x, struct durable *d, bool writes);
@@ -207,6 +246,13 @@ enum entry {
     ENTRY_QUEUE,
     ENTRY_QUEUE_UPDATE,
     ENTRY_QUEUE_DELETE,
+    ENTRY_KEYWORD,
+    ENTRY_FLAGS,
+    ENTRY_MAILBOX,
+    ENTRY_MAILBOX_DELETE,
+    ENTRY_RENAME,
+    ENTRY_INBOX_MOVED,
+    ENTRY_SUBSCRIBE,
     ENTRY_PARTS_BEGIN = 48,
     ENTRY_PARTS_END,
     ENTRY_PARTS_DROP,
@@ -220,13 +266,37 @@ struct loose {
 
 /* Applies a record, whole entries; false: the index failed, or it is no record. */
 bool mailsrv__durable_apply(struct index *x, mailsrv_bytes record, struct loose *loose);
-/* A message of so many octets came into a mailbox: its counts, and those of its account, follow at once, or with the
- * end of the change in parts that it belongs to. */
-bool mailsrv__durable_grew(struct index *x, const mailsrv_id *account, const mailsrv_id *mailbox, int64_t uid,
-                           int64_t modseq, int64_t octets);
-/* Drops the row of a message, where it is there, and says its octets; the counts are the caller's. */
-bool mailsrv__durable_drop_row(struct index *x, const mailsrv_id *mailbox, int64_t uid, struct loose *loose,
-                               int64_t *octets);
+/* Removes some messages of mailboxes that were deleted, at last the mailbox; `*more`: there may be others. */
+bool mailsrv__durable_apply_death(struct index *x, struct loose *loose, bool *more);
+/* The number of a mailbox in the index, where it gets one if need be; 0: the index failed. */
+int64_t mailsrv__durable_box(struct index *x, const mailsrv_id *account, const mailsrv_id *mailbox);
+/* What is counted of a mailbox, or of how it changes. */
+struct counts {
+    int64_t messages, octets, unseen, deleted;
+};
+
+struct counts mailsrv__durable_counts(int by, uint32_t flags, int64_t octets); /* `by` messages, 1 or -1, like that */
+/* Adds to the counts of a mailbox; UIDNEXT is at least the one given. */
+bool mailsrv__durable_count(struct index *x, int64_t box, const struct counts *counts, int64_t uidnext);
+/* Drops the row of a message, where it is there, and says by what the counts, which are the caller's, change. */
+bool mailsrv__durable_drop_row(struct index *x, int64_t box, int64_t uid, struct loose *loose, struct counts *out);
+
+/* ---- apply_names.c: the records of mailboxes and their names ---- */
+bool mailsrv__durable_apply_inbox(struct index *x, const mailsrv_id *account, const mailsrv_id *inbox,
+                                  uint32_t uidvalidity);
+bool mailsrv__durable_apply_mailbox(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_mailbox_delete(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_rename(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_inbox_moved(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_subscribe(struct index *x, struct reader *from);
+
+/* ---- apply_messages.c: the records of keywords, flags, and what vanished ---- */
+bool mailsrv__durable_apply_keyword(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_flags(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_renumber(struct index *x, struct reader *from);
+bool mailsrv__durable_vanish(struct index *x, int64_t box, uint64_t modseq, mailsrv_run run);
+/* Ids count in their last half: this one was given. */
+void mailsrv__durable_id_was_given(struct index *x, const mailsrv_id *id);
 
 /* ---- body.c: staged bodies ---- */
 struct body {
@@ -263,13 +333,16 @@ struct message {
 };
 
 struct handle {
-    struct handle *next; /* of its bucket */
+    struct handle *next;         /* of its bucket */
+    struct handle *next_of_box;  /* MAILBOX: of the bucket of its mailbox */
     const struct binding *owner;
     uint64_t number;
     enum handle_kind kind;
     mailsrv_id account;
     mailsrv_id mailbox;
     uint32_t uidvalidity; /* MAILBOX: when it was opened */
+    bool is_changed;      /* MAILBOX: by somebody else, which its engine is to be told */
+    uint64_t modseq;      /* of that change */
     struct body *body;
     struct message *message; /* READ */
 };
@@ -277,11 +350,28 @@ struct handle {
 struct handle *mailsrv__durable_handle_new(struct durable *d, const struct binding *owner, enum handle_kind kind);
 /* It stays until it is closed, which nobody does while it is used. */
 struct handle *mailsrv__durable_handle_find(struct durable *d, uint64_t number, enum handle_kind kind);
-int32_t mailsrv__durable_handle_close(struct durable *d, uint64_t number, enum handle_kind kind);
+/* `told`: MAILBOX, the highest UID that was told; 0: none. */
+int32_t mailsrv__durable_handle_close(struct durable *d, uint64_t number, enum handle_kind kind, uint32_t told);
+/* Makes a new handle one of an open mailbox. */
+void mailsrv__durable_handle_opens(struct durable *d, struct handle *h);
 void mailsrv__durable_handles_end(struct durable *d, const struct binding *owner);
 bool mailsrv__durable_is_staged(struct durable *d, uint64_t body); /* is that body open? */
 /* Takes the lock of an account for a handle that is new; false: somebody has it. */
 bool mailsrv__durable_lock(struct durable *d, struct handle *h, const mailsrv_id *account);
+
+/* ---- recent.c: the marks of what was shown to somebody, in memory ---- */
+struct recent {
+    struct recent *next; /* of its bucket */
+    mailsrv_id mailbox;
+    uint32_t uidvalidity, uid;
+};
+
+/* With the lock: there is a mark from now on. */
+void mailsrv__durable_recent_begin(struct durable *d, const mailsrv_id *mailbox, uint32_t uidvalidity);
+/* With the lock.  The mark of a mailbox, moved up to `uid` if there is one; as it was before. */
+uint32_t mailsrv__durable_recent(struct durable *d, const mailsrv_id *mailbox, uint32_t uidvalidity, uint32_t uid);
+void mailsrv__durable_recent_forget(struct durable *d, const mailsrv_id *mailbox);
+void mailsrv__durable_recents_free(struct durable *d);
 
 /* ---- Tasks ---- */
 enum { KIND_ADD_ACCOUNT = -1, KIND_QUOTA = -2, KIND_FIND_ACCOUNT = -3 };
@@ -289,6 +379,13 @@ enum { KIND_ADD_ACCOUNT = -1, KIND_QUOTA = -2, KIND_FIND_ACCOUNT = -3 };
 struct room {
     struct room *next;
     _Alignas(max_align_t) uint8_t bytes[];
+};
+
+/* A mailbox that a task has changed. */
+struct touched {
+    struct touched *next;
+    mailsrv_id mailbox;
+    uint64_t modseq;
 };
 
 /* An operation on its way, or a call that waits. */
@@ -314,7 +411,14 @@ struct task {
         mailsrv_read_bytes read_bytes;
         mailsrv_expunged expunged;
         mailsrv_queued queued;
+        mailsrv_changes changes;
+        mailsrv_flagged flagged;
+        mailsrv_copied copied;
+        mailsrv_mbox_listed listed;
+        mailsrv_mbox_status mbox_status;
+        mailsrv_mbox_created created;
     } value;
+    struct touched *touched;
     struct room *rooms;
     bool is_in_parts;  /* the log has parts of it, and not its end */
     bool waits;        /* for another's end: it was not planned */
@@ -336,7 +440,10 @@ struct binding {
     mailsrv_engine *engine;
     mailsrv_port port;
     mailsrv_ending ending;
-    uint32_t running; /* its tasks that a thread has */
+    uint32_t running;    /* its tasks that a thread has, and its poke that is posted just now */
+    mailsrv_letter poke; /* mailboxes that it has open were changed by others */
+    bool is_changed;     /* some of its handles are */
+    bool poked;          /* the letter is out */
 };
 
 struct durable {
@@ -361,6 +468,7 @@ struct durable {
     bool undo;   /* the change that is planned is not to be kept, though it has an answer */
     bool behind; /* the log has what the index could not take */
     bool has_reserve;
+    bool has_dead; /* mailboxes that were deleted, and still have messages */
     int pages;   /* of the index, to be moved by a checkpoint */
 
     pthread_mutex_t lock; /* of everything below */
@@ -368,7 +476,8 @@ struct durable {
     struct queue writes, reads;
     struct task *held; /* whose changes are durable and not yet visible */
     struct binding *bindings;
-    struct handle *handles[BUCKETS];
+    struct handle *handles[BUCKETS], *boxes[BUCKETS];
+    struct recent *recents[BUCKETS];
     uint64_t last_handle, last_staged, n_handles;
     uint64_t staged_octets, groups, changes;
     bool ending;
@@ -384,22 +493,85 @@ bool mailsrv__durable_take_effect(struct durable *d);
 /* The index failed: so does the group. */
 int32_t mailsrv__durable_broken(struct durable *d);
 mailsrv_id mailsrv__durable_new_id(struct durable *d);
-uint32_t mailsrv__durable_new_uidvalidity(uint32_t last);
+bool mailsrv__durable_same(const mailsrv_id *a, const mailsrv_id *b);
+bool mailsrv__durable_no_id(const mailsrv_id *id);
+/* Notes that a task changes a mailbox. */
+void mailsrv__durable_touch(struct task *t, const mailsrv_id *mailbox, uint64_t modseq);
 
 struct account {
     uint64_t modseq, octets, quota;
     mailsrv_id inbox;
+    uint32_t uidvalidity;           /* the highest that was given */
+    uint64_t forgotten;             /* names that are gone since then are all known */
+    uint32_t forgotten_uidvalidity; /* the highest of names that were forgotten */
 };
 
 struct mailbox {
-    mailsrv_id account;
+    int64_t box; /* its number in the index: messages go by it */
+    mailsrv_id account; /* zero: it was deleted */
     uint32_t uidvalidity, uidnext;
-    uint64_t messages;
+    uint64_t messages, unseen, deleted, octets;
+    uint64_t horizon; /* what vanished since then is all known */
 };
 
 /* MAILSRV_OK, MAILSRV_NONEXISTENT, or a failure of the index. */
 int32_t mailsrv__durable_account(struct index *x, const mailsrv_id *id, struct account *out);
 int32_t mailsrv__durable_mailbox(struct index *x, const mailsrv_id *id, struct mailbox *out);
+/* A new UIDVALIDITY of an account: the second, or the next one; 0: there are no more. */
+uint32_t mailsrv__durable_new_uidvalidity(const struct account *a, int64_t unix_us);
+/* For a plan: the mailbox of a handle with its account, while its UIDs mean what they meant. */
+int32_t mailsrv__durable_opened(struct durable *d, uint64_t number, const struct handle **h, struct account *a,
+                                struct mailbox *mbox);
+/* UIDNEXT has come to the end: a new UIDVALIDITY, and UIDs from 1. */
+int32_t mailsrv__durable_renumber(struct durable *d, const mailsrv_id *mailbox, struct mailbox *mbox,
+                                  int64_t unix_us);
+/* Runs that grow by one UID after the other. */
+struct runs {
+    mailsrv_run *v;
+    size_t n, room;
+};
+bool mailsrv__durable_runs_add(struct task *t, struct runs *runs, uint32_t uid);
+
+/* ---- keywords.c ---- */
+/* The bits of names in a mailbox's dictionary; those that it has not are added where `adds` says so.  `*all` false:
+ * some have no room, and no bit. */
+int32_t mailsrv__durable_intern(struct durable *d, const mailsrv_id *account, const mailsrv_id *mailbox, int64_t box,
+                                const mailsrv_bytes *names, size_t n, bool adds, uint64_t bits[2], bool *all);
+/* The dictionary from a number on, as memory of the task. */
+int32_t mailsrv__durable_dictionary(struct index *x, struct task *t, int64_t box, uint32_t first, mailsrv_bytes **out,
+                                    uint32_t *n);
+
+/* ---- flags.c, copy.c, mailboxes.c: plans ---- */
+int32_t mailsrv__durable_flags(struct durable *d, struct task *t);
+int32_t mailsrv__durable_copy(struct durable *d, struct task *t);
+int32_t mailsrv__durable_mbox_create(struct durable *d, struct task *t);
+int32_t mailsrv__durable_mbox_delete(struct durable *d, struct task *t);
+int32_t mailsrv__durable_mbox_rename(struct durable *d, struct task *t);
+int32_t mailsrv__durable_mbox_subscribe(struct durable *d, struct task *t);
+
+/* ---- names.c ---- */
+#define NAMES_MAX 10000 /* of an account that have a mailbox or are subscribed */
+#define GONE_MAX 1000   /* of an account, that are remembered though they have neither */
+
+struct name {
+    int64_t number;
+    mailsrv_id mailbox; /* zero: none */
+    uint64_t modseq;
+    uint32_t attributes;
+    uint32_t uidvalidity; /* the highest that it bore */
+    size_t n;
+    uint8_t text[MAILSRV_MBOX_NAME_MAX];
+};
+
+/* A name as it is kept: with "INBOX" in capitals as its first level.  False: it cannot be one. */
+bool mailsrv__durable_canonical(mailsrv_bytes name, uint8_t out[MAILSRV_MBOX_NAME_MAX]);
+/* MAILSRV_OK, MAILSRV_NONEXISTENT: nobody knows it; or a failure of the index. */
+int32_t mailsrv__durable_name(struct index *x, const mailsrv_id *account, mailsrv_bytes name, struct name *out);
+int32_t mailsrv__durable_name_of(struct index *x, const mailsrv_id *mailbox, struct name *out);
+int32_t mailsrv__durable_name_numbered(struct index *x, int64_t number, struct name *out);
+int32_t mailsrv__durable_oldest_gone(struct index *x, const mailsrv_id *account, struct name *out);
+mailsrv_bytes mailsrv__durable_name_text(const struct name *name);
+void mailsrv__durable_name_take(sqlite3_stmt *row, struct name *out); /* a row of a statement of names */
 
 /* ---- parts.c: changes that add more rows to a mailbox than one group should hold ----
  *
@@ -437,10 +609,33 @@ bool mailsrv__durable_reserve_use(struct durable *d);
 void mailsrv__durable_group(struct durable *d, struct task *first);
 /* Brings the index up to the end of the log. */
 int32_t mailsrv__durable_catch_up(struct durable *d);
+/* Removes some of what deleted mailboxes held, in a transaction of its own. */
+void mailsrv__durable_sweep(struct durable *d);
 
 /* ---- read.c: by the reader ---- */
 void mailsrv__durable_read(struct durable *d, struct task *t);
 void mailsrv__durable_message_free(struct durable *d, struct message *message);
+/* The open mailbox of a handle, while its UIDs mean what they meant. */
+int32_t mailsrv__durable_is_open(struct durable *d, uint64_t number, const struct handle **out, struct mailbox *mbox);
+/* A copy that lives as long as the task; false: no memory. */
+bool mailsrv__durable_keep(struct task *t, mailsrv_bytes *bytes);
+/* The columns of a row, as all statements of rows have them. */
+bool mailsrv__durable_take_row(struct task *t, sqlite3_stmt *row, mailsrv_row *out);
+/* What a statement that ended with `result` means. */
+int32_t mailsrv__durable_ended(struct index *x, int result);
+
+/* ---- open.c, list.c, changes.c: by the reader, inside of one transaction ---- */
+int32_t mailsrv__durable_store_open(struct durable *d, struct task *t);
+int32_t mailsrv__durable_mbox_open(struct durable *d, struct task *t);
+int32_t mailsrv__durable_mbox_status(struct durable *d, struct task *t);
+int32_t mailsrv__durable_mbox_list(struct durable *d, struct task *t);
+int32_t mailsrv__durable_changes(struct durable *d, struct task *t);
+int32_t mailsrv__durable_name_changes(struct durable *d, struct task *t);
+
+/* ---- notify.c ---- */
+/* Marks what tasks have changed, and pokes the engines that others have changed something for. */
+void mailsrv__durable_tell(struct durable *d, const struct task *first);
+void mailsrv__durable_poked(mailsrv_engine *engine, mailsrv_letter *letter); /* the letter's `deliver` */
 
 /* ---- serve.c ---- */
 int32_t mailsrv__durable_bind(mailsrv_store *store, mailsrv_engine *engine);

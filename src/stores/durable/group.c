@@ -141,7 +141,24 @@ static void answer_held(struct durable *d)
     for (const struct task *t = first; t != NULL; t = t->next)
         t->from->running++;
     pthread_mutex_unlock(&d->lock);
+    mailsrv__durable_tell(d, first);
     answer(d, first);
+}
+
+/* ---- What deleted mailboxes held ---- */
+
+/* Where the index cannot do it now, it is done when the store is opened again, or another mailbox is deleted. */
+void mailsrv__durable_sweep(struct durable *d)
+{
+    bool more = false;
+    if (!d->has_dead || d->behind)
+        return;
+    if (mailsrv__durable_run(&d->writer, SQL_BEGIN, "") &&
+        mailsrv__durable_apply_death(&d->writer, &d->loose, &more) && mailsrv__durable_index_commit(&d->writer))
+        remove_loose(d);
+    else
+        roll_back(d);
+    d->has_dead = more;
 }
 
 /* ---- One group ---- */
@@ -357,6 +374,7 @@ void mailsrv__durable_group(struct durable *d, struct task *first)
     }
     remove_loose(d);
     count(d, first);
+    mailsrv__durable_tell(d, first);
     answer(d, first);
     give_back_memory(d);
     checkpoint(d);

@@ -35,6 +35,30 @@ struct handle *mailsrv__durable_handle_find(struct durable *d, uint64_t number, 
     return h != NULL && h->kind == kind ? h : NULL;
 }
 
+static struct handle **bucket_of_box(struct durable *d, const struct handle *h)
+{
+    return &d->boxes[h->mailbox.b[15] % BUCKETS];
+}
+
+void mailsrv__durable_handle_opens(struct durable *d, struct handle *h)
+{
+    pthread_mutex_lock(&d->lock);
+    struct handle **at = bucket_of_box(d, h);
+    h->next_of_box = *at;
+    *at = h;
+    pthread_mutex_unlock(&d->lock);
+}
+
+/* With the lock.  One that never came to be of a mailbox is in no bucket. */
+static void leave_box(struct durable *d, const struct handle *h)
+{
+    struct handle **at = bucket_of_box(d, h);
+    while (*at != NULL && *at != h)
+        at = &(*at)->next_of_box;
+    if (*at != NULL)
+        *at = h->next_of_box;
+}
+
 static void free_handle(struct durable *d, struct handle *h)
 {
     if (h->body != NULL)
@@ -43,7 +67,7 @@ static void free_handle(struct durable *d, struct handle *h)
     free(h);
 }
 
-int32_t mailsrv__durable_handle_close(struct durable *d, uint64_t number, enum handle_kind kind)
+int32_t mailsrv__durable_handle_close(struct durable *d, uint64_t number, enum handle_kind kind, uint32_t told)
 {
     pthread_mutex_lock(&d->lock);
     struct handle **at = bucket(d, number);
@@ -53,6 +77,10 @@ int32_t mailsrv__durable_handle_close(struct durable *d, uint64_t number, enum h
     if (h != NULL) {
         *at = h->next;
         d->n_handles--;
+        if (kind == HANDLE_MAILBOX) {
+            leave_box(d, h);
+            mailsrv__durable_recent(d, &h->mailbox, h->uidvalidity, told);
+        }
     }
     pthread_mutex_unlock(&d->lock);
     if (h == NULL)
@@ -71,8 +99,10 @@ static struct handle *take_one(struct durable *d, const struct binding *owner)
         while (*at != NULL && (*at)->owner != owner)
             at = &(*at)->next;
         found = *at;
-        if (found != NULL)
+        if (found != NULL) {
             *at = found->next;
+            leave_box(d, found);
+        }
     }
     d->n_handles -= found != NULL;
     pthread_mutex_unlock(&d->lock);

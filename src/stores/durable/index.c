@@ -13,22 +13,35 @@ static const char schema[] =
     "CREATE TABLE state(one INTEGER PRIMARY KEY, seq INTEGER, segment INTEGER, place INTEGER, last_body INTEGER,"
     " last_id INTEGER, last_queue INTEGER);"
     "CREATE TABLE account(id BLOB PRIMARY KEY, name BLOB UNIQUE, modseq INTEGER, octets INTEGER, quota INTEGER,"
-    " inbox BLOB) WITHOUT ROWID;"
-    "CREATE TABLE mailbox(id BLOB PRIMARY KEY, account BLOB, uidvalidity INTEGER, uidnext INTEGER, messages INTEGER)"
+    " inbox BLOB, uidvalidity INTEGER, forgotten INTEGER, forgotten_uidvalidity INTEGER) WITHOUT ROWID;"
+    "CREATE TABLE mailbox(box INTEGER PRIMARY KEY, id BLOB UNIQUE, account BLOB, uidvalidity INTEGER, uidnext INTEGER,"
+    " messages INTEGER, unseen INTEGER, deleted INTEGER, octets INTEGER, runs INTEGER, horizon INTEGER);"
+    "CREATE INDEX mailbox_dead ON mailbox(box) WHERE length(account) = 0;"
+    "CREATE TABLE name(number INTEGER PRIMARY KEY, account BLOB, name BLOB, mailbox BLOB, modseq INTEGER,"
+    " attributes INTEGER, uidvalidity INTEGER, UNIQUE(account, name));"
+    "CREATE INDEX name_mailbox ON name(mailbox) WHERE length(mailbox) > 0;"
+    "CREATE INDEX name_gone ON name(account, modseq) WHERE length(mailbox) = 0 AND attributes & 1 = 0;"
+    "CREATE TABLE keyword(box INTEGER, number INTEGER, name BLOB, PRIMARY KEY(box, number)) WITHOUT ROWID;"
+    "CREATE TABLE vanished(box INTEGER, modseq INTEGER, first INTEGER, last INTEGER, PRIMARY KEY(box, modseq, first))"
     " WITHOUT ROWID;"
     "CREATE TABLE body(id INTEGER PRIMARY KEY, segment INTEGER, place INTEGER, octets INTEGER, refs INTEGER,"
     " structure BLOB);"
-    "CREATE TABLE message(mailbox BLOB, uid INTEGER, flags INTEGER, modseq INTEGER, octets INTEGER, internal INTEGER,"
-    " email BLOB, uidl BLOB, body INTEGER, prefix BLOB, keywords BLOB, recipient BLOB, PRIMARY KEY(mailbox, uid))"
-    " WITHOUT ROWID;"
-    "CREATE INDEX message_uidl ON message(mailbox, uidl) WHERE length(uidl) > 0;"
+    "CREATE TABLE message(box INTEGER, uid INTEGER, flags INTEGER, modseq INTEGER, octets INTEGER, internal INTEGER,"
+    " saved INTEGER, email BLOB, uidl BLOB, keywords0 INTEGER, keywords1 INTEGER, body INTEGER, prefix BLOB,"
+    " recipient BLOB, PRIMARY KEY(box, uid)) WITHOUT ROWID;"
+    "CREATE INDEX message_modseq ON message(box, modseq);"
+    "CREATE INDEX message_uidl ON message(box, uidl) WHERE length(uidl) > 0;"
     "CREATE TABLE queue(number INTEGER PRIMARY KEY, octets INTEGER, body INTEGER, prefix BLOB, record BLOB,"
     " recipient BLOB, sender BLOB);"
-    "CREATE TABLE parts(mailbox BLOB PRIMARY KEY, account BLOB, uidnext INTEGER, modseq INTEGER,"
-    " messages INTEGER, octets INTEGER) WITHOUT ROWID;"
+    "CREATE TABLE parts(box INTEGER PRIMARY KEY, mailbox BLOB, account BLOB, uidnext INTEGER, modseq INTEGER,"
+    " messages INTEGER, octets INTEGER, unseen INTEGER, deleted INTEGER);"
     "INSERT INTO state VALUES(1, 0, 0, 0, 0, 0, 0);"
     "PRAGMA user_version = 1;"
     "COMMIT";
+
+#define ROW "SELECT uid, flags, modseq, octets, internal, email, uidl, keywords0, keywords1, saved FROM message "
+#define NAME "SELECT number, mailbox, modseq, attributes, uidvalidity, name FROM name "
+#define IS_GONE "length(mailbox) = 0 AND attributes & 1 = 0"
 
 static const char *const texts[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -39,43 +52,101 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_RELEASE] = "RELEASE change",
     [SQL_STATE_SET] = "INSERT OR REPLACE INTO state VALUES(1, ?, ?, ?, ?, ?, ?)",
     [SQL_STATE_GET] = "SELECT seq, segment, place, last_body, last_id, last_queue FROM state",
-    [SQL_ACCOUNT_ADD] = "INSERT INTO account VALUES(?, ?, 1, 0, 9223372036854775807, ?)",
+    /* A record may come before those of what it belongs to, which were moved to the end of the log: then there is
+     * something in their place until they come. */
+    [SQL_ACCOUNT_ADD] = "INSERT INTO account VALUES(?1, ?2, 1, 0, 9223372036854775807, ?3, 0, 0, 0)"
+                        " ON CONFLICT(id) DO UPDATE SET name = ?2, inbox = ?3",
     [SQL_ACCOUNT_BY_NAME] = "SELECT id FROM account WHERE name = ?",
-    [SQL_ACCOUNT_GET] = "SELECT modseq, octets, quota, inbox FROM account WHERE id = ?",
-    [SQL_ACCOUNT_GREW] = "UPDATE account SET modseq = ?2, octets = octets + ?3 WHERE id = ?1",
+    [SQL_ACCOUNT_GET] = "SELECT modseq, octets, quota, inbox, uidvalidity, forgotten, forgotten_uidvalidity"
+                        " FROM account WHERE id = ?",
+    [SQL_ACCOUNT_GREW] = "INSERT INTO account VALUES(?1, NULL, ?2, ?3, 9223372036854775807, x'', 0, 0, 0)"
+                         " ON CONFLICT(id) DO UPDATE SET modseq = max(modseq, ?2), octets = octets + ?3",
     [SQL_ACCOUNT_SHRANK] = "UPDATE account SET octets = octets - ?2 WHERE id = ?1",
     [SQL_ACCOUNT_QUOTA] = "UPDATE account SET quota = ?2 WHERE id = ?1",
-    [SQL_MAILBOX_ADD] = "INSERT INTO mailbox VALUES(?, ?, ?, 1, 0)",
-    [SQL_MAILBOX_GET] = "SELECT uidvalidity, uidnext, messages, account FROM mailbox WHERE id = ?",
-    [SQL_MAILBOX_GREW] = "UPDATE mailbox SET uidnext = ?2 + 1, messages = messages + ?3 WHERE id = ?1",
-    [SQL_MAILBOX_SHRANK] = "UPDATE mailbox SET messages = messages - 1 WHERE id = ?",
-    [SQL_MAILBOX_RENUMBERED] = "UPDATE mailbox SET uidvalidity = ?2, uidnext = ?3 WHERE id = ?1",
-    [SQL_MESSAGE_ADD] = "INSERT INTO message VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [SQL_MESSAGE_GET] = "SELECT flags, octets, body FROM message WHERE mailbox = ? AND uid = ?",
-    [SQL_MESSAGE_DROP] = "DELETE FROM message WHERE mailbox = ? AND uid = ?",
-    [SQL_MESSAGE_UIDL] = "SELECT 1 FROM message WHERE mailbox = ? AND uidl = ? AND length(uidl) > 0",
-    [SQL_MESSAGE_RANGE] = "SELECT uid, flags, modseq, octets, internal, email, uidl FROM message"
-                          " WHERE mailbox = ?1 AND uid >= ?2 AND uid <= ?3"
-                          " AND uid < (SELECT uidnext FROM mailbox WHERE id = ?1) ORDER BY uid",
+    [SQL_ACCOUNT_UIDVALIDITY] = "UPDATE account SET uidvalidity = max(uidvalidity, ?2) WHERE id = ?1",
+    [SQL_ACCOUNT_FORGOT] = "UPDATE account SET forgotten = max(forgotten, ?2),"
+                           " forgotten_uidvalidity = max(forgotten_uidvalidity, ?3) WHERE id = ?1",
+    [SQL_MAILBOX_ADD] = "INSERT INTO mailbox VALUES(NULL, ?1, ?2, ?3, ?4, 0, 0, 0, 0, 0, ?5)"
+                        " ON CONFLICT(id) DO UPDATE SET account = ?2, uidvalidity = ?3, uidnext = max(uidnext, ?4),"
+                        " horizon = max(horizon, ?5)",
+    [SQL_MAILBOX_STUB] = "INSERT INTO mailbox VALUES(NULL, ?, ?, 0, 1, 0, 0, 0, 0, 0, 0)",
+    [SQL_MAILBOX_BOX] = "SELECT box FROM mailbox WHERE id = ?",
+    [SQL_MAILBOX_GET] = "SELECT box, account, uidvalidity, uidnext, messages, unseen, deleted, octets, horizon, runs"
+                        " FROM mailbox WHERE id = ?",
+    [SQL_MAILBOX_COUNT] = "UPDATE mailbox SET messages = messages + ?2, octets = octets + ?3, unseen = unseen + ?4,"
+                          " deleted = deleted + ?5, uidnext = max(uidnext, ?6) WHERE box = ?1",
+    [SQL_MAILBOX_RENUMBERED] = "UPDATE mailbox SET uidvalidity = ?2, uidnext = ?3, runs = 0,"
+                               " horizon = (SELECT modseq FROM account WHERE account.id = mailbox.account)"
+                               " WHERE box = ?1",
+    [SQL_MAILBOX_UIDVALIDITY] = "UPDATE mailbox SET uidvalidity = ?2 WHERE id = ?1",
+    [SQL_MAILBOX_RUNS] = "SELECT runs FROM mailbox WHERE box = ?",
+    [SQL_MAILBOX_HISTORY] = "UPDATE mailbox SET runs = runs + ?2, horizon = max(horizon, ?3) WHERE box = ?1",
+    [SQL_MAILBOX_BECAME] = "UPDATE mailbox SET id = ?2, uidvalidity = ?3, horizon = max(horizon, ?4) WHERE box = ?1",
+    [SQL_MAILBOX_DIED] = "UPDATE mailbox SET account = x'' WHERE id = ?",
+    [SQL_MAILBOX_DEAD] = "SELECT box FROM mailbox WHERE length(account) = 0 LIMIT 1",
+    [SQL_MAILBOX_DROP] = "DELETE FROM mailbox WHERE box = ?",
+    [SQL_NAME_SET] = "INSERT INTO name VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(account, name) DO UPDATE"
+                     " SET mailbox = ?3, modseq = ?4, attributes = ?5, uidvalidity = max(uidvalidity, ?6)",
+    [SQL_NAME_GET] = NAME "WHERE account = ? AND name = ?",
+    [SQL_NAME_OF] = NAME "WHERE mailbox = ? AND length(mailbox) > 0",
+    [SQL_NAME_BORE] = "UPDATE name SET uidvalidity = max(uidvalidity, ?2) WHERE mailbox = ?1 AND length(mailbox) > 0",
+    [SQL_NAME_COUNT] = "SELECT count(*) FROM name WHERE account = ?",
+    [SQL_NAME_BELOW] = NAME "WHERE account = ? AND name > ? AND name < ? AND length(mailbox) > 0"
+                       " ORDER BY length(name), name",
+    [SQL_NAME_RANGE] = NAME "WHERE account = ? AND name > ? AND NOT (" IS_GONE ") ORDER BY name LIMIT ?",
+    [SQL_NAME_CHANGED] = NAME "WHERE account = ? AND name > ? AND modseq > ? ORDER BY name LIMIT ?",
+    [SQL_NAME_NUMBER] = NAME "WHERE number = ?",
+    [SQL_NAME_GONE] = "SELECT count(*) FROM name WHERE account = ? AND " IS_GONE,
+    [SQL_NAME_OLDEST_GONE] = NAME "WHERE account = ? AND " IS_GONE " ORDER BY modseq LIMIT 1",
+    [SQL_NAME_DROP] = "DELETE FROM name WHERE number = ?",
+    [SQL_KEYWORD_ADD] = "INSERT OR REPLACE INTO keyword VALUES(?, ?, ?)",
+    [SQL_KEYWORD_RANGE] = "SELECT name FROM keyword WHERE box = ? AND number >= ? ORDER BY number",
+    [SQL_KEYWORD_COPY] = "INSERT INTO keyword SELECT ?2, number, name FROM keyword WHERE box = ?1",
+    [SQL_KEYWORD_DROP] = "DELETE FROM keyword WHERE box = ?",
+    [SQL_VANISHED_ADD] = "INSERT OR REPLACE INTO vanished VALUES(?, ?, ?, ?)",
+    [SQL_VANISHED_OLDEST] = "SELECT modseq FROM vanished WHERE box = ? ORDER BY modseq LIMIT 1",
+    [SQL_VANISHED_FORGET] = "DELETE FROM vanished WHERE box = ? AND modseq = ?",
+    [SQL_VANISHED_RANGE] = "SELECT modseq, first, last FROM vanished WHERE box = ?1 AND modseq >= ?2"
+                           " AND (modseq > ?2 OR first > ?3) AND modseq <= ?4 ORDER BY modseq, first LIMIT ?5",
+    [SQL_VANISHED_DROP] = "DELETE FROM vanished WHERE box = ?",
+    [SQL_MESSAGE_ADD] = "INSERT INTO message VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    [SQL_MESSAGE_GET] = "SELECT flags, octets, body FROM message WHERE box = ? AND uid = ?",
+    [SQL_MESSAGE_DROP] = "DELETE FROM message WHERE box = ? AND uid = ?",
+    [SQL_MESSAGE_UIDL] = "SELECT 1 FROM message WHERE box = ? AND uidl = ? AND length(uidl) > 0",
+    [SQL_MESSAGE_RANGE] = ROW "WHERE box = ? AND uid >= ? AND uid <= ? ORDER BY uid",
+    [SQL_MESSAGE_CHANGED] = ROW "INDEXED BY message_modseq WHERE box = ?1 AND modseq > ?2 AND uid >= ?3 AND uid < ?4"
+                                " ORDER BY uid LIMIT ?5",
+    [SQL_MESSAGE_SCAN] = ROW "WHERE box = ? AND uid >= ? AND uid < ? ORDER BY uid LIMIT ?",
+    [SQL_MESSAGE_COUNT_CHANGED] = "SELECT count(*) FROM (SELECT 1 FROM message INDEXED BY message_modseq"
+                                  " WHERE box = ? AND modseq > ? LIMIT ?)",
     [SQL_MESSAGE_PLACE] = "SELECT message.prefix, body.segment, body.place, body.octets, body.id FROM message"
-                          " JOIN body ON body.id = message.body WHERE mailbox = ?1 AND uid = ?2"
-                          " AND uid < (SELECT uidnext FROM mailbox WHERE id = ?1)",
-    [SQL_MESSAGE_UIDS] = "SELECT uid, flags FROM message WHERE mailbox = ? AND uid >= ? AND uid <= ? ORDER BY uid",
-    [SQL_MESSAGE_RENUMBER] = "UPDATE message SET uid = ?3 WHERE mailbox = ?1 AND uid = ?2",
-    [SQL_BODY_ADD] = "INSERT OR REPLACE INTO body VALUES(?, ?, ?, ?, 0, ?)",
+                          " JOIN body ON body.id = message.body WHERE box = ? AND uid = ?",
+    [SQL_MESSAGE_UIDS] = "SELECT uid, flags FROM message WHERE box = ? AND uid >= ? AND uid <= ? ORDER BY uid",
+    [SQL_MESSAGE_MARKS] = "SELECT uid, flags, modseq, keywords0, keywords1 FROM message"
+                          " WHERE box = ? AND uid >= ? AND uid <= ? ORDER BY uid",
+    [SQL_MESSAGE_MARK] = "UPDATE message SET flags = ?3, modseq = ?4, keywords0 = ?5, keywords1 = ?6"
+                         " WHERE box = ?1 AND uid = ?2",
+    [SQL_MESSAGE_WHOLE] = "SELECT uid, flags, octets, internal, email, body, prefix, uidl, recipient, keywords0,"
+                          " keywords1 FROM message WHERE box = ? AND uid >= ? AND uid <= ? ORDER BY uid",
+    [SQL_MESSAGE_SOME] = "SELECT uid FROM message WHERE box = ? LIMIT 1",
+    [SQL_MESSAGE_RENUMBER] = "UPDATE message SET uid = ?3 WHERE box = ?1 AND uid = ?2",
+    [SQL_BODY_ADD] = "INSERT INTO body VALUES(?1, ?2, ?3, ?4, 0, ?5) ON CONFLICT(id) DO UPDATE"
+                     " SET segment = ?2, place = ?3, octets = ?4, structure = ?5",
     [SQL_BODY_GET] = "SELECT refs, segment FROM body WHERE id = ?",
-    [SQL_BODY_GREW] = "UPDATE body SET refs = refs + 1 WHERE id = ?",
+    [SQL_BODY_GREW] = "INSERT INTO body VALUES(?, NULL, NULL, NULL, 1, x'') ON CONFLICT(id) DO UPDATE"
+                      " SET refs = refs + 1",
     [SQL_BODY_SHRANK] = "UPDATE body SET refs = refs - 1 WHERE id = ?",
     [SQL_BODY_DROP] = "DELETE FROM body WHERE id = ?",
     [SQL_QUEUE_ADD] = "INSERT INTO queue VALUES(?, ?, ?, ?, ?, ?, ?)",
     [SQL_QUEUE_GET] = "SELECT body FROM queue WHERE number = ?",
     [SQL_QUEUE_UPDATE] = "UPDATE queue SET record = ?2 WHERE number = ?1",
     [SQL_QUEUE_DROP] = "DELETE FROM queue WHERE number = ?",
-    [SQL_PARTS_ADD] = "INSERT OR REPLACE INTO parts VALUES(?1, ?2, ?3, ?4, 0, 0)",
-    [SQL_PARTS_GREW] = "UPDATE parts SET uidnext = ?2 + 1, modseq = max(modseq, ?3), messages = messages + 1,"
-                       " octets = octets + ?4 WHERE mailbox = ?1",
-    [SQL_PARTS_GET] = "SELECT account, uidnext, modseq, messages, octets FROM parts WHERE mailbox = ?",
-    [SQL_PARTS_ALL] = "SELECT mailbox, account FROM parts",
+    [SQL_PARTS_ADD] = "INSERT OR REPLACE INTO parts VALUES(?, ?, ?, ?, ?, 0, 0, 0, 0)",
+    [SQL_PARTS_GREW] = "UPDATE parts SET uidnext = ?2, modseq = max(modseq, ?3), messages = messages + ?4,"
+                       " octets = octets + ?5, unseen = unseen + ?6, deleted = deleted + ?7 WHERE box = ?1",
+    [SQL_PARTS_GET] = "SELECT account, box, uidnext, modseq, messages, octets, unseen, deleted FROM parts"
+                      " WHERE mailbox = ?",
+    [SQL_PARTS_ALL] = "SELECT mailbox FROM parts",
     [SQL_PARTS_DROP] = "DELETE FROM parts WHERE mailbox = ?",
     [SQL_PARTS_COUNT] = "SELECT count(*) FROM parts",
     [SQL_QUEUE_RANGE] = "SELECT number, octets, record FROM queue WHERE number >= ? ORDER BY number LIMIT ?",

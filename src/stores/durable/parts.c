@@ -6,7 +6,8 @@
 /* What the parts of one change add up to, and which mailbox is to have it. */
 struct sum {
     mailsrv_id account;
-    int64_t uidnext, modseq, messages, octets;
+    int64_t box, uidnext, modseq;
+    struct counts counts;
 };
 
 /* MAILSRV_NONEXISTENT: nothing is being added to that mailbox. */
@@ -16,13 +17,13 @@ static int32_t sum_of(struct index *x, const mailsrv_id *mailbox, struct sum *ou
     int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
     if (result == SQLITE_ROW) {
         out->account = mailsrv__durable_column_id(row, 0);
-        int64_t *to[] = { &out->uidnext, &out->modseq, &out->messages, &out->octets };
-        for (int i = 0; i < 4; i++)
+        struct counts *counts = &out->counts;
+        int64_t *to[] = { &out->box,         &out->uidnext,    &out->modseq,    &counts->messages,
+                          &counts->octets, &counts->unseen, &counts->deleted };
+        for (int i = 0; i < 7; i++)
             *to[i] = sqlite3_column_int64(row, i + 1);
     }
-    int32_t status = result == SQLITE_ROW    ? MAILSRV_OK
-                     : result == SQLITE_DONE ? MAILSRV_NONEXISTENT
-                                             : mailsrv__durable_failure(x);
+    int32_t status = mailsrv__durable_ended(x, result);
     sqlite3_reset(row);
     return status;
 }
@@ -65,9 +66,7 @@ static int32_t find_left(struct index *x, const struct task *first, mailsrv_id *
         if (!goes_on(first, mailbox))
             break;
     }
-    int32_t status = result == SQLITE_ROW    ? MAILSRV_OK
-                     : result == SQLITE_DONE ? MAILSRV_NONEXISTENT
-                                             : mailsrv__durable_failure(x);
+    int32_t status = mailsrv__durable_ended(x, result);
     sqlite3_reset(row);
     return status;
 }
@@ -144,7 +143,7 @@ static bool begin(struct index *x, struct reader *from)
         mailsrv__durable_mailbox(x, &mailbox, &mbox) != MAILSRV_OK)
         return false;
     x->state.parts++;
-    return mailsrv__durable_run(x, SQL_PARTS_ADD, "ddii", &mailbox, &account, (int64_t)mbox.uidnext,
+    return mailsrv__durable_run(x, SQL_PARTS_ADD, "iddii", mbox.box, &mailbox, &account, (int64_t)mbox.uidnext,
                                 (int64_t)a.modseq);
 }
 
@@ -159,14 +158,14 @@ static bool end(struct index *x, struct reader *from)
     mailsrv_id mailbox = mailsrv__durable_get_id(from);
     struct sum sum;
     return !from->bad && sum_of(x, &mailbox, &sum) == MAILSRV_OK && close(x, &mailbox) &&
-           mailsrv__durable_run(x, SQL_MAILBOX_GREW, "dii", &mailbox, sum.uidnext - 1, sum.messages) &&
-           mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &sum.account, sum.modseq, sum.octets);
+           mailsrv__durable_count(x, sum.box, &sum.counts, sum.uidnext) &&
+           mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &sum.account, sum.modseq, sum.counts.octets);
 }
 
 /* The lowest UID of a mailbox from one on; 0: there is none, or (`*good` is false) the index failed. */
-static int64_t next_uid(struct index *x, const mailsrv_id *mailbox, int64_t first, int64_t last, bool *good)
+static int64_t next_uid(struct index *x, int64_t box, int64_t first, int64_t last, bool *good)
 {
-    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_UIDS, "dii", mailbox, first, last);
+    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_UIDS, "iii", box, first, last);
     int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
     int64_t uid = result == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
     sqlite3_reset(row);
@@ -177,17 +176,19 @@ static int64_t next_uid(struct index *x, const mailsrv_id *mailbox, int64_t firs
 static bool drop(struct index *x, struct reader *from, struct loose *loose)
 {
     mailsrv_id account = mailsrv__durable_get_id(from), mailbox = mailsrv__durable_get_id(from);
-    int64_t first = (int64_t)mailsrv__durable_get_number(from, 4), octets;
+    int64_t first = (int64_t)mailsrv__durable_get_number(from, 4);
     int64_t uidnext = (int64_t)mailsrv__durable_get_number(from, 4);
     int64_t modseq = (int64_t)mailsrv__durable_get_number(from, 8);
-    bool good = !from->bad;
-    int64_t uid = good ? next_uid(x, &mailbox, first, uidnext - 1, &good) : 0;
+    struct counts counts; /* which never counted */
+    int64_t box = !from->bad ? mailsrv__durable_box(x, &account, &mailbox) : 0;
+    bool good = box != 0;
+    int64_t uid = good ? next_uid(x, box, first, uidnext - 1, &good) : 0;
     while (good && uid != 0) {
-        good = mailsrv__durable_drop_row(x, &mailbox, uid, loose, &octets);
-        uid = good ? next_uid(x, &mailbox, uid + 1, uidnext - 1, &good) : 0;
+        good = mailsrv__durable_drop_row(x, box, uid, loose, &counts);
+        uid = good ? next_uid(x, box, uid + 1, uidnext - 1, &good) : 0;
     }
-    return good && close(x, &mailbox) &&
-           mailsrv__durable_run(x, SQL_MAILBOX_GREW, "dii", &mailbox, uidnext - 1, (int64_t)0) &&
+    counts = (struct counts){ 0, 0, 0, 0 };
+    return good && close(x, &mailbox) && mailsrv__durable_count(x, box, &counts, uidnext) &&
            mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &account, modseq, (int64_t)0);
 }
 

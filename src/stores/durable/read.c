@@ -4,96 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int32_t store_open(struct durable *d, struct task *t)
+int32_t mailsrv__durable_is_open(struct durable *d, uint64_t number, const struct handle **out, struct mailbox *mbox)
 {
-    struct account a;
-    int32_t status = mailsrv__durable_account(&d->reader, &t->account, &a);
-    if (status != MAILSRV_OK)
-        return status;
-    struct handle *h = mailsrv__durable_handle_new(d, t->from, HANDLE_STORE);
-    if (h == NULL)
-        return MAILSRV_NOMEM;
-    h->account = t->account;
-    h->mailbox = a.inbox;
-    t->value.store_opened = (mailsrv_store_opened){ sizeof t->value.store_opened, 0, h->number };
-    t->answer.value = &t->value.store_opened;
-    return MAILSRV_OK;
-}
-
-/* INBOX by name, in any case (RFC 9051 section 5.1), or a mailbox by its id. */
-static bool is_inbox(const struct handle *store, const mailsrv_arg_mbox_open *arg)
-{
-    static const mailsrv_id none;
-    if (memcmp(&arg->mailbox, &none, sizeof none) != 0)
-        return memcmp(&arg->mailbox, &store->mailbox, sizeof none) == 0;
-    if (arg->name.n != 5)
-        return false;
-    for (size_t i = 0; i < 5; i++)
-        if ((arg->name.p[i] & ~0x20) != "INBOX"[i])
-            return false;
-    return true;
-}
-
-/* Both rows as of one moment. */
-static int32_t look_at(struct index *x, const struct handle *store, struct account *a, struct mailbox *mbox)
-{
-    if (sqlite3_exec(x->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
-        return mailsrv__durable_failure(x);
-    int32_t status = mailsrv__durable_account(x, &store->account, a);
-    if (status == MAILSRV_OK)
-        status = mailsrv__durable_mailbox(x, &store->mailbox, mbox);
-    if (sqlite3_exec(x->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK && status == MAILSRV_OK)
-        status = mailsrv__durable_failure(x);
-    return status;
-}
-
-static int32_t mbox_open(struct durable *d, struct task *t)
-{
-    const mailsrv_arg_mbox_open *arg = t->op->arg;
-    const struct handle *store = mailsrv__durable_handle_find(d, arg->store, HANDLE_STORE);
-    struct account a;
-    struct mailbox mbox;
-    if (store == NULL)
-        return MAILSRV_CANNOT;
-    if (!is_inbox(store, arg))
-        return MAILSRV_NONEXISTENT;
-    int32_t status = look_at(&d->reader, store, &a, &mbox);
-    if (status != MAILSRV_OK)
-        return status;
-    struct handle *h = mailsrv__durable_handle_new(d, t->from, HANDLE_MAILBOX);
-    if (h == NULL)
-        return MAILSRV_NOMEM;
-    h->account = store->account;
-    h->mailbox = store->mailbox;
-    h->uidvalidity = mbox.uidvalidity;
-    t->value.mbox_opened = (mailsrv_mbox_opened){
-        .size = sizeof t->value.mbox_opened,
-        .uidvalidity = mbox.uidvalidity,
-        .mbox = h->number,
-        .mailbox = store->mailbox,
-        .exists = mbox.messages,
-        .modseq = a.modseq,
-        .uidnext = mbox.uidnext,
-    };
-    t->answer.value = &t->value.mbox_opened;
-    return MAILSRV_OK;
-}
-
-/* The open mailbox of a handle, while its UIDs mean what they meant. */
-static int32_t opened(struct durable *d, uint64_t number, const struct handle **out)
-{
-    struct mailbox mbox;
     *out = mailsrv__durable_handle_find(d, number, HANDLE_MAILBOX);
     if (*out == NULL)
         return MAILSRV_CANNOT;
-    int32_t status = mailsrv__durable_mailbox(&d->reader, &(*out)->mailbox, &mbox);
-    return status == MAILSRV_OK && mbox.uidvalidity != (*out)->uidvalidity ? MAILSRV_NONEXISTENT : status;
+    int32_t status = mailsrv__durable_mailbox(&d->reader, &(*out)->mailbox, mbox);
+    bool same = status == MAILSRV_OK && mailsrv__durable_same(&mbox->account, &(*out)->account) &&
+                mbox->uidvalidity == (*out)->uidvalidity;
+    return status == MAILSRV_OK && !same ? MAILSRV_NONEXISTENT : status;
 }
 
 /* ---- ROWS ---- */
 
-/* A copy that lives as long as the task; false: no memory. */
-static bool keep(struct task *t, mailsrv_bytes *bytes)
+bool mailsrv__durable_keep(struct task *t, mailsrv_bytes *bytes)
 {
     if (bytes->n == 0)
         return true;
@@ -105,7 +29,7 @@ static bool keep(struct task *t, mailsrv_bytes *bytes)
     return true;
 }
 
-static bool take_row(struct task *t, sqlite3_stmt *row, mailsrv_row *out)
+bool mailsrv__durable_take_row(struct task *t, sqlite3_stmt *row, mailsrv_row *out)
 {
     out->uid = (uint32_t)sqlite3_column_int64(row, 0);
     out->flags = (uint32_t)sqlite3_column_int64(row, 1);
@@ -114,7 +38,10 @@ static bool take_row(struct task *t, sqlite3_stmt *row, mailsrv_row *out)
     out->internal_us = sqlite3_column_int64(row, 4);
     out->email = mailsrv__durable_column_id(row, 5);
     out->uidl = mailsrv__durable_column_bytes(row, 6);
-    return keep(t, &out->uidl);
+    for (int i = 0; i < 2; i++)
+        out->keywords[i] = (uint64_t)sqlite3_column_int64(row, 7 + i);
+    out->saved_us = sqlite3_column_int64(row, 9);
+    return mailsrv__durable_keep(t, &out->uidl);
 }
 
 static mailsrv_cursor cursor_at(uint64_t number)
@@ -131,20 +58,20 @@ static uint64_t place_of(const mailsrv_cursor *cursor)
 }
 
 /* Rows of one run from `first` on, until the page is full: then `more`, and where to go on. */
-static int32_t rows_of_run(struct durable *d, struct task *t, const struct handle *h, uint64_t first, uint64_t last,
+static int32_t rows_of_run(struct durable *d, struct task *t, int64_t box, uint64_t first, uint64_t last,
                            uint32_t most)
 {
     mailsrv_rows *rows = &t->value.rows;
     mailsrv_row *page = (mailsrv_row *)(uintptr_t)rows->rows;
     int32_t status = MAILSRV_OK;
-    sqlite3_stmt *row = mailsrv__durable_ask(&d->reader, SQL_MESSAGE_RANGE, "dii", &h->mailbox, (int64_t)first,
+    sqlite3_stmt *row = mailsrv__durable_ask(&d->reader, SQL_MESSAGE_RANGE, "iii", box, (int64_t)first,
                                              (int64_t)last);
     int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
     for (; result == SQLITE_ROW && !rows->more && status == MAILSRV_OK; result = sqlite3_step(row)) {
         if (rows->n == most) {
             rows->more = 1;
             rows->next = cursor_at((uint64_t)sqlite3_column_int64(row, 0));
-        } else if (take_row(t, row, &page[rows->n])) {
+        } else if (mailsrv__durable_take_row(t, row, &page[rows->n])) {
             rows->n++;
         } else {
             status = MAILSRV_NOMEM;
@@ -160,8 +87,9 @@ static int32_t rows(struct durable *d, struct task *t)
 {
     const mailsrv_arg_rows *arg = t->op->arg;
     const struct handle *h;
+    struct mailbox mbox;
     uint64_t from = place_of(&arg->cursor);
-    int32_t status = opened(d, arg->mbox, &h);
+    int32_t status = mailsrv__durable_is_open(d, arg->mbox, &h, &mbox);
     if (status != MAILSRV_OK)
         return status;
     mailsrv_row *page = mailsrv__durable_room(t, PAGE_MAX * sizeof *page);
@@ -171,10 +99,12 @@ static int32_t rows(struct durable *d, struct task *t)
     value->size = sizeof *value;
     value->stride = sizeof *page;
     value->rows = page;
+    uint32_t most = arg->limit < PAGE_MAX ? arg->limit : PAGE_MAX;
     for (uint32_t i = 0; i < arg->n_uids && !value->more && status == MAILSRV_OK; i++) {
         uint64_t first = arg->uids[i].first > from ? arg->uids[i].first : from;
-        if (first <= arg->uids[i].last)
-            status = rows_of_run(d, t, h, first, arg->uids[i].last, arg->limit < PAGE_MAX ? arg->limit : PAGE_MAX);
+        uint64_t last = arg->uids[i].last < mbox.uidnext ? arg->uids[i].last : mbox.uidnext - 1;
+        if (first <= last)
+            status = rows_of_run(d, t, mbox.box, first, last, most);
     }
     t->answer.value = value;
     return status;
@@ -187,7 +117,7 @@ static bool take_item(struct task *t, sqlite3_stmt *row, mailsrv_queue_item *out
     out->queue = (uint64_t)sqlite3_column_int64(row, 0);
     out->octets = (uint64_t)sqlite3_column_int64(row, 1);
     out->record = mailsrv__durable_column_bytes(row, 2);
-    return keep(t, &out->record);
+    return mailsrv__durable_keep(t, &out->record);
 }
 
 static int32_t queue_scan(struct durable *d, struct task *t)
@@ -248,12 +178,12 @@ static struct message *message_from(sqlite3_stmt *row, struct place *place, uint
 }
 
 /* Where the message is, with its file open: it can be read to its end though it is expunged. */
-static int32_t find(struct durable *d, const struct handle *h, uint32_t uid, struct message **out)
+static int32_t find(struct durable *d, int64_t box, uint32_t uid, struct message **out)
 {
     char path[PATH_MAX_OCTETS];
     struct place place = { 0, 0 };
     uint64_t body = 0;
-    sqlite3_stmt *row = mailsrv__durable_ask(&d->reader, SQL_MESSAGE_PLACE, "di", &h->mailbox, (int64_t)uid);
+    sqlite3_stmt *row = mailsrv__durable_ask(&d->reader, SQL_MESSAGE_PLACE, "ii", box, (int64_t)uid);
     int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
     struct message *message = result == SQLITE_ROW ? message_from(row, &place, &body) : NULL;
     int32_t status = result == SQLITE_DONE  ? MAILSRV_GONE
@@ -347,11 +277,14 @@ static void go_on(struct durable *d, struct task *t, struct message *message, ui
 static int32_t read_first(struct durable *d, struct task *t, const mailsrv_arg_read *arg)
 {
     const struct handle *h;
+    struct mailbox mbox;
     struct message *message;
     size_t n = 0;
-    int32_t status = opened(d, arg->mbox, &h);
+    int32_t status = mailsrv__durable_is_open(d, arg->mbox, &h, &mbox);
+    if (status == MAILSRV_OK && arg->uid >= mbox.uidnext) /* a change in parts adds it just now */
+        status = MAILSRV_GONE;
     if (status == MAILSRV_OK)
-        status = find(d, h, arg->uid, &message);
+        status = find(d, mbox.box, arg->uid, &message);
     if (status != MAILSRV_OK)
         return status == MAILSRV_NONEXISTENT ? MAILSRV_GONE : status;
     uint8_t *p = room_for(t, arg, message->octets, &n);
@@ -400,6 +333,26 @@ static int32_t body_write(struct durable *d, const struct task *t)
     return h != NULL ? mailsrv__durable_body_spill(d, h->body, arg->octets) : MAILSRV_CANNOT;
 }
 
+/* What is read in several steps is all as of one moment. */
+static int32_t at_one_moment(struct durable *d, struct task *t, int32_t (*look)(struct durable *d, struct task *t))
+{
+    struct index *x = &d->reader;
+    if (sqlite3_exec(x->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+        return mailsrv__durable_failure(x);
+    int32_t status = look(d, t);
+    if (sqlite3_exec(x->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
+        return status;
+    int32_t failure = mailsrv__durable_failure(x);
+    sqlite3_exec(x->db, "ROLLBACK", NULL, NULL, NULL);
+    return status == MAILSRV_OK ? failure : status;
+}
+
+static int32_t changes(struct durable *d, struct task *t)
+{
+    const mailsrv_arg_changes *arg = t->op->arg;
+    return arg->mbox != 0 ? mailsrv__durable_changes(d, t) : mailsrv__durable_name_changes(d, t);
+}
+
 static int32_t perform(struct durable *d, struct task *t)
 {
     switch (t->kind) {
@@ -408,11 +361,17 @@ static int32_t perform(struct durable *d, struct task *t)
     case MAILSRV_OP_BODY_WRITE:
         return body_write(d, t);
     case MAILSRV_OP_STORE_OPEN:
-        return store_open(d, t);
+        return mailsrv__durable_store_open(d, t);
     case MAILSRV_OP_MBOX_OPEN:
-        return mbox_open(d, t);
+        return at_one_moment(d, t, mailsrv__durable_mbox_open);
+    case MAILSRV_OP_MBOX_STATUS:
+        return at_one_moment(d, t, mailsrv__durable_mbox_status);
+    case MAILSRV_OP_MBOX_LIST:
+        return at_one_moment(d, t, mailsrv__durable_mbox_list);
+    case MAILSRV_OP_CHANGES:
+        return at_one_moment(d, t, changes);
     case MAILSRV_OP_ROWS:
-        return rows(d, t);
+        return at_one_moment(d, t, rows);
     case MAILSRV_OP_READ:
         return read_octets(d, t);
     case MAILSRV_OP_QUEUE_SCAN:

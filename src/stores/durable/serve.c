@@ -14,7 +14,9 @@ static const int32_t kinds[] = {
     MAILSRV_OP_STORE_OPEN, MAILSRV_OP_STORE_CLOSE, MAILSRV_OP_MBOX_OPEN,   MAILSRV_OP_MBOX_CLOSE,
     MAILSRV_OP_ROWS,       MAILSRV_OP_READ,        MAILSRV_OP_READ_CLOSE,  MAILSRV_OP_EXPUNGE,
     MAILSRV_OP_LOCK,       MAILSRV_OP_UNLOCK,      MAILSRV_OP_QUEUE_SCAN,  MAILSRV_OP_QUEUE_UPDATE,
-    MAILSRV_OP_QUEUE_DELETE,
+    MAILSRV_OP_QUEUE_DELETE, MAILSRV_OP_CHANGES,   MAILSRV_OP_FLAGS,       MAILSRV_OP_COPY,
+    MAILSRV_OP_MBOX_LIST,  MAILSRV_OP_MBOX_STATUS, MAILSRV_OP_MBOX_CREATE, MAILSRV_OP_MBOX_DELETE,
+    MAILSRV_OP_MBOX_RENAME, MAILSRV_OP_MBOX_SUBSCRIBE,
 };
 
 /* ---- Tasks ---- */
@@ -74,12 +76,22 @@ void mailsrv__durable_post(struct durable *d, struct task *t)
     pthread_mutex_unlock(&d->lock);
 }
 
+static bool is_read(int32_t kind)
+{
+    static const int32_t reads[] = {
+        KIND_FIND_ACCOUNT,   MAILSRV_OP_BODY_WRITE, MAILSRV_OP_STORE_OPEN, MAILSRV_OP_MBOX_OPEN,
+        MAILSRV_OP_MBOX_STATUS, MAILSRV_OP_MBOX_LIST, MAILSRV_OP_ROWS,     MAILSRV_OP_READ,
+        MAILSRV_OP_CHANGES,  MAILSRV_OP_QUEUE_SCAN,
+    };
+    for (size_t i = 0; i < sizeof reads / sizeof *reads; i++)
+        if (reads[i] == kind)
+            return true;
+    return false;
+}
+
 static void wait_in_line(struct durable *d, struct task *t)
 {
-    bool reads = t->kind == KIND_FIND_ACCOUNT || t->kind == MAILSRV_OP_BODY_WRITE || t->kind == MAILSRV_OP_STORE_OPEN ||
-                 t->kind == MAILSRV_OP_MBOX_OPEN || t->kind == MAILSRV_OP_ROWS || t->kind == MAILSRV_OP_READ ||
-                 t->kind == MAILSRV_OP_QUEUE_SCAN;
-    struct queue *queue = reads ? &d->reads : &d->writes;
+    struct queue *queue = is_read(t->kind) ? &d->reads : &d->writes;
     pthread_mutex_lock(&d->lock);
     *queue->last = t;
     queue->last = &t->next;
@@ -131,7 +143,7 @@ static void begin_body(struct binding *b, const mailsrv_op *op)
         h->body = mailsrv__durable_body_new(b->d);
     bool good = h != NULL && h->body != NULL;
     if (h != NULL && !good)
-        mailsrv__durable_handle_close(b->d, h->number, HANDLE_BODY);
+        mailsrv__durable_handle_close(b->d, h->number, HANDLE_BODY, 0);
     mailsrv_body_begun value = { sizeof value, MAILSRV_BODY_TAKES_QUEUE | MAILSRV_BODY_ATOMIC, good ? h->number : 0 };
     answer(b->engine, op, good ? MAILSRV_OK : MAILSRV_NOMEM, &value);
 }
@@ -157,7 +169,7 @@ static void lock_account(struct binding *b, const mailsrv_op *op)
     if (status == MAILSRV_OK) {
         value.lock = h->number;
         if (!mailsrv__durable_lock(b->d, h, &store->account)) {
-            mailsrv__durable_handle_close(b->d, h->number, HANDLE_LOCK);
+            mailsrv__durable_handle_close(b->d, h->number, HANDLE_LOCK, 0);
             status = MAILSRV_INUSE;
         }
     }
@@ -169,7 +181,7 @@ static bool at_once(struct binding *b, const mailsrv_op *op)
 {
     if (closes(op->kind) != 0) {
         const mailsrv_arg_close *arg = op->arg;
-        answer(b->engine, op, mailsrv__durable_handle_close(b->d, arg->handle, closes(op->kind)), NULL);
+        answer(b->engine, op, mailsrv__durable_handle_close(b->d, arg->handle, closes(op->kind), arg->told), NULL);
         return true;
     }
     if (op->kind == MAILSRV_OP_BODY_BEGIN) {
@@ -252,7 +264,7 @@ static bool wait_for_writes(struct durable *d)
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec++;
     int waited = 0;
-    while (d->writes.first == NULL && d->unfinished == NULL && !d->ending && waited != ETIMEDOUT) {
+    while (d->writes.first == NULL && d->unfinished == NULL && !d->has_dead && !d->ending && waited != ETIMEDOUT) {
         if (d->behind)
             waited = pthread_cond_timedwait(&d->writes.work, &d->lock, &until);
         else
@@ -269,6 +281,7 @@ static void *write_for_ever(void *user)
         struct task *first = take(&d->writes, GROUP_MAX);
         pthread_mutex_unlock(&d->lock);
         mailsrv__durable_group(d, first);
+        mailsrv__durable_sweep(d);
         pthread_mutex_lock(&d->lock);
     }
     pthread_mutex_unlock(&d->lock);
@@ -363,6 +376,7 @@ int32_t mailsrv__durable_bind_with(struct durable *d, mailsrv_engine *engine, vo
     b->d = d;
     b->engine = engine;
     b->ending.ended = ended;
+    b->poke.deliver = mailsrv__durable_poked;
     int32_t status = serve(b);
     if (status == MAILSRV_OK)
         status = mailsrv_port_open(&b->port, engine, wake, user);

@@ -1,0 +1,324 @@
+/* FETCH (RFC 9051 section 6.4.5): page by page, of each page first the rows, as far as they are needed, then message
+ * by message. */
+#include "imap/fetch.h"
+
+#include "text/imap_date.h"
+
+enum { ATT_ROW = ATT_INTERNALDATE | ATT_SIZE };
+
+/* fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")") */
+bool mailsrv__imap_parse_fetch(struct imap *p, struct reader *r)
+{
+    struct fetch *f = mailsrv__imap_own(p, r, sizeof *f);
+    if (f == NULL || !mailsrv__parse_sp(r) || !mailsrv__imap_parse_set(p, r, &f->set) || !mailsrv__parse_sp(r) ||
+        !mailsrv__parse_fetch_atts(r, &f->atts))
+        return false;
+    if (p->command.by_uid)
+        f->atts.plain |= ATT_UID; /* RFC 9051 section 6.4.9 */
+    return true;
+}
+
+/* ---- The response of a message ---- */
+
+static bool say_flags(struct imap *p, uint32_t uid)
+{
+    struct marks marks = mailsrv__imap_told_marks(p, uid);
+    return mailsrv__say(&p->session, SPAN(" FLAGS ")) && mailsrv__imap_say_flags(p, &marks, uid);
+}
+
+static void write_row(struct writer *w, const struct fetch *f, const struct message *m)
+{
+    if ((f->atts.plain & ATT_INTERNALDATE) != 0) {
+        mailsrv__write(w, SPAN(" INTERNALDATE "));
+        mailsrv__write_imap_date_time(w, m->internal_us);
+    }
+    if ((f->atts.plain & ATT_SIZE) != 0) {
+        mailsrv__write(w, SPAN(" RFC822.SIZE "));
+        mailsrv__write_u64(w, m->octets);
+    }
+}
+
+/* "* 12 FETCH (UID 57 FLAGS ()": UID stands in every response, so that the others need not ask whether they are the
+ * first (RFC 9051 section 7.5.2 lets a server send data that was not asked for). */
+static bool say_plain(struct imap *p, const struct message *m)
+{
+    const struct fetch *f = mailsrv__fetch_of(p);
+    char room[LINE_ROOM];
+    struct writer w = mailsrv__imap_line(room);
+    mailsrv__write(&w, SPAN("* "));
+    mailsrv__write_u64(&w, m->number);
+    mailsrv__write(&w, SPAN(" FETCH (UID "));
+    mailsrv__write_u64(&w, m->uid);
+    p->session.mid_reply = true;
+    if (!mailsrv__say(&p->session, mailsrv__written(&w)))
+        return false;
+    if ((f->atts.plain & ATT_FLAGS) != 0 && !say_flags(p, m->uid))
+        return false;
+    w.n = 0;
+    write_row(&w, f, m);
+    return mailsrv__say(&p->session, mailsrv__written(&w));
+}
+
+static bool say_end(struct imap *p)
+{
+    p->session.mid_reply = false;
+    return mailsrv__say(&p->session, SPAN(")\r\n"));
+}
+
+int32_t mailsrv__fetch_begin(struct imap *p)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    const struct message *m = &f->page[f->now];
+    if (f->sending.begun)
+        return MAILSRV_OK;
+    if (mailsrv__view_is_gone(&p->view, m->uid))
+        return MAILSRV_GONE;
+    f->sending.begun = true;
+    return say_plain(p, m) ? MAILSRV_OK : MAILSRV_NOMEM;
+}
+
+/* ---- The end ---- */
+
+static enum step finish(struct imap *p)
+{
+    const struct fetch *f = mailsrv__fetch_of(p);
+    if (f->failure.status != MAILSRV_OK)
+        return mailsrv__failure_end(p, &f->failure);
+    if (f->atts.unserved)
+        return mailsrv__imap_refuse(p, MAILSRV_CANNOT, SPAN("some of what was asked for cannot be fetched here"));
+    if (f->seen_failure.status != MAILSRV_OK)
+        return mailsrv__failure_end(p, &f->seen_failure);
+    if (f->gone && !p->command.by_uid)
+        return mailsrv__imap_expunge_issued(p);
+    return mailsrv__imap_ok(p, SPAN("FETCH completed"));
+}
+
+void mailsrv__imap_fetch_fini(struct imap *p)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    if (f == NULL)
+        return;
+    for (uint32_t i = 0; i < LANES; i++)
+        if (f->lanes[i].used)
+            mailsrv__fetch_drop_lane(p, f->lanes[i].message);
+}
+
+/* ---- \Seen ---- */
+
+static bool sets_seen(const struct imap *p, const struct fetch *f)
+{
+    return f->atts.sets_seen && p->can_write && (p->rights & MAILSRV_RIGHT_SEEN) != 0 &&
+           mailsrv__served(&p->session, MAILSRV_OP_FLAGS);
+}
+
+static void gather_unseen(struct imap *p)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    f->uids.n_runs = f->uids.n_uids = 0;
+    for (uint32_t i = 0; i < f->n_page && sets_seen(p, f); i++) {
+        uint32_t uid = f->page[i].uid;
+        if (!f->page[i].there || mailsrv__view_is_gone(&p->view, uid))
+            continue;
+        if ((mailsrv__image_marks(p->view.image, uid).flags & MAILSRV_FLAG_SEEN) == 0)
+            mailsrv__uids_add(&f->uids, uid);
+    }
+}
+
+void mailsrv__fetch_ask_seen(struct imap *p)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    if (f->uids.n_uids == 0)
+        return;
+    struct ask ask = { NULL, NULL };
+    bool late = mailsrv__write_is_late(&p->session);
+    if (!late)
+        ask = mailsrv__ask(&p->session, MAILSRV_OP_FLAGS, mailsrv__uids_octets(&f->uids));
+    if (late)
+        mailsrv__failure_keep(&f->seen_failure, MAILSRV_TEMP, (struct span){ NULL, 0 });
+    f->flags_asked = !late;
+    if (ask.op != NULL) {
+        mailsrv_arg_flags *arg = ask.arg;
+        arg->how = MAILSRV_FLAGS_ADD;
+        arg->mbox = p->mbox.value;
+        arg->uids = mailsrv__uids_copy(&f->uids, &ask);
+        arg->n_uids = f->uids.n_runs;
+        arg->flags = MAILSRV_FLAG_SEEN;
+        arg->unchanged_since = UINT64_MAX;
+        arg->mailbox = p->mailbox;
+    }
+    if (f->flags_asked)
+        f->write = mailsrv__view_writes(&p->view);
+    f->uids.n_runs = f->uids.n_uids = 0;
+}
+
+void mailsrv__fetch_seen_answered(struct imap *p, unsigned i)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    if (!f->flags_asked)
+        return;
+    const mailsrv_answer *answer = mailsrv__answer(&p->session, i);
+    const mailsrv_flagged *flagged = answer->value;
+    f->flags_asked = false;
+    mailsrv__view_wrote(&p->view, f->write, answer->status == MAILSRV_OK ? flagged->modseq : 0);
+    mailsrv__failure_keep(&f->seen_failure, answer->status, mailsrv__span(answer->text));
+}
+
+/* ---- Pages ---- */
+
+static enum step collect(mailsrv_session *session);
+
+static enum step seen_answered(mailsrv_session *session)
+{
+    mailsrv__fetch_seen_answered(mailsrv__imap_of(session), 0);
+    return mailsrv__fetch_go_on(session);
+}
+
+static enum step end_page(struct imap *p)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    mailsrv__fetch_ask_seen(p); /* no octet of the page had to be read */
+    if (f->flags_asked)
+        return mailsrv__then_answers(&p->session, seen_answered);
+    f->n_page = f->now = 0;
+    return f->failure.status == MAILSRV_OK || f->failure.status == MAILSRV_CORRUPT ? collect(&p->session) : finish(p);
+}
+
+/* The message whose turn it is: all of it, or none if it is not there any more. */
+static enum step send_message(struct imap *p)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    if (!f->page[f->now].there) {
+        f->gone = true;
+        return STEP_NEXT;
+    }
+    enum step step = mailsrv__fetch_send_bodies(p);
+    if (step != STEP_NEXT)
+        return step;
+    if (f->atts.n_bodies == 0) {
+        int32_t status = mailsrv__fetch_begin(p);
+        f->gone = f->gone || status == MAILSRV_GONE;
+        if (status == MAILSRV_NOMEM)
+            return STEP_CLOSE;
+    }
+    return !f->sending.begun || say_end(p) ? STEP_NEXT : STEP_CLOSE;
+}
+
+enum step mailsrv__fetch_go_on(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    struct fetch *f = mailsrv__fetch_of(p);
+    while (f->now < f->n_page) {
+        if (!f->sending.begun && !mailsrv__window_open(session))
+            return mailsrv__then_window(session, mailsrv__fetch_go_on);
+        if (!mailsrv__may_go_on(session))
+            return mailsrv__then_turn(session, mailsrv__fetch_go_on);
+        mailsrv__spend(session, 1);
+        enum step step = send_message(p);
+        if (step != STEP_NEXT)
+            return step;
+        mailsrv__fetch_drop_lane(p, f->now);
+        f->sending = (struct sending){ 0 };
+        f->now++;
+        if (f->failure.status != MAILSRV_OK && f->failure.status != MAILSRV_CORRUPT)
+            f->n_page = f->now;
+    }
+    return end_page(p);
+}
+
+static enum step rows_answered(mailsrv_session *session);
+
+static enum step ask_rows(struct imap *p)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    f->uids.n_runs = f->uids.n_uids = 0;
+    for (uint32_t i = 0; i < f->n_page; i++)
+        mailsrv__uids_add(&f->uids, f->page[i].uid);
+    struct ask ask = mailsrv__ask(&p->session, MAILSRV_OP_ROWS, mailsrv__uids_octets(&f->uids));
+    if (ask.op == NULL)
+        return mailsrv__imap_no_memory(p);
+    mailsrv_arg_rows *arg = ask.arg;
+    arg->fields = MAILSRV_ROW_OCTETS | MAILSRV_ROW_INTERNALDATE;
+    arg->mbox = p->mbox.value;
+    arg->uids = mailsrv__uids_copy(&f->uids, &ask);
+    arg->n_uids = f->uids.n_runs;
+    arg->limit = PAGE_MESSAGES;
+    arg->cursor = f->cursor;
+    return mailsrv__then_answers(&p->session, rows_answered);
+}
+
+static void take_rows(struct fetch *f, const mailsrv_rows *rows)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < rows->n; i++) {
+        const mailsrv_row *row = mailsrv__imap_page_row(rows, i);
+        while (at < f->n_page && f->page[at].uid < row->uid)
+            at++;
+        if (at == f->n_page)
+            return;
+        struct message *m = &f->page[at];
+        if (m->uid != row->uid)
+            continue;
+        m->octets = row->octets;
+        m->internal_us = row->internal_us;
+        m->there = true;
+    }
+}
+
+static enum step begin_page(struct imap *p)
+{
+    gather_unseen(p);
+    return mailsrv__fetch_go_on(&p->session);
+}
+
+static enum step rows_answered(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    struct fetch *f = mailsrv__fetch_of(p);
+    const mailsrv_answer *answer = mailsrv__answer(session, 0);
+    const mailsrv_rows *rows = answer->value;
+    mailsrv__failure_keep(&f->failure, answer->status, mailsrv__span(answer->text));
+    if (answer->status == MAILSRV_OK && rows->more != 0 && !mailsrv__imap_page_goes_on(rows, &f->cursor))
+        mailsrv__failure_keep(&f->failure, MAILSRV_CORRUPT, (struct span){ NULL, 0 });
+    if (f->failure.status != MAILSRV_OK)
+        return finish(p);
+    take_rows(f, rows);
+    f->cursor = rows->next;
+    if (rows->more != 0)
+        return ask_rows(p);
+    f->cursor = (mailsrv_cursor){ 0 };
+    return begin_page(p);
+}
+
+/* Gathers the messages of the next page. */
+static enum step collect(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    struct fetch *f = mailsrv__fetch_of(p);
+    bool needs_rows = f->atts.n_bodies != 0 || (f->atts.plain & ATT_ROW) != 0;
+    enum walked walked = WALK_NOTHING;
+    struct member member;
+    while (f->n_page < PAGE_MESSAGES && walked != WALK_END) {
+        if (!mailsrv__may_go_on(session))
+            return mailsrv__then_turn(session, collect);
+        mailsrv__spend(session, 1);
+        walked = mailsrv__walk_next(&f->walk, &member);
+        if (walked == WALK_MEMBER && member.gone)
+            f->gone = true;
+        else if (walked == WALK_MEMBER)
+            f->page[f->n_page++] = (struct message){ .uid = member.uid, .number = member.number, .there = !needs_rows };
+    }
+    if (f->n_page == 0)
+        return finish(p);
+    return needs_rows ? ask_rows(p) : begin_page(p);
+}
+
+enum step mailsrv__imap_fetch(struct imap *p)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    if (f->atts.plain == 0 && f->atts.n_bodies == 0)
+        return finish(p);
+    p->command.handles = f->reading;
+    p->command.n_handles = LANES;
+    mailsrv__walk_begin(&f->walk, &p->view, &f->set, p->command.by_uid);
+    return collect(&p->session);
+}

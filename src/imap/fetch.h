@@ -1,0 +1,101 @@
+/* A FETCH that runs: between fetch.c and fetch_read.c. */
+#ifndef IMAP_FETCH_H
+#define IMAP_FETCH_H
+
+#include "imap/fetch_att.h"
+#include "imap/messages.h"
+
+enum {
+    PAGE_MESSAGES = 32, /* whose rows are asked for together */
+    LANES = 3,          /* messages that are read side by side, and ranges */
+    LANE_CHUNKS = 2     /* ranges of one of them */
+};
+
+/* A message of the page. */
+struct message {
+    uint32_t uid, number;
+    uint64_t octets;
+    int64_t internal_us;
+    bool there; /* its row came */
+};
+
+/* A range that was read. */
+struct chunk {
+    struct lent *lent; /* NULL: it is not there, or failed */
+    struct span octets;
+    uint64_t offset, asked;
+    int32_t status;
+    bool used;
+};
+
+/* A message whose octets are being read.  Its handle is `reading` of the same index. */
+struct lane {
+    uint32_t message; /* of the page */
+    bool used;
+    bool opened; /* it was answered once */
+    struct chunk chunks[LANE_CHUNKS];
+};
+
+/* What goes out of the message whose turn it is. */
+struct sending {
+    uint32_t body;       /* of the attributes */
+    uint64_t at, end;    /* octets of it that are still to be said */
+    uint64_t header_end; /* where the body of the message begins; only if header_known */
+    uint64_t scanned;    /* there is no end of the header before it */
+    uint8_t line;        /* how the line began that it stands in */
+    bool header_known;
+    bool resolved;  /* `at` and `end` are */
+    bool begun;     /* "* n FETCH (" is out */
+    bool announced; /* its length is out: a promise */
+};
+
+struct fetch {
+    struct fetch_atts atts;
+    struct set set;
+    struct walk walk;
+    struct message page[PAGE_MESSAGES];
+    uint32_t n_page, now; /* messages in it, and whose turn it is */
+    mailsrv_cursor cursor;
+    struct lane lanes[LANES];
+    struct handle reading[LANES];
+    struct chunk *asked[LANES]; /* in the order of asking */
+    uint8_t asked_lane[LANES];
+    uint32_t n_asked;
+    struct sending sending;
+    struct uids uids;            /* of the page: whose rows are asked for, then those that are to become \Seen */
+    uint32_t write;              /* of the view, while that is asked */
+    bool flags_asked;            /* in this step */
+    bool short_reads;            /* the store gives less than it is asked for: nothing is read behind that */
+    bool gone;                   /* something that was asked for is not there any more */
+    struct failure failure;      /* why it was not all answered */
+    struct failure seen_failure; /* why \Seen was not set */
+    struct failure read_failure; /* the text of the last READ that failed */
+};
+
+static inline struct fetch *mailsrv__fetch_of(struct imap *p)
+{
+    return p->command.own;
+}
+
+/* ---- fetch.c ---- */
+
+/* Goes on with the message whose turn it is, and those behind it. */
+enum step mailsrv__fetch_go_on(mailsrv_session *session);
+
+/* Begins its response, unless it has begun.  MAILSRV_OK; MAILSRV_GONE: it was expunged meanwhile; MAILSRV_NOMEM: the
+ * step returns STEP_CLOSE. */
+int32_t mailsrv__fetch_begin(struct imap *p);
+
+/* Asks that messages of the page become \Seen, in the running step, unless there are none or that was asked. */
+void mailsrv__fetch_ask_seen(struct imap *p);
+void mailsrv__fetch_seen_answered(struct imap *p, unsigned i);
+
+/* ---- fetch_read.c ---- */
+
+/* Says the parts of the message whose turn it is.  STEP_NEXT: done, or as much of it as there is. */
+enum step mailsrv__fetch_send_bodies(struct imap *p);
+
+/* Forgets what was read of a message. */
+void mailsrv__fetch_drop_lane(struct imap *p, uint32_t message);
+
+#endif

@@ -1,0 +1,171 @@
+#include "imap/fetch_att.h"
+
+/* ---- Sections ---- */
+
+static bool add_body(struct reader *r, struct fetch_atts *out, struct body_att body)
+{
+    r->too_many = out->n_bodies == BODY_ATTS_MAX;
+    if (r->too_many)
+        return mailsrv__parse_fails(r, "fewer body sections");
+    out->bodies[out->n_bodies++] = body;
+    return true;
+}
+
+/* header-list = "(" header-fld-name *(SP header-fld-name) ")" */
+static bool parse_header_list(struct reader *r)
+{
+    struct span name;
+    if (!mailsrv__parse_sp(r) || !mailsrv__parse_char(r, '(') || !mailsrv__parse_astring(r, &name))
+        return false;
+    while (!mailsrv__parse_is(r, ')'))
+        if (!mailsrv__parse_sp(r) || !mailsrv__parse_astring(r, &name))
+            return false;
+    return mailsrv__parse_char(r, ')');
+}
+
+/* section-msgtext = "HEADER" / "HEADER.FIELDS" [".NOT"] SP header-list / "TEXT", behind a part also "MIME" */
+static bool parse_other_text(struct reader *r, bool of_part)
+{
+    if (mailsrv__parse_word(r, SPAN("HEADER.FIELDS")) || mailsrv__parse_word(r, SPAN("HEADER.FIELDS.NOT")))
+        return parse_header_list(r);
+    if (of_part && (mailsrv__parse_word(r, SPAN("HEADER")) || mailsrv__parse_word(r, SPAN("TEXT")) ||
+                    mailsrv__parse_word(r, SPAN("MIME"))))
+        return true;
+    return mailsrv__parse_fails(r, "a body section");
+}
+
+static bool at_digit(const struct reader *r)
+{
+    return r->rest.n != 0 && r->rest.p[0] >= '0' && r->rest.p[0] <= '9';
+}
+
+/* section-part ["." section-text]; section-part = nz-number *("." nz-number) */
+static bool parse_part(struct reader *r)
+{
+    uint32_t number;
+    do {
+        if (!at_digit(r))
+            return parse_other_text(r, true);
+        if (!mailsrv__parse_nz_number(r, &number))
+            return false;
+        if (!mailsrv__parse_is(r, '.'))
+            return true;
+    } while (mailsrv__parse_char(r, '.'));
+    return false;
+}
+
+/* partial = "<" number64 "." nz-number64 ">" */
+static bool parse_partial(struct reader *r, struct body_att *body)
+{
+    if (!mailsrv__parse_is(r, '<'))
+        return true;
+    body->is_partial = true;
+    if (!mailsrv__parse_char(r, '<') || !mailsrv__parse_number64(r, &body->first) || !mailsrv__parse_char(r, '.') ||
+        !mailsrv__parse_number64(r, &body->most) || !mailsrv__parse_char(r, '>'))
+        return false;
+    return body->most != 0 || mailsrv__parse_fails(r, "a number above 0");
+}
+
+/* section = "[" [section-spec] "]" */
+static bool parse_section(struct reader *r, struct fetch_atts *out)
+{
+    struct body_att body = { .name = SPAN("BODY[]"), .section = SECTION_ALL };
+    bool served = true;
+    if (!mailsrv__parse_char(r, '['))
+        return false;
+    if (mailsrv__parse_word(r, SPAN("HEADER")))
+        body = (struct body_att){ .name = SPAN("BODY[HEADER]"), .section = SECTION_HEADER };
+    else if (mailsrv__parse_word(r, SPAN("TEXT")))
+        body = (struct body_att){ .name = SPAN("BODY[TEXT]"), .section = SECTION_TEXT };
+    else if (!mailsrv__parse_is(r, ']'))
+        served = false;
+    if (!served && !(at_digit(r) ? parse_part(r) : parse_other_text(r, false)))
+        return false;
+    if (!mailsrv__parse_char(r, ']') || !parse_partial(r, &body))
+        return false;
+    out->unserved = out->unserved || !served;
+    return !served || add_body(r, out, body);
+}
+
+/* ---- Attributes ---- */
+
+static const struct word {
+    struct span name;
+    uint32_t plain; /* ATT_... */
+    bool unserved;
+} words[] = {
+    { { "UID", 3 }, ATT_UID, false },
+    { { "FLAGS", 5 }, ATT_FLAGS, false },
+    { { "INTERNALDATE", 12 }, ATT_INTERNALDATE, false },
+    { { "RFC822.SIZE", 11 }, ATT_SIZE, false },
+    { { "ENVELOPE", 8 }, 0, true },
+    { { "BODYSTRUCTURE", 13 }, 0, true },
+};
+
+/* RFC 3501 section 6.4.5: RFC822 is BODY[], RFC822.HEADER is BODY.PEEK[HEADER], RFC822.TEXT is BODY[TEXT], but for the
+ * names. */
+static const struct old {
+    struct span name;
+    enum section section;
+    bool sets_seen;
+} olds[] = {
+    { { "RFC822", 6 }, SECTION_ALL, true },
+    { { "RFC822.HEADER", 13 }, SECTION_HEADER, false },
+    { { "RFC822.TEXT", 11 }, SECTION_TEXT, true },
+};
+
+static bool parse_body_att(struct reader *r, struct fetch_atts *out)
+{
+    if (mailsrv__parse_word(r, SPAN("BODY.PEEK")))
+        return parse_section(r, out);
+    if (!mailsrv__parse_word(r, SPAN("BODY")))
+        return mailsrv__parse_fails(r, "something to fetch");
+    if (!mailsrv__parse_is(r, '[')) {
+        out->unserved = true;
+        return true;
+    }
+    out->sets_seen = true;
+    return parse_section(r, out);
+}
+
+static bool parse_att(struct reader *r, struct fetch_atts *out)
+{
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (!mailsrv__parse_word(r, words[i].name))
+            continue;
+        out->plain |= words[i].plain;
+        out->unserved = out->unserved || words[i].unserved;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof olds / sizeof *olds; i++) {
+        if (!mailsrv__parse_word(r, olds[i].name))
+            continue;
+        out->sets_seen = out->sets_seen || olds[i].sets_seen;
+        return add_body(r, out, (struct body_att){ .name = olds[i].name, .section = olds[i].section });
+    }
+    return parse_body_att(r, out);
+}
+
+static bool parse_macro(struct reader *r, struct fetch_atts *out)
+{
+    bool all = mailsrv__parse_word(r, SPAN("ALL")) || mailsrv__parse_word(r, SPAN("FULL"));
+    if (!all && !mailsrv__parse_word(r, SPAN("FAST")))
+        return false;
+    out->plain |= ATT_FLAGS | ATT_INTERNALDATE | ATT_SIZE;
+    out->unserved = all; /* ENVELOPE is among them */
+    return true;
+}
+
+bool mailsrv__parse_fetch_atts(struct reader *r, struct fetch_atts *out)
+{
+    if (parse_macro(r, out))
+        return true;
+    if (!mailsrv__parse_is(r, '('))
+        return parse_att(r, out);
+    if (!mailsrv__parse_char(r, '(') || !parse_att(r, out))
+        return false;
+    while (!mailsrv__parse_is(r, ')'))
+        if (!mailsrv__parse_sp(r) || !parse_att(r, out))
+            return false;
+    return mailsrv__parse_char(r, ')');
+}

@@ -1,0 +1,376 @@
+/* The octets of the messages that FETCH sends: a bounded number of ranges is read ahead, of the message whose turn it
+ * is and of those behind it, and said in order. */
+#include "imap/fetch.h"
+
+enum { RANGE_MOST = 16384, UNIT_OCTETS = 1024 };
+enum { LINE_BEGAN, LINE_CR, LINE_GOES_ON };
+
+/* All ranges that are read at once, and the window, fit into the session's memory beside what else that holds. */
+static uint64_t range_octets(const mailsrv_session *session)
+{
+    uint64_t window = mailsrv__setting(session, MAILSRV_PROFILE_WINDOW_OCTETS) / 2;
+    uint64_t share = mailsrv__setting(session, MAILSRV_PROFILE_SESSION_OCTETS_MAX) / 16;
+    uint64_t most = window < share ? window : share;
+    return most < RANGE_MOST ? most : RANGE_MOST;
+}
+
+/* ---- Lanes ---- */
+
+static void drop_chunk(struct chunk *c)
+{
+    if (c->lent != NULL)
+        mailsrv__lent_drop(c->lent);
+    *c = (struct chunk){ 0 };
+}
+
+static struct lane *lane_of(struct fetch *f, uint32_t message)
+{
+    for (uint32_t i = 0; i < LANES; i++)
+        if (f->lanes[i].used && f->lanes[i].message == message)
+            return &f->lanes[i];
+    return NULL;
+}
+
+static struct lane *new_lane(struct fetch *f, uint32_t message)
+{
+    for (uint32_t i = 0; i < LANES; i++) {
+        if (f->lanes[i].used)
+            continue;
+        f->lanes[i] = (struct lane){ .message = message, .used = true };
+        return &f->lanes[i];
+    }
+    return NULL;
+}
+
+void mailsrv__fetch_drop_lane(struct imap *p, uint32_t message)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    struct lane *lane = lane_of(f, message);
+    if (lane == NULL)
+        return;
+    for (uint32_t i = 0; i < LANE_CHUNKS; i++)
+        drop_chunk(&lane->chunks[i]);
+    mailsrv__handle_close(&p->session, &f->reading[lane - f->lanes]);
+    *lane = (struct lane){ 0 };
+}
+
+static bool covers(const struct chunk *c, uint64_t at)
+{
+    return c->used && at >= c->offset && at - c->offset < c->octets.n;
+}
+
+/* ---- What is needed of a message ---- */
+
+static uint64_t least_of(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The octets of an attribute, from `*at` to `*end`.  False: first the end of the header must be known. */
+static bool resolve(const struct body_att *att, const struct message *m, const struct sending *s, uint64_t *at,
+                    uint64_t *end)
+{
+    if (att->section != SECTION_ALL && !s->header_known)
+        return false;
+    uint64_t first = att->section == SECTION_TEXT ? s->header_end : 0;
+    uint64_t last = att->section == SECTION_HEADER ? s->header_end : m->octets;
+    if (att->is_partial) {
+        first += least_of(att->first, last - first);
+        last = first + least_of(att->most, last - first);
+    }
+    *at = first;
+    *end = last;
+    return true;
+}
+
+/* The first range of a message whose turn has not come.  False: nothing of it is read. */
+static bool first_range(const struct fetch *f, const struct message *m, uint64_t *at, uint64_t *end)
+{
+    static const struct sending nothing_known = { 0 };
+    if (!m->there)
+        return false;
+    if (!resolve(&f->atts.bodies[0], m, &nothing_known, at, end)) {
+        *at = 0;
+        *end = m->octets;
+    }
+    return *at < *end;
+}
+
+/* ---- Asking ---- */
+
+/* Asks for a range.  Without memory the READ failed. */
+static void ask_range(struct imap *p, struct lane *lane, struct chunk *c, uint64_t at, uint64_t end)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    drop_chunk(c);
+    c->used = true;
+    c->offset = at;
+    c->asked = least_of(end - at, range_octets(&p->session));
+    struct ask ask = mailsrv__ask(&p->session, MAILSRV_OP_READ, 0);
+    f->asked[f->n_asked] = c;
+    f->asked_lane[f->n_asked++] = (uint8_t)(lane - f->lanes);
+    if (ask.op == NULL)
+        return;
+    mailsrv_arg_read *arg = ask.arg;
+    arg->uid = f->page[lane->message].uid;
+    arg->mbox = p->mbox.value;
+    arg->handle = f->reading[lane - f->lanes].value;
+    arg->offset = at;
+    arg->octets = c->asked;
+}
+
+/* The ranges from `at` on of the message whose turn it is.  The first of a message is asked alone, because its answer
+ * brings the handle for the others. */
+static void ask_now(struct imap *p, uint64_t at, uint64_t end)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    struct lane *lane = lane_of(f, f->now);
+    if (lane == NULL)
+        lane = new_lane(f, f->now); /* the lanes in use are of those behind it, fewer than there are lanes */
+    for (uint32_t i = 0; i < LANE_CHUNKS; i++)
+        drop_chunk(&lane->chunks[i]);
+    ask_range(p, lane, &lane->chunks[0], at, end);
+    at += lane->chunks[0].asked;
+    if (lane->opened && !f->short_reads && at < end)
+        ask_range(p, lane, &lane->chunks[1], at, end);
+}
+
+/* The first ranges of the messages behind it. */
+static void ask_ahead(struct imap *p)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    for (uint32_t i = f->now + 1; i < f->n_page && i < f->now + LANES && f->n_asked < LANES; i++) {
+        uint64_t at, end;
+        if (lane_of(f, i) != NULL || !first_range(f, &f->page[i], &at, &end))
+            continue;
+        struct lane *lane = new_lane(f, i);
+        if (lane == NULL)
+            return;
+        ask_range(p, lane, &lane->chunks[0], at, end);
+    }
+}
+
+/* ---- Answers ---- */
+
+static void take_range(struct imap *p, unsigned i)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    struct lane *lane = &f->lanes[f->asked_lane[i]];
+    struct chunk *c = f->asked[i];
+    const mailsrv_read_bytes *bytes = mailsrv__answer(&p->session, i)->value;
+    if (!lane->opened)
+        mailsrv__handle_take(&p->session, i, bytes->handle, &f->reading[f->asked_lane[i]]);
+    lane->opened = true;
+    if (bytes->octets.n == 0 || bytes->octets.n > c->asked) {
+        c->status = MAILSRV_CORRUPT; /* not as long as its row said */
+        return;
+    }
+    c->lent = mailsrv__take_lent(&p->session, i);
+    c->octets = mailsrv__span(bytes->octets);
+    f->short_reads = f->short_reads || c->octets.n < c->asked;
+}
+
+static enum step ranges_answered(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    struct fetch *f = mailsrv__fetch_of(p);
+    for (unsigned i = 0; i < f->n_asked; i++) {
+        const mailsrv_answer *answer = mailsrv__answer(session, i);
+        uint32_t message = f->lanes[f->asked_lane[i]].message;
+        f->asked[i]->status = answer->status;
+        if (answer->status == MAILSRV_OK) {
+            take_range(p, i);
+        } else if (answer->status == MAILSRV_NOMEM && message != f->now) {
+            mailsrv__fetch_drop_lane(p, message); /* there was none to read ahead with: it will be asked alone */
+        } else {
+            f->read_failure.status = MAILSRV_OK;
+            mailsrv__failure_keep(&f->read_failure, answer->status, mailsrv__span(answer->text));
+        }
+    }
+    mailsrv__fetch_seen_answered(p, f->n_asked);
+    f->n_asked = 0;
+    return mailsrv__fetch_go_on(session);
+}
+
+static enum step ask_ranges(struct imap *p, uint64_t at, uint64_t end)
+{
+    mailsrv__fetch_of(p)->n_asked = 0;
+    ask_now(p, at, end);
+    ask_ahead(p);
+    mailsrv__fetch_ask_seen(p);
+    return mailsrv__then_answers(&p->session, ranges_answered);
+}
+
+/* The range that octet `at` stands in.  NULL: it was not read, or reading it failed, which `*status` says. */
+static const struct chunk *find_chunk(struct fetch *f, uint64_t at, int32_t *status)
+{
+    struct lane *lane = lane_of(f, f->now);
+    *status = MAILSRV_OK;
+    for (uint32_t i = 0; lane != NULL && i < LANE_CHUNKS; i++) {
+        if (covers(&lane->chunks[i], at))
+            return &lane->chunks[i];
+        if (lane->chunks[i].used && lane->chunks[i].status != MAILSRV_OK && lane->chunks[i].offset == at)
+            *status = lane->chunks[i].status;
+    }
+    return NULL;
+}
+
+/* ---- A READ that failed ---- */
+
+/* Once the length of a literal is out there is no way back (RFC 9051 section 4.3).  Else what was not said is left
+ * out. */
+static enum step fail(struct imap *p, int32_t status)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    if (f->sending.announced)
+        return STEP_CLOSE;
+    if (status == MAILSRV_GONE)
+        f->gone = true;
+    else
+        mailsrv__failure_keep(&f->failure, status, (struct span){ f->read_failure.text, f->read_failure.n });
+    f->sending.body = f->atts.n_bodies;
+    return STEP_NEXT;
+}
+
+/* ---- Sending ---- */
+
+/* How many octets of `text` stand before the end of the header: an empty line, which belongs to it.  False: it is not
+ * there.  A line ends with LF, and the CR before it belongs to that. */
+static bool find_empty_line(uint8_t *line, struct span text, size_t *n)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        if (c == '\n' && *line != LINE_GOES_ON) {
+            *n = i + 1;
+            return true;
+        }
+        if (c == '\n')
+            *line = LINE_BEGAN;
+        else if (c == '\r' && *line == LINE_BEGAN)
+            *line = LINE_CR;
+        else
+            *line = LINE_GOES_ON;
+    }
+    *n = text.n;
+    return false;
+}
+
+/* Where the header ends is seen when it has streamed past; a message without an empty line is all header. */
+static enum step find_header_end(struct imap *p, const struct message *m)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    struct sending *s = &f->sending;
+    while (!s->header_known && s->scanned < m->octets) {
+        int32_t status;
+        size_t n;
+        const struct chunk *c = find_chunk(f, s->scanned, &status);
+        if (status != MAILSRV_OK)
+            return fail(p, status);
+        if (c == NULL)
+            return ask_ranges(p, s->scanned, m->octets);
+        if (!mailsrv__may_go_on(&p->session))
+            return mailsrv__then_turn(&p->session, mailsrv__fetch_go_on);
+        s->header_known =
+            find_empty_line(&s->line, mailsrv__span_after(c->octets, (size_t)(s->scanned - c->offset)), &n);
+        s->scanned += n;
+        mailsrv__spend(&p->session, 1 + (uint32_t)(n / UNIT_OCTETS));
+    }
+    s->header_known = true;
+    s->header_end = s->scanned;
+    return STEP_NEXT;
+}
+
+/* " BODY[TEXT]<0> {120}" */
+static bool announce(struct imap *p, const struct body_att *att)
+{
+    struct sending *s = &mailsrv__fetch_of(p)->sending;
+    char room[LINE_ROOM];
+    struct writer w = mailsrv__imap_line(room);
+    mailsrv__write_char(&w, ' ');
+    mailsrv__write(&w, att->name);
+    if (att->is_partial) {
+        mailsrv__write_char(&w, '<');
+        mailsrv__write_u64(&w, att->first);
+        mailsrv__write_char(&w, '>');
+    }
+    mailsrv__write(&w, SPAN(" {"));
+    mailsrv__write_u64(&w, s->end - s->at);
+    mailsrv__write(&w, SPAN("}\r\n"));
+    s->announced = true;
+    return mailsrv__say(&p->session, mailsrv__written(&w));
+}
+
+/* The octets are there, or there are none: what is said now will be kept. */
+static enum step begin_body(struct imap *p, const struct body_att *att)
+{
+    if (mailsrv__fetch_of(p)->sending.announced)
+        return STEP_NEXT;
+    int32_t status = mailsrv__fetch_begin(p);
+    if (status == MAILSRV_GONE)
+        return fail(p, status);
+    return status == MAILSRV_OK && announce(p, att) ? STEP_NEXT : STEP_CLOSE;
+}
+
+static bool say_some(struct imap *p, const struct chunk *c)
+{
+    struct sending *s = &mailsrv__fetch_of(p)->sending;
+    struct span octets = mailsrv__span_after(c->octets, (size_t)(s->at - c->offset));
+    if (s->end - s->at < octets.n)
+        octets.n = (size_t)(s->end - s->at);
+    s->at += octets.n;
+    mailsrv__spend(&p->session, 1 + (uint32_t)(octets.n / UNIT_OCTETS));
+    return mailsrv__say_lent(&p->session, c->lent, octets);
+}
+
+static enum step send_octets(struct imap *p, const struct body_att *att)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    struct sending *s = &f->sending;
+    while (s->at < s->end) {
+        int32_t status;
+        const struct chunk *c = find_chunk(f, s->at, &status);
+        if (status != MAILSRV_OK)
+            return fail(p, status);
+        if (!mailsrv__window_open(&p->session))
+            return mailsrv__then_window(&p->session, mailsrv__fetch_go_on);
+        if (c == NULL)
+            return ask_ranges(p, s->at, s->end);
+        if (!mailsrv__may_go_on(&p->session))
+            return mailsrv__then_turn(&p->session, mailsrv__fetch_go_on);
+        enum step step = begin_body(p, att);
+        if (step != STEP_NEXT || !s->announced)
+            return step;
+        if (!say_some(p, c))
+            return STEP_CLOSE;
+    }
+    return begin_body(p, att);
+}
+
+static enum step send_body(struct imap *p, const struct body_att *att)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    struct sending *s = &f->sending;
+    const struct message *m = &f->page[f->now];
+    if (att->section != SECTION_ALL && !s->header_known) {
+        enum step step = find_header_end(p, m);
+        if (step != STEP_NEXT || !s->header_known)
+            return step;
+    }
+    if (!s->resolved)
+        s->resolved = resolve(att, m, s, &s->at, &s->end);
+    return send_octets(p, att);
+}
+
+enum step mailsrv__fetch_send_bodies(struct imap *p)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    struct sending *s = &f->sending;
+    while (s->body < f->atts.n_bodies) {
+        enum step step = send_body(p, &f->atts.bodies[s->body]);
+        if (step != STEP_NEXT)
+            return step;
+        s->resolved = s->announced = false;
+        s->body++;
+    }
+    return STEP_NEXT;
+}

@@ -1,0 +1,94 @@
+/* The commands about messages: what table.c names, and what their files share.
+ *
+ *   fetch.c        FETCH: which messages, what is answered for each, how it ends
+ *   fetch_att.c    what it is asked for
+ *   fetch_read.c   the octets of its messages, read ahead and said in order
+ *   store.c        STORE
+ *   expunge.c      EXPUNGE, UID EXPUNGE, and what CLOSE removes
+ *   copy.c         COPY
+ *   search.c       SEARCH: which messages, in slices
+ *   search_key.c   what it looks for: grammar and matching
+ *   append.c       APPEND
+ *   walk.c         the members of a view that a set names
+ *   uids.c         UIDs that are gathered for one operation
+ */
+#ifndef IMAP_MESSAGES_H
+#define IMAP_MESSAGES_H
+
+#include "imap/imap.h"
+#include "imap/walk.h"
+
+/* ---- What table.c names ---- */
+bool mailsrv__imap_parse_fetch(struct imap *p, struct reader *r);
+enum step mailsrv__imap_fetch(struct imap *p);
+void mailsrv__imap_fetch_fini(struct imap *p);
+bool mailsrv__imap_parse_store(struct imap *p, struct reader *r);
+enum step mailsrv__imap_store(struct imap *p);
+bool mailsrv__imap_parse_expunge(struct imap *p, struct reader *r);
+enum step mailsrv__imap_expunge(struct imap *p);
+bool mailsrv__imap_parse_copy(struct imap *p, struct reader *r);
+enum step mailsrv__imap_copy(struct imap *p);
+void mailsrv__imap_copy_fini(struct imap *p);
+bool mailsrv__imap_parse_search(struct imap *p, struct reader *r);
+enum step mailsrv__imap_search(struct imap *p);
+bool mailsrv__imap_parse_append(struct imap *p, struct reader *r);
+enum step mailsrv__imap_append(struct imap *p);
+void mailsrv__imap_append_fini(struct imap *p);
+extern const struct streams mailsrv__imap_append_streams;
+
+/* CLOSE: removes what is marked as \Deleted, tells nothing, and goes on with `then`, which finds the status.  Takes
+ * `own` of the command. */
+enum step mailsrv__imap_expunge_all(struct imap *p, step_fn *then);
+int32_t mailsrv__imap_expunge_status(const struct imap *p);
+
+/* ---- What they share ---- */
+
+/* A sequence set, whatever the form of the command. */
+bool mailsrv__imap_parse_numbers(struct imap *p, struct reader *r, bool by_uid, struct set *out);
+
+/* UIDs for one operation. */
+enum { UIDS_MAX = 4096, UID_RUNS_MAX = 512 };
+struct uids {
+    mailsrv_run runs[UID_RUNS_MAX];
+    uint32_t n_runs, n_uids;
+};
+
+/* Adds one above those that are there.  False: it belongs to the next operation. */
+bool mailsrv__uids_add(struct uids *uids, uint32_t uid);
+
+/* Copies them into the room of `ask`, which takes this much of it. */
+static inline size_t mailsrv__uids_octets(const struct uids *uids)
+{
+    return mailsrv__ask_octets(uids->n_runs * sizeof *uids->runs);
+}
+const mailsrv_run *mailsrv__uids_copy(const struct uids *uids, struct ask *ask);
+
+/* What an answer refused, kept until the command ends: the first refusal counts. */
+enum { REFUSAL_OCTETS = 120 };
+struct failure {
+    int32_t status; /* MAILSRV_OK: none */
+    size_t n;
+    char text[REFUSAL_OCTETS];
+};
+void mailsrv__failure_keep(struct failure *failure, int32_t status, struct span text);
+enum step mailsrv__failure_end(struct imap *p, const struct failure *failure);
+
+/* Some of the messages that were named by number are gone (RFC 2180 section 4.1.2, RFC 5530 section 3). */
+enum step mailsrv__imap_expunge_issued(struct imap *p);
+
+/* Names of keywords that were not told yet are left out: they are told, and the flags again, at the command's end. */
+struct marks mailsrv__imap_told_marks(const struct imap *p, uint32_t uid);
+
+/* The i-th row of a page, whose struct may be larger than the one known here. */
+static inline const mailsrv_row *mailsrv__imap_page_row(const mailsrv_rows *rows, uint32_t i)
+{
+    return (const mailsrv_row *)(const void *)((const char *)rows->rows + (size_t)i * rows->stride);
+}
+
+/* May the page behind this one be asked for?  A store whose cursor stands still would keep the session for ever. */
+static inline bool mailsrv__imap_page_goes_on(const mailsrv_rows *rows, const mailsrv_cursor *cursor)
+{
+    return rows->n != 0 || memcmp(&rows->next, cursor, sizeof *cursor) != 0;
+}
+
+#endif

@@ -1,0 +1,229 @@
+/* SEARCH (RFC 9051 section 6.4.4): over all members of the view, in slices.  What is found goes out as it is found, so
+ * that the result of a million takes no memory. */
+#include "imap/search_key.h"
+
+enum { KEYS_FOR_A_UNIT = 16 };
+
+/* Members that may match, whose rows are asked for together. */
+enum { CANDIDATES = 32 };
+
+struct search {
+    struct search_program program;
+    mailsrv_run all_uids;
+    struct set all;
+    struct walk walk;
+    struct candidate candidates[CANDIDATES];
+    uint32_t n, now; /* candidates, and the one whose turn it is */
+    struct uids uids;
+    mailsrv_cursor cursor;
+    bool ended; /* the walk */
+    bool begun; /* "* SEARCH" is out */
+    bool gone;  /* a message that may have matched is not there any more */
+    struct failure failure;
+};
+
+static struct search *search_of(struct imap *p)
+{
+    return p->command.own;
+}
+
+/* search = "SEARCH" SP search-program */
+bool mailsrv__imap_parse_search(struct imap *p, struct reader *r)
+{
+    struct search *s = mailsrv__imap_own(p, r, sizeof *s);
+    if (s == NULL || !mailsrv__parse_sp(r) || !mailsrv__parse_search_program(p, r, &s->program))
+        return false;
+    if (s->program.numbers)
+        p->command.tells = TELL_FLAGS; /* also in the UID form: numbers are in use (RFC 9051 section 7.5.1) */
+    return true;
+}
+
+/* ---- The response ---- */
+
+static bool begin_line(struct imap *p)
+{
+    struct search *s = search_of(p);
+    bool begun = s->begun;
+    s->begun = p->session.mid_reply = true;
+    return begun || mailsrv__say(&p->session, SPAN("* SEARCH"));
+}
+
+static bool say_hit(struct imap *p, const struct member *member)
+{
+    char room[16];
+    struct writer w = { .p = room, .room = sizeof room };
+    mailsrv__write_char(&w, ' ');
+    mailsrv__write_u64(&w, p->command.by_uid ? member->uid : member->number);
+    return begin_line(p) && mailsrv__say(&p->session, mailsrv__written(&w));
+}
+
+static bool end_line(struct imap *p)
+{
+    p->session.mid_reply = false;
+    return mailsrv__say(&p->session, SPAN("\r\n"));
+}
+
+static enum step finish(struct imap *p)
+{
+    const struct search *s = search_of(p);
+    bool failed = s->failure.status != MAILSRV_OK;
+    if (!failed && !begin_line(p))
+        return STEP_CLOSE;
+    if (s->begun && !end_line(p))
+        return STEP_CLOSE;
+    if (failed)
+        return mailsrv__failure_end(p, &s->failure);
+    struct reply reply = { .ending = END_OK, .text = SPAN("SEARCH completed") };
+    if (s->gone && !p->command.by_uid) /* RFC 5530 section 3 */
+        reply.code = SPAN("[EXPUNGEISSUED]");
+    return mailsrv__imap_done(p, reply);
+}
+
+/* ---- Candidates ---- */
+
+static enum step go_on(mailsrv_session *session);
+
+static enum match matches(struct imap *p, const struct candidate *c)
+{
+    const struct search_program *program = &search_of(p)->program;
+    mailsrv__spend(&p->session, program->n / KEYS_FOR_A_UNIT);
+    return mailsrv__search_matches(program, c);
+}
+
+/* What has gone is not found (RFC 2180 section 4.3.1); that it is missing is said. */
+static void miss(struct imap *p, const struct candidate *c)
+{
+    if (matches(p, c) != MATCH_NO)
+        search_of(p)->gone = true;
+}
+
+/* Says those that match, in the order of their numbers. */
+static enum step judge(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    struct search *s = search_of(p);
+    for (; s->now < s->n; s->now++) {
+        const struct candidate *c = &s->candidates[s->now];
+        if (!mailsrv__window_open(session))
+            return mailsrv__then_window(session, judge);
+        if (!mailsrv__may_go_on(session))
+            return mailsrv__then_turn(session, judge);
+        mailsrv__spend(session, 1);
+        if (s->program.fields != 0 && !c->has_row)
+            miss(p, c);
+        else if (matches(p, c) == MATCH_YES && !say_hit(p, &c->member))
+            return STEP_CLOSE;
+    }
+    s->n = s->now = 0;
+    return go_on(session);
+}
+
+static void take_rows(struct search *s, const mailsrv_rows *rows)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < rows->n; i++) {
+        const mailsrv_row *row = mailsrv__imap_page_row(rows, i);
+        while (at < s->n && s->candidates[at].member.uid < row->uid)
+            at++;
+        if (at == s->n)
+            return;
+        struct candidate *c = &s->candidates[at];
+        if (c->member.uid != row->uid)
+            continue;
+        c->octets = row->octets;
+        c->internal_us = row->internal_us;
+        c->has_row = true;
+    }
+}
+
+static enum step rows_answered(mailsrv_session *session);
+
+static enum step ask_rows(struct imap *p)
+{
+    struct search *s = search_of(p);
+    s->uids.n_runs = s->uids.n_uids = 0;
+    for (uint32_t i = 0; i < s->n; i++)
+        mailsrv__uids_add(&s->uids, s->candidates[i].member.uid);
+    struct ask ask = mailsrv__ask(&p->session, MAILSRV_OP_ROWS, mailsrv__uids_octets(&s->uids));
+    if (ask.op == NULL) {
+        mailsrv__failure_keep(&s->failure, MAILSRV_NOMEM, (struct span){ NULL, 0 });
+        return finish(p);
+    }
+    mailsrv_arg_rows *arg = ask.arg;
+    arg->fields = s->program.fields;
+    arg->mbox = p->mbox.value;
+    arg->uids = mailsrv__uids_copy(&s->uids, &ask);
+    arg->n_uids = s->uids.n_runs;
+    arg->limit = CANDIDATES;
+    arg->cursor = s->cursor;
+    return mailsrv__then_answers(&p->session, rows_answered);
+}
+
+static enum step rows_answered(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    struct search *s = search_of(p);
+    const mailsrv_answer *answer = mailsrv__answer(session, 0);
+    const mailsrv_rows *rows = answer->value;
+    mailsrv__failure_keep(&s->failure, answer->status, mailsrv__span(answer->text));
+    if (answer->status == MAILSRV_OK && rows->more != 0 && !mailsrv__imap_page_goes_on(rows, &s->cursor))
+        mailsrv__failure_keep(&s->failure, MAILSRV_CORRUPT, (struct span){ NULL, 0 });
+    if (s->failure.status != MAILSRV_OK)
+        return finish(p);
+    take_rows(s, rows);
+    s->cursor = rows->next;
+    if (rows->more != 0)
+        return ask_rows(p);
+    s->cursor = (mailsrv_cursor){ 0 };
+    return judge(session);
+}
+
+/* ---- Over all members ---- */
+
+static void look_at(struct imap *p, const struct member *member)
+{
+    struct search *s = search_of(p);
+    struct candidate *c = &s->candidates[s->n];
+    *c = (struct candidate){ .member = *member, .recent = mailsrv__imap_is_recent(p, member->uid) };
+    if (member->gone) {
+        miss(p, c);
+        return;
+    }
+    c->has_marks = true;
+    c->marks = mailsrv__image_marks(p->view.image, member->uid);
+    if (matches(p, c) != MATCH_NO)
+        s->n++;
+}
+
+static enum step go_on(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    struct search *s = search_of(p);
+    struct member member;
+    while (!s->ended && s->n < CANDIDATES) {
+        if (!mailsrv__may_go_on(session))
+            return mailsrv__then_turn(session, go_on);
+        mailsrv__spend(session, 1);
+        enum walked walked = mailsrv__walk_next(&s->walk, &member);
+        s->ended = walked == WALK_END;
+        if (walked == WALK_MEMBER)
+            look_at(p, &member);
+    }
+    if (s->n == 0)
+        return finish(p);
+    return s->program.fields != 0 ? ask_rows(p) : judge(session);
+}
+
+enum step mailsrv__imap_search(struct imap *p)
+{
+    struct search *s = search_of(p);
+    if (s->program.bad_charset)
+        return mailsrv__imap_done(
+            p, (struct reply){ END_NO, SPAN("[BADCHARSET (US-ASCII UTF-8)]"), SPAN("that charset is not known here") });
+    if (s->program.needs_text)
+        return mailsrv__imap_refuse(p, MAILSRV_CANNOT, SPAN("the text of messages cannot be searched here"));
+    s->all_uids = (mailsrv_run){ 1, UINT32_MAX };
+    s->all = (struct set){ &s->all_uids, 1 };
+    mailsrv__walk_begin(&s->walk, &p->view, &s->all, true);
+    return go_on(&p->session);
+}

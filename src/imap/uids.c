@@ -1,0 +1,57 @@
+/* What the commands about messages share. */
+#include "imap/messages.h"
+
+bool mailsrv__uids_add(struct uids *u, uint32_t uid)
+{
+    if (u->n_uids == UIDS_MAX)
+        return false;
+    if (u->n_runs != 0 && u->runs[u->n_runs - 1].last == uid - 1)
+        u->runs[u->n_runs - 1].last = uid;
+    else if (u->n_runs == UID_RUNS_MAX)
+        return false;
+    else
+        u->runs[u->n_runs++] = (mailsrv_run){ uid, uid };
+    u->n_uids++;
+    return true;
+}
+
+const mailsrv_run *mailsrv__uids_copy(const struct uids *u, struct ask *ask)
+{
+    mailsrv_run *runs = mailsrv__ask_room(ask, u->n_runs * sizeof *runs);
+    memcpy(runs, u->runs, u->n_runs * sizeof *runs);
+    return runs;
+}
+
+void mailsrv__failure_keep(struct failure *f, int32_t status, struct span text)
+{
+    if (status == MAILSRV_OK || f->status != MAILSRV_OK)
+        return;
+    f->status = status;
+    f->n = text.n < REFUSAL_OCTETS ? text.n : REFUSAL_OCTETS;
+    if (f->n != 0)
+        memcpy(f->text, text.p, f->n);
+}
+
+enum step mailsrv__failure_end(struct imap *p, const struct failure *f)
+{
+    return mailsrv__imap_refuse(p, f->status, (struct span){ f->text, f->n });
+}
+
+enum step mailsrv__imap_expunge_issued(struct imap *p)
+{
+    return mailsrv__imap_done(
+        p, (struct reply){ END_NO, SPAN("[EXPUNGEISSUED]"), SPAN("some of the messages have been expunged") });
+}
+
+struct marks mailsrv__imap_told_marks(const struct imap *p, uint32_t uid)
+{
+    struct marks marks = mailsrv__image_marks(p->view.image, uid);
+    for (uint32_t word = 0; word < 2; word++) {
+        uint32_t first = word * 64, told = p->view.n_names;
+        if (told <= first)
+            marks.keywords[word] = 0;
+        else if (told < first + 64)
+            marks.keywords[word] &= (UINT64_C(1) << (told - first)) - 1;
+    }
+    return marks;
+}

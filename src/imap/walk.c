@@ -1,0 +1,88 @@
+#include "imap/walk.h"
+
+#include "imap/messages.h"
+
+void mailsrv__walk_begin(struct walk *walk, const struct view *view, const struct set *set, bool by_uid)
+{
+    *walk = (struct walk){ .view = view, .set = set, .by_uid = by_uid };
+}
+
+/* The first member from `uid` on; 0: there is none. */
+static uint32_t member_from(const struct view *view, uint32_t uid)
+{
+    mailsrv_run run;
+    uint32_t first = 0;
+    if (uid > view->max_uid)
+        return 0;
+    if (mailsrv__runs_next(&view->image->uids, uid, &run))
+        first = run.first;
+    if (mailsrv__runs_next(&view->gone, uid, &run) && (first == 0 || run.first < first))
+        first = run.first;
+    return first <= view->max_uid ? first : 0;
+}
+
+static bool is_in(const struct walk *w, mailsrv_run run, uint32_t uid, uint32_t number)
+{
+    return (w->by_uid ? uid : number) <= run.last;
+}
+
+static bool enter(struct walk *w, mailsrv_run run)
+{
+    uint32_t uid = w->by_uid ? member_from(w->view, run.first) : mailsrv__view_uid(w->view, run.first);
+    if (uid == 0)
+        return false;
+    w->last = uid;
+    w->number = mailsrv__view_number(w->view, uid);
+    return is_in(w, run, w->last, w->number);
+}
+
+static bool go_on(struct walk *w, mailsrv_run run)
+{
+    uint32_t uid = w->last == UINT32_MAX ? 0 : member_from(w->view, w->last + 1);
+    if (uid == 0)
+        return false;
+    w->last = uid;
+    w->number++;
+    return is_in(w, run, w->last, w->number);
+}
+
+enum walked mailsrv__walk_next(struct walk *w, struct member *out)
+{
+    if (w->i == w->set->n)
+        return WALK_END;
+    mailsrv_run run = w->set->runs[w->i];
+    if (!(w->last == 0 ? enter(w, run) : go_on(w, run))) {
+        w->last = 0;
+        w->i++;
+        return WALK_NOTHING;
+    }
+    *out = (struct member){ w->last, w->number, mailsrv__view_is_gone(w->view, w->last) };
+    return WALK_MEMBER;
+}
+
+mailsrv_run mailsrv__walk_uids(const struct view *view, mailsrv_run run, bool by_uid)
+{
+    if (!by_uid)
+        return (mailsrv_run){ mailsrv__view_uid(view, run.first), mailsrv__view_uid(view, run.last) };
+    if (run.last > view->max_uid)
+        run.last = view->max_uid;
+    return run;
+}
+
+/* RFC 9051 section 9, seq-number: a number above those of the messages that there are, also "*" where there is none, is
+ * BAD.  UIDs that nobody has are no error (section 6.4.9). */
+bool mailsrv__imap_parse_numbers(struct imap *p, struct reader *r, bool by_uid, struct set *out)
+{
+    uint32_t exists = mailsrv__view_exists(&p->view);
+    uint32_t star = by_uid && exists != 0 ? mailsrv__view_uid(&p->view, exists) : exists;
+    if (!mailsrv__parse_sequence_set(r, star, out))
+        return false;
+    if (!by_uid && (out->n == 0 || out->runs[out->n - 1].last > exists))
+        return mailsrv__parse_fails(r, "numbers of messages that there are");
+    return true;
+}
+
+bool mailsrv__imap_parse_set(struct imap *p, struct reader *r, struct set *out)
+{
+    return mailsrv__imap_parse_numbers(p, r, p->command.by_uid, out);
+}

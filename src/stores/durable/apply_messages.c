@@ -1,0 +1,125 @@
+/* The records of keywords, flags and UIDs, and the history of what vanished. */
+#include "durable.h"
+
+static int64_t number(struct reader *from)
+{
+    return (int64_t)mailsrv__durable_get_number(from, 8);
+}
+
+static uint32_t word(struct reader *from)
+{
+    return (uint32_t)mailsrv__durable_get_number(from, 4);
+}
+
+bool mailsrv__durable_apply_keyword(struct index *x, struct reader *from)
+{
+    mailsrv_id owner = mailsrv__durable_get_id(from), mailbox = mailsrv__durable_get_id(from);
+    int64_t at = (int64_t)mailsrv__durable_get_number(from, 1);
+    mailsrv_bytes name = mailsrv__durable_get_bytes(from);
+    int64_t box = !from->bad ? mailsrv__durable_box(x, &owner, &mailbox) : 0;
+    return box != 0 && mailsrv__durable_run(x, SQL_KEYWORD_ADD, "iib", box, at, name);
+}
+
+/* ---- Flags ---- */
+
+struct marks {
+    uint32_t flags;
+    int64_t modseq, keywords[2];
+};
+
+static bool count(struct index *x, int64_t box, int by, uint32_t flags)
+{
+    struct counts counts = mailsrv__durable_counts(by, flags, 0);
+    return mailsrv__durable_count(x, box, &counts, 0);
+}
+
+static bool mark(struct index *x, int64_t box, int64_t uid, const struct marks *marks)
+{
+    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_GET, "ii", box, uid);
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    uint32_t before = result == SQLITE_ROW ? (uint32_t)sqlite3_column_int64(row, 0) : 0;
+    sqlite3_reset(row);
+    if (result != SQLITE_ROW)
+        return result == SQLITE_DONE;
+    const uint32_t counted = MAILSRV_FLAG_SEEN | MAILSRV_FLAG_DELETED;
+    if (((before ^ marks->flags) & counted) != 0 &&
+        (!count(x, box, -1, before) || !count(x, box, 1, marks->flags)))
+        return false;
+    return mailsrv__durable_run(x, SQL_MESSAGE_MARK, "iiiiii", box, uid, (int64_t)marks->flags, marks->modseq,
+                                marks->keywords[0], marks->keywords[1]);
+}
+
+static bool mark_run(struct index *x, int64_t box, int64_t modseq, struct reader *from)
+{
+    struct marks marks;
+    uint32_t first = word(from), last = word(from);
+    marks.flags = word(from);
+    marks.modseq = modseq;
+    marks.keywords[0] = number(from);
+    marks.keywords[1] = number(from);
+    for (int64_t uid = first; uid <= last && !from->bad; uid++)
+        if (!mark(x, box, uid, &marks))
+            return false;
+    return !from->bad;
+}
+
+bool mailsrv__durable_apply_flags(struct index *x, struct reader *from)
+{
+    mailsrv_id owner = mailsrv__durable_get_id(from), mailbox = mailsrv__durable_get_id(from);
+    int64_t modseq = number(from);
+    uint32_t n = word(from);
+    int64_t box = !from->bad ? mailsrv__durable_box(x, &owner, &mailbox) : 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (box == 0 || !mark_run(x, box, modseq, from))
+            return false;
+    return box != 0 && mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &owner, modseq, (int64_t)0);
+}
+
+/* ---- UIDs from 1 on ---- */
+
+/* No new UID is above its old one, so none meets another. */
+bool mailsrv__durable_apply_renumber(struct index *x, struct reader *from)
+{
+    mailsrv_id owner = mailsrv__durable_get_id(from), mailbox = mailsrv__durable_get_id(from);
+    int64_t uidvalidity = word(from), next = 1;
+    uint32_t n = word(from);
+    int64_t box = !from->bad ? mailsrv__durable_box(x, &owner, &mailbox) : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t first = word(from), last = word(from);
+        for (int64_t uid = first; uid <= last && !from->bad; uid++, next++)
+            if (uid != next && !mailsrv__durable_run(x, SQL_MESSAGE_RENUMBER, "iii", box, uid, next))
+                return false;
+    }
+    return !from->bad && box != 0 && mailsrv__durable_run(x, SQL_VANISHED_DROP, "i", box) &&
+           mailsrv__durable_run(x, SQL_MAILBOX_RENUMBERED, "iii", box, uidvalidity, next) &&
+           mailsrv__durable_run(x, SQL_NAME_BORE, "di", &mailbox, uidvalidity) &&
+           mailsrv__durable_run(x, SQL_ACCOUNT_UIDVALIDITY, "di", &owner, uidvalidity);
+}
+
+/* ---- What vanished ---- */
+
+static int64_t first_column(struct index *x, enum sql which, int64_t box)
+{
+    sqlite3_stmt *row = mailsrv__durable_ask(x, which, "i", box);
+    int64_t value = row != NULL && sqlite3_step(row) == SQLITE_ROW ? sqlite3_column_int64(row, 0) : -1;
+    sqlite3_reset(row);
+    return value;
+}
+
+/* All that one change removed is forgotten together: the horizon is its modseq. */
+static bool forget_oldest(struct index *x, int64_t box)
+{
+    int64_t modseq = first_column(x, SQL_VANISHED_OLDEST, box);
+    return modseq >= 0 && mailsrv__durable_run(x, SQL_VANISHED_FORGET, "ii", box, modseq) &&
+           mailsrv__durable_run(x, SQL_MAILBOX_HISTORY, "iii", box, -(int64_t)sqlite3_changes(x->db), modseq);
+}
+
+bool mailsrv__durable_vanish(struct index *x, int64_t box, uint64_t modseq, mailsrv_run run)
+{
+    bool good = mailsrv__durable_run(x, SQL_VANISHED_ADD, "iiii", box, (int64_t)modseq, (int64_t)run.first,
+                                     (int64_t)run.last) &&
+                mailsrv__durable_run(x, SQL_MAILBOX_HISTORY, "iii", box, (int64_t)1, (int64_t)0);
+    while (good && first_column(x, SQL_MAILBOX_RUNS, box) > (int64_t)x->history_max)
+        good = forget_oldest(x, box);
+    return good;
+}

@@ -1,0 +1,137 @@
+/* FLAGS: which rows change, and to what, is found out first; the record says it in runs of rows that become alike. */
+#include "durable.h"
+
+#include <string.h>
+
+struct marks {
+    uint32_t flags;
+    uint64_t keywords[2];
+};
+
+struct flagging {
+    struct durable *d;
+    struct task *task;
+    const mailsrv_arg_flags *arg;
+    const struct handle *h;
+    int64_t box;
+    struct marks given;
+    struct runs modified;
+    uint32_t n;         /* runs in the record */
+    uint32_t last;      /* UID of the last one */
+    struct marks marks; /* of its rows */
+};
+
+static uint64_t combine(int32_t how, uint64_t old, uint64_t given)
+{
+    if (how == MAILSRV_FLAGS_ADD)
+        return old | given;
+    return how == MAILSRV_FLAGS_REMOVE ? old & ~given : given;
+}
+
+static bool alike(const struct marks *a, const struct marks *b)
+{
+    return a->flags == b->flags && a->keywords[0] == b->keywords[0] && a->keywords[1] == b->keywords[1];
+}
+
+static struct marks change(int32_t how, const struct marks *old, const struct marks *given)
+{
+    return (struct marks){ (uint32_t)combine(how, old->flags, given->flags),
+                           { combine(how, old->keywords[0], given->keywords[0]),
+                             combine(how, old->keywords[1], given->keywords[1]) } };
+}
+
+#define RUN_OCTETS 28
+
+static void put(struct flagging *f, uint32_t uid, const struct marks *marks)
+{
+    struct buffer *to = &f->d->record;
+    if (f->n != 0 && f->last == uid - 1 && alike(&f->marks, marks) && !to->failed) {
+        mailsrv__durable_set_number(to->p + to->n - RUN_OCTETS + 4, uid, 4);
+    } else {
+        mailsrv__durable_put_number(to, uid, 4);
+        mailsrv__durable_put_number(to, uid, 4);
+        mailsrv__durable_put_number(to, marks->flags, 4);
+        mailsrv__durable_put_number(to, marks->keywords[0], 8);
+        mailsrv__durable_put_number(to, marks->keywords[1], 8);
+        f->n++;
+        f->marks = *marks;
+    }
+    f->last = uid;
+}
+
+/* False: no memory. */
+static bool take_row(struct flagging *f, sqlite3_stmt *row)
+{
+    uint32_t uid = (uint32_t)sqlite3_column_int64(row, 0);
+    struct marks old = { (uint32_t)sqlite3_column_int64(row, 1),
+                         { (uint64_t)sqlite3_column_int64(row, 3), (uint64_t)sqlite3_column_int64(row, 4) } };
+    if ((uint64_t)sqlite3_column_int64(row, 2) > f->arg->unchanged_since)
+        return mailsrv__durable_runs_add(f->task, &f->modified, uid);
+    struct marks now = change(f->arg->how, &old, &f->given);
+    if (!alike(&old, &now))
+        put(f, uid, &now);
+    return true;
+}
+
+static int32_t take_run(struct flagging *f, const mailsrv_run *run)
+{
+    bool good = true;
+    sqlite3_stmt *row = mailsrv__durable_ask(&f->d->writer, SQL_MESSAGE_MARKS, "iii", f->box, (int64_t)run->first,
+                                             (int64_t)run->last);
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    for (; good && result == SQLITE_ROW; result = sqlite3_step(row))
+        good = take_row(f, row);
+    sqlite3_reset(row);
+    if (!good)
+        return MAILSRV_NOMEM;
+    return result == SQLITE_DONE ? MAILSRV_OK : mailsrv__durable_broken(f->d);
+}
+
+static int32_t flag(struct flagging *f, uint64_t modseq)
+{
+    struct buffer *to = &f->d->record;
+    mailsrv__durable_put_number(to, ENTRY_FLAGS, 1);
+    mailsrv__durable_put_id(to, &f->h->account);
+    mailsrv__durable_put_id(to, &f->h->mailbox);
+    mailsrv__durable_put_number(to, modseq, 8);
+    size_t at = to->n;
+    mailsrv__durable_put_number(to, 0, 4);
+    for (uint32_t i = 0; i < f->arg->n_uids; i++) {
+        int32_t status = take_run(f, &f->arg->uids[i]);
+        if (status != MAILSRV_OK)
+            return status;
+    }
+    if (to->failed)
+        return MAILSRV_NOMEM;
+    if (f->n == 0) { /* also new names are not kept for nothing */
+        f->d->undo = true;
+        return MAILSRV_OK;
+    }
+    mailsrv__durable_set_number(to->p + at, f->n, 4);
+    mailsrv__durable_touch(f->task, &f->h->mailbox, modseq);
+    return mailsrv__durable_take_effect(f->d) ? MAILSRV_OK : mailsrv__durable_broken(f->d);
+}
+
+int32_t mailsrv__durable_flags(struct durable *d, struct task *t)
+{
+    const mailsrv_arg_flags *arg = t->op->arg;
+    struct account a;
+    struct mailbox mbox;
+    bool all;
+    struct flagging f = { .d = d, .task = t, .arg = arg, .given = { arg->flags, { 0, 0 } } };
+    int32_t status = mailsrv__durable_opened(d, arg->mbox, &f.h, &a, &mbox);
+    if (status == MAILSRV_OK)
+        status = mailsrv__durable_intern(d, &f.h->account, &f.h->mailbox, mbox.box, arg->keywords, arg->n_keywords,
+                                         arg->how != MAILSRV_FLAGS_REMOVE, f.given.keywords, &all);
+    if (status == MAILSRV_OK && !all)
+        status = MAILSRV_LIMIT;
+    f.box = mbox.box;
+    if (status == MAILSRV_OK)
+        status = flag(&f, a.modseq + 1);
+    if (status != MAILSRV_OK)
+        return status;
+    t->value.flagged = (mailsrv_flagged){ sizeof t->value.flagged, (uint32_t)f.modified.n, f.n != 0 ? a.modseq + 1 : 0,
+                                          f.modified.v };
+    t->answer.value = &t->value.flagged;
+    return MAILSRV_OK;
+}
