@@ -4,9 +4,9 @@
  * A command is kept as it came, in one run of octets: its lines with their CRLF, and the octets of those literals that
  * are kept.  Of a literal that is streamed only the announcement is kept: its octets go to whoever asked for them.
  *
- * What is wrong with a command is a flag beside the place in it: framing goes on to where the command ends, and no octet
- * of it is ever taken for another command.  An announcement counts wherever it stands, within a quoted string as well:
- * what its sender thinks of it is not known, but what he sends next is.
+ * What is wrong with a command is a flag beside the place in it: framing goes on to where the command ends, and no
+ * octet of it is ever taken for another command.  An announcement counts wherever it stands, within a quoted string as
+ * well: what its sender thinks of it is not known, but what he sends next is.
  */
 #ifndef FRAME_LITERAL_H
 #define FRAME_LITERAL_H
@@ -17,7 +17,7 @@
 enum cut {
     CUT_MORE,    /* it goes on in input that is not here yet */
     CUT_LITERAL, /* a literal is announced, `left` octets: say what becomes of it, then go on cutting */
-    CUT_OCTETS,  /* of a literal that is streamed: take up to `left` octets of the input, and say mailsrv__literal_took */
+    CUT_OCTETS,  /* of a streamed literal: take up to `left` octets of the input, and say mailsrv__literal_took */
     CUT_COMMAND  /* the command has ended: mailsrv__literal_text, unless `bad`; then mailsrv__literal_done */
 };
 
@@ -27,7 +27,7 @@ enum literal_bad {
     LITERAL_TOO_LONG,  /* more octets than a command may have */
     LITERAL_NO_MEMORY,
     LITERAL_REFUSED,   /* by whoever was asked what becomes of a literal */
-    LITERAL_ENDLESS    /* {n+} announced more than is swallowed: where the next command begins is not worth waiting for */
+    LITERAL_ENDLESS    /* {n+} announced more than is swallowed: the next command is not worth waiting for */
 };
 
 enum literal_place { IN_LINE, AT_LITERAL, IN_KEPT, IN_STREAMED, IN_SWALLOWED, AT_END };

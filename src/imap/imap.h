@@ -40,9 +40,10 @@ enum { TELL_NOTHING, TELL_FLAGS, TELL_ALL };
 
 enum {
     ROW_SYNCS = 1 << 0,    /* what happened before it is told with it, whether the store notifies or not */
-    ROW_NUMBERED = 1 << 1, /* an EXPUNGE is told with it, even if the next command has arrived already */
+    ROW_NUMBERED = 1 << 1, /* by number, it tells an EXPUNGE even if the next command has arrived already */
     ROW_WRITES = 1 << 2,   /* a mailbox that was opened to look only refuses it: NO */
-    ROW_TRYCREATE = 1 << 3 /* it names a mailbox that could be made first */
+    ROW_TRYCREATE = 1 << 3, /* it names a mailbox that could be made first */
+    ROW_EXPUNGES = 1 << 4  /* as ROW_NUMBERED, in both forms: its own are among them */
 };
 
 struct imap;
@@ -67,7 +68,8 @@ struct row {
     uint8_t extension; /* where that is off it is not known; 0: none */
     bool (*parse)(struct imap *p, struct reader *r); /* its arguments, from the space on; NULL: it has none */
     enum step (*run)(struct imap *p);
-    void (*fini)(struct imap *p); /* gives back what `own` holds beside the arena; also where parse failed; NULL: nothing */
+    /* Gives back what `own` holds beside the arena, also where parse failed; NULL: nothing. */
+    void (*fini)(struct imap *p);
     const struct streams *streams;
 };
 

@@ -11,7 +11,7 @@ static const struct row rows[] = {
       mailsrv__imap_parse_copy, mailsrv__imap_copy, mailsrv__imap_copy_fini, NULL },
     { "EXAMINE", IN_LOGGED_IN, TELL_NOTHING, 0, 0, MAILSRV_OP_CHANGES, 0, mailsrv__imap_parse_select,
       mailsrv__imap_examine, NULL, NULL },
-    { "EXPUNGE", IN_SELECTED, TELL_ALL, TELL_ALL, ROW_NUMBERED | ROW_WRITES, MAILSRV_OP_EXPUNGE, 0,
+    { "EXPUNGE", IN_SELECTED, TELL_ALL, TELL_ALL, ROW_EXPUNGES | ROW_WRITES, MAILSRV_OP_EXPUNGE, 0,
       mailsrv__imap_parse_expunge, mailsrv__imap_expunge, NULL, NULL },
     { "FETCH", IN_SELECTED, TELL_FLAGS, TELL_ALL, 0, 0, 0, mailsrv__imap_parse_fetch, mailsrv__imap_fetch,
       mailsrv__imap_fetch_fini, NULL },

@@ -87,13 +87,13 @@ static enum step sync(struct imap *p)
  * section 5.5). */
 static enum tells most(const struct imap *p)
 {
-    const struct row *row = p->command.row;
-    bool holds_back = row != NULL && (row->flags & ROW_NUMBERED) == 0 && mailsrv__input_waits(&p->session);
+    uint8_t at_once = p->command.by_uid ? ROW_EXPUNGES : ROW_EXPUNGES | ROW_NUMBERED;
+    bool holds_back = (p->command.row->flags & at_once) == 0 && mailsrv__input_waits(&p->session);
     return p->command.tells == TELL_ALL && !holds_back ? TELLS_ALL : TELLS_FLAGS;
 }
 
-/* What a command of this session changed is told with it, so the image must have it.  A store that does not answer costs
- * nobody his reply. */
+/* What a command of this session changed is told with it, so the image must have it.  A store that does not answer
+ * costs nobody his reply. */
 static enum step begin(struct imap *p)
 {
     if (mailsrv__view_tell(&p->view, most(p)))

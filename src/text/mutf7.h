@@ -7,8 +7,8 @@
 /* So many octets at most come of each octet of UTF-8. */
 enum { MUTF7_GROWTH = 3 };
 
-/* Writes `text`, which is modified UTF-7, as UTF-8.  False: it is not, or is not written as it must be: each text has one
- * form. */
+/* Writes `text`, which is modified UTF-7, as UTF-8.  False: it is not, or is not written as it must be: each text has
+ * one form. */
 bool mailsrv__mutf7_read(struct span text, struct writer *utf8);
 
 /* The other way round.  What is no UTF-8 becomes U+FFFD. */
