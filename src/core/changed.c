@@ -1,5 +1,7 @@
-/* What was changed through this engine, gathered by mailbox until the notice CHANGED is taken. */
+/* What was changed through this engine: its rooms are told at once, the host by the notice CHANGED, for which changes
+ * are gathered by mailbox. */
 #include "core/op.h"
+#include "core/room.h"
 
 static bool same(const mailsrv_arg_changed *a, const mailsrv_arg_changed *b)
 {
@@ -7,8 +9,11 @@ static bool same(const mailsrv_arg_changed *a, const mailsrv_arg_changed *b)
            memcmp(&a->mailbox, &b->mailbox, sizeof a->mailbox) == 0;
 }
 
-static void gather(struct changes *changes, const mailsrv_arg_changed *change)
+static void gather(mailsrv_engine *e, const mailsrv_arg_changed *change)
 {
+    struct changes *changes = &e->changes;
+    if (!e->servers[MAILSRV_NOTICE_CHANGED].served)
+        return;
     for (uint32_t i = 0; i < changes->n; i++) {
         if (!same(&changes->v[i], change))
             continue;
@@ -24,43 +29,44 @@ static void gather(struct changes *changes, const mailsrv_arg_changed *change)
     changes->v[changes->n++] = *change;
 }
 
-static void add(struct changes *changes, const mailsrv_id *account, const mailsrv_id *mailbox, uint64_t modseq)
+static void add(mailsrv_engine *e, const mailsrv_id *account, const mailsrv_id *mailbox, uint64_t modseq)
 {
-    gather(changes, &(mailsrv_arg_changed){
-                        .size = sizeof *changes->v, .account = *account, .mailbox = *mailbox, .modseq = modseq });
+    mailsrv__rooms_notify(e, account, mailbox, modseq);
+    gather(e, &(mailsrv_arg_changed){
+                  .size = sizeof *e->changes.v, .account = *account, .mailbox = *mailbox, .modseq = modseq });
 }
 
-static void add_names(struct changes *changes, const mailsrv_id *account, uint64_t modseq)
+static void add_names(mailsrv_engine *e, const mailsrv_id *account, uint64_t modseq)
 {
-    gather(changes, &(mailsrv_arg_changed){
-                        .size = sizeof *changes->v, .names = 1, .account = *account, .modseq = modseq });
+    gather(e, &(mailsrv_arg_changed){
+                  .size = sizeof *e->changes.v, .names = 1, .account = *account, .modseq = modseq });
 }
 
-static void changed_by_commit(struct changes *changes, const struct op *op)
+static void changed_by_commit(const struct op *op)
 {
     const mailsrv_arg_body_commit *arg = op->pub.arg;
     for (uint32_t i = 0; i < arg->n_targets; i++) {
         const mailsrv_target *target =
             (const void *)((const char *)arg->targets + (size_t)i * arg->target_stride);
         if (target->kind == MAILSRV_TARGET_MAILBOX && op->results[i].status == MAILSRV_OK)
-            add(changes, &target->account, &target->mailbox, op->results[i].modseq);
+            add(op->engine, &target->account, &target->mailbox, op->results[i].modseq);
     }
 }
 
 static void changed_up_to(const struct op *op, const mailsrv_id *mailbox, uint64_t modseq)
 {
     if (modseq != 0)
-        add(&op->engine->changes, &op->pub.account, mailbox, modseq);
+        add(op->engine, &op->pub.account, mailbox, modseq);
 }
 
 void mailsrv__changed_by(const struct op *op)
 {
     mailsrv_engine *e = op->engine;
-    if (!e->servers[MAILSRV_NOTICE_CHANGED].served || op->answer.status != MAILSRV_OK)
+    if (op->answer.status != MAILSRV_OK)
         return;
     switch (op->pub.kind) {
     case MAILSRV_OP_BODY_COMMIT:
-        changed_by_commit(&e->changes, op);
+        changed_by_commit(op);
         break;
     case MAILSRV_OP_EXPUNGE:
         changed_up_to(op, &((const mailsrv_arg_expunge *)op->pub.arg)->mailbox, op->value.expunged.modseq);
@@ -72,18 +78,18 @@ void mailsrv__changed_by(const struct op *op)
         changed_up_to(op, &((const mailsrv_arg_copy *)op->pub.arg)->to, op->value.copied.modseq);
         break;
     case MAILSRV_OP_MBOX_CREATE:
-        add_names(&e->changes, &op->pub.account, op->value.mbox_created.modseq);
+        add_names(e, &op->pub.account, op->value.mbox_created.modseq);
         break;
     case MAILSRV_OP_MBOX_DELETE: /* who looks at it must learn that it is gone */
-        add(&e->changes, &op->pub.account, &((const mailsrv_arg_mbox_delete *)op->pub.arg)->mailbox, 0);
-        add_names(&e->changes, &op->pub.account, 0);
+        add(e, &op->pub.account, &((const mailsrv_arg_mbox_delete *)op->pub.arg)->mailbox, 0);
+        add_names(e, &op->pub.account, 0);
         break;
     case MAILSRV_OP_MBOX_RENAME: /* INBOX loses its messages; another may have got a new UIDVALIDITY */
-        add(&e->changes, &op->pub.account, &((const mailsrv_arg_mbox_rename *)op->pub.arg)->mailbox, 0);
-        add_names(&e->changes, &op->pub.account, 0);
+        add(e, &op->pub.account, &((const mailsrv_arg_mbox_rename *)op->pub.arg)->mailbox, 0);
+        add_names(e, &op->pub.account, 0);
         break;
     case MAILSRV_OP_MBOX_SUBSCRIBE:
-        add_names(&e->changes, &op->pub.account, 0);
+        add_names(e, &op->pub.account, 0);
         break;
     default:
         break;

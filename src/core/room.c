@@ -29,13 +29,19 @@ void mailsrv__rooms_end(mailsrv_engine *e)
     }
 }
 
+void mailsrv__rooms_notify(mailsrv_engine *e, const mailsrv_id *account, const mailsrv_id *mailbox,
+                           uint64_t modseq_hint)
+{
+    for (struct room *room = e->rooms; room != NULL; room = room->next)
+        if (room->notify != NULL)
+            room->notify(room, account, mailbox, modseq_hint);
+}
+
 int32_t mailsrv_notify(mailsrv_engine *e, const mailsrv_id *mailbox, uint64_t modseq_hint)
 {
     if (e == NULL || mailbox == NULL)
         return MAILSRV_E_USAGE;
-    for (struct room *room = e->rooms; room != NULL; room = room->next)
-        if (room->notify != NULL)
-            room->notify(room, mailbox, modseq_hint);
+    mailsrv__rooms_notify(e, NULL, mailbox, modseq_hint);
     return MAILSRV_OK;
 }
 

@@ -15,7 +15,9 @@
 struct room {
     struct room *next;
     const char *name; /* static: rooms are told apart by its address */
-    void (*notify)(struct room *room, const mailsrv_id *mailbox, uint64_t modseq_hint);
+    /* A mailbox was changed, by this engine or from outside.  `account` NULL: any; `mailbox` zero: the account's
+     * INBOX; `modseq_hint` 0: not known. */
+    void (*notify)(struct room *room, const mailsrv_id *account, const mailsrv_id *mailbox, uint64_t modseq_hint);
     /* The engine ends: gives up everything, itself included.  Nobody will answer any more. */
     void (*end)(struct room *room);
 };
@@ -23,6 +25,10 @@ struct room {
 /* The room of that name; NULL: it was not added yet. */
 struct room *mailsrv__room_find(const mailsrv_engine *engine, const char *name);
 void mailsrv__room_add(mailsrv_engine *engine, struct room *room);
+
+/* Tells all rooms. */
+void mailsrv__rooms_notify(mailsrv_engine *engine, const mailsrv_id *account, const mailsrv_id *mailbox,
+                           uint64_t modseq_hint);
 
 /* ---- What a room sees of its engine ---- */
 

@@ -176,6 +176,8 @@ static bool begin_next(struct image *image)
         keep(image);
     else if (image->wished > image->finished)
         mailsrv__round_begin(image);
+    else if (mailsrv__recall_begin(image))
+        return true;
     else if (image->group_wanted && !image->group_there)
         mailsrv__group_ask(image);
     else
@@ -203,6 +205,10 @@ static int run(struct work *work, uint32_t units)
 {
     struct image *image = HOLDER(work, struct image, work);
     (void)units;
+    if (image->poked) {
+        image->poked = false;
+        return 1;
+    }
     while (mailsrv__room_may_go_on(image->engine)) {
         if (image->state == IMAGE_ENDED && !mailsrv__image_is_watched(image)) {
             mailsrv__image_free(image);
@@ -240,6 +246,12 @@ uint32_t mailsrv__image_round(struct image *image)
         image->wished = number;
     mailsrv__image_goes_on(image);
     return number;
+}
+
+void mailsrv__image_poke(struct image *image)
+{
+    image->poked = true;
+    mailsrv__image_round(image);
 }
 
 void mailsrv__image_left(struct image *image)

@@ -2,13 +2,13 @@
  *
  *   OPENING -> LOADING -> LIVE -> IDLE -> OPENING ...;  ENDED
  *
- * It gains and loses rows only by what CHANGES answers; where the store does not remember far enough, by comparing with
- * ROWS, which is also how it is loaded: the modseq first, then the rows, then the changes since.  All of it goes in
- * slices, through the work ring.  Asking and applying one CHANGES with all its pages is a *round*; rounds are numbered,
- * and who must see what happened before now waits for the end of one that begins after now.
+ * It gains and loses rows only by what CHANGES answers; where the store does not remember far enough, by comparing
+ * with ROWS, which is also how it is loaded: the modseq first, then the rows, then the changes since.  All of it goes
+ * in slices, through the work ring.  Asking and applying one CHANGES with all its pages is a *round*; rounds are
+ * numbered, and who must see what happened before now waits for the end of one that begins after now.
  *
- * When nobody looks at it any more it is kept, IDLE, until memory is needed, the oldest first.  It holds no handle then:
- * a kept image costs the store nothing, and the engine can end without asking anything.  The next view opens the
+ * When nobody looks at it any more it is kept, IDLE, until memory is needed, the oldest first.  It holds no handle
+ * then: a kept image costs the store nothing, and the engine can end without asking anything.  The next view opens the
  * mailbox again and asks for the changes since; with another UIDVALIDITY it is loaded anew.
  *
  *   image.c    its life, from one question to the next
@@ -16,6 +16,7 @@
  *   round.c    rounds: comparing and changes
  *   rows.c     rows come and go; what is given up when memory ends
  *   group.c    columns that are loaded when somebody asks for them
+ *   recall.c   finding out again what is gone for a view
  *   silent.c   changes whose asker is not told of them
  */
 #ifndef MAILBOX_IMAGE_H
@@ -36,6 +37,7 @@ enum { SILENT_MAX = 32, PAGE_ROWS = 256 };
 struct image;
 struct images;
 struct silent;
+struct view;
 
 /* What becomes of an answer, one step: is there more to do now? */
 typedef bool take_fn(struct image *image, const mailsrv_answer *answer);
@@ -50,7 +52,7 @@ struct image {
     enum image_state state;
     int32_t status;       /* ENDED: why */
     int32_t round_status; /* of the last round: MAILSRV_OK, or why it could not be finished */
-    bool in_round;
+    bool in_round, poked;
     uint32_t finished, wished; /* rounds: finished, and the highest that somebody waits for */
 
     struct errand errand;
@@ -84,6 +86,9 @@ struct image {
     int32_t group_status; /* not wanted any more: why */
     mailsrv_cursor group_cursor;
 
+    struct view *recalling; /* whose gone messages are being found out again; NULL: nobody's */
+    mailsrv_cursor recall_cursor;
+
     struct silent *silents[SILENT_MAX]; /* silent changes that are not settled */
     uint32_t last_view;
 };
@@ -110,6 +115,9 @@ void mailsrv__image_left(struct image *image);
 
 /* Wishes for a round that begins after now; its number. */
 uint32_t mailsrv__image_round(struct image *image);
+
+/* Something has happened: wishes for a round.  Who is in the ring already goes first, for it may wish for one, too. */
+void mailsrv__image_poke(struct image *image);
 
 /* The views are told; nothing is asked any more. */
 void mailsrv__image_end(struct image *image, int32_t status);
@@ -163,6 +171,11 @@ void mailsrv__group_set(struct image *image, uint32_t index, const mailsrv_row *
 
 /* Fields of a row that the image keeps. */
 uint32_t mailsrv__image_fields(const struct image *image);
+
+/* ---- recall.c ---- */
+
+/* Asks for what is gone for a view that forgot it and is used.  False: there is none. */
+bool mailsrv__recall_begin(struct image *image);
 
 /* ---- silent.c ---- */
 

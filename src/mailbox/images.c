@@ -15,15 +15,23 @@ static bool same(const mailsrv_id *a, const mailsrv_id *b)
     return memcmp(a, b, sizeof *a) == 0;
 }
 
+/* Which of an account's mailboxes is its INBOX is not known here: any may be. */
+static bool concerns(const struct image *image, const mailsrv_id *account, const mailsrv_id *mailbox)
+{
+    static const mailsrv_id inbox = { { 0 } };
+    return (same(&image->mailbox, mailbox) || same(&inbox, mailbox)) &&
+           (account == NULL || same(&image->account, account));
+}
+
 /* One that is kept is not touched: its next view asks for all that has happened. */
-static void notify(struct room *room, const mailsrv_id *mailbox, uint64_t modseq_hint)
+static void notify(struct room *room, const mailsrv_id *account, const mailsrv_id *mailbox, uint64_t modseq_hint)
 {
     struct images *images = (struct images *)(void *)room;
     for (struct node *n = images->all.next; n != &images->all; n = n->next) {
         struct image *image = HOLDER(n, struct image, all);
-        if (same(&image->mailbox, mailbox) && image->state != IMAGE_IDLE &&
+        if (image->state != IMAGE_IDLE && concerns(image, account, mailbox) &&
             (modseq_hint == 0 || modseq_hint > image->upto))
-            mailsrv__image_round(image);
+            mailsrv__image_poke(image);
     }
 }
 

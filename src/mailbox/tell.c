@@ -6,7 +6,8 @@
 bool mailsrv__view_tell(struct view *view, enum tells tells)
 {
     const struct image *image = view->image;
-    if (view->writing != 0 || view->own > image->upto || image->state != IMAGE_LIVE || view->lost)
+    if (view->writing != 0 || view->own > image->upto || image->state != IMAGE_LIVE || view->lost ||
+        view->forgot)
         return false;
     view->tells_all = tells == TELLS_ALL || !HOLDS(RULE_DEFERRED);
     view->told_modseq = false;
@@ -26,37 +27,37 @@ static bool then(struct view *view, enum phase phase)
 
 /* ---- What has gone ---- */
 
+static void told_up_to(struct view *view, uint32_t uid, uint32_t n)
+{
+    view->gone_told = uid;
+    view->n_gone_told += n;
+}
+
 /* The lowest first, so that no other one stands below it: its number is that of the image's rows before it, and one. */
 static bool tell_expunge(struct view *view, mailsrv_run run, struct told *out)
 {
-    mailsrv_run one = { run.first, run.first };
-    uint32_t number = mailsrv__view_number(view, run.first);
-    if (!mailsrv__runs_remove(&view->gone, &one, 1)) {
-        view->lost = true;
-        return then(view, PHASE_NOTHING);
-    }
     out->kind = TOLD_EXPUNGE;
-    out->number = number;
+    out->number = mailsrv__view_number(view, run.first);
+    told_up_to(view, run.first, 1);
     return true;
 }
 
 static bool tell_vanished(struct view *view, mailsrv_run run, struct told *out)
 {
-    if (!mailsrv__runs_remove(&view->gone, &run, 1)) {
-        view->lost = true;
-        return then(view, PHASE_NOTHING);
-    }
     out->kind = TOLD_VANISHED;
     out->uids = run;
+    told_up_to(view, run.last, run.last - run.first + 1);
     return true;
 }
 
 static bool tell_gone(struct view *view, struct told *out)
 {
     mailsrv_run run;
-    if (!view->tells_all || !mailsrv__runs_next(&view->gone, 1, &run))
-        return then(view, PHASE_EXISTS);
-    return view->qresync ? tell_vanished(view, run, out) : tell_expunge(view, run, out);
+    if (view->tells_all && view->gone_told != UINT32_MAX &&
+        mailsrv__runs_next(&view->gone, view->gone_told + 1, &run))
+        return view->qresync ? tell_vanished(view, run, out) : tell_expunge(view, run, out);
+    view->lost = !mailsrv__view_settle(view);
+    return then(view, view->lost ? PHASE_NOTHING : PHASE_EXISTS);
 }
 
 /* ---- What there is ---- */

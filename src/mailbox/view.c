@@ -29,6 +29,8 @@ void mailsrv__view_close(struct view *view)
     mailsrv__silents_tidy(image, view->number);
     mailsrv__runs_clear(&view->gone);
     mailsrv__list_remove(&view->link);
+    if (image->recalling == view)
+        image->recalling = NULL;
     view->image = NULL;
     mailsrv__image_left(image);
 }
@@ -52,7 +54,8 @@ void mailsrv__view_select(struct view *view)
     view->cursor = image->journal.next;
     view->n_names = image->n_names;
     view->phase = PHASE_NOTHING;
-    view->opening = false;
+    view->opening = view->resting = view->forgot = false;
+    view->gone_told = view->n_gone_told = view->n_forgotten = 0;
     mailsrv__runs_clear(&view->gone);
 }
 
@@ -116,7 +119,8 @@ static uint32_t first_above(const struct runs *runs, uint32_t uid)
 
 uint32_t mailsrv__view_after(const struct view *view, uint32_t uid)
 {
-    uint32_t there = first_above(&view->image->uids, uid), gone = first_above(&view->gone, uid);
+    uint32_t there = first_above(&view->image->uids, uid);
+    uint32_t gone = first_above(&view->gone, uid < view->gone_told ? view->gone_told : uid);
     uint32_t next = there < gone ? there : gone;
     return next > uid && next <= view->max_uid ? next : 0;
 }
@@ -157,12 +161,13 @@ static uint32_t rank(const struct view *view, uint32_t uid)
 {
     if (HOLDS(RULE_MAX_UID) && uid > view->max_uid)
         uid = view->max_uid;
-    return mailsrv__runs_rank(&view->image->uids, uid) + mailsrv__runs_rank(&view->gone, uid);
+    uint32_t gone = uid <= view->gone_told ? 0 : mailsrv__runs_rank(&view->gone, uid) - view->n_gone_told;
+    return mailsrv__runs_rank(&view->image->uids, uid) + gone;
 }
 
 uint32_t mailsrv__view_exists(const struct view *view)
 {
-    return rank(view, UINT32_MAX);
+    return rank(view, UINT32_MAX) + view->n_forgotten;
 }
 
 uint32_t mailsrv__view_uid(const struct view *view, uint32_t number)
@@ -182,7 +187,7 @@ uint32_t mailsrv__view_uid(const struct view *view, uint32_t number)
 
 bool mailsrv__view_is_gone(const struct view *view, uint32_t uid)
 {
-    return mailsrv__runs_has(&view->gone, uid);
+    return uid > view->gone_told && mailsrv__runs_has(&view->gone, uid);
 }
 
 uint32_t mailsrv__view_number(const struct view *view, uint32_t uid)
@@ -194,25 +199,9 @@ uint32_t mailsrv__view_number(const struct view *view, uint32_t uid)
 
 uint64_t mailsrv__view_highest(const struct view *view)
 {
-    bool held = HOLDS(RULE_HELD_BACK) && view->gone.count != 0 && view->gone_since < view->told;
+    bool any = view->forgot || view->gone.count > view->n_gone_told;
+    bool held = HOLDS(RULE_HELD_BACK) && any && view->gone_since < view->told;
     return held ? view->gone_since : view->told;
-}
-
-/* Only what the session knows of is missed. */
-void mailsrv__view_lose(struct view *view, const mailsrv_run *hits, size_t n, uint64_t since)
-{
-    bool first = view->gone.count == 0;
-    for (size_t i = 0; i < n && !view->lost && HOLDS(RULE_GONE); i++) {
-        mailsrv_run run = hits[i];
-        if (HOLDS(RULE_MAX_UID) && run.last > view->max_uid)
-            run.last = view->max_uid;
-        if (run.first <= run.last && !mailsrv__runs_add(&view->gone, &run, 1))
-            view->lost = true;
-    }
-    if (first)
-        view->gone_since = since;
-    if (view->lost)
-        view->wake(view);
 }
 
 /* ---- One's own changes ---- */

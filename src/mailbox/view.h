@@ -12,10 +12,14 @@
  *
  * `wake` only sets fields and puts work into the ring.
  *
- * The image has a handle of its own, opened to look only.  What a session asks itself (FLAGS, EXPUNGE, COPY, READ, ROWS)
- * goes over a handle that the session opened: by name, before its view, which wants the id that the answer has; for
- * writing in SELECT, which moves the mark of what is recent, to look in EXAMINE, which does not.  So a session's
+ * The image has a handle of its own, opened to look only.  What a session asks itself (FLAGS, EXPUNGE, COPY, READ,
+ * ROWS) goes over a handle that the session opened: by name, before its view, which wants the id that the answer has;
+ * for writing in SELECT, which moves the mark of what is recent, to look in EXAMINE, which does not.  So a session's
  * questions may outlive its view, and MBOX_CLOSE gives the mark back for what it was not told.
+ *
+ * Between commands a session that is slow to ask may have a great many expunges coming to it.  So it says when it does
+ * not need its numbers (rest), and before a command whether they can be used (use): beyond 16 KiB of it what is gone is
+ * forgotten while it rests, and found out again from the history of the store.
  */
 #ifndef MAILBOX_VIEW_H
 #define MAILBOX_VIEW_H
@@ -49,6 +53,9 @@ struct view {
     uint32_t number; /* of its image; never 0 */
     uint32_t max_uid;
     struct runs gone;
+    uint32_t gone_told, n_gone_told; /* UIDs of it up to this one are told, so many: they go in one pass */
+    uint32_t n_forgotten;            /* so many are gone, and `gone` is empty */
+    bool resting, forgot;
     uint64_t gone_since; /* with the first of `gone`: everything up to this modseq came before it */
     uint64_t told;       /* flags up to this modseq are told */
     uint64_t cursor;     /* the journal's next entry to be told */
@@ -58,7 +65,7 @@ struct view {
     uint32_t writing;    /* changes of its own that are out: nothing is told meanwhile */
     uint64_t own;        /* modseq of its own newest change: nothing is told before the image has it */
     bool condstore, qresync; /* enabled: the session sets them */
-    bool lost;               /* there was no memory for what is gone: the session must end */
+    bool lost;               /* what is gone is not known any more: the session must end */
 
     /* While it tells. */
     enum phase phase;
@@ -120,7 +127,17 @@ int32_t mailsrv__view_has(const struct view *view, enum group group);
 /* False: not known, for the message has gone or the group is not there. */
 bool mailsrv__view_sizes(const struct view *view, uint32_t uid, struct sizes *out);
 
-/* ---- Numbers ---- */
+/* ---- Resting and using ---- */
+
+/* No numbers are needed until mailsrv__view_use: between commands; not in IDLE, where it is told.  What is being told
+ * is told first. */
+void mailsrv__view_rest(struct view *view);
+
+/* They are needed.  False: what is gone is being found out again (`wake` is called; ask again), or it cannot be
+ * (mailsrv__view_status). */
+bool mailsrv__view_use(struct view *view);
+
+/* ---- Numbers: of a view that is in use ---- */
 uint32_t mailsrv__view_exists(const struct view *view);
 uint32_t mailsrv__view_uid(const struct view *view, uint32_t number);  /* 1 to exists */
 uint32_t mailsrv__view_number(const struct view *view, uint32_t uid);  /* 0: no member */
@@ -169,5 +186,15 @@ static inline bool mailsrv__view_is_telling(const struct view *view)
 
 /* UIDs of the image have gone; the question that brought it was about changes since `since`. */
 void mailsrv__view_lose(struct view *view, const mailsrv_run *hits, size_t n, uint64_t since);
+
+/* Forgets what is gone. */
+void mailsrv__view_forget(struct view *view);
+
+/* More of what is gone was found out; false: no memory.  And that was all: is it what was forgotten? */
+bool mailsrv__view_recall(struct view *view, const mailsrv_run *runs, size_t n);
+void mailsrv__view_recalled(struct view *view, bool all);
+
+/* UIDs that are told leave `gone`.  False: no memory. */
+bool mailsrv__view_settle(struct view *view);
 
 #endif

@@ -83,9 +83,9 @@ def foreign(name: str, p: Report) -> None:
         return p.skip("dialogues", f"nothing here runs programs for {name}")
     p.summaries.append("by qemu" if runner else "natively")
     if configurations.build(name, p):
-        cuts = p.environment["DIALOGUE_FOREIGN_CUTS"]
-        ways = [] if cuts == "all" else ["--ways", "whole,bytes,cuts", "--cuts", cuts]
-        run_dialogues(name, p, runner, *ways)
+        ways = p.environment["DIALOGUE_FOREIGN_WAYS"]
+        counts = ["--cuts", p.environment["DIALOGUE_FOREIGN_CUTS"], "--pairs", p.environment["DIALOGUE_FOREIGN_PAIRS"]]
+        run_dialogues(name, p, runner, *counts, *(["--ways", ways] if ways != "all" else []))
 
 
 def i686(p: Report) -> None:

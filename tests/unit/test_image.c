@@ -139,6 +139,36 @@ static void test_a_poke(void **state)
     mail_end(&w);
 }
 
+/* What this engine changed reaches its image by itself, for those in IDLE; in one round, also when the session that asked
+ * wishes for one. */
+static void test_changes_of_this_engine(void **state)
+{
+    struct world w;
+    struct view view;
+    (void)state;
+    mail_begin(&w, 3, UINT64_C(64) << 20);
+    mail_find_inbox(&w);
+    struct box box = mail_open_box(&w);
+    assert_int_equal(mail_open(&w, &view), MAILSRV_OK);
+    mailsrv_run run = { 2, 2 };
+    mailsrv_arg_flags flags = { .size = sizeof flags, .how = MAILSRV_FLAGS_ADD, .mbox = box.handle,
+                                .mailbox = w.inbox, .uids = &run, .n_uids = 1, .flags = MAILSRV_FLAG_SEEN,
+                                .unchanged_since = UINT64_MAX };
+    uint64_t upto = view.image->upto;
+    uint32_t finished = view.image->finished;
+    mail_change(&w, MAILSRV_OP_FLAGS, &flags);
+    assert_int_equal(view.image->upto, upto + 1);
+    assert_int_equal(view.image->finished, finished + 1);
+    mailsrv_arg_copy copy = {
+        .size = sizeof copy, .n_uids = 1, .mbox = box.handle, .uids = &run
+    }; /* to INBOX, without its id */
+    mail_change(&w, MAILSRV_OP_COPY, &copy);
+    assert_int_equal(view.image->uids.count, 4);
+    mailsrv__view_close(&view);
+    mail_shut_box(&w, &box);
+    mail_end(&w);
+}
+
 /* Flags and copies are told to the host's other engines, as expunges are. */
 static void test_changes_are_noticed(void **state)
 {
@@ -327,6 +357,7 @@ int main(void)
         cmocka_unit_test(test_large_mailbox_in_slices),  cmocka_unit_test(test_telling_goes_in_slices),
         cmocka_unit_test(test_the_first_uid_vanishes),   cmocka_unit_test(test_new_uidvalidity_ends_it),
         cmocka_unit_test(test_a_poke),                   cmocka_unit_test(test_changes_are_noticed),
+        cmocka_unit_test(test_changes_of_this_engine),
         cmocka_unit_test(test_too_large_for_the_engine),
         cmocka_unit_test(test_it_cannot_grow),           cmocka_unit_test(test_each_allocation_fails),
         cmocka_unit_test(test_an_engine_is_given_up),    cmocka_unit_test(test_a_view_falls_off_the_journal),
