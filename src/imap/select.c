@@ -24,7 +24,8 @@ static void close_view(struct imap *p)
 {
     if (!mailsrv__imap_is_selected(p))
         return;
-    mailsrv__handle_told(&p->mbox, p->view.max_uid);
+    if (p->can_write) /* who only looks takes no \Recent from anybody (RFC 3501 section 6.3.2) */
+        mailsrv__handle_told(&p->mbox, p->view.max_uid);
     mailsrv__view_close(&p->view);
     p->state = IN_AUTHENTICATED;
     p->can_write = false;
@@ -123,6 +124,12 @@ static enum step show(struct imap *p)
 
 /* ---- Opening ---- */
 
+/* Without all of these a mailbox is selected READ-ONLY (RFC 4314 section 5.2). */
+enum {
+    RIGHTS_TO_CHANGE = MAILSRV_RIGHT_SEEN | MAILSRV_RIGHT_WRITE | MAILSRV_RIGHT_INSERT | MAILSRV_RIGHT_DELETE |
+                       MAILSRV_RIGHT_EXPUNGE
+};
+
 static enum step loaded(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
@@ -145,10 +152,6 @@ static enum step look(struct imap *p)
     return status == MAILSRV_OK ? loaded(&p->session) : give_up(p, status, (struct span){ NULL, 0 });
 }
 
-/* RFC 4314 section 5.2: who may change nothing in it has it READ-ONLY. */
-static const uint32_t rights_to_change = MAILSRV_RIGHT_SEEN | MAILSRV_RIGHT_WRITE | MAILSRV_RIGHT_INSERT |
-                                         MAILSRV_RIGHT_DELETE | MAILSRV_RIGHT_EXPUNGE;
-
 static enum step opened(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
@@ -162,7 +165,7 @@ static enum step opened(mailsrv_session *session)
     p->recent = answer->recent;
     p->rights = answer->rights;
     p->keywords = (answer->features & MAILSRV_MBOX_KEYWORDS) != 0;
-    p->can_write = select->to_write && (answer->rights & rights_to_change) != 0;
+    p->can_write = select->to_write && (answer->rights & RIGHTS_TO_CHANGE) != 0;
     return look(p);
 }
 
