@@ -51,7 +51,7 @@ static void keep(struct literal_frame *f, const struct literal_room *room, struc
         go_bad(f, LITERAL_TOO_LONG);
     if (f->bad == LITERAL_GOOD && !append(f, room, piece))
         go_bad(f, LITERAL_NO_MEMORY);
-    else if (f->bad != LITERAL_GOOD && f->n < LITERAL_BEGINNING)
+    else if (f->bad != LITERAL_GOOD && f->n < LITERAL_BEGINNING && f->n == f->octets - piece.n)
         append(f, room, mailsrv__span_first(piece, LITERAL_BEGINNING - f->n));
 }
 

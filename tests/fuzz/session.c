@@ -2,13 +2,13 @@
  * answers late and in any order.  The replies and what is in the store afterwards are the same.  A third time something
  * goes wrong (an operation fails, the session ends in the middle, memory is short), and then nothing may be left open.
  *
- * PROTOCOL is smtp, lmtp or pop3. */
+ * PROTOCOL is smtp, lmtp, pop3 or imap. */
 #include "fuzz.h"
 
 #include <mailsrv/mailsrv.h>
 #include <mailsrv/stores/memory.h>
 
-enum protocol { smtp, lmtp, pop3 };
+enum protocol { smtp, lmtp, pop3, imap };
 
 enum { PLENTY = 1 << 20, UNITS_MAX = 300, MONO_US = 1000000 };
 
@@ -31,7 +31,8 @@ static mailsrv_profile *make_profile(void)
         int32_t face;
     } faces[] = { [smtp] = { mailsrv_smtp, MAILSRV_FACE_MX },
                   [lmtp] = { mailsrv_smtp, MAILSRV_FACE_LMTP },
-                  [pop3] = { mailsrv_pop3, MAILSRV_FACE_POP3 } };
+                  [pop3] = { mailsrv_pop3, MAILSRV_FACE_POP3 },
+                  [imap] = { mailsrv_imap, MAILSRV_FACE_IMAP } };
     mailsrv_profile *profile;
     mailsrv_profile_new(NULL, faces[PROTOCOL].machine(), faces[PROTOCOL].face, &profile);
     mailsrv_profile_set_str(profile, MAILSRV_PROFILE_HOSTNAME, "mx.here.test", 12);
