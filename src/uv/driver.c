@@ -114,6 +114,12 @@ static void try_to_end(mailsrv_uv *d)
     uv_close((uv_handle_t *)&d->after_sleep, handle_closed);
 }
 
+void mailsrv__uv_gone(mailsrv_uv *d)
+{
+    if (d->closing)
+        uv_async_send(&d->async);
+}
+
 static void after_sleep(uv_check_t *check)
 {
     mailsrv_uv *d = check->data;
