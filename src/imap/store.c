@@ -13,6 +13,9 @@ struct store {
     uint32_t put_off;  /* a UID that did not fit into it; 0: none */
     uint32_t write;    /* of the view */
     uint64_t answered; /* the flags of every message were said as they were at this modseq */
+    bool again;        /* without the condition: somebody else changed some of these messages */
+    uint64_t *own;     /* modseqs of what was changed silently, ascending; NULL: none */
+    uint32_t n_own, own_room;
     struct failure failure;
 };
 
@@ -140,9 +143,54 @@ static enum step all_written(struct imap *p)
     return mailsrv__imap_then_view(p, synced);
 }
 
+/* ---- Silent changes ----
+ *
+ * They are asked with a condition: what has changed since this session was last told of flags is left alone, and then
+ * changed as by anybody, so that it is told.  Of a message that met the condition the client knows the flags, as long as
+ * its modseq is that of the change. */
+
+static bool is_own(struct imap *p, const struct told *told)
+{
+    const struct store *s = store_of(p);
+    uint32_t low = 0, high = s->n_own;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (s->own[middle] < told->marks.modseq)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < s->n_own && s->own[low] == told->marks.modseq &&
+           mailsrv__set_has(&s->set, p->command.by_uid ? told->uid : told->number);
+}
+
+enum { OWN_FIRST = 16, OWN_MOST = 8192 };
+
+/* What is not kept for want of memory is told more often than need be. */
+static void keep_own(struct imap *p, uint64_t modseq)
+{
+    struct store *s = store_of(p);
+    if (s->n_own == s->own_room && s->own_room < OWN_MOST) {
+        uint32_t room = s->own_room == 0 ? OWN_FIRST : 2 * s->own_room;
+        uint64_t *larger = mailsrv__imap_take(p, room * sizeof *larger);
+        if (larger != NULL && s->n_own != 0)
+            memcpy(larger, s->own, s->n_own * sizeof *larger);
+        s->own = larger == NULL ? s->own : larger;
+        s->own_room = larger == NULL ? s->own_room : room;
+    }
+    if (s->n_own < s->own_room)
+        s->own[s->n_own++] = modseq;
+}
+
 /* ---- Writing ---- */
 
+static bool is_conditional(const struct store *s)
+{
+    return s->silent && !s->again;
+}
+
 static enum step collect(mailsrv_session *session);
+static enum step write(struct imap *p);
 
 static enum step flagged(mailsrv_session *session)
 {
@@ -152,15 +200,22 @@ static enum step flagged(mailsrv_session *session)
     const mailsrv_flagged *value = answer->value;
     mailsrv__view_wrote(&p->view, s->write, answer->status == MAILSRV_OK ? value->modseq : 0);
     mailsrv__failure_keep(&s->failure, answer->status, mailsrv__span(answer->text));
+    if (s->failure.status != MAILSRV_OK)
+        return all_written(p);
+    if (is_conditional(s) && value->modseq != 0)
+        keep_own(p, value->modseq);
+    s->again = is_conditional(s) && value->n_modified != 0;
+    if (s->again)
+        return write(p);
     s->uids.n_runs = s->uids.n_uids = 0;
-    return s->failure.status == MAILSRV_OK ? collect(session) : all_written(p);
+    return collect(session);
 }
 
 /* What is silent needs every name in the dictionary that the image has; else it is an ordinary change. */
 static uint32_t begin_write(struct imap *p, const struct store *s)
 {
     struct silent_ask ask = { s->how, s->flags.flags, { 0, 0 }, s->uids.runs, s->uids.n_runs };
-    bool known = s->silent;
+    bool known = is_conditional(s);
     for (uint32_t i = 0; i < s->flags.n_keywords && known; i++)
         known = mailsrv__view_keyword(&p->view, s->flags.keywords[i], ask.keywords);
     return known ? mailsrv__view_silent(&p->view, &ask) : mailsrv__view_writes(&p->view);
@@ -203,7 +258,7 @@ static enum step write(struct imap *p)
     arg->keywords = copy_keywords(&s->flags, &ask);
     arg->n_keywords = s->flags.n_keywords;
     arg->flags = s->flags.flags;
-    arg->unchanged_since = UINT64_MAX;
+    arg->unchanged_since = is_conditional(s) ? p->view.told : UINT64_MAX;
     arg->mailbox = p->mailbox;
     s->write = begin_write(p, s);
     return mailsrv__then_answers(&p->session, flagged);
@@ -237,6 +292,8 @@ enum step mailsrv__imap_store(struct imap *p)
     struct store *s = store_of(p);
     if (s->flags.n_keywords != 0 && !p->keywords)
         return mailsrv__imap_refuse(p, MAILSRV_CANNOT, SPAN("this mailbox has no keywords"));
+    if (s->silent)
+        p->command.answered = is_own;
     mailsrv__walk_begin(&s->walk, &p->view, &s->set, p->command.by_uid);
     return collect(&p->session);
 }
