@@ -69,14 +69,16 @@ static bool parse_part(struct reader *r)
     return false;
 }
 
-/* "<" number "." nz-number ">" */
+/* partial = "<" number64 "." nz-number64 ">" */
 static bool parse_partial(struct reader *r, struct att *body)
 {
     if (!mailsrv__parse_is(r, '<'))
         return true;
     body->is_partial = true;
-    return mailsrv__parse_char(r, '<') && mailsrv__parse_number(r, &body->first) && mailsrv__parse_char(r, '.') &&
-           mailsrv__parse_nz_number(r, &body->most) && mailsrv__parse_char(r, '>');
+    if (!mailsrv__parse_char(r, '<') || !mailsrv__parse_number64(r, &body->first) || !mailsrv__parse_char(r, '.') ||
+        !mailsrv__parse_number64(r, &body->most))
+        return false;
+    return body->most != 0 ? mailsrv__parse_char(r, '>') : mailsrv__parse_fails(r, "a number above 0");
 }
 
 /* section = "[" [section-spec] "]" */

@@ -12,7 +12,7 @@ struct att {
     struct span name; /* as the response has it, without <origin>; static */
     enum section section;
     bool is_partial;
-    uint32_t first, most; /* partial: from octet `first` on, at most so many */
+    uint64_t first, most; /* partial: from octet `first` on, at most so many */
 };
 
 enum { ATTS_MAX = 24 };

@@ -215,7 +215,7 @@ static enum step flagged(mailsrv_session *session)
 static uint32_t begin_write(struct imap *p, const struct store *s)
 {
     struct silent_ask ask = { s->how, s->flags.flags, { 0, 0 }, s->uids.runs, s->uids.n_runs };
-    bool known = is_conditional(s);
+    bool known = s->silent;
     for (uint32_t i = 0; i < s->flags.n_keywords && known; i++)
         known = mailsrv__view_keyword(&p->view, s->flags.keywords[i], ask.keywords);
     return known ? mailsrv__view_silent(&p->view, &ask) : mailsrv__view_writes(&p->view);
