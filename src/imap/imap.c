@@ -59,16 +59,17 @@ static struct reader read_command(struct imap *p)
     return (struct reader){ .rest = text, .streamed = streamed, .arena = &c->arena };
 }
 
-/* tag SP: it is kept where it stays as long as the command does.  What ends with its tag has one, too. */
+/* tag SP: it is kept where it stays as long as the command does. */
 static bool take_tag(struct imap *p, struct reader *r)
 {
     struct span tag;
-    bool there = mailsrv__parse_tag(r, &tag) && tag.n <= TAG_MAX;
-    if (!there || (!mailsrv__parse_is(r, ' ') && !mailsrv__parse_is(r, '\r')))
+    if (!mailsrv__parse_tag(r, &tag) || tag.n > TAG_MAX || !mailsrv__parse_sp(r))
         return mailsrv__parse_fails(r, "a tag");
     if (p->command.tag.n == 0)
         r->no_memory = !mailsrv__arena_copy(r->arena, tag, &p->command.tag);
-    return !r->no_memory && mailsrv__parse_sp(r);
+    if (r->no_memory && p->frame.place == AT_END)
+        p->command.tag = tag; /* where it stands: for the refusal, before which the frame does not move */
+    return !r->no_memory;
 }
 
 /* The command's name, behind "UID" or not.  NULL: there is no such command. */
@@ -232,6 +233,8 @@ static enum step announced(struct imap *p)
 {
     struct reader r = read_command(p);
     const struct row *row = !p->idling && take_tag(p, &r) ? take_name(p, &r) : NULL;
+    if (r.no_memory)
+        return mailsrv__imap_literal_refuse(p, mailsrv__imap_status_reply(p, MAILSRV_NOMEM, (struct span){ NULL, 0 }));
     if (row == NULL || row->streams == NULL || (row->states & p->state) == 0 ||
         (row->kind != 0 && !mailsrv__served(&p->session, row->kind)))
         return announced_to(p, row, &r);

@@ -152,11 +152,17 @@ static enum step look(struct imap *p)
     return status == MAILSRV_OK ? loaded(&p->session) : give_up(p, status, (struct span){ NULL, 0 });
 }
 
+static enum step ask_open(mailsrv_session *session);
+
 static enum step opened(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
-    const struct select *select = p->command.own;
+    struct select *select = p->command.own;
     int32_t status = mailsrv__imap_status(p);
+    if (status == MAILSRV_NOPERM && select->to_write) { /* what may be looked at is selected READ-ONLY */
+        select->to_write = false;
+        return ask_open(session);
+    }
     if (status != MAILSRV_OK)
         return give_up(p, status, mailsrv__imap_answer_text(p));
     const mailsrv_mbox_opened *answer = mailsrv__answer(session, 0)->value;
