@@ -188,7 +188,7 @@ static enum step ranges_answered(mailsrv_session *session)
         f->asked[i]->status = answer->status;
         if (answer->status == MAILSRV_OK) {
             take_range(p, i);
-        } else if (answer->status == MAILSRV_NOMEM && message != f->now) {
+        } else if (!mailsrv__answer_came(session, i) && answer->status == MAILSRV_NOMEM && message != f->now) {
             mailsrv__fetch_drop_lane(p, message); /* there was none to read ahead with: it will be asked alone */
         } else {
             f->read_failure.status = MAILSRV_OK;

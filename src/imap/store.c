@@ -13,6 +13,7 @@ struct store {
     uint32_t put_off;  /* a UID that did not fit into it; 0: none */
     uint32_t write;    /* of the view */
     uint64_t answered; /* the flags of every message were said as they were at this modseq */
+    uint8_t tries;     /* at seeing what has changed */
     bool again;        /* without the condition: somebody else changed some of these messages */
     uint64_t *own;     /* modseqs of what was changed silently, ascending; NULL: none */
     uint32_t n_own, own_room;
@@ -115,6 +116,17 @@ static bool say_new_names(struct imap *p)
     return said;
 }
 
+enum { TRIES_MAX = 3 }; /* to see what has changed */
+
+static enum step synced(mailsrv_session *session);
+
+static enum step sync(struct imap *p)
+{
+    store_of(p)->tries++;
+    mailsrv__view_sync(&p->view);
+    return mailsrv__imap_then_view(p, synced);
+}
+
 /* Where the image could not be brought up to date nobody knows what has changed. */
 static enum step synced(mailsrv_session *session)
 {
@@ -122,10 +134,14 @@ static enum step synced(mailsrv_session *session)
     struct store *s = store_of(p);
     if (mailsrv__imap_view_ended(p))
         return STEP_CLOSE;
-    if (!mailsrv__view_synced(&p->view) && !mailsrv__was_late(session))
-        return mailsrv__imap_then_view(p, synced);
-    if (!mailsrv__view_synced(&p->view) || mailsrv__view_round(&p->view) != MAILSRV_OK)
+    if (mailsrv__was_late(session)) {
+        p->command.tells = TELL_NOTHING; /* that would wait for the same answer once more */
         return finish(p);
+    }
+    if (!mailsrv__view_synced(&p->view))
+        return mailsrv__imap_then_view(p, synced);
+    if (mailsrv__view_round(&p->view) != MAILSRV_OK)
+        return s->tries < TRIES_MAX ? sync(p) : finish(p);
     if (!say_new_names(p))
         return STEP_CLOSE;
     s->answered = p->view.image->upto;
@@ -137,10 +153,7 @@ static enum step synced(mailsrv_session *session)
 static enum step all_written(struct imap *p)
 {
     const struct store *s = store_of(p);
-    if (s->silent || s->failure.status != MAILSRV_OK)
-        return finish(p);
-    mailsrv__view_sync(&p->view);
-    return mailsrv__imap_then_view(p, synced);
+    return s->silent || s->failure.status != MAILSRV_OK ? finish(p) : sync(p);
 }
 
 /* ---- Silent changes ----
