@@ -84,8 +84,8 @@ static inline struct fetch *mailsrv__fetch_of(struct imap *p)
 /* Goes on with the message whose turn it is, and those behind it. */
 enum step mailsrv__fetch_go_on(mailsrv_session *session);
 
-/* Says what stands before an attribute: the beginning of the response, or a space.  MAILSRV_OK; MAILSRV_GONE: the message
- * was expunged meanwhile, and nothing is said of it; MAILSRV_NOMEM: the step returns STEP_CLOSE. */
+/* Says what stands before an attribute: the beginning of the response, or a space.  MAILSRV_OK; MAILSRV_GONE: the
+ * message was expunged meanwhile, and nothing is said of it; MAILSRV_NOMEM: the step returns STEP_CLOSE. */
 int32_t mailsrv__fetch_say_next(struct imap *p);
 
 /* Asks that messages of the page become \Seen, in the running step, unless there are none or that was asked. */

@@ -159,8 +159,8 @@ static enum step all_written(struct imap *p)
 /* ---- Silent changes ----
  *
  * They are asked with a condition: what has changed since this session was last told of flags is left alone, and then
- * changed as by anybody, so that it is told.  Of a message that met the condition the client knows the flags, as long as
- * its modseq is that of the change. */
+ * changed as by anybody, so that it is told.  Of a message that met the condition the client knows the flags, as long
+ * as its modseq is that of the change. */
 
 static bool is_own(struct imap *p, const struct told *told)
 {
