@@ -63,6 +63,8 @@ static bool take_tag(struct imap *p, struct reader *r)
     if (p->command.tag.n != 0)
         return true;
     r->no_memory = !mailsrv__arena_copy(r->arena, tag, &p->command.tag);
+    if (r->no_memory && p->frame.place == AT_END)
+        p->command.tag = tag; /* where it stands: for the refusal, before which the frame does not move */
     return !r->no_memory;
 }
 
@@ -199,8 +201,11 @@ static enum step announced(struct imap *p)
 {
     struct reader r = read_command(p);
     const struct row *row = NULL;
-    if (p->idling || !take_tag(p, &r) || (row = take_name(p, &r)) == NULL || row->streams == NULL ||
-        (row->states & p->state) == 0 || (row->kind != 0 && !mailsrv__served(&p->session, row->kind)))
+    bool tagged = !p->idling && take_tag(p, &r);
+    if (r.no_memory)
+        return mailsrv__imap_literal_refuse(p, mailsrv__imap_status_reply(p, MAILSRV_NOMEM, (struct span){ NULL, 0 }));
+    if (!tagged || (row = take_name(p, &r)) == NULL || row->streams == NULL || (row->states & p->state) == 0 ||
+        (row->kind != 0 && !mailsrv__served(&p->session, row->kind)))
         return mailsrv__imap_literal_keep(p);
     begin(p, row);
     return row->streams->announced(p, &r);

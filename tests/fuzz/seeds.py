@@ -37,7 +37,7 @@ class Dialogue:
         lines = path.read_bytes().split(b"\n")
         client = [octets_of(line, b"C") for line in lines if re.match(rb"C[:|*]", line)]
         profile = next(line for line in lines if line.startswith(b"profile: ")).split()
-        self.protocol = {b"mx": "smtp", b"lmtp": "lmtp", b"pop3": "pop3"}[profile[-1]]
+        self.protocol = {b"mx": "smtp", b"lmtp": "lmtp", b"pop3": "pop3", b"imap": "imap"}[profile[-1]]
         self.client = b"".join(client)
         self.messages = [b"".join(octets_of(line, b"|") for line in block.split(b"\n"))
                          for block in re.findall(rb"(?m)((?:^\|.*\n)+)", path.read_bytes())]
