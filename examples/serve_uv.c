@@ -19,6 +19,7 @@ static const struct door {
     { "smtp", mailsrv_smtp, MAILSRV_FACE_MX },
     { "lmtp", mailsrv_smtp, MAILSRV_FACE_LMTP },
     { "pop3", mailsrv_pop3, MAILSRV_FACE_POP3 },
+    { "imap", mailsrv_imap, MAILSRV_FACE_IMAP },
 };
 enum { DOORS = sizeof doors / sizeof *doors };
 

@@ -162,14 +162,13 @@ static uint32_t run_one(mailsrv_engine *e, uint32_t units)
     return e->slice_spent == 0 ? 1 : e->slice_spent;
 }
 
-/* Runs until nobody is in the ring or the units are spent; what is left of them. */
-static uint32_t run(mailsrv_engine *e, uint32_t units)
+/* The same, if there is one; what is left of the units. */
+static uint32_t run_next(mailsrv_engine *e, uint32_t units)
 {
-    while (units != 0 && !mailsrv__list_empty(&e->ring)) {
-        uint32_t spent = run_one(e, units);
-        units = spent < units ? units - spent : 0;
-    }
-    return units;
+    if (units == 0 || mailsrv__list_empty(&e->ring))
+        return units;
+    uint32_t spent = run_one(e, units);
+    return spent < units ? units - spent : 0;
 }
 
 enum { HANDLED_UNITS = 8 };
@@ -185,7 +184,8 @@ int32_t mailsrv_engine_run(mailsrv_engine *e, uint32_t units)
 {
     if (e == NULL || e->outside || e->running)
         return MAILSRV_E_USAGE;
-    run(e, units);
+    while (units != 0 && !mailsrv__list_empty(&e->ring))
+        units = run_next(e, units);
     return mailsrv__list_empty(&e->ring) ? MAILSRV_OK : MAILSRV_MORE;
 }
 
@@ -203,7 +203,7 @@ int32_t mailsrv_engine_turn(mailsrv_engine *e, uint32_t units)
     if (e == NULL || e->outside || e->running)
         return MAILSRV_E_USAGE;
     while (units != 0 && has_work(e))
-        units = dispatch(e, run(e, units));
+        units = run_next(e, dispatch(e, units)); /* who always has work must not keep others from being answered */
     return has_work(e) ? MAILSRV_MORE : MAILSRV_OK;
 }
 

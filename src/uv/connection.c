@@ -34,6 +34,7 @@ static void closed(uv_handle_t *handle)
     mailsrv_uv_listener *l = c->listener;
     end_session(c);
     mailsrv__ring_remove(&c->place);
+    mailsrv__uv_gone(c->driver);
     free(c->kept);
     free(c);
     l->n_connections--;

@@ -114,6 +114,12 @@ static void try_to_end(mailsrv_uv *d)
     uv_close((uv_handle_t *)&d->after_sleep, handle_closed);
 }
 
+void mailsrv__uv_gone(mailsrv_uv *d)
+{
+    if (d->closing)
+        uv_async_send(&d->async);
+}
+
 static void after_sleep(uv_check_t *check)
 {
     mailsrv_uv *d = check->data;
@@ -158,7 +164,7 @@ static int32_t open_handles(mailsrv_uv *d)
     return MAILSRV_OK;
 }
 
-int32_t mailsrv_uv_new(struct uv_loop_s *loop, mailsrv_engine *engine, const mailsrv_uv_setup *setup, mailsrv_uv **out)
+int32_t mailsrv_uv_new(uv_loop_s *loop, mailsrv_engine *engine, const mailsrv_uv_setup *setup, mailsrv_uv **out)
 {
     if (loop == NULL || engine == NULL || out == NULL || (setup != NULL && setup->size < sizeof *setup))
         return MAILSRV_E_USAGE;

@@ -91,6 +91,9 @@ static inline void mailsrv__ring_remove(struct place *p)
 
 int64_t mailsrv__uv_now_us(void);
 
+/* Something has gone: another round sees whether it was the last that the end waits for. */
+void mailsrv__uv_gone(mailsrv_uv *d);
+
 /* Takes the connection that libuv holds, if there is room for it. */
 void mailsrv__uv_accept(mailsrv_uv_listener *l);
 

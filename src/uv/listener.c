@@ -113,6 +113,7 @@ static void closed(uv_handle_t *handle)
     mailsrv_uv_listener *l = handle->data;
     l->is_open = false;
     mailsrv__ring_remove(&l->place);
+    mailsrv__uv_gone(l->driver);
     mailsrv__uv_listener_drop(l);
 }
 

@@ -10,7 +10,7 @@ from report import BUILD, ROOT, Report
 CORE_ROOMS = "base text message dns frame core sasl mailauth mailbox smtp pop3 imap queue".split()
 SIZE_MAX = 80 * 1024
 LIBRARIES = "memory pool kit durable uv".split()  # beside the core
-FEATURES = LIBRARIES
+FEATURES = [*LIBRARIES, "mailserverd"]
 
 # What the core may call: memory is copied, compared and measured, and heap.c stands for malloc.
 ALLOWED = {"memcpy", "memmove", "memset", "memcmp", "memchr", "strlen"}
@@ -167,7 +167,15 @@ def install(p: Report) -> None:
                 there = p.run(["pkg-config", "--libs", f"libmailserver-{library}"], env=env).returncode == 0
                 p.check(f"{name}: libmailserver-{library} is {'' if features == 'enabled' else 'not '}there",
                         there == (features == "enabled"))
-    for wrong, reason in ((["-Dtls=enabled"], "has no tls"), ):
+            server = root / "tree/usr/sbin/mailserverd"
+            if features == "enabled":
+                p.command(f"{name}: mailserverd runs", [server, "--version"], env=env)
+                p.check(f"{name}: it has a manual", (root / "tree/usr/share/man/man8/mailserverd.8").exists())
+            else:
+                p.check(f"{name}: mailserverd is not there", not server.exists())
+    for wrong, reason in ((["-Dtls=enabled"], "has no tls"),
+                          (["-Dmailserverd=enabled", "-Duv=disabled"], "mailserverd needs uv and durable"),
+                          (["-Dmailserverd=enabled", "-Ddurable=disabled"], "mailserverd needs uv and durable")):
         with tempfile.TemporaryDirectory() as where:
             done = p.run(["meson", "setup", where, *wrong])
             p.check(f"{' '.join(wrong)} is refused", done.returncode != 0 and reason in done.stdout, done.stdout)

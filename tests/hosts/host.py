@@ -12,6 +12,7 @@ HANG_S = 120  # a guard; nothing that works takes so long
 
 USERS = {"pat": "secret", "kim": "hush"}
 BOTH = ["smtp", "pop3"]
+ALL = ["smtp", "lmtp", "pop3", "imap"]
 
 
 class Mail:

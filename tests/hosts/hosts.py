@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import clients
-from host import BOTH, ROOT, USERS, Host, Mail
+from host import ALL, BOTH, ROOT, USERS, Host, Mail
 from script import Script
 from tap import Tap
 
@@ -28,13 +28,25 @@ def kind_of(name: str, built: Path, mail: Path) -> Kind:
                "PYTHONPATH": str(ROOT / "bindings" / "python")}
         accounts = [f"{user}:{password}" for user, password in USERS.items()]
         return Kind([sys.executable, ROOT / "bindings/python/examples/serve.py", 0, 0, *accounts], BOTH, env)
+    if name == "mailserverd":
+        return Kind(mailserverd(built, mail), ALL, share=2)
     program = built / "examples" / name
     if name == "serve_uv":
         accounts = [word for account in USERS.items() for word in account]
-        return Kind([program, *accounts], ["smtp", "lmtp", "pop3"], share=1)
+        return Kind([program, *accounts], ALL, share=1)
     if name in ("receive_poll", "inbox_loop"):
         return Kind([program, 0, mail], ["smtp"])
     return Kind([program, 0, 0, mail], BOTH, share=1 if name == "serve_epoll" else 10)
+
+
+def mailserverd(built: Path, mail: Path) -> list:
+    """The server, over a durable store in a directory of its own."""
+    accounts = mail / "accounts"
+    accounts.touch(0o600)
+    accounts.write_text("".join(f"{user} {user}@here.test {password}\n" for user, password in USERS.items()))
+    services = [word for service in ALL for word in (f"--{service}", "127.0.0.1:0")]
+    return [built / "src/mailserverd/mailserverd", "serve", "--data", mail / "data", "--accounts", accounts, "--hostname",
+            "here.test", *services]
 
 
 def main(built: Path, name: str) -> None:
