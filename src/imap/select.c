@@ -116,8 +116,8 @@ static enum step show(struct imap *p)
 {
     mailsrv__view_select(&p->view);
     p->state = IN_SELECTED;
-    if (!mailsrv__imap_say_names(p) ||
-        !mailsrv__imap_say_number(p, mailsrv__view_exists(&p->view), SPAN(" EXISTS")) || !mailsrv__imap_say_recent(p))
+    if (!mailsrv__imap_say_names(p) || !mailsrv__imap_say_number(p, mailsrv__view_exists(&p->view), SPAN(" EXISTS")) ||
+        !mailsrv__imap_say_recent(p))
         return STEP_CLOSE;
     return find_unseen(&p->session);
 }
@@ -126,8 +126,8 @@ static enum step show(struct imap *p)
 
 /* Without all of these a mailbox is selected READ-ONLY (RFC 4314 section 5.2). */
 enum {
-    RIGHTS_TO_CHANGE = MAILSRV_RIGHT_SEEN | MAILSRV_RIGHT_WRITE | MAILSRV_RIGHT_INSERT | MAILSRV_RIGHT_DELETE |
-                       MAILSRV_RIGHT_EXPUNGE
+    RIGHTS_TO_CHANGE =
+        MAILSRV_RIGHT_SEEN | MAILSRV_RIGHT_WRITE | MAILSRV_RIGHT_INSERT | MAILSRV_RIGHT_DELETE | MAILSRV_RIGHT_EXPUNGE
 };
 
 static enum step loaded(mailsrv_session *session)

@@ -88,8 +88,8 @@ bool box_append(struct run *run, const struct box *box, struct text message, str
     uint32_t flags = 0, uid = 0;
     if (!read_flags(run, words, &flags))
         return false;
-    bool added = mailsrv_memory_append(run->store, &box->id, message.p, message.n) == MAILSRV_OK &&
-                 last_uid(run, box, &uid);
+    bool added =
+        mailsrv_memory_append(run->store, &box->id, message.p, message.n) == MAILSRV_OK && last_uid(run, box, &uid);
     const mailsrv_run uids = { uid, uid };
     if (added && flags != 0)
         added = mailsrv_memory_flag(run->store, &box->id, uids, MAILSRV_FLAGS_SET, flags) == MAILSRV_OK;
@@ -137,8 +137,7 @@ static bool act_flags(struct run *run, const struct box *box, mailsrv_run uids, 
     uint32_t flags;
     struct text how = text_word(&rest);
     int32_t what = text_is(how, "+") ? MAILSRV_FLAGS_ADD : text_is(how, "-") ? MAILSRV_FLAGS_REMOVE : MAILSRV_FLAGS_SET;
-    return read_flags(run, rest, &flags) &&
-           mailsrv_memory_flag(run->store, &box->id, uids, what, flags) == MAILSRV_OK;
+    return read_flags(run, rest, &flags) && mailsrv_memory_flag(run->store, &box->id, uids, what, flags) == MAILSRV_OK;
 }
 
 static bool act_on_messages(struct run *run, const struct box *box, struct text act, struct text rest)

@@ -50,15 +50,24 @@ struct step {
 };
 
 /* What is set up before the session begins, in the order of the file. */
-enum setup_kind { SETUP_U64, SETUP_STR, SETUP_ENABLE, SETUP_ACCOUNT, SETUP_ADDRESS, SETUP_MAILBOX, SETUP_KNOB, SETUP_MESSAGE };
+enum setup_kind {
+    SETUP_U64,
+    SETUP_STR,
+    SETUP_ENABLE,
+    SETUP_ACCOUNT,
+    SETUP_ADDRESS,
+    SETUP_MAILBOX,
+    SETUP_KNOB,
+    SETUP_MESSAGE
+};
 
 struct setup {
     enum setup_kind what;
     unsigned line;
     int32_t key;
     uint64_t number;
-    struct text name; /* account, address, string; of a message account and mailbox */
-    struct text text; /* password, accounts, name of a mailbox, message */
+    struct text name;  /* account, address, string; of a message account and mailbox */
+    struct text text;  /* password, accounts, name of a mailbox, message */
     struct text words; /* of a message: flags, keywords, date */
 };
 

@@ -195,6 +195,7 @@ static void inject(struct run *run, struct entry *entry)
         return;
     run->fault_kind = entry->kind;
     run->fault_is_queue = entry->is_queue;
+    run->fault_is_late = entry->reply == REPLY_LATER;
     switch (plan->fault) {
     case FAULT_STATUS:
         if (entry->reply != REPLY_LATER)
@@ -226,7 +227,8 @@ static void inject(struct run *run, struct entry *entry)
 static void check_owner(struct run *run, const mailsrv_op *op)
 {
     mailsrv_info info = { .size = sizeof info };
-    bool may_be_nobodys = kind_closes(op->kind) || kind_loads(op->kind) || op->kind == MAILSRV_OP_QUEUE_DELETE || run->session == NULL;
+    bool may_be_nobodys =
+        kind_closes(op->kind) || kind_loads(op->kind) || op->kind == MAILSRV_OP_QUEUE_DELETE || run->session == NULL;
     if (op->host == NULL && may_be_nobodys)
         return;
     if (op->host != run || run->session == NULL || mailsrv_session_info(run->session, &info) != MAILSRV_OK ||

@@ -56,29 +56,44 @@ static bool is_right_no(const struct run *run, struct text no, struct text comma
 /* Is it told beside the command's own answers, so that it may come later, or never? */
 static bool is_telling(struct text pattern, struct text command)
 {
-    bool fetches = text_holds(pattern, text_of(" FETCH (")), expunges = text_holds(pattern, text_of(" EXPUNGE"));
-    if (!text_begins(pattern, text_of("* ")) || imap_is_verb(command, "SELECT") || imap_is_verb(command, "EXAMINE"))
+    bool selects = imap_is_verb(command, "SELECT") || imap_is_verb(command, "EXAMINE");
+    bool asks = imap_is_verb(command, "FETCH") || imap_is_verb(command, "UID FETCH");
+    if (!text_begins(pattern, text_of("* ")) || selects)
         return false;
-    if (fetches)
-        return !imap_is_verb(command, "FETCH") && !imap_is_verb(command, "UID FETCH") &&
-               !imap_is_verb(command, "STORE") && !imap_is_verb(command, "UID STORE");
-    if (expunges)
-        return !imap_is_verb(command, "EXPUNGE") && !imap_is_verb(command, "UID EXPUNGE");
+    if (text_holds(pattern, text_of(" FETCH (")))
+        return text_holds(pattern, text_of(" FLAGS (")) && (!asks || !text_holds(command, text_of("FLAGS")));
     return text_holds(pattern, text_of(" EXISTS")) || text_holds(pattern, text_of(" RECENT")) ||
-           text_begins(pattern, text_of("* FLAGS ")) || text_begins(pattern, text_of("* OK [PERMANENTFLAGS "));
+           text_holds(pattern, text_of(" EXPUNGE")) || text_begins(pattern, text_of("* FLAGS ")) ||
+           text_begins(pattern, text_of("* OK [PERMANENTFLAGS "));
 }
 
-/* What became of a mailbox could not be found out. */
+/* What became of a mailbox could not be found out; or what was to happen late did not. */
 static bool may_tell_less(const struct run *run)
 {
-    return run->heap.failed || run->fault_kind == MAILSRV_OP_CHANGES || run->fault_kind == MAILSRV_OP_ROWS;
+    return run->heap.failed || run->fault_is_late || run->fault_kind == MAILSRV_OP_CHANGES ||
+           run->fault_kind == MAILSRV_OP_ROWS;
+}
+
+/* Then what others did meanwhile, or what it did itself, is not in what this session sees. */
+static bool may_be_behind(const struct run *run)
+{
+    bool changed = run->writes != 0;
+    for (size_t at = 0; at < run->at && !changed; at++)
+        changed = run->d->steps[at].what == STEP_ACT;
+    return changed && may_tell_less(run);
+}
+
+/* A mailbox that could not be closed has not moved its mark (mailsrv/op.h). */
+static bool is_of_mark(const struct run *run, struct text line)
+{
+    return run->fault_kind == MAILSRV_OP_MBOX_CLOSE && text_holds(line, text_of(" RECENT\r\n"));
 }
 
 static bool is_tagged_pattern(const struct run *run, struct text pattern)
 {
     struct text tag = imap_tag(pattern), rest = text_after(pattern, tag.n + 1);
-    bool ends = text_begins(rest, text_of("OK")) || text_begins(rest, text_of("NO")) ||
-                text_begins(rest, text_of("BAD"));
+    bool ends =
+        text_begins(rest, text_of("OK")) || text_begins(rest, text_of("NO")) || text_begins(rest, text_of("BAD"));
     return imap_is_tagged(pattern) && ends && imap_command(run->d->input, tag).n != 0;
 }
 
@@ -96,8 +111,7 @@ static size_t next_tagged(const struct run *run)
 static bool only_tellings_are_missing(const struct run *run, size_t tagged, struct text command)
 {
     for (size_t at = run->at; at < tagged; at++)
-        if (run->d->steps[at].what == STEP_SERVER && !run->done[at] &&
-            !is_telling(run->d->steps[at].text, command))
+        if (run->d->steps[at].what == STEP_SERVER && !run->done[at] && !is_telling(run->d->steps[at].text, command))
             return false;
     return true;
 }
@@ -116,21 +130,39 @@ static bool leaves_out(const struct run *run, struct text command)
     return status_of(run) == MAILSRV_GONE && text_begins(command, text_of("UID "));
 }
 
-static bool may_say_tagged(const struct run *run, struct text line)
+/* A mailbox that may not be changed is selected all the same. */
+static bool is_looked_at_only(const struct run *run, struct text rest)
+{
+    return run->fault_kind == MAILSRV_OP_MBOX_OPEN && status_of(run) == MAILSRV_NOPERM &&
+           text_begins(rest, text_of("OK [READ-ONLY] "));
+}
+
+static struct text without_end(struct text line)
+{
+    return (struct text){ line.p, line.n - 2 };
+}
+
+static bool is_same(struct text a, struct text b)
+{
+    return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
+}
+
+static bool may_say_tagged(struct run *run, struct text line)
 {
     struct text tag = imap_tag(line), rest = text_after(line, tag.n + 1);
     struct text command = imap_command(buffer_text(&run->in), tag);
     size_t at = next_tagged(run);
-    if (at < run->d->n_steps) {
-        struct text awaited = imap_tag(run->d->steps[at].text);
-        if (awaited.n != tag.n || memcmp(awaited.p, tag.p, tag.n) != 0)
-            return false;
-    }
+    struct text awaited = at < run->d->n_steps ? run->d->steps[at].text : line;
+    if (!is_same(imap_tag(awaited), tag))
+        return false;
+    bool less = may_tell_less(run) && only_tellings_are_missing(run, at, command);
+    if ((less || may_be_behind(run)) && match_line(awaited, without_end(line), &run->captures))
+        return true;
     if (text_begins(rest, text_of("NO ")))
         return is_right_no(run, rest, command);
     if (!text_begins(rest, text_of("OK ")))
         return false;
-    return leaves_out(run, command) || (may_tell_less(run) && only_tellings_are_missing(run, at, command));
+    return leaves_out(run, command) || is_looked_at_only(run, rest) || less || may_be_behind(run);
 }
 
 /* The bytes of a literal that was promised cannot be had: there is no other end than the connection's. */
@@ -140,20 +172,34 @@ static bool may_break_off(const struct run *run)
            (run->heap.failed || run->fault_kind == MAILSRV_OP_READ || run->fault_kind == MAILSRV_OP_ROWS);
 }
 
+/* Nothing is owed: the last command has its answer, or is IDLE. */
+static bool nothing_is_owed(const struct run *run)
+{
+    for (size_t at = run->at; at-- != 0;) {
+        const struct step *step = &run->d->steps[at];
+        if (step->what == STEP_SERVER && is_tagged_pattern(run, step->text))
+            return true;
+        if (step->what == STEP_CLIENT)
+            return imap_is_verb(text_after(step->text, imap_tag(step->text).n + 1), "IDLE");
+    }
+    return true;
+}
+
 bool imap_may_say(struct run *run, struct text line, struct text expected)
 {
     size_t at = (size_t)(line.p - run->out.p);
-    bool still_here = true; /* all of it is what an idle client is told now and then (RFC 2177 section 3) */
-    (void)expected;
+    bool still_here = run->slept; /* all of it is what an idle client is told now and then (RFC 2177 section 3) */
     for (;;) {
         struct text rest = text_after(buffer_text(&run->out), at);
         struct text r = imap_response(rest);
         if (r.n == 0 && rest.n == 0 && !run_closes(run)) {
             run->out_pos = at;
+            if (still_here || nothing_is_owed(run))
+                return still_here || may_tell_less(run);
             script_wait(run, 0);
-            if (run->out.n != at)
-                continue;
-            return still_here && run->slept;
+            if (run->out.n == at)
+                return false;
+            continue;
         }
         if (r.n == 0)
             return may_break_off(run);
@@ -163,6 +209,10 @@ bool imap_may_say(struct run *run, struct text line, struct text expected)
             return may_say_tagged(run, r);
         if (r.p[0] == '+')
             return false;
+        if (is_of_mark(run, r))
+            return true;
+        if (text_begins(r, text_of("* BAD ")))
+            return run->heap.failed && text_holds(expected, text_of(" BAD ")); /* its tag was not kept */
         still_here = still_here && text_begins(r, text_of("* OK "));
         at += r.n;
     }
@@ -172,5 +222,6 @@ bool imap_may_be_silent(const struct run *run, struct text expected)
 {
     if (run_closes(run))
         return may_break_off(run);
-    return may_tell_less(run) && is_telling(expected, (struct text){ "", 0 });
+    bool told = text_begins(expected, text_of("* BYE ")) || is_telling(expected, (struct text){ "", 0 });
+    return may_tell_less(run) && told && nothing_is_owed(run);
 }

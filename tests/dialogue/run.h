@@ -119,16 +119,18 @@ struct run {
     size_t answers_at; /* the step before which no A: is left */
     bool *done;        /* for each step: its operation, or its line, came already */
     struct captures captures;
-    struct said said;                 /* IMAP: where the client is */
+    struct said said;                /* IMAP: where the client is */
     mailsrv_id touched[TOUCHED_MAX]; /* mailboxes of which the engine was not told yet */
     size_t n_touched;
     bool fault_fired;   /* from now on a refusal is in its right */
     int32_t fault_kind; /* of the operation */
     bool fault_is_queue;
+    bool fault_is_late; /* of an operation that the script answers later */
     bool diverged;
-    bool slept;        /* the clock has moved beside the script: dates are others */
-    bool stopped;      /* the script is not gone on with */
-    struct buffer why; /* what went wrong; empty: nothing */
+    bool slept;         /* the clock has moved beside the script: dates are others */
+    bool stopped;       /* the script is not gone on with */
+    size_t out_at_stop; /* octets that had arrived then */
+    struct buffer why;  /* what went wrong; empty: nothing */
 };
 
 /* ---- host.c ---- */
