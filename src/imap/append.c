@@ -89,8 +89,6 @@ static enum step begun(mailsrv_session *session)
     int32_t status = mailsrv__body_begun(session, 0);
     const mailsrv_answer *body = mailsrv__answer(session, 0), *found = mailsrv__answer(session, 1);
     if (found->status != MAILSRV_OK)
-        mailsrv__body_drop(session);
-    if (found->status != MAILSRV_OK)
         return refuse_literal(p, found->status, mailsrv__span(found->text));
     if (status != MAILSRV_OK)
         return refuse_literal(p, status, mailsrv__span(body->text));

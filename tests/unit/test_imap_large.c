@@ -384,20 +384,19 @@ static void test_large_message(void **state)
     end(&w);
 }
 
-/* An octet at a time, in and out of the store and out to the client. */
-static void slowly(uint64_t read_octets, uint64_t lends, uint64_t most_per_turn)
+/* A few octets at a time, out of the store and out to the client. */
+static void slowly(uint64_t octets, uint64_t read_octets, uint64_t lends, uint64_t most_per_turn)
 {
-    enum { OCTETS = 40 * 1024 };
     struct world w;
     struct client c;
     begin(&w);
     assert_int_equal(mailsrv_memory_set_u64(w.store, MAILSRV_MEMORY_READ_OCTETS, read_octets), MAILSRV_OK);
     assert_int_equal(mailsrv_memory_set_u64(w.store, MAILSRV_MEMORY_READ_LENDS, lends), MAILSRV_OK);
     login(&w, &c, "in LOGIN pat secret\r\n");
-    append_large(&w, &c, OCTETS);
+    append_large(&w, &c, octets);
     c.most_per_turn = most_per_turn;
     c.heard = compare;
-    fetch_large(&w, &c, OCTETS);
+    fetch_large(&w, &c, octets);
     assert_true(c.memory_peak <= SESSION_MAX);
     logout(&w, &c);
     end(&w);
@@ -406,15 +405,16 @@ static void slowly(uint64_t read_octets, uint64_t lends, uint64_t most_per_turn)
 static void test_store_gives_an_octet_at_a_time(void **state)
 {
     (void)state;
-    slowly(1, 1, 0);
-    slowly(1, 0, 0);
+    slowly(40 * 1024, 1, 1, 0);
+    slowly(40 * 1024, 1, 0, 0);
 }
 
 static void test_client_takes_an_octet_at_a_time(void **state)
 {
     (void)state;
-    slowly(0, 1, 1);
-    slowly(0, 0, 1);
+    slowly(40 * 1024, 0, 1, 1);
+    slowly(40 * 1024, 0, 0, 1);
+    slowly(1024 * 1024, 0, 0, 64); /* more than a session may hold */
 }
 
 int main(void)
