@@ -94,6 +94,13 @@ static void hears(struct model *m, struct session *s, const struct told *told)
     else if (told->kind == TOLD_FETCH)
         client_fetches(m, s, told);
     expect(m, mailsrv__view_exists(&s->view) == s->n, "the view has another number of messages than the client");
+    if (m->fault != NULL || s->n == 0)
+        return;
+    uint32_t number = 1 + below(m, s->n), uid = s->list[number - 1].uid;
+    expect(m, mailsrv__view_number(&s->view, uid) == number, "a UID has another number than the client's");
+    expect(m, mailsrv__view_uid(&s->view, number) == uid, "a number is another message's than the client's");
+    uint32_t after = number == s->n ? 0 : s->list[number].uid;
+    expect(m, mailsrv__view_after(&s->view, uid) == after, "another message comes next than the client's");
 }
 
 void client_hears(struct model *m, struct session *s, const struct told *told)
