@@ -1,4 +1,4 @@
-/* NOOP and LOGOUT. */
+/* NOOP, CHECK and LOGOUT. */
 #include "imap/imap.h"
 
 enum step mailsrv__imap_noop(struct imap *p)

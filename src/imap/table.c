@@ -6,6 +6,8 @@ static const struct row rows[] = {
     { "APPEND", IN_LOGGED_IN, TELL_ALL, 0, ROW_TRYCREATE, MAILSRV_OP_BODY_COMMIT, 0, mailsrv__imap_parse_append,
       mailsrv__imap_append, mailsrv__imap_append_fini, &mailsrv__imap_append_streams },
     { "CAPABILITY", IN_ANY, TELL_ALL, 0, 0, 0, 0, NULL, mailsrv__imap_capability, NULL, NULL },
+    /* RFC 3501 section 6.4.1: there is nothing to check, and clients of IMAP4rev1 ask. */
+    { "CHECK", IN_SELECTED, TELL_ALL, 0, ROW_SYNCS, 0, 0, NULL, mailsrv__imap_noop, NULL, NULL },
     { "CLOSE", IN_SELECTED, TELL_NOTHING, 0, 0, 0, 0, NULL, mailsrv__imap_close, NULL, NULL },
     { "COPY", IN_SELECTED, TELL_ALL, TELL_ALL, ROW_NUMBERED | ROW_TRYCREATE, MAILSRV_OP_COPY, 0,
       mailsrv__imap_parse_copy, mailsrv__imap_copy, mailsrv__imap_copy_fini, NULL },

@@ -48,6 +48,11 @@ static const struct state {
     { "pop3 in AUTHORIZATION", mailsrv_pop3, MAILSRV_FACE_POP3, 0, "" },
     { "pop3 in TRANSACTION, empty", mailsrv_pop3, MAILSRV_FACE_POP3, 0, "USER pat\r\nPASS secret\r\n" },
     { "pop3 in TRANSACTION, 100 messages", mailsrv_pop3, MAILSRV_FACE_POP3, 100, "USER pat\r\nPASS secret\r\n" },
+    { "imap greeted", mailsrv_imap, MAILSRV_FACE_IMAP, 0, "" },
+    { "imap logged in", mailsrv_imap, MAILSRV_FACE_IMAP, 0, "a LOGIN pat secret\r\n" },
+    { "imap selected, 100 messages", mailsrv_imap, MAILSRV_FACE_IMAP, 100, "a LOGIN pat secret\r\nb SELECT INBOX\r\n" },
+    { "imap in IDLE, 100 messages", mailsrv_imap, MAILSRV_FACE_IMAP, 100,
+      "a LOGIN pat secret\r\nb SELECT INBOX\r\nc IDLE\r\n" },
 };
 
 /* Each of them has its own account, as if all were different people. */
@@ -77,6 +82,7 @@ static void unlock(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 static void measure(const struct state *state)
 {
     static mailsrv_session *sessions[SESSIONS];
+    size_t at_first = in_use;
     mailsrv_store *store = store_for(state);
     mailsrv_engine *engine = make_engine(store);
     mailsrv_profile *profile = profile_of(state->machine(), state->face);
@@ -92,8 +98,8 @@ static void measure(const struct state *state)
     for (unsigned i = 0; i < SESSIONS; i++)
         mailsrv_session_free(sessions[i]);
     mailsrv_engine_turn(engine, PLENTY);
-    check(in_use == before, "memory is left");
     check(mailsrv_engine_free(engine, 0) == MAILSRV_OK, "the engine is busy");
+    check(in_use == at_first, "memory is left"); /* an image of a mailbox stays until the engine ends */
     mailsrv_store_free(store);
     mailsrv_profile_unref(profile);
 }

@@ -27,10 +27,10 @@ def run(argv: list, **more) -> str:
     return done.stdout
 
 
-def swaks(port: int, message: bytes, to: str = "pat@here.test") -> None:
+def swaks(port: int, message: bytes, to: str = "pat@here.test", protocol: str = "SMTP") -> None:
     assert message.endswith(b"\r\n")  # the end of the last line is swaks's own
     with_file(message[:-2], ["swaks", "--server", "127.0.0.1", "--port", port, "--from", SENDER, "--to", to,
-                             "--suppress-data", "--data"], "@")
+                             "--protocol", protocol, "--suppress-data", "--data"], "@")
 
 
 def curl(port: int, message: bytes, to: str = "pat@here.test") -> None:

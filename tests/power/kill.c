@@ -44,23 +44,8 @@ static void write_for_ever(struct mail *m, uint64_t seed)
     if (open_store(m) != MAILSRV_OK)
         _exit(1);
     mail_begin(m);
-    for (;;) {
-        uint64_t random = next_random(&seed);
-        switch (random >> 61) {
-        case 0:
-            mail_expunge(m, random);
-            break;
-        case 1:
-            mail_requeue(m, random);
-            break;
-        case 2:
-        case 3:
-            mail_deliver_side_by_side(m, random);
-            break;
-        default:
-            mail_deliver(m, random);
-        }
-    }
+    for (;;)
+        mail_change(m, next_random(&seed));
 }
 
 static void kill_one(struct mail *m, uint64_t *random)

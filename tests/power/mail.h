@@ -1,7 +1,8 @@
 /* Mail that is asked for, and what must have become of it.
  *
  * The model knows of each message whether its commit was answered (it must be there), was not (it may be, whole), or
- * whether it is gone; the same of queue items.  Looking at a store that was opened again settles what was open.
+ * whether it is gone; the same of mailboxes, of changes of flags and names, and of queue items.  Looking at a store that
+ * was opened again settles what was open.
  */
 #ifndef TESTS_POWER_MAIL_H
 #define TESTS_POWER_MAIL_H
@@ -11,9 +12,16 @@
 #include <stdbool.h>
 
 #define MESSAGES_MAX 400
+#define BOXES_MAX 12 /* of an account, ever */
 #define ENGINES 2
+#define KEYWORDS 6
 
 enum fate_of { NEVER_WAS = 0, THERE, PERHAPS, PERHAPS_GONE, GONE };
+
+struct marks {
+    uint32_t flags;
+    uint32_t keywords; /* a bit for each of the test's names */
+};
 
 struct message {
     enum fate_of state;
@@ -21,13 +29,30 @@ struct message {
     uint32_t uid;    /* 0: not known yet */
     uint64_t modseq;
     size_t octets;
+    struct marks marks;
+    struct marks perhaps; /* what a change that was not answered makes of it */
+    bool is_changing;
+    bool was_there; /* when we looked last */
+    uint32_t copy;  /* the number of the COPY that made it; 0: none */
 };
 
 struct box {
+    enum fate_of state;
+    mailsrv_id id; /* zero: INBOX, or not known yet */
+    char name[16];
+    char name_perhaps[16]; /* "": none */
+    bool subscribed, subscribed_perhaps;
     struct message messages[MESSAGES_MAX];
     size_t n;
     uint32_t uid_max, uidvalidity;
+    uint64_t looked_at; /* the modseq up to which we looked */
+};
+
+struct account {
+    struct box boxes[BOXES_MAX]; /* the first is INBOX */
+    size_t n;
     uint64_t modseq_max;
+    uint32_t uidvalidity_max;
 };
 
 struct item {
@@ -37,18 +62,23 @@ struct item {
     size_t octets;
 };
 
+/* All that is known. */
+struct known {
+    struct account accounts[2];
+    struct item items[MESSAGES_MAX];
+    size_t n_items;
+    uint64_t queue_max;
+};
+
 struct mail {
     struct shore shore;
     mailsrv_engine *engines[ENGINES];
     int64_t now_us;
-    struct box boxes[2];
-    struct item items[MESSAGES_MAX];
-    size_t n_items;
-    uint64_t queue_max;
-    uint32_t last_number;
-    uint32_t answered; /* changes that were answered OK */
-    bool is_stuck;     /* what was asked is durable and will not be answered */
-    char wrong[160];   /* the first thing that is not as it must be; "": nothing */
+    struct known known;
+    uint32_t last_number; /* of messages, mailboxes and copies */
+    uint32_t answered;    /* changes that were answered OK */
+    bool is_stuck;        /* what was asked is durable and will not be answered */
+    char wrong[160];      /* the first thing that is not as it must be; "": nothing */
 };
 
 /* Makes two engines for a store that is open; false: it is wrong. */
@@ -57,8 +87,13 @@ void mail_end(struct mail *m);
 /* Each asks one change and waits; which, to whom and how large comes from a random number. */
 void mail_deliver(struct mail *m, uint64_t random);
 void mail_deliver_side_by_side(struct mail *m, uint64_t random);
-void mail_expunge(struct mail *m, uint64_t random);
 void mail_requeue(struct mail *m, uint64_t random);
+void mail_expunge(struct mail *m, uint64_t random);
+void mail_flag(struct mail *m, uint64_t random);
+void mail_copy(struct mail *m, uint64_t random);
+void mail_mailbox(struct mail *m, uint64_t random); /* makes, renames, subscribes or deletes one */
+/* One of these, by chance. */
+void mail_change(struct mail *m, uint64_t random);
 /* Is everything there that must be, and nothing else? */
 void mail_check(struct mail *m);
 /* A sum over all that can be read. */

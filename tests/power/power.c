@@ -68,20 +68,6 @@ static int32_t open_store(struct run *r)
     return status;
 }
 
-static void change(struct run *r)
-{
-    uint64_t random = disk_random(r->disk);
-    uint64_t what = random >> 56;
-    if (what < 120)
-        mail_deliver(&r->mail, random & UINT64_C(0xffffffffffffff));
-    else if (what < 180)
-        mail_deliver_side_by_side(&r->mail, random & UINT64_C(0xffffffffffffff));
-    else if (what < 220)
-        mail_expunge(&r->mail, random & UINT64_C(0xffffffffffffff));
-    else
-        mail_requeue(&r->mail, random & UINT64_C(0xffffffffffffff));
-}
-
 static void fail(struct run *r, const char *text, int32_t status)
 {
     if (r->mail.wrong[0] == '\0')
@@ -106,16 +92,11 @@ static void one_life(struct run *r)
         mail_begin(&r->mail);
         mail_check(&r->mail);
         if (disk_is_dead(r->disk)) { /* it went while we looked: that tells nothing */
-            uint32_t last = r->mail.last_number;
-            memcpy(r->mail.boxes, before.boxes, sizeof before.boxes);
-            memcpy(r->mail.items, before.items, sizeof before.items);
+            r->mail.known = before.known;
             memcpy(r->mail.wrong, before.wrong, sizeof before.wrong);
-            r->mail.n_items = before.n_items;
-            r->mail.queue_max = before.queue_max;
-            r->mail.last_number = last;
         }
         for (int i = 0; i < CHANGES && !is_over(r); i++)
-            change(r);
+            mail_change(&r->mail, disk_random(r->disk));
         mail_end(&r->mail);
         shore_close(&r->mail.shore);
     } else if (status == MAILSRV_CORRUPT || (!disk_is_dead(r->disk) && !disk_has_failed(r->disk))) {

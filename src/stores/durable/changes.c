@@ -53,6 +53,27 @@ struct page {
 
 /* ---- What vanished ---- */
 
+/* Puts a run into those of the page, which ascend and do not overlap when all are there. */
+static void add_sorted(mailsrv_run *runs, uint32_t n, mailsrv_run run)
+{
+    uint32_t at = n;
+    for (; at != 0 && runs[at - 1].first > run.first; at--)
+        runs[at] = runs[at - 1];
+    runs[at] = run;
+}
+
+static uint32_t join(mailsrv_run *runs, uint32_t n)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (kept == 0 || runs[i].first - 1 > runs[kept - 1].last)
+            runs[kept++] = runs[i];
+        else if (runs[i].last > runs[kept - 1].last)
+            runs[kept - 1].last = runs[i].last;
+    }
+    return kept;
+}
+
 static int32_t tell_vanished(struct page *p)
 {
     uint32_t n = 0;
@@ -62,10 +83,10 @@ static int32_t tell_vanished(struct page *p)
     for (; result == SQLITE_ROW && n < p->most; result = sqlite3_step(row)) {
         p->at.modseq = (uint64_t)sqlite3_column_int64(row, 0);
         p->at.uid = (uint32_t)sqlite3_column_int64(row, 1);
-        p->runs[n++] = (mailsrv_run){ p->at.uid, (uint32_t)sqlite3_column_int64(row, 2) };
+        add_sorted(p->runs, n++, (mailsrv_run){ p->at.uid, (uint32_t)sqlite3_column_int64(row, 2) });
     }
     p->value->more = result == SQLITE_ROW;
-    p->value->n_vanished = n;
+    p->value->n_vanished = join(p->runs, n);
     int32_t status = mailsrv__durable_ended(p->x, result);
     sqlite3_reset(row);
     return status == MAILSRV_NONEXISTENT ? MAILSRV_OK : status;

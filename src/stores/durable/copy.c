@@ -1,7 +1,16 @@
-/* COPY: rows that share the body, and keep what makes two messages one: email and UIDL (RFC 1939 section 7). */
+/* COPY: rows that share the body, and keep what makes two messages one: email and UIDL (RFC 1939 section 7).  Many are
+ * copied in parts, so that other accounts' changes go on meanwhile; they appear all at once. */
 #include "durable.h"
 
 #include <string.h>
+
+#define PART_ROWS 2000 /* copies in a group, of a COPY of more than that */
+
+/* Where a walk through the rows that are asked for has come to. */
+struct position {
+    uint32_t run;
+    uint64_t uid;
+};
 
 struct copying {
     struct durable *d;
@@ -11,31 +20,48 @@ struct copying {
     struct account account;
     struct mailbox from, to;
     mailsrv_id to_id;
-    uint64_t modseq;
+    bool is_large; /* in parts */
+    struct position at;
     uint32_t n;      /* copies so far */
     uint64_t octets; /* of them */
     struct runs uids;
+    uint64_t used[2];                   /* bits that rows of this part have */
+    uint64_t known[2];                  /* bits that are translated already */
     uint8_t bits[MAILSRV_KEYWORDS_MAX]; /* which name there a name here is; MAILSRV_KEYWORDS_MAX: none */
 };
 
-/* ---- Keywords: the same names in the other dictionary ---- */
-
-/* Bits that one row or another has. */
-static int32_t used_keywords(struct copying *c, uint64_t used[2])
+/* Rows from a position on, so many as one part has. */
+static int32_t walk(struct copying *c, struct position *at, enum sql which,
+                    int32_t (*each)(struct copying *c, sqlite3_stmt *row))
 {
-    int result = SQLITE_DONE;
-    used[0] = used[1] = 0;
-    for (uint32_t i = 0; i < c->arg->n_uids && result == SQLITE_DONE; i++) {
-        sqlite3_stmt *row = mailsrv__durable_ask(&c->d->writer, SQL_MESSAGE_MARKS, "iii", c->from.box,
-                                                 (int64_t)c->arg->uids[i].first, (int64_t)c->arg->uids[i].last);
-        result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
-        for (; result == SQLITE_ROW; result = sqlite3_step(row)) {
-            used[0] |= (uint64_t)sqlite3_column_int64(row, 3);
-            used[1] |= (uint64_t)sqlite3_column_int64(row, 4);
+    uint32_t left = PART_ROWS;
+    int32_t status = MAILSRV_OK;
+    while (at->run < c->arg->n_uids && left != 0 && c->d->record.n < RECORD_MAX && status == MAILSRV_OK) {
+        const mailsrv_run *run = &c->arg->uids[at->run];
+        uint32_t last = run->last < c->from.uidnext ? run->last : c->from.uidnext - 1;
+        int64_t first = (int64_t)(at->uid > run->first ? at->uid : run->first);
+        sqlite3_stmt *row = mailsrv__durable_ask(&c->d->writer, which, "iii", c->from.box, first, (int64_t)last);
+        int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+        for (; result == SQLITE_ROW && left != 0 && c->d->record.n < RECORD_MAX && status == MAILSRV_OK;
+             result = sqlite3_step(row), left--) {
+            at->uid = (uint64_t)sqlite3_column_int64(row, 0) + 1;
+            status = each(c, row);
         }
         sqlite3_reset(row);
+        at->run += result == SQLITE_DONE;
+        if (result != SQLITE_DONE && result != SQLITE_ROW)
+            return mailsrv__durable_broken(c->d);
     }
-    return result == SQLITE_DONE ? MAILSRV_OK : mailsrv__durable_broken(c->d);
+    return status;
+}
+
+/* ---- Keywords: the same names in the other dictionary ---- */
+
+static int32_t take_keywords(struct copying *c, sqlite3_stmt *row)
+{
+    c->used[0] |= (uint64_t)sqlite3_column_int64(row, 3);
+    c->used[1] |= (uint64_t)sqlite3_column_int64(row, 4);
+    return MAILSRV_OK;
 }
 
 static bool has(const uint64_t bits[2], uint32_t i)
@@ -57,17 +83,17 @@ static int32_t translate_one(struct copying *c, uint32_t i, const mailsrv_bytes 
 /* Names that are not used are not taken along, and those for which there is no room are left out. */
 static int32_t translate(struct copying *c)
 {
-    uint64_t used[2];
     mailsrv_bytes *names;
     uint32_t n = 0;
-    memset(c->bits, MAILSRV_KEYWORDS_MAX, sizeof c->bits);
-    int32_t status = used_keywords(c, used);
-    if (status != MAILSRV_OK || (used[0] | used[1]) == 0)
-        return status;
-    status = mailsrv__durable_dictionary(&c->d->writer, c->task, c->from.box, 0, &names, &n);
+    struct position at = c->at;
+    int32_t status = walk(c, &at, SQL_MESSAGE_MARKS, take_keywords);
+    bool is_new = ((c->used[0] & ~c->known[0]) | (c->used[1] & ~c->known[1])) != 0;
+    if (status == MAILSRV_OK && is_new)
+        status = mailsrv__durable_dictionary(&c->d->writer, c->task, c->from.box, 0, &names, &n);
     for (uint32_t i = 0; i < n && status == MAILSRV_OK; i++)
-        if (has(used, i))
+        if (has(c->used, i) && !has(c->known, i))
             status = translate_one(c, i, &names[i]);
+    memcpy(c->known, c->used, sizeof c->known);
     return status;
 }
 
@@ -93,7 +119,7 @@ static void put_copy(struct copying *c, sqlite3_stmt *row)
     mailsrv__durable_put_id(to, &c->to_id);
     mailsrv__durable_put_number(to, (uint64_t)c->to.uidnext + c->n, 4);
     mailsrv__durable_put_number(to, (uint64_t)sqlite3_column_int64(row, 1), 4);
-    mailsrv__durable_put_number(to, c->modseq, 8);
+    mailsrv__durable_put_number(to, c->account.modseq + 1, 8);
     mailsrv__durable_put_number(to, (uint64_t)sqlite3_column_int64(row, 2), 8);
     mailsrv__durable_put_number(to, (uint64_t)sqlite3_column_int64(row, 3), 8);
     mailsrv__durable_put_number(to, (uint64_t)c->arg->saved_us, 8);
@@ -102,44 +128,23 @@ static void put_copy(struct copying *c, sqlite3_stmt *row)
     mailsrv__durable_put_number(to, (uint64_t)sqlite3_column_int64(row, 5), 8);
     for (int i = 6; i <= 8; i++)
         mailsrv__durable_put_bytes(to, mailsrv__durable_column_bytes(row, i));
+}
+
+static int32_t take_row(struct copying *c, sqlite3_stmt *row)
+{
+    if (c->n >= UINT32_MAX - c->to.uidnext)
+        return MAILSRV_LIMIT;
+    if (!mailsrv__durable_runs_add(c->task, &c->uids, (uint32_t)sqlite3_column_int64(row, 0)))
+        return MAILSRV_NOMEM;
     c->octets += (uint64_t)sqlite3_column_int64(row, 2);
+    if (c->account.octets > c->account.quota || c->octets > c->account.quota - c->account.octets)
+        return MAILSRV_OVERQUOTA;
+    put_copy(c, row);
     c->n++;
+    return MAILSRV_OK;
 }
 
-/* MAILSRV_LIMIT: it is more than a record can hold, or than there are UIDs. */
-static int32_t take_run(struct copying *c, const mailsrv_run *run)
-{
-    struct durable *d = c->d;
-    int32_t status = MAILSRV_OK;
-    sqlite3_stmt *row = mailsrv__durable_ask(&d->writer, SQL_MESSAGE_WHOLE, "iii", c->from.box, (int64_t)run->first,
-                                             (int64_t)run->last);
-    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
-    for (; result == SQLITE_ROW && status == MAILSRV_OK; result = sqlite3_step(row)) {
-        if (!mailsrv__durable_runs_add(c->task, &c->uids, (uint32_t)sqlite3_column_int64(row, 0)))
-            status = MAILSRV_NOMEM;
-        else if (d->record.n > FRAME_MAX || c->n >= UINT32_MAX - c->to.uidnext)
-            status = MAILSRV_LIMIT;
-        else
-            put_copy(c, row);
-    }
-    sqlite3_reset(row);
-    if (status != MAILSRV_OK)
-        return status;
-    return result == SQLITE_DONE ? MAILSRV_OK : mailsrv__durable_broken(d);
-}
-
-static int32_t take_rows(struct copying *c)
-{
-    int32_t status = MAILSRV_OK;
-    for (uint32_t i = 0; i < c->arg->n_uids && status == MAILSRV_OK; i++)
-        status = take_run(c, &c->arg->uids[i]);
-    if (status == MAILSRV_OK && c->d->record.failed)
-        status = MAILSRV_NOMEM;
-    if (status == MAILSRV_OK && c->n != 0 &&
-        (c->account.octets > c->account.quota || c->octets > c->account.quota - c->account.octets))
-        status = MAILSRV_OVERQUOTA;
-    return status;
-}
+/* ---- Beginning, parts, end ---- */
 
 /* Where to; it has room for UIDs, or gets a new UIDVALIDITY, if that does not change the UIDs that were asked for. */
 static int32_t find_target(struct copying *c)
@@ -157,6 +162,39 @@ static int32_t find_target(struct copying *c)
     return mailsrv__durable_renumber(d, &c->to_id, &c->to, c->arg->saved_us);
 }
 
+/* Can it be more than one part? */
+static bool is_large(const struct copying *c)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < c->arg->n_uids; i++)
+        n += (uint64_t)c->arg->uids[i].last - c->arg->uids[i].first + 1;
+    return n > PART_ROWS && c->from.messages > PART_ROWS;
+}
+
+static int32_t begin(struct copying *c)
+{
+    memset(c->bits, MAILSRV_KEYWORDS_MAX, sizeof c->bits);
+    int32_t status = mailsrv__durable_opened(c->d, c->arg->mbox, &c->h, &c->account, &c->from);
+    if (status == MAILSRV_OK)
+        status = find_target(c);
+    if (status != MAILSRV_OK || !is_large(c))
+        return status;
+    c->is_large = true;
+    return mailsrv__durable_parts_begin(c->d, c->task, &c->h->account, &c->to_id);
+}
+
+static int32_t copy_part(struct copying *c)
+{
+    int32_t status = translate(c);
+    if (status == MAILSRV_OK)
+        status = walk(c, &c->at, SQL_MESSAGE_WHOLE, take_row);
+    if (status == MAILSRV_OK && c->d->record.failed)
+        status = MAILSRV_NOMEM;
+    if (status == MAILSRV_OK && !mailsrv__durable_take_effect(c->d))
+        status = mailsrv__durable_broken(c->d);
+    return status;
+}
+
 static int32_t answer(struct copying *c)
 {
     mailsrv_copied *value = &c->task->value.copied;
@@ -165,30 +203,38 @@ static int32_t answer(struct copying *c)
         return MAILSRV_NOMEM;
     *value = (mailsrv_copied){ .size = sizeof *value, .uidvalidity = c->to.uidvalidity };
     c->task->answer.value = value;
-    if (c->n == 0) {
-        c->d->undo = true;
+    if (c->n == 0)
         return MAILSRV_OK;
-    }
     *to = (mailsrv_run){ c->to.uidnext, c->to.uidnext + c->n - 1 };
-    value->modseq = c->modseq;
+    value->modseq = c->account.modseq + 1;
     value->n_from = (uint32_t)c->uids.n;
     value->n_to = 1;
     value->from = c->uids.v;
     value->to = to;
-    mailsrv__durable_touch(c->task, &c->to_id, c->modseq);
-    return mailsrv__durable_take_effect(c->d) ? MAILSRV_OK : mailsrv__durable_broken(c->d);
+    mailsrv__durable_touch(c->task, &c->to_id, value->modseq);
+    return MAILSRV_OK;
 }
 
+/* What it is about does not change meanwhile: the account's other changes wait for its end. */
 int32_t mailsrv__durable_copy(struct durable *d, struct task *t)
 {
-    struct copying c = { .d = d, .task = t, .arg = t->op->arg };
-    int32_t status = mailsrv__durable_opened(d, c.arg->mbox, &c.h, &c.account, &c.from);
-    if (status == MAILSRV_OK)
-        status = find_target(&c);
-    if (status == MAILSRV_OK)
-        status = translate(&c);
-    c.modseq = c.account.modseq + 1;
-    if (status == MAILSRV_OK)
-        status = take_rows(&c);
-    return status == MAILSRV_OK ? answer(&c) : status;
+    struct copying *c = t->progress;
+    int32_t status = MAILSRV_OK;
+    if (c == NULL) {
+        c = t->progress = mailsrv__durable_room(t, sizeof *c);
+        if (c == NULL)
+            return MAILSRV_NOMEM;
+        *c = (struct copying){ .d = d, .task = t, .arg = t->op->arg };
+        status = begin(c);
+    }
+    bool ends = false;
+    while (status == MAILSRV_OK && !ends) {
+        status = copy_part(c);
+        ends = c->at.run == c->arg->n_uids;
+        if (status == MAILSRV_OK && !ends && c->is_large)
+            return MAILSRV_MORE;
+    }
+    if (status == MAILSRV_OK && c->is_large)
+        status = mailsrv__durable_parts_end(d, t);
+    return status == MAILSRV_OK ? answer(c) : status;
 }

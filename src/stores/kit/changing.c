@@ -97,7 +97,8 @@ int32_t mailsrv__kit_flag(struct kit *k, const struct box *box, mailsrv_run uids
         const mailsrv_flagged *flagged = answer->value;
         out->modseq = flagged->modseq;
         out->n_modified = flagged->n_modified < ROWS_MAX ? flagged->n_modified : ROWS_MAX;
-        memcpy(out->modified, flagged->modified, out->n_modified * sizeof *out->modified);
+        if (out->n_modified != 0)
+            memcpy(out->modified, flagged->modified, out->n_modified * sizeof *out->modified);
     }
     mailsrv__kit_drop(k, question);
     return status;

@@ -1,0 +1,109 @@
+"""What was received, read by the IMAP clients of others."""
+import imaplib
+import re
+import subprocess
+from pathlib import Path
+
+from host import HANG_S, USERS
+
+imaplib._MAXLINE = 10_000_000  # a SEARCH over many is one line
+
+
+def ok(answer: tuple) -> list:
+    status, data = answer
+    assert status == "OK", f"{status} {data}"
+    return data
+
+
+def login(port: int, user: str = "pat", select: str | None = "INBOX") -> imaplib.IMAP4:
+    client = imaplib.IMAP4("127.0.0.1", port, timeout=HANG_S)
+    ok(client.login(user, USERS[user]))
+    if select is not None:
+        ok(client.select(select))
+    return client
+
+
+def literals(data: list) -> list[bytes]:
+    return [part[1] for part in data if isinstance(part, tuple)]
+
+
+def read_all(port: int, user: str = "pat") -> list[bytes]:
+    """Every message; and each is as long as RFC822.SIZE says, and the same in pieces."""
+    client = login(port, user)
+    n = int(client.untagged_responses["EXISTS"][-1])
+    messages = []
+    for number in range(1, n + 1):
+        (whole,) = literals(ok(client.fetch(str(number), "(BODY.PEEK[])")))
+        size = int(re.search(rb"RFC822\.SIZE (\d+)", ok(client.fetch(str(number), "(RFC822.SIZE)"))[0])[1])
+        assert size == len(whole), f"RFC822.SIZE says {size}, BODY[] has {len(whole)}"
+        header, text = (literals(ok(client.fetch(str(number), f"(BODY.PEEK[{part}])"))) for part in ("HEADER", "TEXT"))
+        assert header[0] + text[0] == whole, "BODY[HEADER] and BODY[TEXT] are not BODY[]"
+        step = max(1, len(whole) // 3)
+        pieces = [literals(ok(client.fetch(str(number), f"(BODY.PEEK[]<{at}.{step}>)")))[0]
+                  for at in range(0, len(whole), step)]
+        assert b"".join(pieces) == whole, "the pieces are not the whole"
+        messages.append(whole)
+    ok(client.close())
+    client.logout()
+    return messages
+
+
+def read_by_curl(port: int, uid: int, user: str = "pat") -> bytes:
+    done = subprocess.run(["curl", "-sS", "--user", f"{user}:{USERS[user]}", f"imap://127.0.0.1:{port}/INBOX;UID={uid}"],
+                          capture_output=True, timeout=HANG_S)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+def without_mark(message: bytes) -> bytes:
+    return re.sub(rb"^X-TUID: [^\r]*\r\n", b"", message, count=1, flags=re.M)
+
+
+class Maildir:
+    """A Maildir that mbsync keeps like the INBOX of an account."""
+
+    def __init__(self, where: Path, port: int, user: str = "pat"):
+        self.where, self.inbox = where, where / "near" / "INBOX"
+        (where / "near").mkdir(parents=True)
+        self.config = where / "mbsyncrc"
+        self.config.write_text(f"""
+IMAPAccount account
+Host 127.0.0.1
+Port {port}
+User {user}
+Pass {USERS[user]}
+SSLType None
+AuthMechs LOGIN
+
+IMAPStore far
+Account account
+
+MaildirStore near
+Path {where}/near/
+Inbox {self.inbox}
+
+Channel inbox
+Far :far:
+Near :near:
+Patterns INBOX
+Create Near
+Sync All
+Expunge Both
+SyncState *
+CopyArrivalDate yes
+""")
+
+    def sync(self) -> str:
+        done = subprocess.run(["mbsync", "-c", self.config, "-a", "-V"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              stdin=subprocess.DEVNULL, text=True, errors="replace", timeout=HANG_S, env={
+                                  "HOME": str(self.where), "PATH": "/usr/bin:/bin"})
+        assert done.returncode == 0, f"mbsync ended with {done.returncode}: {done.stdout}"
+        return done.stdout
+
+    def files(self) -> list[Path]:
+        return sorted([*(self.inbox / "cur").iterdir(), *(self.inbox / "new").iterdir()],
+                      key=lambda path: int(re.search(r",U=(\d+)", path.name)[1]))
+
+    def messages(self) -> list[bytes]:
+        """In a Maildir lines end as the system's do, and mbsync has added a mark of its own."""
+        return [without_mark(path.read_bytes().replace(b"\n", b"\r\n")) for path in self.files()]
