@@ -6,7 +6,8 @@
  * until the answer; secrets in them are wiped then.
  *
  * The engine keeps order, handlers need not: of one body, and of one session's writes, one operation is out at a time.
- * What a COMMIT, EXPUNGE, FLAGS or COPY answered is seen by every later operation of every engine.
+ * What a COMMIT, EXPUNGE, FLAGS, COPY or a change of mailboxes answered is seen by every later operation of every
+ * engine.
  *
  * A notice is an operation with id 0: nothing is owed, and it lives until the next mailsrv_engine_next_op or the
  * handler's return.
@@ -327,8 +328,9 @@ typedef struct mailsrv_mbox_opened {
 /* ---- The account's mailboxes.
  *
  * A name is UTF-8, 1 to 255 octets without controls, its levels divided by "/"; no level is empty.  "INBOX" is compared
- * without case, also as the first level; every other name octet by octet.  A mailbox needs none above it.  An id is
- * never given to another mailbox, and stays through RENAME.
+ * without case, also as the first level; every other name octet by octet.  What is no name cannot be made, renamed to
+ * or subscribed: MAILSRV_CANNOT.  A mailbox needs none above it.  An id is never given to another mailbox, and stays
+ * through RENAME.
  *
  * UIDVALIDITY of a new mailbox is above every one that the account has given.  The account remembers for each name the
  * highest that it bore: a mailbox that is renamed to a name that bore its own or a higher one gets a new one. ---- */
@@ -423,8 +425,9 @@ typedef struct mailsrv_arg_mbox_delete {
 
 /* MBOX_RENAME: gives a mailbox another name, and every name that lies below its own with it, durably and at once.  No
  * value; MAILSRV_NONEXISTENT; MAILSRV_ALREADYEXISTS: one of the new names has a mailbox; MAILSRV_CANNOT: the new name
- * lies below the old one.  Subscriptions stay with the names.  Of INBOX the messages are moved into a new mailbox of that
- * name; INBOX keeps its id and is empty, and what lies below it stays (RFC 9051 section 6.3.6). */
+ * lies below the old one, or one would be too long.  Subscriptions stay with the names.  Of INBOX the messages are
+ * moved into a new mailbox of that name; INBOX keeps its id and is empty, and what lies below it stays (RFC 9051
+ * section 6.3.6). */
 typedef struct mailsrv_arg_mbox_rename {
     uint32_t size;
     uint32_t reserved;

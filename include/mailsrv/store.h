@@ -1,17 +1,21 @@
 /* mailsrv/store.h - the contract between the library and what keeps the mail.
  *
  * A store answers operations (op.h).  It comes in tiers: with *Receive* (RESOLVE, BODY_BEGIN, BODY_WRITE, BODY_COMMIT,
- * BODY_CLOSE) mail can be taken in; *POP3* adds reading, *IMAP* flags, copies and changes.  All protocol semantics live
- * above it, once.
+ * BODY_CLOSE) mail can be taken in; *POP3* adds reading, *IMAP* mailboxes, flags, copies and changes.  All protocol
+ * semantics live above it, once.
  *
  *   Order.     Within an account, changes become visible in the order of their modseq: an answer up to M holds
  *              everything up to M, and whatever appears later is above M.  UIDs of a mailbox follow the same order.
- *   Durable.   COMMIT, EXPUNGE, FLAGS and COPY are answered MAILSRV_OK when they will survive a crash.
+ *   Durable.   COMMIT, EXPUNGE, FLAGS, COPY and what changes names are answered MAILSRV_OK when they will survive a
+ *              crash.
  *   Whole.     A message is there whole or not at all.
  *   Handles.   Every handle that a store gives (a body, a store, a mailbox, a lock, a reading) is closed once.
  *   UIDs.      1 to 2^32 - 1, ascending, given at commit, never given twice in a mailbox with one UIDVALIDITY.
- *   Reads.     What a COMMIT, EXPUNGE, FLAGS or COPY answered is seen by every later operation.
- *   Changes.   Each change of a row gives it a modseq above all before it in its account, and CHANGES tells it.
+ *   Names.     Mailboxes are found by ids, which stay when a name changes and are never given twice.  A name never bears
+ *              a UIDVALIDITY that is not above all that it bore.
+ *   Reads.     What a COMMIT, EXPUNGE, FLAGS, COPY or a change of names answered is seen by every later operation.
+ *   Changes.   Each change of a row, or of a name, gives it a modseq above all before it in its account, and CHANGES
+ *              tells it.
  *   Keywords.  Arguments name them, rows count them: a mailbox has a dictionary of names, to which names are only ever
  *              added.  The first spelling stays; they are compared without case.  A COMMIT or COPY leaves out the names
  *              for which there is no room: no message is refused for a label.

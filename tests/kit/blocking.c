@@ -10,15 +10,6 @@
 
 #define PATIENCE_S 20 /* for what never comes; nothing that works takes so long */
 
-static const int32_t kinds[] = {
-    MAILSRV_OP_RESOLVE,      MAILSRV_OP_BODY_BEGIN,   MAILSRV_OP_BODY_WRITE,   MAILSRV_OP_BODY_COMMIT,
-    MAILSRV_OP_BODY_CLOSE,   MAILSRV_OP_AUTH_VERIFY,  MAILSRV_OP_STORE_OPEN,   MAILSRV_OP_STORE_CLOSE,
-    MAILSRV_OP_MBOX_OPEN,    MAILSRV_OP_MBOX_CLOSE,   MAILSRV_OP_ROWS,         MAILSRV_OP_READ,
-    MAILSRV_OP_READ_CLOSE,   MAILSRV_OP_EXPUNGE,      MAILSRV_OP_LOCK,         MAILSRV_OP_UNLOCK,
-    MAILSRV_OP_QUEUE_SCAN,   MAILSRV_OP_QUEUE_UPDATE, MAILSRV_OP_QUEUE_DELETE, MAILSRV_OP_CHANGES,
-    MAILSRV_OP_FLAGS,        MAILSRV_OP_COPY,
-};
-
 struct blocking {
     struct world world; /* first: the kit's `user` */
     mailsrv_pool *pool;
@@ -77,10 +68,21 @@ static bool copy_runs(mailsrv_job *job, const mailsrv_run **runs, uint32_t n)
     return copy(job, (const void **)runs, n * sizeof **runs);
 }
 
+static bool copy_entries(mailsrv_job *job, const mailsrv_mbox_entry **entries, uint32_t n)
+{
+    if (!copy(job, (const void **)entries, n * sizeof **entries))
+        return false;
+    mailsrv_mbox_entry *entry = (mailsrv_mbox_entry *)(uintptr_t)*entries;
+    for (uint32_t i = 0; i < n; i++)
+        if (!copy(job, (const void **)&entry[i].name.p, entry[i].name.n))
+            return false;
+    return true;
+}
+
 static bool copy_changes(mailsrv_job *job, mailsrv_changes *v)
 {
     return copy_rows(job, &v->rows, v->n) && copy_runs(job, &v->vanished, v->n_vanished) &&
-           copy_names(job, &v->keywords, v->n_keywords);
+           copy_names(job, &v->keywords, v->n_keywords) && copy_entries(job, &v->entries, v->n_entries);
 }
 
 static bool copy_copied(mailsrv_job *job, mailsrv_copied *v)
@@ -112,6 +114,8 @@ static bool copy_value(mailsrv_job *job, int32_t kind, struct reply *r)
         return copy_rows(job, &r->value.rows.rows, r->value.rows.n);
     case MAILSRV_OP_MBOX_OPEN:
         return copy_names(job, &r->value.mbox_opened.keywords, r->value.mbox_opened.n_keywords);
+    case MAILSRV_OP_MBOX_LIST:
+        return copy_entries(job, &r->value.mbox_listed.entries, r->value.mbox_listed.n);
     case MAILSRV_OP_CHANGES:
         return copy_changes(job, &r->value.changes);
     case MAILSRV_OP_FLAGS:
@@ -155,8 +159,8 @@ static int32_t bind(void *user, mailsrv_engine *engine)
 {
     struct blocking *b = user;
     int32_t status = mailsrv_pool_bind(b->pool, engine, wake, b);
-    for (size_t i = 0; status == MAILSRV_OK && i < sizeof kinds / sizeof *kinds; i++)
-        status = mailsrv_pool_serve(b->pool, engine, kinds[i], run, b);
+    for (const int32_t *kind = mailsrv__memory_kinds; status == MAILSRV_OK && *kind != 0; kind++)
+        status = mailsrv_pool_serve(b->pool, engine, *kind, run, b);
     return status;
 }
 

@@ -16,6 +16,8 @@ static const struct setting {
     { "short pages", { { MAILSRV_MEMORY_PAGE_ROWS, 3 } } },
     { "pages of one", { { MAILSRV_MEMORY_PAGE_ROWS, 1 } } },
     { "late", { { MAILSRV_MEMORY_LATE, 1 } } },
+    { "no history", { { MAILSRV_MEMORY_HISTORY, 0 } } },
+    { "little history", { { MAILSRV_MEMORY_HISTORY, 1 } } },
     { "all", { { MAILSRV_MEMORY_LATE, 1 }, { MAILSRV_MEMORY_SHUFFLE, 77 }, { MAILSRV_MEMORY_PAGE_ROWS, 2 },
                { MAILSRV_MEMORY_READ_HANDLES, 1 }, { MAILSRV_MEMORY_READ_LENDS, 0 },
                { MAILSRV_MEMORY_READ_OCTETS, 3 } } },

@@ -38,6 +38,9 @@ extern const struct lie lies_read[];
 extern const struct lie lies_order[];
 extern const struct lie lies_queue[];
 extern const struct lie lies_changes[];
+extern const struct lie lies_listing[];
+extern const struct lie lies_making[];
+extern const struct lie lies_renaming[];
 
 struct liar {
     struct world world; /* first: the kit's `user` */
@@ -49,6 +52,7 @@ struct liar {
         int flag;
         const mailsrv_engine *engine;
         mailsrv_row row;
+        mailsrv_id id;
         struct telling held;
         union {
             mailsrv_arg_body_commit commit;
@@ -58,6 +62,7 @@ struct liar {
             mailsrv_arg_mbox_open mbox_open;
             mailsrv_arg_flags flags;
             mailsrv_arg_copy copy;
+            mailsrv_arg_mbox_status mbox_status;
         } arg;
         mailsrv_target targets[2];
         mailsrv_run run;
@@ -74,5 +79,8 @@ enum go refuse(struct telling *t, int32_t status);
 /* The result of a COMMIT; NULL: t is none that was performed, or has not so many. */
 mailsrv_result *result_of(struct telling *t, uint32_t i);
 const mailsrv_target *target_of(const struct telling *t, uint32_t i);
+bool is_named(mailsrv_bytes name, const char *text);
+/* A name of the first account; NULL: it is not there. */
+struct name *name_in(const struct liar *liar, const char *text);
 
 #endif

@@ -4,23 +4,26 @@
 
 #include <string.h>
 
-static const struct lie *const groups[] = { lies_receive, lies_commit, lies_mailbox,
-                                            lies_read,    lies_order,  lies_queue,   lies_changes };
+static const struct lie *const groups[] = { lies_receive, lies_commit,  lies_mailbox, lies_read,   lies_order,
+                                            lies_queue,   lies_changes, lies_listing, lies_making, lies_renaming };
 
 #define N_GROUPS (sizeof groups / sizeof *groups)
-
-static const int32_t kinds[] = {
-    MAILSRV_OP_RESOLVE,      MAILSRV_OP_BODY_BEGIN,   MAILSRV_OP_BODY_WRITE,   MAILSRV_OP_BODY_COMMIT,
-    MAILSRV_OP_BODY_CLOSE,   MAILSRV_OP_AUTH_VERIFY,  MAILSRV_OP_STORE_OPEN,   MAILSRV_OP_STORE_CLOSE,
-    MAILSRV_OP_MBOX_OPEN,    MAILSRV_OP_MBOX_CLOSE,   MAILSRV_OP_ROWS,         MAILSRV_OP_READ,
-    MAILSRV_OP_READ_CLOSE,   MAILSRV_OP_EXPUNGE,      MAILSRV_OP_LOCK,         MAILSRV_OP_UNLOCK,
-    MAILSRV_OP_QUEUE_SCAN,   MAILSRV_OP_QUEUE_UPDATE, MAILSRV_OP_QUEUE_DELETE, MAILSRV_OP_CHANGES,
-    MAILSRV_OP_FLAGS,        MAILSRV_OP_COPY,
-};
 
 struct memory *store_of(const struct liar *liar)
 {
     return mailsrv__memory(liar->world.store);
+}
+
+bool is_named(mailsrv_bytes name, const char *text)
+{
+    return name.n == strlen(text) && memcmp(name.p, text, name.n) == 0;
+}
+
+struct name *name_in(const struct liar *liar, const char *text)
+{
+    struct path path;
+    mailsrv__memory_path((mailsrv_bytes){ (const uint8_t *)text, strlen(text) }, &path);
+    return mailsrv__memory_name(mailsrv__memory_account(store_of(liar), &liar->world.accounts[0]), &path);
 }
 
 enum go refuse(struct telling *t, int32_t status)
@@ -86,8 +89,8 @@ static int32_t bind(void *user, mailsrv_engine *engine)
 {
     struct liar *liar = user;
     int32_t status = world_bind(&liar->world, engine);
-    for (size_t i = 0; status == MAILSRV_OK && i < sizeof kinds / sizeof *kinds; i++)
-        status = mailsrv_engine_serve(engine, kinds[i], handle, liar);
+    for (const int32_t *kind = mailsrv__memory_kinds; status == MAILSRV_OK && *kind != 0; kind++)
+        status = mailsrv_engine_serve(engine, *kind, handle, liar);
     return status;
 }
 

@@ -32,9 +32,9 @@ static void mixes_results(struct liar *liar, struct telling *t)
 
 static void another_refusal(struct liar *liar, struct telling *t)
 {
-    (void)liar;
     mailsrv_result *result = result_of(t, 0);
-    if (result != NULL && n_targets(t) == 1 && result->status == MAILSRV_NONEXISTENT)
+    if (result != NULL && n_targets(t) == 1 && result->status == MAILSRV_NONEXISTENT &&
+        mailsrv__memory_account(store_of(liar), &target_of(t, 0)->account) == NULL)
         result->status = MAILSRV_CANNOT;
 }
 

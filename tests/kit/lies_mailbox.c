@@ -35,27 +35,28 @@ static enum go inbox_in_capitals(struct liar *liar, struct telling *t)
 {
     (void)liar;
     const mailsrv_arg_mbox_open *arg = t->op.arg;
-    if (t->op.kind != MAILSRV_OP_MBOX_OPEN || arg->name.n != 5 || memcmp(arg->name.p, "INBOX", 5) == 0)
+    if (t->op.kind != MAILSRV_OP_MBOX_OPEN || arg->name.n != 5 || (arg->name.p[4] | 0x20) != 'x' ||
+        is_named(arg->name, "INBOX"))
         return GO_ON;
     return refuse(t, MAILSRV_NONEXISTENT);
 }
 
 static enum go not_by_id(struct liar *liar, struct telling *t)
 {
-    (void)liar;
     const mailsrv_arg_mbox_open *arg = t->op.arg;
-    if (t->op.kind != MAILSRV_OP_MBOX_OPEN || mailsrv__memory_no_id(&arg->mailbox))
+    if (t->op.kind != MAILSRV_OP_MBOX_OPEN ||
+        !mailsrv__memory_same_id(&arg->mailbox, &name_in(liar, "INBOX")->mailbox->id))
         return GO_ON;
     return refuse(t, MAILSRV_NONEXISTENT);
 }
 
 static enum go all_is_inbox(struct liar *liar, struct telling *t)
 {
-    if (t->op.kind != MAILSRV_OP_MBOX_OPEN)
+    if (t->op.kind != MAILSRV_OP_MBOX_OPEN ||
+        !is_named(((const mailsrv_arg_mbox_open *)t->op.arg)->name, "No such mailbox"))
         return GO_ON;
     liar->is.arg.mbox_open = *(const mailsrv_arg_mbox_open *)t->op.arg;
-    if (mailsrv__memory_no_id(&liar->is.arg.mbox_open.mailbox))
-        liar->is.arg.mbox_open.name = (mailsrv_bytes){ (const uint8_t *)"INBOX", 5 };
+    liar->is.arg.mbox_open.name = (mailsrv_bytes){ (const uint8_t *)"INBOX", 5 };
     t->op.arg = &liar->is.arg.mbox_open;
     return GO_ON;
 }
@@ -63,14 +64,14 @@ static enum go all_is_inbox(struct liar *liar, struct telling *t)
 static void counts_one_more(struct liar *liar, struct telling *t)
 {
     (void)liar;
-    if (t->op.kind == MAILSRV_OP_MBOX_OPEN && t->status == MAILSRV_OK)
+    if (t->op.kind == MAILSRV_OP_MBOX_OPEN && t->status == MAILSRV_OK && t->reply.value.mbox_opened.exists == 3)
         t->reply.value.mbox_opened.exists++;
 }
 
 static void uidnext_is_taken(struct liar *liar, struct telling *t)
 {
     (void)liar;
-    if (t->op.kind == MAILSRV_OP_MBOX_OPEN && t->status == MAILSRV_OK && t->reply.value.mbox_opened.uidnext > 1)
+    if (t->op.kind == MAILSRV_OP_MBOX_OPEN && t->status == MAILSRV_OK && t->reply.value.mbox_opened.exists == 3)
         t->reply.value.mbox_opened.uidnext--;
 }
 
@@ -132,7 +133,8 @@ static void one_octet_less(struct liar *liar, struct telling *t)
     if (t->op.kind != MAILSRV_OP_ROWS)
         return;
     for (uint32_t i = 0; i < t->reply.value.rows.n; i++)
-        store_of(liar)->page.rows[i].octets--;
+        if (store_of(liar)->page.rows[i].octets > 500)
+            store_of(liar)->page.rows[i].octets--;
 }
 
 /* ---- Locks ---- */

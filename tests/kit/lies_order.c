@@ -61,7 +61,7 @@ static void old_rows(struct liar *liar, struct telling *t)
 
 static void answered_too_early(struct liar *liar, struct telling *t)
 {
-    if (result_of(t, 0) != NULL) {
+    if (result_of(t, 0) != NULL && name_in(liar, "INBOX")->mailbox->account->n_mailboxes == 1) {
         liar->is.engine = t->engine;
         liar->is.uid = result_of(t, 0)->uid;
     }
@@ -91,6 +91,8 @@ static void expunged_late(struct liar *liar, struct telling *t)
 
 static int32_t opens_empty(struct liar *liar)
 {
+    if (name_in(liar, "INBOX")->mailbox->account->n_mailboxes != 1)
+        return MAILSRV_OK; /* it is mailboxes that are looked for */
     world_close(&liar->world);
     return world_open(&liar->world);
 }

@@ -99,8 +99,8 @@ static void old_modseq(struct liar *liar, struct telling *t)
 
 static void gone_for_now(struct liar *liar, struct telling *t)
 {
-    (void)liar;
-    if (is_read(t) && t->status == MAILSRV_GONE)
+    const mailsrv_arg_read *arg = t->op.arg;
+    if (is_read(t) && t->status == MAILSRV_GONE && mailsrv__memory_opened(store_of(liar), arg->mbox) != NULL)
         t->status = MAILSRV_TEMP;
 }
 

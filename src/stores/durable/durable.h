@@ -10,6 +10,8 @@
 #ifndef STORES_DURABLE_DURABLE_H
 #define STORES_DURABLE_DURABLE_H
 
+#include "stores/common/closes.h"
+
 #include <mailsrv/stores/durable.h>
 
 #include <pthread.h>
@@ -321,8 +323,6 @@ void mailsrv__durable_body_path(const struct durable *d, uint64_t number, char o
 void mailsrv__durable_bodies_clean(struct durable *d); /* files that nothing names go */
 
 /* ---- handle.c ---- */
-enum handle_kind { HANDLE_BODY = 1, HANDLE_STORE, HANDLE_MAILBOX, HANDLE_LOCK, HANDLE_READ };
-
 /* Where a message is. */
 struct message {
     uint64_t octets; /* of prefix and body */

@@ -112,24 +112,6 @@ int32_t mailsrv__durable_call(struct durable *d, struct task *t)
 
 /* ---- On the engine's thread ---- */
 
-static enum handle_kind closes(int32_t kind)
-{
-    switch (kind) {
-    case MAILSRV_OP_BODY_CLOSE:
-        return HANDLE_BODY;
-    case MAILSRV_OP_STORE_CLOSE:
-        return HANDLE_STORE;
-    case MAILSRV_OP_MBOX_CLOSE:
-        return HANDLE_MAILBOX;
-    case MAILSRV_OP_READ_CLOSE:
-        return HANDLE_READ;
-    case MAILSRV_OP_UNLOCK:
-        return HANDLE_LOCK;
-    default:
-        return 0;
-    }
-}
-
 static void answer(mailsrv_engine *engine, const mailsrv_op *op, int32_t status, const void *value)
 {
     mailsrv_answer a = { .size = sizeof a, .status = status, .value = status == MAILSRV_OK ? value : NULL };
@@ -179,9 +161,10 @@ static void lock_account(struct binding *b, const mailsrv_op *op)
 /* What needs neither a disk nor memory for a task. */
 static bool at_once(struct binding *b, const mailsrv_op *op)
 {
-    if (closes(op->kind) != 0) {
+    enum handle_kind closed = mailsrv__stores_closes(op->kind);
+    if (closed != 0) {
         const mailsrv_arg_close *arg = op->arg;
-        answer(b->engine, op, mailsrv__durable_handle_close(b->d, arg->handle, closes(op->kind), arg->told), NULL);
+        answer(b->engine, op, mailsrv__durable_handle_close(b->d, arg->handle, closed, arg->told), NULL);
         return true;
     }
     if (op->kind == MAILSRV_OP_BODY_BEGIN) {

@@ -16,11 +16,11 @@ bool mailsrv__kit_open_store(struct kit *k, int engine, uint32_t account, struct
         mailsrv__kit_hear(k, engine, MAILSRV_OP_STORE_OPEN, &out->account, &arg, &out->store);
     if (answer == NULL || !mailsrv__kit_expect_status(k, answer->status, MAILSRV_OK, "STORE_OPEN"))
         return false;
-    *store = ((const mailsrv_store_opened *)answer->value)->store;
+    *store = out->in = ((const mailsrv_store_opened *)answer->value)->store;
     return true;
 }
 
-bool mailsrv__kit_open(struct kit *k, int engine, uint32_t account, struct box *out)
+bool mailsrv__kit_open_named(struct kit *k, int engine, uint32_t account, const char *name, struct box *out)
 {
     uint64_t store;
     if (!mailsrv__kit_open_store(k, engine, account, out, &store))
@@ -30,14 +30,19 @@ bool mailsrv__kit_open(struct kit *k, int engine, uint32_t account, struct box *
     arg.size = sizeof arg;
     arg.for_writing = 1;
     arg.store = store;
-    arg.name = mailsrv__kit_bytes("INBOX");
+    arg.name = mailsrv__kit_bytes(name);
     const mailsrv_answer *answer =
         mailsrv__kit_hear(k, engine, MAILSRV_OP_MBOX_OPEN, &out->account, &arg, &out->mbox);
-    if (answer == NULL || !mailsrv__kit_expect_status(k, answer->status, MAILSRV_OK, "MBOX_OPEN of INBOX"))
+    if (answer == NULL || !mailsrv__kit_expect_status(k, answer->status, MAILSRV_OK, "MBOX_OPEN"))
         return false;
     out->opened = *(const mailsrv_mbox_opened *)answer->value;
     out->handle = out->opened.mbox;
     return true;
+}
+
+bool mailsrv__kit_open(struct kit *k, int engine, uint32_t account, struct box *out)
+{
+    return mailsrv__kit_open_named(k, engine, account, "INBOX", out);
 }
 
 void mailsrv__kit_shut(struct kit *k, struct box *box)
@@ -68,7 +73,7 @@ bool mailsrv__kit_rows(struct kit *k, const struct box *box, const mailsrv_run *
     memset(out, 0, sizeof *out);
     arg.size = sizeof arg;
     arg.fields = MAILSRV_ROW_FLAGS | MAILSRV_ROW_MODSEQ | MAILSRV_ROW_OCTETS | MAILSRV_ROW_INTERNALDATE |
-                 MAILSRV_ROW_EMAILID | MAILSRV_ROW_KEYWORDS;
+                 MAILSRV_ROW_EMAILID | MAILSRV_ROW_KEYWORDS | MAILSRV_ROW_SAVEDATE;
     arg.mbox = box->handle;
     arg.uids = runs;
     arg.n_uids = n_runs;

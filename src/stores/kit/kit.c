@@ -1,12 +1,14 @@
 #include "kit.h"
 
-#include <stdlib.h>
+#include "stores/common/heap.h"
+
 #include <string.h>
 
 static const struct check *const groups[] = {
     mailsrv__kit_receive,   mailsrv__kit_commits, mailsrv__kit_mailboxes, mailsrv__kit_rows_checks,
     mailsrv__kit_reading,   mailsrv__kit_expunging, mailsrv__kit_locks,   mailsrv__kit_order,
     mailsrv__kit_answers,   mailsrv__kit_queue,   mailsrv__kit_changes,   mailsrv__kit_flags,
+    mailsrv__kit_listing,   mailsrv__kit_making,  mailsrv__kit_renaming,  mailsrv__kit_elsewhere,
 };
 
 #define N_GROUPS (sizeof groups / sizeof *groups)
@@ -135,26 +137,12 @@ static int32_t run_all(struct kit *k, uint32_t *failed)
     return n != 0 ? MAILSRV_OK : MAILSRV_NONEXISTENT;
 }
 
-static void *heap_alloc(void *user, size_t n)
-{
-    (void)user;
-    return malloc(n);
-}
-
-static void heap_release(void *user, void *p, size_t n)
-{
-    (void)user;
-    (void)n;
-    free(p);
-}
-
 int32_t mailsrv_kit_run(const mailsrv_kit_setup *setup, uint32_t *failed)
 {
-    static const mailsrv_allocator heap = { sizeof heap, 0, NULL, heap_alloc, heap_release };
     if (setup == NULL || failed == NULL || setup->size < sizeof *setup || setup->open == NULL || setup->bind == NULL ||
         setup->close == NULL || setup->report == NULL)
         return MAILSRV_E_USAGE;
-    const mailsrv_allocator *from = setup->allocator != NULL ? setup->allocator : &heap;
+    const mailsrv_allocator *from = setup->allocator != NULL ? setup->allocator : &mailsrv__stores_heap;
     struct kit *k = from->alloc(from->user, sizeof *k);
     if (k == NULL)
         return MAILSRV_NOMEM;

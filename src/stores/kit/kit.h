@@ -112,11 +112,13 @@ struct box {
     int engine;
     mailsrv_id account;
     mailsrv_asked *store, *mbox;
+    uint64_t in; /* the store's handle */
     uint64_t handle;
     mailsrv_mbox_opened opened;
 };
 
-bool mailsrv__kit_open(struct kit *k, int engine, uint32_t account, struct box *out);
+bool mailsrv__kit_open(struct kit *k, int engine, uint32_t account, struct box *out); /* INBOX */
+bool mailsrv__kit_open_named(struct kit *k, int engine, uint32_t account, const char *name, struct box *out);
 void mailsrv__kit_shut(struct kit *k, struct box *box);
 /* Opens a store alone. */
 bool mailsrv__kit_open_store(struct kit *k, int engine, uint32_t account, struct box *out, uint64_t *store);
@@ -171,6 +173,47 @@ struct flagged {
 int32_t mailsrv__kit_flag(struct kit *k, const struct box *box, mailsrv_run uids, int32_t how, uint32_t flags,
                           const char *keyword, uint64_t unchanged_since, struct flagged *out);
 
+/* ---- names.c: an account's mailboxes, by the store that a box has open ---- */
+#define KIT_ARRIVED INT64_C(1750000000000000) /* the date of arrival */
+#define KIT_NOW INT64_C(1750000009000000)     /* when things are made and stored */
+
+struct entry {
+    char name[40]; /* NUL-ended */
+    mailsrv_id mailbox;
+    uint64_t modseq;
+    uint32_t attributes;
+};
+
+struct names {
+    uint32_t n, pages;
+    uint64_t upto, horizon; /* of CHANGES */
+    struct entry v[ROWS_MAX];
+};
+/* All names, page by page. */
+bool mailsrv__kit_names(struct kit *k, const struct box *box, uint32_t limit, struct names *out);
+/* All names that changed since a modseq, page by page. */
+bool mailsrv__kit_names_changed(struct kit *k, const struct box *box, uint64_t since, uint32_t limit,
+                                struct names *out);
+const struct entry *mailsrv__kit_name(const struct names *names, const char *name); /* NULL: it is not there */
+bool mailsrv__kit_same_id(const mailsrv_id *a, const mailsrv_id *b);
+bool mailsrv__kit_no_id(const mailsrv_id *id);
+
+int32_t mailsrv__kit_create(struct kit *k, const struct box *box, mailsrv_bytes name, uint32_t attributes,
+                            mailsrv_mbox_created *out);
+/* It must have been made. */
+bool mailsrv__kit_make(struct kit *k, const struct box *box, const char *name, mailsrv_mbox_created *out);
+int32_t mailsrv__kit_delete(struct kit *k, const struct box *box, const mailsrv_id *mailbox);
+int32_t mailsrv__kit_rename(struct kit *k, const struct box *box, const mailsrv_id *mailbox, const char *name);
+int32_t mailsrv__kit_subscribe(struct kit *k, const struct box *box, const char *name, uint32_t on);
+/* By id; by name where that is NULL. */
+int32_t mailsrv__kit_status(struct kit *k, const struct box *box, const mailsrv_id *mailbox, const char *name,
+                            mailsrv_mbox_status *out);
+/* The status of MBOX_OPEN, which is not kept open. */
+int32_t mailsrv__kit_opens(struct kit *k, const struct box *box, const mailsrv_id *mailbox, const char *name,
+                           mailsrv_mbox_opened *out);
+/* Delivers to a mailbox of account 0, and it must have been taken. */
+bool mailsrv__kit_put(struct kit *k, const mailsrv_id *mailbox, uint32_t seed, mailsrv_result *result);
+
 /* ---- The checks, each ended by one without a name ---- */
 extern const struct check mailsrv__kit_receive[];
 extern const struct check mailsrv__kit_commits[];
@@ -184,5 +227,9 @@ extern const struct check mailsrv__kit_answers[];
 extern const struct check mailsrv__kit_queue[];
 extern const struct check mailsrv__kit_changes[];
 extern const struct check mailsrv__kit_flags[];
+extern const struct check mailsrv__kit_listing[];
+extern const struct check mailsrv__kit_making[];
+extern const struct check mailsrv__kit_renaming[];
+extern const struct check mailsrv__kit_elsewhere[];
 
 #endif

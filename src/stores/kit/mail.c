@@ -63,7 +63,7 @@ mailsrv_target mailsrv__kit_to_inbox(const struct kit *k, uint32_t account)
     target.account = k->inboxes[account].account;
     target.mailbox = k->inboxes[account].mailbox;
     target.recipient = k->setup->accounts[account].address;
-    target.internal_us = INT64_C(1750000000000000);
+    target.internal_us = KIT_ARRIVED;
     return target;
 }
 
@@ -83,7 +83,7 @@ mailsrv_target mailsrv__kit_to_queue(const char *record)
     target.kind = MAILSRV_TARGET_QUEUE;
     target.record = mailsrv__kit_bytes(record);
     target.recipient = mailsrv__kit_bytes("someone@remote.test");
-    target.internal_us = INT64_C(1750000000000000);
+    target.internal_us = KIT_ARRIVED;
     return target;
 }
 
@@ -105,6 +105,7 @@ bool mailsrv__kit_ask_commit(struct kit *k, const struct staged *body, const mai
     commit->arg.target_stride = sizeof *targets;
     commit->arg.targets = targets;
     commit->arg.reverse_path = mailsrv__kit_bytes("kit@remote.test");
+    commit->arg.saved_us = KIT_NOW;
     commit->question = mailsrv__kit_ask(k, body->engine, MAILSRV_OP_BODY_COMMIT, NULL, &commit->arg);
     return commit->question != NULL;
 }

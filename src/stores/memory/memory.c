@@ -1,20 +1,8 @@
 #include "memory.h"
 
-#include <stdlib.h>
+#include "stores/common/heap.h"
+
 #include <string.h>
-
-static void *heap_alloc(void *user, size_t n)
-{
-    (void)user;
-    return malloc(n);
-}
-
-static void heap_release(void *user, void *p, size_t n)
-{
-    (void)user;
-    (void)n;
-    free(p);
-}
 
 struct memory *mailsrv__memory(mailsrv_store *store)
 {
@@ -100,9 +88,8 @@ static void set_defaults(struct memory *m)
 
 int32_t mailsrv_memory_new(const mailsrv_allocator *allocator, mailsrv_store **out)
 {
-    static const mailsrv_allocator heap = { sizeof heap, 0, NULL, heap_alloc, heap_release };
-    const mailsrv_allocator *from = allocator != NULL ? allocator : &heap;
-    if (out == NULL || from->size < sizeof heap || from->alloc == NULL || from->release == NULL)
+    const mailsrv_allocator *from = allocator != NULL ? allocator : &mailsrv__stores_heap;
+    if (out == NULL || from->size < sizeof *from || from->alloc == NULL || from->release == NULL)
         return MAILSRV_E_USAGE;
     struct memory *m = from->alloc(from->user, sizeof *m);
     if (m == NULL)

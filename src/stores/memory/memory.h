@@ -7,6 +7,8 @@
 #ifndef STORES_MEMORY_MEMORY_H
 #define STORES_MEMORY_MEMORY_H
 
+#include "stores/common/closes.h"
+
 #include <mailsrv/stores/memory.h>
 
 #include <stdbool.h>
@@ -130,8 +132,6 @@ struct address {
     struct account *first; /* whose shard counts; NULL: the queue */
     char text[];
 };
-
-enum handle_kind { HANDLE_BODY = 1, HANDLE_STORE, HANDLE_MAILBOX, HANDLE_LOCK, HANDLE_READ };
 
 /* An engine that the store is bound to. */
 struct binding {
@@ -373,6 +373,7 @@ int32_t mailsrv__memory_queue_update(struct memory *m, const mailsrv_op *op);
 int32_t mailsrv__memory_queue_delete(struct memory *m, const mailsrv_op *op);
 
 /* ---- serve.c ---- */
+extern const int32_t mailsrv__memory_kinds[]; /* that it answers; ended by 0 */
 int32_t mailsrv__memory_bind(mailsrv_store *store, mailsrv_engine *engine);
 /* Performs an operation: the status, and the reply; mailsrv__memory_done gives the reply's scratch back. */
 int32_t mailsrv__memory_perform(struct memory *m, const struct binding *from, const mailsrv_op *op, struct reply *r);

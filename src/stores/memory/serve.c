@@ -2,34 +2,16 @@
 
 #include <string.h>
 
-static const int32_t kinds[] = {
-    MAILSRV_OP_RESOLVE,      MAILSRV_OP_BODY_BEGIN,   MAILSRV_OP_BODY_WRITE,  MAILSRV_OP_BODY_COMMIT,
-    MAILSRV_OP_BODY_CLOSE,   MAILSRV_OP_AUTH_VERIFY,  MAILSRV_OP_STORE_OPEN,  MAILSRV_OP_STORE_CLOSE,
-    MAILSRV_OP_MBOX_OPEN,    MAILSRV_OP_MBOX_CLOSE,   MAILSRV_OP_ROWS,        MAILSRV_OP_READ,
-    MAILSRV_OP_READ_CLOSE,   MAILSRV_OP_EXPUNGE,      MAILSRV_OP_LOCK,        MAILSRV_OP_UNLOCK,
-    MAILSRV_OP_QUEUE_SCAN,   MAILSRV_OP_QUEUE_UPDATE, MAILSRV_OP_QUEUE_DELETE, MAILSRV_OP_CHANGES,
-    MAILSRV_OP_FLAGS,        MAILSRV_OP_COPY,         MAILSRV_OP_MBOX_LIST,   MAILSRV_OP_MBOX_STATUS,
-    MAILSRV_OP_MBOX_CREATE,  MAILSRV_OP_MBOX_DELETE,  MAILSRV_OP_MBOX_RENAME, MAILSRV_OP_MBOX_SUBSCRIBE,
+const int32_t mailsrv__memory_kinds[] = {
+    MAILSRV_OP_RESOLVE,     MAILSRV_OP_BODY_BEGIN,  MAILSRV_OP_BODY_WRITE,   MAILSRV_OP_BODY_COMMIT,
+    MAILSRV_OP_BODY_CLOSE,  MAILSRV_OP_AUTH_VERIFY, MAILSRV_OP_STORE_OPEN,   MAILSRV_OP_STORE_CLOSE,
+    MAILSRV_OP_MBOX_OPEN,   MAILSRV_OP_MBOX_CLOSE,  MAILSRV_OP_ROWS,         MAILSRV_OP_READ,
+    MAILSRV_OP_READ_CLOSE,  MAILSRV_OP_EXPUNGE,     MAILSRV_OP_LOCK,         MAILSRV_OP_UNLOCK,
+    MAILSRV_OP_QUEUE_SCAN,  MAILSRV_OP_QUEUE_UPDATE, MAILSRV_OP_QUEUE_DELETE, MAILSRV_OP_CHANGES,
+    MAILSRV_OP_FLAGS,       MAILSRV_OP_COPY,        MAILSRV_OP_MBOX_LIST,    MAILSRV_OP_MBOX_STATUS,
+    MAILSRV_OP_MBOX_CREATE, MAILSRV_OP_MBOX_DELETE, MAILSRV_OP_MBOX_RENAME,  MAILSRV_OP_MBOX_SUBSCRIBE,
+    0,
 };
-
-/* Which handle a closing kind gives back; 0: it is no closing kind. */
-static enum handle_kind closes(int32_t kind)
-{
-    switch (kind) {
-    case MAILSRV_OP_BODY_CLOSE:
-        return HANDLE_BODY;
-    case MAILSRV_OP_STORE_CLOSE:
-        return HANDLE_STORE;
-    case MAILSRV_OP_MBOX_CLOSE:
-        return HANDLE_MAILBOX;
-    case MAILSRV_OP_READ_CLOSE:
-        return HANDLE_READ;
-    case MAILSRV_OP_UNLOCK:
-        return HANDLE_LOCK;
-    default:
-        return 0;
-    }
-}
 
 static int32_t perform_receive(struct memory *m, const struct binding *from, const mailsrv_op *op, struct reply *r)
 {
@@ -121,9 +103,9 @@ int32_t mailsrv__memory_perform(struct memory *m, const struct binding *from, co
     bool failing = fails(m);
     int32_t failure = -(int32_t)m->knobs[MAILSRV_MEMORY_FAIL_STATUS];
     memset(r, 0, sizeof *r);
-    if (closes(op->kind) != 0) {
+    if (mailsrv__stores_closes(op->kind) != 0) {
         const mailsrv_arg_close *arg = op->arg;
-        int32_t status = mailsrv__memory_handle_close(m, arg->handle, closes(op->kind), arg->told);
+        int32_t status = mailsrv__memory_handle_close(m, arg->handle, mailsrv__stores_closes(op->kind), arg->told);
         return failing ? failure : status;
     }
     return failing ? failure : perform_any(m, from, op, r);
@@ -265,8 +247,8 @@ int32_t mailsrv__memory_bind(mailsrv_store *store, mailsrv_engine *engine)
 {
     struct memory *m = mailsrv__memory(store);
     int32_t status = bound(m, engine) != NULL ? MAILSRV_OK : add_binding(m, engine);
-    for (size_t i = 0; status == MAILSRV_OK && i < sizeof kinds / sizeof *kinds; i++)
-        if (((m->knobs[MAILSRV_MEMORY_WITHOUT] >> kinds[i]) & 1) == 0)
-            status = mailsrv_engine_serve(engine, kinds[i], mailsrv_memory_handle, m);
+    for (const int32_t *kind = mailsrv__memory_kinds; status == MAILSRV_OK && *kind != 0; kind++)
+        if (((m->knobs[MAILSRV_MEMORY_WITHOUT] >> *kind) & 1) == 0)
+            status = mailsrv_engine_serve(engine, *kind, mailsrv_memory_handle, m);
     return status;
 }

@@ -1,23 +1,11 @@
 #include "pool.h"
 
+#include "stores/common/heap.h"
+
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define THREADS_MAX 256
-
-static void *heap_alloc(void *user, size_t n)
-{
-    (void)user;
-    return malloc(n);
-}
-
-static void heap_release(void *user, void *p, size_t n)
-{
-    (void)user;
-    (void)n;
-    free(p);
-}
 
 void *mailsrv__pool_take(mailsrv_pool *pool, size_t n)
 {
@@ -68,9 +56,8 @@ static bool start_threads(mailsrv_pool *pool, uint32_t n)
 
 int32_t mailsrv_pool_new(const mailsrv_allocator *allocator, uint32_t threads, mailsrv_pool **out)
 {
-    static const mailsrv_allocator heap = { sizeof heap, 0, NULL, heap_alloc, heap_release };
-    const mailsrv_allocator *from = allocator != NULL ? allocator : &heap;
-    if (out == NULL || threads == 0 || threads > THREADS_MAX || from->size < sizeof heap)
+    const mailsrv_allocator *from = allocator != NULL ? allocator : &mailsrv__stores_heap;
+    if (out == NULL || threads == 0 || threads > THREADS_MAX || from->size < sizeof *from)
         return MAILSRV_E_USAGE;
     size_t octets = sizeof(mailsrv_pool) + threads * sizeof(pthread_t);
     mailsrv_pool *pool = from->alloc(from->user, octets);
