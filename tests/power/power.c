@@ -110,6 +110,7 @@ static void lose_index(struct run *r)
     const mailsrv_durable_files files = disk_files(r->disk);
     files.unlink(files.user, "/disk/index.db");
     files.unlink(files.user, "/disk/index.db-wal");
+    files.sync_directory(files.user, "/disk");
 }
 
 /* The process alone dies now and then; not where a sync has failed, because what Linux then shows is not on the
