@@ -29,7 +29,7 @@
 extern "C" {
 #endif
 
-struct uv_loop_s; /* uv_loop_t of <uv.h>, which is not needed here */
+typedef struct uv_loop_s uv_loop_s; /* uv_loop_t of <uv.h>, which is not needed here */
 
 typedef struct mailsrv_uv mailsrv_uv;
 typedef struct mailsrv_uv_listener mailsrv_uv_listener;
@@ -51,7 +51,7 @@ typedef struct mailsrv_uv_setup {
  * sessions and asks for no ready ones, but may call everything else.  The loop is the host's, and outlives the driver's closing;
  * the driver keeps it running until then.
  * MAILSRV_OK; or MAILSRV_NOMEM, MAILSRV_E_USAGE, MAILSRV_TEMP (libuv said no), and the engine is still the host's. */
-MAILSRV_API int32_t mailsrv_uv_new(struct uv_loop_s *loop, mailsrv_engine *engine, const mailsrv_uv_setup *setup,
+MAILSRV_API int32_t mailsrv_uv_new(uv_loop_s *loop, mailsrv_engine *engine, const mailsrv_uv_setup *setup,
                                    mailsrv_uv **out);
 
 /* Makes the loop of a driver come round soon.  Any thread, any time until mailsrv_uv_free, also while it is closed and

@@ -164,7 +164,7 @@ static int32_t open_handles(mailsrv_uv *d)
     return MAILSRV_OK;
 }
 
-int32_t mailsrv_uv_new(struct uv_loop_s *loop, mailsrv_engine *engine, const mailsrv_uv_setup *setup, mailsrv_uv **out)
+int32_t mailsrv_uv_new(uv_loop_s *loop, mailsrv_engine *engine, const mailsrv_uv_setup *setup, mailsrv_uv **out)
 {
     if (loop == NULL || engine == NULL || out == NULL || (setup != NULL && setup->size < sizeof *setup))
         return MAILSRV_E_USAGE;

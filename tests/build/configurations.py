@@ -22,8 +22,13 @@ CLANG_CHECKED = ["-Dc_args=['-fno-omit-frame-pointer', '-fno-sanitize-recover=un
 FUZZ = ["-Dfuzz=enabled", "-Dfault=true", "-Dexamples=disabled", "-Db_sanitize=address,undefined", *CLANG_CHECKED]
 
 
-def foreign(machine: str) -> list[str]:
-    return [f"--cross-file=tests/build/{machine}.ini", "-Ddefault_library=static", "-Dexamples=disabled"]
+def foreign(machine: str, architecture: str) -> list[str]:
+    """Static programs; with the durable store where tests/build/setup has unpacked SQLite for that machine."""
+    options = [f"--cross-file=tests/build/{machine}.ini", "-Ddefault_library=static", "-Dexamples=disabled"]
+    unpacked = BUILD / "foreign" / f"{architecture}.ini"
+    if unpacked.exists():
+        options += [f"--cross-file={unpacked}", "-Dprefer_static=true", "-Ddurable=enabled"]
+    return options
 
 
 ALL = {
@@ -32,8 +37,8 @@ ALL = {
     "asan": Configuration("clang", ["-Db_sanitize=address,undefined", *CLANG_CHECKED]),
     "tsan": Configuration("clang", ["-Db_sanitize=thread", *CLANG_CHECKED]),
     "fuzz": Configuration("clang", FUZZ),
-    "i686": Configuration("", foreign("i686"), ["qemu-i386-static"]),
-    "s390x": Configuration("", foreign("s390x"), ["qemu-s390x-static"]),
+    "i686": Configuration("", foreign("i686", "i386"), ["qemu-i386-static"]),
+    "s390x": Configuration("", foreign("s390x", "s390x"), ["qemu-s390x-static"]),
 }
 
 

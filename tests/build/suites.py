@@ -74,8 +74,34 @@ def runs_here(name: str) -> list[str] | None:
     return None
 
 
+def carry(p: Report, what: str, writer: list, reader: list) -> None:
+    """A store reads on another machine as on the one that wrote it, and also when the index is made anew there."""
+    with tempfile.TemporaryDirectory() as where:
+        done = p.run([*writer, "write", where])
+        here = p.run([*writer, "read", where])
+        there = p.run([*reader, "read", where])
+        for index in Path(where).glob("index.db*"):
+            index.unlink()
+        anew = p.run([*reader, "read", where])
+        good = all(run.returncode == 0 for run in (done, here, there, anew)) and here.stdout.count("\n") > 60
+        p.check(f"a store {what}", good and here.stdout == there.stdout)
+        p.check(f"the log of a store {what}", good and here.stdout == anew.stdout)
+
+
+def stores(name: str, p: Report, runner: list[str]) -> None:
+    """A durable store is carried to another machine, and back."""
+    there = [*runner, BUILD / name / "tests/foreign/store"]
+    if not there[-1].exists():
+        return p.skip("stores", f"SQLite for {name} is not unpacked")
+    if configurations.build("plain", p):
+        here = [BUILD / "plain/tests/foreign/store"]
+        carry(p, f"written here, read on {name}", here, there)
+        carry(p, f"written on {name}, read here", there, here)
+
+
 def foreign(name: str, p: Report) -> None:
-    """The dialogues on another machine: whole, byte by byte, and at some random cuts; all ways in a long run."""
+    """The dialogues on another machine: whole, byte by byte, and at some random cuts; all ways in a long run.  And
+    stores that are carried there and back."""
     if not shutil.which(f"{name}-linux-gnu-gcc"):
         return p.skip("dialogues", f"{name}-linux-gnu-gcc is not installed")
     runner = runs_here(name)
@@ -86,6 +112,7 @@ def foreign(name: str, p: Report) -> None:
         ways = p.environment["DIALOGUE_FOREIGN_WAYS"]
         counts = ["--cuts", p.environment["DIALOGUE_FOREIGN_CUTS"], "--pairs", p.environment["DIALOGUE_FOREIGN_PAIRS"]]
         run_dialogues(name, p, runner, *counts, *(["--ways", ways] if ways != "all" else []))
+        stores(name, p, runner)
 
 
 def i686(p: Report) -> None:
