@@ -138,6 +138,7 @@ MAILSRV_API int32_t mailsrv_engine_next_ready(mailsrv_engine *engine, struct mai
 #define MAILSRV_STAT_EVENTS_DROPPED 10  /* events that found the ring full, ever */
 #define MAILSRV_STAT_ALLOCATION_PEAK 11 /* the largest single allocation ever asked for */
 #define MAILSRV_STAT_LETTERS 12         /* letters delivered, ever */
+#define MAILSRV_STAT_IMAGES_OCTETS 13   /* memory of mailbox images, those kept for the next session included */
 MAILSRV_API uint64_t mailsrv_engine_stat(const mailsrv_engine *engine, int32_t key);
 
 /* What an event says. */

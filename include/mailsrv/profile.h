@@ -48,11 +48,12 @@ MAILSRV_API int32_t mailsrv_profile_new(const mailsrv_allocator *allocator, cons
 #define MAILSRV_PROFILE_MESSAGE_OCTETS_MAX 1   /* default 100 MiB, 64 KiB to 2^40 (RFC 5321 section 4.5.3.1.7) */
 #define MAILSRV_PROFILE_RECIPIENTS_MAX 2       /* default 100, 100 to 1,000 (RFC 5321 section 4.5.3.1.8) */
 #define MAILSRV_PROFILE_LINE_OCTETS_MAX 3      /* of a command, CRLF included: default 2,048, 512 to 65,536; IMAP, with
-                                                * all literals but messages: default 65,536, at least 8,192 */
+                                                * all literals but messages: default 65,536, at least 1,024 (RFC 7162 section 4
+                                                * asks for 8,192) */
 #define MAILSRV_PROFILE_ERRORS_MAX 4           /* bad commands before the session is ended: default 20, 1 to 1,000 */
 #define MAILSRV_PROFILE_SESSION_OCTETS_MAX 5   /* memory of one session: default SMTP 192 KiB, POP3 4 MiB (16 octets
-                                                * for each message of a maildrop), IMAP 384 KiB; 32 KiB (IMAP
-                                                * 128 KiB) to 2^40 */
+                                                * for each message of a maildrop), IMAP 384 KiB; 32 KiB to
+                                                * 2^40 */
 #define MAILSRV_PROFILE_WINDOW_OCTETS 6        /* output waiting before a session stops: default 32 KiB, 1 KiB to 2^30 */
 #define MAILSRV_PROFILE_COMMAND_TIMEOUT_MS 7   /* a peer's silence: SMTP default and least 5 min, POP3 10 min, IMAP
                                                 * 30 min */

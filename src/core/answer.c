@@ -474,6 +474,7 @@ void mailsrv__answer_store(struct op *op, const mailsrv_answer *answer)
     if (op->answer.status != MAILSRV_OK || kind->value_octets == 0)
         return;
     memcpy(&op->value, answer->value, kind->value_octets);
+    op->value_given = true;
     op->answer.value = &op->value;
     if (op->pub.kind == MAILSRV_OP_BODY_COMMIT)
         copy_results(op);

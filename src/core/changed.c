@@ -66,10 +66,17 @@ static void changed_up_to(const struct op *op, const mailsrv_id *mailbox, uint64
         add(op->engine, &op->pub.account, mailbox, modseq);
 }
 
+/* It was done, though there may have been no memory for the list in its answer. */
+static bool was_done(const struct op *op)
+{
+    bool has_list = op->pub.kind == MAILSRV_OP_FLAGS || op->pub.kind == MAILSRV_OP_COPY;
+    return op->answer.status == MAILSRV_OK || (has_list && op->value_given);
+}
+
 void mailsrv__changed_by(const struct op *op)
 {
     mailsrv_engine *e = op->engine;
-    if (op->answer.status != MAILSRV_OK)
+    if (!was_done(op))
         return;
     switch (op->pub.kind) {
     case MAILSRV_OP_BODY_COMMIT:

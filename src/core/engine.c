@@ -235,6 +235,7 @@ uint64_t mailsrv_engine_stat(const mailsrv_engine *e, int32_t key)
         [MAILSRV_STAT_EVENTS_DROPPED] = e->events.dropped,
         [MAILSRV_STAT_ALLOCATION_PEAK] = e->heap.allocation_peak,
         [MAILSRV_STAT_LETTERS] = e->n_letters,
+        [MAILSRV_STAT_IMAGES_OCTETS] = e->heap.used_by[CLASS_IMAGES],
     };
     return key < 0 || (size_t)key >= sizeof stats / sizeof stats[0] ? 0 : stats[key];
 }

@@ -43,15 +43,16 @@ static bool append(struct literal_frame *f, const struct literal_room *room, str
     return true;
 }
 
-/* Of a bad command only the beginning is kept, for its tag. */
+/* Of a bad command only the beginning is kept, for its tag; where that was lost, nothing. */
 static void keep(struct literal_frame *f, const struct literal_room *room, struct span piece)
 {
+    bool whole = f->n == f->octets;
     f->octets = f->octets > UINT64_MAX - piece.n ? UINT64_MAX : f->octets + piece.n;
     if (f->octets > room->octets_max)
         go_bad(f, LITERAL_TOO_LONG);
     if (f->bad == LITERAL_GOOD && !append(f, room, piece))
         go_bad(f, LITERAL_NO_MEMORY);
-    else if (f->bad != LITERAL_GOOD && f->n < LITERAL_BEGINNING)
+    else if (f->bad != LITERAL_GOOD && whole && f->n < LITERAL_BEGINNING)
         append(f, room, mailsrv__span_first(piece, LITERAL_BEGINNING - f->n));
 }
 
@@ -144,6 +145,11 @@ void mailsrv__literal_stream(struct literal_frame *f)
     f->place = IN_STREAMED;
 }
 
+void mailsrv__literal_cut_short(struct literal_frame *f)
+{
+    f->place = AT_END;
+}
+
 void mailsrv__literal_took(struct literal_frame *f, size_t n)
 {
     f->left -= n;
@@ -177,6 +183,7 @@ static void end_line(struct literal_frame *f, const struct literal_room *room)
     if (!announced)
         return;
     f->left = f->number;
+    f->asked = (uint8_t)(f->asked + (!f->nonsync && f->asked != UINT8_MAX));
     if (f->bad != LITERAL_GOOD)
         mailsrv__literal_refuse(f, room, (enum literal_bad)f->bad);
 }

@@ -45,6 +45,7 @@ struct literal_frame {
     uint8_t place, announce, bad;
     bool cr;      /* the last octet of the line was a CR */
     bool nonsync; /* {n+}: its octets come without being asked for */
+    uint8_t asked; /* literals of the command that had to be asked for; 255: or more */
 };
 
 /* Where a command is kept, and how much of it. */
@@ -69,6 +70,9 @@ void mailsrv__literal_stream(struct literal_frame *frame);
 /* The command is bad.  Octets that were to be asked for never come: it has ended, and the next cut is CUT_COMMAND.
  * Those of a {n+}, and what follows them, are swallowed up to there. */
 void mailsrv__literal_refuse(struct literal_frame *frame, const struct literal_room *room, enum literal_bad why);
+
+/* Of one that must be asked for: it is not, since the command is wrong as far as it goes.  It has ended. */
+void mailsrv__literal_cut_short(struct literal_frame *frame);
 
 /* `n` octets of CUT_OCTETS were taken from the input. */
 void mailsrv__literal_took(struct literal_frame *frame, size_t n);

@@ -89,8 +89,6 @@ static enum step begun(mailsrv_session *session)
     int32_t status = mailsrv__body_begun(session, 0);
     const mailsrv_answer *body = mailsrv__answer(session, 0), *found = mailsrv__answer(session, 1);
     if (found->status != MAILSRV_OK)
-        mailsrv__body_drop(session);
-    if (found->status != MAILSRV_OK)
         return refuse_literal(p, found->status, mailsrv__span(found->text));
     if (status != MAILSRV_OK)
         return refuse_literal(p, status, mailsrv__span(body->text));
@@ -130,6 +128,8 @@ static enum step announced(struct imap *p, struct reader *r)
         return mailsrv__imap_literal_keep(p);
     if (!parse_prefix(p, r, a) || !mailsrv__parse_body(r, &a->octets))
         return not_parsed(p, r);
+    if (r->no_name)
+        return refuse_literal(p, MAILSRV_CANNOT, SPAN("no mailbox can have that name"));
     if (a->octets > mailsrv__setting(&p->session, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX))
         return refuse_literal(p, MAILSRV_TOOBIG, (struct span){ NULL, 0 });
     if (a->octets == 0)

@@ -83,7 +83,8 @@ static enum step ask_expunge(struct imap *p)
 
 static bool is_deleted(const struct imap *p, const struct member *member)
 {
-    return !member->gone && (mailsrv__image_marks(p->view.image, member->uid).flags & MAILSRV_FLAG_DELETED) != 0;
+    struct marks marks;
+    return mailsrv__view_marks(&p->view, member->uid, &marks) && (marks.flags & MAILSRV_FLAG_DELETED) != 0;
 }
 
 /* Gathers the UIDs of the next operation. */
@@ -118,8 +119,8 @@ static enum step synced(mailsrv_session *session)
         return mailsrv__imap_then_view(p, synced);
     if (!mailsrv__view_synced(&p->view))
         return fail(p, MAILSRV_TEMP, (struct span){ NULL, 0 });
-    if (p->view.image->round_status != MAILSRV_OK)
-        return fail(p, p->view.image->round_status, (struct span){ NULL, 0 });
+    if (mailsrv__view_round(&p->view) != MAILSRV_OK)
+        return fail(p, mailsrv__view_round(&p->view), (struct span){ NULL, 0 });
     mailsrv__walk_begin(&x->walk, &p->view, &x->set, true);
     return collect(session);
 }

@@ -4,8 +4,6 @@
 
 #include "text/imap_date.h"
 
-enum { ATT_ROW = ATT_INTERNALDATE | ATT_SIZE };
-
 /* fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")") */
 bool mailsrv__imap_parse_fetch(struct imap *p, struct reader *r)
 {
@@ -13,49 +11,19 @@ bool mailsrv__imap_parse_fetch(struct imap *p, struct reader *r)
     if (f == NULL || !mailsrv__parse_sp(r) || !mailsrv__imap_parse_set(p, r, &f->set) || !mailsrv__parse_sp(r) ||
         !mailsrv__parse_fetch_atts(r, &f->atts))
         return false;
-    if (p->command.by_uid)
-        f->atts.plain |= ATT_UID; /* RFC 9051 section 6.4.9 */
-    return true;
+    return !p->command.by_uid || mailsrv__fetch_add_uid(r, &f->atts);
 }
 
 /* ---- The response of a message ---- */
 
-static bool say_flags(struct imap *p, uint32_t uid)
+static bool say_begin(struct imap *p, uint32_t number)
 {
-    struct marks marks = mailsrv__imap_told_marks(p, uid);
-    return mailsrv__say(&p->session, SPAN(" FLAGS ")) && mailsrv__imap_say_flags(p, &marks, uid);
-}
-
-static void write_row(struct writer *w, const struct fetch *f, const struct message *m)
-{
-    if ((f->atts.plain & ATT_INTERNALDATE) != 0) {
-        mailsrv__write(w, SPAN(" INTERNALDATE "));
-        mailsrv__write_imap_date_time(w, m->internal_us);
-    }
-    if ((f->atts.plain & ATT_SIZE) != 0) {
-        mailsrv__write(w, SPAN(" RFC822.SIZE "));
-        mailsrv__write_u64(w, m->octets);
-    }
-}
-
-/* "* 12 FETCH (UID 57 FLAGS ()": UID stands in every response, so that the others need not ask whether they are the
- * first (RFC 9051 section 7.5.2 lets a server send data that was not asked for). */
-static bool say_plain(struct imap *p, const struct message *m)
-{
-    const struct fetch *f = mailsrv__fetch_of(p);
-    char room[LINE_ROOM];
-    struct writer w = mailsrv__imap_line(room);
+    char room[32];
+    struct writer w = { .p = room, .room = sizeof room };
     mailsrv__write(&w, SPAN("* "));
-    mailsrv__write_u64(&w, m->number);
-    mailsrv__write(&w, SPAN(" FETCH (UID "));
-    mailsrv__write_u64(&w, m->uid);
+    mailsrv__write_u64(&w, number);
+    mailsrv__write(&w, SPAN(" FETCH ("));
     p->session.mid_reply = true;
-    if (!mailsrv__say(&p->session, mailsrv__written(&w)))
-        return false;
-    if ((f->atts.plain & ATT_FLAGS) != 0 && !say_flags(p, m->uid))
-        return false;
-    w.n = 0;
-    write_row(&w, f, m);
     return mailsrv__say(&p->session, mailsrv__written(&w));
 }
 
@@ -65,16 +33,79 @@ static bool say_end(struct imap *p)
     return mailsrv__say(&p->session, SPAN(")\r\n"));
 }
 
-int32_t mailsrv__fetch_begin(struct imap *p)
+int32_t mailsrv__fetch_say_next(struct imap *p)
 {
     struct fetch *f = mailsrv__fetch_of(p);
     const struct message *m = &f->page[f->now];
     if (f->sending.begun)
-        return MAILSRV_OK;
-    if (mailsrv__view_is_gone(&p->view, m->uid))
+        return mailsrv__say(&p->session, SPAN(" ")) ? MAILSRV_OK : MAILSRV_NOMEM;
+    if (mailsrv__view_is_gone(&p->view, m->uid)) {
+        f->gone = f->sending.failed = true;
         return MAILSRV_GONE;
+    }
     f->sending.begun = true;
-    return say_plain(p, m) ? MAILSRV_OK : MAILSRV_NOMEM;
+    return say_begin(p, m->number) ? MAILSRV_OK : MAILSRV_NOMEM;
+}
+
+/* Flags of a message that goes while its response is said are not known any more. */
+static bool say_flags(struct imap *p, uint32_t uid)
+{
+    struct marks marks = { 0 };
+    mailsrv__imap_told_marks(p, uid, &marks);
+    return mailsrv__say(&p->session, SPAN("FLAGS ")) && mailsrv__imap_say_flags(p, &marks, uid);
+}
+
+static bool say_plain(struct imap *p, enum att_kind kind)
+{
+    const struct fetch *f = mailsrv__fetch_of(p);
+    const struct message *m = &f->page[f->now];
+    char room[64];
+    struct writer w = { .p = room, .room = sizeof room };
+    if (kind == ATT_FLAGS)
+        return say_flags(p, m->uid);
+    if (kind == ATT_UID) {
+        mailsrv__write(&w, SPAN("UID "));
+        mailsrv__write_u64(&w, m->uid);
+    } else if (kind == ATT_SIZE) {
+        mailsrv__write(&w, SPAN("RFC822.SIZE "));
+        mailsrv__write_u64(&w, m->octets);
+    } else {
+        mailsrv__write(&w, SPAN("INTERNALDATE "));
+        mailsrv__write_imap_date_time(&w, m->internal_us);
+    }
+    return mailsrv__say(&p->session, mailsrv__written(&w));
+}
+
+static enum step send_item(struct imap *p, const struct att *att)
+{
+    if (att->kind == ATT_BODY)
+        return mailsrv__fetch_send(p, att);
+    int32_t status = mailsrv__fetch_say_next(p);
+    if (status == MAILSRV_GONE)
+        return STEP_NEXT;
+    return status == MAILSRV_OK && say_plain(p, att->kind) ? STEP_NEXT : STEP_CLOSE;
+}
+
+static enum step send_items(struct imap *p)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    struct sending *s = &f->sending;
+    const struct att *first = mailsrv__fetch_first_body(&f->atts);
+    if (!s->ready && first != NULL) {
+        enum step step = mailsrv__fetch_prepare(p, first);
+        if (step != STEP_NEXT)
+            return step;
+        s->resolved = false;
+    }
+    s->ready = true;
+    while (!s->failed && s->item < f->atts.n) {
+        enum step step = send_item(p, &f->atts.v[s->item]);
+        if (step != STEP_NEXT)
+            return step;
+        s->resolved = s->announced = false;
+        s->item++;
+    }
+    return !s->begun || say_end(p) ? STEP_NEXT : STEP_CLOSE;
 }
 
 /* ---- The end ---- */
@@ -116,11 +147,11 @@ static void gather_unseen(struct imap *p)
     struct fetch *f = mailsrv__fetch_of(p);
     f->uids.n_runs = f->uids.n_uids = 0;
     for (uint32_t i = 0; i < f->n_page && sets_seen(p, f); i++) {
-        uint32_t uid = f->page[i].uid;
-        if (!f->page[i].there || mailsrv__view_is_gone(&p->view, uid))
+        struct marks marks;
+        if (!f->page[i].there || !mailsrv__view_marks(&p->view, f->page[i].uid, &marks))
             continue;
-        if ((mailsrv__image_marks(p->view.image, uid).flags & MAILSRV_FLAG_SEEN) == 0)
-            mailsrv__uids_add(&f->uids, uid);
+        if ((marks.flags & MAILSRV_FLAG_SEEN) == 0)
+            mailsrv__uids_add(&f->uids, f->page[i].uid);
     }
 }
 
@@ -191,16 +222,7 @@ static enum step send_message(struct imap *p)
         f->gone = true;
         return STEP_NEXT;
     }
-    enum step step = mailsrv__fetch_send_bodies(p);
-    if (step != STEP_NEXT)
-        return step;
-    if (f->atts.n_bodies == 0) {
-        int32_t status = mailsrv__fetch_begin(p);
-        f->gone = f->gone || status == MAILSRV_GONE;
-        if (status == MAILSRV_NOMEM)
-            return STEP_CLOSE;
-    }
-    return !f->sending.begun || say_end(p) ? STEP_NEXT : STEP_CLOSE;
+    return send_items(p);
 }
 
 enum step mailsrv__fetch_go_on(mailsrv_session *session)
@@ -241,7 +263,7 @@ static enum step ask_rows(struct imap *p)
     arg->mbox = p->mbox.value;
     arg->uids = mailsrv__uids_copy(&f->uids, &ask);
     arg->n_uids = f->uids.n_runs;
-    arg->limit = PAGE_MESSAGES;
+    arg->limit = f->n_page;
     arg->cursor = f->cursor;
     return mailsrv__then_answers(&p->session, rows_answered);
 }
@@ -294,10 +316,13 @@ static enum step collect(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
     struct fetch *f = mailsrv__fetch_of(p);
-    bool needs_rows = f->atts.n_bodies != 0 || (f->atts.plain & ATT_ROW) != 0;
+    bool needs_octets = mailsrv__fetch_has(&f->atts, ATT_BODY);
+    bool needs_rows =
+        needs_octets || mailsrv__fetch_has(&f->atts, ATT_INTERNALDATE) || mailsrv__fetch_has(&f->atts, ATT_SIZE);
+    uint32_t most = needs_octets ? PAGE_BODIES : PAGE_MESSAGES;
     enum walked walked = WALK_NOTHING;
     struct member member;
-    while (f->n_page < PAGE_MESSAGES && walked != WALK_END) {
+    while (f->n_page < most && walked != WALK_END) {
         if (!mailsrv__may_go_on(session))
             return mailsrv__then_turn(session, collect);
         mailsrv__spend(session, 1);
@@ -315,7 +340,7 @@ static enum step collect(mailsrv_session *session)
 enum step mailsrv__imap_fetch(struct imap *p)
 {
     struct fetch *f = mailsrv__fetch_of(p);
-    if (f->atts.plain == 0 && f->atts.n_bodies == 0)
+    if (f->atts.n == 0)
         return finish(p);
     p->command.handles = f->reading;
     p->command.n_handles = LANES;

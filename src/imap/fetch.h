@@ -6,9 +6,10 @@
 #include "imap/messages.h"
 
 enum {
-    PAGE_MESSAGES = 32, /* whose rows are asked for together */
-    LANES = 3,          /* messages that are read side by side, and ranges */
-    LANE_CHUNKS = 2     /* ranges of one of them */
+    PAGE_MESSAGES = 128, /* whose rows are asked for together */
+    PAGE_BODIES = 32,    /* and the same where their octets are wanted, too */
+    LANES = 3,           /* messages that are read side by side, and ranges */
+    LANE_CHUNKS = 2      /* ranges of one of them */
 };
 
 /* A message of the page. */
@@ -38,15 +39,16 @@ struct lane {
 
 /* What goes out of the message whose turn it is. */
 struct sending {
-    uint32_t body;       /* of the attributes */
-    uint64_t at, end;    /* octets of it that are still to be said */
+    uint32_t item;       /* of the attributes */
+    uint64_t at, end;    /* octets of it that are still to be said; only if resolved */
     uint64_t header_end; /* where the body of the message begins; only if header_known */
     uint64_t scanned;    /* there is no end of the header before it */
     uint8_t line;        /* how the line began that it stands in */
-    bool header_known;
-    bool resolved;  /* `at` and `end` are */
+    bool header_known, resolved;
+    bool ready;     /* what comes first of its octets is there: it is worth a response */
+    bool failed;    /* what was not said of it is left out */
     bool begun;     /* "* n FETCH (" is out */
-    bool announced; /* its length is out: a promise */
+    bool announced; /* the length of the literal is out: a promise */
 };
 
 struct fetch {
@@ -82,9 +84,9 @@ static inline struct fetch *mailsrv__fetch_of(struct imap *p)
 /* Goes on with the message whose turn it is, and those behind it. */
 enum step mailsrv__fetch_go_on(mailsrv_session *session);
 
-/* Begins its response, unless it has begun.  MAILSRV_OK; MAILSRV_GONE: it was expunged meanwhile; MAILSRV_NOMEM: the
- * step returns STEP_CLOSE. */
-int32_t mailsrv__fetch_begin(struct imap *p);
+/* Says what stands before an attribute: the beginning of the response, or a space.  MAILSRV_OK; MAILSRV_GONE: the
+ * message was expunged meanwhile, and nothing is said of it; MAILSRV_NOMEM: the step returns STEP_CLOSE. */
+int32_t mailsrv__fetch_say_next(struct imap *p);
 
 /* Asks that messages of the page become \Seen, in the running step, unless there are none or that was asked. */
 void mailsrv__fetch_ask_seen(struct imap *p);
@@ -92,8 +94,14 @@ void mailsrv__fetch_seen_answered(struct imap *p, unsigned i);
 
 /* ---- fetch_read.c ---- */
 
-/* Says the parts of the message whose turn it is.  STEP_NEXT: done, or as much of it as there is. */
-enum step mailsrv__fetch_send_bodies(struct imap *p);
+/* Sees to it that what an attribute begins with is there.  STEP_NEXT: it is, or the message has `failed`. */
+enum step mailsrv__fetch_prepare(struct imap *p, const struct att *att);
+
+/* Says the octets of an attribute.  STEP_NEXT: done, or the message has `failed`. */
+enum step mailsrv__fetch_send(struct imap *p, const struct att *att);
+
+/* The first attribute that takes octets of the message; NULL: none does. */
+const struct att *mailsrv__fetch_first_body(const struct fetch_atts *atts);
 
 /* Forgets what was read of a message. */
 void mailsrv__fetch_drop_lane(struct imap *p, uint32_t message);

@@ -1,15 +1,30 @@
 #include "imap/fetch_att.h"
 
-/* ---- Sections ---- */
-
-static bool add_body(struct reader *r, struct fetch_atts *out, struct body_att body)
+static bool add(struct reader *r, struct fetch_atts *out, struct att att)
 {
-    r->too_many = out->n_bodies == BODY_ATTS_MAX;
+    if (att.kind != ATT_BODY && mailsrv__fetch_has(out, att.kind))
+        return true;
+    r->too_many = out->n == ATTS_MAX;
     if (r->too_many)
-        return mailsrv__parse_fails(r, "fewer body sections");
-    out->bodies[out->n_bodies++] = body;
+        return mailsrv__parse_fails(r, "fewer attributes");
+    out->v[out->n++] = att;
+    out->kinds |= 1u << att.kind;
     return true;
 }
+
+bool mailsrv__fetch_add_uid(struct reader *r, struct fetch_atts *out)
+{
+    struct att uid = { .kind = ATT_UID };
+    if (mailsrv__fetch_has(out, ATT_UID))
+        return true;
+    if (!add(r, out, uid))
+        return false;
+    memmove(&out->v[1], &out->v[0], (out->n - 1) * sizeof out->v[0]);
+    out->v[0] = uid;
+    return true;
+}
+
+/* ---- Sections ---- */
 
 /* header-list = "(" header-fld-name *(SP header-fld-name) ")" */
 static bool parse_header_list(struct reader *r)
@@ -55,28 +70,28 @@ static bool parse_part(struct reader *r)
 }
 
 /* partial = "<" number64 "." nz-number64 ">" */
-static bool parse_partial(struct reader *r, struct body_att *body)
+static bool parse_partial(struct reader *r, struct att *body)
 {
     if (!mailsrv__parse_is(r, '<'))
         return true;
     body->is_partial = true;
     if (!mailsrv__parse_char(r, '<') || !mailsrv__parse_number64(r, &body->first) || !mailsrv__parse_char(r, '.') ||
-        !mailsrv__parse_number64(r, &body->most) || !mailsrv__parse_char(r, '>'))
+        !mailsrv__parse_number64(r, &body->most))
         return false;
-    return body->most != 0 || mailsrv__parse_fails(r, "a number above 0");
+    return body->most != 0 ? mailsrv__parse_char(r, '>') : mailsrv__parse_fails(r, "a number above 0");
 }
 
 /* section = "[" [section-spec] "]" */
 static bool parse_section(struct reader *r, struct fetch_atts *out)
 {
-    struct body_att body = { .name = SPAN("BODY[]"), .section = SECTION_ALL };
+    struct att body = { ATT_BODY, .name = SPAN("BODY[]"), .section = SECTION_ALL };
     bool served = true;
     if (!mailsrv__parse_char(r, '['))
         return false;
     if (mailsrv__parse_word(r, SPAN("HEADER")))
-        body = (struct body_att){ .name = SPAN("BODY[HEADER]"), .section = SECTION_HEADER };
+        body = (struct att){ ATT_BODY, .name = SPAN("BODY[HEADER]"), .section = SECTION_HEADER };
     else if (mailsrv__parse_word(r, SPAN("TEXT")))
-        body = (struct body_att){ .name = SPAN("BODY[TEXT]"), .section = SECTION_TEXT };
+        body = (struct att){ ATT_BODY, .name = SPAN("BODY[TEXT]"), .section = SECTION_TEXT };
     else if (!mailsrv__parse_is(r, ']'))
         served = false;
     if (!served && !(at_digit(r) ? parse_part(r) : parse_other_text(r, false)))
@@ -84,22 +99,19 @@ static bool parse_section(struct reader *r, struct fetch_atts *out)
     if (!mailsrv__parse_char(r, ']') || !parse_partial(r, &body))
         return false;
     out->unserved = out->unserved || !served;
-    return !served || add_body(r, out, body);
+    return !served || add(r, out, body);
 }
 
 /* ---- Attributes ---- */
 
 static const struct word {
     struct span name;
-    uint32_t plain; /* ATT_... */
-    bool unserved;
+    enum att_kind kind;
 } words[] = {
-    { { "UID", 3 }, ATT_UID, false },
-    { { "FLAGS", 5 }, ATT_FLAGS, false },
-    { { "INTERNALDATE", 12 }, ATT_INTERNALDATE, false },
-    { { "RFC822.SIZE", 11 }, ATT_SIZE, false },
-    { { "ENVELOPE", 8 }, 0, true },
-    { { "BODYSTRUCTURE", 13 }, 0, true },
+    { { "UID", 3 }, ATT_UID },
+    { { "FLAGS", 5 }, ATT_FLAGS },
+    { { "INTERNALDATE", 12 }, ATT_INTERNALDATE },
+    { { "RFC822.SIZE", 11 }, ATT_SIZE },
 };
 
 /* RFC 3501 section 6.4.5: RFC822 is BODY[], RFC822.HEADER is BODY.PEEK[HEADER], RFC822.TEXT is BODY[TEXT], but for the
@@ -131,29 +143,31 @@ static bool parse_body_att(struct reader *r, struct fetch_atts *out)
 static bool parse_att(struct reader *r, struct fetch_atts *out)
 {
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (!mailsrv__parse_word(r, words[i].name))
-            continue;
-        out->plain |= words[i].plain;
-        out->unserved = out->unserved || words[i].unserved;
+        if (mailsrv__parse_word(r, words[i].name))
+            return add(r, out, (struct att){ .kind = words[i].kind });
+    }
+    if (mailsrv__parse_word(r, SPAN("ENVELOPE")) || mailsrv__parse_word(r, SPAN("BODYSTRUCTURE"))) {
+        out->unserved = true;
         return true;
     }
     for (size_t i = 0; i < sizeof olds / sizeof *olds; i++) {
         if (!mailsrv__parse_word(r, olds[i].name))
             continue;
         out->sets_seen = out->sets_seen || olds[i].sets_seen;
-        return add_body(r, out, (struct body_att){ .name = olds[i].name, .section = olds[i].section });
+        return add(r, out, (struct att){ ATT_BODY, .name = olds[i].name, .section = olds[i].section });
     }
     return parse_body_att(r, out);
 }
 
+/* "ALL" / "FULL" / "FAST" */
 static bool parse_macro(struct reader *r, struct fetch_atts *out)
 {
     bool all = mailsrv__parse_word(r, SPAN("ALL")) || mailsrv__parse_word(r, SPAN("FULL"));
     if (!all && !mailsrv__parse_word(r, SPAN("FAST")))
         return false;
-    out->plain |= ATT_FLAGS | ATT_INTERNALDATE | ATT_SIZE;
     out->unserved = all; /* ENVELOPE is among them */
-    return true;
+    return add(r, out, (struct att){ .kind = ATT_FLAGS }) && add(r, out, (struct att){ .kind = ATT_INTERNALDATE }) &&
+           add(r, out, (struct att){ .kind = ATT_SIZE });
 }
 
 bool mailsrv__parse_fetch_atts(struct reader *r, struct fetch_atts *out)

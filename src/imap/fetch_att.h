@@ -4,27 +4,37 @@
 
 #include "imap/parse.h"
 
-enum { ATT_UID = 1 << 0, ATT_FLAGS = 1 << 1, ATT_INTERNALDATE = 1 << 2, ATT_SIZE = 1 << 3 };
+enum att_kind { ATT_UID, ATT_FLAGS, ATT_INTERNALDATE, ATT_SIZE, ATT_BODY };
 
-/* A part of the message's octets. */
-struct body_att {
+struct att {
+    enum att_kind kind;
+    /* BODY: a part of the message's octets. */
     struct span name; /* as the response has it, without <origin>; static */
     enum section section;
     bool is_partial;
     uint64_t first, most; /* partial: from octet `first` on, at most so many */
 };
 
-enum { BODY_ATTS_MAX = 16 };
+enum { ATTS_MAX = 24 };
 
+/* In the order of asking, and so of answering; those of the first four kinds once. */
 struct fetch_atts {
-    uint32_t plain; /* ATT_... */
-    uint32_t n_bodies;
-    struct body_att bodies[BODY_ATTS_MAX];
+    struct att v[ATTS_MAX];
+    uint32_t n;
+    uint32_t kinds; /* a bit for each kind that is among them */
     bool sets_seen;
-    bool unserved; /* something is among them that takes a scanner of MIME */
+    bool unserved; /* something was asked for that takes a scanner of MIME */
 };
+
+static inline bool mailsrv__fetch_has(const struct fetch_atts *atts, enum att_kind kind)
+{
+    return (atts->kinds >> kind & 1) != 0;
+}
 
 /* "ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")" */
 bool mailsrv__parse_fetch_atts(struct reader *r, struct fetch_atts *out);
+
+/* UID FETCH answers UID whether it was asked for or not: first, then (RFC 9051 section 6.4.9). */
+bool mailsrv__fetch_add_uid(struct reader *r, struct fetch_atts *out);
 
 #endif

@@ -67,7 +67,7 @@ static uint64_t least_of(uint64_t a, uint64_t b)
 }
 
 /* The octets of an attribute, from `*at` to `*end`.  False: first the end of the header must be known. */
-static bool resolve(const struct body_att *att, const struct message *m, const struct sending *s, uint64_t *at,
+static bool resolve(const struct att *att, const struct message *m, const struct sending *s, uint64_t *at,
                     uint64_t *end)
 {
     if (att->section != SECTION_ALL && !s->header_known)
@@ -83,13 +83,21 @@ static bool resolve(const struct body_att *att, const struct message *m, const s
     return true;
 }
 
+const struct att *mailsrv__fetch_first_body(const struct fetch_atts *atts)
+{
+    for (uint32_t i = 0; i < atts->n; i++)
+        if (atts->v[i].kind == ATT_BODY)
+            return &atts->v[i];
+    return NULL;
+}
+
 /* The first range of a message whose turn has not come.  False: nothing of it is read. */
 static bool first_range(const struct fetch *f, const struct message *m, uint64_t *at, uint64_t *end)
 {
     static const struct sending nothing_known = { 0 };
     if (!m->there)
         return false;
-    if (!resolve(&f->atts.bodies[0], m, &nothing_known, at, end)) {
+    if (!resolve(mailsrv__fetch_first_body(&f->atts), m, &nothing_known, at, end)) {
         *at = 0;
         *end = m->octets;
     }
@@ -180,7 +188,7 @@ static enum step ranges_answered(mailsrv_session *session)
         f->asked[i]->status = answer->status;
         if (answer->status == MAILSRV_OK) {
             take_range(p, i);
-        } else if (answer->status == MAILSRV_NOMEM && message != f->now) {
+        } else if (!mailsrv__answer_came(session, i) && answer->status == MAILSRV_NOMEM && message != f->now) {
             mailsrv__fetch_drop_lane(p, message); /* there was none to read ahead with: it will be asked alone */
         } else {
             f->read_failure.status = MAILSRV_OK;
@@ -228,7 +236,7 @@ static enum step fail(struct imap *p, int32_t status)
         f->gone = true;
     else
         mailsrv__failure_keep(&f->failure, status, (struct span){ f->read_failure.text, f->read_failure.n });
-    f->sending.body = f->atts.n_bodies;
+    f->sending.failed = true;
     return STEP_NEXT;
 }
 
@@ -280,35 +288,47 @@ static enum step find_header_end(struct imap *p, const struct message *m)
     return STEP_NEXT;
 }
 
-/* " BODY[TEXT]<0> {120}" */
-static bool announce(struct imap *p, const struct body_att *att)
+enum step mailsrv__fetch_prepare(struct imap *p, const struct att *att)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    struct sending *s = &f->sending;
+    const struct message *m = &f->page[f->now];
+    int32_t status = MAILSRV_OK;
+    if (s->resolved)
+        return STEP_NEXT;
+    if (att->section != SECTION_ALL && !s->header_known) {
+        enum step step = find_header_end(p, m);
+        if (step != STEP_NEXT || s->failed)
+            return step;
+    }
+    resolve(att, m, s, &s->at, &s->end);
+    if (s->at < s->end && find_chunk(f, s->at, &status) == NULL)
+        return status == MAILSRV_OK ? ask_ranges(p, s->at, s->end) : fail(p, status);
+    s->resolved = true;
+    return STEP_NEXT;
+}
+
+/* "BODY[TEXT]<0> {120}", or "" where there is nothing.  Its octets are there: what is said now will be kept. */
+static bool announce(struct imap *p, const struct att *att)
 {
     struct sending *s = &mailsrv__fetch_of(p)->sending;
-    char room[LINE_ROOM];
-    struct writer w = mailsrv__imap_line(room);
-    mailsrv__write_char(&w, ' ');
+    char room[64];
+    struct writer w = { .p = room, .room = sizeof room };
     mailsrv__write(&w, att->name);
     if (att->is_partial) {
         mailsrv__write_char(&w, '<');
         mailsrv__write_u64(&w, att->first);
         mailsrv__write_char(&w, '>');
     }
-    mailsrv__write(&w, SPAN(" {"));
-    mailsrv__write_u64(&w, s->end - s->at);
-    mailsrv__write(&w, SPAN("}\r\n"));
+    if (s->at == s->end) {
+        mailsrv__write(&w, SPAN(" \"\""));
+    } else {
+        mailsrv__write(&w, SPAN(" {"));
+        mailsrv__write_u64(&w, s->end - s->at);
+        mailsrv__write(&w, SPAN("}\r\n"));
+    }
     s->announced = true;
     return mailsrv__say(&p->session, mailsrv__written(&w));
-}
-
-/* The octets are there, or there are none: what is said now will be kept. */
-static enum step begin_body(struct imap *p, const struct body_att *att)
-{
-    if (mailsrv__fetch_of(p)->sending.announced)
-        return STEP_NEXT;
-    int32_t status = mailsrv__fetch_begin(p);
-    if (status == MAILSRV_GONE)
-        return fail(p, status);
-    return status == MAILSRV_OK && announce(p, att) ? STEP_NEXT : STEP_CLOSE;
 }
 
 static bool say_some(struct imap *p, const struct chunk *c)
@@ -322,7 +342,7 @@ static bool say_some(struct imap *p, const struct chunk *c)
     return mailsrv__say_lent(&p->session, c->lent, octets);
 }
 
-static enum step send_octets(struct imap *p, const struct body_att *att)
+static enum step send_octets(struct imap *p)
 {
     struct fetch *f = mailsrv__fetch_of(p);
     struct sending *s = &f->sending;
@@ -337,40 +357,24 @@ static enum step send_octets(struct imap *p, const struct body_att *att)
             return ask_ranges(p, s->at, s->end);
         if (!mailsrv__may_go_on(&p->session))
             return mailsrv__then_turn(&p->session, mailsrv__fetch_go_on);
-        enum step step = begin_body(p, att);
-        if (step != STEP_NEXT || !s->announced)
-            return step;
         if (!say_some(p, c))
             return STEP_CLOSE;
     }
-    return begin_body(p, att);
-}
-
-static enum step send_body(struct imap *p, const struct body_att *att)
-{
-    struct fetch *f = mailsrv__fetch_of(p);
-    struct sending *s = &f->sending;
-    const struct message *m = &f->page[f->now];
-    if (att->section != SECTION_ALL && !s->header_known) {
-        enum step step = find_header_end(p, m);
-        if (step != STEP_NEXT || !s->header_known)
-            return step;
-    }
-    if (!s->resolved)
-        s->resolved = resolve(att, m, s, &s->at, &s->end);
-    return send_octets(p, att);
-}
-
-enum step mailsrv__fetch_send_bodies(struct imap *p)
-{
-    struct fetch *f = mailsrv__fetch_of(p);
-    struct sending *s = &f->sending;
-    while (s->body < f->atts.n_bodies) {
-        enum step step = send_body(p, &f->atts.bodies[s->body]);
-        if (step != STEP_NEXT)
-            return step;
-        s->resolved = s->announced = false;
-        s->body++;
-    }
     return STEP_NEXT;
+}
+
+enum step mailsrv__fetch_send(struct imap *p, const struct att *att)
+{
+    struct sending *s = &mailsrv__fetch_of(p)->sending;
+    enum step step = mailsrv__fetch_prepare(p, att);
+    if (step != STEP_NEXT || s->failed)
+        return step;
+    if (!s->announced) {
+        int32_t status = mailsrv__fetch_say_next(p);
+        if (status == MAILSRV_GONE)
+            return STEP_NEXT;
+        if (status != MAILSRV_OK || !announce(p, att))
+            return STEP_CLOSE;
+    }
+    return send_octets(p);
 }

@@ -14,7 +14,7 @@ struct literal_room mailsrv__imap_room(struct imap *p)
         .heap = mailsrv__session_heap(&p->session),
         .purse = &p->session.purse,
         .octets_max = (size_t)(known || octets < OCTETS_BEFORE_LOGIN ? octets : OCTETS_BEFORE_LOGIN),
-        .swallows_max = known ? message : SWALLOWS_BEFORE_LOGIN,
+        .swallows_max = known ? 2 * message : SWALLOWS_BEFORE_LOGIN, /* a message that is a little too large, too */
     };
 }
 
@@ -31,14 +31,19 @@ void *mailsrv__imap_own(struct imap *p, struct reader *r, size_t n)
     return p->command.own;
 }
 
-void mailsrv__imap_forget_command(struct imap *p)
+static void forget_parsed(struct imap *p)
 {
-    struct literal_room room = mailsrv__imap_room(p);
     struct command *c = &p->command;
     if (c->row != NULL && c->row->fini != NULL)
         c->row->fini(p);
     mailsrv__arena_clear(&c->arena);
     *c = (struct command){ .row = NULL };
+}
+
+void mailsrv__imap_forget_command(struct imap *p)
+{
+    struct literal_room room = mailsrv__imap_room(p);
+    forget_parsed(p);
     mailsrv__literal_done(&p->frame, &room);
 }
 
@@ -54,15 +59,16 @@ static struct reader read_command(struct imap *p)
     return (struct reader){ .rest = text, .streamed = streamed, .arena = &c->arena };
 }
 
-/* tag SP: it is kept where it stays as long as the command does.  False: there is none, or no memory for it. */
+/* tag SP: it is kept where it stays as long as the command does. */
 static bool take_tag(struct imap *p, struct reader *r)
 {
     struct span tag;
     if (!mailsrv__parse_tag(r, &tag) || tag.n > TAG_MAX || !mailsrv__parse_sp(r))
         return mailsrv__parse_fails(r, "a tag");
-    if (p->command.tag.n != 0)
-        return true;
-    r->no_memory = !mailsrv__arena_copy(r->arena, tag, &p->command.tag);
+    if (p->command.tag.n == 0)
+        r->no_memory = !mailsrv__arena_copy(r->arena, tag, &p->command.tag);
+    if (r->no_memory && p->frame.place == AT_END)
+        p->command.tag = tag; /* where it stands: for the refusal, before which the frame does not move */
     return !r->no_memory;
 }
 
@@ -114,10 +120,12 @@ static enum step run_row(struct imap *p, struct reader *r)
     const struct row *row = p->command.row;
     if ((row->states & p->state) == 0)
         return mailsrv__imap_bad(p, SPAN("not now"));
-    if ((row->parse != NULL && !row->parse(p, r)) || !mailsrv__parse_end(r))
-        return not_parsed(p, r);
     if (row->kind != 0 && !mailsrv__served(&p->session, row->kind))
         return mailsrv__imap_refuse(p, MAILSRV_CANNOT, (struct span){ NULL, 0 });
+    if ((row->parse != NULL && !row->parse(p, r)) || !mailsrv__parse_end(r))
+        return not_parsed(p, r);
+    if (r->no_name)
+        return mailsrv__imap_refuse(p, MAILSRV_CANNOT, SPAN("no mailbox can have that name"));
     if ((row->flags & ROW_WRITES) != 0 && !p->can_write)
         return mailsrv__imap_refuse(p, MAILSRV_NOPERM, SPAN("the mailbox is open to look only"));
     return row->run(p);
@@ -142,6 +150,8 @@ static enum step run_bad(struct imap *p)
     take_tag(p, &r);
     switch (p->frame.bad) {
     case LITERAL_REFUSED:
+        if (p->command.reply.ending == END_BAD)
+            return mailsrv__imap_bad(p, p->command.reply.text);
         return mailsrv__imap_done(p, p->command.reply);
     case LITERAL_TOO_LONG:
         return mailsrv__imap_bad(p, SPAN("the command is too long"));
@@ -194,14 +204,40 @@ enum step mailsrv__imap_literal_refuse(struct imap *p, struct reply reply)
     return p->frame.place == AT_END ? run(p) : STEP_WAIT;
 }
 
+enum { LOOKED_AT_MAX = 16 }; /* literals of a command: each look reads it from its beginning */
+
+/* Is the command right, as far as it goes?  Where it is not, no literal is asked for (RFC 9051 section 7.6). */
+static bool is_right_so_far(struct imap *p, const struct row *row, struct reader *r)
+{
+    bool is_legal = row != NULL && (row->states & p->state) != 0 && row->parse != NULL;
+    if (!is_legal)
+        return false;
+    begin(p, row);
+    return !row->parse(p, r) && r->incomplete;
+}
+
+static enum step announced_to(struct imap *p, const struct row *row, struct reader *r)
+{
+    if (p->frame.nonsync || p->frame.asked > LOOKED_AT_MAX)
+        return mailsrv__imap_literal_keep(p);
+    bool right = is_right_so_far(p, row, r) || r->no_memory;
+    forget_parsed(p);
+    if (right)
+        return mailsrv__imap_literal_keep(p);
+    mailsrv__literal_cut_short(&p->frame);
+    return run(p);
+}
+
 /* A command that streams a literal decides when it is announced: what it is for stands before it. */
 static enum step announced(struct imap *p)
 {
     struct reader r = read_command(p);
-    const struct row *row = NULL;
-    if (p->idling || !take_tag(p, &r) || (row = take_name(p, &r)) == NULL || row->streams == NULL ||
-        (row->states & p->state) == 0 || (row->kind != 0 && !mailsrv__served(&p->session, row->kind)))
-        return mailsrv__imap_literal_keep(p);
+    const struct row *row = !p->idling && take_tag(p, &r) ? take_name(p, &r) : NULL;
+    if (r.no_memory)
+        return mailsrv__imap_literal_refuse(p, mailsrv__imap_status_reply(p, MAILSRV_NOMEM, (struct span){ NULL, 0 }));
+    if (row == NULL || row->streams == NULL || (row->states & p->state) == 0 ||
+        (row->kind != 0 && !mailsrv__served(&p->session, row->kind)))
+        return announced_to(p, row, &r);
     begin(p, row);
     return row->streams->announced(p, &r);
 }
@@ -277,9 +313,9 @@ static void defaults(mailsrv_profile *profile)
     mailsrv__default_u64(profile, MAILSRV_PROFILE_COMMAND_TIMEOUT_MS, 30 * MINUTE_MS, 30 * MINUTE_MS, day_ms);
     mailsrv__default_u64(profile, MAILSRV_PROFILE_LOGIN_TIMEOUT_MS, 3 * MINUTE_MS, MINUTE_MS, 30 * MINUTE_MS);
     mailsrv__default_u64(profile, MAILSRV_PROFILE_IDLE_SIGN_MS, 2 * MINUTE_MS, MINUTE_MS / 6, day_ms);
-    mailsrv__default_u64(profile, MAILSRV_PROFILE_LINE_OCTETS_MAX, 65536, 8192, 65536);
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_LINE_OCTETS_MAX, 65536, 1024, 65536);
     mailsrv__default_u64(profile, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX, UINT64_C(100) << 20, 65536, tera);
-    mailsrv__default_u64(profile, MAILSRV_PROFILE_SESSION_OCTETS_MAX, 384 * 1024, 128 * 1024, tera);
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_SESSION_OCTETS_MAX, 384 * 1024, 32 * 1024, tera);
 }
 
 static const mailsrv_machine machine = {

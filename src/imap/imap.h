@@ -92,6 +92,7 @@ struct command {
     struct reply reply;    /* static, or in the arena */
     step_fn *then;         /* what follows when all is told */
     struct handle *handles; /* that `own` holds: closed before the mailbox is when the session leaves; NULL: none */
+    bool (*answered)(struct imap *p, const struct told *told); /* was that FETCH said already?  NULL: none was */
     uint8_t n_handles;
     uint8_t tells;         /* TELL_..., first what the row says */
     uint8_t tries;         /* at telling */

@@ -76,8 +76,9 @@ enum step mailsrv__failure_end(struct imap *p, const struct failure *failure);
 /* Some of the messages that were named by number are gone (RFC 2180 section 4.1.2, RFC 5530 section 3). */
 enum step mailsrv__imap_expunge_issued(struct imap *p);
 
-/* Names of keywords that were not told yet are left out: they are told, and the flags again, at the command's end. */
-struct marks mailsrv__imap_told_marks(const struct imap *p, uint32_t uid);
+/* Names of keywords that were not told yet are left out: they are told, and the flags again, at the command's end.
+ * False: the message is gone. */
+bool mailsrv__imap_told_marks(const struct imap *p, uint32_t uid, struct marks *out);
 
 /* The i-th row of a page, whose struct may be larger than the one known here. */
 static inline const mailsrv_row *mailsrv__imap_page_row(const mailsrv_rows *rows, uint32_t i)

@@ -222,7 +222,8 @@ static bool parse_literal(struct reader *r, struct span *out)
 {
     uint64_t octets;
     size_t n;
-    if (!announcement(r, &octets, &n) || mailsrv__parse_at_body(r))
+    r->incomplete = mailsrv__parse_at_body(r);
+    if (r->incomplete || !announcement(r, &octets, &n))
         return mailsrv__parse_fails(r, "a literal");
     skip(r, n);
     *out = take(r, (size_t)octets);
@@ -262,9 +263,8 @@ bool mailsrv__parse_mailbox(struct reader *r, struct span *out)
     if (p == NULL)
         return no_memory(r);
     struct writer name = { .p = p, .room = NAME_OCTETS };
-    if (!mailsrv__name_read(sent, &name))
-        return mailsrv__parse_fails(r, "the name of a mailbox, in modified UTF-7");
-    *out = mailsrv__written(&name);
+    r->no_name = !mailsrv__name_read(sent, &name);
+    *out = r->no_name ? (struct span){ p, 0 } : mailsrv__written(&name);
     return true;
 }
 

@@ -17,6 +17,8 @@ struct reader {
     struct arena *arena;
     const char *expected; /* of what failed: English, static */
     bool no_memory;       /* it failed for want of that */
+    bool incomplete;      /* it failed for want of a literal's octets, which stand at the end */
+    bool no_name;         /* nothing failed, but a mailbox was named that there cannot be */
     bool too_many;        /* it failed because there are more than is kept */
 };
 
@@ -40,7 +42,8 @@ bool mailsrv__parse_astring(struct reader *r, struct span *out);
 bool mailsrv__parse_string(struct reader *r, struct span *out);
 bool mailsrv__parse_list_mailbox(struct reader *r, struct span *out); /* the pattern of LIST, as it was sent */
 
-/* mailbox: in UTF-8, out of modified UTF-7; "INBOX", also as the first level, in upper case. */
+/* mailbox: in UTF-8, out of modified UTF-7; "INBOX", also as the first level, in upper case.  Empty, with `no_name`: no
+ * mailbox can have that name, which is no error of grammar. */
 bool mailsrv__parse_mailbox(struct reader *r, struct span *out);
 
 /* Does a literal stand here whose octets are not with the command: one that is only announced, or streamed?  Takes

@@ -56,8 +56,13 @@ enum step mailsrv__imap_refuse(struct imap *p, int32_t status, struct span text)
     return mailsrv__imap_done(p, mailsrv__imap_status_reply(p, status, text));
 }
 
+/* Without a tag there is no reply that a client would wait for. */
 enum step mailsrv__imap_no_memory(struct imap *p)
 {
+    if (p->command.tag.n == 0) {
+        mailsrv__say(&p->session, SPAN("* BYE [UNAVAILABLE] out of memory\r\n"));
+        return STEP_CLOSE;
+    }
     return mailsrv__imap_refuse(p, MAILSRV_NOMEM, (struct span){ NULL, 0 });
 }
 

@@ -109,11 +109,25 @@ bool mailsrv__imap_say_flags(struct imap *p, const struct marks *marks, uint32_t
            (!mailsrv__imap_is_recent(p, uid) || say_next(p, &first, SPAN("\\Recent"))) && say_end(p, first);
 }
 
+static const uint64_t all_keywords[2] = { UINT64_MAX, UINT64_MAX };
+
 /* All flags that the mailbox has. */
 static bool say_all_flags(struct imap *p, bool *first)
 {
-    static const uint64_t all[2] = { UINT64_MAX, UINT64_MAX };
-    return say_system_flags(p, UINT32_MAX, first) && say_keywords(p, all, first);
+    return say_system_flags(p, UINT32_MAX, first) && say_keywords(p, all_keywords, first);
+}
+
+/* RFC 4314 section 5.1.1: what the account may change. */
+static uint32_t permanent_flags(uint32_t rights)
+{
+    uint32_t flags = 0;
+    if ((rights & MAILSRV_RIGHT_SEEN) != 0)
+        flags |= MAILSRV_FLAG_SEEN;
+    if ((rights & MAILSRV_RIGHT_DELETE) != 0)
+        flags |= MAILSRV_FLAG_DELETED;
+    if ((rights & MAILSRV_RIGHT_WRITE) != 0)
+        flags |= MAILSRV_FLAG_ANSWERED | MAILSRV_FLAG_FLAGGED | MAILSRV_FLAG_DRAFT;
+    return flags;
 }
 
 /* RFC 9051 section 7.1: "\*" says that new keywords can be made. */
@@ -121,8 +135,10 @@ static bool say_permanent(struct imap *p, bool *first)
 {
     if (!p->can_write)
         return true;
-    bool new_ones = p->keywords && mailsrv__view_names(&p->view) < MAILSRV_KEYWORDS_MAX;
-    return say_all_flags(p, first) && (!new_ones || say_next(p, first, SPAN("\\*")));
+    bool labels = (p->rights & MAILSRV_RIGHT_WRITE) != 0;
+    bool new_ones = labels && p->keywords && mailsrv__view_names(&p->view) < MAILSRV_KEYWORDS_MAX;
+    return say_system_flags(p, permanent_flags(p->rights), first) &&
+           (!labels || say_keywords(p, all_keywords, first)) && (!new_ones || say_next(p, first, SPAN("\\*")));
 }
 
 bool mailsrv__imap_say_names(struct imap *p)

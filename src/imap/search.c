@@ -185,13 +185,10 @@ static void look_at(struct imap *p, const struct member *member)
     struct search *s = search_of(p);
     struct candidate *c = &s->candidates[s->n];
     *c = (struct candidate){ .member = *member, .recent = mailsrv__imap_is_recent(p, member->uid) };
-    if (member->gone) {
+    c->has_marks = mailsrv__view_marks(&p->view, member->uid, &c->marks);
+    if (!c->has_marks)
         miss(p, c);
-        return;
-    }
-    c->has_marks = true;
-    c->marks = mailsrv__image_marks(p->view.image, member->uid);
-    if (matches(p, c) != MATCH_NO)
+    else if (matches(p, c) != MATCH_NO)
         s->n++;
 }
 

@@ -24,7 +24,8 @@ static void close_view(struct imap *p)
 {
     if (!mailsrv__imap_is_selected(p))
         return;
-    mailsrv__handle_told(&p->mbox, p->view.max_uid);
+    if (p->can_write) /* who only looks takes no \Recent from anybody (RFC 3501 section 6.3.2) */
+        mailsrv__handle_told(&p->mbox, p->view.max_uid);
     mailsrv__view_close(&p->view);
     p->state = IN_AUTHENTICATED;
     p->can_write = false;
@@ -115,13 +116,19 @@ static enum step show(struct imap *p)
 {
     mailsrv__view_select(&p->view);
     p->state = IN_SELECTED;
-    if (!mailsrv__imap_say_names(p) ||
-        !mailsrv__imap_say_number(p, mailsrv__view_exists(&p->view), SPAN(" EXISTS")) || !mailsrv__imap_say_recent(p))
+    if (!mailsrv__imap_say_names(p) || !mailsrv__imap_say_number(p, mailsrv__view_exists(&p->view), SPAN(" EXISTS")) ||
+        !mailsrv__imap_say_recent(p))
         return STEP_CLOSE;
     return find_unseen(&p->session);
 }
 
 /* ---- Opening ---- */
+
+/* Without all of these a mailbox is selected READ-ONLY (RFC 4314 section 5.2). */
+enum {
+    RIGHTS_TO_CHANGE =
+        MAILSRV_RIGHT_SEEN | MAILSRV_RIGHT_WRITE | MAILSRV_RIGHT_INSERT | MAILSRV_RIGHT_DELETE | MAILSRV_RIGHT_EXPUNGE
+};
 
 static enum step loaded(mailsrv_session *session)
 {
@@ -152,7 +159,7 @@ static enum step opened(mailsrv_session *session)
     struct imap *p = mailsrv__imap_of(session);
     struct select *select = p->command.own;
     int32_t status = mailsrv__imap_status(p);
-    if (status == MAILSRV_NOPERM && select->to_write) { /* what may be looked at only is selected READ-ONLY */
+    if (status == MAILSRV_NOPERM && select->to_write) { /* what may be looked at is selected READ-ONLY */
         select->to_write = false;
         return ask_open(session);
     }
@@ -164,7 +171,7 @@ static enum step opened(mailsrv_session *session)
     p->recent = answer->recent;
     p->rights = answer->rights;
     p->keywords = (answer->features & MAILSRV_MBOX_KEYWORDS) != 0;
-    p->can_write = select->to_write;
+    p->can_write = select->to_write && (answer->rights & RIGHTS_TO_CHANGE) != 0;
     return look(p);
 }
 

@@ -7,11 +7,16 @@ struct store {
     struct flags flags;
     int32_t how; /* MAILSRV_FLAGS_... */
     bool silent;
-    bool gone;        /* a message that was named is not there any more */
-    bool ended;       /* the walk */
-    struct uids uids; /* of the next operation */
-    uint32_t put_off; /* a UID that did not fit into it; 0: none */
-    uint32_t write;   /* of the view */
+    bool gone;         /* a message that was named is not there any more */
+    bool ended;        /* the walk */
+    struct uids uids;  /* of the next operation */
+    uint32_t put_off;  /* a UID that did not fit into it; 0: none */
+    uint32_t write;    /* of the view */
+    uint64_t answered; /* the flags of every message were said as they were at this modseq */
+    uint8_t tries;     /* at seeing what has changed */
+    bool again;        /* without the condition: somebody else changed some of these messages */
+    uint64_t *own;     /* modseqs of what was changed silently, ascending; NULL: none */
+    uint32_t n_own, own_room;
     struct failure failure;
 };
 
@@ -54,31 +59,36 @@ static enum step finish(struct imap *p)
     return mailsrv__imap_ok(p, SPAN("STORE completed"));
 }
 
-/* ---- What has not changed ----
- *
- * The new flags of every message are told (RFC 9051 section 6.4.6), also of those that had them before.  Those that
- * changed are told at the command's end, as anything else that has happened. */
+/* ---- The answer: the flags of each message, also of those that had them before ---- */
 
-static bool say_row(struct imap *p, const struct member *member)
+/* What is told at the end need not tell it again: it is in the journal like anybody's change. */
+static bool is_answered(struct imap *p, const struct told *told)
 {
-    struct marks marks = mailsrv__imap_told_marks(p, member->uid);
-    char room[LINE_ROOM];
-    struct writer w = mailsrv__imap_line(room);
+    const struct store *s = store_of(p);
+    return told->marks.modseq <= s->answered && mailsrv__set_has(&s->set, p->command.by_uid ? told->uid : told->number);
+}
+
+static bool say_fetch(struct imap *p, const struct member *member)
+{
+    struct marks marks;
+    if (!mailsrv__imap_told_marks(p, member->uid, &marks))
+        return true;
+    char room[64];
+    struct writer w = { .p = room, .room = sizeof room };
     mailsrv__write(&w, SPAN("* "));
     mailsrv__write_u64(&w, member->number);
-    mailsrv__write(&w, SPAN(" FETCH (UID "));
-    mailsrv__write_u64(&w, member->uid);
-    mailsrv__write(&w, SPAN(" FLAGS "));
+    mailsrv__write(&w, SPAN(" FETCH ("));
+    if (p->command.by_uid) { /* RFC 9051 section 6.4.9 */
+        mailsrv__write(&w, SPAN("UID "));
+        mailsrv__write_u64(&w, member->uid);
+        mailsrv__write_char(&w, ' ');
+    }
+    mailsrv__write(&w, SPAN("FLAGS "));
     return mailsrv__say(&p->session, mailsrv__written(&w)) && mailsrv__imap_say_flags(p, &marks, member->uid) &&
            mailsrv__say(&p->session, SPAN(")\r\n"));
 }
 
-static bool is_unchanged(const struct imap *p, const struct member *member)
-{
-    return !member->gone && mailsrv__image_marks(p->view.image, member->uid).modseq <= p->view.told;
-}
-
-static enum step say_unchanged(mailsrv_session *session)
+static enum step answer(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
     struct store *s = store_of(p);
@@ -86,15 +96,35 @@ static enum step say_unchanged(mailsrv_session *session)
     struct member member;
     while (walked != WALK_END) {
         if (!mailsrv__window_open(session))
-            return mailsrv__then_window(session, say_unchanged);
+            return mailsrv__then_window(session, answer);
         if (!mailsrv__may_go_on(session))
-            return mailsrv__then_turn(session, say_unchanged);
+            return mailsrv__then_turn(session, answer);
         mailsrv__spend(session, 1);
         walked = mailsrv__walk_next(&s->walk, &member);
-        if (walked == WALK_MEMBER && is_unchanged(p, &member) && !say_row(p, &member))
+        if (walked == WALK_MEMBER && !say_fetch(p, &member))
             return STEP_CLOSE;
     }
     return finish(p);
+}
+
+/* Names that came into the dictionary stand before the first FETCH that has them (RFC 9051 section 7.3.5). */
+static bool say_new_names(struct imap *p)
+{
+    uint32_t n = mailsrv__view_names(&p->view);
+    bool said = n == p->view.n_names || mailsrv__imap_say_names(p);
+    p->view.n_names = n;
+    return said;
+}
+
+enum { TRIES_MAX = 3 }; /* to see what has changed */
+
+static enum step synced(mailsrv_session *session);
+
+static enum step sync(struct imap *p)
+{
+    store_of(p)->tries++;
+    mailsrv__view_sync(&p->view);
+    return mailsrv__imap_then_view(p, synced);
 }
 
 /* Where the image could not be brought up to date nobody knows what has changed. */
@@ -104,26 +134,76 @@ static enum step synced(mailsrv_session *session)
     struct store *s = store_of(p);
     if (mailsrv__imap_view_ended(p))
         return STEP_CLOSE;
-    if (!mailsrv__view_synced(&p->view) && !mailsrv__was_late(session))
-        return mailsrv__imap_then_view(p, synced);
-    if (!mailsrv__view_synced(&p->view) || p->view.own > p->view.image->upto)
+    if (mailsrv__was_late(session)) {
+        p->command.tells = TELL_NOTHING; /* that would wait for the same answer once more */
         return finish(p);
+    }
+    if (!mailsrv__view_synced(&p->view))
+        return mailsrv__imap_then_view(p, synced);
+    if (mailsrv__view_round(&p->view) != MAILSRV_OK)
+        return s->tries < TRIES_MAX ? sync(p) : finish(p);
+    if (!say_new_names(p))
+        return STEP_CLOSE;
+    s->answered = p->view.image->upto;
+    p->command.answered = is_answered;
     mailsrv__walk_begin(&s->walk, &p->view, &s->set, p->command.by_uid);
-    return say_unchanged(session);
+    return answer(session);
 }
 
 static enum step all_written(struct imap *p)
 {
     const struct store *s = store_of(p);
-    if (s->silent || s->failure.status != MAILSRV_OK)
-        return finish(p);
-    mailsrv__view_sync(&p->view);
-    return mailsrv__imap_then_view(p, synced);
+    return s->silent || s->failure.status != MAILSRV_OK ? finish(p) : sync(p);
+}
+
+/* ---- Silent changes ----
+ *
+ * They are asked with a condition: what has changed since this session was last told of flags is left alone, and then
+ * changed as by anybody, so that it is told.  Of a message that met the condition the client knows the flags, as long
+ * as its modseq is that of the change. */
+
+static bool is_own(struct imap *p, const struct told *told)
+{
+    const struct store *s = store_of(p);
+    uint32_t low = 0, high = s->n_own;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (s->own[middle] < told->marks.modseq)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < s->n_own && s->own[low] == told->marks.modseq &&
+           mailsrv__set_has(&s->set, p->command.by_uid ? told->uid : told->number);
+}
+
+enum { OWN_FIRST = 16, OWN_MOST = 8192 };
+
+/* What is not kept for want of memory is told more often than need be. */
+static void keep_own(struct imap *p, uint64_t modseq)
+{
+    struct store *s = store_of(p);
+    if (s->n_own == s->own_room && s->own_room < OWN_MOST) {
+        uint32_t room = s->own_room == 0 ? OWN_FIRST : 2 * s->own_room;
+        uint64_t *larger = mailsrv__imap_take(p, room * sizeof *larger);
+        if (larger != NULL && s->n_own != 0)
+            memcpy(larger, s->own, s->n_own * sizeof *larger);
+        s->own = larger == NULL ? s->own : larger;
+        s->own_room = larger == NULL ? s->own_room : room;
+    }
+    if (s->n_own < s->own_room)
+        s->own[s->n_own++] = modseq;
 }
 
 /* ---- Writing ---- */
 
+static bool is_conditional(const struct store *s)
+{
+    return s->silent && !s->again;
+}
+
 static enum step collect(mailsrv_session *session);
+static enum step write(struct imap *p);
 
 static enum step flagged(mailsrv_session *session)
 {
@@ -133,8 +213,15 @@ static enum step flagged(mailsrv_session *session)
     const mailsrv_flagged *value = answer->value;
     mailsrv__view_wrote(&p->view, s->write, answer->status == MAILSRV_OK ? value->modseq : 0);
     mailsrv__failure_keep(&s->failure, answer->status, mailsrv__span(answer->text));
+    if (s->failure.status != MAILSRV_OK)
+        return all_written(p);
+    if (is_conditional(s) && value->modseq != 0)
+        keep_own(p, value->modseq);
+    s->again = is_conditional(s) && value->n_modified != 0;
+    if (s->again)
+        return write(p);
     s->uids.n_runs = s->uids.n_uids = 0;
-    return s->failure.status == MAILSRV_OK ? collect(session) : all_written(p);
+    return collect(session);
 }
 
 /* What is silent needs every name in the dictionary that the image has; else it is an ordinary change. */
@@ -184,7 +271,7 @@ static enum step write(struct imap *p)
     arg->keywords = copy_keywords(&s->flags, &ask);
     arg->n_keywords = s->flags.n_keywords;
     arg->flags = s->flags.flags;
-    arg->unchanged_since = UINT64_MAX;
+    arg->unchanged_since = is_conditional(s) ? p->view.told : UINT64_MAX;
     arg->mailbox = p->mailbox;
     s->write = begin_write(p, s);
     return mailsrv__then_answers(&p->session, flagged);
@@ -218,6 +305,8 @@ enum step mailsrv__imap_store(struct imap *p)
     struct store *s = store_of(p);
     if (s->flags.n_keywords != 0 && !p->keywords)
         return mailsrv__imap_refuse(p, MAILSRV_CANNOT, SPAN("this mailbox has no keywords"));
+    if (s->silent)
+        p->command.answered = is_own;
     mailsrv__walk_begin(&s->walk, &p->view, &s->set, p->command.by_uid);
     return collect(&p->session);
 }

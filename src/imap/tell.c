@@ -29,6 +29,8 @@ static bool say_fetch(struct imap *p, const struct told *told)
 {
     char room[64];
     struct writer w = { .p = room, .room = sizeof room };
+    if (p->command.answered != NULL && p->command.answered(p, told))
+        return true;
     mailsrv__write(&w, SPAN("* "));
     mailsrv__write_u64(&w, told->number);
     mailsrv__write(&w, SPAN(" FETCH (UID "));

@@ -43,15 +43,16 @@ enum step mailsrv__imap_expunge_issued(struct imap *p)
         p, (struct reply){ END_NO, SPAN("[EXPUNGEISSUED]"), SPAN("some of the messages have been expunged") });
 }
 
-struct marks mailsrv__imap_told_marks(const struct imap *p, uint32_t uid)
+bool mailsrv__imap_told_marks(const struct imap *p, uint32_t uid, struct marks *out)
 {
-    struct marks marks = mailsrv__image_marks(p->view.image, uid);
+    if (!mailsrv__view_marks(&p->view, uid, out))
+        return false;
     for (uint32_t word = 0; word < 2; word++) {
         uint32_t first = word * 64, told = p->view.n_names;
         if (told <= first)
-            marks.keywords[word] = 0;
+            out->keywords[word] = 0;
         else if (told < first + 64)
-            marks.keywords[word] &= (UINT64_C(1) << (told - first)) - 1;
+            out->keywords[word] &= (UINT64_C(1) << (told - first)) - 1;
     }
-    return marks;
+    return true;
 }

@@ -7,20 +7,6 @@ void mailsrv__walk_begin(struct walk *walk, const struct view *view, const struc
     *walk = (struct walk){ .view = view, .set = set, .by_uid = by_uid };
 }
 
-/* The first member from `uid` on; 0: there is none. */
-static uint32_t member_from(const struct view *view, uint32_t uid)
-{
-    mailsrv_run run;
-    uint32_t first = 0;
-    if (uid > view->max_uid)
-        return 0;
-    if (mailsrv__runs_next(&view->image->uids, uid, &run))
-        first = run.first;
-    if (mailsrv__runs_next(&view->gone, uid, &run) && (first == 0 || run.first < first))
-        first = run.first;
-    return first <= view->max_uid ? first : 0;
-}
-
 static bool is_in(const struct walk *w, mailsrv_run run, uint32_t uid, uint32_t number)
 {
     return (w->by_uid ? uid : number) <= run.last;
@@ -28,7 +14,7 @@ static bool is_in(const struct walk *w, mailsrv_run run, uint32_t uid, uint32_t 
 
 static bool enter(struct walk *w, mailsrv_run run)
 {
-    uint32_t uid = w->by_uid ? member_from(w->view, run.first) : mailsrv__view_uid(w->view, run.first);
+    uint32_t uid = w->by_uid ? mailsrv__view_after(w->view, run.first - 1) : mailsrv__view_uid(w->view, run.first);
     if (uid == 0)
         return false;
     w->last = uid;
@@ -38,7 +24,7 @@ static bool enter(struct walk *w, mailsrv_run run)
 
 static bool go_on(struct walk *w, mailsrv_run run)
 {
-    uint32_t uid = w->last == UINT32_MAX ? 0 : member_from(w->view, w->last + 1);
+    uint32_t uid = mailsrv__view_after(w->view, w->last);
     if (uid == 0)
         return false;
     w->last = uid;

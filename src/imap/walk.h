@@ -19,10 +19,10 @@ struct member {
 struct walk {
     const struct view *view;
     const struct set *set;
-    bool by_uid;       /* what the set names */
-    uint32_t i;        /* of its runs */
-    uint32_t last;     /* UID of the member before; 0: the run was not entered yet */
-    uint32_t number;   /* of it */
+    bool by_uid;     /* what the set names */
+    uint32_t i;      /* of its runs */
+    uint32_t last;   /* UID of the member before; 0: the run was not entered yet */
+    uint32_t number; /* of it */
 };
 
 enum walked { WALK_MEMBER, WALK_NOTHING, WALK_END };

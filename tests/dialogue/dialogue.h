@@ -22,6 +22,9 @@ enum step_kind {
     STEP_TIME,        /* T: microseconds */
     STEP_COUNT,       /* M: account, messages */
     STEP_MESSAGE,     /* M: account, which one, its pattern */
+    STEP_ROW,         /* R: account and mailbox, which one, what its row says */
+    STEP_ACT,         /* X: another session's doing, straight in the store */
+    STEP_NOTIFY,      /* N: the engine is told of it */
     STEP_QUEUE_COUNT, /* Q: items */
     STEP_QUEUE_HAS    /* Q: which one, part of its record */
 };
@@ -38,23 +41,34 @@ struct step {
     enum step_kind what;
     unsigned line;
     struct text text;  /* bytes, pattern, text of an answer, part of a record */
-    struct text words; /* of an operation; of M: the account */
+    struct text words; /* of an operation; of M: and R: account and mailbox; of X: all of them */
     uint64_t n;        /* microseconds, messages, which one (from 1) */
     int32_t kind;      /* of an operation */
     int32_t status;    /* of its answer */
     enum reply reply;
+    bool loose; /* S~: another session's EXPUNGE, which may come earlier */
 };
 
 /* What is set up before the session begins, in the order of the file. */
-enum setup_kind { SETUP_U64, SETUP_STR, SETUP_ENABLE, SETUP_ACCOUNT, SETUP_ADDRESS, SETUP_KNOB, SETUP_MESSAGE };
+enum setup_kind {
+    SETUP_U64,
+    SETUP_STR,
+    SETUP_ENABLE,
+    SETUP_ACCOUNT,
+    SETUP_ADDRESS,
+    SETUP_MAILBOX,
+    SETUP_KNOB,
+    SETUP_MESSAGE
+};
 
 struct setup {
     enum setup_kind what;
     unsigned line;
     int32_t key;
     uint64_t number;
-    struct text name; /* account, address, string */
-    struct text text; /* password, accounts, message */
+    struct text name;  /* account, address, string; of a message account and mailbox */
+    struct text text;  /* password, accounts, name of a mailbox, message */
+    struct text words; /* of a message: flags, keywords, date */
 };
 
 struct dialogue {
@@ -62,7 +76,8 @@ struct dialogue {
     char *file; /* its bytes: texts point into it */
     const mailsrv_machine *machine;
     int32_t face;
-    bool is_pop3, is_lmtp;
+    bool is_pop3, is_lmtp, is_imap;
+    bool has_loose; /* there is an S~ */
     uint8_t peer[4];
     uint64_t unserved; /* a bit for each kind */
     struct setup *setups;

@@ -280,6 +280,7 @@ static void end_otherwise(struct run *run)
 {
     enum ending ending = run->plan->fault == FAULT_CANCEL && run->n_withheld != 0 ? END_FREED : run->plan->ending;
     run->stopped = true;
+    run->out_at_stop = run->out.n;
     run->eof_due = ending == END_EOF || ending == END_SHUTDOWN;
     if (ending == END_EOF)
         run->in.n = run->in_pos; /* the client sends no more */

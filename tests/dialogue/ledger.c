@@ -6,7 +6,15 @@
 
 bool kind_writes(int32_t kind)
 {
-    return kind == MAILSRV_OP_BODY_WRITE || kind == MAILSRV_OP_BODY_COMMIT || kind == MAILSRV_OP_EXPUNGE;
+    return kind == MAILSRV_OP_BODY_WRITE || kind == MAILSRV_OP_BODY_COMMIT || kind == MAILSRV_OP_EXPUNGE ||
+           kind == MAILSRV_OP_FLAGS || kind == MAILSRV_OP_COPY ||
+           (kind >= MAILSRV_OP_MBOX_CREATE && kind <= MAILSRV_OP_MBOX_SUBSCRIBE);
+}
+
+bool kind_loads(int32_t kind)
+{
+    return kind == MAILSRV_OP_STORE_OPEN || kind == MAILSRV_OP_MBOX_OPEN || kind == MAILSRV_OP_ROWS ||
+           kind == MAILSRV_OP_CHANGES;
 }
 
 bool kind_closes(int32_t kind)
@@ -35,6 +43,42 @@ static const mailsrv_staged *first_body(const mailsrv_op *op)
     return ((const mailsrv_arg_body_commit *)op->arg)->bodies;
 }
 
+static struct closed used_store(uint64_t handle)
+{
+    return (struct closed){ MAILSRV_OP_STORE_CLOSE, handle };
+}
+
+static struct closed used_mailbox(uint64_t handle)
+{
+    return (struct closed){ MAILSRV_OP_MBOX_CLOSE, handle };
+}
+
+/* Of those kinds that are about an account's names. */
+static struct closed handle_of_names(const mailsrv_op *op)
+{
+    switch (op->kind) {
+    case MAILSRV_OP_MBOX_LIST:
+        return used_store(((const mailsrv_arg_mbox_list *)op->arg)->store);
+    case MAILSRV_OP_MBOX_STATUS:
+        return used_store(((const mailsrv_arg_mbox_status *)op->arg)->store);
+    case MAILSRV_OP_MBOX_CREATE:
+        return used_store(((const mailsrv_arg_mbox_create *)op->arg)->store);
+    case MAILSRV_OP_MBOX_DELETE:
+        return used_store(((const mailsrv_arg_mbox_delete *)op->arg)->store);
+    case MAILSRV_OP_MBOX_RENAME:
+        return used_store(((const mailsrv_arg_mbox_rename *)op->arg)->store);
+    case MAILSRV_OP_MBOX_SUBSCRIBE:
+        return used_store(((const mailsrv_arg_mbox_subscribe *)op->arg)->store);
+    default:
+        return (struct closed){ 0, 0 };
+    }
+}
+
+static struct closed handle_of_changes(const mailsrv_arg_changes *arg)
+{
+    return arg->mbox != 0 ? used_mailbox(arg->mbox) : used_store(arg->store);
+}
+
 /* The handle that an operation uses, and the kind that closes such a one. */
 static struct closed used_handle(const mailsrv_op *op)
 {
@@ -44,21 +88,27 @@ static struct closed used_handle(const mailsrv_op *op)
     case MAILSRV_OP_BODY_COMMIT:
         return (struct closed){ MAILSRV_OP_BODY_CLOSE, first_body(op)->body };
     case MAILSRV_OP_LOCK:
-        return (struct closed){ MAILSRV_OP_STORE_CLOSE, ((const mailsrv_arg_lock *)op->arg)->store };
+        return used_store(((const mailsrv_arg_lock *)op->arg)->store);
     case MAILSRV_OP_MBOX_OPEN:
-        return (struct closed){ MAILSRV_OP_STORE_CLOSE, ((const mailsrv_arg_mbox_open *)op->arg)->store };
+        return used_store(((const mailsrv_arg_mbox_open *)op->arg)->store);
     case MAILSRV_OP_ROWS:
-        return (struct closed){ MAILSRV_OP_MBOX_CLOSE, ((const mailsrv_arg_rows *)op->arg)->mbox };
+        return used_mailbox(((const mailsrv_arg_rows *)op->arg)->mbox);
     case MAILSRV_OP_READ:
-        return (struct closed){ MAILSRV_OP_MBOX_CLOSE, ((const mailsrv_arg_read *)op->arg)->mbox };
+        return used_mailbox(((const mailsrv_arg_read *)op->arg)->mbox);
     case MAILSRV_OP_EXPUNGE:
-        return (struct closed){ MAILSRV_OP_MBOX_CLOSE, ((const mailsrv_arg_expunge *)op->arg)->mbox };
+        return used_mailbox(((const mailsrv_arg_expunge *)op->arg)->mbox);
+    case MAILSRV_OP_FLAGS:
+        return used_mailbox(((const mailsrv_arg_flags *)op->arg)->mbox);
+    case MAILSRV_OP_COPY:
+        return used_mailbox(((const mailsrv_arg_copy *)op->arg)->mbox);
+    case MAILSRV_OP_CHANGES:
+        return handle_of_changes(op->arg);
     default:
         break;
     }
     if (kind_closes(op->kind))
         return (struct closed){ op->kind, ((const mailsrv_arg_close *)op->arg)->handle };
-    return (struct closed){ 0, 0 };
+    return handle_of_names(op);
 }
 
 static bool was_closed(const struct ledger *l, const struct closed *used)

@@ -54,6 +54,8 @@ void ledger_free(struct ledger *ledger);
 
 /* Is it a kind that changes the store, of which a session has one out at a time? */
 bool kind_writes(int32_t kind);
+/* Is it a kind that an image of a mailbox asks, for all its sessions? */
+bool kind_loads(int32_t kind);
 /* Is it a kind that gives a handle back? */
 bool kind_closes(int32_t kind);
 

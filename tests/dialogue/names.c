@@ -54,6 +54,12 @@ static const struct name extensions[] = {
     { "uidl", MAILSRV_EXT_UIDL },         { NULL, 0 },
 };
 
+static const struct name flags[] = {
+    { "\\Seen", MAILSRV_FLAG_SEEN },       { "\\Answered", MAILSRV_FLAG_ANSWERED },
+    { "\\Flagged", MAILSRV_FLAG_FLAGGED }, { "\\Deleted", MAILSRV_FLAG_DELETED },
+    { "\\Draft", MAILSRV_FLAG_DRAFT },     { NULL, 0 },
+};
+
 static bool find(const struct name *table, struct text name, int32_t *out)
 {
     for (; table->name != NULL; table++) {
@@ -83,6 +89,27 @@ bool name_of_profile_key(struct text name, int32_t *out, bool *is_string)
 bool name_of_extension(struct text name, int32_t *out)
 {
     return find(extensions, name, out);
+}
+
+bool name_of_flag(struct text name, uint32_t *out)
+{
+    int32_t flag = 0;
+    if (!find(flags, name, &flag))
+        return false;
+    *out = (uint32_t)flag;
+    return true;
+}
+
+void names_of_flags(uint32_t set, struct buffer *out)
+{
+    const char *between = "";
+    for (const struct name *f = flags; f->name != NULL; f++) {
+        if ((set & (uint32_t)f->number) == 0)
+            continue;
+        buffer_add_text(out, between);
+        buffer_add_text(out, f->name);
+        between = " ";
+    }
 }
 
 bool name_of_kind(struct text name, int32_t *out)

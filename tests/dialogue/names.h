@@ -8,6 +8,9 @@
 bool name_of_status(struct text name, int32_t *out);
 bool name_of_profile_key(struct text name, int32_t *out, bool *is_string);
 bool name_of_extension(struct text name, int32_t *out);
+/* Of a message, as IMAP writes it: \Seen. */
+bool name_of_flag(struct text name, uint32_t *out);
+void names_of_flags(uint32_t flags, struct buffer *out);
 bool name_of_kind(struct text name, int32_t *out);
 
 /* A status by its place, for those who go through all that refuse; 0 after the last. */

@@ -125,6 +125,7 @@ static void answer_by_store(struct run *run, const struct entry *entry)
     if (entry->kind == MAILSRV_OP_BODY_COMMIT && stored(run) > before)
         run->commits_stored++;
     run->changes += mailsrv_memory_stat(run->store, MAILSRV_MEMORY_STAT_MESSAGES) != messages;
+    run->writes += kind_writes(entry->kind);
 }
 
 /* Each target fails for itself, or, with TEMP, has no result at all. */
@@ -194,6 +195,7 @@ static void inject(struct run *run, struct entry *entry)
         return;
     run->fault_kind = entry->kind;
     run->fault_is_queue = entry->is_queue;
+    run->fault_is_late = entry->reply == REPLY_LATER;
     switch (plan->fault) {
     case FAULT_STATUS:
         if (entry->reply != REPLY_LATER)
@@ -221,11 +223,12 @@ static void inject(struct run *run, struct entry *entry)
 /* ---- Taking ---- */
 
 /* What is asked for a session carries its number and its host's pointer; what gives a handle back may come when the
- * session cares no more, without the pointer. */
+ * session cares no more, without the pointer, and so does what is asked for the image of a mailbox. */
 static void check_owner(struct run *run, const mailsrv_op *op)
 {
     mailsrv_info info = { .size = sizeof info };
-    bool may_be_nobodys = kind_closes(op->kind) || op->kind == MAILSRV_OP_QUEUE_DELETE || run->session == NULL;
+    bool may_be_nobodys =
+        kind_closes(op->kind) || kind_loads(op->kind) || op->kind == MAILSRV_OP_QUEUE_DELETE || run->session == NULL;
     if (op->host == NULL && may_be_nobodys)
         return;
     if (op->host != run || run->session == NULL || mailsrv_session_info(run->session, &info) != MAILSRV_OK ||

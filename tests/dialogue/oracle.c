@@ -149,10 +149,17 @@ static bool is_same_refusal(const struct run *run, struct text line, struct text
            (run->d->is_pop3 ? line.p[0] == '-' : line.p[0] == '4' || line.p[0] == '5');
 }
 
+static bool is_refusal(struct run *run, struct text line, struct text pattern)
+{
+    if (run->d->is_imap)
+        return run_excused(run) && imap_may_say(run, line, pattern);
+    return is_same_refusal(run, line, pattern) ||
+           (run->d->is_pop3 ? is_pop3_refusal(run, line) : is_smtp_refusal(run, line));
+}
+
 void oracle_unexpected(struct run *run, struct text line, struct text pattern)
 {
-    bool refusal = is_same_refusal(run, line, pattern) ||
-                   (run->d->is_pop3 ? is_pop3_refusal(run, line) : is_smtp_refusal(run, line));
+    bool refusal = is_refusal(run, line, pattern);
     if (run_excused(run) && refusal)
         run->diverged = true;
     else
@@ -163,7 +170,8 @@ void oracle_unexpected(struct run *run, struct text line, struct text pattern)
 void oracle_silent(struct run *run, struct text pattern)
 {
     struct text rest = { run->out.p + run->out_pos, run->out.n - run->out_pos };
-    if (run_excused(run) && run_closes(run) && may_break_off(run))
+    bool imap = run->d->is_imap && imap_may_be_silent(run, pattern);
+    if (run_excused(run) && (imap || (run_closes(run) && may_break_off(run))))
         run->diverged = true;
     else
         expected(run, run_closes(run) ? "the session ended, after: " : "nothing came, but: ", rest, pattern);
@@ -177,20 +185,38 @@ static bool is_prefix(const struct buffer *out, const struct buffer *reference)
 }
 
 /* The replies of the plain run, and then a last word. */
-static bool is_prefix_and_parting(const struct run *run)
+static bool is_prefix_and_parting(const struct run *run, const struct buffer *out_told, const struct buffer *reference)
 {
-    struct text out = buffer_text(&run->out), rest = out, last = out;
+    struct text out = buffer_text(out_told), rest = out, last = out;
     while (rest.n != 0)
         last = text_line(&rest);
-    struct buffer before = run->out;
+    struct buffer before = *out_told;
     before.n = out.n - last.n;
-    return is_prefix(&before, run->reference) && text_begins(last, text_of(run->d->is_pop3 ? "-ERR" : "421"));
+    return is_prefix(&before, reference) && text_begins(last, text_of(run->d->is_imap   ? "* BYE "
+                                                                      : run->d->is_pop3 ? "-ERR"
+                                                                                        : "421"));
+}
+
+static void check_responses(struct run *run)
+{
+    struct text where = { NULL, 0 };
+    const char *why = imap_check(buffer_text(&run->in), buffer_text(&run->out), &where);
+    struct buffer what = { 0 };
+    if (why == NULL)
+        return;
+    buffer_add_text(&what, why);
+    buffer_add_text(&what, ": ");
+    buffer_add(&what, where.p, where.n);
+    run_wrong_text(run, "", buffer_text(&what));
+    buffer_free(&what);
 }
 
 static void check_replies(struct run *run)
 {
     struct text rest = buffer_text(&run->out);
-    while (rest.n != 0 && !run->d->is_pop3) {
+    if (run->d->is_imap)
+        check_responses(run);
+    while (rest.n != 0 && !run->d->is_pop3 && !run->d->is_imap) {
         struct text line = text_line(&rest);
         if (line.p[line.n - 1] != '\n')
             break; /* cut off with the session */
@@ -202,6 +228,28 @@ static void check_replies(struct run *run)
     }
 }
 
+/* What of a transcript is the same in every way. */
+static void compared(const struct run *run, const struct buffer *transcript, struct buffer *out)
+{
+    if (run->d->has_loose)
+        imap_without_expunges(buffer_text(transcript), out);
+    else
+        buffer_add(out, transcript->p, transcript->n);
+}
+
+/* Another session would have acted while the last command was at work: what it is told then is another thing. */
+static bool misses_an_act(const struct run *run)
+{
+    const struct dialogue *d = run->d;
+    for (size_t at = run->at; run->stopped && at < d->n_steps; at++) {
+        if (d->steps[at].what == STEP_ACT)
+            return true;
+        if (at != run->at && d->steps[at].what == STEP_CLIENT)
+            break;
+    }
+    return false;
+}
+
 void oracle_transcript(struct run *run)
 {
     if (run_is_wrong(run))
@@ -209,45 +257,40 @@ void oracle_transcript(struct run *run)
     check_replies(run);
     if (run->reference == NULL || run->diverged || run_excused(run))
         return;
-    bool good = run->stopped ? is_prefix(&run->out, run->reference)
-                             : run->out.n == run->reference->n && is_prefix(&run->out, run->reference);
+    struct buffer out = { 0 }, reference = { 0 };
+    if (misses_an_act(run))
+        run->out.n = run->out_at_stop;
+    compared(run, &run->out, &out);
+    compared(run, run->reference, &reference);
+    bool good = is_prefix(&out, &reference) && (run->stopped || out.n == reference.n);
     if (!good && run->stopped && run->plan->ending == END_SHUTDOWN)
-        good = is_prefix_and_parting(run);
+        good = is_prefix_and_parting(run, &out, &reference);
+    buffer_free(&out);
+    buffer_free(&reference);
     if (!good)
         run_wrong_text(run, "the transcript is not that of the plain run:\n", buffer_text(&run->out));
 }
 
 /* ---- What is in the store ---- */
 
-bool stored_message(struct run *run, const mailsrv_id *account, uint64_t index, struct buffer *out)
-{
-    mailsrv_bytes piece;
-    for (;;) {
-        if (mailsrv_memory_message(run->store, account, index, out->n, &piece) != MAILSRV_OK)
-            return false;
-        if (piece.n == 0)
-            return true;
-        buffer_add(out, piece.p, piece.n);
-    }
-}
-
 static bool is_of(struct text name, struct text account)
 {
     return name.n == account.n && memcmp(name.p, account.p, name.n) == 0;
 }
 
-/* One of those that the file knows: there from the start, or expected. */
+/* One of those that the file knows: there from the start, or expected; in IMAP of any mailbox, for COPY. */
 static bool is_known(const struct run *run, struct text account, struct text message)
 {
     const struct dialogue *d = run->d;
     for (size_t i = 0; i < d->n_setups; i++)
-        if (d->setups[i].what == SETUP_MESSAGE && is_of(d->setups[i].name, account) &&
-            d->setups[i].text.n == message.n && memcmp(d->setups[i].text.p, message.p, message.n) == 0)
+        if (d->setups[i].what == SETUP_MESSAGE && (d->is_imap || is_of(d->setups[i].name, account)) &&
+            is_of(d->setups[i].text, message))
             return true;
     for (size_t i = 0; i < d->n_steps; i++) {
         struct captures captures = { 0 };
-        bool same = d->steps[i].what == STEP_MESSAGE && is_of(d->steps[i].words, account) &&
-                    match_lines(d->steps[i].text, message, &captures);
+        bool may = (d->steps[i].what == STEP_MESSAGE && (d->is_imap || is_of(d->steps[i].words, account))) ||
+                   d->steps[i].what == STEP_ACT;
+        bool same = may && match_lines(d->steps[i].text, message, &captures);
         captures_free(&captures);
         if (same)
             return true;
@@ -258,13 +301,13 @@ static bool is_known(const struct run *run, struct text account, struct text mes
 /* Whole or not at all: nothing is in a mailbox that is not, octet for octet, a message that the file knows. */
 static void check_whole(struct run *run, struct text account)
 {
-    mailsrv_id id;
+    struct box box;
     struct buffer message = { 0 };
-    if (mailsrv_memory_find_account(run->store, account.p, account.n, &id) != MAILSRV_OK)
+    if (!box_find(run, account, &box))
         return;
-    for (uint64_t i = 0; i < mailsrv_memory_count(run->store, &id); i++) {
+    for (uint64_t i = 0; i < box_count(run, &box); i++) {
         message.n = 0;
-        if (!stored_message(run, &id, i, &message) || !is_known(run, account, buffer_text(&message)))
+        if (!box_message(run, &box, i, &message) || !is_known(run, account, buffer_text(&message)))
             run_wrong_text(run, "a message was stored that is none of those expected:\n", buffer_text(&message));
     }
     buffer_free(&message);
@@ -283,7 +326,7 @@ static bool lists_all(const struct dialogue *d, struct text account)
     return listed != 0;
 }
 
-/* A 2yz that follows a 354 says that a message is safe. */
+/* A 2yz that follows a 354 says that a message is safe, and so does APPENDUID (RFC 4315 section 3). */
 static void check_acknowledged(struct run *run)
 {
     size_t acknowledged = 0;
@@ -291,8 +334,9 @@ static void check_acknowledged(struct run *run)
     struct text rest = buffer_text(&run->out);
     while (rest.n != 0 && !run->d->is_pop3) {
         struct text line = text_line(&rest);
+        acknowledged += run->d->is_imap && text_holds(line, text_of(" OK [APPENDUID "));
         acknowledged += in_data && line.p[0] == '2';
-        in_data = text_begins(line, text_of("354"));
+        in_data = !run->d->is_imap && text_begins(line, text_of("354"));
     }
     if (acknowledged > run->commits_stored ||
         mailsrv_engine_stat(run->engine, MAILSRV_STAT_MESSAGES) > run->commits_stored)
@@ -306,7 +350,7 @@ void oracle_stored(struct run *run)
     check_acknowledged(run);
     if (run->slept || (run->diverged && !run->plan->quits))
         return; /* what a client said that did not listen may have become anything */
-    for (size_t i = 0; i < run->d->n_setups; i++)
-        if (run->d->setups[i].what == SETUP_ACCOUNT && lists_all(run->d, run->d->setups[i].name))
-            check_whole(run, run->d->setups[i].name);
+    for (size_t i = 0; i < run->d->n_steps; i++)
+        if (run->d->steps[i].what == STEP_COUNT && lists_all(run->d, run->d->steps[i].words))
+            check_whole(run, run->d->steps[i].words);
 }

@@ -196,6 +196,10 @@ static void parse_profile(struct parser *p, struct text rest)
         d->machine = mailsrv_pop3();
         d->face = MAILSRV_FACE_POP3;
         d->is_pop3 = true;
+    } else if (text_is(rest, "imap")) {
+        d->machine = mailsrv_imap();
+        d->face = MAILSRV_FACE_IMAP;
+        d->is_imap = true;
     } else {
         wrong(p, "no such profile");
     }
@@ -255,7 +259,8 @@ static void parse_knob(struct parser *p, struct text name, struct text rest)
         wrong(p, "a number is expected");
 }
 
-/* An address; a local part in quotes, as in "odd user"@here.test, is given to the store without them. */
+/* An address, or an account and mailbox; what stands in quotes, as in "odd user"@here.test, is given to the store
+ * without them. */
 static struct text address_word(struct parser *p, struct text *rest)
 {
     if (rest->n == 0 || rest->p[0] != '"')
@@ -264,29 +269,42 @@ static struct text address_word(struct parser *p, struct text *rest)
     size_t quote = text_find(*rest, "\"");
     buffer_add(&p->block, rest->p, quote);
     *rest = text_after(*rest, quote + 1);
-    struct text domain = text_word(rest);
-    buffer_add(&p->block, domain.p, domain.n);
+    if (rest->n != 0 && rest->p[0] != ' ') {
+        struct text domain = text_word(rest);
+        buffer_add(&p->block, domain.p, domain.n);
+    }
     return keep_block(p);
+}
+
+static void two_words(struct parser *p, struct setup *setup, struct text name, struct text rest)
+{
+    setup->name = name;
+    setup->text = rest;
+    if (name.n == 0 || rest.n == 0)
+        wrong(p, "two words are expected");
 }
 
 static void parse_store(struct parser *p, struct text rest)
 {
     struct text what = text_word(&rest);
+    if (text_is(what, "mailbox")) {
+        two_words(p, add_setup(p, SETUP_MAILBOX), text_word(&rest), rest);
+        return;
+    }
     if (!text_is(what, "account") && !text_is(what, "address")) {
         parse_knob(p, what, rest);
         return;
     }
     struct setup *setup = add_setup(p, text_is(what, "account") ? SETUP_ACCOUNT : SETUP_ADDRESS);
-    setup->name = text_is(what, "account") ? text_word(&rest) : address_word(p, &rest);
-    setup->text = rest;
-    if (setup->name.n == 0 || setup->text.n == 0)
-        wrong(p, "two words are expected");
+    struct text name = text_is(what, "account") ? text_word(&rest) : address_word(p, &rest);
+    two_words(p, setup, name, rest);
 }
 
 static void parse_message(struct parser *p, struct text rest)
 {
     struct setup *setup = add_setup(p, SETUP_MESSAGE);
-    setup->name = rest;
+    setup->name = address_word(p, &rest);
+    setup->words = rest;
     setup->text = read_message(p);
 }
 
@@ -305,11 +323,13 @@ static void parse_peer(struct parser *p, struct text rest)
 
 /* ---- What is said ---- */
 
-/* What follows `C:`, `C*N:`, `S:` or `S*N:`, and N. */
+/* What follows `C:`, `C*N:`, `S:`, `S~:` or `S*N:`, and N. */
 static struct text cut_mark(struct parser *p, struct text line, uint64_t *times)
 {
     *times = 1;
     line = text_after(line, 1);
+    if (line.p[0] == '~')
+        return after_mark(line, 2);
     if (line.p[0] != '*')
         return after_mark(line, 1);
     return cut_times(p, &line, ':', times) ? line : (struct text){ line.p, 0 };
@@ -345,8 +365,13 @@ static void parse_server(struct parser *p, struct text line)
         add_step(p, STEP_SERVER_RAW)->text = raw;
         return;
     }
-    for (line = cut_mark(p, line, &times); times != 0; times--)
-        add_step(p, STEP_SERVER)->text = line;
+    bool loose = line.p[1] == '~';
+    p->d->has_loose |= loose;
+    for (line = cut_mark(p, line, &times); times != 0; times--) {
+        struct step *step = add_step(p, STEP_SERVER);
+        step->text = line;
+        step->loose = loose;
+    }
 }
 
 static void parse_op(struct parser *p, struct text rest)
@@ -410,7 +435,7 @@ static void parse_time(struct parser *p, struct text rest)
 
 static void parse_mailbox(struct parser *p, struct text rest)
 {
-    struct text account = text_word(&rest);
+    struct text account = address_word(p, &rest);
     struct text number = text_word(&rest);
     uint64_t n = 0;
     if (!text_number(number, &n) || (rest.n != 0 && !text_is(rest, "="))) {
@@ -422,6 +447,38 @@ static void parse_mailbox(struct parser *p, struct text rest)
     step->n = n;
     if (step->what == STEP_MESSAGE)
         step->text = read_message(p);
+}
+
+static void parse_row(struct parser *p, struct text rest)
+{
+    struct text box = address_word(p, &rest);
+    struct step *step = add_step(p, STEP_ROW);
+    step->words = box;
+    if (!text_number(text_word(&rest), &step->n))
+        wrong(p, "a mailbox, a number and what its row says are expected");
+    step->text = rest;
+}
+
+static void parse_act(struct parser *p, struct text rest)
+{
+    static const char *const acts[] = { "append", "flags", "expunge", "create", "delete" };
+    struct step *step = add_step(p, STEP_ACT);
+    struct text all = rest, act = text_word(&rest);
+    size_t i = 0;
+    while (i < sizeof acts / sizeof acts[0] && !text_is(act, acts[i]))
+        i++;
+    if (i == sizeof acts / sizeof acts[0])
+        wrong(p, "append, flags, expunge, create or delete is expected");
+    step->words = all;
+    if (i == 0)
+        step->text = read_message(p);
+}
+
+static void parse_notify(struct parser *p, struct text rest)
+{
+    add_step(p, STEP_NOTIFY);
+    if (rest.n != 0)
+        wrong(p, "nothing is expected behind N:");
 }
 
 static void parse_queue(struct parser *p, struct text rest)
@@ -450,6 +507,7 @@ static const struct {
     { "serve:", parse_serve },     { "store:", parse_store }, { "message:", parse_message },
     { "peer:", parse_peer },       { "O:", parse_op },        { "A:", parse_answer },
     { "T:", parse_time },          { "M:", parse_mailbox },   { "Q:", parse_queue },
+    { "R:", parse_row },           { "X:", parse_act },       { "N:", parse_notify },
 };
 
 static void parse_line(struct parser *p, struct text line)
@@ -462,7 +520,7 @@ static void parse_line(struct parser *p, struct text line)
         add_step(p, STEP_EOF);
     } else if (line.n >= 2 && strchr(":|*", line.p[1]) != NULL && line.p[0] == 'C') {
         parse_client(p, line);
-    } else if (line.n >= 2 && strchr(":|*", line.p[1]) != NULL && line.p[0] == 'S') {
+    } else if (line.n >= 2 && strchr(":|*~", line.p[1]) != NULL && line.p[0] == 'S') {
         parse_server(p, line);
     } else {
         for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {

@@ -97,14 +97,14 @@ static void give_up(struct run *run)
     buffer_free(&run->out);
     buffer_free(&run->slice_bytes);
     buffer_free(&run->why);
-    free(run->op_done);
+    free(run->done);
 }
 
 struct outcome run_dialogue(const struct dialogue *d, const struct plan *plan, const struct buffer *reference,
                             struct buffer *transcript, struct buffer *why)
 {
     struct run run = { .d = d, .plan = plan, .reference = reference };
-    run.op_done = dialogue_take(d->n_steps * sizeof *run.op_done);
+    run.done = dialogue_take(d->n_steps * sizeof *run.done);
     if (host_begin(&run)) {
         script_run(&run);
         oracle_transcript(&run);

@@ -4,6 +4,7 @@
 
 #include "allocators.h"
 #include "dialogue.h"
+#include "imap.h"
 #include "ledger.h"
 #include "match.h"
 
@@ -76,6 +77,8 @@ struct lease {
     unsigned released;
 };
 
+enum { TOUCHED_MAX = 8 };
+
 struct run {
     const struct dialogue *d;
     const struct plan *plan;
@@ -107,21 +110,27 @@ struct run {
     struct lease *leases;
     size_t commits_stored;        /* COMMITs after which the store held more */
     size_t changes, changes_told; /* of mailboxes, and by notices */
+    size_t writes;                /* answered by the store */
     size_t n_withheld;            /* REPLY_WITHHELD and out */
     size_t n_never;
     void *leaked; /* by sabotage */
 
     size_t at;         /* the step of the script */
     size_t answers_at; /* the step before which no A: is left */
-    bool *op_done;     /* for each step: its operation came */
+    bool *done;        /* for each step: its operation, or its line, came already */
     struct captures captures;
+    struct said said;                /* IMAP: where the client is */
+    mailsrv_id touched[TOUCHED_MAX]; /* mailboxes of which the engine was not told yet */
+    size_t n_touched;
     bool fault_fired;   /* from now on a refusal is in its right */
     int32_t fault_kind; /* of the operation */
     bool fault_is_queue;
+    bool fault_is_late; /* of an operation that the script answers later */
     bool diverged;
-    bool slept;        /* the clock has moved beside the script: dates are others */
-    bool stopped;      /* the script is not gone on with */
-    struct buffer why; /* what went wrong; empty: nothing */
+    bool slept;         /* the clock has moved beside the script: dates are others */
+    bool stopped;       /* the script is not gone on with */
+    size_t out_at_stop; /* octets that had arrived then */
+    struct buffer why;  /* what went wrong; empty: nothing */
 };
 
 /* ---- host.c ---- */
@@ -156,10 +165,11 @@ void script_claim(struct run *run, struct entry *entry);
 /* The answer that the script has next for what is kept; NULL: none. */
 const struct step *script_next_answer(struct run *run);
 void script_run(struct run *run);
+/* Somebody was not answered: his patience, or his peer's, comes to its end.  Until there are so many octets; 0: until
+ * there is a line. */
+void script_wait(struct run *run, size_t octets);
 
 /* ---- oracle.c ---- */
-/* Reads a message of an account out of the store.  False: there is none. */
-bool stored_message(struct run *run, const mailsrv_id *account, uint64_t index, struct buffer *out);
 /* The script expected something else than `line`. */
 void oracle_unexpected(struct run *run, struct text line, struct text expected);
 /* The session ended, or is silent, where the script expected a line. */
@@ -167,6 +177,30 @@ void oracle_silent(struct run *run, struct text expected);
 /* When all is over: of the transcript, of what is in the store. */
 void oracle_transcript(struct run *run);
 void oracle_stored(struct run *run);
+
+/* ---- oracle_imap.c ---- */
+/* After a fault, the script expected something else than what begins with `line`: is it in its right? */
+bool imap_may_say(struct run *run, struct text line, struct text expected);
+/* Nothing came, or the session ended, where the script expected something. */
+bool imap_may_be_silent(const struct run *run, struct text expected);
+
+/* ---- boxes.c ---- */
+/* A mailbox of the store, as files name it: `pat` for the INBOX, `pat/Sent`. */
+struct box {
+    mailsrv_id account, id;
+    struct text name;
+};
+bool box_find(struct run *run, struct text reference, struct box *out);
+uint64_t box_count(struct run *run, const struct box *box);
+/* Reads a message out of the store; `index` from 0.  False: there is none. */
+bool box_message(struct run *run, const struct box *box, uint64_t index, struct buffer *out);
+/* Adds a message with the flags, keywords and date of `words`. */
+bool box_append(struct run *run, const struct box *box, struct text message, struct text words);
+bool box_create(struct run *run, struct text account, struct text name);
+/* What an X: says. */
+void box_act(struct run *run, const struct step *step);
+/* What an R: says of a row. */
+void box_check_row(struct run *run, const struct step *step);
 
 /* ---- run.c ---- */
 /* Runs a dialogue as planned.  `out` gets the transcript; the result is the number of operations taken. */

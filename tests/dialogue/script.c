@@ -15,14 +15,15 @@ static const struct step *step_at(const struct run *run, size_t at)
 /* Does what was asked before this step belong to the one before it? */
 static bool is_barrier(enum step_kind what)
 {
-    return what == STEP_CLIENT || what == STEP_EOF || what == STEP_TIME || what == STEP_ANSWER;
+    return what == STEP_CLIENT || what == STEP_EOF || what == STEP_TIME || what == STEP_ANSWER || what == STEP_ACT ||
+           what == STEP_NOTIFY;
 }
 
 /* The next step that names an operation and to which none came yet: from `at` on, before something else is done. */
 static size_t next_named(const struct run *run, size_t at)
 {
     for (; at < run->d->n_steps; at++) {
-        if (step_at(run, at)->what == STEP_OP && !run->op_done[at])
+        if (step_at(run, at)->what == STEP_OP && !run->done[at])
             return at;
         if (at != run->at && is_barrier(step_at(run, at)->what))
             break;
@@ -60,7 +61,7 @@ void script_claim(struct run *run, struct entry *entry)
         if (step->kind != entry->kind)
             continue;
         if (words_match(entry, step, &words) && at == first) {
-            run->op_done[at] = true;
+            run->done[at] = true;
             entry->reply = step->reply;
             entry->status = step->status;
             entry->text = step->text;
@@ -114,9 +115,7 @@ static bool has_line(const struct run *run, size_t octets)
     return octets != 0 ? rest.n >= octets : text_find(rest, "\r\n") != rest.n;
 }
 
-/* Somebody was not answered: his patience, or his peer's, comes to its end.  Until there are so many octets; 0: until
- * there is a line. */
-static void wait_for_output(struct run *run, size_t octets)
+void script_wait(struct run *run, size_t octets)
 {
     if (run->n_withheld == 0 && run->n_never == 0)
         return;
@@ -132,31 +131,62 @@ static void wait_for_output(struct run *run, size_t octets)
     }
 }
 
+/* Another session's EXPUNGE that came before its place: it is held back only where the next command is there already,
+ * which depends on how input is cut. */
+static bool came_early(struct run *run, struct text line)
+{
+    for (size_t at = run->at + 1; at < run->d->n_steps && !is_barrier(step_at(run, at)->what); at++) {
+        if (!step_at(run, at)->loose || run->done[at] || !match_line(step_at(run, at)->text, line, &run->captures))
+            continue;
+        run->done[at] = true;
+        return true;
+    }
+    return false;
+}
+
+/* What an idle client is told now and then, where it waited long (RFC 2177 section 3). */
+static bool is_sign_of_life(const struct run *run, struct text line)
+{
+    return run->d->is_imap && run->slept && text_begins(line, text_of("* OK ")) && has_line(run, 0);
+}
+
 static void play_server(struct run *run, const struct step *step)
 {
     struct text line;
-    if (!has_line(run, 0))
-        wait_for_output(run, 0);
-    if (run->stopped || run_is_wrong(run))
+    bool early = false;
+    if (run->done[run->at])
         return;
-    if (!next_line(run, &line))
-        oracle_silent(run, step->text);
-    else if (!match_line(step->text, line, &run->captures))
-        oracle_unexpected(run, line, step->text);
+    do {
+        if (!has_line(run, 0))
+            script_wait(run, 0);
+        if (run->stopped || run_is_wrong(run))
+            return;
+        if (!next_line(run, &line)) {
+            oracle_silent(run, step->text);
+            return;
+        }
+        if (match_line(step->text, line, &run->captures))
+            return;
+        early = came_early(run, line) || is_sign_of_life(run, line);
+    } while (early);
+    oracle_unexpected(run, line, step->text);
 }
 
 static void play_server_raw(struct run *run, const struct step *step)
 {
     if (!has_line(run, step->text.n))
-        wait_for_output(run, step->text.n);
+        script_wait(run, step->text.n);
     if (run->stopped || run_is_wrong(run))
         return;
     struct text got = unread(run);
     if (got.n > step->text.n)
         got.n = step->text.n;
     run->out_pos += got.n;
-    if (got.n < step->text.n)
+    bool begins = got.n == 0 || memcmp(got.p, step->text.p, got.n) == 0;
+    if (got.n < step->text.n && begins)
         oracle_silent(run, step->text);
+    else if (got.n < step->text.n)
+        oracle_unexpected(run, got, step->text);
     else if (memcmp(got.p, step->text.p, got.n) != 0)
         oracle_unexpected(run, got, step->text);
 }
@@ -173,34 +203,65 @@ static bool nothing_unread(struct run *run)
     return false;
 }
 
+/* After a fault the lines of a command may come at other moments: its S: lines look at them. */
+static bool may_act(struct run *run)
+{
+    return (run->d->is_imap && run_excused(run)) || nothing_unread(run);
+}
+
 /* ---- Steps ---- */
+
+/* Does the last line of the server ask for what the client holds back? */
+static bool is_asked_for_more(const struct run *run)
+{
+    struct text rest = buffer_text(&run->out), last = rest;
+    while (rest.n != 0)
+        last = text_line(&rest);
+    return text_begins(last, text_of("+"));
+}
+
+static void note_said(struct run *run, struct text text)
+{
+    if (run->said.state == SAID_WAITS)
+        said_answered(&run->said, is_asked_for_more(run));
+    while (text.n != 0 && run->said.state != SAID_WAITS)
+        text = text_after(text, said_take(&run->said, text));
+    if (text.n != 0)
+        run_wrong(run, "a client does not go on behind {n} before it is asked to");
+}
+
+static void say(struct run *run, struct text text)
+{
+    if (run->d->is_imap)
+        note_said(run, text);
+    buffer_add(&run->in, text.p, text.n);
+    host_pump(run);
+}
 
 static void play_client(struct run *run, const struct step *step)
 {
-    if (!nothing_unread(run))
-        return;
-    buffer_add(&run->in, step->text.p, step->text.n);
-    host_pump(run);
+    if (nothing_unread(run))
+        say(run, step->text);
 }
 
 static void play_closes(struct run *run)
 {
     if (!run_closes(run))
-        wait_for_output(run, SIZE_MAX);
+        script_wait(run, SIZE_MAX);
     if (nothing_unread(run) && !run->stopped && !run_closes(run))
         oracle_silent(run, text_of("the end of the session"));
 }
 
 static void play_op(struct run *run, const struct step *step)
 {
-    if (run->op_done[run->at] || run_excused(run) || run->stopped)
+    if (run->done[run->at] || run_excused(run) || run->stopped)
         return;
     run_wrong_text(run, "an operation did not come: ", text_of(mailsrv_op_name(step->kind)));
 }
 
 static void play_answer(struct run *run, const struct step *step)
 {
-    if (!nothing_unread(run) || run->stopped)
+    if (!may_act(run) || run->stopped)
         return;
     if (!operations_answer_kept(run, REPLY_LATER, step) && !run_excused(run))
         run_wrong(run, "there is nothing to answer");
@@ -236,11 +297,11 @@ static void check_queue(struct run *run, const struct step *step)
         run_wrong_text(run, "the record of the item is ", record);
 }
 
-static void check_message(struct run *run, const struct step *step, const mailsrv_id *account)
+static void check_message(struct run *run, const struct step *step, const struct box *box)
 {
     struct buffer message = { 0 };
     struct captures captures = { 0 };
-    if (step->n == 0 || !stored_message(run, account, step->n - 1, &message))
+    if (step->n == 0 || !box_message(run, box, step->n - 1, &message))
         run_wrong_text(run, "there is no such message for ", step->words);
     else if (!match_lines(step->text, buffer_text(&message), &captures) && !run->slept)
         run_wrong_text(run, "the message is\n", buffer_text(&message));
@@ -250,13 +311,28 @@ static void check_message(struct run *run, const struct step *step, const mailsr
 
 static void check_mailbox(struct run *run, const struct step *step)
 {
-    mailsrv_id id;
-    if (mailsrv_memory_find_account(run->store, step->words.p, step->words.n, &id) != MAILSRV_OK)
-        run_wrong_text(run, "the store has no account ", step->words);
-    else if (step->what == STEP_MESSAGE)
-        check_message(run, step, &id);
-    else if (mailsrv_memory_count(run->store, &id) != step->n)
+    struct box box;
+    if (!box_find(run, step->words, &box))
+        return;
+    if (step->what == STEP_MESSAGE)
+        check_message(run, step, &box);
+    else if (box_count(run, &box) != step->n)
         run_wrong_text(run, "another number of messages is in the mailbox of ", step->words);
+}
+
+/* Whoever else is there does his own, whatever the session is at. */
+static void play_act(struct run *run, const struct step *step)
+{
+    if (may_act(run) && !run->stopped)
+        box_act(run, step);
+}
+
+static void play_notify(struct run *run)
+{
+    for (; run->n_touched != 0; run->n_touched--)
+        if (mailsrv_notify(run->engine, &run->touched[run->n_touched - 1], 0) != MAILSRV_OK)
+            run_wrong(run, "notify failed");
+    host_pump(run);
 }
 
 static void play(struct run *run, const struct step *step)
@@ -291,6 +367,15 @@ static void play(struct run *run, const struct step *step)
     case STEP_MESSAGE:
         check_mailbox(run, step);
         break;
+    case STEP_ROW:
+        box_check_row(run, step);
+        break;
+    case STEP_ACT:
+        play_act(run, step);
+        break;
+    case STEP_NOTIFY:
+        play_notify(run);
+        break;
     default:
         check_queue(run, step);
         break;
@@ -305,7 +390,20 @@ static bool takes_commands(const struct run *run)
     struct text rest = buffer_text(&run->out), last = rest;
     while (rest.n != 0)
         last = text_line(&rest);
+    if (run->d->is_imap)
+        return run->said.state == SAID_AT_LINE && !run->said.inside;
     return !text_begins(last, text_of("354")) && !text_holds(run->d->input, text_of("BDAT"));
+}
+
+/* The last command is IDLE, and it is not over (RFC 2177 section 3). */
+static bool idles(const struct run *run)
+{
+    struct text rest = buffer_text(&run->in), last = rest;
+    while (rest.n != 0)
+        last = text_line(&rest);
+    struct text tag = imap_tag(last);
+    return run->d->is_imap && imap_is_verb(text_after(last, tag.n + 1), "IDLE") &&
+           imap_command(buffer_text(&run->out), tag).n == 0;
 }
 
 static void quit(struct run *run)
@@ -314,11 +412,25 @@ static void quit(struct run *run)
     run->out_pos = run->out.n;
     if (run_closes(run) || !takes_commands(run))
         return;
-    buffer_add_text(&run->in, "QUIT\r\n");
-    host_pump(run);
-    wait_for_output(run, 0);
+    if (idles(run))
+        say(run, text_of("DONE\r\n"));
+    say(run, text_of(run->d->is_imap ? "last LOGOUT\r\n" : "QUIT\r\n"));
+    script_wait(run, run->d->is_imap ? SIZE_MAX : 0);
     if (!run_closes(run))
         run_wrong_text(run, "QUIT does not end the session after a refusal: ", unread(run));
+}
+
+/* A client that waited for a `+` and did not get it leaves out the literal and the rest of its command. */
+static struct text without_unasked(const struct run *run, struct text text, struct said *unsaid)
+{
+    if (run->said.state == SAID_WAITS && !is_asked_for_more(run))
+        *unsaid = (struct said){ .state = SAID_IN_LITERAL, .left = run->said.left, .inside = true };
+    while (text.n != 0 && unsaid->inside) {
+        text = text_after(text, said_take(unsaid, text));
+        if (unsaid->state == SAID_WAITS)
+            said_answered(unsaid, true);
+    }
+    return text;
 }
 
 /* A client that is told no: it says QUIT, or goes on as if nothing were, and the session still has an answer to each
@@ -329,11 +441,10 @@ static void go_on(struct run *run)
         quit(run);
         return;
     }
+    struct said unsaid = { 0 };
     for (run->at++; run->at < run->d->n_steps && !run_is_wrong(run) && !run_closes(run); run->at++)
-        if (step_at(run, run->at)->what == STEP_CLIENT) {
-            buffer_add(&run->in, step_at(run, run->at)->text.p, step_at(run, run->at)->text.n);
-            host_pump(run);
-        }
+        if (step_at(run, run->at)->what == STEP_CLIENT)
+            say(run, without_unasked(run, step_at(run, run->at)->text, &unsaid));
 }
 
 /* Half-closed or shut down, a session ends by itself when all that it asked is answered. */

@@ -59,7 +59,7 @@ static void test_wrong_files_are_refused(void **state)
         const char *text, *why;
     } files[] = {
         { "S: 220\n", "needs a profile" },
-        { "profile: imap\n", "no such profile" },
+        { "profile: jmap\n", "no such profile" },
         { "profile: pop3\nset: colour 1\n", "no such key" },
         { "profile: pop3\nset: errors_max few\n", "a number is expected" },
         { "profile: pop3\nenable: colour on\n", "no such extension" },
@@ -79,7 +79,11 @@ static void test_wrong_files_are_refused(void **state)
         { "profile: pop3\nT: +30\n", "+N" },
         { "profile: pop3\nM: pat one\n", "an account" },
         { "profile: pop3\nQ: 1 is x\n", "has" },
-        { "profile: pop3\nX: hello\n", "no line of a dialogue" },
+        { "profile: pop3\nY: hello\n", "no line of a dialogue" },
+        { "profile: imap\nstore: mailbox pat\n", "two words" },
+        { "profile: imap\nX: dance pat\n", "append, flags" },
+        { "profile: imap\nN: pat\n", "nothing is expected" },
+        { "profile: imap\nR: pat one\n", "a number" },
     };
     (void)state;
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
@@ -221,6 +225,121 @@ static void test_a_wrong_refusal_is_noticed(void **state)
     assert_false(plays(wrong, &plan, "got: 550 5.1.1"));
 }
 
+/* ---- IMAP ---- */
+
+#define IMAP_TEXT                                                                                                      \
+    "profile: imap\nset: plain_passwords 1\nstore: account pat secret\nstore: mailbox pat Sent\n"                      \
+    "message: pat \\Seen\n| one\nmessage: pat\n| two\nS: * OK <*>\nC: a LOGIN pat secret\nS: a OK <*>\n"               \
+    "C: b SELECT INBOX\nS*7: * <*>\nS: b OK <*>\n"
+
+static void test_other_sessions_act(void **state)
+{
+    static const char text[] =
+        IMAP_TEXT "R: pat 1 \\Seen\nR: pat 2\nX: expunge pat 1\nX: flags pat 2 + \\Draft\nX: append pat\n"
+                  "| three\nX: append pat/Sent \\Seen\n| four\nN:\nC: c NOOP\nS: * 1 EXPUNGE\n"
+                  "S: * 2 EXISTS\nS: * 2 RECENT\nS: * 1 FETCH (UID 2 FLAGS (\\Draft \\Recent))\n"
+                  "S: c OK <*>\nM: pat 2\nM: pat/Sent 1\nR: pat/Sent 1 \\Seen\n";
+    (void)state;
+    assert_true(plays(text, &(struct plan){ 0 }, ""));
+    assert_false(plays(IMAP_TEXT "R: pat 2 \\Seen\n", &(struct plan){ 0 }, "the row has the flags"));
+    assert_false(plays(IMAP_TEXT "R: pat 3\n", &(struct plan){ 0 }, "no such row"));
+    assert_false(plays(IMAP_TEXT "X: flags pat/Post 1 + \\Seen\n", &(struct plan){ 0 }, "no mailbox"));
+    assert_false(plays(IMAP_TEXT "X: flags pat 1 + $Junk\n", &(struct plan){ 0 }, "no such flag"));
+    assert_false(plays(IMAP_TEXT "X: expunge pat one\n", &(struct plan){ 0 }, "cannot be done"));
+}
+
+/* A client waits for its `+`, and one that does not get it leaves the rest of its command out. */
+static void test_a_client_waits(void **state)
+{
+    static const char text[] = IMAP_TEXT "C: c EXAMINE {4}\nS: + <*>\nC: Sent\nS*7: * <*>\nS: c OK <*>\n";
+    (void)state;
+    assert_true(plays(text, &(struct plan){ 0 }, ""));
+    for (uint64_t nth = 1; nth < 60; nth++)
+        assert_true(plays(text, &(struct plan){ .fault = FAULT_ALLOCATION, .nth = nth }, ""));
+    assert_false(plays(IMAP_TEXT "C: c EXAMINE {4}\nC: Sent\n", &(struct plan){ 0 }, "before it is asked"));
+}
+
+static void test_what_a_client_said(void **state)
+{
+    static const char all[] = "a {3+}\r\nx\r\n {2}\r\nyy \"{5}\"\r\n";
+    struct said said = { 0 };
+    struct text rest = text_of(all);
+    (void)state;
+    rest = text_after(rest, said_take(&said, rest));
+    assert_int_equal(said.state, SAID_IN_LITERAL);
+    rest = text_after(rest, said_take(&said, rest));
+    assert_int_equal(said.state, SAID_AT_LINE);
+    assert_true(said.inside);
+    rest = text_after(rest, said_take(&said, rest));
+    assert_int_equal(said.state, SAID_WAITS);
+    said_answered(&said, true);
+    rest = text_after(rest, said_take(&said, rest));
+    rest = text_after(rest, said_take(&said, rest));
+    assert_int_equal(rest.n, 0);
+    assert_int_equal(said.state, SAID_AT_LINE);
+    assert_false(said.inside);
+}
+
+/* What every transcript is looked at for. */
+static void test_responses_are_looked_at(void **state)
+{
+    static const struct {
+        const char *said, *heard, *why;
+    } cases[] = {
+        { "a NOOP\r\n", "* 1 EXISTS\r\na OK x\r\n", NULL },
+        { "a FETCH 1 BODY[]\r\n", "* 1 EXISTS\r\n* 1 FETCH (BODY[] {3}\r\n)\n\x01)\r\na OK x\r\n", NULL },
+        { "a NOOP\r\n", "b OK x\r\n", "a tag that" },
+        { "a NOOP\r\n", "a YES x\r\n", "neither OK" },
+        { "a NOOP\r\n", "*\r\n", "an empty" },
+        { "a NOOP\r\n", "+go on\r\n", "no space" },
+        { "a NOOP\r\n", "a OK x\n", "CRLF" },
+        { "a NOOP\r\n", "* OK \x01\r\n", "printed" },
+        { "a NOOP\r\n", "* 1 EXISTS\r\n* 1 FETCH (FLAGS (\\Seen)\r\na OK x\r\n", "do not close" },
+        { "a NOOP\r\n", "* 2 EXISTS\r\n* 1 EXISTS\r\na OK x\r\n", "becomes less" },
+        { "a NOOP\r\n", "* 1 EXPUNGE\r\na OK x\r\n", "EXPUNGE of a number" },
+        { "a NOOP\r\n", "* 1 EXISTS\r\n* 2 FETCH (UID 2)\r\na OK x\r\n", "FETCH of a number" },
+        { "a FETCH 1 UID\r\n", "* 1 EXISTS\r\n* 1 EXPUNGE\r\na OK x\r\n", "numbers are in use" },
+        { "a UID FETCH 1 UID\r\n", "* 1 EXISTS\r\n* 1 EXPUNGE\r\na OK x\r\n", NULL },
+        { "a CLOSE\r\n", "* 1 EXISTS\r\na OK x\r\n", "that is left" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct text where = { NULL, 0 };
+        const char *why = imap_check(text_of(cases[i].said), text_of(cases[i].heard), &where);
+        if ((why == NULL) != (cases[i].why == NULL) || (why != NULL && strstr(why, cases[i].why) == NULL))
+            fail_msg("%s: %s", cases[i].heard, why == NULL ? "nothing" : why);
+    }
+}
+
+/* Another session's EXPUNGE may come before its place, and the transcript is the same without it. */
+static void test_an_expunge_may_come_earlier(void **state)
+{
+    static const char early[] = IMAP_TEXT "X: expunge pat 2\nN:\nC: c NOOP\nS: c OK <*>\nS~: * 2 EXPUNGE\n";
+    static const char strict[] = IMAP_TEXT "X: expunge pat 2\nN:\nC: c NOOP\nS: c OK <*>\nS: * 2 EXPUNGE\n";
+    struct buffer out = { 0 };
+    (void)state;
+    assert_true(plays(early, &(struct plan){ 0 }, ""));
+    assert_false(plays(strict, &(struct plan){ 0 }, "got: * 2 EXPUNGE"));
+    imap_without_expunges(text_of("* 2 EXPUNGE\r\n* 1 FETCH (BODY[] {13}\r\n* 1 EXPUNGE\r\n)\r\na OK x\r\n* 1 EXP"),
+                          &out);
+    assert_true(text_is(buffer_text(&out), "* 1 FETCH (BODY[] {13}\r\n* 1 EXPUNGE\r\n)\r\na OK x\r\n* 1 EXP"));
+    buffer_free(&out);
+}
+
+/* What IMAP says after a fault has to be what belongs to it. */
+static void test_imap_refusals(void **state)
+{
+    static const char text[] = IMAP_TEXT "C: c CLOSE\nS: c OK <*>\nC: d SELECT Nowhere\nS: d OK <*>\n";
+    struct plan plan = { .fault = FAULT_STATUS, .nth = 9, .status = MAILSRV_TEMP };
+    (void)state;
+    assert_false(plays(text, &(struct plan){ 0 }, "got: d NO [NONEXISTENT]"));
+    assert_false(plays(text, &plan, "does not refuse as it should"));
+    plan.status = MAILSRV_NONEXISTENT;
+    assert_true(plays(text, &plan, ""));
+    plan = (struct plan){ .fault = FAULT_STATUS, .nth = 1, .status = MAILSRV_TEMP };
+    assert_true(plays(text, &plan, ""));
+}
+
 /* ---- The books ---- */
 
 static const char *take(struct ledger *ledger, mailsrv_op_id id, int32_t kind, const void *arg)
@@ -357,6 +476,12 @@ int main(void)
         cmocka_unit_test(test_sabotage_is_noticed),
         cmocka_unit_test(test_another_transcript_is_noticed),
         cmocka_unit_test(test_a_wrong_refusal_is_noticed),
+        cmocka_unit_test(test_other_sessions_act),
+        cmocka_unit_test(test_a_client_waits),
+        cmocka_unit_test(test_what_a_client_said),
+        cmocka_unit_test(test_responses_are_looked_at),
+        cmocka_unit_test(test_an_expunge_may_come_earlier),
+        cmocka_unit_test(test_imap_refusals),
         cmocka_unit_test(test_the_ledger_knows_the_order),
         cmocka_unit_test(test_the_ledger_knows_what_may_be_cancelled),
         cmocka_unit_test(test_the_allocator_counts_and_fails),

@@ -52,10 +52,26 @@ static void mark_near(bool *marks, size_t n, size_t edge)
         marks[i] = true;
 }
 
-/* Around each line's end, and each end of a counted chunk (RFC 3030 section 2). */
+/* Where a literal ends, behind the line that announces it (RFC 9051 section 4.3). */
+static void mark_literals(struct text input, bool *marks)
+{
+    struct said said = { 0 };
+    struct text rest = input;
+    while (rest.n != 0) {
+        if (said.state == SAID_WAITS)
+            said_answered(&said, true);
+        bool in_literal = said.state == SAID_IN_LITERAL;
+        rest = text_after(rest, said_take(&said, rest));
+        if (in_literal)
+            mark_near(marks, input.n, (size_t)(rest.p - input.p));
+    }
+}
+
+/* Around each line's end, and each end of a counted chunk (RFC 3030 section 2) or literal. */
 static void mark_edges(struct text input, bool *marks)
 {
     struct text rest = input;
+    mark_literals(input, marks);
     while (rest.n != 0) {
         struct text line = text_line(&rest), words = line;
         size_t end = (size_t)(rest.p - input.p);

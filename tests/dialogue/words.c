@@ -1,5 +1,7 @@
 #include "words.h"
 
+#include "names.h"
+
 static void add_bytes(struct buffer *out, mailsrv_bytes b)
 {
     buffer_add(out, b.p, b.n);
@@ -25,6 +27,15 @@ static void add_runs(struct buffer *out, const mailsrv_run *runs, uint32_t n)
     }
 }
 
+static void add_flags(struct buffer *out, uint32_t flags, const mailsrv_bytes *keywords, size_t n_keywords)
+{
+    if (flags != 0)
+        buffer_add_text(out, " ");
+    names_of_flags(flags, out);
+    for (size_t i = 0; i < n_keywords; i++)
+        add_word(out, " ", keywords[i], "");
+}
+
 static void commit_words(const mailsrv_arg_body_commit *arg, struct buffer *out)
 {
     buffer_add_text(out, arg->atomic ? "atomic" : "each");
@@ -32,6 +43,7 @@ static void commit_words(const mailsrv_arg_body_commit *arg, struct buffer *out)
         const mailsrv_target *t =
             (const mailsrv_target *)(const void *)((const char *)arg->targets + (size_t)i * arg->target_stride);
         add_word(out, t->kind == MAILSRV_TARGET_QUEUE ? " queue " : " mailbox ", t->recipient, "");
+        add_flags(out, t->flags, t->keywords, t->n_keywords);
     }
     add_word(out, " from ", arg->reverse_path, "");
 }
@@ -59,6 +71,28 @@ static void queue_words(const mailsrv_op *op, struct buffer *out)
     }
 }
 
+/* UIDs, then `+`, `-` or `=`, then what is changed. */
+static void flags_words(const mailsrv_arg_flags *arg, struct buffer *out)
+{
+    add_runs(out, arg->uids, arg->n_uids);
+    buffer_add_text(out, arg->how == MAILSRV_FLAGS_ADD ? " +" : arg->how == MAILSRV_FLAGS_REMOVE ? " -" : " =");
+    add_flags(out, arg->flags, arg->keywords, arg->n_keywords);
+}
+
+static void name_words(const mailsrv_op *op, struct buffer *out)
+{
+    if (op->kind == MAILSRV_OP_MBOX_STATUS) {
+        add_bytes(out, ((const mailsrv_arg_mbox_status *)op->arg)->name);
+    } else if (op->kind == MAILSRV_OP_MBOX_CREATE) {
+        add_bytes(out, ((const mailsrv_arg_mbox_create *)op->arg)->name);
+    } else if (op->kind == MAILSRV_OP_MBOX_RENAME) {
+        add_bytes(out, ((const mailsrv_arg_mbox_rename *)op->arg)->name);
+    } else if (op->kind == MAILSRV_OP_MBOX_SUBSCRIBE) {
+        const mailsrv_arg_mbox_subscribe *arg = op->arg;
+        add_word(out, arg->on != 0 ? "on " : "off ", arg->name, "");
+    }
+}
+
 static void mailbox_words(const mailsrv_op *op, struct buffer *out)
 {
     if (op->kind == MAILSRV_OP_MBOX_OPEN) {
@@ -70,6 +104,13 @@ static void mailbox_words(const mailsrv_op *op, struct buffer *out)
     } else if (op->kind == MAILSRV_OP_EXPUNGE) {
         const mailsrv_arg_expunge *arg = op->arg;
         add_runs(out, arg->uids, arg->n_uids);
+    } else if (op->kind == MAILSRV_OP_FLAGS) {
+        flags_words(op->arg, out);
+    } else if (op->kind == MAILSRV_OP_COPY) {
+        const mailsrv_arg_copy *arg = op->arg;
+        add_runs(out, arg->uids, arg->n_uids);
+    } else if (op->kind == MAILSRV_OP_CHANGES) {
+        buffer_add_number(out, ((const mailsrv_arg_changes *)op->arg)->since);
     } else if (op->kind == MAILSRV_OP_READ) {
         const mailsrv_arg_read *arg = op->arg;
         buffer_add_number(out, arg->uid);
@@ -116,6 +157,7 @@ void op_words(const mailsrv_op *op, struct buffer *out)
     default:
         mailbox_words(op, out);
         queue_words(op, out);
+        name_words(op, out);
         break;
     }
 }

@@ -28,11 +28,17 @@ FAULTS = {
     "queue_record": ("text/queue_record.c", "if (!read_u16(in, &n) || n > in->n)", "if (!read_u16(in, &n))"),
     # The last digit may carry the number over its end.
     "decimal": ("text/decimal.c", "sum > (UINT64_MAX - digit) / 10", "sum > UINT64_MAX / 10"),
+    # The number of an announcement goes on behind the one before it.
+    "literal": ("frame/literal.c", "        f->number = 0;\n", ""),
+    # A quoted string may end behind what there is.
+    "imap_parse": ("imap/parse.c", "if (n >= r->rest.n || r->rest.p[n] != '\"')", "if (r->rest.p[n] != '\"')"),
     # A long reverse-path is copied into room for a short one.
     "smtp": ("smtp/transaction.c", "mailsrv__session_take(session, sizeof *t + reverse_path.n)",
              "mailsrv__session_take(session, sizeof *t + (reverse_path.n & 15))"),
     # An address with two mailboxes gets room for one.
     "lmtp": ("smtp/transaction.c", "sizeof(struct recipient) + n * (", "sizeof(struct recipient) + 1 * ("),
+    # The tag is not kept: IDLE and APPEND outlive the text of their command.
+    "imap": ("imap/imap.c", "r->no_memory = !mailsrv__arena_copy(r->arena, tag, &p->command.tag);", "p->command.tag = tag;"),
     # UIDL of one message does not go on behind an empty page.
     "pop3": ("pop3/list.c", "if (rows->more == 0)\n        return no_such_message(p);", "return no_such_message(p);"),
 }

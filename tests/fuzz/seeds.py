@@ -37,7 +37,7 @@ class Dialogue:
         lines = path.read_bytes().split(b"\n")
         client = [octets_of(line, b"C") for line in lines if re.match(rb"C[:|*]", line)]
         profile = next(line for line in lines if line.startswith(b"profile: ")).split()
-        self.protocol = {b"mx": "smtp", b"lmtp": "lmtp", b"pop3": "pop3"}[profile[-1]]
+        self.protocol = {b"mx": "smtp", b"lmtp": "lmtp", b"pop3": "pop3", b"imap": "imap"}[profile[-1]]
         self.client = b"".join(client)
         self.messages = [b"".join(octets_of(line, b"|") for line in block.split(b"\n"))
                          for block in re.findall(rb"(?m)((?:^\|.*\n)+)", path.read_bytes())]
@@ -45,6 +45,11 @@ class Dialogue:
 
 def paths(client: bytes) -> list[bytes]:
     return [m[1] for m in re.finditer(rb"(?i)^(?:MAIL FROM|RCPT TO):(<.*?)\r?$", client, re.M)]
+
+
+def words(client: bytes) -> set[bytes]:
+    """What commands of IMAP are made of, each with what follows it."""
+    return {line[m.end():] for line in client.split(b"\r\n") for m in re.finditer(rb"[ (]", line)}
 
 
 def records() -> list[bytes]:
@@ -60,7 +65,9 @@ def records() -> list[bytes]:
 def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
     streams = {d.client for d in dialogues}
     messages = {m for d in dialogues for m in d.messages}
-    seeds = {protocol: {d.client for d in dialogues if d.protocol == protocol} for protocol in ("smtp", "lmtp", "pop3")}
+    seeds = {protocol: {d.client for d in dialogues if d.protocol == protocol} for protocol in ("smtp", "lmtp", "pop3", "imap")}
+    seeds["literal"] = seeds["imap"]
+    seeds["imap_parse"] = {word for d in dialogues if d.protocol == "imap" for word in words(d.client)}
     seeds |= {"line": streams, "dots": streams | messages, "counted": streams | messages, "stuff": messages | streams,
               "top": messages, "header_editor": messages | streams, "queue_record": set(records())}
     seeds["path"] = {p for d in dialogues for p in paths(d.client)}
@@ -70,7 +77,7 @@ def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
 
 def write(out: Path, name: str, seeds: set[bytes]) -> None:
     """The four octets that decide about chance stand before all but the plain parsers' inputs."""
-    has_knobs = name not in ("path", "decimal")
+    has_knobs = name not in ("path", "decimal", "imap_parse")
     (out / name).mkdir(parents=True)
     for seed in seeds:
         digest = hashlib.sha1(seed).digest()

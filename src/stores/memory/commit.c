@@ -26,7 +26,7 @@ static const mailsrv_target *target_at(const mailsrv_arg_body_commit *arg, uint3
 }
 
 /* UIDNEXT has come to the end of what a UID can be: a new UIDVALIDITY, and UIDs from 1 (RFC 9051 section 2.3.1.1). */
-static void renumber(struct mailbox *mbox)
+static void renumber(struct memory *m, struct mailbox *mbox)
 {
     mbox->uidvalidity = mailsrv__memory_new_uidvalidity(mbox->account, 0);
     mbox->name->highest = mbox->uidvalidity;
@@ -34,7 +34,7 @@ static void renumber(struct mailbox *mbox)
         mbox->shelf.v[i]->row.uid = (uint32_t)i + 1;
     mbox->uidnext = (uint32_t)mbox->shelf.n + 1;
     mbox->recent = 0;
-    mailsrv__memory_forget(mbox->shelf.v[0]->memory, mbox);
+    mailsrv__memory_forget(m, mbox);
 }
 
 /* An imported UIDL is 1 to 70 octets of printable ASCII without space and names one message only (RFC 1939 section 7);
@@ -56,7 +56,7 @@ void mailsrv__memory_deliver(struct mailbox *mbox, struct message *message, uint
 {
     struct account *account = mbox->account;
     if (uid == 0 && mbox->uidnext == UINT32_MAX)
-        renumber(mbox);
+        renumber(message->memory, mbox);
     message->row.uid = uid != 0 ? uid : mbox->uidnext;
     mbox->uidnext = message->row.uid + 1;
     message->row.modseq = ++account->modseq;

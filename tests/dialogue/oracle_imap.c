@@ -1,0 +1,227 @@
+/* The oracle of IMAP: after a fault, what may a server say instead? */
+#include "run.h"
+
+/* What a command is told of a status: NO and this code; NULL: any, or none. */
+static const struct {
+    int32_t status;
+    const char *code;
+} codes[] = {
+    { MAILSRV_TEMP, "[UNAVAILABLE]" },
+    { MAILSRV_NOMEM, "[UNAVAILABLE]" },
+    { MAILSRV_FULL, "[UNAVAILABLE]" },
+    { MAILSRV_LIMIT, "[LIMIT]" },
+    { MAILSRV_OVERQUOTA, "[OVERQUOTA]" },
+    { MAILSRV_TOOBIG, "[TOOBIG]" },
+    { MAILSRV_NONEXISTENT, "[NONEXISTENT]" },
+    { MAILSRV_NOPERM, "[NOPERM]" },
+    { MAILSRV_CANNOT, "[CANNOT]" },
+    { MAILSRV_ALREADYEXISTS, "[ALREADYEXISTS]" },
+    { MAILSRV_INUSE, "[INUSE]" },
+    { MAILSRV_CORRUPT, "[CORRUPTION]" },
+};
+
+static int32_t status_of(const struct run *run)
+{
+    if (run->heap.failed)
+        return MAILSRV_NOMEM;
+    return run->plan->fault == FAULT_STATUS ? run->plan->status : MAILSRV_TEMP;
+}
+
+static bool is_appending(struct text command)
+{
+    return imap_is_verb(command, "APPEND") || imap_is_verb(command, "COPY") || imap_is_verb(command, "UID COPY");
+}
+
+/* `NO [CODE] text` against the fault. */
+static bool is_right_no(const struct run *run, struct text no, struct text command)
+{
+    int32_t status = status_of(run);
+    const char *code = NULL;
+    bool verifies = run->fault_kind == MAILSRV_OP_AUTH_VERIFY;
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (codes[i].status == status)
+            code = codes[i].code;
+    if (verifies && (status == MAILSRV_DENIED || status == MAILSRV_NONEXISTENT))
+        code = "[AUTHENTICATIONFAILED]"; /* nobody is told who exists */
+    if (status == MAILSRV_NONEXISTENT && is_appending(command) && text_begins(no, text_of("NO [TRYCREATE]")))
+        return true; /* RFC 9051 section 6.3.12 */
+    if (run->heap.failed && text_begins(no, text_of("NO [LIMIT]")))
+        return true; /* a mailbox for which there is no room */
+    struct text given = text_after(no, 3);
+    return text_begins(no, text_of("NO ")) && (code == NULL || text_begins(given, text_of(code)));
+}
+
+/* ---- Telling ---- */
+
+/* Is it told beside the command's own answers, so that it may come later, or never? */
+static bool is_telling(struct text pattern, struct text command)
+{
+    bool selects = imap_is_verb(command, "SELECT") || imap_is_verb(command, "EXAMINE");
+    bool asks = imap_is_verb(command, "FETCH") || imap_is_verb(command, "UID FETCH");
+    if (!text_begins(pattern, text_of("* ")) || selects)
+        return false;
+    if (text_holds(pattern, text_of(" FETCH (")))
+        return text_holds(pattern, text_of(" FLAGS (")) && (!asks || !text_holds(command, text_of("FLAGS")));
+    return text_holds(pattern, text_of(" EXISTS")) || text_holds(pattern, text_of(" RECENT")) ||
+           text_holds(pattern, text_of(" EXPUNGE")) || text_begins(pattern, text_of("* FLAGS ")) ||
+           text_begins(pattern, text_of("* OK [PERMANENTFLAGS "));
+}
+
+/* What became of a mailbox could not be found out; or what was to happen late did not. */
+static bool may_tell_less(const struct run *run)
+{
+    return run->heap.failed || run->fault_is_late || run->fault_kind == MAILSRV_OP_CHANGES ||
+           run->fault_kind == MAILSRV_OP_ROWS;
+}
+
+/* Then what others did meanwhile, or what it did itself, is not in what this session sees. */
+static bool may_be_behind(const struct run *run)
+{
+    bool changed = run->writes != 0;
+    for (size_t at = 0; at < run->at && !changed; at++)
+        changed = run->d->steps[at].what == STEP_ACT;
+    return changed && may_tell_less(run);
+}
+
+/* A mailbox that could not be closed has not moved its mark (mailsrv/op.h). */
+static bool is_of_mark(const struct run *run, struct text line)
+{
+    return run->fault_kind == MAILSRV_OP_MBOX_CLOSE && text_holds(line, text_of(" RECENT\r\n"));
+}
+
+static bool is_tagged_pattern(const struct run *run, struct text pattern)
+{
+    struct text tag = imap_tag(pattern), rest = text_after(pattern, tag.n + 1);
+    bool ends =
+        text_begins(rest, text_of("OK")) || text_begins(rest, text_of("NO")) || text_begins(rest, text_of("BAD"));
+    return imap_is_tagged(pattern) && ends && imap_command(run->d->input, tag).n != 0;
+}
+
+/* The step that has the tagged response which the script awaits; n_steps: there is none. */
+static size_t next_tagged(const struct run *run)
+{
+    size_t at = run->at;
+    while (at < run->d->n_steps &&
+           (run->d->steps[at].what != STEP_SERVER || !is_tagged_pattern(run, run->d->steps[at].text)))
+        at++;
+    return at;
+}
+
+/* From here to the tagged response only tellings are missing. */
+static bool only_tellings_are_missing(const struct run *run, size_t tagged, struct text command)
+{
+    for (size_t at = run->at; at < tagged; at++)
+        if (run->d->steps[at].what == STEP_SERVER && !run->done[at] && !is_telling(run->d->steps[at].text, command))
+            return false;
+    return true;
+}
+
+/* ---- What is said ---- */
+
+static bool may_say_bye(const struct run *run)
+{
+    bool of_image = run->fault_kind == MAILSRV_OP_CHANGES || run->fault_kind == MAILSRV_OP_ROWS;
+    return run->heap.failed || of_image || run->slept;
+}
+
+/* The message is gone, by what the store says: by UID it is left out, and that is all. */
+static bool leaves_out(const struct run *run, struct text command)
+{
+    return status_of(run) == MAILSRV_GONE && text_begins(command, text_of("UID "));
+}
+
+/* A mailbox that may not be changed is selected all the same. */
+static bool is_looked_at_only(const struct run *run, struct text rest)
+{
+    return run->fault_kind == MAILSRV_OP_MBOX_OPEN && status_of(run) == MAILSRV_NOPERM &&
+           text_begins(rest, text_of("OK [READ-ONLY] "));
+}
+
+static struct text without_end(struct text line)
+{
+    return (struct text){ line.p, line.n - 2 };
+}
+
+static bool is_same(struct text a, struct text b)
+{
+    return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
+}
+
+static bool may_say_tagged(struct run *run, struct text line)
+{
+    struct text tag = imap_tag(line), rest = text_after(line, tag.n + 1);
+    struct text command = imap_command(buffer_text(&run->in), tag);
+    size_t at = next_tagged(run);
+    struct text awaited = at < run->d->n_steps ? run->d->steps[at].text : line;
+    if (!is_same(imap_tag(awaited), tag))
+        return false;
+    bool less = may_tell_less(run) && only_tellings_are_missing(run, at, command);
+    if ((less || may_be_behind(run)) && match_line(awaited, without_end(line), &run->captures))
+        return true;
+    if (text_begins(rest, text_of("NO ")))
+        return is_right_no(run, rest, command);
+    if (!text_begins(rest, text_of("OK ")))
+        return false;
+    return leaves_out(run, command) || is_looked_at_only(run, rest) || less || may_be_behind(run);
+}
+
+/* The bytes of a literal that was promised cannot be had: there is no other end than the connection's. */
+static bool may_break_off(const struct run *run)
+{
+    return run_closes(run) &&
+           (run->heap.failed || run->fault_kind == MAILSRV_OP_READ || run->fault_kind == MAILSRV_OP_ROWS);
+}
+
+/* Nothing is owed: the last command has its answer, or is IDLE. */
+static bool nothing_is_owed(const struct run *run)
+{
+    for (size_t at = run->at; at-- != 0;) {
+        const struct step *step = &run->d->steps[at];
+        if (step->what == STEP_SERVER && is_tagged_pattern(run, step->text))
+            return true;
+        if (step->what == STEP_CLIENT)
+            return imap_is_verb(text_after(step->text, imap_tag(step->text).n + 1), "IDLE");
+    }
+    return true;
+}
+
+bool imap_may_say(struct run *run, struct text line, struct text expected)
+{
+    size_t at = (size_t)(line.p - run->out.p);
+    bool still_here = run->slept; /* all of it is what an idle client is told now and then (RFC 2177 section 3) */
+    for (;;) {
+        struct text rest = text_after(buffer_text(&run->out), at);
+        struct text r = imap_response(rest);
+        if (r.n == 0 && rest.n == 0 && !run_closes(run)) {
+            run->out_pos = at;
+            if (still_here || nothing_is_owed(run))
+                return still_here || may_tell_less(run);
+            script_wait(run, 0);
+            if (run->out.n == at)
+                return false;
+            continue;
+        }
+        if (r.n == 0)
+            return may_break_off(run);
+        if (text_begins(r, text_of("* BYE ")))
+            return may_say_bye(run);
+        if (imap_is_tagged(r))
+            return may_say_tagged(run, r);
+        if (r.p[0] == '+')
+            return false;
+        if (is_of_mark(run, r))
+            return true;
+        if (text_begins(r, text_of("* BAD ")))
+            return run->heap.failed && text_holds(expected, text_of(" BAD ")); /* its tag was not kept */
+        still_here = still_here && text_begins(r, text_of("* OK "));
+        at += r.n;
+    }
+}
+
+bool imap_may_be_silent(const struct run *run, struct text expected)
+{
+    if (run_closes(run))
+        return may_break_off(run);
+    bool told = text_begins(expected, text_of("* BYE ")) || is_telling(expected, (struct text){ "", 0 });
+    return may_tell_less(run) && told && nothing_is_owed(run);
+}

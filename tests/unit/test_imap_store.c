@@ -1,0 +1,234 @@
+/* IMAP over a store that answers what it must not, and how many questions a command asks. */
+#include <mailsrv/mailsrv.h>
+#include <mailsrv/stores/memory.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { PLENTY = 1 << 20, KINDS = 64 };
+
+/* How READ and ROWS lie. */
+enum lie { NO_LIE, READ_NOTHING, ROWS_STAND_STILL, ROWS_OF_OTHERS };
+
+struct world {
+    mailsrv_engine *engine;
+    mailsrv_store *store;
+    mailsrv_profile *profile;
+    mailsrv_session *session;
+    mailsrv_id pat;
+    enum lie lie;
+    uint32_t asked[KINDS];
+    char heard[65536]; /* NUL-ended */
+    size_t heard_n;
+};
+
+static void answer(mailsrv_engine *engine, const mailsrv_op *op, const void *value)
+{
+    const mailsrv_answer a = { .size = sizeof a, .value = value };
+    assert_int_equal(mailsrv_op_answer(engine, op->id, &a), MAILSRV_OK);
+}
+
+static bool lies(struct world *w, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    static const mailsrv_row other = { .uid = 1000, .octets = 5 };
+    const mailsrv_read_bytes bytes = { .size = sizeof bytes };
+    mailsrv_rows rows = { .size = sizeof rows, .stride = sizeof other, .rows = &other };
+    if (op->kind == MAILSRV_OP_READ && w->lie == READ_NOTHING) {
+        answer(engine, op, &bytes);
+        return true;
+    }
+    rows.more = w->lie == ROWS_STAND_STILL;
+    rows.n = w->lie == ROWS_OF_OTHERS;
+    if (op->kind == MAILSRV_OP_ROWS && (w->lie == ROWS_STAND_STILL || w->lie == ROWS_OF_OTHERS)) {
+        answer(engine, op, &rows);
+        return true;
+    }
+    return false;
+}
+
+/* Everything is counted, and mostly answered by the store. */
+static void handle(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    struct world *w = user;
+    w->asked[op->kind]++;
+    if (!lies(w, engine, op))
+        mailsrv_memory_handle(w->store, engine, op);
+}
+
+static void run(struct world *w)
+{
+    mailsrv_out v[8];
+    size_t count;
+    do {
+        assert_int_equal(mailsrv_engine_turn(w->engine, PLENTY), MAILSRV_OK);
+        assert_int_equal(mailsrv_session_output(w->session, v, 8, &count), MAILSRV_OK);
+        for (size_t i = 0; i < count; i++) {
+            assert_true(w->heard_n + v[i].n < sizeof w->heard);
+            memcpy(w->heard + w->heard_n, v[i].p, v[i].n);
+            w->heard_n += v[i].n;
+            assert_int_equal(mailsrv_session_sent(w->session, v[i].n), MAILSRV_OK);
+        }
+    } while (count != 0);
+    w->heard[w->heard_n] = '\0';
+}
+
+/* Says `text`, one command, and returns all that is said to it. */
+static const char *say(struct world *w, const char *text)
+{
+    size_t taken;
+    memset(w->asked, 0, sizeof w->asked);
+    w->heard_n = 0;
+    assert_int_equal(mailsrv_session_feed(w->session, (const uint8_t *)text, strlen(text), &taken), MAILSRV_OK);
+    assert_int_equal(taken, strlen(text));
+    run(w);
+    return w->heard;
+}
+
+static void fill(struct world *w, uint32_t n)
+{
+    for (uint32_t i = 1; i <= n; i++) {
+        char text[64];
+        int octets = snprintf(text, sizeof text, "Subject: %u\r\n\r\nbody\r\n", i);
+        assert_int_equal(mailsrv_memory_append(w->store, &w->pat, text, (size_t)octets), MAILSRV_OK);
+    }
+}
+
+static struct world *begin(uint32_t messages)
+{
+    static struct world world;
+    struct world *w = &world;
+    memset(w, 0, sizeof *w);
+    assert_int_equal(mailsrv_memory_new(NULL, &w->store), MAILSRV_OK);
+    assert_int_equal(mailsrv_memory_add_account(w->store, "pat", 3, "secret", 6, &w->pat), MAILSRV_OK);
+    fill(w, messages);
+    assert_int_equal(mailsrv_engine_new(NULL, &w->engine), MAILSRV_OK);
+    assert_int_equal(mailsrv_store_bind(w->store, w->engine), MAILSRV_OK);
+    static const int32_t counted[] = { MAILSRV_OP_READ, MAILSRV_OP_ROWS, MAILSRV_OP_FLAGS, MAILSRV_OP_EXPUNGE };
+    for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++)
+        assert_int_equal(mailsrv_engine_serve(w->engine, counted[i], handle, w), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_new(NULL, mailsrv_imap(), MAILSRV_FACE_IMAP, &w->profile), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_set_str(w->profile, MAILSRV_PROFILE_HOSTNAME, "imap.here.test", 14), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_set_u64(w->profile, MAILSRV_PROFILE_PLAIN_PASSWORDS, 1), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_seal(w->profile, NULL), MAILSRV_OK);
+    assert_int_equal(mailsrv_engine_advance(w->engine, 1, 1), MAILSRV_OK);
+    assert_int_equal(mailsrv_server_new(w->engine, w->profile, NULL, NULL, &w->session), MAILSRV_OK);
+    run(w);
+    say(w, "in LOGIN pat secret\r\n");
+    assert_non_null(strstr(say(w, "a SELECT INBOX\r\n"), "a OK"));
+    return w;
+}
+
+static void end(struct world *w)
+{
+    mailsrv_session_free(w->session);
+    mailsrv_engine_turn(w->engine, PLENTY);
+    assert_int_equal(mailsrv_memory_stat(w->store, MAILSRV_MEMORY_STAT_READS), 0);
+    assert_int_equal(mailsrv_memory_stat(w->store, MAILSRV_MEMORY_STAT_MAILBOXES), 0);
+    assert_int_equal(mailsrv_memory_stat(w->store, MAILSRV_MEMORY_STAT_LENT), 0);
+    assert_int_equal(mailsrv_engine_free(w->engine, 0), MAILSRV_OK);
+    mailsrv_store_free(w->store);
+    mailsrv_profile_unref(w->profile);
+}
+
+/* ---- */
+
+static void test_read_that_is_not_as_its_row_says(void **state)
+{
+    struct world *w = begin(2);
+    (void)state;
+    w->lie = READ_NOTHING;
+    assert_memory_equal(say(w, "b FETCH 1 BODY.PEEK[]\r\n"), "b NO [CORRUPTION]", 17);
+    assert_memory_equal(say(w, "c FETCH 1:2 BODY.PEEK[TEXT]\r\n"), "c NO [CORRUPTION]", 17);
+    assert_memory_equal(say(w, "d UID FETCH 2 BODY.PEEK[HEADER]\r\n"), "d NO [CORRUPTION]", 17);
+    w->lie = NO_LIE;
+    assert_string_equal(say(w, "f FETCH 2 BODY.PEEK[TEXT]\r\n"),
+                        "* 2 FETCH (BODY[TEXT] {6}\r\nbody\r\n)\r\nf OK FETCH completed\r\n");
+    end(w);
+}
+
+static void test_pages_that_lead_nowhere(void **state)
+{
+    struct world *w = begin(2);
+    (void)state;
+    w->lie = ROWS_STAND_STILL;
+    assert_memory_equal(say(w, "b FETCH 1 RFC822.SIZE\r\n"), "b NO [CORRUPTION]", 17);
+    assert_memory_equal(say(w, "c SEARCH LARGER 1\r\n"), "c NO [CORRUPTION]", 17);
+    w->lie = ROWS_OF_OTHERS;
+    assert_memory_equal(say(w, "d FETCH 1 RFC822.SIZE\r\n"), "d NO [EXPUNGEISSUED]", 20);
+    assert_memory_equal(say(w, "e SEARCH LARGER 1\r\n"), "* SEARCH\r\ne OK [EXPUNGEISSUED]", 30);
+    end(w);
+}
+
+/* Several pages, each of several answers. */
+static void test_pages(void **state)
+{
+    enum { MESSAGES = 400 };
+    struct world *w = begin(MESSAGES);
+    (void)state;
+    assert_int_equal(mailsrv_memory_set_u64(w->store, MAILSRV_MEMORY_PAGE_ROWS, 50), MAILSRV_OK);
+    const char *at = say(w, "b FETCH 1:* RFC822.SIZE\r\n");
+    for (uint32_t i = 1; i <= MESSAGES; i++) {
+        char line[64];
+        unsigned size = i < 10 ? 20 : i < 100 ? 21 : 22;
+        int n = snprintf(line, sizeof line, "* %u FETCH (RFC822.SIZE %u)\r\n", i, size);
+        assert_memory_equal(at, line, (size_t)n);
+        at += n;
+    }
+    assert_string_equal(at, "b OK FETCH completed\r\n");
+    at = say(w, "c SEARCH SMALLER 22\r\n");
+    assert_memory_equal(at, "* SEARCH 1 2 3", 14);
+    assert_non_null(strstr(at, " 98 99\r\nc OK SEARCH completed\r\n"));
+    end(w);
+}
+
+static void test_questions_of_fetch(void **state)
+{
+    struct world *w = begin(3);
+    (void)state;
+    say(w, "b FETCH 1:3 (UID FLAGS)\r\n");
+    assert_int_equal(w->asked[MAILSRV_OP_ROWS], 0);
+    say(w, "c FETCH 1:3 (BODY[HEADER] BODY[TEXT] BODY[]<0.4>)\r\n");
+    assert_int_equal(w->asked[MAILSRV_OP_ROWS], 1);
+    assert_int_equal(w->asked[MAILSRV_OP_READ], 3); /* a small message is read once, whatever parts are wanted */
+    assert_int_equal(w->asked[MAILSRV_OP_FLAGS], 1);
+    say(w, "d FETCH 1:3 BODY[TEXT]\r\n");
+    assert_int_equal(w->asked[MAILSRV_OP_FLAGS], 0); /* they are \Seen */
+    say(w, "e FETCH 1:3 BODY[]<100.1>\r\n");
+    assert_int_equal(w->asked[MAILSRV_OP_READ], 0);
+    end(w);
+}
+
+static void test_questions_of_changes(void **state)
+{
+    struct world *w = begin(9000);
+    (void)state;
+    say(w, "b STORE 1:* +FLAGS.SILENT (\\Seen)\r\n");
+    assert_string_equal(w->heard, "b OK STORE completed\r\n");
+    assert_int_equal(w->asked[MAILSRV_OP_FLAGS], 3); /* 4,096 each */
+    say(w, "c UID EXPUNGE 1:*\r\n");
+    assert_int_equal(w->asked[MAILSRV_OP_EXPUNGE], 0); /* nothing is marked */
+    say(w, "d STORE 1:5000 +FLAGS.SILENT (\\Deleted)\r\n");
+    assert_int_equal(w->asked[MAILSRV_OP_FLAGS], 2);
+    say(w, "e UID EXPUNGE 1:4500\r\n");
+    assert_int_equal(w->asked[MAILSRV_OP_EXPUNGE], 2);
+    assert_int_equal(mailsrv_memory_count(w->store, &w->pat), 4500);
+    end(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_read_that_is_not_as_its_row_says),
+        cmocka_unit_test(test_pages_that_lead_nowhere),
+        cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_questions_of_fetch),
+        cmocka_unit_test(test_questions_of_changes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
