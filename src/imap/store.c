@@ -84,8 +84,11 @@ static bool say_fetch(struct imap *p, const struct member *member)
         mailsrv__write_char(&w, ' ');
     }
     mailsrv__write(&w, SPAN("FLAGS "));
-    return mailsrv__say(&p->session, mailsrv__written(&w)) && mailsrv__imap_say_flags(p, &marks, member->uid) &&
-           mailsrv__say(&p->session, SPAN(")\r\n"));
+    p->session.mid_reply = mailsrv__say(&p->session, mailsrv__written(&w));
+    bool said = p->session.mid_reply && mailsrv__imap_say_flags(p, &marks, member->uid) &&
+                mailsrv__say(&p->session, SPAN(")\r\n"));
+    p->session.mid_reply = p->session.mid_reply && !said;
+    return said;
 }
 
 static enum step answer(mailsrv_session *session)
