@@ -245,13 +245,30 @@ static void test_sets(void **state)
     static const struct {
         const char *text, *set; /* NULL: it is none */
     } cases[] = {
-        { "1", "1:1" },        { "2:4", "2:4" },          { "4:2", "2:4" },        { "*", "9:9" },
-        { "*:2", "2:9" },      { "2:*", "2:9" },          { "12:*", "9:12" },      { "*:*", "9:9" },
-        { "3,1,2", "1:3" },    { "5:7,1:2,9", "1:2,5:7,9:9" }, { "1:5,2:3", "1:5" }, { "1,1,1", "1:1" },
-        { "4294967295", "4294967295:4294967295" },        { "7,*:8,1", "1:1,7:9" },
-        { "0", NULL },         { "0:3", NULL },           { "1:", NULL },          { ":1", NULL },
-        { "1,", NULL },        { ",1", NULL },            { "1;2", "1:1" },        { "4294967296", NULL },
-        { "", NULL },          { "x", NULL },
+        { "1", "1:1" },
+        { "2:4", "2:4" },
+        { "4:2", "2:4" },
+        { "*", "9:9" },
+        { "*:2", "2:9" },
+        { "2:*", "2:9" },
+        { "12:*", "9:12" },
+        { "*:*", "9:9" },
+        { "3,1,2", "1:3" },
+        { "5:7,1:2,9", "1:2,5:7,9:9" },
+        { "1:5,2:3", "1:5" },
+        { "1,1,1", "1:1" },
+        { "4294967295", "4294967295:4294967295" },
+        { "7,*:8,1", "1:1,7:9" },
+        { "0", NULL },
+        { "0:3", NULL },
+        { "1:", NULL },
+        { ":1", NULL },
+        { "1,", NULL },
+        { ",1", NULL },
+        { "1;2", "1:1" },
+        { "4294967296", NULL },
+        { "", NULL },
+        { "x", NULL },
     };
     struct grammar t;
     (void)state;
@@ -290,8 +307,8 @@ static void test_flags(void **state)
     struct reader none = reader_of(&t, "()");
     assert_true(mailsrv__parse_flags(&none, &flags));
     assert_int_equal(flags.flags | flags.n_keywords, 0);
-    static const char *const wrong[] = { "(\\Recent)", "(\\*)", "(\\Seen", "(\\Seen  x)", "( x)", "(x )", "(\"x\")",
-                                         "\\", "" };
+    static const char *const wrong[] = { "(\\Recent)", "(\\*)", "(\\Seen", "(\\Seen  x)", "( x)", "(x )",
+                                         "(\"x\")",    "\\",    "" };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct reader bad = reader_of(&t, wrong[i]);
         assert_false(mailsrv__parse_flags(&bad, &flags));
@@ -314,45 +331,6 @@ static void test_too_many_flags(void **state)
     struct reader r = reader_of(&t, text);
     assert_false(mailsrv__parse_flag_list(&r, &flags));
     assert_true(r.too_many);
-    end(&t);
-}
-
-/* ---- Sections ---- */
-
-static void test_sections(void **state)
-{
-    static const struct {
-        const char *text;
-        bool good;
-        struct section_range range;
-    } cases[] = {
-        { "[]", true, { SECTION_ALL, false, 0, 0 } },
-        { "[HEADER]", true, { SECTION_HEADER, false, 0, 0 } },
-        { "[text]", true, { SECTION_TEXT, false, 0, 0 } },
-        { "[]<0.10>", true, { SECTION_ALL, true, 0, 10 } },
-        { "[TEXT]<4294967295.1>", true, { SECTION_TEXT, true, UINT32_MAX, 1 } },
-        { "[]<0.0>", false, { SECTION_ALL, false, 0, 0 } },
-        { "[]<5>", false, { SECTION_ALL, false, 0, 0 } },
-        { "[MIME]", false, { SECTION_ALL, false, 0, 0 } },
-        { "[TEXTS]", false, { SECTION_ALL, false, 0, 0 } },
-        { "[TEXT", false, { SECTION_ALL, false, 0, 0 } },
-        { "", false, { SECTION_ALL, false, 0, 0 } },
-    };
-    struct grammar t;
-    (void)state;
-    begin(&t);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct reader r = reader_of(&t, cases[i].text);
-        struct section_range range;
-        assert_int_equal(mailsrv__parse_section(&r, &range), cases[i].good);
-        if (!cases[i].good)
-            continue;
-        assert_int_equal(r.rest.n, 0);
-        assert_int_equal(range.section, cases[i].range.section);
-        assert_int_equal(range.is_partial, cases[i].range.is_partial);
-        assert_true(!range.is_partial || range.first == cases[i].range.first);
-        assert_true(!range.is_partial || range.most == cases[i].range.most);
-    }
     end(&t);
 }
 
@@ -413,7 +391,6 @@ int main(void)
         cmocka_unit_test(test_sets),
         cmocka_unit_test(test_flags),
         cmocka_unit_test(test_too_many_flags),
-        cmocka_unit_test(test_sections),
         cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_an_arena_gives_all_of_it_back_wiped),
     };
