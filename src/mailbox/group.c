@@ -28,7 +28,8 @@ void mailsrv__group_drop(struct image *image, int32_t status)
     mailsrv__image_wake_views(image);
 }
 
-/* It is there to be fast: where it finds no room, the image does without it. */
+/* It is there to be fast: where it finds no room, the image does without it.  A row that came in a page which was asked
+ * for before it was wanted has no size yet, and gets it when the group is loaded. */
 void mailsrv__group_set(struct image *image, uint32_t index, const mailsrv_row *row)
 {
     struct sizes sizes = { row->octets, row->internal_us };

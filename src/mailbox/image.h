@@ -73,7 +73,6 @@ struct image {
     uint64_t expected; /* rows that are to come */
 
     /* The round that goes on. */
-    uint32_t fields; /* that were asked for */
     uint64_t since, next_upto;
     mailsrv_cursor cursor;
     bool comparing;      /* with ROWS */

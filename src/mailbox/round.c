@@ -79,7 +79,6 @@ static struct ask ask_page(struct image *image, int32_t kind, size_t octets, tak
 {
     struct ask a = mailsrv__image_ask(image, kind, octets, take);
     image->vanishing = (mailsrv_run){ 1, 0 };
-    image->fields = mailsrv__image_fields(image);
     if (a.op == NULL)
         mailsrv__round_fail(image, MAILSRV_NOMEM);
     return a;
@@ -100,7 +99,7 @@ static void ask_rows(struct image *image)
     mailsrv_run *run = mailsrv__ask_room(&a, sizeof *run);
     mailsrv_arg_rows *arg = a.arg;
     *run = (mailsrv_run){ 1, UINT32_MAX };
-    arg->fields = image->fields;
+    arg->fields = mailsrv__image_fields(image);
     arg->mbox = image->mbox.value;
     arg->uids = run;
     arg->n_uids = 1;
@@ -193,7 +192,7 @@ static void ask_changes(struct image *image)
     if (a.op == NULL)
         return;
     mailsrv_arg_changes *arg = a.arg;
-    arg->fields = image->fields;
+    arg->fields = mailsrv__image_fields(image);
     arg->mbox = image->mbox.value;
     arg->since = image->since;
     arg->limit = limit;

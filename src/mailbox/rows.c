@@ -33,8 +33,7 @@ static bool append(struct image *image, const mailsrv_row *row)
     if (!mailsrv__columns_append(&image->columns, &marks))
         return false;
     if (mailsrv__runs_add(&image->uids, &run, 1)) {
-        if ((image->fields & MAILSRV_ROW_OCTETS) != 0)
-            mailsrv__group_set(image, image->columns.n - 1, row);
+        mailsrv__group_set(image, image->columns.n - 1, row);
         return true;
     }
     mailsrv__columns_remove(&image->columns, image->columns.n - 1, 1);

@@ -144,8 +144,6 @@ static bool tell_highest(struct view *view, struct told *out)
 {
     view->phase = PHASE_NOTHING;
     view->told = view->upto;
-    if (view->tells_all)
-        view->gone_since = view->upto;
     out->kind = TOLD_HIGHEST;
     out->highest = mailsrv__view_highest(view);
     return view->told_modseq;

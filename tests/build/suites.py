@@ -47,7 +47,7 @@ def sanitizers(p: Report) -> None:
 
 
 def tsan(p: Report) -> None:
-    """Ports, letters and the pool of threads, under the thread sanitizer."""
+    """Ports, letters, the pool of threads, and the model on two engines, under the thread sanitizer."""
     if configurations.build("tsan", p):
         configurations.run_suite("tsan", "threads", p, TSAN_OPTIONS="halt_on_error=1")
 

@@ -34,9 +34,10 @@ void large_init(struct large *l, const uint32_t messages[LARGE_BOXES])
     for (uint32_t i = 0; i < LARGE_BOXES; i++) {
         struct large_box *box = &l->boxes[i];
         box->n = messages[i];
-        box->modseq = zeroed((box->n + 1) * sizeof *box->modseq);
-        box->flags = zeroed(box->n + 1);
-        box->gone = zeroed((box->n + 1) * sizeof *box->gone);
+        size_t room = (size_t)box->n + LARGE_SPARE + 1;
+        box->modseq = zeroed(room * sizeof *box->modseq);
+        box->flags = zeroed(room);
+        box->gone = zeroed(room * sizeof *box->gone);
         for (uint32_t uid = 1; uid <= box->n; uid++)
             box->modseq[uid] = ++box->upto;
     }
@@ -59,6 +60,13 @@ mailsrv_id large_id(uint32_t box)
 uint64_t large_octets(uint32_t uid)
 {
     return 1000 + uid;
+}
+
+void large_append(struct large *l, uint32_t i, uint32_t n)
+{
+    struct large_box *box = &l->boxes[i];
+    for (; n != 0; n--)
+        box->modseq[++box->n] = ++box->upto;
 }
 
 void large_flag_all(struct large *l, uint32_t i, uint8_t flags)
@@ -136,10 +144,14 @@ static mailsrv_cursor cursor_of(const struct place *place)
     return cursor;
 }
 
-static void put_row(const struct large_box *box, uint32_t uid, uint32_t n)
+/* What was not asked for is not there. */
+static void put_row(const struct large_box *box, uint32_t uid, uint32_t fields, uint32_t n)
 {
-    rows[n] = (mailsrv_row){ .uid = uid, .flags = box->flags[uid], .modseq = box->modseq[uid],
-                             .octets = large_octets(uid), .internal_us = uid };
+    rows[n] = (mailsrv_row){ .uid = uid, .flags = box->flags[uid], .modseq = box->modseq[uid] };
+    if ((fields & MAILSRV_ROW_OCTETS) != 0)
+        rows[n].octets = large_octets(uid);
+    if ((fields & MAILSRV_ROW_INTERNALDATE) != 0)
+        rows[n].internal_us = uid;
 }
 
 static uint32_t page_of(uint32_t limit)
@@ -147,15 +159,21 @@ static uint32_t page_of(uint32_t limit)
     return limit < PAGE ? limit : PAGE;
 }
 
-/* The rows above `since` behind place->uid; false: there are more. */
-static bool fill_rows(const struct large_box *box, struct place *place, uint64_t since, uint32_t limit, uint32_t *n)
+/* What a page is asked for. */
+struct wish {
+    uint64_t since;
+    uint32_t fields, limit;
+};
+
+/* The rows behind place->uid; false: there are more. */
+static bool fill_rows(const struct large_box *box, struct place *place, const struct wish *wish, uint32_t *n)
 {
     for (uint32_t uid = place->uid + 1; uid <= box->n; uid++) {
-        if (box->gone[uid] || box->modseq[uid] <= since)
+        if (box->gone[uid] || box->modseq[uid] <= wish->since)
             continue;
-        if (*n == page_of(limit))
+        if (*n == page_of(wish->limit))
             return false;
-        put_row(box, uid, (*n)++);
+        put_row(box, uid, wish->fields, (*n)++);
         place->uid = uid;
     }
     return true;
@@ -166,18 +184,19 @@ static void tell_rows(struct large *l, mailsrv_engine *engine, const mailsrv_op 
     const mailsrv_arg_rows *arg = op->arg;
     struct place place = place_of(&arg->cursor);
     mailsrv_rows page = { .size = sizeof page, .stride = sizeof *rows, .rows = rows };
-    page.more = !fill_rows(&l->boxes[arg->mbox - 1], &place, 0, arg->limit, &page.n);
+    const struct wish wish = { 0, arg->fields, arg->limit };
+    page.more = !fill_rows(&l->boxes[arg->mbox - 1], &place, &wish, &page.n);
     page.next = cursor_of(&place);
     answer(engine, op, &page);
 }
 
-static bool fill_vanished(const struct large_box *box, struct place *place, uint64_t since, mailsrv_changes *page,
-                          uint32_t limit)
+static bool fill_vanished(const struct large_box *box, struct place *place, const struct wish *wish,
+                          mailsrv_changes *page)
 {
     for (uint32_t uid = place->uid + 1; uid <= box->n; uid++) {
-        if (!box->gone[uid] || box->modseq[uid] <= since)
+        if (!box->gone[uid] || box->modseq[uid] <= wish->since)
             continue;
-        if (page->n_vanished == page_of(limit))
+        if (page->n_vanished == page_of(wish->limit))
             return false;
         vanished[page->n_vanished++] = (mailsrv_run){ uid, uid };
         place->uid = uid;
@@ -190,14 +209,15 @@ static void tell_changes(struct large *l, mailsrv_engine *engine, const mailsrv_
 {
     const mailsrv_arg_changes *arg = op->arg;
     const struct large_box *box = &l->boxes[arg->mbox - 1];
+    const struct wish wish = { arg->since, arg->fields, arg->limit };
     struct place place = place_of(&arg->cursor);
     if (place.upto == 0)
         place.upto = box->upto;
     mailsrv_changes page = { .size = sizeof page, .stride = sizeof *rows, .rows = rows, .vanished = vanished,
                              .upto = place.upto };
     if (arg->since != box->upto)
-        page.more = (place.rows == 0 && !fill_vanished(box, &place, arg->since, &page, arg->limit)) ||
-                    !fill_rows(box, &place, arg->since, arg->limit, &page.n);
+        page.more = (place.rows == 0 && !fill_vanished(box, &place, &wish, &page)) ||
+                    !fill_rows(box, &place, &wish, &page.n);
     page.next = cursor_of(&place);
     answer(engine, op, &page);
 }

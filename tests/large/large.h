@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-enum { LARGE_BOXES = 2 };
+enum { LARGE_BOXES = 2, LARGE_SPARE = 4096 };
 
 struct large_box {
     uint32_t n;       /* UIDs 1 to n were given */
@@ -32,6 +32,7 @@ int32_t large_bind(struct large *large, mailsrv_engine *engine);
 mailsrv_id large_id(uint32_t box);
 
 /* Changes from outside, each with one modseq. */
+void large_append(struct large *large, uint32_t box, uint32_t n); /* LARGE_SPARE in all */
 void large_flag_all(struct large *large, uint32_t box, uint8_t flags);
 void large_expunge_every(struct large *large, uint32_t box, uint32_t n); /* the UIDs n, 2n, 3n ... */
 

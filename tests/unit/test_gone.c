@@ -137,6 +137,58 @@ static void test_the_image_is_behind(void **state)
     mail_end(&w);
 }
 
+/* What came and went while the view rested was never a member. */
+static void test_what_was_never_told_is_not_gone(void **state)
+{
+    struct world w;
+    struct view view;
+    (void)state;
+    begin(&w, &view);
+    mailsrv__view_rest(&view);
+    expunge_every_other(&w, 1, MESSAGES);
+    mail_append(&w, 2);
+    mailsrv__view_sync(&view);
+    mail_turns(&w);
+    mail_expunge(&w, (mailsrv_run){ MESSAGES + 1, MESSAGES + 1 });
+    mail_turns(&w);
+    use(&w, &view);
+    assert_int_equal(mailsrv__view_exists(&view), MESSAGES);
+    assert_int_equal(view.gone.count, MESSAGES / 2);
+    mailsrv__view_close(&view);
+    mail_end(&w);
+}
+
+/* A round that failed behind its first page left `upto` where it was, and what that page brought was told: the answer
+ * since then holds more than what is missing, and nobody can say what.  The session ends rather than be told wrong. */
+static void test_it_is_not_the_same_number(void **state)
+{
+    struct world w;
+    struct view view;
+    struct told told;
+    (void)state;
+    begin(&w, &view);
+    mailsrv_memory_set_u64(w.store, MAILSRV_MEMORY_PAGE_ROWS, 1);
+    expunge_elsewhere(&w, 1, 1);
+    mailsrv_memory_set_u64(w.store, MAILSRV_MEMORY_FAIL_NTH, 3); /* behind an empty page and the one that has it */
+    mailsrv__view_sync(&view);
+    mail_turns(&w);
+    assert_int_not_equal(mailsrv__view_round(&view), MAILSRV_OK);
+    assert_int_equal(view.gone.count, 1);
+    mailsrv_memory_set_u64(w.store, MAILSRV_MEMORY_PAGE_ROWS, 0);
+    assert_true(mailsrv__view_tell(&view, TELLS_ALL));
+    assert_true(mail_next(&view, &told));
+    assert_int_equal(told.kind, TOLD_EXPUNGE);
+    assert_false(mail_next(&view, &told));
+    mailsrv__view_rest(&view);
+    expunge_every_other(&w, 3, MESSAGES);
+    mail_turns(&w);
+    assert_false(mailsrv__view_use(&view));
+    mail_turns(&w);
+    assert_int_equal(mailsrv__view_status(&view), MAILSRV_NOMEM);
+    mailsrv__view_close(&view);
+    mail_end(&w);
+}
+
 /* Where the store does not remember that far the session must end; others go on. */
 static void test_the_store_forgot_as_well(void **state)
 {
@@ -225,6 +277,8 @@ int main(void)
         cmocka_unit_test(test_it_is_bounded_while_the_view_rests),
         cmocka_unit_test(test_forgotten_again),
         cmocka_unit_test(test_the_image_is_behind),
+        cmocka_unit_test(test_what_was_never_told_is_not_gone),
+        cmocka_unit_test(test_it_is_not_the_same_number),
         cmocka_unit_test(test_the_store_forgot_as_well),
         cmocka_unit_test(test_it_cannot_be_asked),
         cmocka_unit_test(test_memory_ends),

@@ -350,34 +350,6 @@ static void test_sizes_are_loaded_when_wanted(void **state)
     mail_end(&w);
 }
 
-/* Wanted while a round is out whose pages do not bring them. */
-static void test_sizes_and_rounds(void **state)
-{
-    (void)state;
-    for (uint32_t units = 1; units < 400; units += 13) {
-        struct world w;
-        struct view view;
-        struct sizes sizes;
-        mail_begin(&w, 600, PLENTY);
-        mail_find_inbox(&w);
-        assert_int_equal(mail_open(&w, &view), MAILSRV_OK);
-        mail_append(&w, 600);
-        mailsrv__view_sync(&view);
-        mailsrv_engine_turn(w.engine, units);
-        mailsrv__view_want(&view, GROUP_SIZES);
-        mailsrv_engine_turn(w.engine, units * 3);
-        mail_append(&w, 300);
-        mailsrv__view_sync(&view);
-        mail_turns(&w);
-        mailsrv__view_select(&view);
-        assert_int_equal(mailsrv__view_has(&view, GROUP_SIZES), MAILSRV_OK);
-        for (uint32_t uid = 1; uid <= 1500; uid++)
-            assert_true(mailsrv__view_sizes(&view, uid, &sizes));
-        mailsrv__view_close(&view);
-        mail_end(&w);
-    }
-}
-
 static void test_sizes_that_the_store_cannot_tell(void **state)
 {
     struct world w;
@@ -565,7 +537,6 @@ int main(void)
         cmocka_unit_test(test_pages_ask_for_what_there_is_room_for),
         cmocka_unit_test(test_the_share_is_a_key),
         cmocka_unit_test(test_sizes_are_loaded_when_wanted),
-        cmocka_unit_test(test_sizes_and_rounds),
         cmocka_unit_test(test_sizes_that_the_store_cannot_tell),
         cmocka_unit_test(test_the_order_of_giving_up),
         cmocka_unit_test(test_kept_images_go_before_columns),

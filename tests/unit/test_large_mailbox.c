@@ -284,6 +284,34 @@ static void test_a_million_messages(void **state)
     assert_int_equal(octets_live, 0);
 }
 
+/* Wanted while a round is out whose pages do not bring them: at every point of it. */
+static void test_sizes_wanted_in_a_round(void **state)
+{
+    (void)state;
+    for (uint32_t units = 1; units < 800; units += 27) {
+        struct view view;
+        struct sizes sizes;
+        begin(600, NULL, UINT64_C(64) << 20);
+        open_at(&view, BIG);
+        select_it(&view);
+        large_append(&world.store, BIG, 600);
+        mailsrv__view_sync(&view);
+        mailsrv_engine_turn(world.engine, units);
+        mailsrv__view_want(&view, GROUP_SIZES);
+        mailsrv_engine_turn(world.engine, units * 2);
+        large_append(&world.store, BIG, 300);
+        mailsrv__view_sync(&view);
+        settle();
+        mailsrv__view_select(&view);
+        assert_int_equal(mailsrv__view_has(&view, GROUP_SIZES), MAILSRV_OK);
+        for (uint32_t uid = 1; uid <= 1500; uid++)
+            if (!mailsrv__view_sizes(&view, uid, &sizes) || sizes.octets != large_octets(uid))
+                fail();
+        mailsrv__view_close(&view);
+        end();
+    }
+}
+
 /* ---- Ten thousand in two mebibytes ---- */
 
 static const mailsrv_asked *ask(int32_t kind, const void *arg)
@@ -350,6 +378,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_million_messages),
+        cmocka_unit_test(test_sizes_wanted_in_a_round),
         cmocka_unit_test(test_ten_thousand_in_a_static_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
