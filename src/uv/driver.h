@@ -30,8 +30,8 @@ struct mailsrv_uv {
     unsigned n_handles; /* of the four above, open */
     void (*closed)(void *user);
     void *closed_user;
-    uv_mutex_t lock; /* of what follows: other threads look at it */
-    bool wakes;      /* async is open */
+    uv_mutex_t lock;      /* of what follows: other threads look at it */
+    bool wakes;           /* async is open */
     uint8_t bytes[65536]; /* what a read fills; nothing stays here */
 };
 

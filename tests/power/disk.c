@@ -58,6 +58,7 @@ struct disk {
     bool dead, failed, opening, locked;
     bool left_out[SYNC_COUNT];
     uint64_t syncs[SYNC_COUNT];
+    uint64_t segments_gone;
 };
 
 static void *must(void *p)
@@ -352,6 +353,7 @@ static int32_t unlink_file(void *user, const char *path)
         status = MAILSRV_TEMP;
     if (status == MAILSRV_OK) {
         d->octets -= name->seen->seen.n;
+        d->segments_gone += ends_with(path, ".log") && !d->opening;
         rename_to(d, name, NULL);
     }
     pthread_mutex_unlock(&d->lock);
@@ -591,6 +593,14 @@ bool disk_has_failed(struct disk *d)
     bool failed = d->failed;
     pthread_mutex_unlock(&d->lock);
     return failed;
+}
+
+uint64_t disk_segments_gone(struct disk *d)
+{
+    pthread_mutex_lock(&d->lock);
+    uint64_t n = d->segments_gone;
+    pthread_mutex_unlock(&d->lock);
+    return n;
 }
 
 uint64_t disk_syncs(struct disk *d, enum sync sync)

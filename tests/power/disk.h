@@ -48,6 +48,7 @@ bool disk_has_failed(struct disk *disk); /* a write or sync has, since the plan 
 void disk_cut(struct disk *disk);
 /* Only the process died: all that it wrote is to be seen. */
 void disk_revive(struct disk *disk);
+uint64_t disk_segments_gone(struct disk *disk); /* files of the log that were removed */
 uint64_t disk_syncs(struct disk *disk, enum sync sync);
 uint64_t disk_random(struct disk *disk); /* the next number from the seed */
 

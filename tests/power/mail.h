@@ -32,7 +32,7 @@ struct message {
     struct marks marks;
     struct marks perhaps; /* what a change that was not answered makes of it */
     bool is_changing;
-    bool was_there; /* when we looked last */
+    bool was_there, was_there_before; /* when we looked last, and the time before */
     uint32_t copy;  /* the number of the COPY that made it; 0: none */
 };
 
@@ -45,7 +45,7 @@ struct box {
     struct message messages[MESSAGES_MAX];
     size_t n;
     uint32_t uid_max, uidvalidity;
-    uint64_t looked_at; /* the modseq up to which we looked */
+    uint64_t looked_at, looked_before; /* the modseqs up to which we looked */
 };
 
 struct account {

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define LIVES 5
-#define CHANGES 24 /* of a life, unless it ends before */
+#define CHANGES 40 /* of a life, unless it ends before */
 
 static const char *const names[SYNC_COUNT] = {
     "of a group",      "of the log's end, found at the start", "of a segment's name", "of names, at the start",
@@ -36,7 +36,7 @@ static void begin(struct run *r, uint64_t seed)
     r->disk = disk_new(seed);
     files = disk_files(r->disk);
     shore_init(&r->mail.shore, "/disk", &files);
-    r->mail.shore.setup.segment_octets = 20000;
+    r->mail.shore.setup.segment_octets = 8192;
     r->mail.shore.setup.memory_octets = 16384;
     r->mail.shore.setup.checkpoint_pages = 6;
 }
@@ -50,7 +50,7 @@ static void end(struct run *r)
 static struct plan plan_of(uint64_t random)
 {
     struct plan plan = { 0, 0, 0, 0 };
-    plan.dies_at = 1 + (random >> 8) % 400;
+    plan.dies_at = 1 + (random >> 8) % 1200;
     if (random % 8 == 0)
         plan.write_fails = 1 + (random >> 20) % 60;
     if (random % 8 == 1)
@@ -154,7 +154,7 @@ static void all_lives(struct run *r)
 
 static void power_cuts(uint64_t seed, uint64_t seeds)
 {
-    uint64_t cuts = 0, failures = 0, answered = 0, syncs[SYNC_COUNT] = { 0 };
+    uint64_t cuts = 0, failures = 0, answered = 0, gone = 0, syncs[SYNC_COUNT] = { 0 };
     uint32_t bad = 0;
     char text[240] = "";
     for (uint64_t i = 0; i < seeds; i++) {
@@ -168,15 +168,18 @@ static void power_cuts(uint64_t seed, uint64_t seeds)
         cuts += r->cuts;
         failures += r->failures;
         answered += r->mail.answered;
+        gone += disk_segments_gone(r->disk);
         for (int k = 0; k < SYNC_COUNT; k++)
             syncs[k] += disk_syncs(r->disk, (enum sync)k);
         end(r);
         free(r);
     }
-    printf("# %llu seeds, %llu cuts, %llu failures, %llu changes answered\n", (unsigned long long)seeds,
-           (unsigned long long)cuts, (unsigned long long)failures, (unsigned long long)answered);
+    printf("# %llu seeds, %llu cuts, %llu failures, %llu changes answered, %llu segments removed\n",
+           (unsigned long long)seeds, (unsigned long long)cuts, (unsigned long long)failures,
+           (unsigned long long)answered, (unsigned long long)gone);
     tap(bad == 0, "power", "what was answered is there, whole, and nothing goes back", text);
     tap(cuts > seeds && answered > seeds * 10, "power", "much was answered, and the power went often", "");
+    tap(gone > seeds, "power", "much of the log was compacted", "");
     for (int k = 0; k < SYNC_COUNT; k++)
         tap(syncs[k] != 0, "a sync is made", names[k], "");
 }

@@ -8,8 +8,8 @@
  * has which address and password is the host's affair, who binds his own handlers for both.  An account has every right
  * to its mailboxes, and begins with its INBOX.
  *
- * The store has two threads of its own: one writes, in the order in which changes were asked, and all that waits is
- * synced at once; the other reads.  Answers come back to each engine by letters, and so does word of what the other
+ * The store has three threads of its own: one writes, in the order in which changes were asked, and all that waits is
+ * synced at once; one reads; one moves what the index gathered to its place.  Answers come back to each engine by letters, and so does word of what the other
  * engines have changed in mailboxes that it has open (mailsrv_notify in store.h).
  *
  * Threads: any, for the store; what concerns an engine is called on its thread.  Memory is malloc's.
@@ -106,6 +106,8 @@ MAILSRV_API int32_t mailsrv_durable_set_quota(mailsrv_store *store, const mailsr
 #define MAILSRV_DURABLE_STAT_CHANGES 3 /* in those groups */
 #define MAILSRV_DURABLE_STAT_STAGED 4  /* octets of bodies that wait in memory */
 #define MAILSRV_DURABLE_STAT_HELD 5    /* changes that are durable and wait for the index, which cannot take them now */
+#define MAILSRV_DURABLE_STAT_SEGMENTS 6 /* of the log, with those that are about to go */
+#define MAILSRV_DURABLE_STAT_BUSY 7    /* 1: the store goes on by itself, to give room back or move the index */
 /* Any thread; an unknown key is 0. */
 MAILSRV_API uint64_t mailsrv_durable_stat(mailsrv_store *store, int32_t key);
 

@@ -92,7 +92,8 @@ static bool grew(struct index *x, const mailsrv_id *owner, int64_t box, int64_t 
            mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", owner, modseq, by->octets);
 }
 
-static bool message(struct index *x, struct reader *from)
+/* `as_is`: it may be there from an older record. */
+static bool message(struct index *x, struct reader *from, bool as_is)
 {
     mailsrv_id owner = mailsrv__durable_get_id(from), mailbox = mailsrv__durable_get_id(from);
     int64_t uid = (int64_t)mailsrv__durable_get_number(from, 4);
@@ -107,11 +108,14 @@ static bool message(struct index *x, struct reader *from)
     int64_t box = !from->bad ? mailsrv__durable_box(x, &owner, &mailbox) : 0;
     struct counts by = mailsrv__durable_counts(1, (uint32_t)flags, octets);
     mailsrv__durable_id_was_given(x, &email);
-    return box != 0 &&
-           mailsrv__durable_run(x, SQL_MESSAGE_ADD, "iiiiiiidbiiibb", box, uid, flags, modseq, octets, internal, saved,
+    if (box == 0 || (as_is && !mailsrv__durable_run(x, SQL_MESSAGE_AS_IS, "iiiiii", box, uid, flags, modseq,
+                                                    keywords[0], keywords[1])))
+        return false;
+    if (as_is && sqlite3_changes(x->db) != 0)
+        return true;
+    return mailsrv__durable_run(x, SQL_MESSAGE_ADD, "iiiiiiidbiiibb", box, uid, flags, modseq, octets, internal, saved,
                                 &email, uidl, keywords[0], keywords[1], id, prefix, recipient) &&
-           mailsrv__durable_run(x, SQL_BODY_GREW, "i", id) &&
-           grew(x, &owner, box, uid, modseq, &by);
+           mailsrv__durable_run(x, SQL_BODY_GREW, "i", id) && grew(x, &owner, box, uid, modseq, &by);
 }
 
 static bool is_loose(struct loose *loose, int64_t id)
@@ -128,23 +132,48 @@ static bool is_loose(struct loose *loose, int64_t id)
     return true;
 }
 
-static bool let_go(struct index *x, int64_t id, struct loose *loose)
+static bool let_go(struct index *x, int64_t id)
 {
-    if (!mailsrv__durable_run(x, SQL_BODY_SHRANK, "i", id))
-        return false;
-    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_BODY_GET, "i", id);
-    if (row == NULL || sqlite3_step(row) != SQLITE_ROW)
-        return false;
-    bool last = sqlite3_column_int64(row, 0) == 0, own_file = sqlite3_column_int64(row, 1) == 0;
-    sqlite3_reset(row);
-    if (last && own_file)
-        is_loose(loose, id);
-    return !last || mailsrv__durable_run(x, SQL_BODY_DROP, "i", id);
+    return mailsrv__durable_run(x, SQL_BODY_SHRANK, "i", id);
 }
 
-bool mailsrv__durable_drop_row(struct index *x, int64_t box, int64_t uid, struct loose *loose, struct counts *out)
+/* One body; SQLITE_DONE: there is none. */
+static int find_idle(struct index *x, int64_t *id, bool *own_file)
 {
-    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_GET, "ii", box, uid);
+    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_BODY_IDLE, "");
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    if (result == SQLITE_ROW) {
+        *id = sqlite3_column_int64(row, 0);
+        *own_file = sqlite3_column_int64(row, 1) == 0;
+    }
+    sqlite3_reset(row);
+    return result;
+}
+
+bool mailsrv__durable_drop_idle(struct index *x, struct loose *loose)
+{
+    int64_t id = 0;
+    bool own_file = false;
+    int result = find_idle(x, &id, &own_file);
+    for (; result == SQLITE_ROW; result = find_idle(x, &id, &own_file)) {
+        if (own_file)
+            is_loose(loose, id);
+        if (!mailsrv__durable_run(x, SQL_BODY_DROP, "i", id))
+            return false;
+    }
+    return result == SQLITE_DONE;
+}
+
+bool mailsrv__durable_tomb(struct index *x, int64_t base, enum tomb kind, mailsrv_bytes mailbox, int64_t first,
+                           int64_t last)
+{
+    return base == (int64_t)x->segment ||
+           mailsrv__durable_run(x, SQL_TOMB_ADD, "iibii", base, (int64_t)kind, mailbox, first, last);
+}
+
+bool mailsrv__durable_drop_row(struct index *x, const struct row *at, struct counts *out)
+{
+    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_GET, "ii", at->box, at->uid);
     int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
     *out = (struct counts){ 0, 0, 0, 0 };
     if (result != SQLITE_ROW) {
@@ -152,20 +181,30 @@ bool mailsrv__durable_drop_row(struct index *x, int64_t box, int64_t uid, struct
         return result == SQLITE_DONE;
     }
     *out = mailsrv__durable_counts(-1, (uint32_t)sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1));
-    int64_t id = sqlite3_column_int64(row, 2);
+    int64_t id = sqlite3_column_int64(row, 2), base = sqlite3_column_int64(row, 3);
     sqlite3_reset(row);
-    return mailsrv__durable_run(x, SQL_MESSAGE_DROP, "ii", box, uid) && let_go(x, id, loose);
+    return mailsrv__durable_run(x, SQL_MESSAGE_DROP, "ii", at->box, at->uid) && let_go(x, id) &&
+           (at->mailbox == NULL || mailsrv__durable_tomb(x, base, TOMB_MESSAGES, mailsrv__durable_id_bytes(at->mailbox),
+                                                         at->uid, at->uid));
 }
 
 /* `owner` NULL: the account has forgotten it already. */
-static bool drop_message(struct index *x, const mailsrv_id *owner, int64_t box, int64_t uid, struct loose *loose)
+static bool drop_message(struct index *x, const mailsrv_id *owner, const struct row *row)
 {
     struct counts by;
-    return mailsrv__durable_drop_row(x, box, uid, loose, &by) && mailsrv__durable_count(x, box, &by, 0) &&
+    return mailsrv__durable_drop_row(x, row, &by) && mailsrv__durable_count(x, row->box, &by, 0) &&
            (owner == NULL || mailsrv__durable_run(x, SQL_ACCOUNT_SHRANK, "di", owner, -by.octets));
 }
 
-static bool expunge(struct index *x, struct reader *from, struct loose *loose)
+bool mailsrv__durable_drop_run(struct index *x, const mailsrv_id *owner, const struct row *first, int64_t last)
+{
+    for (struct row row = *first; row.uid <= last; row.uid++)
+        if (!drop_message(x, owner, &row))
+            return false;
+    return true;
+}
+
+static bool expunge(struct index *x, struct reader *from)
 {
     mailsrv_id owner = mailsrv__durable_get_id(from), mailbox = mailsrv__durable_get_id(from);
     uint64_t modseq = number(from), n = mailsrv__durable_get_number(from, 4);
@@ -174,10 +213,9 @@ static bool expunge(struct index *x, struct reader *from, struct loose *loose)
         mailsrv_run run;
         run.first = (uint32_t)mailsrv__durable_get_number(from, 4);
         run.last = (uint32_t)mailsrv__durable_get_number(from, 4);
-        for (int64_t uid = run.first; uid <= run.last && !from->bad; uid++)
-            if (!drop_message(x, &owner, box, uid, loose))
-                return false;
-        if (from->bad || !mailsrv__durable_vanish(x, box, modseq, run))
+        const struct row first = { &mailbox, box, run.first };
+        if (from->bad || !mailsrv__durable_drop_run(x, &owner, &first, run.last) ||
+            !mailsrv__durable_vanish(x, box, modseq, run))
             return false;
     }
     return box != 0 && mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &owner, (int64_t)modseq, (int64_t)0);
@@ -205,7 +243,7 @@ static int some_message(struct index *x, int64_t box, int64_t *uid)
     return result;
 }
 
-bool mailsrv__durable_apply_death(struct index *x, struct loose *loose, bool *more)
+bool mailsrv__durable_apply_death(struct index *x, bool *more)
 {
     int64_t box, uid;
     int result = find_dead(x, &box);
@@ -213,7 +251,7 @@ bool mailsrv__durable_apply_death(struct index *x, struct loose *loose, bool *mo
     if (!*more)
         return result == SQLITE_DONE;
     for (int i = 0; i < DEATHS && (result = some_message(x, box, &uid)) == SQLITE_ROW; i++)
-        if (!drop_message(x, NULL, box, uid, loose))
+        if (!drop_message(x, NULL, &(struct row){ NULL, box, uid }))
             return false;
     if (result != SQLITE_DONE)
         return result == SQLITE_ROW;
@@ -223,15 +261,18 @@ bool mailsrv__durable_apply_death(struct index *x, struct loose *loose, bool *mo
 
 /* ---- The queue ---- */
 
-static bool queue(struct index *x, struct reader *from)
+static bool queue(struct index *x, struct reader *from, bool as_is)
 {
     uint64_t item = number(from);
     int64_t octets = (int64_t)number(from), id = (int64_t)number(from);
     mailsrv_bytes prefix = mailsrv__durable_get_bytes(from), record = mailsrv__durable_get_bytes(from);
     mailsrv_bytes recipient = mailsrv__durable_get_bytes(from), sender = mailsrv__durable_get_bytes(from);
     at_least(&x->state.last_queue, item);
-    return !from->bad &&
-           mailsrv__durable_run(x, SQL_QUEUE_ADD, "iiibbbb", (int64_t)item, octets, id, prefix, record, recipient,
+    if (from->bad || (as_is && !mailsrv__durable_run(x, SQL_QUEUE_AS_IS, "ib", (int64_t)item, record)))
+        return false;
+    if (as_is && sqlite3_changes(x->db) != 0)
+        return true;
+    return mailsrv__durable_run(x, SQL_QUEUE_ADD, "iiibbbb", (int64_t)item, octets, id, prefix, record, recipient,
                                 sender) &&
            mailsrv__durable_run(x, SQL_BODY_GREW, "i", id);
 }
@@ -243,16 +284,67 @@ static bool queue_update(struct index *x, struct reader *from)
     return !from->bad && mailsrv__durable_run(x, SQL_QUEUE_UPDATE, "ib", item, record);
 }
 
-static bool queue_delete(struct index *x, struct reader *from, struct loose *loose)
+bool mailsrv__durable_drop_item(struct index *x, int64_t item)
 {
-    int64_t item = (int64_t)number(from);
+    static const mailsrv_bytes none;
     sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_QUEUE_GET, "i", item);
-    int result = !from->bad && row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
     int64_t id = result == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
+    int64_t base = result == SQLITE_ROW ? sqlite3_column_int64(row, 1) : 0;
     sqlite3_reset(row);
     if (result != SQLITE_ROW)
         return result == SQLITE_DONE;
-    return mailsrv__durable_run(x, SQL_QUEUE_DROP, "i", item) && let_go(x, id, loose);
+    return mailsrv__durable_run(x, SQL_QUEUE_DROP, "i", item) && let_go(x, id) &&
+           mailsrv__durable_tomb(x, base, TOMB_ITEM, none, item, item);
+}
+
+static bool queue_delete(struct index *x, struct reader *from)
+{
+    int64_t item = (int64_t)number(from);
+    return !from->bad && mailsrv__durable_drop_item(x, item);
+}
+
+/* Records that removed what only that segment had are needed no more. */
+static bool retired(struct index *x, struct reader *from)
+{
+    int64_t segment = (int64_t)number(from);
+    return !from->bad && mailsrv__durable_run(x, SQL_SEGMENT_RETIRE, "ii", segment, (int64_t)x->group) &&
+           mailsrv__durable_run(x, SQL_TOMB_RETIRE, "i", segment);
+}
+
+/* Rows may have been copied from it, which it has still. */
+static bool retiring(struct index *x, struct reader *from)
+{
+    int64_t segment = (int64_t)number(from);
+    return !from->bad && mailsrv__durable_run(x, SQL_SEGMENT_RETIRING, "i", segment);
+}
+
+static bool apply_as_is(struct index *x, enum entry entry, struct reader *from)
+{
+    switch (entry) {
+    case ENTRY_RETIRED:
+        return retired(x, from);
+    case ENTRY_RETIRING:
+        return retiring(x, from);
+    case ENTRY_ACCOUNT_AS_IS:
+        return mailsrv__durable_apply_account_as_is(x, from);
+    case ENTRY_MAILBOX_AS_IS:
+        return mailsrv__durable_apply_mailbox_as_is(x, from);
+    case ENTRY_NAME_AS_IS:
+        return mailsrv__durable_apply_name_as_is(x, from);
+    case ENTRY_MESSAGE_AS_IS:
+        return message(x, from, true);
+    case ENTRY_QUEUE_AS_IS:
+        return queue(x, from, true);
+    case ENTRY_GONE:
+        return mailsrv__durable_apply_gone(x, from);
+    case ENTRY_PARTS_BEGIN:
+    case ENTRY_PARTS_END:
+    case ENTRY_PARTS_DROP:
+        return mailsrv__durable_apply_parts(x, entry, from);
+    default:
+        return false;
+    }
 }
 
 static bool apply_mailbox(struct index *x, enum entry entry, struct reader *from)
@@ -279,8 +371,10 @@ static bool apply_mailbox(struct index *x, enum entry entry, struct reader *from
     }
 }
 
-static bool apply_entry(struct index *x, struct reader *from, struct loose *loose)
+static bool apply_entry(struct index *x, struct reader *from)
 {
+    x->entry = from->p;
+    x->from = from;
     enum entry entry = (enum entry)mailsrv__durable_get_number(from, 1);
     switch (entry) {
     case ENTRY_ACCOUNT:
@@ -290,29 +384,25 @@ static bool apply_entry(struct index *x, struct reader *from, struct loose *loos
     case ENTRY_BODY:
         return body(x, from);
     case ENTRY_MESSAGE:
-        return message(x, from);
+        return message(x, from, false);
     case ENTRY_EXPUNGE:
-        return expunge(x, from, loose);
+        return expunge(x, from);
     case ENTRY_QUEUE:
-        return queue(x, from);
+        return queue(x, from, false);
     case ENTRY_QUEUE_UPDATE:
         return queue_update(x, from);
     case ENTRY_QUEUE_DELETE:
-        return queue_delete(x, from, loose);
-    case ENTRY_PARTS_BEGIN:
-    case ENTRY_PARTS_END:
-    case ENTRY_PARTS_DROP:
-        return mailsrv__durable_apply_parts(x, entry, from, loose);
+        return queue_delete(x, from);
     default:
-        return apply_mailbox(x, entry, from);
+        return entry < ENTRY_RETIRED ? apply_mailbox(x, entry, from) : apply_as_is(x, entry, from);
     }
 }
 
-bool mailsrv__durable_apply(struct index *x, mailsrv_bytes record, struct loose *loose)
+bool mailsrv__durable_apply(struct index *x, mailsrv_bytes record)
 {
     struct reader from = { record.p, record.n, false };
     while (from.n != 0)
-        if (!apply_entry(x, &from, loose))
+        if (!apply_entry(x, &from))
             return false;
     return true;
 }

@@ -90,7 +90,8 @@ bool mailsrv__durable_apply_renumber(struct index *x, struct reader *from)
             if (uid != next && !mailsrv__durable_run(x, SQL_MESSAGE_RENUMBER, "iii", box, uid, next))
                 return false;
     }
-    return !from->bad && box != 0 && mailsrv__durable_run(x, SQL_VANISHED_DROP, "i", box) &&
+    return !from->bad && box != 0 && mailsrv__durable_run(x, SQL_SEGMENT_BULK, "") &&
+           mailsrv__durable_run(x, SQL_VANISHED_DROP, "i", box) &&
            mailsrv__durable_run(x, SQL_MAILBOX_RENUMBERED, "iii", box, uidvalidity, next) &&
            mailsrv__durable_run(x, SQL_NAME_BORE, "di", &mailbox, uidvalidity) &&
            mailsrv__durable_run(x, SQL_ACCOUNT_UIDVALIDITY, "di", &owner, uidvalidity);

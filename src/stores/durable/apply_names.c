@@ -125,6 +125,8 @@ bool mailsrv__durable_apply_mailbox_delete(struct index *x, struct reader *from)
     if (status != MAILSRV_OK && status != MAILSRV_NONEXISTENT)
         return false;
     if (status == MAILSRV_OK && (!mailsrv__durable_run(x, SQL_ACCOUNT_SHRANK, "di", &account, (int64_t)mbox.octets) ||
+                                 !mailsrv__durable_tomb(x, 0, TOMB_MAILBOX, mailsrv__durable_id_bytes(&mailbox), 0,
+                                                        0) ||
                                  !mailsrv__durable_run(x, SQL_MAILBOX_DIED, "d", &mailbox)))
         return false;
     return leave_name(x, &account, &mailbox, modseq, &attributes) && names_changed(x, &account, modseq);
@@ -152,6 +154,7 @@ static bool renew_inbox(struct index *x, const mailsrv_id *account, const mailsr
         return false;
     int64_t box = mailsrv__durable_box(x, account, inbox);
     return box != 0 && mailsrv__durable_run(x, SQL_KEYWORD_COPY, "ii", old->box, box) &&
+           mailsrv__durable_run(x, SQL_MAILBOX_BASE, "ii", box, old->box) && /* as long as the other's is there */
            (old->uidnext == 1 ||
             mailsrv__durable_vanish(x, box, (uint64_t)modseq, (mailsrv_run){ 1, old->uidnext - 1 }));
 }
@@ -169,7 +172,8 @@ bool mailsrv__durable_apply_inbox_moved(struct index *x, struct reader *from)
     if (from->bad || mailsrv__durable_box(x, &account, &inbox) == 0 ||
         mailsrv__durable_mailbox(x, &inbox, &old) != MAILSRV_OK)
         return false;
-    return mailsrv__durable_run(x, SQL_MAILBOX_BECAME, "idii", old.box, &mailbox, (int64_t)uidvalidity, modseq) &&
+    return mailsrv__durable_run(x, SQL_SEGMENT_BULK, "") &&
+           mailsrv__durable_run(x, SQL_MAILBOX_BECAME, "idii", old.box, &mailbox, (int64_t)uidvalidity, modseq) &&
            renew_inbox(x, &account, &inbox, &old, modseq) &&
            mailsrv__durable_run(x, SQL_ACCOUNT_UIDVALIDITY, "di", &account, (int64_t)uidvalidity) &&
            take_name(x, &account, name, &mailbox, modseq, 0, uidvalidity) && saw(x, &account, modseq);

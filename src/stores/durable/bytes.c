@@ -78,6 +78,11 @@ mailsrv_bytes mailsrv__durable_get_bytes(struct reader *from)
     return (mailsrv_bytes){ p, p != NULL ? n : 0 };
 }
 
+mailsrv_bytes mailsrv__durable_id_bytes(const mailsrv_id *id)
+{
+    return (mailsrv_bytes){ id->b, sizeof id->b };
+}
+
 mailsrv_id mailsrv__durable_get_id(struct reader *from)
 {
     mailsrv_id id = { { 0 } };

@@ -9,7 +9,7 @@ bool mailsrv__durable_take_effect(struct durable *d)
     struct buffer *r = &d->record;
     if (r->failed) /* there was no memory: the change is undone as a whole */
         return true;
-    bool good = mailsrv__durable_apply(&d->writer, (mailsrv_bytes){ r->p + d->applied, r->n - d->applied }, &d->loose);
+    bool good = mailsrv__durable_apply(&d->writer, (mailsrv_bytes){ r->p + d->applied, r->n - d->applied });
     d->applied = r->n;
     if (good && r->n >= RECORD_MAX) {
         mailsrv__durable_put_frame(&d->log, &d->group, FRAME_BEGUN, r->p, r->n);

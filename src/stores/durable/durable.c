@@ -20,6 +20,7 @@ static void end(mailsrv_store *store)
     struct durable *d = of(store);
     mailsrv__durable_stop(d);
     mailsrv__durable_handles_end(d, NULL);
+    mailsrv__durable_index_close(&d->mover);
     mailsrv__durable_index_close(&d->reader);
     mailsrv__durable_index_close(&d->writer);
     mailsrv__durable_log_close(&d->log);
@@ -33,6 +34,7 @@ static void end(mailsrv_store *store)
     pthread_cond_destroy(&d->writes.work);
     pthread_cond_destroy(&d->reads.work);
     pthread_cond_destroy(&d->calm);
+    pthread_cond_destroy(&d->move);
     pthread_mutex_destroy(&d->lock);
     free(d);
 }
@@ -67,6 +69,7 @@ static struct durable *new_store(const mailsrv_durable_setup *setup)
     d->reads.last = &d->reads.first;
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->calm, NULL);
+    pthread_cond_init(&d->move, NULL);
     pthread_cond_init(&d->writes.work, NULL);
     pthread_cond_init(&d->reads.work, NULL);
     return d;
@@ -94,6 +97,21 @@ static int32_t take_directory(struct durable *d)
     return d->files.make_directory(d->files.user, path);
 }
 
+/* An index that was being made anew, and was not done, is begun again: part of the log may have gone since. */
+static int32_t open_index(struct durable *d)
+{
+    char path[PATH_MAX_OCTETS];
+    int32_t status = mailsrv__durable_index_open(&d->writer, d, true);
+    if (status != MAILSRV_OK || d->writer.state.whole || d->writer.state.group == 0)
+        return status;
+    mailsrv__durable_index_close(&d->writer);
+    snprintf(path, sizeof path, "%s/index.db", d->directory);
+    d->files.unlink(d->files.user, path);
+    snprintf(path, sizeof path, "%s/index.db-wal", d->directory);
+    d->files.unlink(d->files.user, path);
+    return mailsrv__durable_index_open(&d->writer, d, true);
+}
+
 /* The index is opened first, so that the one sync of the directory that the log makes is also for the index's names.
  * Nothing of the log is shown before that. */
 static int32_t open_all(struct durable *d)
@@ -102,7 +120,7 @@ static int32_t open_all(struct durable *d)
     if (status == MAILSRV_OK)
         status = mailsrv__durable_vfs_open(&d->vfs, d);
     if (status == MAILSRV_OK)
-        status = mailsrv__durable_index_open(&d->writer, d, true);
+        status = open_index(d);
     if (status != MAILSRV_OK)
         return status;
     sqlite3_wal_hook(d->writer.db, gathered, d);
@@ -111,13 +129,21 @@ static int32_t open_all(struct durable *d)
     if (status == MAILSRV_OK)
         status = mailsrv__durable_catch_up(d);
     if (status == MAILSRV_OK)
+        status = mailsrv__durable_log_settle(&d->log);
+    if (status == MAILSRV_OK)
+        status = mailsrv__durable_log_begin(&d->log);
+    if (status == MAILSRV_OK)
         status = mailsrv__durable_index_open(&d->reader, d, false);
+    if (status == MAILSRV_OK)
+        status = mailsrv__durable_index_open(&d->mover, d, false);
     if (status != MAILSRV_OK)
         return status;
     d->last_staged = d->writer.state.last_body;
     d->has_dead = true; /* perhaps */
     mailsrv__durable_bodies_clean(d);
     mailsrv__durable_reserve_make(d);
+    d->segments = d->log.sealed.n + d->log.retired.n + 1;
+    d->looks = d->is_busy = true; /* perhaps */
     return mailsrv__durable_start(d) ? MAILSRV_OK : MAILSRV_TEMP;
 }
 
@@ -183,6 +209,8 @@ uint64_t mailsrv_durable_stat(mailsrv_store *store, int32_t key)
                      : key == MAILSRV_DURABLE_STAT_CHANGES ? d->changes
                      : key == MAILSRV_DURABLE_STAT_STAGED  ? d->staged_octets
                      : key == MAILSRV_DURABLE_STAT_HELD    ? held
+                     : key == MAILSRV_DURABLE_STAT_SEGMENTS ? d->segments
+                     : key == MAILSRV_DURABLE_STAT_BUSY    ? (d->is_busy || d->wants_move || d->is_moving)
                                                            : 0;
     pthread_mutex_unlock(&d->lock);
     return value;

@@ -74,20 +74,49 @@ struct place {
     uint64_t segment, offset;
 };
 
+/* A segment that has ended. */
+struct sealed {
+    uint64_t number;
+    uint64_t begins, end; /* of its groups */
+    uint64_t retired;     /* the group that says that nothing in it is needed any more; 0: none */
+};
+
+struct sealed_list {
+    struct sealed *v; /* their numbers ascend */
+    size_t n, room;
+};
+
+/* The last numbers that a store has given. */
+struct given {
+    uint64_t body, id, queue;
+};
+
 struct log {
     struct durable *d;
     void *file; /* of the segment that is written; NULL: a new one must begin first */
     struct place end;
+    uint64_t begins;       /* of the groups of the segment that is written */
     struct place before;   /* the end of the segment before */
     bool first_is_durable; /* the first frame of the segment that is written */
     uint64_t group; /* the last number that was given */
     uint8_t tag[8]; /* of this store, in every id that it gives */
+    struct sealed_list sealed;  /* those that the log is made of, but for the one that is written */
+    struct sealed_list retired; /* those that wait to be removed */
+    struct given given;         /* before the last segment that was found */
     struct buffer piece;
 };
 
 /* Finds the end of the log, from a place up to which the index has it; makes it durable.  A store without a log is a
  * new one. */
 int32_t mailsrv__durable_log_open(struct log *log, const struct place *known);
+/* NULL: it is not of the log. */
+struct sealed *mailsrv__durable_log_find(struct log *log, uint64_t number);
+/* The log is no longer made of that segment: a group says so. */
+void mailsrv__durable_log_retire(struct log *log, uint64_t number, uint64_t group);
+/* Is every segment there that the log is made of?  Files that are no longer of it go. */
+int32_t mailsrv__durable_log_settle(struct log *log);
+/* The one entry of a record that says that a segment is retired; 0: it says something else. */
+uint64_t mailsrv__durable_retires(mailsrv_bytes record);
 /* Begins a segment, or goes on with the one that was just begun. */
 int32_t mailsrv__durable_log_begin(struct log *log);
 /* Writes a group at the end, and syncs.  What fails closes the segment: it will never be read behind its end. */
@@ -97,7 +126,10 @@ void mailsrv__durable_log_close(struct log *log);
 void mailsrv__durable_put_frame(const struct log *log, struct buffer *to, enum frame_kind kind, const void *p,
                                 size_t n);
 void mailsrv__durable_segment_path(const struct durable *d, uint64_t number, char out[PATH_MAX_OCTETS]);
-/* Hands every change of the log from a place on to `each`; stops where that says false. */
+/* The octets of a frame with a body, whose octets are at a place: its number and its own; of the log's own memory. */
+int32_t mailsrv__durable_log_body(struct log *log, const struct place *at, uint64_t id, mailsrv_bytes *out);
+/* Hands every change of the log from a place on, or, without one, of what the log is made of, to `each`; stops where
+ * that says false. */
 int32_t mailsrv__durable_log_replay(struct log *log, const struct place *from,
                                     bool (*each)(void *user, const struct frame *frame, const struct place *end),
                                     void *user);
@@ -139,6 +171,7 @@ enum sql {
     SQL_ACCOUNT_UIDVALIDITY,
     SQL_ACCOUNT_FORGOT,
     SQL_MAILBOX_ADD,
+    SQL_MAILBOX_BASE,
     SQL_MAILBOX_STUB,
     SQL_MAILBOX_BOX,
     SQL_MAILBOX_GET,
@@ -197,6 +230,34 @@ enum sql {
     SQL_QUEUE_UPDATE,
     SQL_QUEUE_DROP,
     SQL_QUEUE_RANGE,
+    SQL_SEGMENT_APPLIES,
+    SQL_SEGMENT_ENDS,
+    SQL_SEGMENT_BULK,
+    SQL_SEGMENT_RETIRE,
+    SQL_SEGMENT_RETIRING,
+    SQL_SEGMENT_ALL,
+    SQL_SEGMENT_REMOVED,
+    SQL_SEGMENT_FORGET,
+    SQL_SEGMENT_POOR,
+    SQL_TOMB_ADD,
+    SQL_TOMB_RETIRE,
+    SQL_COPY_BODY,
+    SQL_COPY_MESSAGE,
+    SQL_COPY_MARKED,
+    SQL_COPY_QUEUE,
+    SQL_COPY_QUEUE_MARKED,
+    SQL_COPY_MAILBOX,
+    SQL_COPY_KEYWORDS,
+    SQL_COPY_NAME,
+    SQL_COPY_NAME_OF,
+    SQL_COPY_ACCOUNT,
+    SQL_COPY_TOMB,
+    SQL_ACCOUNT_AS_IS,
+    SQL_MAILBOX_AS_IS,
+    SQL_NAME_AS_IS,
+    SQL_MESSAGE_AS_IS,
+    SQL_QUEUE_AS_IS,
+    SQL_BODY_IDLE,
     SQL_PARTS_ADD,
     SQL_PARTS_GREW,
     SQL_PARTS_GET,
@@ -211,6 +272,7 @@ struct state {
     uint64_t group;
     struct place place;
     uint64_t last_body, last_id, last_queue;
+    uint64_t whole; /* 0: it is being made anew, and has not all yet */
     uint64_t parts; /* changes in parts that have no end yet */
 };
 
@@ -219,6 +281,10 @@ struct index {
     sqlite3_stmt *statements[SQL_COUNT];
     struct state state;     /* with what the open transaction has changed */
     struct state committed; /* kept here, because what cannot be written may not be to be read either */
+    uint64_t segment;       /* of the record that is applied */
+    uint64_t group;
+    const uint8_t *entry; /* where the one that is applied begins */
+    const struct reader *from;
     uint32_t history_max;   /* runs of UIDs that vanished, of a mailbox */
 };
 
@@ -236,6 +302,31 @@ bool mailsrv__durable_index_commit(struct index *x);
 void mailsrv__durable_index_roll_back(struct index *x);
 mailsrv_bytes mailsrv__durable_column_bytes(sqlite3_stmt *row, int column);
 mailsrv_id mailsrv__durable_column_id(sqlite3_stmt *row, int column);
+
+/* ---- segments.c: what the index knows of segments ---- */
+/* Of a new index, behind its own. */
+extern const char mailsrv__durable_segment_schema[];
+/* The statements of the index ask it where the record is that is applied (the functions segment() and weight()). */
+bool mailsrv__durable_segment_functions(struct index *x);
+/* Records of a segment are applied from now on. */
+bool mailsrv__durable_segment_applies(struct index *x, uint64_t number, uint64_t group);
+/* A segment has ended, with so many octets of groups. */
+bool mailsrv__durable_segment_ends(struct index *x, const struct sealed *one);
+/* Those of the log that have ended, from one on, have so many octets. */
+bool mailsrv__durable_segments_end(struct durable *d, uint64_t from);
+/* The segments that are retired, from the index to the log. */
+int32_t mailsrv__durable_segments_load(struct durable *d);
+/* What was made of a log that is not all there any more: counts are taken from the rows, and of what vanished nothing
+ * is known. */
+bool mailsrv__durable_segments_remade(struct durable *d);
+
+/* ---- as_is.c: the records of rows as they are, whatever became of older ones ---- */
+bool mailsrv__durable_apply_account_as_is(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_mailbox_as_is(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_name_as_is(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_message_as_is(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_queue_as_is(struct index *x, struct reader *from);
+bool mailsrv__durable_apply_gone(struct index *x, struct reader *from);
 
 /* ---- apply.c: records ---- */
 enum entry {
@@ -255,6 +346,14 @@ enum entry {
     ENTRY_RENAME,
     ENTRY_INBOX_MOVED,
     ENTRY_SUBSCRIBE,
+    ENTRY_RETIRED = 32,
+    ENTRY_RETIRING,
+    ENTRY_ACCOUNT_AS_IS,
+    ENTRY_MAILBOX_AS_IS,
+    ENTRY_NAME_AS_IS,
+    ENTRY_MESSAGE_AS_IS,
+    ENTRY_QUEUE_AS_IS,
+    ENTRY_GONE,
     ENTRY_PARTS_BEGIN = 48,
     ENTRY_PARTS_END,
     ENTRY_PARTS_DROP,
@@ -266,10 +365,18 @@ struct loose {
     size_t n, room;
 };
 
+/* What a record has removed, and an older one would bring back, of the segment `base`, or, 0, of any. */
+enum tomb { TOMB_MESSAGES = 1, TOMB_MAILBOX, TOMB_PARTS, TOMB_ITEM };
+
+bool mailsrv__durable_tomb(struct index *x, int64_t base, enum tomb kind, mailsrv_bytes mailbox, int64_t first,
+                           int64_t last);
+mailsrv_bytes mailsrv__durable_id_bytes(const mailsrv_id *id);
+/* Bodies that nothing refers to any more go; their files, into `loose`. */
+bool mailsrv__durable_drop_idle(struct index *x, struct loose *loose);
 /* Applies a record, whole entries; false: the index failed, or it is no record. */
-bool mailsrv__durable_apply(struct index *x, mailsrv_bytes record, struct loose *loose);
+bool mailsrv__durable_apply(struct index *x, mailsrv_bytes record);
 /* Removes some messages of mailboxes that were deleted, at last the mailbox; `*more`: there may be others. */
-bool mailsrv__durable_apply_death(struct index *x, struct loose *loose, bool *more);
+bool mailsrv__durable_apply_death(struct index *x, bool *more);
 /* The number of a mailbox in the index, where it gets one if need be; 0: the index failed. */
 int64_t mailsrv__durable_box(struct index *x, const mailsrv_id *account, const mailsrv_id *mailbox);
 /* What is counted of a mailbox, or of how it changes. */
@@ -280,8 +387,17 @@ struct counts {
 struct counts mailsrv__durable_counts(int by, uint32_t flags, int64_t octets); /* `by` messages, 1 or -1, like that */
 /* Adds to the counts of a mailbox; UIDNEXT is at least the one given. */
 bool mailsrv__durable_count(struct index *x, int64_t box, const struct counts *counts, int64_t uidnext);
+/* Where the row of a message is, and under which mailbox records know it. */
+struct row {
+    const mailsrv_id *mailbox; /* as records name it; NULL: it needs no tomb */
+    int64_t box, uid;
+};
+
 /* Drops the row of a message, where it is there, and says by what the counts, which are the caller's, change. */
-bool mailsrv__durable_drop_row(struct index *x, int64_t box, int64_t uid, struct loose *loose, struct counts *out);
+bool mailsrv__durable_drop_row(struct index *x, const struct row *at, struct counts *out);
+/* Drops messages from one to a last UID, with what they count; `owner` NULL: but for the account. */
+bool mailsrv__durable_drop_run(struct index *x, const mailsrv_id *owner, const struct row *first, int64_t last);
+bool mailsrv__durable_drop_item(struct index *x, int64_t item);
 
 /* ---- apply_names.c: the records of mailboxes and their names ---- */
 bool mailsrv__durable_apply_inbox(struct index *x, const mailsrv_id *account, const mailsrv_id *inbox,
@@ -454,7 +570,7 @@ struct durable {
     uint32_t checkpoint_pages;
     void *process_lock;
     struct vfs vfs;
-    struct index writer, reader; /* each of its thread */
+    struct index writer, reader, mover; /* each of its thread */
     struct log log;
 
     /* The writer's. */
@@ -468,6 +584,15 @@ struct durable {
     bool undo;   /* the change that is planned is not to be kept, though it has an answer */
     bool behind; /* the log has what the index could not take */
     bool has_reserve;
+    bool looks;          /* there may be a segment to compact */
+    bool is_spoiled;     /* a segment that was begun cannot be read: no other is compacted before it */
+    bool rests;          /* what was planned without being asked has failed: not at once again */
+    uint32_t skipped;    /* groups after which none was looked for */
+    uint64_t compacting; /* a segment; 0: none */
+    int64_t copied_box, copied_name; /* of the segment that is compacted, those up to here are copied */
+    mailsrv_id copied_account;
+    uint64_t retires;    /* the segment that the group which is planned retires; 0: none */
+    uint64_t told;       /* the index knows how long the segments below are */
     bool has_dead; /* mailboxes that were deleted, and still have messages */
     int pages;   /* of the index, to be moved by a checkpoint */
 
@@ -479,9 +604,16 @@ struct durable {
     struct handle *handles[BUCKETS], *boxes[BUCKETS];
     struct recent *recents[BUCKETS];
     uint64_t last_handle, last_staged, n_handles;
-    uint64_t staged_octets, groups, changes;
+    uint64_t staged_octets, groups, changes, segments;
+    bool is_busy; /* the writer goes on tidying */
+    uint64_t indexed;     /* the last group that the index has */
+    uint64_t home;        /* the last group that it would have after a loss of power */
+    uint64_t wanted_home; /* what somebody waits to be home */
+    uint64_t moves;       /* checkpoints that have ended */
+    bool wants_move, is_moving;
+    pthread_cond_t move;
     bool ending;
-    pthread_t threads[2];
+    pthread_t threads[3];
     int n_threads;
 };
 
@@ -596,7 +728,8 @@ int32_t mailsrv__durable_parts_drop(struct durable *d, const struct task *first)
 /* Must it wait for one of those before it?  Its plan may then not begin. */
 bool mailsrv__durable_parts_wait(struct durable *d, const struct task *first, const struct task *t);
 /* By apply.c. */
-bool mailsrv__durable_apply_parts(struct index *x, enum entry kind, struct reader *from, struct loose *loose);
+bool mailsrv__durable_parts_close(struct index *x, const mailsrv_id *mailbox);
+bool mailsrv__durable_apply_parts(struct index *x, enum entry kind, struct reader *from);
 
 /* ---- reserve.c ---- */
 /* False: the disk is full. */
@@ -611,6 +744,25 @@ void mailsrv__durable_group(struct durable *d, struct task *first);
 int32_t mailsrv__durable_catch_up(struct durable *d);
 /* Removes some of what deleted mailboxes held, in a transaction of its own. */
 void mailsrv__durable_sweep(struct durable *d);
+
+/* ---- checkpoint.c ---- */
+/* The index has all up to the last group. */
+void mailsrv__durable_indexed(struct durable *d);
+/* Asks for a checkpoint; `wait`: until one that begins from now on has ended. */
+void mailsrv__durable_move(struct durable *d, bool wait);
+void *mailsrv__durable_move_for_ever(void *d); /* the thread */
+
+/* ---- compact.c ---- */
+/* Plans to copy some of what is live of a segment that is mostly dead; at last that nothing in it is needed. */
+int32_t mailsrv__durable_compact(struct durable *d);
+/* What was planned came to nothing. */
+void mailsrv__durable_compact_again(struct durable *d);
+/* The group that was planned is in the index. */
+void mailsrv__durable_compacted(struct durable *d);
+/* Removes the segments whose time has come. */
+void mailsrv__durable_remove_retired(struct durable *d);
+/* With the lock: is there something to do without being asked? */
+bool mailsrv__durable_tidies(const struct durable *d);
 
 /* ---- read.c: by the reader ---- */
 void mailsrv__durable_read(struct durable *d, struct task *t);

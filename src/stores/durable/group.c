@@ -12,6 +12,7 @@
 
 #define KEPT_MAX (1u << 20) /* octets of memory, from group to group */
 #define REPLAYED_MAX 1000 /* changes of one transaction */
+#define PAGES_WAIT 8       /* so many times the pages of a checkpoint are too many */
 
 static void roll_back(struct durable *d)
 {
@@ -47,7 +48,8 @@ static bool replay_change(void *user, const struct frame *frame, const struct pl
 {
     struct replay *replay = user;
     struct durable *d = replay->d;
-    if (!mailsrv__durable_apply(&d->writer, frame->octets, &d->loose))
+    if (!mailsrv__durable_segment_applies(&d->writer, end->segment, frame->group) ||
+        !mailsrv__durable_apply(&d->writer, frame->octets))
         return false;
     if (frame->kind == FRAME_BEGUN)
         return true;
@@ -55,7 +57,34 @@ static bool replay_change(void *user, const struct frame *frame, const struct pl
     d->writer.state.place = *end;
     if (++replay->n % REPLAYED_MAX != 0)
         return true;
-    return store_and_commit(d) && mailsrv__durable_run(&d->writer, SQL_BEGIN, "");
+    if (!store_and_commit(d))
+        return false;
+    if ((uint32_t)d->pages >= d->checkpoint_pages)
+        sqlite3_wal_checkpoint_v2(d->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    return mailsrv__durable_run(&d->writer, SQL_BEGIN, "");
+}
+
+static void at_least(uint64_t *last, uint64_t value)
+{
+    if (value > *last)
+        *last = value;
+}
+
+/* Records that are no longer there have given numbers, too. */
+static void were_given(struct state *state, const struct given *given)
+{
+    at_least(&state->last_body, given->body);
+    at_least(&state->last_id, given->id);
+    at_least(&state->last_queue, given->queue);
+}
+
+static bool end_replay(struct durable *d)
+{
+    if (!d->writer.state.whole && !mailsrv__durable_segments_remade(d))
+        return false;
+    d->writer.state.whole = 1;
+    return mailsrv__durable_drop_idle(&d->writer, &d->loose) && mailsrv__durable_segments_end(d, 0) &&
+           store_and_commit(d);
 }
 
 static int32_t follow(struct durable *d)
@@ -65,13 +94,16 @@ static int32_t follow(struct durable *d)
     if (!mailsrv__durable_run(&d->writer, SQL_BEGIN, ""))
         return mailsrv__durable_failure(&d->writer);
     int32_t status = mailsrv__durable_log_replay(&d->log, &from, replay_change, &replay);
-    if (status == MAILSRV_TEMP || (status == MAILSRV_OK && !store_and_commit(d)))
+    were_given(&d->writer.state, &d->log.given);
+    if (status == MAILSRV_TEMP || (status == MAILSRV_OK && !end_replay(d)))
         status = mailsrv__durable_failure(&d->writer);
-    if (status != MAILSRV_OK)
+    if (status != MAILSRV_OK) {
         roll_back(d);
-    else
-        remove_loose(d);
-    return status;
+        return status;
+    }
+    remove_loose(d);
+    mailsrv__durable_indexed(d);
+    return mailsrv__durable_segments_load(d);
 }
 
 int32_t mailsrv__durable_catch_up(struct durable *d)
@@ -154,7 +186,8 @@ void mailsrv__durable_sweep(struct durable *d)
     if (!d->has_dead || d->behind)
         return;
     if (mailsrv__durable_run(&d->writer, SQL_BEGIN, "") &&
-        mailsrv__durable_apply_death(&d->writer, &d->loose, &more) && mailsrv__durable_index_commit(&d->writer))
+        mailsrv__durable_apply_death(&d->writer, &more) && mailsrv__durable_drop_idle(&d->writer, &d->loose) &&
+        mailsrv__durable_index_commit(&d->writer))
         remove_loose(d);
     else
         roll_back(d);
@@ -229,6 +262,18 @@ static void plan_drop(struct durable *d, const struct task *first)
         end_change(d, &mark, status == MAILSRV_OK);
 }
 
+static void plan_compaction(struct durable *d)
+{
+    struct mark mark;
+    if (!begin_change(d, &mark))
+        return;
+    int32_t status = put_change(d, &mark, mailsrv__durable_compact(d));
+    if (!d->failed)
+        end_change(d, &mark, status == MAILSRV_OK);
+    if (d->failed || status != MAILSRV_OK)
+        mailsrv__durable_compact_again(d);
+}
+
 /* The log has it, and the index can take it. */
 static int32_t make(struct durable *d, struct task *first)
 {
@@ -240,13 +285,18 @@ static int32_t make(struct durable *d, struct task *first)
     d->log.group++;
     if (!mailsrv__durable_run(&d->writer, SQL_BEGIN, ""))
         return mailsrv__durable_failure(&d->writer);
+    if (!mailsrv__durable_segment_applies(&d->writer, d->log.end.segment, d->log.group) ||
+        !mailsrv__durable_segments_end(d, d->told))
+        return mailsrv__durable_failure(&d->writer);
     plan_drop(d, first);
     for (struct task *t = first; t != NULL && !d->failed; t = t->next) {
         t->waits = mailsrv__durable_parts_wait(d, first, t);
         if (!t->waits)
             plan(d, t);
     }
-    if (d->failed)
+    if (!d->failed)
+        plan_compaction(d);
+    if (d->failed || !mailsrv__durable_drop_idle(&d->writer, &d->loose))
         return mailsrv__durable_failure(&d->writer);
     if (d->group.n == 0)
         return MAILSRV_OK;
@@ -280,7 +330,7 @@ static int32_t make_with_reserve(struct durable *d, struct task **first)
 {
     if (!mailsrv__durable_reserve_make(d))
         *first = only_what_frees(d, *first);
-    int32_t status = *first != NULL ? make(d, *first) : MAILSRV_OK;
+    int32_t status = make(d, *first);
     if (status != MAILSRV_FULL)
         return status;
     roll_back(d);
@@ -288,14 +338,15 @@ static int32_t make_with_reserve(struct durable *d, struct task **first)
     return *first != NULL && mailsrv__durable_reserve_use(d) ? make(d, *first) : status;
 }
 
-/* Moves what the index gathered to its place, now that everybody has his answer.  On a full disk that is done after
- * each group, so that the index's log is used again and does not grow. */
+/* Has what the index gathered moved to its place, now that everybody has his answer.  It is waited for where its log
+ * must not grow: on a full disk, and where it is long already. */
 static void checkpoint(struct durable *d)
 {
-    if ((uint32_t)d->pages < d->checkpoint_pages && d->has_reserve)
-        return;
-    d->pages = 0;
-    sqlite3_wal_checkpoint_v2(d->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    uint64_t pages = (uint64_t)d->pages;
+    if (!d->has_reserve || pages >= (uint64_t)d->checkpoint_pages * PAGES_WAIT)
+        mailsrv__durable_move(d, true);
+    else if (pages >= d->checkpoint_pages)
+        mailsrv__durable_move(d, false);
 }
 
 /* Those that go on in the next group, or have not begun, stay; those that are left are to be answered. */
@@ -336,6 +387,15 @@ static void count(struct durable *d, const struct task *first)
     pthread_mutex_unlock(&d->lock);
 }
 
+/* For who asks how it is. */
+static void say(struct durable *d)
+{
+    pthread_mutex_lock(&d->lock);
+    d->segments = d->log.sealed.n + d->log.retired.n + 1;
+    d->is_busy = !d->rests && (mailsrv__durable_tidies(d) || d->log.retired.n != 0);
+    pthread_mutex_unlock(&d->lock);
+}
+
 /* A large group was an exception. */
 static void give_back_memory(struct durable *d)
 {
@@ -348,29 +408,46 @@ static void give_back_memory(struct durable *d)
     }
 }
 
+/* What is durable, to everybody; false: the index cannot take it now. */
+static bool make_visible(struct durable *d)
+{
+    if (d->group.n == 0) { /* nothing is; what the index was told belongs to a group */
+        roll_back(d);
+        return true;
+    }
+    if (mailsrv__durable_index_commit(&d->writer)) {
+        mailsrv__durable_indexed(d);
+        mailsrv__durable_compacted(d);
+        d->told = d->log.end.segment;
+        return true;
+    }
+    mailsrv__durable_compact_again(d);
+    roll_back(d);
+    return mailsrv__durable_catch_up(d) == MAILSRV_OK;
+}
+
 void mailsrv__durable_group(struct durable *d, struct task *first)
 {
     int32_t status = d->behind ? mailsrv__durable_catch_up(d) : MAILSRV_OK;
     first = take_unfinished(d, first);
     if (!d->behind)
         answer_held(d);
-    if (status == MAILSRV_OK && first != NULL)
+    if (status == MAILSRV_OK)
         status = make_with_reserve(d, &first);
-    if (status != MAILSRV_OK || first == NULL) {
+    d->rests = status != MAILSRV_OK;
+    if (status != MAILSRV_OK) {
+        mailsrv__durable_compact_again(d);
         roll_back(d);
         refuse(d, first, status);
         if (status == MAILSRV_FULL)
             checkpoint(d);
         return;
     }
-    bool committed = mailsrv__durable_index_commit(&d->writer);
+    d->looks = d->looks || (d->group.n != 0 && first != NULL);
     first = keep_unfinished(d, first);
-    if (!committed) {
-        roll_back(d);
-        if (d->group.n != 0 && mailsrv__durable_catch_up(d) != MAILSRV_OK) {
-            hold(d, first);
-            return;
-        }
+    if (!make_visible(d)) {
+        hold(d, first);
+        return;
     }
     remove_loose(d);
     count(d, first);
@@ -378,4 +455,6 @@ void mailsrv__durable_group(struct durable *d, struct task *first)
     answer(d, first);
     give_back_memory(d);
     checkpoint(d);
+    mailsrv__durable_remove_retired(d);
+    say(d);
 }

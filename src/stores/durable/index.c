@@ -11,37 +11,45 @@
 static const char schema[] =
     "BEGIN;"
     "CREATE TABLE state(one INTEGER PRIMARY KEY, seq INTEGER, segment INTEGER, place INTEGER, last_body INTEGER,"
-    " last_id INTEGER, last_queue INTEGER);"
+    " last_id INTEGER, last_queue INTEGER, whole INTEGER);"
     "CREATE TABLE account(id BLOB PRIMARY KEY, name BLOB UNIQUE, modseq INTEGER, octets INTEGER, quota INTEGER,"
-    " inbox BLOB, uidvalidity INTEGER, forgotten INTEGER, forgotten_uidvalidity INTEGER) WITHOUT ROWID;"
+    " inbox BLOB, uidvalidity INTEGER, forgotten INTEGER, forgotten_uidvalidity INTEGER,"
+    " base INTEGER, touched INTEGER, weight INTEGER) WITHOUT ROWID;"
     "CREATE TABLE mailbox(box INTEGER PRIMARY KEY, id BLOB UNIQUE, account BLOB, uidvalidity INTEGER, uidnext INTEGER,"
-    " messages INTEGER, unseen INTEGER, deleted INTEGER, octets INTEGER, runs INTEGER, horizon INTEGER);"
+    " messages INTEGER, unseen INTEGER, deleted INTEGER, octets INTEGER, runs INTEGER, horizon INTEGER,"
+    " base INTEGER, touched INTEGER, weight INTEGER);"
     "CREATE INDEX mailbox_dead ON mailbox(box) WHERE length(account) = 0;"
     "CREATE TABLE name(number INTEGER PRIMARY KEY, account BLOB, name BLOB, mailbox BLOB, modseq INTEGER,"
-    " attributes INTEGER, uidvalidity INTEGER, UNIQUE(account, name));"
+    " attributes INTEGER, uidvalidity INTEGER, base INTEGER, touched INTEGER, weight INTEGER, UNIQUE(account, name));"
     "CREATE INDEX name_mailbox ON name(mailbox) WHERE length(mailbox) > 0;"
     "CREATE INDEX name_gone ON name(account, modseq) WHERE length(mailbox) = 0 AND attributes & 1 = 0;"
     "CREATE TABLE keyword(box INTEGER, number INTEGER, name BLOB, PRIMARY KEY(box, number)) WITHOUT ROWID;"
     "CREATE TABLE vanished(box INTEGER, modseq INTEGER, first INTEGER, last INTEGER, PRIMARY KEY(box, modseq, first))"
     " WITHOUT ROWID;"
-    "CREATE TABLE body(id INTEGER PRIMARY KEY, segment INTEGER, place INTEGER, octets INTEGER, refs INTEGER,"
+    "CREATE TABLE body(id INTEGER PRIMARY KEY, base INTEGER, place INTEGER, octets INTEGER, refs INTEGER,"
     " structure BLOB);"
     "CREATE TABLE message(box INTEGER, uid INTEGER, flags INTEGER, modseq INTEGER, octets INTEGER, internal INTEGER,"
     " saved INTEGER, email BLOB, uidl BLOB, keywords0 INTEGER, keywords1 INTEGER, body INTEGER, prefix BLOB,"
-    " recipient BLOB, PRIMARY KEY(box, uid)) WITHOUT ROWID;"
+    " recipient BLOB, base INTEGER, word INTEGER, weight INTEGER, PRIMARY KEY(box, uid)) WITHOUT ROWID;"
     "CREATE INDEX message_modseq ON message(box, modseq);"
     "CREATE INDEX message_uidl ON message(box, uidl) WHERE length(uidl) > 0;"
     "CREATE TABLE queue(number INTEGER PRIMARY KEY, octets INTEGER, body INTEGER, prefix BLOB, record BLOB,"
-    " recipient BLOB, sender BLOB);"
+    " recipient BLOB, sender BLOB, base INTEGER, word INTEGER, weight INTEGER);"
     "CREATE TABLE parts(box INTEGER PRIMARY KEY, mailbox BLOB, account BLOB, uidnext INTEGER, modseq INTEGER,"
-    " messages INTEGER, octets INTEGER, unseen INTEGER, deleted INTEGER);"
-    "INSERT INTO state VALUES(1, 0, 0, 0, 0, 0, 0);"
-    "PRAGMA user_version = 1;"
-    "COMMIT";
+    " messages INTEGER, octets INTEGER, unseen INTEGER, deleted INTEGER, base INTEGER);"
+    "INSERT INTO state VALUES(1, 0, 0, 0, 0, 0, 0, 0);"
+    "PRAGMA user_version = 1;";
 
 #define ROW "SELECT uid, flags, modseq, octets, internal, email, uidl, keywords0, keywords1, saved FROM message "
 #define NAME "SELECT number, mailbox, modseq, attributes, uidvalidity, name FROM name "
+#define HERE "segment(), segment(), weight())" /* of a whole record */
+#define IS_HERE "base = segment(), touched = segment(), weight = weight()"
 #define IS_GONE "length(mailbox) = 0 AND attributes & 1 = 0"
+#define COPY_MESSAGE                                                                                                  \
+    "SELECT account, id, uid, flags, modseq, message.octets, internal, saved, email, keywords0, keywords1, body,"      \
+    " prefix, uidl, recipient FROM message JOIN mailbox ON mailbox.box = message.box "
+#define COPY_QUEUE "SELECT number, octets, body, prefix, record, recipient, sender FROM queue "
+#define COPY_NAME "SELECT account, name, mailbox, modseq, attributes, uidvalidity, number FROM name "
 
 static const char *const texts[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -50,46 +58,55 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_SAVE] = "SAVEPOINT change",
     [SQL_BACK] = "ROLLBACK TO change",
     [SQL_RELEASE] = "RELEASE change",
-    [SQL_STATE_SET] = "INSERT OR REPLACE INTO state VALUES(1, ?, ?, ?, ?, ?, ?)",
-    [SQL_STATE_GET] = "SELECT seq, segment, place, last_body, last_id, last_queue FROM state",
+    [SQL_STATE_SET] = "INSERT OR REPLACE INTO state VALUES(1, ?, ?, ?, ?, ?, ?, ?)",
+    [SQL_STATE_GET] = "SELECT seq, segment, place, last_body, last_id, last_queue, whole FROM state",
     /* A record may come before those of what it belongs to, which were moved to the end of the log: then there is
      * something in their place until they come. */
-    [SQL_ACCOUNT_ADD] = "INSERT INTO account VALUES(?1, ?2, 1, 0, 9223372036854775807, ?3, 0, 0, 0)"
-                        " ON CONFLICT(id) DO UPDATE SET name = ?2, inbox = ?3",
+    [SQL_ACCOUNT_ADD] = "INSERT INTO account VALUES(?1, ?2, 1, 0, 9223372036854775807, ?3, 0, 0, 0, " HERE
+                        " ON CONFLICT(id) DO UPDATE SET name = ?2, inbox = ?3, " IS_HERE,
     [SQL_ACCOUNT_BY_NAME] = "SELECT id FROM account WHERE name = ?",
     [SQL_ACCOUNT_GET] = "SELECT modseq, octets, quota, inbox, uidvalidity, forgotten, forgotten_uidvalidity"
                         " FROM account WHERE id = ?",
-    [SQL_ACCOUNT_GREW] = "INSERT INTO account VALUES(?1, NULL, ?2, ?3, 9223372036854775807, x'', 0, 0, 0)"
-                         " ON CONFLICT(id) DO UPDATE SET modseq = max(modseq, ?2), octets = octets + ?3",
+    [SQL_ACCOUNT_GREW] = "INSERT INTO account VALUES(?1, NULL, ?2, ?3, 9223372036854775807, x'', 0, 0, 0, 0,"
+                         " segment(), 0)"
+                         " ON CONFLICT(id) DO UPDATE SET modseq = max(modseq, ?2), octets = octets + ?3,"
+                         " touched = segment()",
     [SQL_ACCOUNT_SHRANK] = "UPDATE account SET octets = octets - ?2 WHERE id = ?1",
-    [SQL_ACCOUNT_QUOTA] = "UPDATE account SET quota = ?2 WHERE id = ?1",
-    [SQL_ACCOUNT_UIDVALIDITY] = "UPDATE account SET uidvalidity = max(uidvalidity, ?2) WHERE id = ?1",
+    [SQL_ACCOUNT_QUOTA] = "UPDATE account SET quota = ?2, touched = segment() WHERE id = ?1",
+    [SQL_ACCOUNT_UIDVALIDITY] = "UPDATE account SET uidvalidity = max(uidvalidity, ?2), touched = segment()"
+                                " WHERE id = ?1",
     [SQL_ACCOUNT_FORGOT] = "UPDATE account SET forgotten = max(forgotten, ?2),"
-                           " forgotten_uidvalidity = max(forgotten_uidvalidity, ?3) WHERE id = ?1",
-    [SQL_MAILBOX_ADD] = "INSERT INTO mailbox VALUES(NULL, ?1, ?2, ?3, ?4, 0, 0, 0, 0, 0, ?5)"
+                           " forgotten_uidvalidity = max(forgotten_uidvalidity, ?3), touched = segment()"
+                           " WHERE id = ?1",
+    [SQL_MAILBOX_ADD] = "INSERT INTO mailbox VALUES(NULL, ?1, ?2, ?3, ?4, 0, 0, 0, 0, 0, ?5, " HERE
                         " ON CONFLICT(id) DO UPDATE SET account = ?2, uidvalidity = ?3, uidnext = max(uidnext, ?4),"
-                        " horizon = max(horizon, ?5)",
-    [SQL_MAILBOX_STUB] = "INSERT INTO mailbox VALUES(NULL, ?, ?, 0, 1, 0, 0, 0, 0, 0, 0)",
+                        " horizon = max(horizon, ?5), " IS_HERE,
+    [SQL_MAILBOX_BASE] = "UPDATE mailbox SET base = (SELECT base FROM mailbox WHERE box = ?2) WHERE box = ?1",
+    [SQL_MAILBOX_STUB] = "INSERT INTO mailbox VALUES(NULL, ?, ?, 0, 1, 0, 0, 0, 0, 0, 0, 0, segment(), 0)",
     [SQL_MAILBOX_BOX] = "SELECT box FROM mailbox WHERE id = ?",
     [SQL_MAILBOX_GET] = "SELECT box, account, uidvalidity, uidnext, messages, unseen, deleted, octets, horizon, runs"
                         " FROM mailbox WHERE id = ?",
     [SQL_MAILBOX_COUNT] = "UPDATE mailbox SET messages = messages + ?2, octets = octets + ?3, unseen = unseen + ?4,"
-                          " deleted = deleted + ?5, uidnext = max(uidnext, ?6) WHERE box = ?1",
-    [SQL_MAILBOX_RENUMBERED] = "UPDATE mailbox SET uidvalidity = ?2, uidnext = ?3, runs = 0,"
+                          " deleted = deleted + ?5, uidnext = max(uidnext, ?6), touched = segment()"
+                          " WHERE box = ?1",
+    [SQL_MAILBOX_RENUMBERED] = "UPDATE mailbox SET uidvalidity = ?2, uidnext = ?3, runs = 0, touched = segment(),"
                                " horizon = (SELECT modseq FROM account WHERE account.id = mailbox.account)"
                                " WHERE box = ?1",
-    [SQL_MAILBOX_UIDVALIDITY] = "UPDATE mailbox SET uidvalidity = ?2 WHERE id = ?1",
+    [SQL_MAILBOX_UIDVALIDITY] = "UPDATE mailbox SET uidvalidity = ?2, touched = segment() WHERE id = ?1",
     [SQL_MAILBOX_RUNS] = "SELECT runs FROM mailbox WHERE box = ?",
     [SQL_MAILBOX_HISTORY] = "UPDATE mailbox SET runs = runs + ?2, horizon = max(horizon, ?3) WHERE box = ?1",
-    [SQL_MAILBOX_BECAME] = "UPDATE mailbox SET id = ?2, uidvalidity = ?3, horizon = max(horizon, ?4) WHERE box = ?1",
+    [SQL_MAILBOX_BECAME] = "UPDATE mailbox SET id = ?2, uidvalidity = ?3, horizon = max(horizon, ?4),"
+                           " touched = segment() WHERE box = ?1",
     [SQL_MAILBOX_DIED] = "UPDATE mailbox SET account = x'' WHERE id = ?",
     [SQL_MAILBOX_DEAD] = "SELECT box FROM mailbox WHERE length(account) = 0 LIMIT 1",
     [SQL_MAILBOX_DROP] = "DELETE FROM mailbox WHERE box = ?",
-    [SQL_NAME_SET] = "INSERT INTO name VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(account, name) DO UPDATE"
-                     " SET mailbox = ?3, modseq = ?4, attributes = ?5, uidvalidity = max(uidvalidity, ?6)",
+    [SQL_NAME_SET] = "INSERT INTO name VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6, " HERE
+                     " ON CONFLICT(account, name) DO UPDATE SET mailbox = ?3, modseq = ?4, attributes = ?5,"
+                     " uidvalidity = max(uidvalidity, ?6), touched = segment()",
     [SQL_NAME_GET] = NAME "WHERE account = ? AND name = ?",
     [SQL_NAME_OF] = NAME "WHERE mailbox = ? AND length(mailbox) > 0",
-    [SQL_NAME_BORE] = "UPDATE name SET uidvalidity = max(uidvalidity, ?2) WHERE mailbox = ?1 AND length(mailbox) > 0",
+    [SQL_NAME_BORE] = "UPDATE name SET uidvalidity = max(uidvalidity, ?2), touched = segment()"
+                      " WHERE mailbox = ?1 AND length(mailbox) > 0",
     [SQL_NAME_COUNT] = "SELECT count(*) FROM name WHERE account = ?",
     [SQL_NAME_BELOW] = NAME "WHERE account = ? AND name > ? AND name < ? AND length(mailbox) > 0"
                        " ORDER BY length(name), name",
@@ -109,8 +126,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_VANISHED_RANGE] = "SELECT modseq, first, last FROM vanished WHERE box = ?1 AND modseq >= ?2"
                            " AND (modseq > ?2 OR first > ?3) AND modseq <= ?4 ORDER BY modseq, first LIMIT ?5",
     [SQL_VANISHED_DROP] = "DELETE FROM vanished WHERE box = ?",
-    [SQL_MESSAGE_ADD] = "INSERT INTO message VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [SQL_MESSAGE_GET] = "SELECT flags, octets, body FROM message WHERE box = ? AND uid = ?",
+    [SQL_MESSAGE_ADD] = "INSERT INTO message VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, " HERE,
+    [SQL_MESSAGE_GET] = "SELECT flags, octets, body, base FROM message WHERE box = ? AND uid = ?",
     [SQL_MESSAGE_DROP] = "DELETE FROM message WHERE box = ? AND uid = ?",
     [SQL_MESSAGE_UIDL] = "SELECT 1 FROM message WHERE box = ? AND uidl = ? AND length(uidl) > 0",
     [SQL_MESSAGE_RANGE] = ROW "WHERE box = ? AND uid >= ? AND uid <= ? ORDER BY uid",
@@ -119,32 +136,89 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_MESSAGE_SCAN] = ROW "WHERE box = ? AND uid >= ? AND uid < ? ORDER BY uid LIMIT ?",
     [SQL_MESSAGE_COUNT_CHANGED] = "SELECT count(*) FROM (SELECT 1 FROM message INDEXED BY message_modseq"
                                   " WHERE box = ? AND modseq > ? LIMIT ?)",
-    [SQL_MESSAGE_PLACE] = "SELECT message.prefix, body.segment, body.place, body.octets, body.id FROM message"
+    [SQL_MESSAGE_PLACE] = "SELECT message.prefix, (body.place > 0) * body.base, body.place, body.octets, body.id"
+                          " FROM message"
                           " JOIN body ON body.id = message.body WHERE box = ? AND uid = ?",
     [SQL_MESSAGE_UIDS] = "SELECT uid, flags FROM message WHERE box = ? AND uid >= ? AND uid <= ? ORDER BY uid",
     [SQL_MESSAGE_MARKS] = "SELECT uid, flags, modseq, keywords0, keywords1 FROM message"
                           " WHERE box = ? AND uid >= ? AND uid <= ? ORDER BY uid",
-    [SQL_MESSAGE_MARK] = "UPDATE message SET flags = ?3, modseq = ?4, keywords0 = ?5, keywords1 = ?6"
-                         " WHERE box = ?1 AND uid = ?2",
+    [SQL_MESSAGE_MARK] = "UPDATE message SET flags = ?3, modseq = ?4, keywords0 = ?5, keywords1 = ?6,"
+                         " word = segment() WHERE box = ?1 AND uid = ?2",
     [SQL_MESSAGE_WHOLE] = "SELECT uid, flags, octets, internal, email, body, prefix, uidl, recipient, keywords0,"
                           " keywords1 FROM message WHERE box = ? AND uid >= ? AND uid <= ? ORDER BY uid",
     [SQL_MESSAGE_SOME] = "SELECT uid FROM message WHERE box = ? LIMIT 1",
     [SQL_MESSAGE_RENUMBER] = "UPDATE message SET uid = ?3 WHERE box = ?1 AND uid = ?2",
-    [SQL_BODY_ADD] = "INSERT INTO body VALUES(?1, ?2, ?3, ?4, 0, ?5) ON CONFLICT(id) DO UPDATE"
-                     " SET segment = ?2, place = ?3, octets = ?4, structure = ?5",
-    [SQL_BODY_GET] = "SELECT refs, segment FROM body WHERE id = ?",
-    [SQL_BODY_GREW] = "INSERT INTO body VALUES(?, NULL, NULL, NULL, 1, x'') ON CONFLICT(id) DO UPDATE"
+    [SQL_BODY_ADD] = "INSERT INTO body VALUES(?1, segment(), ?3, ?4, 0, ?5) ON CONFLICT(id) DO UPDATE"
+                     " SET base = segment(), place = ?3, octets = ?4, structure = ?5",
+    [SQL_BODY_GET] = "SELECT refs, place FROM body WHERE id = ?",
+    [SQL_BODY_GREW] = "INSERT INTO body VALUES(?, 0, 0, 0, 1, x'') ON CONFLICT(id) DO UPDATE"
                       " SET refs = refs + 1",
     [SQL_BODY_SHRANK] = "UPDATE body SET refs = refs - 1 WHERE id = ?",
     [SQL_BODY_DROP] = "DELETE FROM body WHERE id = ?",
-    [SQL_QUEUE_ADD] = "INSERT INTO queue VALUES(?, ?, ?, ?, ?, ?, ?)",
-    [SQL_QUEUE_GET] = "SELECT body FROM queue WHERE number = ?",
-    [SQL_QUEUE_UPDATE] = "UPDATE queue SET record = ?2 WHERE number = ?1",
+    [SQL_QUEUE_ADD] = "INSERT INTO queue VALUES(?, ?, ?, ?, ?, ?, ?, " HERE,
+    [SQL_QUEUE_GET] = "SELECT body, base FROM queue WHERE number = ?",
+    [SQL_QUEUE_UPDATE] = "UPDATE queue SET record = ?2, word = segment() WHERE number = ?1",
     [SQL_QUEUE_DROP] = "DELETE FROM queue WHERE number = ?",
-    [SQL_PARTS_ADD] = "INSERT OR REPLACE INTO parts VALUES(?, ?, ?, ?, ?, 0, 0, 0, 0)",
+    [SQL_SEGMENT_APPLIES] = "INSERT OR IGNORE INTO segment VALUES(?, 0, -1, 0, 0, 0)",
+    [SQL_SEGMENT_ENDS] = "UPDATE segment SET octets = ?2 WHERE number = ?1",
+    [SQL_SEGMENT_BULK] = "UPDATE segment SET bulk = 1 WHERE number = segment()",
+    [SQL_SEGMENT_RETIRE] = "INSERT INTO segment VALUES(?1, 0, 0, 0, 1, ?2)"
+                           " ON CONFLICT(number) DO UPDATE SET retired = ?2",
+    [SQL_SEGMENT_RETIRING] = "UPDATE segment SET retiring = 1 WHERE number = ?",
+    [SQL_SEGMENT_ALL] = "SELECT number, retired FROM segment WHERE retired <> 0",
+    [SQL_SEGMENT_REMOVED] = "UPDATE segment SET octets = -2 WHERE number = ?",
+    [SQL_SEGMENT_FORGET] = "DELETE FROM segment WHERE retired <> 0 AND octets = -2",
+    /* One that was begun, or is under half live.  Those up to the last that moves many rows at once go in their order,
+     * and the first of them also when all together are under half live. */
+    [SQL_SEGMENT_POOR] =
+        "WITH whole AS (SELECT number, live, octets, bulk, retiring FROM segment WHERE retired = 0),"
+        " edge AS (SELECT coalesce(max(number), 0) AS last FROM whole WHERE bulk = 1)"
+        " SELECT number, live, retiring FROM whole, edge WHERE octets >= 0 AND"
+        " (retiring = 1 OR ((live * 2 < octets OR live <= 0) AND (number > last OR"
+        " number = (SELECT min(number) FROM whole)))"
+        " OR (number <= last AND number = (SELECT min(number) FROM whole) AND"
+        " (SELECT sum(live) * 2 < sum(octets) FROM whole WHERE number <= last)))"
+        " ORDER BY retiring DESC, live LIMIT 1",
+    [SQL_TOMB_ADD] = "INSERT INTO tomb VALUES(?1, ?2, ?3, ?4, ?5, segment()) ON CONFLICT(base, kind, mailbox, first)"
+                     " DO UPDATE SET last = ?5, segment = segment()",
+    [SQL_TOMB_RETIRE] = "DELETE FROM tomb WHERE base = ?1 OR segment = ?1",
+    [SQL_COPY_BODY] = "SELECT id, place, octets, structure FROM body WHERE base = ? ORDER BY place LIMIT 1",
+    [SQL_COPY_MESSAGE] = COPY_MESSAGE "WHERE message.base = ? LIMIT 1",
+    [SQL_COPY_MARKED] = "SELECT account, id, modseq, uid, flags, keywords0, keywords1 FROM message"
+                        " JOIN mailbox ON mailbox.box = message.box WHERE message.word = ?"
+                        " AND message.word <> message.base LIMIT 1",
+    [SQL_COPY_QUEUE] = COPY_QUEUE "WHERE base = ? LIMIT 1",
+    [SQL_COPY_QUEUE_MARKED] = "SELECT number, record FROM queue WHERE word = ? AND word <> base LIMIT 1",
+    [SQL_COPY_MAILBOX] = "SELECT account, id, uidvalidity, uidnext, horizon, box FROM mailbox"
+                         " WHERE box > ?2 AND base <= ?1 AND touched >= ?1 ORDER BY box LIMIT 1",
+    [SQL_COPY_KEYWORDS] = "SELECT number, name FROM keyword WHERE box = ? ORDER BY number",
+    [SQL_COPY_NAME] = COPY_NAME "WHERE number > ?2 AND base <= ?1 AND touched >= ?1 ORDER BY number LIMIT 1",
+    [SQL_COPY_NAME_OF] = COPY_NAME "WHERE mailbox = ? AND length(mailbox) > 0",
+    [SQL_COPY_ACCOUNT] = "SELECT id, inbox, modseq, quota, uidvalidity, forgotten, forgotten_uidvalidity, name"
+                         " FROM account WHERE id > ?2 AND base <= ?1 AND touched >= ?1 ORDER BY id LIMIT 1",
+    [SQL_COPY_TOMB] = "SELECT base, kind, mailbox, first, last FROM tomb WHERE segment = ?1 AND (base <> 0"
+                      " OR ?1 <> (SELECT min(number) FROM segment WHERE retired = 0)) LIMIT 1",
+    [SQL_ACCOUNT_AS_IS] = "INSERT INTO account VALUES(?1, ?8, ?3, 0, ?4, ?2, ?5, ?6, ?7, " HERE
+                          " ON CONFLICT(id) DO UPDATE SET name = ?8, modseq = max(modseq, ?3), quota = ?4, inbox = ?2,"
+                          " uidvalidity = ?5, forgotten = ?6, forgotten_uidvalidity = ?7, base = segment(),"
+                          " touched = segment(), weight = weight()",
+    [SQL_MAILBOX_AS_IS] = "INSERT INTO mailbox VALUES(NULL, ?2, ?1, ?3, ?4, 0, 0, 0, 0, 0, ?5, segment(), segment(),"
+                          " weight()) ON CONFLICT(id) DO UPDATE SET account = ?1, uidvalidity = ?3,"
+                          " uidnext = max(uidnext, ?4), horizon = ?5, base = segment(), touched = segment(),"
+                          " weight = weight()",
+    [SQL_NAME_AS_IS] = "INSERT INTO name VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6, " HERE
+                       " ON CONFLICT(account, name) DO UPDATE SET mailbox = ?3, modseq = ?4, attributes = ?5,"
+                       " uidvalidity = ?6, " IS_HERE,
+    [SQL_MESSAGE_AS_IS] = "UPDATE message SET flags = ?3, modseq = ?4, keywords0 = ?5, keywords1 = ?6,"
+                          " base = segment(),"
+                          " word = segment(), weight = weight() WHERE box = ?1 AND uid = ?2",
+    [SQL_QUEUE_AS_IS] = "UPDATE queue SET record = ?2, base = segment(), word = segment(), weight = weight()"
+                        " WHERE number = ?1",
+    [SQL_BODY_IDLE] = "SELECT id, place FROM body WHERE refs = 0 LIMIT 1",
+    [SQL_PARTS_ADD] = "INSERT OR REPLACE INTO parts VALUES(?, ?, ?, ?, ?, 0, 0, 0, 0, segment())",
     [SQL_PARTS_GREW] = "UPDATE parts SET uidnext = ?2, modseq = max(modseq, ?3), messages = messages + ?4,"
                        " octets = octets + ?5, unseen = unseen + ?6, deleted = deleted + ?7 WHERE box = ?1",
-    [SQL_PARTS_GET] = "SELECT account, box, uidnext, modseq, messages, octets, unseen, deleted FROM parts"
+    [SQL_PARTS_GET] = "SELECT account, box, uidnext, modseq, messages, octets, unseen, deleted, base FROM parts"
                       " WHERE mailbox = ?",
     [SQL_PARTS_ALL] = "SELECT mailbox FROM parts",
     [SQL_PARTS_DROP] = "DELETE FROM parts WHERE mailbox = ?",
@@ -237,8 +311,8 @@ static bool load_state(struct index *x)
     if (row == NULL || sqlite3_step(row) != SQLITE_ROW)
         return false;
     uint64_t *to[] = { &x->state.group, &x->state.place.segment, &x->state.place.offset,
-                       &x->state.last_body, &x->state.last_id, &x->state.last_queue };
-    for (int i = 0; i < 6; i++)
+                       &x->state.last_body, &x->state.last_id, &x->state.last_queue, &x->state.whole };
+    for (int i = 0; i < 7; i++)
         *to[i] = (uint64_t)sqlite3_column_int64(row, i);
     sqlite3_reset(row);
     row = mailsrv__durable_ask(x, SQL_PARTS_COUNT, "");
@@ -263,14 +337,15 @@ void mailsrv__durable_index_roll_back(struct index *x)
     if (sqlite3_get_autocommit(x->db) == 0) /* SQLite may have done it by itself */
         mailsrv__durable_run(x, SQL_ROLLBACK, "");
     x->state = x->committed;
+    x->segment = 0; /* the row of it may have been the transaction's */
 }
 
 bool mailsrv__durable_state_store(struct index *x)
 {
     const struct state *s = &x->state;
-    return mailsrv__durable_run(x, SQL_STATE_SET, "iiiiii", (int64_t)s->group, (int64_t)s->place.segment,
+    return mailsrv__durable_run(x, SQL_STATE_SET, "iiiiiii", (int64_t)s->group, (int64_t)s->place.segment,
                                 (int64_t)s->place.offset, (int64_t)s->last_body, (int64_t)s->last_id,
-                                (int64_t)s->last_queue);
+                                (int64_t)s->last_queue, (int64_t)s->whole);
 }
 
 static int version(struct index *x, int *out)
@@ -285,6 +360,13 @@ static int version(struct index *x, int *out)
     return result;
 }
 
+static bool make(struct index *x)
+{
+    return sqlite3_exec(x->db, schema, NULL, NULL, NULL) == SQLITE_OK &&
+           sqlite3_exec(x->db, mailsrv__durable_segment_schema, NULL, NULL, NULL) == SQLITE_OK &&
+           sqlite3_exec(x->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
+}
+
 static int32_t prepare(struct index *x, bool writes)
 {
     int found = 0;
@@ -294,9 +376,9 @@ static int32_t prepare(struct index *x, bool writes)
         return mailsrv__durable_failure(x);
     if (found != 0 && found != FORMAT)
         return MAILSRV_CANNOT;
-    if (found == 0 && (!writes || sqlite3_exec(x->db, schema, NULL, NULL, NULL) != SQLITE_OK))
+    if (found == 0 && (!writes || !make(x)))
         return mailsrv__durable_failure(x);
-    return load_state(x) ? MAILSRV_OK : mailsrv__durable_failure(x);
+    return load_state(x) && mailsrv__durable_segment_functions(x) ? MAILSRV_OK : mailsrv__durable_failure(x);
 }
 
 int32_t mailsrv__durable_index_open(struct index *x, struct durable *d, bool writes)

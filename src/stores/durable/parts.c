@@ -6,7 +6,7 @@
 /* What the parts of one change add up to, and which mailbox is to have it. */
 struct sum {
     mailsrv_id account;
-    int64_t box, uidnext, modseq;
+    int64_t box, uidnext, modseq, base;
     struct counts counts;
 };
 
@@ -19,8 +19,8 @@ static int32_t sum_of(struct index *x, const mailsrv_id *mailbox, struct sum *ou
         out->account = mailsrv__durable_column_id(row, 0);
         struct counts *counts = &out->counts;
         int64_t *to[] = { &out->box,         &out->uidnext,    &out->modseq,    &counts->messages,
-                          &counts->octets, &counts->unseen, &counts->deleted };
-        for (int i = 0; i < 7; i++)
+                          &counts->octets, &counts->unseen, &counts->deleted, &out->base };
+        for (int i = 0; i < 8; i++)
             *to[i] = sqlite3_column_int64(row, i + 1);
     }
     int32_t status = mailsrv__durable_ended(x, result);
@@ -137,29 +137,41 @@ bool mailsrv__durable_parts_wait(struct durable *d, const struct task *first, co
 static bool begin(struct index *x, struct reader *from)
 {
     mailsrv_id account = mailsrv__durable_get_id(from), mailbox = mailsrv__durable_get_id(from);
-    struct account a;
+    struct account a = { .modseq = 0 };
     struct mailbox mbox;
-    if (from->bad || mailsrv__durable_account(x, &account, &a) != MAILSRV_OK ||
+    if (from->bad || mailsrv__durable_box(x, &account, &mailbox) == 0 ||
         mailsrv__durable_mailbox(x, &mailbox, &mbox) != MAILSRV_OK)
         return false;
+    int32_t status = mailsrv__durable_account(x, &account, &a);
     x->state.parts++;
-    return mailsrv__durable_run(x, SQL_PARTS_ADD, "iddii", mbox.box, &mailbox, &account, (int64_t)mbox.uidnext,
+    return (status == MAILSRV_OK || status == MAILSRV_NONEXISTENT) &&
+           mailsrv__durable_run(x, SQL_PARTS_ADD, "iddii", mbox.box, &mailbox, &account, (int64_t)mbox.uidnext,
                                 (int64_t)a.modseq);
 }
 
-static bool close(struct index *x, const mailsrv_id *mailbox)
+/* What has begun them is not to be left without an end. */
+static bool close(struct index *x, const mailsrv_id *mailbox, const struct sum *sum)
 {
     x->state.parts--;
-    return mailsrv__durable_run(x, SQL_PARTS_DROP, "d", mailbox);
+    return mailsrv__durable_run(x, SQL_PARTS_DROP, "d", mailbox) &&
+           mailsrv__durable_tomb(x, sum->base, TOMB_PARTS, mailsrv__durable_id_bytes(mailbox), 0, 0);
+}
+
+/* Not, where the segment with their beginning is no more. */
+bool mailsrv__durable_parts_close(struct index *x, const mailsrv_id *mailbox)
+{
+    struct sum sum;
+    int32_t status = sum_of(x, mailbox, &sum);
+    if (status != MAILSRV_OK)
+        return status == MAILSRV_NONEXISTENT;
+    return close(x, mailbox, &sum) && mailsrv__durable_count(x, sum.box, &sum.counts, sum.uidnext) &&
+           mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &sum.account, sum.modseq, sum.counts.octets);
 }
 
 static bool end(struct index *x, struct reader *from)
 {
     mailsrv_id mailbox = mailsrv__durable_get_id(from);
-    struct sum sum;
-    return !from->bad && sum_of(x, &mailbox, &sum) == MAILSRV_OK && close(x, &mailbox) &&
-           mailsrv__durable_count(x, sum.box, &sum.counts, sum.uidnext) &&
-           mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &sum.account, sum.modseq, sum.counts.octets);
+    return !from->bad && mailsrv__durable_parts_close(x, &mailbox);
 }
 
 /* The lowest UID of a mailbox from one on; 0: there is none, or (`*good` is false) the index failed. */
@@ -173,26 +185,31 @@ static int64_t next_uid(struct index *x, int64_t box, int64_t first, int64_t las
     return uid;
 }
 
-static bool drop(struct index *x, struct reader *from, struct loose *loose)
+static bool drop(struct index *x, struct reader *from)
 {
     mailsrv_id account = mailsrv__durable_get_id(from), mailbox = mailsrv__durable_get_id(from);
     int64_t first = (int64_t)mailsrv__durable_get_number(from, 4);
     int64_t uidnext = (int64_t)mailsrv__durable_get_number(from, 4);
     int64_t modseq = (int64_t)mailsrv__durable_get_number(from, 8);
     struct counts counts; /* which never counted */
+    struct sum sum;
     int64_t box = !from->bad ? mailsrv__durable_box(x, &account, &mailbox) : 0;
     bool good = box != 0;
     int64_t uid = good ? next_uid(x, box, first, uidnext - 1, &good) : 0;
     while (good && uid != 0) {
-        good = mailsrv__durable_drop_row(x, box, uid, loose, &counts);
+        good = mailsrv__durable_drop_row(x, &(struct row){ &mailbox, box, uid }, &counts);
         uid = good ? next_uid(x, box, uid + 1, uidnext - 1, &good) : 0;
     }
     counts = (struct counts){ 0, 0, 0, 0 };
-    return good && close(x, &mailbox) && mailsrv__durable_count(x, box, &counts, uidnext) &&
+    int32_t status = good ? sum_of(x, &mailbox, &sum) : MAILSRV_TEMP;
+    if (status == MAILSRV_OK && !close(x, &mailbox, &sum))
+        return false;
+    return (status == MAILSRV_OK || status == MAILSRV_NONEXISTENT) &&
+           mailsrv__durable_count(x, box, &counts, uidnext) &&
            mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &account, modseq, (int64_t)0);
 }
 
-bool mailsrv__durable_apply_parts(struct index *x, enum entry kind, struct reader *from, struct loose *loose)
+bool mailsrv__durable_apply_parts(struct index *x, enum entry kind, struct reader *from)
 {
-    return kind == ENTRY_PARTS_BEGIN ? begin(x, from) : kind == ENTRY_PARTS_END ? end(x, from) : drop(x, from, loose);
+    return kind == ENTRY_PARTS_BEGIN ? begin(x, from) : kind == ENTRY_PARTS_END ? end(x, from) : drop(x, from);
 }

@@ -177,34 +177,55 @@ static struct message *message_from(sqlite3_stmt *row, struct place *place, uint
     return message;
 }
 
-/* Where the message is, with its file open: it can be read to its end though it is expunged. */
-static int32_t find(struct durable *d, int64_t box, uint32_t uid, struct message **out)
+struct found {
+    struct message *message;
+    struct place place; /* segment 0: a file of its own */
+    uint64_t body;
+};
+
+static int32_t look_up(struct durable *d, int64_t box, uint32_t uid, struct found *out)
 {
-    char path[PATH_MAX_OCTETS];
-    struct place place = { 0, 0 };
-    uint64_t body = 0;
     sqlite3_stmt *row = mailsrv__durable_ask(&d->reader, SQL_MESSAGE_PLACE, "ii", box, (int64_t)uid);
     int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
-    struct message *message = result == SQLITE_ROW ? message_from(row, &place, &body) : NULL;
-    int32_t status = result == SQLITE_DONE  ? MAILSRV_GONE
-                     : result != SQLITE_ROW ? mailsrv__durable_failure(&d->reader)
-                     : message == NULL      ? MAILSRV_NOMEM
-                                            : MAILSRV_OK;
+    out->message = result == SQLITE_ROW ? message_from(row, &out->place, &out->body) : NULL;
+    int32_t status = result == SQLITE_DONE          ? MAILSRV_GONE
+                     : result != SQLITE_ROW         ? mailsrv__durable_failure(&d->reader)
+                     : out->message == NULL         ? MAILSRV_NOMEM
+                                                    : MAILSRV_OK;
     sqlite3_reset(row);
-    if (status != MAILSRV_OK)
-        return status;
-    if (place.segment != 0)
-        mailsrv__durable_segment_path(d, place.segment, path);
+    return status;
+}
+
+static int32_t open_found(struct durable *d, struct found *found)
+{
+    char path[PATH_MAX_OCTETS];
+    if (found->place.segment != 0)
+        mailsrv__durable_segment_path(d, found->place.segment, path);
     else
-        mailsrv__durable_body_path(d, body, path);
-    status = d->files.open(d->files.user, path, 0, &message->file);
-    if (status != MAILSRV_OK) {
-        message->file = NULL;
-        mailsrv__durable_message_free(d, message);
-        return status == MAILSRV_NONEXISTENT ? MAILSRV_GONE : status; /* expunged just now */
+        mailsrv__durable_body_path(d, found->body, path);
+    int32_t status = d->files.open(d->files.user, path, 0, &found->message->file);
+    if (status == MAILSRV_OK)
+        return status;
+    found->message->file = NULL;
+    mailsrv__durable_message_free(d, found->message);
+    return status;
+}
+
+/* Where the message is, with its file open: it can be read to its end though it is expunged, or moved.  A file that is
+ * not there any more is that of a message that was expunged or moved just now: the index knows by now. */
+static int32_t find(struct durable *d, int64_t box, uint32_t uid, struct message **out)
+{
+    struct found found = { .place = { UINT64_MAX, 0 } };
+    for (;;) {
+        uint64_t before = found.place.segment;
+        int32_t status = look_up(d, box, uid, &found);
+        if (status == MAILSRV_OK)
+            status = open_found(d, &found);
+        if (status == MAILSRV_NONEXISTENT && found.place.segment != before)
+            continue;
+        *out = found.message;
+        return status == MAILSRV_NONEXISTENT ? MAILSRV_CORRUPT : status;
     }
-    *out = message;
-    return MAILSRV_OK;
 }
 
 /* Fills `p` from a message; MAILSRV_CORRUPT: its file is too short. */

@@ -247,8 +247,9 @@ static bool wait_for_writes(struct durable *d)
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec++;
     int waited = 0;
-    while (d->writes.first == NULL && d->unfinished == NULL && !d->has_dead && !d->ending && waited != ETIMEDOUT) {
-        if (d->behind)
+    while (d->writes.first == NULL && d->unfinished == NULL && !d->has_dead && !mailsrv__durable_tidies(d) &&
+           !d->ending && waited != ETIMEDOUT) {
+        if (d->behind || d->rests)
             waited = pthread_cond_timedwait(&d->writes.work, &d->lock, &until);
         else
             pthread_cond_wait(&d->writes.work, &d->lock);
@@ -274,14 +275,14 @@ static void *write_for_ever(void *user)
 /* Signals are the host's: its handlers run on threads that it knows. */
 bool mailsrv__durable_start(struct durable *d)
 {
-    void *(*const work[2])(void *) = { write_for_ever, read_for_ever };
+    void *(*const work[3])(void *) = { write_for_ever, read_for_ever, mailsrv__durable_move_for_ever };
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (d->n_threads < 2 && pthread_create(&d->threads[d->n_threads], NULL, work[d->n_threads], d) == 0)
+    while (d->n_threads < 3 && pthread_create(&d->threads[d->n_threads], NULL, work[d->n_threads], d) == 0)
         d->n_threads++;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return d->n_threads == 2;
+    return d->n_threads == 3;
 }
 
 void mailsrv__durable_stop(struct durable *d)
@@ -290,6 +291,8 @@ void mailsrv__durable_stop(struct durable *d)
     d->ending = true;
     pthread_cond_broadcast(&d->writes.work);
     pthread_cond_broadcast(&d->reads.work);
+    pthread_cond_broadcast(&d->move);
+    pthread_cond_broadcast(&d->calm);
     pthread_mutex_unlock(&d->lock);
     for (int i = 0; i < d->n_threads; i++)
         pthread_join(d->threads[i], NULL);

@@ -1,0 +1,84 @@
+/* What the index gathered in its log is moved to its place, by a thread of its own: neither a change nor a reader waits
+ * for that.
+ *
+ * A group is home when it would be in the index after a loss of power: when a checkpoint that began after its
+ * transaction has moved all there was.  Only then SQLite has synced the index. */
+#include "durable.h"
+
+#include <errno.h>
+#include <time.h>
+
+#define AGAIN_MS 20 /* after a reader was in the way */
+
+void mailsrv__durable_indexed(struct durable *d)
+{
+    pthread_mutex_lock(&d->lock);
+    d->indexed = d->writer.committed.group;
+    pthread_mutex_unlock(&d->lock);
+}
+
+void mailsrv__durable_move(struct durable *d, bool wait)
+{
+    pthread_mutex_lock(&d->lock);
+    uint64_t enough = d->moves + (d->is_moving ? 2 : 1);
+    d->wants_move = true;
+    d->pages = 0;
+    pthread_cond_signal(&d->move);
+    while (wait && d->moves < enough && !d->ending)
+        pthread_cond_wait(&d->calm, &d->lock);
+    pthread_mutex_unlock(&d->lock);
+}
+
+static bool move_all(struct durable *d)
+{
+    int all = 0, moved = -1;
+    int result = sqlite3_wal_checkpoint_v2(d->mover.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &all, &moved);
+    return result == SQLITE_OK && all == moved;
+}
+
+/* With the lock, which is given back meanwhile. */
+static void move_once(struct durable *d)
+{
+    uint64_t group = d->indexed;
+    d->wants_move = false;
+    d->is_moving = true;
+    pthread_mutex_unlock(&d->lock);
+    bool all = move_all(d);
+    pthread_mutex_lock(&d->lock);
+    d->is_moving = false;
+    d->moves++;
+    if (all && group > d->home)
+        d->home = group;
+    pthread_cond_broadcast(&d->calm);
+    pthread_cond_signal(&d->writes.work);
+}
+
+/* With the lock: what somebody waits for is not home, though it was to be. */
+static void rest(struct durable *d)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += AGAIN_MS * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    int waited = 0;
+    while (!d->ending && !d->wants_move && waited != ETIMEDOUT)
+        waited = pthread_cond_timedwait(&d->move, &d->lock, &until);
+    d->wants_move = true;
+}
+
+void *mailsrv__durable_move_for_ever(void *user)
+{
+    struct durable *d = user;
+    pthread_mutex_lock(&d->lock);
+    while (!d->ending) {
+        if (d->wants_move)
+            move_once(d);
+        else if (d->home < d->wanted_home)
+            rest(d);
+        else
+            pthread_cond_wait(&d->move, &d->lock);
+    }
+    pthread_mutex_unlock(&d->lock);
+    return NULL;
+}
