@@ -150,7 +150,10 @@ struct marks mailsrv__image_marks(const struct image *image, uint32_t uid); /* o
 
 /* False: no memory; what was not applied may be applied again. */
 bool mailsrv__image_apply(struct image *image, const mailsrv_row *row);
-bool mailsrv__image_vanish_some(struct image *image); /* some of image->vanishing, which shrinks */
+
+/* Some UIDs vanish: of image->vanishing, then of the `n` runs behind it, of which `*taken` were begun; what is left of
+ * the last one is image->vanishing.  False: no memory, and nothing happened. */
+bool mailsrv__image_vanish_some(struct image *image, const mailsrv_run *runs, uint32_t n, uint32_t *taken);
 
 /* Gives something up that can be done without: columns that are there only to be fast, then the journal.  False: there
  * is nothing more. */

@@ -167,7 +167,7 @@ static bool take_rows(struct image *image, const mailsrv_answer *answer)
     mailsrv__room_spend(image->engine, 1);
     bool good = true;
     if (vanishes(image)) {
-        good = mailsrv__image_vanish_some(image);
+        good = mailsrv__image_vanish_some(image, NULL, 0, &(uint32_t){ 0 });
     } else if (image->at < page->n) {
         good = compare_row(image, (const void *)((const char *)page->rows + (size_t)image->at * page->stride));
     } else if (page->more == 0 && image->compared != UINT32_MAX) {
@@ -222,10 +222,11 @@ static void end_of_page(struct image *image, const mailsrv_changes *page)
 /* One step: what vanished first, then the rows. */
 static bool apply(struct image *image, const mailsrv_changes *page)
 {
-    if (vanishes(image))
-        return mailsrv__image_vanish_some(image);
-    if (image->at < page->n_vanished) {
-        image->vanishing = page->vanished[image->at++];
+    if (vanishes(image) || image->at < page->n_vanished) {
+        uint32_t begun = image->at < page->n_vanished ? image->at : page->n_vanished, taken;
+        if (!mailsrv__image_vanish_some(image, page->vanished + begun, page->n_vanished - begun, &taken))
+            return false;
+        image->at += taken;
         return true;
     }
     uint32_t row = image->at - page->n_vanished;
