@@ -25,9 +25,14 @@ void mailsrv__round_fail(struct image *image, int32_t status)
 
 bool mailsrv__image_take_names(struct image *image, const mailsrv_bytes *names, uint32_t first, uint32_t n)
 {
+    struct heap *heap = mailsrv__image_heap(image);
+    if (image->names == NULL && n != 0)
+        image->names = mailsrv__heap_take(heap, CLASS_IMAGES, NULL, NAMES_OCTETS);
+    if (image->names == NULL)
+        return n == 0;
     while (image->n_names < first + n) {
         mailsrv_bytes name = names[image->n_names - first];
-        uint8_t *p = mailsrv__heap_take(mailsrv__image_heap(image), CLASS_IMAGES, NULL, name.n);
+        uint8_t *p = mailsrv__heap_take(heap, CLASS_IMAGES, NULL, name.n);
         if (p == NULL)
             return false;
         memcpy(p, name.p, name.n);

@@ -164,6 +164,7 @@ uint64_t mailsrv__image_octets(const struct image *image)
 {
     uint64_t octets = sizeof *image + mailsrv__columns_octets(&image->columns) + mailsrv__runs_octets(&image->uids) +
                       mailsrv__journal_octets(&image->journal);
+    octets += image->names == NULL ? 0 : NAMES_OCTETS;
     for (uint32_t i = 0; i < image->n_names; i++)
         octets += image->names[i].n;
     return octets;

@@ -156,9 +156,10 @@ static bool may_say_tagged(struct run *run, struct text line)
     if (!is_same(imap_tag(awaited), tag))
         return false;
     bool less = may_tell_less(run) && only_tellings_are_missing(run, at, command);
-    if ((less || may_be_behind(run)) && match_line(awaited, without_end(line), &run->captures))
+    bool no = text_begins(rest, text_of("NO ")); /* awaited anyhow; what stands before it may be less */
+    if ((no || less || may_be_behind(run)) && match_line(awaited, without_end(line), &run->captures))
         return true;
-    if (text_begins(rest, text_of("NO ")))
+    if (no)
         return is_right_no(run, rest, command);
     if (!text_begins(rest, text_of("OK ")))
         return false;
