@@ -383,8 +383,12 @@ static void move_inbox(struct mail *m, int account, struct opened *store)
     struct account *a = &m->known.accounts[account];
     struct opened inbox;
     mailsrv_asked *asked;
-    if (a->n == BOXES_MAX || !is_all_sure(&a->boxes[0]) || !mail_open_box(m, account, &a->boxes[0], &inbox))
+    if (a->n == BOXES_MAX || !is_all_sure(&a->boxes[0]))
         return;
+    if (!mail_open_box(m, account, &a->boxes[0], &inbox)) {
+        mail_close_box(m, &inbox);
+        return;
+    }
     struct box *box = foresee_move(m, a);
     mailsrv_arg_mbox_rename arg = { .size = sizeof arg, .store = store->store_handle, .mailbox = inbox.value.mailbox,
                                     .name = bytes(box->name), .unix_us = 1000000 };
