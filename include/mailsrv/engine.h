@@ -144,7 +144,7 @@ MAILSRV_API uint64_t mailsrv_engine_stat(const mailsrv_engine *engine, int32_t k
 /* What an event says. */
 #define MAILSRV_EVENT_SESSION_BEGAN 1
 #define MAILSRV_EVENT_SESSION_ENDED 2     /* text: why */
-#define MAILSRV_EVENT_MESSAGE_ACCEPTED 3  /* text: sender, octets, recipients */
+#define MAILSRV_EVENT_MESSAGE_ACCEPTED 3  /* text: sender, octets, recipients; or APPEND, octets */
 #define MAILSRV_EVENT_MESSAGE_REFUSED 4   /* text: the reply */
 #define MAILSRV_EVENT_RECIPIENT_REFUSED 5 /* text: the reply and the address */
 #define MAILSRV_EVENT_LOGIN 6             /* text: the user */

@@ -547,7 +547,7 @@ typedef struct mailsrv_changes {
     uint64_t upto;
     uint64_t horizon;
     const mailsrv_row *rows; /* their UIDs ascend, from page to page, too */
-    const mailsrv_run *vanished;
+    const mailsrv_run *vanished;   /* of this page a set, whatever their order was */
     const mailsrv_bytes *keywords; /* names of the dictionary, from number arg.n_keywords on */
     uint32_t n_vanished;
     uint32_t n_keywords;

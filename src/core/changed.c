@@ -9,6 +9,14 @@ static bool same(const mailsrv_arg_changed *a, const mailsrv_arg_changed *b)
            memcmp(&a->mailbox, &b->mailbox, sizeof a->mailbox) == 0;
 }
 
+/* One that is not known outlasts those that are: who has what is known of already would ask nothing. */
+static uint64_t higher(uint64_t a, uint64_t b)
+{
+    if (a == 0 || b == 0)
+        return 0;
+    return a > b ? a : b;
+}
+
 static void gather(mailsrv_engine *e, const mailsrv_arg_changed *change)
 {
     struct changes *changes = &e->changes;
@@ -17,8 +25,7 @@ static void gather(mailsrv_engine *e, const mailsrv_arg_changed *change)
     for (uint32_t i = 0; i < changes->n; i++) {
         if (!same(&changes->v[i], change))
             continue;
-        if (changes->v[i].modseq < change->modseq)
-            changes->v[i].modseq = change->modseq;
+        changes->v[i].modseq = higher(changes->v[i].modseq, change->modseq);
         return;
     }
     if (changes->n == CHANGES || changes->all) {

@@ -273,6 +273,7 @@ static void run_next(mailsrv_session *s)
     for (unsigned i = 0; i < a->n_answered; i++)
         mailsrv__op_free(a->answered[i]);
     a->n_answered = 0;
+    s->was_late = false;
     after_step(s, step);
 }
 

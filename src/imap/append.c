@@ -189,6 +189,15 @@ static struct reply appended(struct imap *p, const mailsrv_result *result)
     return (struct reply){ END_OK, mailsrv__written(&w), SPAN("APPEND completed") };
 }
 
+static void tell_event(struct imap *p)
+{
+    char room[64];
+    struct writer w = { .p = room, .room = sizeof room };
+    mailsrv__write(&w, SPAN("APPEND octets="));
+    mailsrv__write_u64(&w, append_of(p)->octets);
+    mailsrv__session_event(&p->session, MAILSRV_EVENT_MESSAGE_ACCEPTED, mailsrv__written(&w));
+}
+
 static enum step committed(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
@@ -202,31 +211,20 @@ static enum step committed(mailsrv_session *session)
         return mailsrv__imap_refuse(p, answer->status, mailsrv__span(answer->text));
     if (!ok)
         return mailsrv__imap_refuse(p, value->results[0].status, mailsrv__span(value->results[0].text));
-    mailsrv__session_event(session, MAILSRV_EVENT_MESSAGE_ACCEPTED, SPAN("APPEND"));
+    tell_event(p);
     return mailsrv__imap_done(p, appended(p, &value->results[0]));
-}
-
-static size_t keywords_octets(const struct flags *flags)
-{
-    size_t octets = mailsrv__ask_octets(flags->n_keywords * sizeof *flags->keywords);
-    for (uint32_t i = 0; i < flags->n_keywords; i++)
-        octets += mailsrv__ask_octets(flags->keywords[i].n);
-    return octets;
 }
 
 static void fill_target(const struct imap *p, const struct append *a, struct ask *ask)
 {
     mailsrv_arg_body_commit *arg = ask->arg;
     mailsrv_target *target = (mailsrv_target *)(uintptr_t)arg->targets;
-    mailsrv_bytes *names = mailsrv__ask_room(ask, a->flags.n_keywords * sizeof *names);
-    for (uint32_t i = 0; i < a->flags.n_keywords; i++)
-        names[i] = mailsrv__ask_copy(ask, mailsrv__span(a->flags.keywords[i]));
     target->kind = MAILSRV_TARGET_MAILBOX;
     target->account = p->session.account;
     target->mailbox = a->mailbox;
     target->flags = a->flags.flags;
     target->internal_us = a->internal_us;
-    target->keywords = names;
+    target->keywords = mailsrv__keywords_copy(&a->flags, ask);
     target->n_keywords = a->flags.n_keywords;
 }
 
@@ -236,7 +234,7 @@ static enum step commit(struct imap *p)
     struct append *a = append_of(p);
     struct ask ask = { NULL, NULL };
     if (mailsrv__reserve(&p->session, LINE_ROOM))
-        ask = mailsrv__body_commit(&p->session, 1, 0, keywords_octets(&a->flags));
+        ask = mailsrv__body_commit(&p->session, 1, 0, mailsrv__keywords_octets(&a->flags));
     if (ask.op == NULL)
         return mailsrv__imap_no_memory(p);
     fill_target(p, a, &ask);

@@ -51,12 +51,12 @@ static bool say_copyuid_begin(struct imap *p)
 {
     char room[LINE_ROOM];
     struct writer w = mailsrv__imap_line(room);
-    p->session.mid_reply = true;
     mailsrv__write(&w, p->command.tag);
     mailsrv__write(&w, SPAN(" OK [COPYUID "));
     mailsrv__write_u64(&w, copy_of(p)->copied->uidvalidity);
     mailsrv__write_char(&w, ' ');
-    return say(p, &w);
+    p->session.mid_reply = say(p, &w);
+    return p->session.mid_reply;
 }
 
 static bool say_run(struct imap *p, mailsrv_run run, bool first)

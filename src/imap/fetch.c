@@ -23,14 +23,15 @@ static bool say_begin(struct imap *p, uint32_t number)
     mailsrv__write(&w, SPAN("* "));
     mailsrv__write_u64(&w, number);
     mailsrv__write(&w, SPAN(" FETCH ("));
-    p->session.mid_reply = true;
-    return mailsrv__say(&p->session, mailsrv__written(&w));
+    p->session.mid_reply = mailsrv__say(&p->session, mailsrv__written(&w));
+    return p->session.mid_reply;
 }
 
 static bool say_end(struct imap *p)
 {
-    p->session.mid_reply = false;
-    return mailsrv__say(&p->session, SPAN(")\r\n"));
+    bool said = mailsrv__say(&p->session, SPAN(")\r\n"));
+    p->session.mid_reply = !said; /* without it a word of parting would stand within the response */
+    return said;
 }
 
 int32_t mailsrv__fetch_say_next(struct imap *p)

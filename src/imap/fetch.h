@@ -25,7 +25,7 @@ struct chunk {
     struct lent *lent; /* NULL: it is not there, or failed */
     struct span octets;
     uint64_t offset, asked;
-    int32_t status;
+    struct failure failure; /* why it was not read */
     bool used;
 };
 
@@ -71,7 +71,6 @@ struct fetch {
     bool gone;                   /* something that was asked for is not there any more */
     struct failure failure;      /* why it was not all answered */
     struct failure seen_failure; /* why \Seen was not set */
-    struct failure read_failure; /* the text of the last READ that failed */
 };
 
 static inline struct fetch *mailsrv__fetch_of(struct imap *p)

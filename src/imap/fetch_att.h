@@ -4,6 +4,9 @@
 
 #include "imap/parse.h"
 
+/* Sections that are served. */
+enum section { SECTION_ALL, SECTION_HEADER, SECTION_TEXT };
+
 enum att_kind { ATT_UID, ATT_FLAGS, ATT_INTERNALDATE, ATT_SIZE, ATT_BODY };
 
 struct att {

@@ -170,7 +170,7 @@ static void take_range(struct imap *p, unsigned i)
         mailsrv__handle_take(&p->session, i, bytes->handle, &f->reading[f->asked_lane[i]]);
     lane->opened = true;
     if (bytes->octets.n == 0 || bytes->octets.n > c->asked) {
-        c->status = MAILSRV_CORRUPT; /* not as long as its row said */
+        c->failure.status = MAILSRV_CORRUPT; /* not as long as its row said */
         return;
     }
     c->lent = mailsrv__take_lent(&p->session, i);
@@ -185,15 +185,12 @@ static enum step ranges_answered(mailsrv_session *session)
     for (unsigned i = 0; i < f->n_asked; i++) {
         const mailsrv_answer *answer = mailsrv__answer(session, i);
         uint32_t message = f->lanes[f->asked_lane[i]].message;
-        f->asked[i]->status = answer->status;
-        if (answer->status == MAILSRV_OK) {
+        if (answer->status == MAILSRV_OK)
             take_range(p, i);
-        } else if (!mailsrv__answer_came(session, i) && answer->status == MAILSRV_NOMEM && message != f->now) {
+        else if (!mailsrv__answer_came(session, i) && answer->status == MAILSRV_NOMEM && message != f->now)
             mailsrv__fetch_drop_lane(p, message); /* there was none to read ahead with: it will be asked alone */
-        } else {
-            f->read_failure.status = MAILSRV_OK;
-            mailsrv__failure_keep(&f->read_failure, answer->status, mailsrv__span(answer->text));
-        }
+        else
+            mailsrv__failure_keep(&f->asked[i]->failure, answer->status, mailsrv__span(answer->text));
     }
     mailsrv__fetch_seen_answered(p, f->n_asked);
     f->n_asked = 0;
@@ -209,33 +206,39 @@ static enum step ask_ranges(struct imap *p, uint64_t at, uint64_t end)
     return mailsrv__then_answers(&p->session, ranges_answered);
 }
 
-/* The range that octet `at` stands in.  NULL: it was not read, or reading it failed, which `*status` says. */
-static const struct chunk *find_chunk(struct fetch *f, uint64_t at, int32_t *status)
+/* The range that octet `at` stands in, or that should have begun with it and failed.  NULL: it was not asked for. */
+static const struct chunk *find_chunk(struct fetch *f, uint64_t at)
 {
     struct lane *lane = lane_of(f, f->now);
-    *status = MAILSRV_OK;
+    const struct chunk *failed = NULL;
     for (uint32_t i = 0; lane != NULL && i < LANE_CHUNKS; i++) {
-        if (covers(&lane->chunks[i], at))
-            return &lane->chunks[i];
-        if (lane->chunks[i].used && lane->chunks[i].status != MAILSRV_OK && lane->chunks[i].offset == at)
-            *status = lane->chunks[i].status;
+        const struct chunk *c = &lane->chunks[i];
+        if (covers(c, at))
+            return c;
+        if (c->used && c->failure.status != MAILSRV_OK && c->offset == at)
+            failed = c;
     }
-    return NULL;
+    return failed;
+}
+
+static bool has_failed(const struct chunk *c)
+{
+    return c != NULL && c->failure.status != MAILSRV_OK;
 }
 
 /* ---- A READ that failed ---- */
 
-/* Once the length of a literal is out there is no way back (RFC 9051 section 4.3).  Else what was not said is left
- * out. */
-static enum step fail(struct imap *p, int32_t status)
+/* Once the length of a literal is out there is no way back (RFC 9051 section 4.3).  Else what was not said is left out.
+ * Of several failures the one that may pass counts: another try is worth it. */
+static enum step fail(struct imap *p, const struct failure *failure)
 {
     struct fetch *f = mailsrv__fetch_of(p);
     if (f->sending.announced)
         return STEP_CLOSE;
-    if (status == MAILSRV_GONE)
+    if (failure->status == MAILSRV_GONE)
         f->gone = true;
-    else
-        mailsrv__failure_keep(&f->failure, status, (struct span){ f->read_failure.text, f->read_failure.n });
+    else if (f->failure.status == MAILSRV_OK || f->failure.status == MAILSRV_CORRUPT)
+        f->failure = *failure;
     f->sending.failed = true;
     return STEP_NEXT;
 }
@@ -269,11 +272,10 @@ static enum step find_header_end(struct imap *p, const struct message *m)
     struct fetch *f = mailsrv__fetch_of(p);
     struct sending *s = &f->sending;
     while (!s->header_known && s->scanned < m->octets) {
-        int32_t status;
         size_t n;
-        const struct chunk *c = find_chunk(f, s->scanned, &status);
-        if (status != MAILSRV_OK)
-            return fail(p, status);
+        const struct chunk *c = find_chunk(f, s->scanned);
+        if (has_failed(c))
+            return fail(p, &c->failure);
         if (c == NULL)
             return ask_ranges(p, s->scanned, m->octets);
         if (!mailsrv__may_go_on(&p->session))
@@ -293,7 +295,6 @@ enum step mailsrv__fetch_prepare(struct imap *p, const struct att *att)
     struct fetch *f = mailsrv__fetch_of(p);
     struct sending *s = &f->sending;
     const struct message *m = &f->page[f->now];
-    int32_t status = MAILSRV_OK;
     if (s->resolved)
         return STEP_NEXT;
     if (att->section != SECTION_ALL && !s->header_known) {
@@ -302,8 +303,11 @@ enum step mailsrv__fetch_prepare(struct imap *p, const struct att *att)
             return step;
     }
     resolve(att, m, s, &s->at, &s->end);
-    if (s->at < s->end && find_chunk(f, s->at, &status) == NULL)
-        return status == MAILSRV_OK ? ask_ranges(p, s->at, s->end) : fail(p, status);
+    const struct chunk *c = s->at < s->end ? find_chunk(f, s->at) : NULL;
+    if (has_failed(c))
+        return fail(p, &c->failure);
+    if (c == NULL && s->at < s->end)
+        return ask_ranges(p, s->at, s->end);
     s->resolved = true;
     return STEP_NEXT;
 }
@@ -347,10 +351,9 @@ static enum step send_octets(struct imap *p)
     struct fetch *f = mailsrv__fetch_of(p);
     struct sending *s = &f->sending;
     while (s->at < s->end) {
-        int32_t status;
-        const struct chunk *c = find_chunk(f, s->at, &status);
-        if (status != MAILSRV_OK)
-            return fail(p, status);
+        const struct chunk *c = find_chunk(f, s->at);
+        if (has_failed(c))
+            return fail(p, &c->failure);
         if (!mailsrv__window_open(&p->session))
             return mailsrv__then_window(&p->session, mailsrv__fetch_go_on);
         if (c == NULL)

@@ -165,11 +165,36 @@ static enum step run_bad(struct imap *p)
     }
 }
 
+/* What has gone while the session rested may have to be found out again, before numbers mean anything. */
+static bool numbers_are_there(struct imap *p)
+{
+    return !mailsrv__imap_is_selected(p) || mailsrv__view_use(&p->view);
+}
+
+static enum step run_framed(mailsrv_session *session);
+
+static enum step wait_for_numbers(struct imap *p)
+{
+    struct reader r = read_command(p);
+    if (mailsrv__imap_view_ended(p))
+        return STEP_CLOSE;
+    if (!mailsrv__was_late(&p->session))
+        return mailsrv__imap_then_view(p, run_framed);
+    take_tag(p, &r);
+    return mailsrv__imap_refuse(p, MAILSRV_TEMP, (struct span){ NULL, 0 });
+}
+
+static enum step run_framed(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    if (!numbers_are_there(p))
+        return wait_for_numbers(p);
+    return p->frame.bad == LITERAL_GOOD ? run_command(p) : run_bad(p);
+}
+
 static enum step run(struct imap *p)
 {
-    if (p->idling)
-        return mailsrv__imap_idle_line(p);
-    return p->frame.bad == LITERAL_GOOD ? run_command(p) : run_bad(p);
+    return p->idling ? mailsrv__imap_idle_line(p) : run_framed(&p->session);
 }
 
 /* ---- Literals ---- */
@@ -218,7 +243,7 @@ static bool is_right_so_far(struct imap *p, const struct row *row, struct reader
 
 static enum step announced_to(struct imap *p, const struct row *row, struct reader *r)
 {
-    if (p->frame.nonsync || p->frame.asked > LOOKED_AT_MAX)
+    if (p->frame.nonsync || p->frame.asked > LOOKED_AT_MAX || !numbers_are_there(p))
         return mailsrv__imap_literal_keep(p);
     bool right = is_right_so_far(p, row, r) || r->no_memory;
     forget_parsed(p);

@@ -2,9 +2,9 @@
  *
  *   imap.c        the machine, one command from its first octet to its end
  *   table.c       the table of commands
- *   parse.c       the grammar; dates.c and sets.c: of dates and of sequence sets
+ *   parse.c       the grammar; sets.c: of sequence sets
  *   names.c       mailbox names, and the matcher of LIST
- *   say.c         strings, flags, dates, sets, on their way out
+ *   say.c         strings, flags, sets, on their way out
  *   reply.c       how a command ends, and what a status is told as
  *   tell.c        telling what has happened to the selected mailbox
  *   capability.c  CAPABILITY
@@ -13,6 +13,7 @@
  *   select.c      SELECT, EXAMINE, CLOSE
  *   idle.c        IDLE
  *   noop.c        NOOP, LOGOUT
+ *   messages.h    the commands about messages: FETCH, STORE, EXPUNGE, COPY, SEARCH, APPEND
  *
  * The life of a command.  It is framed, found in the table, parsed (`parse` fills in what `own` points to, in the
  * command's arena), and run.  A step that waits stores its next one (core/machine.h).  It ends with mailsrv__imap_done:

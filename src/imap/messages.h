@@ -10,7 +10,7 @@
  *   search_key.c   what it looks for: grammar and matching
  *   append.c       APPEND
  *   walk.c         the members of a view that a set names
- *   uids.c         UIDs that are gathered for one operation
+ *   uids.c         UIDs that are gathered for one operation, and what else they share
  */
 #ifndef IMAP_MESSAGES_H
 #define IMAP_MESSAGES_H
@@ -62,6 +62,10 @@ static inline size_t mailsrv__uids_octets(const struct uids *uids)
     return mailsrv__ask_octets(uids->n_runs * sizeof *uids->runs);
 }
 const mailsrv_run *mailsrv__uids_copy(const struct uids *uids, struct ask *ask);
+
+/* The same for names of keywords. */
+size_t mailsrv__keywords_octets(const struct flags *flags);
+const mailsrv_bytes *mailsrv__keywords_copy(const struct flags *flags, struct ask *ask);
 
 /* What an answer refused, kept until the command ends: the first refusal counts. */
 enum { REFUSAL_OCTETS = 120 };

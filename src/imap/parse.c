@@ -424,27 +424,3 @@ bool mailsrv__parse_flags(struct reader *r, struct flags *out)
     *out = (struct flags){ 0 };
     return parse_flags(r, out);
 }
-
-/* ---- Sections ---- */
-
-/* "<" number64 "." nz-number64 ">"; octets of messages are counted with 32 bits here. */
-static bool parse_partial(struct reader *r, struct section_range *out)
-{
-    out->is_partial = true;
-    return mailsrv__parse_char(r, '<') && mailsrv__parse_number(r, &out->first) && mailsrv__parse_char(r, '.') &&
-           mailsrv__parse_nz_number(r, &out->most) && mailsrv__parse_char(r, '>');
-}
-
-bool mailsrv__parse_section(struct reader *r, struct section_range *out)
-{
-    *out = (struct section_range){ .section = SECTION_ALL };
-    if (!mailsrv__parse_char(r, '['))
-        return false;
-    if (mailsrv__parse_word(r, SPAN("HEADER")))
-        out->section = SECTION_HEADER;
-    else if (mailsrv__parse_word(r, SPAN("TEXT")))
-        out->section = SECTION_TEXT;
-    else if (!mailsrv__parse_is(r, ']'))
-        return mailsrv__parse_fails(r, "a section that is known here: none, HEADER or TEXT");
-    return mailsrv__parse_char(r, ']') && (!mailsrv__parse_is(r, '<') || parse_partial(r, out));
-}

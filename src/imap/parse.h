@@ -12,7 +12,7 @@
 #include <mailsrv/op.h>
 
 struct reader {
-    struct span rest; /* what has not been read yet, the last CRLF included */
+    struct span rest;     /* what has not been read yet, the last CRLF included */
     const char *streamed; /* where the octets of the streamed literal would stand; NULL: there is none */
     struct arena *arena;
     const char *expected; /* of what failed: English, static */
@@ -26,9 +26,9 @@ struct reader {
 bool mailsrv__parse_fails(struct reader *r, const char *expected);
 
 /* ---- Characters ---- */
-bool mailsrv__parse_char(struct reader *r, char c);  /* just that one */
-bool mailsrv__parse_sp(struct reader *r);            /* one space */
-bool mailsrv__parse_end(struct reader *r);           /* CRLF, and nothing behind it */
+bool mailsrv__parse_char(struct reader *r, char c);     /* just that one */
+bool mailsrv__parse_sp(struct reader *r);               /* one space */
+bool mailsrv__parse_end(struct reader *r);              /* CRLF, and nothing behind it */
 bool mailsrv__parse_is(const struct reader *r, char c); /* is it the next one?  Takes nothing */
 
 /* Takes `word` (in upper case; letters compare without case) if it stands here and no further letter, digit, "." or
@@ -80,14 +80,5 @@ struct flags {
 };
 bool mailsrv__parse_flag_list(struct reader *r, struct flags *out); /* in parentheses */
 bool mailsrv__parse_flags(struct reader *r, struct flags *out);     /* STORE: in parentheses, or one or more without */
-
-/* ---- Sections of FETCH: "[" [section-spec] "]" ["<" number "." nz-number ">"] ---- */
-enum section { SECTION_ALL, SECTION_HEADER, SECTION_TEXT };
-struct section_range {
-    enum section section;
-    bool is_partial;
-    uint32_t first, most; /* partial: from octet `first` on, at most so many */
-};
-bool mailsrv__parse_section(struct reader *r, struct section_range *out);
 
 #endif

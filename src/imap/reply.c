@@ -93,6 +93,8 @@ static bool say_ending(struct imap *p, const struct reply *reply)
 enum step mailsrv__imap_end(struct imap *p)
 {
     mailsrv__imap_forget_command(p);
+    if (mailsrv__imap_is_selected(p))
+        mailsrv__view_rest(&p->view); /* what numbers mean is not needed before the next command */
     return mailsrv__imap_view_ended(p) ? STEP_CLOSE : STEP_NEXT;
 }
 

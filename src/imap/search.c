@@ -43,9 +43,9 @@ bool mailsrv__imap_parse_search(struct imap *p, struct reader *r)
 static bool begin_line(struct imap *p)
 {
     struct search *s = search_of(p);
-    bool begun = s->begun;
-    s->begun = p->session.mid_reply = true;
-    return begun || mailsrv__say(&p->session, SPAN("* SEARCH"));
+    if (!s->begun)
+        s->begun = p->session.mid_reply = mailsrv__say(&p->session, SPAN("* SEARCH"));
+    return s->begun;
 }
 
 static bool say_hit(struct imap *p, const struct member *member)
@@ -59,8 +59,9 @@ static bool say_hit(struct imap *p, const struct member *member)
 
 static bool end_line(struct imap *p)
 {
-    p->session.mid_reply = false;
-    return mailsrv__say(&p->session, SPAN("\r\n"));
+    bool said = mailsrv__say(&p->session, SPAN("\r\n"));
+    p->session.mid_reply = !said;
+    return said;
 }
 
 static enum step finish(struct imap *p)

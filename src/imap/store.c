@@ -84,8 +84,11 @@ static bool say_fetch(struct imap *p, const struct member *member)
         mailsrv__write_char(&w, ' ');
     }
     mailsrv__write(&w, SPAN("FLAGS "));
-    return mailsrv__say(&p->session, mailsrv__written(&w)) && mailsrv__imap_say_flags(p, &marks, member->uid) &&
-           mailsrv__say(&p->session, SPAN(")\r\n"));
+    p->session.mid_reply = mailsrv__say(&p->session, mailsrv__written(&w));
+    bool said = p->session.mid_reply && mailsrv__imap_say_flags(p, &marks, member->uid) &&
+                mailsrv__say(&p->session, SPAN(")\r\n"));
+    p->session.mid_reply = p->session.mid_reply && !said;
+    return said;
 }
 
 static enum step answer(mailsrv_session *session)
@@ -234,22 +237,6 @@ static uint32_t begin_write(struct imap *p, const struct store *s)
     return known ? mailsrv__view_silent(&p->view, &ask) : mailsrv__view_writes(&p->view);
 }
 
-static size_t keywords_octets(const struct flags *flags)
-{
-    size_t octets = mailsrv__ask_octets(flags->n_keywords * sizeof *flags->keywords);
-    for (uint32_t i = 0; i < flags->n_keywords; i++)
-        octets += mailsrv__ask_octets(flags->keywords[i].n);
-    return octets;
-}
-
-static const mailsrv_bytes *copy_keywords(const struct flags *flags, struct ask *ask)
-{
-    mailsrv_bytes *names = mailsrv__ask_room(ask, flags->n_keywords * sizeof *names);
-    for (uint32_t i = 0; i < flags->n_keywords; i++)
-        names[i] = mailsrv__ask_copy(ask, mailsrv__span(flags->keywords[i]));
-    return names;
-}
-
 static enum step write(struct imap *p)
 {
     struct store *s = store_of(p);
@@ -257,7 +244,7 @@ static enum step write(struct imap *p)
         mailsrv__failure_keep(&s->failure, MAILSRV_TEMP, (struct span){ NULL, 0 });
         return all_written(p);
     }
-    size_t octets = mailsrv__uids_octets(&s->uids) + keywords_octets(&s->flags);
+    size_t octets = mailsrv__uids_octets(&s->uids) + mailsrv__keywords_octets(&s->flags);
     struct ask ask = mailsrv__ask(&p->session, MAILSRV_OP_FLAGS, octets);
     if (ask.op == NULL) {
         mailsrv__failure_keep(&s->failure, MAILSRV_NOMEM, (struct span){ NULL, 0 });
@@ -268,7 +255,7 @@ static enum step write(struct imap *p)
     arg->mbox = p->mbox.value;
     arg->uids = mailsrv__uids_copy(&s->uids, &ask);
     arg->n_uids = s->uids.n_runs;
-    arg->keywords = copy_keywords(&s->flags, &ask);
+    arg->keywords = mailsrv__keywords_copy(&s->flags, &ask);
     arg->n_keywords = s->flags.n_keywords;
     arg->flags = s->flags.flags;
     arg->unchanged_since = is_conditional(s) ? p->view.told : UINT64_MAX;

@@ -22,6 +22,22 @@ const mailsrv_run *mailsrv__uids_copy(const struct uids *u, struct ask *ask)
     return runs;
 }
 
+size_t mailsrv__keywords_octets(const struct flags *flags)
+{
+    size_t octets = mailsrv__ask_octets(flags->n_keywords * sizeof *flags->keywords);
+    for (uint32_t i = 0; i < flags->n_keywords; i++)
+        octets += mailsrv__ask_octets(flags->keywords[i].n);
+    return octets;
+}
+
+const mailsrv_bytes *mailsrv__keywords_copy(const struct flags *flags, struct ask *ask)
+{
+    mailsrv_bytes *names = mailsrv__ask_room(ask, flags->n_keywords * sizeof *names);
+    for (uint32_t i = 0; i < flags->n_keywords; i++)
+        names[i] = mailsrv__ask_copy(ask, mailsrv__span(flags->keywords[i]));
+    return names;
+}
+
 void mailsrv__failure_keep(struct failure *f, int32_t status, struct span text)
 {
     if (status == MAILSRV_OK || f->status != MAILSRV_OK)

@@ -2,7 +2,7 @@
 #include "fuzz.h"
 
 #include "imap/names.h"
-#include "imap/parse.h"
+#include "imap/fetch_att.h"
 #include "text/mutf7.h"
 #include "text/utf8.h"
 
@@ -30,7 +30,7 @@ static void check_rest(const struct text *t, const struct reader *r, bool taken)
 
 static void see_strings(struct text *t)
 {
-    static bool (*const parsers[])(struct reader *r, struct span *out) = {
+    static bool (*const parsers[])(struct reader * r, struct span * out) = {
         mailsrv__parse_tag,    mailsrv__parse_atom,         mailsrv__parse_astring,
         mailsrv__parse_string, mailsrv__parse_list_mailbox, mailsrv__parse_mailbox,
     };
@@ -157,19 +157,19 @@ static void see_set(struct text *t)
 
 static void see_others(struct text *t)
 {
-    struct reader r[7] = { reader_of(t), reader_of(t), reader_of(t), reader_of(t), reader_of(t), reader_of(t),
-                           reader_of(t) };
+    struct reader r[7] = { reader_of(t), reader_of(t), reader_of(t), reader_of(t),
+                           reader_of(t), reader_of(t), reader_of(t) };
     int64_t us;
     int32_t days;
     struct flags flags;
-    struct section_range range;
+    struct fetch_atts atts = { .n = 0 };
     uint64_t octets;
     uint32_t number;
     check_rest(t, &r[0], mailsrv__parse_date_time(&r[0], &us));
     check_rest(t, &r[1], mailsrv__parse_date(&r[1], &days));
     check_rest(t, &r[2], mailsrv__parse_flag_list(&r[2], &flags));
     check_rest(t, &r[3], mailsrv__parse_flags(&r[3], &flags));
-    check_rest(t, &r[4], mailsrv__parse_section(&r[4], &range));
+    check_rest(t, &r[4], mailsrv__parse_fetch_atts(&r[4], &atts));
     check_rest(t, &r[5], mailsrv__parse_body(&r[5], &octets));
     check_rest(t, &r[6], mailsrv__parse_nz_number(&r[6], &number));
 }

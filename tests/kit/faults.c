@@ -34,7 +34,7 @@ static void give(void *user, void *p, size_t n)
 
 static struct books books;
 static const mailsrv_allocator counted = { sizeof counted, 0, &books, take, give };
-static uint64_t fail_op, ops_seen, left_open;
+static uint64_t fail_op, late, ops_seen, left_open;
 static unsigned failed_checks;
 
 static void report(struct world *w, const char *name, int32_t outcome, const char *text)
@@ -79,7 +79,11 @@ static mailsrv_kit_setup failing_setup(struct world *w)
 
 static void run(const char *check, uint64_t nth_op, uint64_t nth_allocation)
 {
-    struct world w = { .report = report, .allocator = &counted, .knobs = { { MAILSRV_MEMORY_READ_HANDLES, 1 } } };
+    struct world w = { .report = report,
+                       .allocator = &counted,
+                       .knobs = { { MAILSRV_MEMORY_READ_HANDLES, 1 },
+                                  { MAILSRV_MEMORY_LATE, late != 0 },
+                                  { MAILSRV_MEMORY_SHUFFLE, late } } };
     uint32_t failed;
     mailsrv_kit_setup setup = failing_setup(&w);
     setup.only = check;
@@ -129,5 +133,8 @@ int main(void)
 {
     every("the n-th operation fails", every_op);
     every("the n-th allocation fails", every_allocation);
+    late = 77; /* a seed */
+    every("the n-th operation fails, late", every_op);
+    every("the n-th allocation fails, late", every_allocation);
     return tap_end();
 }

@@ -1,79 +1,9 @@
 /* What the memory store does beyond the contract: its knobs, its ends, and looking in. */
+#include "fixture.h"
 #include "tap.h"
-
-#include <mailsrv/ask.h>
-#include <mailsrv/stores/memory.h>
 
 #include <stdlib.h>
 #include <string.h>
-
-struct fixture {
-    mailsrv_store *store;
-    mailsrv_engine *engines[2];
-    mailsrv_id pat, kim;
-};
-
-static mailsrv_bytes bytes(const char *text)
-{
-    return (mailsrv_bytes){ (const uint8_t *)text, strlen(text) };
-}
-
-static mailsrv_id account(mailsrv_store *store, const char *name)
-{
-    mailsrv_id id = { { 0 } };
-    if (mailsrv_memory_add_account(store, name, strlen(name), "secret", 6, &id) != MAILSRV_OK)
-        abort();
-    return id;
-}
-
-static void begin(struct fixture *f)
-{
-    if (mailsrv_memory_new(NULL, &f->store) != MAILSRV_OK)
-        abort();
-    f->pat = account(f->store, "pat");
-    f->kim = account(f->store, "kim");
-    for (int i = 0; i < 2; i++) {
-        if (mailsrv_engine_new(NULL, &f->engines[i]) != MAILSRV_OK ||
-            mailsrv_store_bind(f->store, f->engines[i]) != MAILSRV_OK)
-            abort();
-        mailsrv_engine_advance(f->engines[i], 1, 1);
-    }
-}
-
-static void end(struct fixture *f)
-{
-    for (int i = 0; i < 2; i++)
-        mailsrv_engine_free(f->engines[i], MAILSRV_ABANDON);
-    mailsrv_store_free(f->store);
-}
-
-/* Asks and turns; the question is kept, for its answer and what that opened. */
-static mailsrv_asked *ask(struct fixture *f, int engine, int32_t kind, const mailsrv_id *whose, const void *arg)
-{
-    mailsrv_asked *asked;
-    if (mailsrv_ask(f->engines[engine], kind, whose, arg, &asked) != MAILSRV_OK)
-        abort();
-    mailsrv_engine_turn(f->engines[engine], 10000);
-    return asked;
-}
-
-static int32_t status_of(const mailsrv_asked *asked)
-{
-    const mailsrv_answer *answer = mailsrv_asked_answer(asked);
-    return answer != NULL ? answer->status : MAILSRV_MORE;
-}
-
-static void drop(struct fixture *f, mailsrv_asked *asked)
-{
-    mailsrv_asked_free(asked);
-    mailsrv_engine_turn(f->engines[0], 10000);
-    mailsrv_engine_turn(f->engines[1], 10000);
-}
-
-static uint64_t stat(const struct fixture *f, int32_t key)
-{
-    return mailsrv_memory_stat(f->store, key);
-}
 
 /* ---- Bodies ---- */
 
@@ -132,8 +62,8 @@ static void many_recipients(void)
     }
     int32_t status = commit(&f, text, sizeof text - 1, targets, N, 1, results);
     tap(status == MAILSRV_OK && results[N - 1].status == MAILSRV_OK, "memory", "a message to a hundred", "");
-    tap(stat(&f, MAILSRV_MEMORY_STAT_MESSAGES) == N, "memory", "is a hundred messages", "");
-    tap(stat(&f, MAILSRV_MEMORY_STAT_OCTETS) == sizeof text - 1 + N * 16, "memory", "and kept once", "");
+    tap(stat_of(&f, MAILSRV_MEMORY_STAT_MESSAGES) == N, "memory", "is a hundred messages", "");
+    tap(stat_of(&f, MAILSRV_MEMORY_STAT_OCTETS) == sizeof text - 1 + N * 16, "memory", "and kept once", "");
     end(&f);
 }
 
@@ -151,7 +81,7 @@ static void broken_askers(void)
     target.mailbox = f.kim;
     commit(&f, "four", 4, &target, 1, 0, &result);
     tap(result.status == MAILSRV_NONEXISTENT, "memory", "a target without a mailbox", "");
-    tap(stat(&f, MAILSRV_MEMORY_STAT_OCTETS) == 0, "memory", "leave nothing", "");
+    tap(stat_of(&f, MAILSRV_MEMORY_STAT_OCTETS) == 0, "memory", "leave nothing", "");
     end(&f);
 }
 
@@ -196,21 +126,11 @@ static void uids_end(void)
 
 /* ---- Engines end ---- */
 
-static mailsrv_asked *open_store(struct fixture *f, int engine, uint64_t *store)
-{
-    mailsrv_arg_store_open arg = { sizeof arg, 0 };
-    mailsrv_asked *asked = ask(f, engine, MAILSRV_OP_STORE_OPEN, &f->pat, &arg);
-    *store = status_of(asked) == MAILSRV_OK
-                 ? ((const mailsrv_store_opened *)mailsrv_asked_answer(asked)->value)->store
-                 : 0;
-    return asked;
-}
-
 static uint64_t open_handles(const struct fixture *f)
 {
     uint64_t n = 0;
     for (int32_t key = MAILSRV_MEMORY_STAT_BODIES; key <= MAILSRV_MEMORY_STAT_READS; key++)
-        n += stat(f, key);
+        n += stat_of(f, key);
     return n;
 }
 
@@ -226,7 +146,7 @@ static void an_engine_is_given_up(void)
     mailsrv_asked *staged = stage(&f, "text", &body);
     mailsrv_memory_set_u64(f.store, MAILSRV_MEMORY_LATE, 1);
     mailsrv_asked *late = ask(&f, 0, MAILSRV_OP_LOCK, &f.pat, &arg);
-    tap(open_handles(&f) == 3 && stat(&f, MAILSRV_MEMORY_STAT_HELD) == 1, "memory", "an engine with open handles", "");
+    tap(open_handles(&f) == 3 && stat_of(&f, MAILSRV_MEMORY_STAT_HELD) == 1, "memory", "an engine with open handles", "");
     mailsrv_asked_free(late);
     mailsrv_asked_free(staged);
     mailsrv_asked_free(lock);
@@ -234,7 +154,7 @@ static void an_engine_is_given_up(void)
     tap(mailsrv_engine_free(f.engines[0], 0) == MAILSRV_E_BUSY, "memory", "is not free", "");
     mailsrv_engine_free(f.engines[0], MAILSRV_ABANDON);
     f.engines[0] = NULL;
-    tap(open_handles(&f) == 0 && stat(&f, MAILSRV_MEMORY_STAT_HELD) == 0, "memory", "given up, it holds none", "");
+    tap(open_handles(&f) == 0 && stat_of(&f, MAILSRV_MEMORY_STAT_HELD) == 0, "memory", "given up, it holds none", "");
     mailsrv_memory_set_u64(f.store, MAILSRV_MEMORY_LATE, 0);
     store = open_store(&f, 1, &arg.store);
     lock = ask(&f, 1, MAILSRV_OP_LOCK, &f.pat, &arg);
@@ -246,16 +166,6 @@ static void an_engine_is_given_up(void)
 
 /* ---- The mark of what is recent ---- */
 
-static mailsrv_asked *open_inbox(struct fixture *f, uint64_t store, uint32_t for_writing, mailsrv_mbox_opened *out)
-{
-    mailsrv_arg_mbox_open arg = { .size = sizeof arg, .store = store, .for_writing = for_writing, .name = bytes("inbox") };
-    mailsrv_asked *asked = ask(f, 0, MAILSRV_OP_MBOX_OPEN, &f->pat, &arg);
-    if (status_of(asked) != MAILSRV_OK)
-        abort();
-    *out = *(const mailsrv_mbox_opened *)mailsrv_asked_answer(asked)->value;
-    return asked;
-}
-
 /* Looking does not move it, opening for writing does, and so does what is closed with a word of what was told. */
 static void recent(void)
 {
@@ -265,16 +175,16 @@ static void recent(void)
     begin(&f);
     mailsrv_memory_append(f.store, &f.pat, "first", 5);
     mailsrv_asked *asked = open_store(&f, 0, &store);
-    drop(&f, open_inbox(&f, store, 0, &opened));
-    drop(&f, open_inbox(&f, store, 1, &opened));
+    drop(&f, open_mailbox(&f, store, "inbox", 0, &opened));
+    drop(&f, open_mailbox(&f, store, "inbox", 1, &opened));
     tap(opened.recent == 0, "memory", "looking does not take recent from a message", "");
-    mailsrv_asked *mbox = open_inbox(&f, store, 1, &opened);
+    mailsrv_asked *mbox = open_mailbox(&f, store, "inbox", 1, &opened);
     tap(opened.recent == 1, "memory", "opening for writing does", "");
     mailsrv_memory_append(f.store, &f.pat, "second", 6);
     mailsrv_arg_close arg = { sizeof arg, 2, opened.mbox };
     mailsrv_op close = { .size = sizeof close, .kind = MAILSRV_OP_MBOX_CLOSE, .id = UINT64_MAX, .arg = &arg };
     mailsrv_memory_handle(f.store, f.engines[0], &close);
-    drop(&f, open_inbox(&f, store, 0, &opened));
+    drop(&f, open_mailbox(&f, store, "inbox", 0, &opened));
     tap(opened.recent == 2, "memory", "and closing, with what was told", "");
     drop(&f, mbox);
     drop(&f, asked);
@@ -288,7 +198,7 @@ static uint64_t horizon(struct fixture *f, uint64_t since, uint32_t *vanished)
 {
     mailsrv_mbox_opened opened;
     uint64_t store;
-    mailsrv_asked *asked = open_store(f, 0, &store), *mbox = open_inbox(f, store, 0, &opened);
+    mailsrv_asked *asked = open_store(f, 0, &store), *mbox = open_mailbox(f, store, "inbox", 0, &opened);
     mailsrv_arg_changes arg = { .size = sizeof arg, .mbox = opened.mbox, .since = since, .limit = 64 };
     mailsrv_asked *changes = ask(f, 0, MAILSRV_OP_CHANGES, &f->pat, &arg);
     const mailsrv_changes *v = mailsrv_asked_answer(changes)->value;
@@ -307,7 +217,7 @@ static void expunge(struct fixture *f, uint32_t uid)
     mailsrv_mbox_opened opened;
     uint64_t store;
     mailsrv_run run = { uid, uid };
-    mailsrv_asked *asked = open_store(f, 0, &store), *mbox = open_inbox(f, store, 1, &opened);
+    mailsrv_asked *asked = open_store(f, 0, &store), *mbox = open_mailbox(f, store, "inbox", 1, &opened);
     mailsrv_arg_expunge arg = { sizeof arg, 0, opened.mbox, &run, 1, 0, { { 0 } } };
     drop(f, ask(f, 0, MAILSRV_OP_EXPUNGE, &f->pat, &arg));
     drop(f, mbox);
@@ -396,7 +306,7 @@ static void knobs(void)
     mailsrv_memory_set_u64(f.store, MAILSRV_MEMORY_FAIL_NTH, 1);
     mailsrv_asked *two = ask(&f, 0, MAILSRV_OP_BODY_BEGIN, NULL, &arg);
     tap(status_of(one) == MAILSRV_OK && status_of(two) == MAILSRV_FULL, "knobs", "the n-th fails, as it is told", "");
-    tap(stat(&f, MAILSRV_MEMORY_STAT_OCTETS) == 0, "knobs", "and has no effect", "");
+    tap(stat_of(&f, MAILSRV_MEMORY_STAT_OCTETS) == 0, "knobs", "and has no effect", "");
     drop(&f, one);
     drop(&f, two);
     end(&f);

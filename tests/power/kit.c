@@ -1,5 +1,5 @@
 /* The conformance kit over the durable store: in a real directory; and on a simulated disk, where opening again comes
- * after a loss of power, with every body in a file, and with the smallest segments. */
+ * after a loss of power, with every body in a file, with the smallest segments, and with answers that come late. */
 #include "disk.h"
 #include "shore.h"
 #include "tap.h"
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define OCTETS_MAX 200000u
@@ -17,7 +18,7 @@
 struct world {
     struct shore shore;
     char directory[64];
-    bool is_simulated;
+    bool is_simulated, is_slow;
     struct disk *disk;
     mailsrv_durable_files files;
     const char *name;
@@ -37,6 +38,32 @@ static void remove_all(const char *path)
     rmdir(path);
 }
 
+/* Whatever waits for a disk waits, now longer and now shorter: answers come late, and reads and writes pass each
+ * other. */
+static struct {
+    mailsrv_durable_files files;
+    uint64_t random;
+} slow;
+
+static void wait_a_while(void)
+{
+    uint64_t random = __atomic_add_fetch(&slow.random, UINT64_C(0x9e3779b97f4a7c15), __ATOMIC_RELAXED);
+    struct timespec pause = { 0, (long)(random >> 40) % 8 == 0 ? (long)(random >> 50) % 1500 * 1000 : 0 };
+    nanosleep(&pause, NULL);
+}
+
+static int32_t slow_sync(void *user, void *file)
+{
+    wait_a_while();
+    return slow.files.sync(user, file);
+}
+
+static int32_t slow_read(void *user, void *file, void *p, size_t n, uint64_t offset, size_t *got)
+{
+    wait_a_while();
+    return slow.files.read(user, file, p, n, offset, got);
+}
+
 static int32_t open_store(void *user)
 {
     struct world *w = user;
@@ -44,6 +71,9 @@ static int32_t open_store(void *user)
     if (w->is_simulated) {
         w->disk = disk_new(1);
         w->files = disk_files(w->disk);
+        slow.files = w->files;
+        w->files.sync = w->is_slow ? slow_sync : w->files.sync;
+        w->files.read = w->is_slow ? slow_read : w->files.read;
         w->shore.setup.files = &w->files;
     } else if (mkdtemp(w->directory) == NULL) {
         return MAILSRV_TEMP;
@@ -102,9 +132,9 @@ static mailsrv_bytes bytes(const char *text)
     return (mailsrv_bytes){ (const uint8_t *)text, strlen(text) };
 }
 
-static void with(const char *name, bool is_simulated, uint64_t memory_octets, uint64_t segment_octets)
+static void with(const char *name, bool is_simulated, bool is_slow, uint64_t memory_octets, uint64_t segment_octets)
 {
-    struct world w = { .name = name, .is_simulated = is_simulated };
+    struct world w = { .name = name, .is_simulated = is_simulated, .is_slow = is_slow };
     uint32_t failed = 0;
     shore_init(&w.shore, w.directory, NULL);
     w.shore.setup.memory_octets = memory_octets;
@@ -135,8 +165,9 @@ static void with(const char *name, bool is_simulated, uint64_t memory_octets, ui
 
 int main(void)
 {
-    with("a directory", false, 0, 0);
-    with("bodies in files", true, 1, 0);
-    with("small segments", true, 0, 4096);
+    with("a directory", false, false, 0, 0);
+    with("bodies in files", true, false, 1, 0);
+    with("small segments", true, false, 0, 4096);
+    with("a slow disk", true, true, 0, 0);
     return tap_end();
 }

@@ -163,7 +163,7 @@ static void check_status(struct look *l)
     mailsrv_asked_free(asked);
 }
 
-/* ---- CHANGES since the last look ---- */
+/* ---- CHANGES since the look before the last: so also an index that was just made anew is asked for old ones ---- */
 
 struct heard {
     bool row[MESSAGES_MAX], vanished[MESSAGES_MAX];
@@ -204,23 +204,26 @@ static bool hear_changes(struct look *l, uint64_t since, struct heard *out)
 static void check_changes(struct look *l)
 {
     struct box *box = l->box;
+    const uint64_t since = box->looked_before;
     struct heard heard;
     memset(&heard, 0, sizeof heard);
-    if (!hear_changes(l, box->looked_at, &heard)) {
+    if (!hear_changes(l, since, &heard)) {
         mail_wrong(l->m, "CHANGES fails", 0);
         return;
     }
     for (size_t i = 0; i < box->n; i++) {
         struct message *message = &box->messages[i];
-        bool changed = l->seen[i] && message->modseq > box->looked_at;
+        bool changed = l->seen[i] && message->modseq > since;
         if (heard.row[i] != changed)
             mail_wrong(l->m, "CHANGES tells another row than what has changed", message->number);
-        if (message->was_there && !l->seen[i] && !heard.vanished[i] && heard.horizon <= box->looked_at)
+        if (message->was_there_before && !l->seen[i] && !heard.vanished[i] && heard.horizon <= since)
             mail_wrong(l->m, "CHANGES does not tell what vanished", message->number);
         if (l->seen[i] && heard.vanished[i])
             mail_wrong(l->m, "CHANGES says that a message vanished that is there", message->number);
+        message->was_there_before = message->was_there;
         message->was_there = l->seen[i];
     }
+    box->looked_before = box->looked_at;
     box->looked_at = l->opened.value.modseq;
 }
 
@@ -290,6 +293,7 @@ static bool is_called(const char *name, mailsrv_bytes found)
 
 static void match_name(struct mail *m, int account, const mailsrv_mbox_entry *entry, bool seen[BOXES_MAX])
 {
+    static const mailsrv_id none;
     struct account *a = &m->known.accounts[account];
     for (size_t i = 0; i < a->n; i++) {
         struct box *box = &a->boxes[i];
@@ -300,7 +304,11 @@ static void match_name(struct mail *m, int account, const mailsrv_mbox_entry *en
             continue;
         if (box->state == GONE)
             mail_wrong(m, "a mailbox came back", (uint32_t)i);
-        if (i != 0 && box->state != PERHAPS && memcmp(&box->id, &entry->mailbox, sizeof box->id) != 0)
+        if (box->is_inbox_moved)
+            mail_empty_inbox(a);
+        box->is_inbox_moved = false;
+        if (i != 0 && memcmp(&box->id, &none, sizeof none) != 0 &&
+            memcmp(&box->id, &entry->mailbox, sizeof box->id) != 0)
             mail_wrong(m, "a mailbox has another id than before", (uint32_t)i);
         if (i != 0)
             box->id = entry->mailbox;
@@ -427,6 +435,7 @@ void mail_check(struct mail *m)
         item->version_perhaps = item->version;
     }
     mail_raise_marks(m);
+    m->must_look = false;
 }
 
 uint64_t mail_sum(struct mail *m)

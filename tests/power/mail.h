@@ -32,7 +32,7 @@ struct message {
     struct marks marks;
     struct marks perhaps; /* what a change that was not answered makes of it */
     bool is_changing;
-    bool was_there; /* when we looked last */
+    bool was_there, was_there_before; /* when we looked last, and the time before */
     uint32_t copy;  /* the number of the COPY that made it; 0: none */
 };
 
@@ -41,11 +41,12 @@ struct box {
     mailsrv_id id; /* zero: INBOX, or not known yet */
     char name[16];
     char name_perhaps[16]; /* "": none */
+    bool is_inbox_moved;   /* by a RENAME of INBOX, which was not answered */
     bool subscribed, subscribed_perhaps;
     struct message messages[MESSAGES_MAX];
     size_t n;
     uint32_t uid_max, uidvalidity;
-    uint64_t looked_at; /* the modseq up to which we looked */
+    uint64_t looked_at, looked_before; /* the modseqs up to which we looked */
 };
 
 struct account {
@@ -78,6 +79,7 @@ struct mail {
     uint32_t last_number; /* of messages, mailboxes and copies */
     uint32_t answered;    /* changes that were answered OK */
     bool is_stuck;        /* what was asked is durable and will not be answered */
+    bool must_look;       /* where many messages are is not known */
     char wrong[160];      /* the first thing that is not as it must be; "": nothing */
 };
 

@@ -76,7 +76,7 @@ static void fail(struct run *r, const char *text, int32_t status)
 
 static bool is_over(struct run *r)
 {
-    return disk_is_dead(r->disk) || r->mail.is_stuck || r->mail.wrong[0] != '\0';
+    return disk_is_dead(r->disk) || r->mail.is_stuck || r->mail.must_look || r->mail.wrong[0] != '\0';
 }
 
 /* A life that goes wrong somewhere.  What was true before it is looked at in a model of its own when the power went

@@ -14,15 +14,16 @@
 enum { PLENTY = 1 << 20, KINDS = 64 };
 
 /* How READ and ROWS lie. */
-enum lie { NO_LIE, READ_NOTHING, ROWS_STAND_STILL, ROWS_OF_OTHERS };
+enum lie { NO_LIE, READ_NOTHING, READ_FAILS, READ_WAITS, ROWS_STAND_STILL, ROWS_OF_OTHERS, ROWS_POINT_ON };
 
 struct world {
     mailsrv_engine *engine;
     mailsrv_store *store;
     mailsrv_profile *profile;
-    mailsrv_session *session;
+    mailsrv_session *session, *other;
     mailsrv_id pat;
     enum lie lie;
+    const mailsrv_op *held; /* a READ that is not answered yet */
     uint32_t asked[KINDS];
     char heard[65536]; /* NUL-ended */
     size_t heard_n;
@@ -34,60 +35,99 @@ static void answer(mailsrv_engine *engine, const mailsrv_op *op, const void *val
     assert_int_equal(mailsrv_op_answer(engine, op->id, &a), MAILSRV_OK);
 }
 
-static bool lies(struct world *w, mailsrv_engine *engine, const mailsrv_op *op)
+/* The last page: it has every row that was asked for, and a place behind it that leads nowhere. */
+static void point_on(mailsrv_engine *engine, const mailsrv_op *op)
+{
+    static mailsrv_row page[256];
+    const mailsrv_arg_rows *arg = op->arg;
+    const mailsrv_cursor start = { { 0 } };
+    mailsrv_rows rows = { .size = sizeof rows, .stride = sizeof *page, .rows = page, .next = { { 1, 2, 3 } } };
+    assert_memory_equal(&arg->cursor, &start, sizeof start);
+    for (uint32_t i = 0; i < arg->n_uids; i++)
+        for (uint32_t uid = arg->uids[i].first; uid <= arg->uids[i].last; uid++)
+            page[rows.n++] = (mailsrv_row){ .uid = uid, .octets = 5 };
+    answer(engine, op, &rows);
+}
+
+static bool lies_in_read(struct world *w, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    const mailsrv_read_bytes nothing = { .size = sizeof nothing };
+    if (w->lie == READ_NOTHING)
+        answer(engine, op, &nothing);
+    else if (w->lie == READ_FAILS)
+        assert_int_equal(mailsrv_op_answer_status(engine, op->id, MAILSRV_TEMP), MAILSRV_OK);
+    else if (w->lie == READ_WAITS)
+        w->held = op;
+    else
+        return false;
+    return true;
+}
+
+static bool lies_in_rows(struct world *w, mailsrv_engine *engine, const mailsrv_op *op)
 {
     static const mailsrv_row other = { .uid = 1000, .octets = 5 };
-    const mailsrv_read_bytes bytes = { .size = sizeof bytes };
     mailsrv_rows rows = { .size = sizeof rows, .stride = sizeof other, .rows = &other };
-    if (op->kind == MAILSRV_OP_READ && w->lie == READ_NOTHING) {
-        answer(engine, op, &bytes);
-        return true;
-    }
     rows.more = w->lie == ROWS_STAND_STILL;
     rows.n = w->lie == ROWS_OF_OTHERS;
-    if (op->kind == MAILSRV_OP_ROWS && (w->lie == ROWS_STAND_STILL || w->lie == ROWS_OF_OTHERS)) {
+    if (w->lie == ROWS_STAND_STILL || w->lie == ROWS_OF_OTHERS)
         answer(engine, op, &rows);
-        return true;
-    }
-    return false;
+    else if (w->lie == ROWS_POINT_ON)
+        point_on(engine, op);
+    else
+        return false;
+    return true;
+}
+
+static bool lies(struct world *w, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    if (op->session_id == 0) /* an image asks */
+        return false;
+    if (op->kind == MAILSRV_OP_READ)
+        return lies_in_read(w, engine, op);
+    return op->kind == MAILSRV_OP_ROWS && lies_in_rows(w, engine, op);
 }
 
 /* Everything is counted, and mostly answered by the store. */
 static void handle(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 {
     struct world *w = user;
-    w->asked[op->kind]++;
+    w->asked[op->kind] += op->session_id != 0;
     if (!lies(w, engine, op))
         mailsrv_memory_handle(w->store, engine, op);
 }
 
-static void run(struct world *w)
+static void run(struct world *w, mailsrv_session *session)
 {
     mailsrv_out v[8];
     size_t count;
     do {
         assert_int_equal(mailsrv_engine_turn(w->engine, PLENTY), MAILSRV_OK);
-        assert_int_equal(mailsrv_session_output(w->session, v, 8, &count), MAILSRV_OK);
+        assert_int_equal(mailsrv_session_output(session, v, 8, &count), MAILSRV_OK);
         for (size_t i = 0; i < count; i++) {
             assert_true(w->heard_n + v[i].n < sizeof w->heard);
             memcpy(w->heard + w->heard_n, v[i].p, v[i].n);
             w->heard_n += v[i].n;
-            assert_int_equal(mailsrv_session_sent(w->session, v[i].n), MAILSRV_OK);
+            assert_int_equal(mailsrv_session_sent(session, v[i].n), MAILSRV_OK);
         }
     } while (count != 0);
     w->heard[w->heard_n] = '\0';
 }
 
 /* Says `text`, one command, and returns all that is said to it. */
-static const char *say(struct world *w, const char *text)
+static const char *say_to(struct world *w, mailsrv_session *session, const char *text)
 {
     size_t taken;
     memset(w->asked, 0, sizeof w->asked);
     w->heard_n = 0;
-    assert_int_equal(mailsrv_session_feed(w->session, (const uint8_t *)text, strlen(text), &taken), MAILSRV_OK);
+    assert_int_equal(mailsrv_session_feed(session, (const uint8_t *)text, strlen(text), &taken), MAILSRV_OK);
     assert_int_equal(taken, strlen(text));
-    run(w);
+    run(w, session);
     return w->heard;
+}
+
+static const char *say(struct world *w, const char *text)
+{
+    return say_to(w, w->session, text);
 }
 
 static void fill(struct world *w, uint32_t n)
@@ -97,6 +137,16 @@ static void fill(struct world *w, uint32_t n)
         int octets = snprintf(text, sizeof text, "Subject: %u\r\n\r\nbody\r\n", i);
         assert_int_equal(mailsrv_memory_append(w->store, &w->pat, text, (size_t)octets), MAILSRV_OK);
     }
+}
+
+static mailsrv_session *login(struct world *w)
+{
+    mailsrv_session *session;
+    assert_int_equal(mailsrv_server_new(w->engine, w->profile, NULL, NULL, &session), MAILSRV_OK);
+    run(w, session);
+    say_to(w, session, "in LOGIN pat secret\r\n");
+    assert_non_null(strstr(say_to(w, session, "a SELECT INBOX\r\n"), "a OK"));
+    return session;
 }
 
 static struct world *begin(uint32_t messages)
@@ -117,16 +167,14 @@ static struct world *begin(uint32_t messages)
     assert_int_equal(mailsrv_profile_set_u64(w->profile, MAILSRV_PROFILE_PLAIN_PASSWORDS, 1), MAILSRV_OK);
     assert_int_equal(mailsrv_profile_seal(w->profile, NULL), MAILSRV_OK);
     assert_int_equal(mailsrv_engine_advance(w->engine, 1, 1), MAILSRV_OK);
-    assert_int_equal(mailsrv_server_new(w->engine, w->profile, NULL, NULL, &w->session), MAILSRV_OK);
-    run(w);
-    say(w, "in LOGIN pat secret\r\n");
-    assert_non_null(strstr(say(w, "a SELECT INBOX\r\n"), "a OK"));
+    w->session = login(w);
     return w;
 }
 
 static void end(struct world *w)
 {
     mailsrv_session_free(w->session);
+    mailsrv_session_free(w->other);
     mailsrv_engine_turn(w->engine, PLENTY);
     assert_int_equal(mailsrv_memory_stat(w->store, MAILSRV_MEMORY_STAT_READS), 0);
     assert_int_equal(mailsrv_memory_stat(w->store, MAILSRV_MEMORY_STAT_MAILBOXES), 0);
@@ -221,12 +269,73 @@ static void test_questions_of_changes(void **state)
     end(w);
 }
 
+static void test_each_page_begins_at_its_start(void **state)
+{
+    struct world *w = begin(300);
+    (void)state;
+    w->lie = ROWS_POINT_ON;
+    assert_non_null(strstr(say(w, "b FETCH 1:* RFC822.SIZE\r\n"), "* 300 FETCH (RFC822.SIZE 5)\r\nb OK"));
+    assert_non_null(strstr(say(w, "c SEARCH LARGER 4\r\n"), " 299 300\r\nc OK"));
+    end(w);
+}
+
+/* Who cannot be read now is not asked for again and again. */
+static void test_a_store_that_fails_is_left_alone(void **state)
+{
+    struct world *w = begin(200);
+    (void)state;
+    w->lie = READ_FAILS;
+    assert_memory_equal(say(w, "b FETCH 1:* BODY.PEEK[]\r\n"), "b NO [UNAVAILABLE]", 18);
+    assert_true(w->asked[MAILSRV_OP_READ] <= 3);
+    assert_int_equal(w->asked[MAILSRV_OP_ROWS], 1);
+    end(w);
+}
+
+/* The octets are there, but meanwhile the session has learnt that the message is not. */
+static void test_gone_while_its_octets_come(void **state)
+{
+    struct world *w = begin(1);
+    mailsrv_read_bytes bytes = { .size = sizeof bytes,
+                                 .octets = { (const uint8_t *)"Subject: 1\r\n\r\nbody\r\n", 20 } };
+    (void)state;
+    w->other = login(w);
+    w->lie = READ_WAITS;
+    assert_string_equal(say(w, "b FETCH 1 (UID BODY.PEEK[])\r\n"), "");
+    assert_non_null(w->held);
+    say_to(w, w->other, "b STORE 1 +FLAGS.SILENT (\\Deleted)\r\n");
+    assert_string_equal(say_to(w, w->other, "c EXPUNGE\r\n"), "* 1 EXPUNGE\r\nc OK EXPUNGE completed\r\n");
+    answer(w->engine, w->held, &bytes);
+    w->heard_n = 0;
+    run(w, w->session);
+    assert_memory_equal(w->heard, "b NO [EXPUNGEISSUED]", 20);
+    end(w);
+}
+
+/* A name that this session was not told of stands in no FETCH before it was. */
+static void test_names_come_before_flags(void **state)
+{
+    struct world *w = begin(1);
+    (void)state;
+    w->other = login(w);
+    say_to(w, w->other, "b STORE 1 +FLAGS (Later)\r\n");
+    const char *at = say(w, "b FETCH 1 FLAGS\r\n");
+    assert_memory_equal(at, "* 1 FETCH (FLAGS (\\Recent))\r\n* FLAGS (", 38);
+    assert_non_null(strstr(at, "* 1 FETCH (UID 1 FLAGS (Later \\Recent))\r\nb OK"));
+    assert_string_equal(say(w, "c FETCH 1 FLAGS\r\n"),
+                        "* 1 FETCH (FLAGS (Later \\Recent))\r\nc OK FETCH completed\r\n");
+    end(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_read_that_is_not_as_its_row_says),
         cmocka_unit_test(test_pages_that_lead_nowhere),
         cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_each_page_begins_at_its_start),
+        cmocka_unit_test(test_a_store_that_fails_is_left_alone),
+        cmocka_unit_test(test_gone_while_its_octets_come),
+        cmocka_unit_test(test_names_come_before_flags),
         cmocka_unit_test(test_questions_of_fetch),
         cmocka_unit_test(test_questions_of_changes),
     };

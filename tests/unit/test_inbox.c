@@ -86,15 +86,22 @@ static mailsrv_session *new_session(struct box *b)
 
 #define TALK(b, s, text, last) talk(b, s, text, sizeof(text) - 1, last)
 
+/* A mail exchanger, and a session that has said HELO. */
+static mailsrv_session *begin_greeted(struct box *b, uint64_t octets_max)
+{
+    begin(b, MAILSRV_FACE_MX, octets_max);
+    mailsrv_session *s = new_session(b);
+    TALK(b, s, "HELO client.test\r\n", "250");
+    return s;
+}
+
 static const char head[] = "MAIL FROM:<a@remote.test>\r\nRCPT TO:<x@here.test>\r\nRCPT TO:<y@here.test>\r\nDATA\r\n";
 
 static void test_a_message_is_handed_over(void **state)
 {
     struct box b;
     (void)state;
-    begin(&b, MAILSRV_FACE_MX, 1 << 20);
-    mailsrv_session *s = new_session(&b);
-    TALK(&b, s, "HELO client.test\r\n", "250");
+    mailsrv_session *s = begin_greeted(&b, 1 << 20);
     TALK(&b, s, head, "354");
     TALK(&b, s, "Subject: hi\r\n\r\nhello\r\n.\r\n", "250");
     assert_int_equal(b.messages, 1);
@@ -123,9 +130,7 @@ static void test_what_it_returns_is_the_reply(void **state)
     };
     struct box b;
     (void)state;
-    begin(&b, MAILSRV_FACE_MX, 1 << 20);
-    mailsrv_session *s = new_session(&b);
-    TALK(&b, s, "HELO client.test\r\n", "250");
+    mailsrv_session *s = begin_greeted(&b, 1 << 20);
     for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) {
         b.reply = replies[i].status;
         TALK(&b, s, head, "354");
@@ -154,9 +159,7 @@ static void test_an_empty_message_is_one(void **state)
 {
     struct box b;
     (void)state;
-    begin(&b, MAILSRV_FACE_MX, 1 << 20);
-    mailsrv_session *s = new_session(&b);
-    TALK(&b, s, "HELO client.test\r\n", "250");
+    mailsrv_session *s = begin_greeted(&b, 1 << 20);
     TALK(&b, s, head, "354");
     TALK(&b, s, ".\r\n", "250");
     assert_int_equal(b.messages, 1);
@@ -174,9 +177,7 @@ static void test_memory_is_bounded(void **state)
     (void)state;
     memset(line, 'x', sizeof line);
     memcpy(line + 998, "\r\n", 2);
-    begin(&b, MAILSRV_FACE_MX, LINES * sizeof line);
-    mailsrv_session *s = new_session(&b);
-    TALK(&b, s, "HELO client.test\r\n", "250");
+    mailsrv_session *s = begin_greeted(&b, LINES * sizeof line);
     for (int more = 0; more < 3; more++) {
         TALK(&b, s, head, "354");
         for (int i = 0; i < LINES + more % 2; i++)
@@ -212,9 +213,7 @@ static void test_an_engine_that_ends_takes_its_mail_along(void **state)
 {
     struct box b;
     (void)state;
-    begin(&b, MAILSRV_FACE_MX, 1 << 20);
-    mailsrv_session *s = new_session(&b);
-    TALK(&b, s, "HELO client.test\r\n", "250");
+    mailsrv_session *s = begin_greeted(&b, 1 << 20);
     TALK(&b, s, head, "354");
     TALK(&b, s, "half a mess", "");
     mailsrv_session_free(s); /* its close is queued, and never handed over */

@@ -1,6 +1,6 @@
-/* Taps over a message that comes by SMTP: what they see, what they ask at its end, what their facts do.
+/* Taps over a message that comes by SMTP, or by APPEND: what they see, what they ask at its end, what their facts do.
  *
- * The machine is SMTP's with taps of the test's own added to the profile. */
+ * The machine is SMTP's or IMAP's with taps of the test's own added to the profile. */
 #include "core/tap.h"
 
 #include <mailsrv/mailsrv.h>
@@ -98,10 +98,11 @@ static const struct tap taps[] = {
 /* ---- A world: engine, store, session ---- */
 
 static mailsrv_machine machine;
+static const mailsrv_machine *(*protocol)(void) = mailsrv_smtp;
 
 static void defaults(mailsrv_profile *profile)
 {
-    mailsrv_smtp()->defaults(profile);
+    protocol()->defaults(profile);
     assert_true(mailsrv__profile_tap(profile, &taps[0]));
     assert_true(mailsrv__profile_tap(profile, &taps[1]));
 }
@@ -145,10 +146,12 @@ static void resolve(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 static void make_session(struct world *w)
 {
     mailsrv_profile *profile;
-    machine = *mailsrv_smtp();
+    int32_t face = protocol == mailsrv_imap ? MAILSRV_FACE_IMAP : MAILSRV_FACE_MX;
+    machine = *protocol();
     machine.defaults = wanted;
-    assert_int_equal(mailsrv_profile_new(NULL, &machine, MAILSRV_FACE_MX, &profile), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_new(NULL, &machine, face, &profile), MAILSRV_OK);
     assert_int_equal(mailsrv_profile_set_str(profile, MAILSRV_PROFILE_HOSTNAME, "mx.here.test", 12), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_PLAIN_PASSWORDS, 1), MAILSRV_OK);
     assert_int_equal(mailsrv_profile_seal(profile, NULL), MAILSRV_OK);
     assert_int_equal(mailsrv_server_new(w->engine, profile, NULL, NULL, &w->session), MAILSRV_OK);
     mailsrv_profile_unref(profile);
@@ -270,6 +273,46 @@ static void test_gone_while_a_tap_waits(void **state)
     end_world(&w);
 }
 
+/* ---- APPEND ---- */
+
+static const char *append(struct world *w, int32_t of_second, int32_t of_first)
+{
+    protocol = mailsrv_imap;
+    begin_world(w);
+    protocol = mailsrv_smtp;
+    w->statuses[0] = of_second;
+    w->statuses[1] = of_first;
+    say(w, "in LOGIN pat x\r\n");
+    w->out_n = 0;
+    say(w, "a APPEND INBOX {28+}\r\nReturn-Path: <x>\r\n\r\n.\nbody\r\n\r\n");
+    return w->out;
+}
+
+/* What a client stores is seen, and kept, as it came. */
+static void test_append_goes_through_taps(void **state)
+{
+    struct world w;
+    (void)state;
+    assert_memory_equal(append(&w, MAILSRV_OK, MAILSRV_OK), "a OK [APPENDUID ", 16);
+    assert_string_equal(w.asked, "one two three four ");
+    assert_int_equal(seen[0].n, 28);
+    assert_memory_equal(seen[1].p, "Return-Path: <x>\r\n\r\n.\nbody\r\n", 28);
+    assert_int_equal(mailsrv_memory_stat(w.store, MAILSRV_MEMORY_STAT_MESSAGES), 1);
+    end_world(&w);
+}
+
+static void test_a_tap_refuses_an_append(void **state)
+{
+    struct world w;
+    (void)state;
+    assert_string_equal(append(&w, MAILSRV_OK, MAILSRV_NOPERM), "a NO [NOPERM] said by a tap\r\n");
+    assert_int_equal(mailsrv_memory_stat(w.store, MAILSRV_MEMORY_STAT_MESSAGES), 0);
+    assert_int_equal(mailsrv_memory_stat(w.store, MAILSRV_MEMORY_STAT_BODIES), 0);
+    end_world(&w);
+}
+
+/* ---- Limits ---- */
+
 static unsigned n_asked;
 
 static void ask_five(void *state, mailsrv_session *session, struct facts *facts)
@@ -323,9 +366,10 @@ static void test_taps_are_limited(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_taps_see_and_ask),       cmocka_unit_test(test_a_tap_refuses),
-        cmocka_unit_test(test_gone_while_a_tap_waits), cmocka_unit_test(test_questions_are_limited),
-        cmocka_unit_test(test_taps_are_limited),
+        cmocka_unit_test(test_taps_see_and_ask),        cmocka_unit_test(test_a_tap_refuses),
+        cmocka_unit_test(test_gone_while_a_tap_waits),  cmocka_unit_test(test_questions_are_limited),
+        cmocka_unit_test(test_taps_are_limited),        cmocka_unit_test(test_append_goes_through_taps),
+        cmocka_unit_test(test_a_tap_refuses_an_append),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

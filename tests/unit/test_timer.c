@@ -59,102 +59,107 @@ static void test_no_timer_no_deadline(void **state)
     assert_true(mailsrv__timers_next(&t) == INT64_MAX);
 }
 
-/* Armed between two advances it counts from the next one; until then from the last: early at worst. */
-static void test_an_advance_arms_before_it_fires(void **state)
+/* ---- Stories of one timer ---- */
+
+enum what { END, ARM, DISARM, REMOVE, ADVANCE };
+
+#define NONE INT64_MAX
+#define ANY (-1) /* what is next is not said: early at worst */
+
+static const struct story {
+    const char *name;
+    int64_t begin_us;
+    struct {
+        enum what what;
+        int64_t us;
+        int fired; /* by then */
+        int64_t next;
+    } steps[10];
+} stories[] = {
+    /* Armed between two advances it counts from the next one; until then from the last. */
+    { "an advance arms before it fires",
+      1000,
+      { { ARM, 50, 0, 1050 },
+        { ADVANCE, 9000, 0, 9050 },
+        { ADVANCE, 9049, 0, 9050 },
+        { ADVANCE, 9050, 1, NONE },
+        { ADVANCE, 99999, 1, NONE } } },
+    /* Lazily: the key in the heap is still 100. */
+    { "arming again moves it",
+      0,
+      { { ARM, 100, 0, 100 },
+        { ADVANCE, 0, 0, 100 },
+        { ARM, 100, 0, ANY },
+        { ADVANCE, 60, 0, ANY },
+        { ADVANCE, 159, 0, 160 },
+        { ADVANCE, 160, 1, NONE } } },
+    { "arming again may be earlier",
+      0,
+      { { ARM, 100, 0, 100 },
+        { ADVANCE, 0, 0, 100 },
+        { ARM, 5, 0, ANY },
+        { ADVANCE, 10, 0, 15 },
+        { ADVANCE, 14, 0, 15 },
+        { ADVANCE, 15, 1, ANY },
+        { ADVANCE, 200, 1, NONE } } },
+    { "the last arming counts",
+      0,
+      { { ARM, 5, 0, 5 },
+        { ARM, 100, 0, ANY },
+        { ADVANCE, 0, 0, ANY },
+        { ADVANCE, 99, 0, 100 },
+        { ADVANCE, 100, 1, NONE } } },
+    { "disarmed before it was armed at all",
+      0,
+      { { ARM, 10, 0, 10 }, { DISARM, 0, 0, ANY }, { ADVANCE, 0, 0, ANY }, { ADVANCE, 50, 0, NONE } } },
+    { "disarmed it does not fire",
+      0,
+      { { ARM, 10, 0, 10 },
+        { ADVANCE, 0, 0, 10 },
+        { DISARM, 0, 0, ANY },
+        { ADVANCE, 50, 0, NONE },
+        { ARM, 10, 0, 60 },
+        { REMOVE, 0, 0, ANY },
+        { ADVANCE, 50, 0, ANY },
+        { ADVANCE, 500, 0, NONE } } },
+    { "for ever is far away", INT64_C(1) << 60, { { ARM, INT64_MAX, 0, ANY }, { ADVANCE, INT64_C(1) << 61, 0, ANY } } },
+};
+
+static void take_step(struct timers *t, struct alarm *a, enum what what, int64_t us)
 {
-    struct timers t;
-    struct alarm a;
-    (void)state;
-    begin(&t, &a, 1, 1000);
-    mailsrv__timer_arm(&t, &a.timer, 50);
-    assert_true(mailsrv__timer_armed(&a.timer));
-    assert_int_equal(mailsrv__timers_next(&t), 1050);
-    mailsrv__timers_advance(&t, 9000);
-    assert_int_equal(a.fired, 0);
-    assert_int_equal(mailsrv__timers_next(&t), 9050);
-    mailsrv__timers_advance(&t, 9049);
-    assert_int_equal(a.fired, 0);
-    mailsrv__timers_advance(&t, 9050);
-    assert_int_equal(a.fired, 1);
-    assert_false(mailsrv__timer_armed(&a.timer));
-    assert_true(mailsrv__timers_next(&t) == INT64_MAX);
-    mailsrv__timers_advance(&t, 99999);
-    assert_int_equal(a.fired, 1);
+    if (what == ARM)
+        mailsrv__timer_arm(t, &a->timer, us);
+    else if (what == DISARM)
+        mailsrv__timer_disarm(&a->timer);
+    else if (what == REMOVE)
+        mailsrv__timer_remove(t, &a->timer);
+    else
+        mailsrv__timers_advance(t, us);
+    if (what != ADVANCE)
+        assert_int_equal(mailsrv__timer_armed(&a->timer), what == ARM);
 }
 
-static void test_arming_again_moves_it(void **state)
+static void test_stories_of_one_timer(void **state)
 {
-    struct timers t;
-    struct alarm a;
     (void)state;
-    begin(&t, &a, 1, 0);
-    mailsrv__timer_arm(&t, &a.timer, 100);
-    mailsrv__timers_advance(&t, 0);
-    mailsrv__timer_arm(&t, &a.timer, 100); /* lazily: the key in the heap is still 100 */
-    mailsrv__timers_advance(&t, 60);
-    mailsrv__timers_advance(&t, 159);
-    assert_int_equal(a.fired, 0);
-    assert_int_equal(mailsrv__timers_next(&t), 160);
-    mailsrv__timers_advance(&t, 160);
-    assert_int_equal(a.fired, 1);
+    for (size_t i = 0; i < sizeof stories / sizeof *stories; i++) {
+        const struct story *story = &stories[i];
+        struct timers t;
+        struct alarm a;
+        begin(&t, &a, 1, story->begin_us);
+        for (size_t k = 0; story->steps[k].what != END; k++) {
+            take_step(&t, &a, story->steps[k].what, story->steps[k].us);
+            int64_t next = mailsrv__timers_next(&t);
+            if (a.fired != story->steps[k].fired)
+                fail_msg("%s: fired %d times after step %zu", story->name, a.fired, k);
+            if (story->steps[k].next != ANY && next != story->steps[k].next)
+                fail_msg("%s: next %lld after step %zu", story->name, (long long)next, k);
+        }
+        mailsrv__timer_remove(&t, &a.timer);
+    }
 }
 
-static void test_arming_again_may_be_earlier(void **state)
-{
-    struct timers t;
-    struct alarm a;
-    (void)state;
-    begin(&t, &a, 1, 0);
-    mailsrv__timer_arm(&t, &a.timer, 100);
-    mailsrv__timers_advance(&t, 0);
-    mailsrv__timer_arm(&t, &a.timer, 5);
-    mailsrv__timers_advance(&t, 10);
-    assert_int_equal(mailsrv__timers_next(&t), 15);
-    mailsrv__timers_advance(&t, 14);
-    assert_int_equal(a.fired, 0);
-    mailsrv__timers_advance(&t, 15);
-    assert_int_equal(a.fired, 1);
-    mailsrv__timers_advance(&t, 200);
-    assert_int_equal(a.fired, 1);
-}
-
-static void test_the_last_arming_counts(void **state)
-{
-    struct timers t;
-    struct alarm a;
-    (void)state;
-    begin(&t, &a, 1, 0);
-    mailsrv__timer_arm(&t, &a.timer, 5);
-    mailsrv__timer_arm(&t, &a.timer, 100);
-    mailsrv__timers_advance(&t, 0);
-    mailsrv__timers_advance(&t, 99);
-    assert_int_equal(a.fired, 0);
-    mailsrv__timers_advance(&t, 100);
-    assert_int_equal(a.fired, 1);
-}
-
-static void test_disarmed_it_does_not_fire(void **state)
-{
-    struct timers t;
-    struct alarm a[2];
-    (void)state;
-    begin(&t, a, 2, 0);
-    mailsrv__timer_arm(&t, &a[0].timer, 10);
-    mailsrv__timer_disarm(&a[0].timer); /* before it was armed at all */
-    mailsrv__timer_arm(&t, &a[1].timer, 10);
-    mailsrv__timers_advance(&t, 0);
-    mailsrv__timer_disarm(&a[1].timer);
-    assert_false(mailsrv__timer_armed(&a[0].timer));
-    assert_false(mailsrv__timer_armed(&a[1].timer));
-    mailsrv__timers_advance(&t, 50);
-    assert_int_equal(a[0].fired + a[1].fired, 0);
-    mailsrv__timer_arm(&t, &a[1].timer, 10);
-    mailsrv__timer_remove(&t, &a[1].timer);
-    mailsrv__timers_advance(&t, 50);
-    mailsrv__timers_advance(&t, 500);
-    assert_int_equal(a[1].fired, 0);
-    assert_true(mailsrv__timers_next(&t) == INT64_MAX);
-}
+/* ---- Several ---- */
 
 static void test_they_fire_in_order(void **state)
 {
@@ -191,18 +196,6 @@ static void test_one_that_arms_itself_waits_for_the_next_advance(void **state)
     assert_int_equal(a.fired, 1);
     mailsrv__timers_advance(&t, 1020);
     assert_int_equal(a.fired, 2);
-    mailsrv__timer_remove(&t, &a.timer);
-}
-
-static void test_for_ever_is_far_away(void **state)
-{
-    struct timers t;
-    struct alarm a;
-    (void)state;
-    begin(&t, &a, 1, INT64_C(1) << 60);
-    mailsrv__timer_arm(&t, &a.timer, INT64_MAX);
-    mailsrv__timers_advance(&t, INT64_C(1) << 61);
-    assert_int_equal(a.fired, 0);
     mailsrv__timer_remove(&t, &a.timer);
 }
 
@@ -281,14 +274,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_timer_no_deadline),
-        cmocka_unit_test(test_an_advance_arms_before_it_fires),
-        cmocka_unit_test(test_arming_again_moves_it),
-        cmocka_unit_test(test_arming_again_may_be_earlier),
-        cmocka_unit_test(test_the_last_arming_counts),
-        cmocka_unit_test(test_disarmed_it_does_not_fire),
+        cmocka_unit_test(test_stories_of_one_timer),
         cmocka_unit_test(test_they_fire_in_order),
         cmocka_unit_test(test_one_that_arms_itself_waits_for_the_next_advance),
-        cmocka_unit_test(test_for_ever_is_far_away),
         cmocka_unit_test(test_random_steps_agree_with_a_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
