@@ -165,6 +165,12 @@ uint32_t mailsrv__view_writes(struct view *view);
 /* It is answered: with that modseq, 0 for none. */
 void mailsrv__view_wrote(struct view *view, uint32_t write, uint64_t modseq);
 
+/* Are all of its own changes told? */
+static inline bool mailsrv__view_told_own(const struct view *view)
+{
+    return view->own <= view->told;
+}
+
 /* The bit of a name in the dictionary; false: it is not there. */
 bool mailsrv__view_keyword(const struct view *view, mailsrv_bytes name, uint64_t bits[2]);
 

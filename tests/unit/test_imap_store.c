@@ -13,8 +13,18 @@
 
 enum { PLENTY = 1 << 20, KINDS = 64 };
 
-/* How READ and ROWS lie. */
-enum lie { NO_LIE, READ_NOTHING, READ_FAILS, READ_WAITS, ROWS_STAND_STILL, ROWS_OF_OTHERS, ROWS_POINT_ON };
+/* How READ, ROWS, COPY and CHANGES lie. */
+enum lie {
+    NO_LIE,
+    READ_NOTHING,
+    READ_FAILS,
+    READ_WAITS,
+    ROWS_STAND_STILL,
+    ROWS_OF_OTHERS,
+    ROWS_POINT_ON,
+    COPIES_MANY,
+    CHANGES_WAIT /* once something was expunged */
+};
 
 struct world {
     mailsrv_engine *engine;
@@ -23,7 +33,7 @@ struct world {
     mailsrv_session *session, *other;
     mailsrv_id pat;
     enum lie lie;
-    const mailsrv_op *held; /* a READ that is not answered yet */
+    const mailsrv_op *held; /* a READ or CHANGES that is not answered yet */
     uint32_t asked[KINDS];
     char heard[65536]; /* NUL-ended */
     size_t heard_n;
@@ -78,12 +88,33 @@ static bool lies_in_rows(struct world *w, mailsrv_engine *engine, const mailsrv_
     return true;
 }
 
+/* More runs than a session has memory for. */
+static void copy_many(mailsrv_engine *engine, const mailsrv_op *op)
+{
+    enum { RUNS = 50000 };
+    static mailsrv_run runs[RUNS];
+    const mailsrv_copied copied = {
+        .size = sizeof copied, .n_from = RUNS, .n_to = RUNS, .uidvalidity = 1, .from = runs, .to = runs, .modseq = 7
+    };
+    for (uint32_t i = 0; i < RUNS; i++)
+        runs[i] = (mailsrv_run){ 2 * i + 1, 2 * i + 1 };
+    answer(engine, op, &copied);
+}
+
 static bool lies(struct world *w, mailsrv_engine *engine, const mailsrv_op *op)
 {
+    if (op->kind == MAILSRV_OP_CHANGES && w->lie == CHANGES_WAIT && w->asked[MAILSRV_OP_EXPUNGE] != 0) {
+        w->held = op;
+        return true;
+    }
     if (op->session_id == 0) /* an image asks */
         return false;
     if (op->kind == MAILSRV_OP_READ)
         return lies_in_read(w, engine, op);
+    if (op->kind == MAILSRV_OP_COPY && w->lie == COPIES_MANY) {
+        copy_many(engine, op);
+        return true;
+    }
     return op->kind == MAILSRV_OP_ROWS && lies_in_rows(w, engine, op);
 }
 
@@ -159,7 +190,8 @@ static struct world *begin(uint32_t messages)
     fill(w, messages);
     assert_int_equal(mailsrv_engine_new(NULL, &w->engine), MAILSRV_OK);
     assert_int_equal(mailsrv_store_bind(w->store, w->engine), MAILSRV_OK);
-    static const int32_t counted[] = { MAILSRV_OP_READ, MAILSRV_OP_ROWS, MAILSRV_OP_FLAGS, MAILSRV_OP_EXPUNGE };
+    static const int32_t counted[] = { MAILSRV_OP_READ, MAILSRV_OP_ROWS, MAILSRV_OP_FLAGS, MAILSRV_OP_EXPUNGE,
+                                       MAILSRV_OP_COPY, MAILSRV_OP_CHANGES };
     for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++)
         assert_int_equal(mailsrv_engine_serve(w->engine, counted[i], handle, w), MAILSRV_OK);
     assert_int_equal(mailsrv_profile_new(NULL, mailsrv_imap(), MAILSRV_FACE_IMAP, &w->profile), MAILSRV_OK);
@@ -312,6 +344,39 @@ static void test_gone_while_its_octets_come(void **state)
 }
 
 /* A name that this session was not told of stands in no FETCH before it was. */
+/* The store has made the copies: NO would be answered by another COPY. */
+static void test_copies_without_memory_for_their_uids(void **state)
+{
+    struct world *w = begin(1);
+    (void)state;
+    w->lie = COPIES_MANY;
+    assert_memory_equal(say(w, "b COPY 1 INBOX\r\n"), "b OK copied", 11);
+    assert_int_equal(w->asked[MAILSRV_OP_COPY], 1);
+    w->lie = NO_LIE;
+    assert_non_null(strstr(say(w, "c COPY 1 INBOX\r\n"), "c OK [COPYUID "));
+    end(w);
+}
+
+/* RFC 9051 section 6.4.3: no OK before the untagged EXPUNGEs, however late it is. */
+static void test_what_is_expunged_is_told_late(void **state)
+{
+    const int64_t late_us = INT64_C(600) * 1000000;
+    struct world *w = begin(2);
+    (void)state;
+    say(w, "b STORE 1:2 +FLAGS.SILENT (\\Deleted)\r\n");
+    w->lie = CHANGES_WAIT;
+    assert_string_equal(say(w, "c EXPUNGE\r\n"), "");
+    assert_non_null(w->held);
+    assert_int_equal(mailsrv_engine_advance(w->engine, 2, 2), MAILSRV_OK); /* patience counts from here */
+    assert_int_equal(mailsrv_engine_advance(w->engine, late_us, late_us), MAILSRV_OK);
+    run(w, w->session);
+    assert_memory_equal(w->heard, "c NO [UNAVAILABLE]", 18);
+    w->lie = NO_LIE;
+    mailsrv_memory_handle(w->store, w->engine, w->held);
+    assert_memory_equal(say(w, "d NOOP\r\n"), "* 1 EXPUNGE\r\n* 1 EXPUNGE\r\nd OK", 30);
+    end(w);
+}
+
 static void test_names_come_before_flags(void **state)
 {
     struct world *w = begin(1);
@@ -336,6 +401,8 @@ int main(void)
         cmocka_unit_test(test_a_store_that_fails_is_left_alone),
         cmocka_unit_test(test_gone_while_its_octets_come),
         cmocka_unit_test(test_names_come_before_flags),
+        cmocka_unit_test(test_what_is_expunged_is_told_late),
+        cmocka_unit_test(test_copies_without_memory_for_their_uids),
         cmocka_unit_test(test_questions_of_fetch),
         cmocka_unit_test(test_questions_of_changes),
     };
