@@ -393,6 +393,24 @@ int32_t mailsrv__durable_index_open(struct index *x, struct durable *d, bool wri
     return prepare(x, writes);
 }
 
+int32_t mailsrv__durable_index_look(struct index *x, struct durable *d)
+{
+    char path[PATH_MAX_OCTETS];
+    void *file;
+    int found = 0;
+    snprintf(path, sizeof path, "%s/index.db", d->directory);
+    int32_t status = d->files.open(d->files.user, path, 0, &file);
+    if (status != MAILSRV_OK)
+        return status;
+    d->files.close(d->files.user, file);
+    if (sqlite3_open_v2(path, &x->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, d->vfs.name) != SQLITE_OK)
+        return x->db != NULL ? mailsrv__durable_failure(x) : MAILSRV_NOMEM;
+    sqlite3_db_config(x->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    if (version(x, &found) != SQLITE_OK)
+        return mailsrv__durable_failure(x);
+    return found == FORMAT ? MAILSRV_OK : found == 0 ? MAILSRV_NONEXISTENT : MAILSRV_CANNOT;
+}
+
 void mailsrv__durable_index_close(struct index *x)
 {
     for (int i = 0; i < SQL_COUNT; i++)
