@@ -59,6 +59,8 @@ enum step mailsrv__imap_idle_line(struct imap *p)
     bool done = p->frame.bad == LITERAL_GOOD && mailsrv__span_equal_nocase(line, SPAN("DONE\r\n"));
     p->idling = false;
     mailsrv__alarm(&p->session, 0);
+    if (p->frame.bad == LITERAL_ENDLESS)
+        return mailsrv__imap_endless(p);
     if (p->frame.bad == LITERAL_NO_MEMORY)
         return mailsrv__imap_no_memory(p);
     return done ? mailsrv__imap_ok(p, SPAN("no longer idling")) : mailsrv__imap_bad(p, SPAN("expected DONE"));

@@ -245,6 +245,9 @@ enum step mailsrv__imap_idle(struct imap *p);
 /* The running command is over: gives back what it held, and how it was sent. */
 void mailsrv__imap_forget_command(struct imap *p);
 
+/* A literal is announced with more octets than are swallowed. */
+enum step mailsrv__imap_endless(struct imap *p);
+
 /* The session leaves: gives back its mailbox and its store. */
 void mailsrv__imap_abandon(struct imap *p);
 
