@@ -157,6 +157,7 @@ enum step mailsrv__imap_bad(struct imap *p, struct span text);
 
 /* Only tells, and goes on with `then`: for a reply that is said in slices.  That ends with mailsrv__imap_end. */
 enum step mailsrv__imap_tell(struct imap *p, step_fn *then);
+enum step mailsrv__imap_tell_known(struct imap *p, step_fn *then); /* what is known already: it asks nothing */
 enum step mailsrv__imap_end(struct imap *p);
 
 /* The reply of a status, for mailsrv__imap_done: its code, and `text` or what is usual. */

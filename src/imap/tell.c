@@ -128,13 +128,24 @@ static enum step tell_synced(mailsrv_session *session)
     return begin(p);
 }
 
-enum step mailsrv__imap_tell(struct imap *p, step_fn *then)
+/* `tries` are spent already. */
+static enum step tell(struct imap *p, step_fn *then, uint8_t tries)
 {
     p->command.then = then;
-    p->command.tries = 0;
+    p->command.tries = tries;
     if (!mailsrv__imap_is_selected(p) || p->command.tells == TELL_NOTHING)
         return then(&p->session);
     if (mailsrv__view_status(&p->view) != MAILSRV_OK)
         return give_up(p);
     return p->command.syncs ? sync(p) : begin(p);
+}
+
+enum step mailsrv__imap_tell(struct imap *p, step_fn *then)
+{
+    return tell(p, then, 0);
+}
+
+enum step mailsrv__imap_tell_known(struct imap *p, step_fn *then)
+{
+    return tell(p, then, TRIES_MAX);
 }
