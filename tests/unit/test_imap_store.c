@@ -34,7 +34,7 @@ struct world {
     enum lie lie;
     const mailsrv_op *held; /* a READ that is not answered yet */
     uint32_t asked[KINDS];
-    char heard[65536]; /* NUL-ended */
+    char heard[262144]; /* NUL-ended */
     size_t heard_n;
 };
 
@@ -298,6 +298,28 @@ static void test_idle_while_changes_fail(void **state)
     end(w);
 }
 
+/* The host shuts down while a peer in IDLE is slow to read what is told. */
+static void test_shutdown_while_idle_is_told(void **state)
+{
+    enum { MESSAGES = 3000 };
+    struct world *w = begin(MESSAGES);
+    mailsrv_out v[1];
+    size_t count;
+    (void)state;
+    w->other = login(w);
+    say(w, "b IDLE\r\n");
+    say_to(w, w->other, "b STORE 1:* +FLAGS.SILENT (\\Flagged)\r\n");
+    assert_int_equal(mailsrv_engine_turn(w->engine, PLENTY), MAILSRV_OK);
+    assert_int_equal(mailsrv_session_output(w->session, v, 1, &count), MAILSRV_OK);
+    assert_int_equal(count, 1); /* it waits for its window */
+    assert_int_equal(mailsrv_session_shutdown(w->session), MAILSRV_OK);
+    w->heard_n = 0;
+    run(w, w->session);
+    assert_non_null(strstr(w->heard, "* 3000 FETCH"));
+    assert_non_null(strstr(w->heard, "* BYE shutting down\r\n"));
+    end(w);
+}
+
 static void test_questions_of_changes(void **state)
 {
     struct world *w = begin(9000);
@@ -384,6 +406,7 @@ int main(void)
         cmocka_unit_test(test_names_come_before_flags),
         cmocka_unit_test(test_questions_of_fetch),
         cmocka_unit_test(test_idle_while_changes_fail),
+        cmocka_unit_test(test_shutdown_while_idle_is_told),
         cmocka_unit_test(test_questions_of_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
