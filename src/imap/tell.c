@@ -58,6 +58,14 @@ static bool say_told(struct imap *p, const struct told *told)
 
 /* ---- Telling what is not known ---- */
 
+static int32_t why_unknown(const struct imap *p)
+{
+    int32_t status = mailsrv__view_status(&p->view);
+    if (status == MAILSRV_OK)
+        status = mailsrv__view_round(&p->view);
+    return status == MAILSRV_OK ? MAILSRV_TEMP : status;
+}
+
 /* What has happened is not known.  A store that does not answer costs nobody his reply; but OK is not said to an
  * EXPUNGE whose EXPUNGE responses have not been (RFC 9051 section 6.4.3), nor to what was cut short because numbers
  * mean nothing any more. */
@@ -67,7 +75,7 @@ static enum step give_up(struct imap *p)
     bool untold = (c->row->flags & ROW_EXPUNGES) != 0 && p->view.own > p->view.image->upto;
     bool cut_short = p->view.lost && c->reply.code.n == 0;
     if (c->reply.ending == END_OK && (untold || cut_short))
-        c->reply = (struct reply){ END_NO, SPAN("[UNAVAILABLE]"), SPAN("what became of it cannot be told now") };
+        c->reply = mailsrv__imap_status_reply(p, why_unknown(p), SPAN("what became of it cannot be told now"));
     return c->then(&p->session);
 }
 
