@@ -8,7 +8,7 @@ enum {
     CHUNK_FIRST = 384, /* of text: holds an EHLO reply */
     CHUNK_NEXT = 2048,
     CHUNK_BESIDE = 64, /* behind lent bytes: a stuffed dot, perhaps, and then lent bytes again */
-    LENT_LEAST = 512 /* shorter runs are copied: a slice costs more */
+    LENT_LEAST = 512   /* shorter runs are copied: a slice costs more */
 };
 
 struct slice {
@@ -83,6 +83,7 @@ static bool put_text(mailsrv_session *s, struct span text)
     memcpy((char *)(slice + 1) + slice->n, text.p, text.n);
     slice->n += text.n;
     s->out.octets += text.n;
+    s->out.in_line = text.p[text.n - 1] != '\n';
     return true;
 }
 
@@ -148,7 +149,7 @@ bool mailsrv__window_open(const mailsrv_session *s)
 
 void mailsrv__output_part(mailsrv_session *s, const char *parting)
 {
-    if (parting == NULL || s->out.parting != NULL)
+    if (parting == NULL || s->out.parting != NULL || s->out.in_line)
         return;
     s->out.parting = parting;
     s->out.parting_n = strlen(parting);

@@ -24,6 +24,7 @@ struct output {
     uint64_t octets;       /* waiting, parting included */
     struct slice *spare;   /* reserved room, not in the queue yet */
     const char *parting;   /* a static last word, after all slices; NULL: none */
+    bool in_line; /* what was said last does not end a line */
     size_t parting_n;
 };
 

@@ -256,16 +256,23 @@ bool mailsrv__columns_append(struct columns *c, const struct marks *marks)
 
 /* ---- Shrinking ---- */
 
-static void close_gap(struct piece *p, uint32_t i, uint32_t n)
+/* Moves the rows of a piece together that stand between blocks, in one column; how many are left.  Each of the blocks
+ * has a row in it. */
+static uint32_t close_gaps(const struct piece *p, enum column column, const struct stretch *blocks, size_t n)
 {
-    uint32_t rest = p->n - i - n;
-    for (int k = 0; k < N_COLUMNS; k++) {
-        uint8_t *v = p->v[k];
-        size_t octets = octets_of[k];
+    uint8_t *v = p->v[column];
+    size_t octets = octets_of[column];
+    uint32_t to = blocks->index < p->before ? 0 : blocks->index - p->before;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t from = blocks[i].index + blocks[i].n - p->before;
+        uint32_t end = i + 1 < n ? blocks[i + 1].index - p->before : p->n;
+        if (from >= end)
+            continue;
         if (v != NULL)
-            memmove(v + i * octets, v + (i + n) * octets, rest * octets);
+            memmove(v + to * octets, v + from * octets, (end - from) * octets);
+        to += end - from;
     }
-    p->n -= n;
+    return to;
 }
 
 /* Has `to` room for the rows of `p`, and every column of them? */
@@ -315,19 +322,29 @@ static void tidy(struct columns *c, uint32_t first, uint32_t last)
     c->n_pieces = kept;
 }
 
-void mailsrv__columns_remove(struct columns *c, uint32_t index, uint32_t n)
+static uint32_t end_of(const struct stretch *block)
 {
-    if (n == 0)
-        return;
-    uint32_t first = piece_of(c, index), last = first;
-    c->n -= n;
-    for (uint32_t i = first; n != 0; i++) {
+    return block->index + block->n;
+}
+
+void mailsrv__columns_remove(struct columns *c, const struct stretch *blocks, size_t n)
+{
+    uint32_t first = piece_of(c, blocks->index), last = first;
+    size_t at = 0; /* the first block that goes on behind the pieces that are done */
+    for (size_t i = 0; i < n; i++)
+        c->n -= blocks[i].n;
+    for (uint32_t i = first; at < n; i++) {
         struct piece *p = c->pieces[i];
-        uint32_t at = i == first ? index - p->before : 0;
-        uint32_t here = p->n - at < n ? p->n - at : n;
-        close_gap(p, at, here);
-        n -= here;
-        last = i;
+        uint32_t end = p->before + p->n, left = p->n;
+        size_t here = at;
+        while (here < n && blocks[here].index < end)
+            here++;
+        for (int k = 0; k < N_COLUMNS && here > at; k++)
+            left = close_gaps(p, (enum column)k, blocks + at, here - at);
+        last = here > at ? i : last;
+        p->n = left;
+        while (at < n && end_of(&blocks[at]) <= end)
+            at++;
     }
     tidy(c, first, last);
 }

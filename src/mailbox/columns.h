@@ -45,8 +45,13 @@ struct marks mailsrv__columns_get(const struct columns *columns, uint32_t index)
 bool mailsrv__columns_set(struct columns *columns, uint32_t index, const struct marks *marks);
 bool mailsrv__columns_append(struct columns *columns, const struct marks *marks);
 
-/* Needs no memory. */
-void mailsrv__columns_remove(struct columns *columns, uint32_t index, uint32_t n);
+/* Rows that stand together, the first of them by its number. */
+struct stretch {
+    uint32_t index, n;
+};
+
+/* Removes stretches that ascend and do not overlap, in one pass; `n` is 1 or more.  Needs no memory. */
+void mailsrv__columns_remove(struct columns *columns, const struct stretch *blocks, size_t n);
 
 /* ---- Room for rows to come ---- */
 

@@ -42,28 +42,31 @@ static bool add(struct view *view, const mailsrv_run *runs, size_t n)
     return false;
 }
 
-static void lose(struct view *view, const mailsrv_run *run)
+static void lose(struct view *view, const mailsrv_run *runs, size_t n)
 {
-    if (!view->forgot && !add(view, run, 1)) {
+    if (n == 0 || view->lost)
+        return;
+    if (!view->forgot && !add(view, runs, n)) {
         view->lost = !view->resting || mailsrv__view_is_telling(view);
         mailsrv__view_forget(view);
         view->forgot = true;
     }
-    if (view->forgot)
-        view->n_forgotten += run->last - run->first + 1;
+    for (size_t i = 0; i < n && view->forgot; i++)
+        view->n_forgotten += runs[i].last - runs[i].first + 1;
 }
 
 /* Only what the session knows of is missed. */
 void mailsrv__view_lose(struct view *view, const mailsrv_run *hits, size_t n, uint64_t since)
 {
     bool first = !view->forgot && view->gone.count == view->n_gone_told;
-    for (size_t i = 0; i < n && !view->lost && HOLDS(RULE_GONE); i++) {
-        mailsrv_run run = hits[i];
-        if (HOLDS(RULE_MAX_UID) && run.last > view->max_uid)
-            run.last = view->max_uid;
-        if (run.first <= run.last)
-            lose(view, &run);
-    }
+    uint32_t max_uid = HOLDS(RULE_MAX_UID) ? view->max_uid : UINT32_MAX;
+    size_t whole = n;
+    while (whole != 0 && hits[whole - 1].last > max_uid)
+        whole--;
+    if (HOLDS(RULE_GONE))
+        lose(view, hits, whole);
+    if (HOLDS(RULE_GONE) && whole != n && hits[whole].first <= max_uid)
+        lose(view, &(mailsrv_run){ hits[whole].first, max_uid }, 1);
     if (first)
         view->gone_since = since;
     bound(view);

@@ -42,6 +42,8 @@ static void forget(struct image *image)
     for (uint32_t i = 0; i < image->n_names; i++)
         mailsrv__heap_give(mailsrv__image_heap(image), CLASS_IMAGES, NULL, (void *)(uintptr_t)image->names[i].p,
                            image->names[i].n);
+    mailsrv__heap_give(mailsrv__image_heap(image), CLASS_IMAGES, NULL, image->names, NAMES_OCTETS);
+    image->names = NULL;
     image->n_names = 0;
     image->group_wanted = image->group_there = false;
     mailsrv__journal_drop(&image->journal);
@@ -137,7 +139,6 @@ static void prepare(struct image *image)
 
 /* ---- Life ---- */
 
-
 static void close_handles(struct image *image)
 {
     struct handle *handles[] = { &image->mbox, &image->store };
@@ -147,6 +148,7 @@ static void close_handles(struct image *image)
 void mailsrv__image_free(struct image *image)
 {
     mailsrv__list_remove(&image->all);
+    mailsrv__list_remove(&image->bucket);
     mailsrv__list_remove(&image->work.ring);
     mailsrv__errand_drop(&image->errand);
     close_handles(image);

@@ -32,7 +32,7 @@
 
 enum image_state { IMAGE_OPENING, IMAGE_LOADING, IMAGE_LIVE, IMAGE_IDLE, IMAGE_ENDED };
 
-enum { SILENT_MAX = 32, PAGE_ROWS = 256 };
+enum { SILENT_MAX = 32, PAGE_ROWS = 256, NAMES_OCTETS = MAILSRV_KEYWORDS_MAX * sizeof(mailsrv_bytes) };
 
 struct image;
 struct images;
@@ -43,8 +43,8 @@ struct view;
 typedef bool take_fn(struct image *image, const mailsrv_answer *answer);
 
 struct image {
-    struct node all;   /* in its room */
-    struct node views; /* those that look at it */
+    struct node all, bucket; /* in its room */
+    struct node views;       /* those that look at it */
     struct images *room;
     mailsrv_engine *engine;
     mailsrv_id account, mailbox;
@@ -62,7 +62,7 @@ struct image {
     struct runs uids;
     struct columns columns;
     struct journal journal;
-    mailsrv_bytes names[MAILSRV_KEYWORDS_MAX];
+    mailsrv_bytes *names; /* room for MAILSRV_KEYWORDS_MAX, once there is one */
     uint32_t n_names;
     uint32_t uidvalidity, uidnext; /* as the mailbox was opened; 0: it never was */
     uint32_t features, rights;
@@ -75,9 +75,8 @@ struct image {
     /* The round that goes on. */
     uint64_t since, next_upto;
     mailsrv_cursor cursor;
-    bool comparing;      /* with ROWS */
-    uint32_t compared;   /* UIDs up to this one */
-    uint32_t at;         /* the place in the page that is being applied */
+    uint32_t compared;     /* UIDs up to this one */
+    uint32_t at;           /* the place in the page that is being applied */
     mailsrv_run vanishing; /* what is left of the run there; first above last: nothing */
 
     /* Sizes and dates. */
@@ -150,7 +149,10 @@ struct marks mailsrv__image_marks(const struct image *image, uint32_t uid); /* o
 
 /* False: no memory; what was not applied may be applied again. */
 bool mailsrv__image_apply(struct image *image, const mailsrv_row *row);
-bool mailsrv__image_vanish_some(struct image *image); /* some of image->vanishing, which shrinks */
+
+/* Some UIDs vanish: of image->vanishing, then of the `n` runs behind it, of which `*taken` were begun; what is left of
+ * the last one is image->vanishing.  False: no memory, and nothing happened. */
+bool mailsrv__image_vanish_some(struct image *image, const mailsrv_run *runs, uint32_t n, uint32_t *taken);
 
 /* Gives something up that can be done without: columns that are there only to be fast, then the journal.  False: there
  * is nothing more. */

@@ -2,10 +2,14 @@
  * needed. */
 #include "mailbox/image.h"
 
+enum { BUCKETS = 256 };
+
 struct images {
     struct room room; /* first */
     mailsrv_engine *engine;
-    struct node all; /* those that are kept in the order in which they were left */
+    struct node live;             /* not IDLE */
+    struct node kept;             /* IDLE, in the order in which they were left */
+    struct node buckets[BUCKETS]; /* all of them, by mailbox */
 };
 
 static const char room_name[] = "mailbox";
@@ -27,10 +31,9 @@ static bool concerns(const struct image *image, const mailsrv_id *account, const
 static void notify(struct room *room, const mailsrv_id *account, const mailsrv_id *mailbox, uint64_t modseq_hint)
 {
     struct images *images = (struct images *)(void *)room;
-    for (struct node *n = images->all.next; n != &images->all; n = n->next) {
+    for (struct node *n = images->live.next; n != &images->live; n = n->next) {
         struct image *image = HOLDER(n, struct image, all);
-        if (image->state != IMAGE_IDLE && concerns(image, account, mailbox) &&
-            (modseq_hint == 0 || modseq_hint > image->upto))
+        if (concerns(image, account, mailbox) && (modseq_hint == 0 || modseq_hint > image->upto))
             mailsrv__image_poke(image);
     }
 }
@@ -39,14 +42,10 @@ static void notify(struct room *room, const mailsrv_id *account, const mailsrv_i
 static bool give_back(void *user)
 {
     struct images *images = user;
-    for (struct node *n = images->all.next; n != &images->all; n = n->next) {
-        struct image *image = HOLDER(n, struct image, all);
-        if (image->state != IMAGE_IDLE)
-            continue;
-        mailsrv__image_free(image);
-        return true;
-    }
-    return false;
+    if (mailsrv__list_empty(&images->kept))
+        return false;
+    mailsrv__image_free(HOLDER(images->kept.next, struct image, all));
+    return true;
 }
 
 static void end_room(struct room *room)
@@ -54,8 +53,10 @@ static void end_room(struct room *room)
     struct images *images = (struct images *)(void *)room;
     struct heap *heap = mailsrv__room_heap(images->engine);
     heap->give_back = NULL;
-    while (!mailsrv__list_empty(&images->all))
-        mailsrv__image_free(HOLDER(images->all.next, struct image, all));
+    while (give_back(images))
+        continue;
+    while (!mailsrv__list_empty(&images->live))
+        mailsrv__image_free(HOLDER(images->live.next, struct image, all));
     mailsrv__heap_give(heap, CLASS_IMAGES, NULL, images, sizeof *images);
 }
 
@@ -70,17 +71,30 @@ static struct images *room_of(mailsrv_engine *engine)
         return NULL;
     images->room = (struct room){ .name = room_name, .notify = notify, .end = end_room };
     images->engine = engine;
-    mailsrv__list_init(&images->all);
+    mailsrv__list_init(&images->live);
+    mailsrv__list_init(&images->kept);
+    for (int i = 0; i < BUCKETS; i++)
+        mailsrv__list_init(&images->buckets[i]);
     mailsrv__room_add(engine, &images->room);
     heap->give_back = give_back;
     heap->user = images;
     return images;
 }
 
-static struct image *find(const struct images *images, const mailsrv_id *account, const mailsrv_id *mailbox)
+/* FNV-1a: ids may be counted or random. */
+static struct node *bucket(struct images *images, const mailsrv_id *mailbox)
 {
-    for (struct node *n = images->all.next; n != &images->all; n = n->next) {
-        struct image *image = HOLDER(n, struct image, all);
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < sizeof mailbox->b; i++)
+        hash = (hash ^ mailbox->b[i]) * 16777619u;
+    return &images->buckets[hash % BUCKETS];
+}
+
+static struct image *find(struct images *images, const mailsrv_id *account, const mailsrv_id *mailbox)
+{
+    struct node *all = bucket(images, mailbox);
+    for (struct node *n = all->next; n != all; n = n->next) {
+        struct image *image = HOLDER(n, struct image, bucket);
         if (same(&image->mailbox, mailbox) && same(&image->account, account) && image->state != IMAGE_ENDED)
             return image;
     }
@@ -95,7 +109,8 @@ static struct image *make(struct images *images, const mailsrv_id *account, cons
     image->account = *account;
     image->mailbox = *mailbox;
     mailsrv__image_init(image, images, images->engine);
-    mailsrv__list_append(&images->all, &image->all);
+    mailsrv__list_append(&images->live, &image->all);
+    mailsrv__list_append(bucket(images, mailbox), &image->bucket);
     mailsrv__image_open(image);
     return image;
 }
@@ -108,13 +123,16 @@ struct image *mailsrv__image_of(mailsrv_engine *engine, const mailsrv_id *accoun
     struct image *image = find(images, account, mailbox);
     if (image == NULL)
         return make(images, account, mailbox);
-    if (image->state == IMAGE_IDLE)
+    if (image->state == IMAGE_IDLE) {
+        mailsrv__list_remove(&image->all);
+        mailsrv__list_append(&images->live, &image->all);
         mailsrv__image_open(image);
+    }
     return image;
 }
 
 void mailsrv__image_kept(struct image *image)
 {
     mailsrv__list_remove(&image->all);
-    mailsrv__list_append(&image->room->all, &image->all);
+    mailsrv__list_append(&image->room->kept, &image->all);
 }

@@ -25,9 +25,14 @@ void mailsrv__round_fail(struct image *image, int32_t status)
 
 bool mailsrv__image_take_names(struct image *image, const mailsrv_bytes *names, uint32_t first, uint32_t n)
 {
+    struct heap *heap = mailsrv__image_heap(image);
+    if (image->names == NULL && n != 0)
+        image->names = mailsrv__heap_take(heap, CLASS_IMAGES, NULL, NAMES_OCTETS);
+    if (image->names == NULL)
+        return n == 0;
     while (image->n_names < first + n) {
         mailsrv_bytes name = names[image->n_names - first];
-        uint8_t *p = mailsrv__heap_take(mailsrv__image_heap(image), CLASS_IMAGES, NULL, name.n);
+        uint8_t *p = mailsrv__heap_take(heap, CLASS_IMAGES, NULL, name.n);
         if (p == NULL)
             return false;
         memcpy(p, name.p, name.n);
@@ -167,7 +172,7 @@ static bool take_rows(struct image *image, const mailsrv_answer *answer)
     mailsrv__room_spend(image->engine, 1);
     bool good = true;
     if (vanishes(image)) {
-        good = mailsrv__image_vanish_some(image);
+        good = mailsrv__image_vanish_some(image, NULL, 0, &(uint32_t){ 0 });
     } else if (image->at < page->n) {
         good = compare_row(image, (const void *)((const char *)page->rows + (size_t)image->at * page->stride));
     } else if (page->more == 0 && image->compared != UINT32_MAX) {
@@ -222,10 +227,11 @@ static void end_of_page(struct image *image, const mailsrv_changes *page)
 /* One step: what vanished first, then the rows. */
 static bool apply(struct image *image, const mailsrv_changes *page)
 {
-    if (vanishes(image))
-        return mailsrv__image_vanish_some(image);
-    if (image->at < page->n_vanished) {
-        image->vanishing = page->vanished[image->at++];
+    if (vanishes(image) || image->at < page->n_vanished) {
+        uint32_t begun = image->at < page->n_vanished ? image->at : page->n_vanished, taken;
+        if (!mailsrv__image_vanish_some(image, page->vanished + begun, page->n_vanished - begun, &taken))
+            return false;
+        image->at += taken;
         return true;
     }
     uint32_t row = image->at - page->n_vanished;

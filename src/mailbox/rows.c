@@ -3,7 +3,7 @@
 
 #include "text/writer.h"
 
-enum { HITS = 64 };
+enum { HITS = 96 };
 
 struct marks mailsrv__image_marks(const struct image *image, uint32_t uid)
 {
@@ -36,7 +36,7 @@ static bool append(struct image *image, const mailsrv_row *row)
         mailsrv__group_set(image, image->columns.n - 1, row);
         return true;
     }
-    mailsrv__columns_remove(&image->columns, image->columns.n - 1, 1);
+    mailsrv__columns_remove(&image->columns, &(struct stretch){ image->columns.n - 1, 1 }, 1);
     return false;
 }
 
@@ -73,41 +73,75 @@ bool mailsrv__image_apply(struct image *image, const mailsrv_row *row)
 
 /* ---- Going ---- */
 
-/* The next UIDs of the image in `*range`, which shrinks. */
-static size_t find_hits(const struct image *image, mailsrv_run *range, mailsrv_run hits[HITS])
+/* Runs of the image that vanish. */
+struct hits {
+    mailsrv_run v[HITS];
+    size_t n;
+};
+
+static bool is_empty(const mailsrv_run *range)
 {
-    size_t n = 0;
-    mailsrv_run run;
-    while (n < HITS && range->first <= range->last && mailsrv__runs_next(&image->uids, range->first, &run) &&
-           run.first <= range->last) {
-        if (run.last >= range->last) {
-            hits[n++] = (mailsrv_run){ run.first, range->last };
-            *range = (mailsrv_run){ 1, 0 };
-            return n;
-        }
-        hits[n++] = run;
-        range->first = run.last + 1;
-    }
-    if (n < HITS)
-        *range = (mailsrv_run){ 1, 0 };
-    return n;
+    return range->first > range->last;
 }
 
-bool mailsrv__image_vanish_some(struct image *image)
+/* Takes the next UIDs of the image that are in `*range`, which shrinks. */
+static void find_hits(const struct image *image, mailsrv_run *range, struct hits *hits)
 {
-    mailsrv_run hits[HITS], range = image->vanishing;
-    size_t n = find_hits(image, &range, hits);
-    if (!mailsrv__runs_remove(&image->uids, hits, n))
+    mailsrv_run run;
+    while (hits->n < HITS && !is_empty(range)) {
+        bool any = mailsrv__runs_next(&image->uids, range->first, &run) && run.first <= range->last;
+        bool all = !any || run.last >= range->last;
+        if (any)
+            hits->v[hits->n++] = (mailsrv_run){ run.first, all ? range->last : run.last };
+        range->first = all ? 1 : run.last + 1;
+        range->last = all ? 0 : range->last;
+    }
+}
+
+/* Their UIDs are out of the image already: a row had those before it that are left, and those that go with it. */
+static void remove_rows(struct image *image, const struct hits *hits)
+{
+    struct stretch blocks[HITS];
+    uint32_t removed = 0;
+    for (size_t i = 0; i < hits->n; i++) {
+        mailsrv_run run = hits->v[i];
+        blocks[i].index = mailsrv__runs_rank(&image->uids, run.first) + removed;
+        blocks[i].n = run.last - run.first + 1;
+        removed += blocks[i].n;
+    }
+    mailsrv__columns_remove(&image->columns, blocks, hits->n);
+}
+
+static bool vanish(struct image *image, const struct hits *hits)
+{
+    if (hits->n == 0)
+        return true;
+    if (!mailsrv__runs_remove(&image->uids, hits->v, hits->n))
+        return false;
+    remove_rows(image, hits);
+    for (struct node *v = image->views.next; v != &image->views; v = v->next) {
+        mailsrv__view_lose(HOLDER(v, struct view, link), hits->v, hits->n, image->since);
+        mailsrv__room_spend(image->engine, 1 + (uint32_t)hits->n / 4);
+    }
+    return true;
+}
+
+bool mailsrv__image_vanish_some(struct image *image, const mailsrv_run *runs, uint32_t n, uint32_t *taken)
+{
+    struct hits hits = { .n = 0 };
+    mailsrv_run range = image->vanishing;
+    uint32_t i = 0, last = image->vanishing.last;
+    find_hits(image, &range, &hits);
+    while (is_empty(&range) && hits.n < HITS && i < n && (runs[i].first > last || last == 0)) {
+        last = runs[i].last;
+        range = runs[i++];
+        find_hits(image, &range, &hits);
+    }
+    if (!vanish(image, &hits))
         return false;
     image->vanishing = range;
-    for (size_t i = 0; i < n; i++)
-        mailsrv__columns_remove(&image->columns, mailsrv__runs_rank(&image->uids, hits[i].first),
-                                hits[i].last - hits[i].first + 1);
-    for (struct node *v = image->views.next; n != 0 && v != &image->views; v = v->next) {
-        mailsrv__view_lose(HOLDER(v, struct view, link), hits, n, image->since);
-        mailsrv__room_spend(image->engine, 1);
-    }
-    mailsrv__room_spend(image->engine, 1 + (uint32_t)n);
+    *taken = i;
+    mailsrv__room_spend(image->engine, 1 + i / 4 + (uint32_t)hits.n);
     return true;
 }
 
@@ -130,6 +164,7 @@ uint64_t mailsrv__image_octets(const struct image *image)
 {
     uint64_t octets = sizeof *image + mailsrv__columns_octets(&image->columns) + mailsrv__runs_octets(&image->uids) +
                       mailsrv__journal_octets(&image->journal);
+    octets += image->names == NULL ? 0 : NAMES_OCTETS;
     for (uint32_t i = 0; i < image->n_names; i++)
         octets += image->names[i].n;
     return octets;

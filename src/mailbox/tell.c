@@ -6,8 +6,7 @@
 bool mailsrv__view_tell(struct view *view, enum tells tells)
 {
     const struct image *image = view->image;
-    if (view->writing != 0 || view->own > image->upto || image->state != IMAGE_LIVE || view->lost ||
-        view->forgot)
+    if (view->writing != 0 || view->own > image->upto || image->state != IMAGE_LIVE || view->lost || view->forgot)
         return false;
     view->tells_all = tells == TELLS_ALL || !HOLDS(RULE_DEFERRED);
     view->told_modseq = false;
@@ -53,8 +52,7 @@ static bool tell_vanished(struct view *view, mailsrv_run run, struct told *out)
 static bool tell_gone(struct view *view, struct told *out)
 {
     mailsrv_run run;
-    if (view->tells_all && view->gone_told != UINT32_MAX &&
-        mailsrv__runs_next(&view->gone, view->gone_told + 1, &run))
+    if (view->tells_all && view->gone_told != UINT32_MAX && mailsrv__runs_next(&view->gone, view->gone_told + 1, &run))
         return view->qresync ? tell_vanished(view, run, out) : tell_expunge(view, run, out);
     view->lost = !mailsrv__view_settle(view);
     return then(view, view->lost ? PHASE_NOTHING : PHASE_EXISTS);

@@ -195,8 +195,8 @@ bool mailsrv__view_is_gone(const struct view *view, uint32_t uid)
 
 uint32_t mailsrv__view_number(const struct view *view, uint32_t uid)
 {
-    bool is_member = uid <= view->max_uid &&
-                     (mailsrv__runs_has(&view->image->uids, uid) || mailsrv__view_is_gone(view, uid));
+    bool is_member =
+        uid <= view->max_uid && (mailsrv__runs_has(&view->image->uids, uid) || mailsrv__view_is_gone(view, uid));
     return is_member ? rank(view, uid) : 0;
 }
 

@@ -56,22 +56,22 @@ struct view {
     uint32_t gone_told, n_gone_told; /* UIDs of it up to this one are told, so many: they go in one pass */
     uint32_t n_forgotten;            /* so many are gone, and `gone` is empty */
     bool resting, forgot;
-    uint64_t gone_since; /* with the first of `gone`: everything up to this modseq came before it */
-    uint64_t told;       /* flags up to this modseq are told */
-    uint64_t cursor;     /* the journal's next entry to be told */
-    uint32_t n_names;    /* told */
-    uint32_t wanted;     /* the round that is waited for */
-    bool opening;        /* until it selects */
-    uint32_t writing;    /* changes of its own that are out: nothing is told meanwhile */
-    uint64_t own;        /* modseq of its own newest change: nothing is told before the image has it */
+    uint64_t gone_since;     /* with the first of `gone`: everything up to this modseq came before it */
+    uint64_t told;           /* flags up to this modseq are told */
+    uint64_t cursor;         /* the journal's next entry to be told */
+    uint32_t n_names;        /* told */
+    uint32_t wanted;         /* the round that is waited for */
+    bool opening;            /* until it selects */
+    uint32_t writing;        /* changes of its own that are out: nothing is told meanwhile */
+    uint64_t own;            /* modseq of its own newest change: nothing is told before the image has it */
     bool condstore, qresync; /* enabled: the session sets them */
     bool lost;               /* what is gone is not known any more: the session must end */
 
     /* While it tells. */
     enum phase phase;
     bool tells_all, told_modseq;
-    uint64_t upto, end;       /* modseq, and number of a journal entry, that this telling goes up to */
-    uint32_t last, uid;       /* highest UID of it; the place among rows */
+    uint64_t upto, end; /* modseq, and number of a journal entry, that this telling goes up to */
+    uint32_t last, uid; /* highest UID of it; the place among rows */
 };
 
 /* MAILSRV_OK or MAILSRV_NOMEM. */
@@ -96,7 +96,7 @@ int32_t mailsrv__view_round(const struct view *view);
 
 /* ---- The mailbox ---- */
 uint32_t mailsrv__view_uidvalidity(const struct view *view);
-uint32_t mailsrv__view_uidnext(const struct view *view); /* above every UID that was told, not above another's */
+uint32_t mailsrv__view_uidnext(const struct view *view);  /* above those that were told, and no others */
 uint32_t mailsrv__view_features(const struct view *view); /* MAILSRV_MBOX_... */
 uint32_t mailsrv__view_rights(const struct view *view);   /* MAILSRV_RIGHT_..., as the image opened it: to look */
 
@@ -139,9 +139,9 @@ bool mailsrv__view_use(struct view *view);
 
 /* ---- Numbers: of a view that is in use ---- */
 uint32_t mailsrv__view_exists(const struct view *view);
-uint32_t mailsrv__view_uid(const struct view *view, uint32_t number);  /* 1 to exists */
-uint32_t mailsrv__view_number(const struct view *view, uint32_t uid);  /* 0: no member */
-bool mailsrv__view_is_gone(const struct view *view, uint32_t uid);     /* of a member */
+uint32_t mailsrv__view_uid(const struct view *view, uint32_t number); /* 1 to exists */
+uint32_t mailsrv__view_number(const struct view *view, uint32_t uid); /* 0: no member */
+bool mailsrv__view_is_gone(const struct view *view, uint32_t uid);    /* of a member */
 
 /* The value of HIGHESTMODSEQ: everything up to it is told, expunges included (RFC 7162 section 3.2). */
 uint64_t mailsrv__view_highest(const struct view *view);

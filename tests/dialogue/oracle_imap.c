@@ -147,6 +147,13 @@ static bool is_same(struct text a, struct text b)
     return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
 }
 
+/* A refusal up to its text.  Empty: it is none with a code. */
+static struct text until_text(struct text line)
+{
+    size_t n = text_holds(line, text_of(" NO [")) ? text_find(line, "]") : 0;
+    return (struct text){ line.p, n };
+}
+
 static bool may_say_tagged(struct run *run, struct text line)
 {
     struct text tag = imap_tag(line), rest = text_after(line, tag.n + 1);
@@ -156,9 +163,12 @@ static bool may_say_tagged(struct run *run, struct text line)
     if (!is_same(imap_tag(awaited), tag))
         return false;
     bool less = may_tell_less(run) && only_tellings_are_missing(run, at, command);
-    if ((less || may_be_behind(run)) && match_line(awaited, without_end(line), &run->captures))
+    bool no = text_begins(rest, text_of("NO ")); /* awaited anyhow; what stands before it may be less */
+    if ((no || less || may_be_behind(run)) && match_line(awaited, without_end(line), &run->captures))
         return true;
-    if (text_begins(rest, text_of("NO ")))
+    if (run->heap.failed && until_text(line).n != 0 && is_same(until_text(awaited), until_text(line)))
+        return true; /* for what the host had to say there was no memory */
+    if (no)
         return is_right_no(run, rest, command);
     if (!text_begins(rest, text_of("OK ")))
         return false;

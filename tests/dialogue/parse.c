@@ -300,12 +300,29 @@ static void parse_store(struct parser *p, struct text rest)
     two_words(p, setup, name, rest);
 }
 
+static void add_messages(struct parser *p, struct text rest, uint64_t times)
+{
+    struct text name = address_word(p, &rest), text = read_message(p);
+    for (; times != 0; times--) {
+        struct setup *setup = add_setup(p, SETUP_MESSAGE);
+        setup->name = name;
+        setup->words = rest;
+        setup->text = text;
+    }
+}
+
 static void parse_message(struct parser *p, struct text rest)
 {
-    struct setup *setup = add_setup(p, SETUP_MESSAGE);
-    setup->name = address_word(p, &rest);
-    setup->words = rest;
-    setup->text = read_message(p);
+    add_messages(p, rest, 1);
+}
+
+/* `message*N: pat`: as many that are the same. */
+static void parse_messages(struct parser *p, struct text rest)
+{
+    uint64_t times = 1;
+    struct text line = { rest.p - 1, rest.n + 1 }; /* from the asterisk on */
+    if (cut_times(p, &line, ':', &times))
+        add_messages(p, line, times);
 }
 
 static void parse_peer(struct parser *p, struct text rest)
@@ -503,11 +520,12 @@ static const struct {
     const char *mark;
     void (*parse)(struct parser *p, struct text rest);
 } marks[] = {
-    { "profile:", parse_profile }, { "set:", parse_set },     { "enable:", parse_enable },
-    { "serve:", parse_serve },     { "store:", parse_store }, { "message:", parse_message },
-    { "peer:", parse_peer },       { "O:", parse_op },        { "A:", parse_answer },
-    { "T:", parse_time },          { "M:", parse_mailbox },   { "Q:", parse_queue },
-    { "R:", parse_row },           { "X:", parse_act },       { "N:", parse_notify },
+    { "profile:", parse_profile },  { "set:", parse_set },     { "enable:", parse_enable },
+    { "serve:", parse_serve },      { "store:", parse_store }, { "message:", parse_message },
+    { "peer:", parse_peer },        { "O:", parse_op },        { "A:", parse_answer },
+    { "T:", parse_time },           { "M:", parse_mailbox },   { "Q:", parse_queue },
+    { "message*", parse_messages }, { "R:", parse_row },       { "X:", parse_act },
+    { "N:", parse_notify },
 };
 
 static void parse_line(struct parser *p, struct text line)

@@ -348,6 +348,29 @@ static void full_dictionary(void)
     end(f, "a full dictionary");
 }
 
+/* Whoever has INBOX open has its dictionary too, to which names are only ever added, although its messages go. */
+static void moved_inbox(void)
+{
+    static const mailsrv_id none;
+    const struct box inbox = { .id = none };
+    struct fixture *f = begin(0);
+    struct opened opened, again;
+    mailsrv_asked *asked;
+    mailsrv_bytes keyword = bytes("stays");
+    deliver(f, NULL, &keyword);
+    mail_open_box(&f->mail, 0, &inbox, &opened);
+    mailsrv_arg_mbox_rename arg = { sizeof arg, 0, opened.store_handle, opened.value.mailbox, bytes("old"), 0 };
+    mail_hear(&f->mail, 0, MAILSRV_OP_MBOX_RENAME, 0, &arg, &asked);
+    mailsrv_asked_free(asked);
+    mail_open_box(&f->mail, 0, &inbox, &again);
+    tap(again.value.exists == 0 && again.value.n_keywords == 1 && again.value.keywords[0].n == keyword.n,
+        "an INBOX that was moved", "keeps its dictionary", "");
+    mail_close_box(&f->mail, &again);
+    mail_close_box(&f->mail, &opened);
+    close_store(f);
+    end(f, "an INBOX that was moved");
+}
+
 /* ---- Engines are told of each other ---- */
 
 static uint64_t letters(struct fixture *f, int engine)
@@ -392,6 +415,7 @@ int main(void)
     history_ends();
     names_end();
     full_dictionary();
+    moved_inbox();
     pokes();
     return tap_end();
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct fixture {
     struct disk *disk;
@@ -497,6 +498,143 @@ static void groups(void)
     end(&f);
 }
 
+/* ---- Compaction ---- */
+
+enum { SENT = 60, KEPT = 5 }; /* every fifth stays */
+
+static void rest(struct fixture *f)
+{
+    const struct timespec moment = { 0, 1000000 };
+    while (mailsrv_durable_stat(f->shore.store, MAILSRV_DURABLE_STAT_BUSY) != 0)
+        nanosleep(&moment, NULL);
+}
+
+static uint64_t segments(struct fixture *f)
+{
+    return mailsrv_durable_stat(f->shore.store, MAILSRV_DURABLE_STAT_SEGMENTS);
+}
+
+static void begin_small(struct fixture *f)
+{
+    begin(f);
+    f->shore.setup.segment_octets = 20000;
+    open_again(f);
+    for (uint32_t i = 0; i < SENT; i++)
+        send_one(f, 3000, 0);
+}
+
+static void expunge_most(struct fixture *f)
+{
+    for (uint32_t uid = 1; uid <= SENT; uid++)
+        if (uid % KEPT != 0)
+            expunge_one(f, uid);
+}
+
+/* The first octet of a message is 'a', that of its last thousand too. */
+static bool is_whole(const mailsrv_asked *asked, size_t n)
+{
+    const mailsrv_read_bytes *value = value_of(asked);
+    bool whole = value != NULL && value->octets.n == n;
+    for (size_t i = 0; whole && i < n; i++)
+        whole = value->octets.p[i] == 'a';
+    return whole;
+}
+
+static bool all_are_whole(struct fixture *f)
+{
+    struct opened box;
+    bool whole = true;
+    open_inbox(f, &box);
+    for (uint32_t uid = KEPT; uid <= SENT; uid += KEPT) {
+        mailsrv_arg_read read = { sizeof read, uid, box.value.mbox, 0, 0, 0, 3000 };
+        mailsrv_asked *asked = ask(f, 1, MAILSRV_OP_READ, &read);
+        whole = whole && is_whole(asked, 3000);
+        drop(f, asked);
+    }
+    close_inbox(f, &box);
+    return whole && messages(f) == SENT / KEPT;
+}
+
+static void compaction(void)
+{
+    struct fixture f;
+    struct opened box;
+    begin_small(&f);
+    rest(&f);
+    uint64_t before = segments(&f);
+    open_inbox(&f, &box);
+    mailsrv_arg_read read = { sizeof read, 2 * KEPT, box.value.mbox, 0, 0, 0, 1000 };
+    mailsrv_asked *first = ask(&f, 1, MAILSRV_OP_READ, &read);
+    expunge_most(&f);
+    rest(&f);
+    tap(before > 5 && segments(&f) <= before / 2, "compaction", "gives room back", "");
+    tap(all_are_whole(&f), "compaction", "loses nothing", "");
+    read.handle = ((const mailsrv_read_bytes *)value_of(first))->handle;
+    read.offset = 1000;
+    read.octets = 2000;
+    mailsrv_asked *second = ask(&f, 1, MAILSRV_OP_READ, &read);
+    tap(is_whole(second, 2000), "compaction", "a reader reads on", "");
+    drop(&f, second);
+    drop(&f, first);
+    close_inbox(&f, &box);
+    mailsrv_result last = send_one(&f, 10, 0);
+    expunge_one(&f, last.uid);
+    end_engines(&f);
+    shore_close(&f.shore);
+    f.files.unlink(f.disk, "/disk/index.db");
+    f.files.unlink(f.disk, "/disk/index.db-wal");
+    if (shore_open(&f.shore) != MAILSRV_OK)
+        abort();
+    begin_engines(&f);
+    tap(all_are_whole(&f), "compaction", "the log alone has everything", "");
+    mailsrv_result next = send_one(&f, 10, 0);
+    tap(next.uid == last.uid + 1 && next.modseq > last.modseq + 1, "compaction", "and what was given", "");
+    end(&f);
+}
+
+/* ---- A segment goes when the index would do without it after a loss of power ---- */
+
+static int32_t (*sync_of_all)(void *user, void *file);
+static int32_t (*open_of_all)(void *user, const char *path, uint32_t flags, void **out);
+static void *_Atomic index_file;
+
+static int32_t open_and_note(void *user, const char *path, uint32_t flags, void **out)
+{
+    int32_t status = open_of_all(user, path, flags, out);
+    if (status == MAILSRV_OK && strcmp(path, "/disk/index.db") == 0)
+        index_file = *out; /* the last one that is opened is that of checkpoints */
+    return status;
+}
+
+static int32_t sync_all_but_index(void *user, void *file)
+{
+    return file == index_file ? MAILSRV_TEMP : sync_of_all(user, file);
+}
+
+static void home(void)
+{
+    struct fixture f;
+    begin_small(&f);
+    rest(&f);
+    sync_of_all = f.files.sync;
+    open_of_all = f.files.open;
+    f.files.open = open_and_note;
+    open_again(&f);
+    rest(&f);
+    f.files.sync = sync_all_but_index;
+    open_again(&f);
+    uint64_t before = segments(&f);
+    expunge_most(&f);
+    for (int i = 0; i < 50; i++)
+        send_one(&f, 10, 0);
+    tap(segments(&f) >= before, "compaction", "no file goes before the index is home", "");
+    f.files.sync = sync_of_all;
+    open_again(&f);
+    rest(&f);
+    tap(segments(&f) < before - 3, "compaction", "and then it does", "");
+    end(&f);
+}
+
 /* ---- A change of several frames ---- */
 
 enum { TARGETS = 30, PREFIX = 50000 };
@@ -585,6 +723,8 @@ int main(void)
     a_full_disk();
     groups();
     several_frames();
+    compaction();
+    home();
     given_up();
     return tap_end();
 }

@@ -44,8 +44,10 @@ static void write_for_ever(struct mail *m, uint64_t seed)
     if (open_store(m) != MAILSRV_OK)
         _exit(1);
     mail_begin(m);
-    for (;;)
+    while (!m->must_look)
         mail_change(m, next_random(&seed));
+    for (;;)
+        pause();
 }
 
 static void kill_one(struct mail *m, uint64_t *random)

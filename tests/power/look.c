@@ -293,6 +293,7 @@ static bool is_called(const char *name, mailsrv_bytes found)
 
 static void match_name(struct mail *m, int account, const mailsrv_mbox_entry *entry, bool seen[BOXES_MAX])
 {
+    static const mailsrv_id none;
     struct account *a = &m->known.accounts[account];
     for (size_t i = 0; i < a->n; i++) {
         struct box *box = &a->boxes[i];
@@ -303,7 +304,11 @@ static void match_name(struct mail *m, int account, const mailsrv_mbox_entry *en
             continue;
         if (box->state == GONE)
             mail_wrong(m, "a mailbox came back", (uint32_t)i);
-        if (i != 0 && box->state != PERHAPS && memcmp(&box->id, &entry->mailbox, sizeof box->id) != 0)
+        if (box->is_inbox_moved)
+            mail_empty_inbox(a);
+        box->is_inbox_moved = false;
+        if (i != 0 && memcmp(&box->id, &none, sizeof none) != 0 &&
+            memcmp(&box->id, &entry->mailbox, sizeof box->id) != 0)
             mail_wrong(m, "a mailbox has another id than before", (uint32_t)i);
         if (i != 0)
             box->id = entry->mailbox;
@@ -430,6 +435,7 @@ void mail_check(struct mail *m)
         item->version_perhaps = item->version;
     }
     mail_raise_marks(m);
+    m->must_look = false;
 }
 
 uint64_t mail_sum(struct mail *m)

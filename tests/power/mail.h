@@ -41,6 +41,7 @@ struct box {
     mailsrv_id id; /* zero: INBOX, or not known yet */
     char name[16];
     char name_perhaps[16]; /* "": none */
+    bool is_inbox_moved;   /* by a RENAME of INBOX, which was not answered */
     bool subscribed, subscribed_perhaps;
     struct message messages[MESSAGES_MAX];
     size_t n;
@@ -78,6 +79,7 @@ struct mail {
     uint32_t last_number; /* of messages, mailboxes and copies */
     uint32_t answered;    /* changes that were answered OK */
     bool is_stuck;        /* what was asked is durable and will not be answered */
+    bool must_look;       /* where many messages are is not known */
     char wrong[160];      /* the first thing that is not as it must be; "": nothing */
 };
 

@@ -36,6 +36,9 @@ void mail_raise_marks(struct mail *m);
 struct box *mail_some_box(struct mail *m, int account, uint64_t random);
 bool mail_has_room(const struct box *box, size_t more);
 
+/* INBOX has no message any more. */
+void mail_empty_inbox(struct account *account);
+
 extern const mailsrv_bytes mail_keywords[KEYWORDS];
 
 #endif

@@ -342,6 +342,69 @@ static void delete_box(struct mail *m, int account, struct box *box, struct open
     mailsrv_asked_free(asked);
 }
 
+/* ---- RENAME of INBOX ---- */
+
+void mail_empty_inbox(struct account *account)
+{
+    struct box *inbox = &account->boxes[0];
+    for (size_t i = 0; i < inbox->n; i++)
+        inbox->messages[i].state = GONE;
+}
+
+/* Is all that is in it known? */
+static bool is_all_sure(const struct box *box)
+{
+    for (size_t i = 0; i < box->n; i++)
+        if (box->messages[i].state == PERHAPS || box->messages[i].state == PERHAPS_GONE || box->messages[i].is_changing)
+            return false;
+    return true;
+}
+
+/* The mailbox that its messages are in, if it comes to be. */
+static struct box *foresee_move(struct mail *m, struct account *a)
+{
+    struct box *box = &a->boxes[a->n];
+    *box = a->boxes[0];
+    new_name(m, box->name);
+    box->state = PERHAPS;
+    box->is_inbox_moved = true;
+    box->subscribed = box->subscribed_perhaps = false;
+    box->uidvalidity = 0;
+    box->looked_at = box->looked_before = 0;
+    for (size_t i = 0; i < box->n; i++)
+        box->messages[i].was_there = box->messages[i].was_there_before = false;
+    atomic_signal_fence(memory_order_seq_cst);
+    a->n++;
+    return box;
+}
+
+static void move_inbox(struct mail *m, int account, struct opened *store)
+{
+    struct account *a = &m->known.accounts[account];
+    struct opened inbox;
+    mailsrv_asked *asked;
+    if (a->n == BOXES_MAX || !is_all_sure(&a->boxes[0]))
+        return;
+    if (!mail_open_box(m, account, &a->boxes[0], &inbox)) {
+        mail_close_box(m, &inbox);
+        return;
+    }
+    struct box *box = foresee_move(m, a);
+    mailsrv_arg_mbox_rename arg = { .size = sizeof arg, .store = store->store_handle, .mailbox = inbox.value.mailbox,
+                                    .name = bytes(box->name), .unix_us = 1000000 };
+    mail_hear(m, 0, MAILSRV_OP_MBOX_RENAME, account, &arg, &asked);
+    m->must_look = true; /* also its id is not known yet */
+    if (mail_status_of(asked) == MAILSRV_OK) {
+        mail_empty_inbox(a);
+        atomic_signal_fence(memory_order_seq_cst);
+        box->is_inbox_moved = false;
+        box->state = THERE;
+        was_answered(m, account, 0, "");
+    }
+    mailsrv_asked_free(asked);
+    mail_close_box(m, &inbox);
+}
+
 void mail_mailbox(struct mail *m, uint64_t random)
 {
     int account = random % 2 != 0;
@@ -349,7 +412,9 @@ void mail_mailbox(struct mail *m, uint64_t random)
     struct box *box = mail_some_box(m, account, random >> 8);
     struct opened store;
     if (mail_open_store(m, account, &store)) {
-        if (box == &a->boxes[0] || (random >> 40) % 3 == 0)
+        if (box == &a->boxes[0] && (random >> 44) % 6 == 0)
+            move_inbox(m, account, &store);
+        else if (box == &a->boxes[0] || (random >> 40) % 3 == 0)
             create(m, account, &store);
         else if ((random >> 44) % 8 == 0)
             delete_box(m, account, box, &store);

@@ -76,7 +76,7 @@ static void fail(struct run *r, const char *text, int32_t status)
 
 static bool is_over(struct run *r)
 {
-    return disk_is_dead(r->disk) || r->mail.is_stuck || r->mail.wrong[0] != '\0';
+    return disk_is_dead(r->disk) || r->mail.is_stuck || r->mail.must_look || r->mail.wrong[0] != '\0';
 }
 
 /* A life that goes wrong somewhere.  What was true before it is looked at in a model of its own when the power went
@@ -105,23 +105,34 @@ static void one_life(struct run *r)
     r->failures += disk_has_failed(r->disk);
 }
 
+static void lose_index(struct run *r)
+{
+    const mailsrv_durable_files files = disk_files(r->disk);
+    files.unlink(files.user, "/disk/index.db");
+    files.unlink(files.user, "/disk/index.db-wal");
+    files.sync_directory(files.user, "/disk");
+}
+
 /* The process alone dies now and then; not where a sync has failed, because what Linux then shows is not on the
- * disk. */
+ * disk.  Now and then the index is lost, too: the log alone knows what numbers were given. */
 static void between_lives(struct run *r)
 {
+    const struct plan none = { 0, 0, 0, 0 };
     if (disk_random(r->disk) % 3 == 0 && !disk_has_failed(r->disk)) {
         disk_revive(r->disk);
-        return;
+    } else {
+        disk_cut(r->disk);
+        r->cuts++;
     }
-    disk_cut(r->disk);
-    r->cuts++;
+    disk_plan(r->disk, &none);
+    if (disk_random(r->disk) % 4 == 0)
+        lose_index(r);
 }
 
 /* Everything as before, also from the log alone. */
 static void last_look(struct run *r)
 {
     const struct plan none = { 0, 0, 0, 0 };
-    const mailsrv_durable_files files = disk_files(r->disk);
     uint64_t sums[2] = { 0, 0 };
     disk_plan(r->disk, &none);
     for (int i = 0; i < 2 && r->mail.wrong[0] == '\0'; i++) {
@@ -135,8 +146,7 @@ static void last_look(struct run *r)
         sums[i] = mail_sum(&r->mail);
         mail_end(&r->mail);
         shore_close(&r->mail.shore);
-        files.unlink(files.user, "/disk/index.db");
-        files.unlink(files.user, "/disk/index.db-wal");
+        lose_index(r);
     }
     if (sums[0] != sums[1])
         fail(r, "the index made from the log is another", MAILSRV_OK);

@@ -48,14 +48,25 @@ static void same(const struct columns *columns)
     }
 }
 
+/* Some blocks, from a place on: of single rows, or long ones. */
 static void removes(struct columns *columns)
 {
-    uint32_t at = below(n_model), n = 1 + below(below(4) == 0 ? 6000 : 20);
-    n = n < n_model - at ? n : n_model - at;
-    mailsrv__columns_remove(columns, at, n);
-    memmove(model + at, model + at + n, (n_model - at - n) * sizeof *model);
-    memmove(model_sizes + at, model_sizes + at + n, (n_model - at - n) * sizeof *model_sizes);
-    n_model -= n;
+    struct stretch blocks[100];
+    static const uint32_t gaps[] = { 3, 40, 5000 }, lengths[] = { 1, 20, 6000 };
+    uint32_t gap = gaps[below(3)], length = lengths[below(3)], at = below(n_model);
+    size_t n = 0, most = 1 + below(below(2) == 0 ? 100 : 2);
+    for (; n < most && at < n_model; n++) {
+        uint32_t rows = 1 + below(length);
+        blocks[n] = (struct stretch){ at, rows < n_model - at ? rows : n_model - at };
+        at += blocks[n].n + below(gap); /* they may touch */
+    }
+    mailsrv__columns_remove(columns, blocks, n);
+    while (n-- != 0) {
+        uint32_t from = blocks[n].index + blocks[n].n;
+        memmove(model + blocks[n].index, model + from, (n_model - from) * sizeof *model);
+        memmove(model_sizes + blocks[n].index, model_sizes + from, (n_model - from) * sizeof *model_sizes);
+        n_model -= blocks[n].n;
+    }
 }
 
 /* Sizes of some rows, as they are loaded; or of none any more. */
@@ -142,7 +153,7 @@ static void test_pieces_are_joined(void **state)
         assert_true(mailsrv__columns_append(&columns, &marks));
     }
     for (uint32_t i = 0; i < 4096; i++)
-        mailsrv__columns_remove(&columns, i + 1, 7);
+        mailsrv__columns_remove(&columns, &(struct stretch){ i + 1, 7 }, 1);
     assert_int_equal(columns.n, 4096);
     for (uint32_t i = 0; i < 4096; i++)
         assert_int_equal(mailsrv__columns_get(&columns, i).modseq, 8 * i);

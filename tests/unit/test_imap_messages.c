@@ -408,6 +408,8 @@ static void begin_search(void)
     machine.view.max_uid = 6;
     for (uint32_t uid = 2; uid <= 6; uid += 2)
         add(&image.uids, uid);
+    static mailsrv_bytes dictionary[2];
+    image.names = dictionary;
     image.names[0] = mailsrv__bytes(SPAN("$Junk"));
     image.names[1] = mailsrv__bytes(SPAN("Later"));
     image.n_names = 2;

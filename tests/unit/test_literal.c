@@ -39,7 +39,8 @@ static void begin(struct reader *r)
 static void see(struct reader *r, const char *p, size_t n)
 {
     assert_true(n < SEEN_MAX - r->n);
-    memcpy(r->seen + r->n, p, n);
+    if (n != 0)
+        memcpy(r->seen + r->n, p, n);
     r->n += n;
 }
 

@@ -164,6 +164,27 @@ static void test_handlers_run_in_a_turn_and_may_not_drive(void **state)
     world_end(&w);
 }
 
+/* While one has work for many turns, what another asks is answered within a turn. */
+static void test_long_work_keeps_nobody_from_an_answer(void **state)
+{
+    struct world w;
+    struct seen seen = { .w = &w, .answers = true };
+    (void)state;
+    world_begin(&w);
+    assert_int_equal(mailsrv_engine_serve(w.engine, MAILSRV_OP_AUTH_VERIFY, handle, &seen), MAILSRV_OK);
+    mailsrv_session *big = world_session(&w), *s = world_session(&w);
+    feed(big, "work 100000\r\n");
+    feed(s, "ask\r\n");
+    assert_int_equal(mailsrv_engine_turn(w.engine, 2000), MAILSRV_MORE);
+    expect(s, "-500\r\n");
+    assert_false(has_output(big));
+    run(&w);
+    expect(big, "worked\r\n");
+    mailsrv_session_free(s);
+    mailsrv_session_free(big);
+    world_end(&w);
+}
+
 static void test_dispatch_hands_over_so_many(void **state)
 {
     struct world w;
@@ -307,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_units_are_kept_to),
         cmocka_unit_test(test_a_feed_starts_64_commands),
         cmocka_unit_test(test_handlers_run_in_a_turn_and_may_not_drive),
+        cmocka_unit_test(test_long_work_keeps_nobody_from_an_answer),
         cmocka_unit_test(test_dispatch_hands_over_so_many),
         cmocka_unit_test(test_the_smallest_turn_ends),
         cmocka_unit_test(test_a_handler_may_free_the_session_that_asks),

@@ -2,7 +2,7 @@
  * for that.
  *
  * A group is home when it would be in the index after a loss of power: when a checkpoint that began after its
- * transaction has moved all there was.  Only then SQLite has synced the index. */
+ * transaction has moved all there was, and the index was synced after it. */
 #include "durable.h"
 
 #include <errno.h>
@@ -29,25 +29,34 @@ void mailsrv__durable_move(struct durable *d, bool wait)
     pthread_mutex_unlock(&d->lock);
 }
 
-static bool move_all(struct durable *d)
+/* SQLite leaves it to a later checkpoint where the writer has added something meanwhile, and says nothing. */
+static bool sync_index(struct durable *d)
+{
+    sqlite3_file *file = NULL;
+    return sqlite3_file_control(d->mover.db, "main", SQLITE_FCNTL_FILE_POINTER, &file) == SQLITE_OK &&
+           file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) == SQLITE_OK;
+}
+
+static bool move_all(struct durable *d, bool syncs)
 {
     int all = 0, moved = -1;
     int result = sqlite3_wal_checkpoint_v2(d->mover.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &all, &moved);
-    return result == SQLITE_OK && all == moved;
+    return result == SQLITE_OK && all == moved && syncs && sync_index(d);
 }
 
 /* With the lock, which is given back meanwhile. */
 static void move_once(struct durable *d)
 {
     uint64_t group = d->indexed;
+    bool syncs = d->home < d->wanted_home;
     d->wants_move = false;
     d->is_moving = true;
     pthread_mutex_unlock(&d->lock);
-    bool all = move_all(d);
+    bool is_home = move_all(d, syncs);
     pthread_mutex_lock(&d->lock);
     d->is_moving = false;
     d->moves++;
-    if (all && group > d->home)
+    if (is_home && group > d->home)
         d->home = group;
     pthread_cond_broadcast(&d->calm);
     pthread_cond_signal(&d->writes.work);

@@ -97,7 +97,8 @@ static int32_t take_directory(struct durable *d)
     return d->files.make_directory(d->files.user, path);
 }
 
-/* An index that was being made anew, and was not done, is begun again: part of the log may have gone since. */
+/* An index that was being made anew, and was not done, is begun again: part of the log may have gone since.  Its log
+ * goes first, for good, so that no other index meets it. */
 static int32_t open_index(struct durable *d)
 {
     char path[PATH_MAX_OCTETS];
@@ -105,9 +106,12 @@ static int32_t open_index(struct durable *d)
     if (status != MAILSRV_OK || d->writer.state.whole || d->writer.state.group == 0)
         return status;
     mailsrv__durable_index_close(&d->writer);
-    snprintf(path, sizeof path, "%s/index.db", d->directory);
-    d->files.unlink(d->files.user, path);
     snprintf(path, sizeof path, "%s/index.db-wal", d->directory);
+    d->files.unlink(d->files.user, path);
+    status = d->files.sync_directory(d->files.user, d->directory);
+    if (status != MAILSRV_OK)
+        return status;
+    snprintf(path, sizeof path, "%s/index.db", d->directory);
     d->files.unlink(d->files.user, path);
     return mailsrv__durable_index_open(&d->writer, d, true);
 }

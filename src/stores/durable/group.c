@@ -334,6 +334,7 @@ static int32_t make_with_reserve(struct durable *d, struct task **first)
     if (status != MAILSRV_FULL)
         return status;
     roll_back(d);
+    mailsrv__durable_compact_again(d);
     *first = only_what_frees(d, *first);
     return *first != NULL && mailsrv__durable_reserve_use(d) ? make(d, *first) : status;
 }

@@ -115,8 +115,9 @@ bool mailsrv__durable_segments_remade(struct durable *d)
         "UPDATE mailbox SET messages = 0, octets = 0, unseen = 0, deleted = 0, runs = 0, horizon ="
         " (SELECT modseq FROM account WHERE account.id = mailbox.account) WHERE length(account) > 0;"
         "UPDATE mailbox SET messages = sum.messages, octets = sum.octets, unseen = sum.unseen, deleted = sum.deleted"
-        " FROM (SELECT box, count(*) AS messages, sum(octets) AS octets, sum(flags & 1 = 0) AS unseen,"
-        " sum(flags & 8 <> 0) AS deleted FROM message GROUP BY box) AS sum WHERE sum.box = mailbox.box;"
+        " FROM (SELECT box, count(*) AS messages, sum(message.octets) AS octets, sum(flags & 1 = 0) AS unseen,"
+        " sum(flags & 8 <> 0) AS deleted FROM message JOIN mailbox USING(box) WHERE uid < uidnext GROUP BY box) AS sum"
+        " WHERE sum.box = mailbox.box;"
         "UPDATE account SET forgotten = modseq, octets = (SELECT coalesce(sum(octets), 0) FROM mailbox"
         " WHERE mailbox.account = account.id);"
         "DELETE FROM vanished;";
