@@ -166,6 +166,7 @@ static const char *const texts[SQL_COUNT] = {
                            " ON CONFLICT(number) DO UPDATE SET retired = ?2",
     [SQL_SEGMENT_RETIRING] = "UPDATE segment SET retiring = 1 WHERE number = ?",
     [SQL_SEGMENT_ALL] = "SELECT number, retired FROM segment WHERE retired <> 0",
+    [SQL_SEGMENT_WAITS] = "SELECT retired <> 0, octets = -2 FROM segment WHERE number = ?",
     [SQL_SEGMENT_REMOVED] = "UPDATE segment SET octets = -2 WHERE number = ?",
     [SQL_SEGMENT_FORGET] = "DELETE FROM segment WHERE retired <> 0 AND octets = -2",
     /* One that was begun, or is under half live.  Those up to the last that moves many rows at once go in their order,
