@@ -105,6 +105,8 @@ static enum step collect(mailsrv_session *session)
         if (walked == WALK_MEMBER && is_deleted(p, &member) && !mailsrv__uids_add(&x->uids, member.uid))
             x->put_off = member.uid;
     }
+    if (p->view.lost) /* the walk was cut short */
+        return fail(p, MAILSRV_NOMEM, (struct span){ NULL, 0 });
     return x->uids.n_uids != 0 ? ask_expunge(p) : x->then(session);
 }
 
@@ -132,22 +134,13 @@ static enum step begin(struct imap *p, step_fn *then)
     return mailsrv__imap_then_view(p, synced);
 }
 
-/* RFC 9051 section 6.4.3: an untagged EXPUNGE for each comes before the OK.  Where the image could not be brought up to
- * date there are none yet. */
-static enum step told(mailsrv_session *session)
-{
-    struct imap *p = mailsrv__imap_of(session);
-    p->command.tells = TELL_NOTHING; /* that was now, or has failed */
-    if (mailsrv__view_told_own(&p->view))
-        return mailsrv__imap_ok(p, SPAN("EXPUNGE completed"));
-    return mailsrv__imap_refuse(p, MAILSRV_TEMP, SPAN("the messages are gone, which will be told later"));
-}
-
 static enum step finish(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
     const struct expunge *x = expunge_of(p);
-    return x->failure.status == MAILSRV_OK ? mailsrv__imap_tell(p, told) : mailsrv__failure_end(p, &x->failure);
+    if (x->failure.status != MAILSRV_OK)
+        return mailsrv__failure_end(p, &x->failure);
+    return mailsrv__imap_ok(p, SPAN("EXPUNGE completed"));
 }
 
 enum step mailsrv__imap_expunge(struct imap *p)

@@ -96,7 +96,7 @@ int32_t mailsrv__view_round(const struct view *view);
 
 /* ---- The mailbox ---- */
 uint32_t mailsrv__view_uidvalidity(const struct view *view);
-uint32_t mailsrv__view_uidnext(const struct view *view);  /* above every UID that was told */
+uint32_t mailsrv__view_uidnext(const struct view *view);  /* above those that were told, and no others */
 uint32_t mailsrv__view_features(const struct view *view); /* MAILSRV_MBOX_... */
 uint32_t mailsrv__view_rights(const struct view *view);   /* MAILSRV_RIGHT_..., as the image opened it: to look */
 
@@ -164,12 +164,6 @@ uint32_t mailsrv__view_writes(struct view *view);
 
 /* It is answered: with that modseq, 0 for none. */
 void mailsrv__view_wrote(struct view *view, uint32_t write, uint64_t modseq);
-
-/* Are all of its own changes told? */
-static inline bool mailsrv__view_told_own(const struct view *view)
-{
-    return view->own <= view->told;
-}
 
 /* The bit of a name in the dictionary; false: it is not there. */
 bool mailsrv__view_keyword(const struct view *view, mailsrv_bytes name, uint64_t bits[2]);
