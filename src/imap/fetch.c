@@ -324,6 +324,35 @@ static enum step rows_answered(mailsrv_session *session)
     return begin_page(p);
 }
 
+/* Sizes and dates that the image has need no rows.  Octets do: a message that has just gone is not begun with. */
+static void take_sizes(struct imap *p, struct message *m)
+{
+    struct sizes sizes;
+    mailsrv__spend(&p->session, 1);
+    m->there = mailsrv__view_sizes(&p->view, m->uid, &sizes);
+    if (!m->there)
+        return;
+    m->octets = sizes.octets;
+    m->internal_us = sizes.internal_us;
+}
+
+static bool all_are_there(const struct fetch *f)
+{
+    uint32_t n = 0;
+    while (n < f->n_page && f->page[n].there)
+        n++;
+    return n == f->n_page;
+}
+
+static void add_message(struct imap *p, const struct member *member, bool needs_octets, bool needs_rows)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    struct message *m = &f->page[f->n_page++];
+    *m = (struct message){ .uid = member->uid, .number = member->number, .there = !needs_rows };
+    if (needs_rows && !needs_octets)
+        take_sizes(p, m);
+}
+
 /* Gathers the messages of the next page. */
 static enum step collect(mailsrv_session *session)
 {
@@ -343,11 +372,11 @@ static enum step collect(mailsrv_session *session)
         if (walked == WALK_MEMBER && member.gone)
             f->gone = true;
         else if (walked == WALK_MEMBER)
-            f->page[f->n_page++] = (struct message){ .uid = member.uid, .number = member.number, .there = !needs_rows };
+            add_message(p, &member, needs_octets, needs_rows);
     }
     if (f->n_page == 0)
         return finish(p);
-    return needs_rows ? ask_rows(p) : begin_page(p);
+    return all_are_there(f) ? begin_page(p) : ask_rows(p);
 }
 
 enum step mailsrv__imap_fetch(struct imap *p)

@@ -278,6 +278,29 @@ static void test_pages(void **state)
     end(w);
 }
 
+/* Sizes and dates are loaded once for many messages, and not for a few. */
+static void test_questions_of_search(void **state)
+{
+    enum { MESSAGES = 400 };
+    struct world *w = begin(MESSAGES);
+    (void)state;
+    assert_non_null(strstr(say(w, "b SEARCH UID 7:12 SMALLER 21\r\n"), "* SEARCH 7 8 9\r\n"));
+    assert_int_equal(w->asked[MAILSRV_OP_ROWS], 1);
+    say(w, "c FETCH 7 RFC822.SIZE\r\n");
+    assert_int_equal(w->asked[MAILSRV_OP_ROWS], 1);
+    w->lie = ROWS_STAND_STILL; /* of a session: the image's are right */
+    assert_string_equal(say(w, "d SEARCH SMALLER 21\r\n"), "* SEARCH 1 2 3 4 5 6 7 8 9\r\nd OK SEARCH completed\r\n");
+    say(w, "e UID SEARCH NOT BEFORE 1-Jan-1970\r\n");
+    assert_non_null(strstr(w->heard, " 399 400\r\ne OK"));
+    assert_non_null(strstr(say(w, "f FETCH 1:* (RFC822.SIZE INTERNALDATE)\r\n"), "* 400 FETCH (RFC822.SIZE 22 INTERNALDATE"));
+    assert_int_equal(w->asked[MAILSRV_OP_ROWS], 0);
+    fill(w, 1);
+    say(w, "g NOOP\r\n");
+    assert_non_null(strstr(say(w, "h SEARCH 10:* SMALLER 21\r\n"), "* SEARCH 401\r\n"));
+    assert_int_equal(w->asked[MAILSRV_OP_ROWS], 0);
+    end(w);
+}
+
 static void test_questions_of_fetch(void **state)
 {
     struct world *w = begin(3);
@@ -463,6 +486,7 @@ int main(void)
         cmocka_unit_test(test_what_is_expunged_is_told_late),
         cmocka_unit_test(test_copies_without_memory_for_their_uids),
         cmocka_unit_test(test_questions_of_fetch),
+        cmocka_unit_test(test_questions_of_search),
         cmocka_unit_test(test_idle_while_changes_fail),
         cmocka_unit_test(test_shutdown_while_idle_is_told),
         cmocka_unit_test(test_questions_of_changes),
