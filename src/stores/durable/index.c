@@ -160,7 +160,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_QUEUE_UPDATE] = "UPDATE queue SET record = ?2, word = segment() WHERE number = ?1",
     [SQL_QUEUE_DROP] = "DELETE FROM queue WHERE number = ?",
     [SQL_SEGMENT_APPLIES] = "INSERT OR IGNORE INTO segment VALUES(?, 0, -1, 0, 0, 0)",
-    [SQL_SEGMENT_ENDS] = "UPDATE segment SET octets = ?2 WHERE number = ?1",
+    [SQL_SEGMENT_ENDS] = "UPDATE segment SET octets = ?2 WHERE number = ?1 AND retired = 0",
     [SQL_SEGMENT_BULK] = "UPDATE segment SET bulk = 1 WHERE number = segment()",
     [SQL_SEGMENT_RETIRE] = "INSERT INTO segment VALUES(?1, 0, 0, 0, 1, ?2)"
                            " ON CONFLICT(number) DO UPDATE SET retired = ?2",
