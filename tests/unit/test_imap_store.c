@@ -94,9 +94,13 @@ static void copy_many(mailsrv_engine *engine, const mailsrv_op *op)
 {
     enum { RUNS = 50000 };
     static mailsrv_run runs[RUNS];
-    const mailsrv_copied copied = {
-        .size = sizeof copied, .n_from = RUNS, .n_to = RUNS, .uidvalidity = 1, .from = runs, .to = runs, .modseq = 7
-    };
+    const mailsrv_copied copied = { .size = sizeof copied,
+                                    .n_from = RUNS,
+                                    .n_to = RUNS,
+                                    .uidvalidity = 1,
+                                    .from = runs,
+                                    .to = runs,
+                                    .modseq = 7 };
     for (uint32_t i = 0; i < RUNS; i++)
         runs[i] = (mailsrv_run){ 2 * i + 1, 2 * i + 1 };
     answer(engine, op, &copied);
@@ -292,7 +296,8 @@ static void test_questions_of_search(void **state)
     assert_string_equal(say(w, "d SEARCH SMALLER 21\r\n"), "* SEARCH 1 2 3 4 5 6 7 8 9\r\nd OK SEARCH completed\r\n");
     say(w, "e UID SEARCH NOT BEFORE 1-Jan-1970\r\n");
     assert_non_null(strstr(w->heard, " 399 400\r\ne OK"));
-    assert_non_null(strstr(say(w, "f FETCH 1:* (RFC822.SIZE INTERNALDATE)\r\n"), "* 400 FETCH (RFC822.SIZE 22 INTERNALDATE"));
+    say(w, "f FETCH 1:* (RFC822.SIZE INTERNALDATE)\r\n");
+    assert_non_null(strstr(w->heard, "* 400 FETCH (RFC822.SIZE 22 INTERNALDATE"));
     assert_int_equal(w->asked[MAILSRV_OP_ROWS], 0);
     fill(w, 1);
     say(w, "g NOOP\r\n");
