@@ -58,7 +58,7 @@ struct disk {
     bool dead, failed, opening, locked;
     bool left_out[SYNC_COUNT];
     uint64_t syncs[SYNC_COUNT];
-    uint64_t segments_gone;
+    uint64_t segments_gone, reads_now;
 };
 
 static void *must(void *p)
@@ -258,6 +258,16 @@ static int32_t read_file(void *user, void *file, void *p, size_t n, uint64_t off
     int32_t status = d->dead ? MAILSRV_TEMP : MAILSRV_OK;
     pthread_mutex_unlock(&d->lock);
     return status;
+}
+
+/* Every third time the octets are not in memory. */
+static int32_t read_file_now(void *user, void *file, void *p, size_t n, uint64_t offset, size_t *got)
+{
+    struct disk *d = user;
+    pthread_mutex_lock(&d->lock);
+    bool is_there = ++d->reads_now % 3 != 0 && !d->dead;
+    pthread_mutex_unlock(&d->lock);
+    return is_there ? read_file(user, file, p, n, offset, got) : MAILSRV_MORE;
 }
 
 /* How much of a write is done, and what it says. */
@@ -464,6 +474,7 @@ mailsrv_durable_files disk_files(struct disk *disk)
         .list = list_directory,
         .lock = lock,
         .unlock = unlock,
+        .read_now = read_file_now,
     };
 }
 

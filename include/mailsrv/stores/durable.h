@@ -9,8 +9,12 @@
  * to its mailboxes, and begins with its INBOX.
  *
  * The store has three threads of its own: one writes, in the order in which changes were asked, and all that waits is
- * synced at once; one reads; one moves what the index gathered to its place.  Answers come back to each engine by letters, and so does word of what the other
- * engines have changed in mailboxes that it has open (mailsrv_notify in store.h).
+ * synced at once; one reads; one moves what the index gathered to its place.  Answers come back to each engine by
+ * letters, and so does word of what the other engines have changed in mailboxes that it has open (mailsrv_notify in
+ * store.h).  A READ that goes on by its handle is answered at once where the system has its octets in memory.
+ *
+ * A message of up to 256 KiB is checked while it is read from its beginning to its end, in that order, by one handle:
+ * with octets that are not those that were stored the last READ is answered MAILSRV_CORRUPT.
  *
  * Threads: any, for the store; what concerns an engine is called on its thread.  Memory is malloc's.
  */
@@ -53,6 +57,9 @@ typedef struct mailsrv_durable_files {
     /* Takes the lock that keeps other processes out, and goes with this one; MAILSRV_INUSE. */
     int32_t (*lock)(void *user, const char *path, void **out);
     void (*unlock)(void *user, void *lock);
+    /* As `read`, on an engine's thread: MAILSRV_MORE where that would wait for a disk, or fails; then `read` is called,
+     * on a thread of the store.  NULL, or not there by `size`: it always is.  Who changes `read` changes it too. */
+    int32_t (*read_now)(void *user, void *file, void *p, size_t n, uint64_t offset, size_t *got);
 } mailsrv_durable_files;
 
 /* The table over the system's own files, for who changes some of it.  Filled in as far as out->size reaches.
@@ -118,6 +125,7 @@ MAILSRV_API int32_t mailsrv_durable_set_quota(mailsrv_store *store, const mailsr
 #define MAILSRV_DURABLE_STAT_HELD 5    /* changes that are durable and wait for the index, which cannot take them now */
 #define MAILSRV_DURABLE_STAT_SEGMENTS 6 /* of the log, with those that are about to go */
 #define MAILSRV_DURABLE_STAT_BUSY 7    /* 1: the store goes on by itself, to give room back or move the index */
+#define MAILSRV_DURABLE_STAT_READ_NOW 8 /* READs that were answered at once: the system had their octets */
 /* Any thread; an unknown key is 0. */
 MAILSRV_API uint64_t mailsrv_durable_stat(mailsrv_store *store, int32_t key);
 

@@ -91,19 +91,3 @@ mailsrv_id mailsrv__durable_get_id(struct reader *from)
         memcpy(id.b, p, sizeof id.b);
     return id;
 }
-
-/* Four bits at a time: a table of 64 octets that needs no making. */
-uint32_t mailsrv__durable_crc(const uint8_t *p, size_t n)
-{
-    static const uint32_t table[16] = {
-        0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
-        0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
-    };
-    uint32_t crc = ~(uint32_t)0;
-    for (size_t i = 0; i < n; i++) {
-        crc ^= p[i];
-        crc = (crc >> 4) ^ table[crc & 15];
-        crc = (crc >> 4) ^ table[crc & 15];
-    }
-    return ~crc;
-}

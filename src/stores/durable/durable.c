@@ -9,6 +9,7 @@
 #define RESERVE_OCTETS (1u << 20)
 #define CHECKPOINT_PAGES 1000
 #define HISTORY_MAX 10000
+#define FILES_MIN offsetof(mailsrv_durable_files, read_now)
 
 static struct durable *of(mailsrv_store *store)
 {
@@ -54,10 +55,10 @@ static struct durable *new_store(const mailsrv_durable_setup *setup)
     d->store.end = end;
     memcpy(d->directory, setup->directory, strlen(setup->directory) + 1);
     d->files.size = sizeof d->files;
-    if (setup->files != NULL)
-        d->files = *setup->files;
-    else
+    if (setup->files == NULL)
         mailsrv_durable_system_files(&d->files);
+    else
+        memcpy(&d->files, setup->files, setup->files->size < sizeof d->files ? FILES_MIN : sizeof d->files);
     d->segment_octets = or_else(setup->segment_octets, SEGMENT_OCTETS);
     d->memory_octets = or_else(setup->memory_octets, MEMORY_OCTETS);
     d->body_octets_max = or_else(setup->body_octets_max, UINT64_MAX);
@@ -163,7 +164,7 @@ static bool is_usable(const mailsrv_durable_setup *setup)
     return setup != NULL && setup->size >= sizeof *setup && setup->directory != NULL &&
            strlen(setup->directory) < sizeof((struct durable *)NULL)->directory &&
            (setup->segment_octets == 0 || setup->segment_octets >= 4096) &&
-           (setup->files == NULL || setup->files->size >= sizeof *setup->files);
+           (setup->files == NULL || setup->files->size >= FILES_MIN);
 }
 
 int32_t mailsrv_durable_open(const mailsrv_durable_setup *setup, mailsrv_store **out)
@@ -243,6 +244,7 @@ uint64_t mailsrv_durable_stat(mailsrv_store *store, int32_t key)
                      : key == MAILSRV_DURABLE_STAT_STAGED  ? d->staged_octets
                      : key == MAILSRV_DURABLE_STAT_HELD    ? held
                      : key == MAILSRV_DURABLE_STAT_SEGMENTS ? d->segments
+                     : key == MAILSRV_DURABLE_STAT_READ_NOW ? d->read_now
                      : key == MAILSRV_DURABLE_STAT_BUSY    ? (d->is_busy || d->wants_move || d->is_moving)
                                                            : 0;
     pthread_mutex_unlock(&d->lock);

@@ -53,7 +53,10 @@ struct reader {
 uint64_t mailsrv__durable_get_number(struct reader *from, int octets);
 mailsrv_bytes mailsrv__durable_get_bytes(struct reader *from);
 mailsrv_id mailsrv__durable_get_id(struct reader *from);
-uint32_t mailsrv__durable_crc(const uint8_t *p, size_t n); /* CRC-32C, RFC 3720 section 12.1 */
+
+/* ---- crc.c ---- */
+/* CRC-32C of what comes behind octets that had the CRC `before`; 0: behind nothing. */
+uint32_t mailsrv__durable_crc(uint32_t before, const uint8_t *p, size_t n);
 
 /* ---- log.c: segments and frames ---- */
 enum frame_kind {
@@ -457,6 +460,11 @@ struct message {
     uint64_t octets; /* of prefix and body */
     uint64_t at;     /* of the body in its file */
     void *file;
+    bool has_crc;       /* its body is in a frame of the log */
+    bool is_broken;     /* which is not as it was written */
+    uint32_t frame_crc; /* as it must be */
+    uint32_t crc;       /* of the frame up to the octets below */
+    uint64_t carried;   /* of the body, from its beginning */
     size_t n_prefix;
     uint8_t prefix[];
 };
@@ -473,7 +481,8 @@ struct handle {
     bool is_changed;      /* MAILBOX: by somebody else, which its engine is to be told */
     uint64_t modseq;      /* of that change */
     struct body *body;
-    struct message *message; /* READ */
+    struct message *message; /* READ; the reader's while reads of it wait, else its engine's */
+    uint32_t waiting;        /* READ: reads that the reader has, counted on the engine's thread */
 };
 
 struct handle *mailsrv__durable_handle_new(struct durable *d, const struct binding *owner, enum handle_kind kind);
@@ -617,7 +626,7 @@ struct durable {
     struct handle *handles[BUCKETS], *boxes[BUCKETS];
     struct recent *recents[BUCKETS];
     uint64_t last_handle, last_staged, n_handles;
-    uint64_t staged_octets, groups, changes, segments;
+    uint64_t staged_octets, groups, changes, segments, read_now;
     bool is_busy; /* the writer goes on tidying */
     uint64_t indexed;     /* the last group that the index has */
     uint64_t home;        /* the last group that it would have after a loss of power */
@@ -780,9 +789,28 @@ bool mailsrv__durable_tidies(const struct durable *d);
 /* ---- check.c ---- */
 int32_t mailsrv__durable_check(struct durable *d, void (*report)(void *user, const char *text), void *user);
 
+/* ---- message.c ---- */
+/* Where a message is, as the index knows it now. */
+int32_t mailsrv__durable_message_find(struct durable *d, int64_t box, uint32_t uid, struct message **out);
+void mailsrv__durable_message_free(struct durable *d, struct message *message);
+
+struct range {
+    uint64_t offset;
+    uint8_t *p;
+    size_t n; /* no further than the message's end */
+};
+
+/* Fills `p` from a message; MAILSRV_CORRUPT: its file is too short, or what was read from its body's beginning to its
+ * end is not what was written.  `now`: MAILSRV_MORE where that would wait for the disk. */
+int32_t mailsrv__durable_message_copy(struct durable *d, struct message *message, bool now,
+                                      const struct range *range);
+
 /* ---- read.c: by the reader ---- */
 void mailsrv__durable_read(struct durable *d, struct task *t);
-void mailsrv__durable_message_free(struct durable *d, struct message *message);
+/* On the engine's thread: a READ by a handle, where its octets are in memory and no earlier one of the handle waits, in
+ * whose place it would be checked; false: it is the reader's. */
+bool mailsrv__durable_read_now(struct durable *d, const mailsrv_arg_read *arg, mailsrv_read_bytes *value,
+                               mailsrv_answer *answer);
 /* The open mailbox of a handle, while its UIDs mean what they meant. */
 int32_t mailsrv__durable_is_open(struct durable *d, uint64_t number, const struct handle **out, struct mailbox *mbox);
 /* A copy that lives as long as the task; false: no memory. */

@@ -60,7 +60,7 @@ void mailsrv__durable_put_frame(const struct log *log, struct buffer *to, enum f
     mailsrv__durable_put_number(to, log->group, 8);
     mailsrv__durable_put(to, p, n);
     if (!to->failed)
-        mailsrv__durable_set_number(to->p + at, mailsrv__durable_crc(to->p + at + 4, to->n - at - 4), 4);
+        mailsrv__durable_set_number(to->p + at, mailsrv__durable_crc(0, to->p + at + 4, to->n - at - 4), 4);
 }
 
 /* Reads `n` octets behind what the piece has; MAILSRV_GONE: the file ends before. */
@@ -98,7 +98,7 @@ static int32_t read_frame(struct log *log, void *file, const struct place *at, s
     status = read_piece(log, file, at->offset + FRAME_HEAD, n);
     if (status != MAILSRV_OK)
         return status;
-    if (mailsrv__durable_crc(log->piece.p + 4, FRAME_HEAD - 4 + n) != crc)
+    if (mailsrv__durable_crc(0, log->piece.p + 4, FRAME_HEAD - 4 + n) != crc)
         return MAILSRV_GONE;
     out->octets = (mailsrv_bytes){ log->piece.p + FRAME_HEAD, n };
     out->end = at->offset + FRAME_HEAD + n;

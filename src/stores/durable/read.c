@@ -152,100 +152,6 @@ static int32_t queue_scan(struct durable *d, struct task *t)
 
 /* ---- READ ---- */
 
-void mailsrv__durable_message_free(struct durable *d, struct message *message)
-{
-    if (message == NULL)
-        return;
-    if (message->file != NULL)
-        d->files.close(d->files.user, message->file);
-    free(message);
-}
-
-static struct message *message_from(sqlite3_stmt *row, struct place *place, uint64_t *body)
-{
-    mailsrv_bytes prefix = mailsrv__durable_column_bytes(row, 0);
-    struct message *message = calloc(1, sizeof *message + prefix.n);
-    if (message == NULL)
-        return NULL;
-    place->segment = (uint64_t)sqlite3_column_int64(row, 1);
-    message->at = (uint64_t)sqlite3_column_int64(row, 2);
-    message->octets = prefix.n + (uint64_t)sqlite3_column_int64(row, 3);
-    *body = (uint64_t)sqlite3_column_int64(row, 4);
-    message->n_prefix = prefix.n;
-    if (prefix.n != 0)
-        memcpy(message->prefix, prefix.p, prefix.n);
-    return message;
-}
-
-struct found {
-    struct message *message;
-    struct place place; /* segment 0: a file of its own */
-    uint64_t body;
-};
-
-static int32_t look_up(struct durable *d, int64_t box, uint32_t uid, struct found *out)
-{
-    sqlite3_stmt *row = mailsrv__durable_ask(&d->reader, SQL_MESSAGE_PLACE, "ii", box, (int64_t)uid);
-    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
-    out->message = result == SQLITE_ROW ? message_from(row, &out->place, &out->body) : NULL;
-    int32_t status = result == SQLITE_DONE          ? MAILSRV_GONE
-                     : result != SQLITE_ROW         ? mailsrv__durable_failure(&d->reader)
-                     : out->message == NULL         ? MAILSRV_NOMEM
-                                                    : MAILSRV_OK;
-    sqlite3_reset(row);
-    return status;
-}
-
-static int32_t open_found(struct durable *d, struct found *found)
-{
-    char path[PATH_MAX_OCTETS];
-    if (found->place.segment != 0)
-        mailsrv__durable_segment_path(d, found->place.segment, path);
-    else
-        mailsrv__durable_body_path(d, found->body, path);
-    int32_t status = d->files.open(d->files.user, path, 0, &found->message->file);
-    if (status == MAILSRV_OK)
-        return status;
-    found->message->file = NULL;
-    mailsrv__durable_message_free(d, found->message);
-    return status;
-}
-
-/* Where the message is, with its file open: it can be read to its end though it is expunged, or moved.  A file that is
- * not there any more is that of a message that was expunged or moved just now: the index knows by now. */
-static int32_t find(struct durable *d, int64_t box, uint32_t uid, struct message **out)
-{
-    struct found found = { .place = { UINT64_MAX, 0 } };
-    for (;;) {
-        uint64_t before = found.place.segment;
-        int32_t status = look_up(d, box, uid, &found);
-        if (status == MAILSRV_OK)
-            status = open_found(d, &found);
-        if (status == MAILSRV_NONEXISTENT && found.place.segment != before)
-            continue;
-        *out = found.message;
-        return status == MAILSRV_NONEXISTENT ? MAILSRV_CORRUPT : status;
-    }
-}
-
-/* Fills `p` from a message; MAILSRV_CORRUPT: its file is too short. */
-static int32_t copy_message(struct durable *d, const struct message *message, uint64_t offset, uint8_t *p, size_t n)
-{
-    size_t got = 0;
-    if (offset < message->n_prefix) {
-        size_t some = message->n_prefix - (size_t)offset < n ? message->n_prefix - (size_t)offset : n;
-        memcpy(p, message->prefix + offset, some);
-        p += some;
-        n -= some;
-        offset += some;
-    }
-    if (n == 0)
-        return MAILSRV_OK;
-    uint64_t at = message->at + (offset - message->n_prefix);
-    int32_t status = d->files.read(d->files.user, message->file, p, n, at, &got);
-    return status == MAILSRV_OK && got < n ? MAILSRV_CORRUPT : status;
-}
-
 static int32_t copy_staged(struct durable *d, const struct body *body, uint64_t offset, uint8_t *p, size_t n)
 {
     size_t got = n;
@@ -257,30 +163,39 @@ static int32_t copy_staged(struct durable *d, const struct body *body, uint64_t 
     return status == MAILSRV_OK && got < n ? MAILSRV_CORRUPT : status;
 }
 
-static uint8_t *room_for(struct task *t, const mailsrv_arg_read *arg, uint64_t octets, size_t *n)
+/* Memory for an answer, which has it; NULL: there is none. */
+static uint8_t *room_for(mailsrv_read_bytes *value, mailsrv_answer *answer, const mailsrv_arg_read *arg,
+                         uint64_t octets)
 {
     uint64_t left = arg->offset < octets ? octets - arg->offset : 0;
     left = left < arg->octets ? left : arg->octets;
-    *n = left < READ_MAX ? (size_t)left : READ_MAX;
-    uint8_t *p = malloc(*n != 0 ? *n : 1);
-    t->value.read_bytes.size = sizeof t->value.read_bytes;
-    t->value.read_bytes.octets = (mailsrv_bytes){ p, *n };
-    t->answer.value = &t->value.read_bytes;
-    t->answer.release = p != NULL ? free : NULL;
-    t->answer.user = p;
+    size_t n = left < READ_MAX ? (size_t)left : READ_MAX;
+    uint8_t *p = malloc(n != 0 ? n : 1);
+    value->size = sizeof *value;
+    value->octets = (mailsrv_bytes){ p, n };
+    answer->value = value;
+    answer->release = p != NULL ? free : NULL;
+    answer->user = p;
     return p;
 }
 
 static int32_t read_staged(struct durable *d, struct task *t, const mailsrv_arg_read *arg)
 {
     const struct handle *h = mailsrv__durable_handle_find(d, arg->body, HANDLE_BODY);
-    size_t n;
     if (h == NULL)
         return MAILSRV_CANNOT;
-    uint8_t *p = room_for(t, arg, h->body->octets, &n);
+    uint8_t *p = room_for(&t->value.read_bytes, &t->answer, arg, h->body->octets);
+    size_t n = t->value.read_bytes.octets.n;
     if (p == NULL)
         return MAILSRV_NOMEM;
     return n != 0 ? copy_staged(d, h->body, arg->offset, p, n) : MAILSRV_OK;
+}
+
+static int32_t copy(struct durable *d, struct message *message, bool now, const mailsrv_arg_read *arg,
+                    mailsrv_read_bytes *value, mailsrv_answer *answer)
+{
+    struct range range = { arg->offset, room_for(value, answer, arg, message->octets), value->octets.n };
+    return range.p != NULL ? mailsrv__durable_message_copy(d, message, now, &range) : MAILSRV_NOMEM;
 }
 
 /* Where more is to come, the reading goes on by a handle; without memory for one it does without. */
@@ -300,18 +215,16 @@ static int32_t read_first(struct durable *d, struct task *t, const mailsrv_arg_r
     const struct handle *h;
     struct mailbox mbox;
     struct message *message;
-    size_t n = 0;
     int32_t status = mailsrv__durable_is_open(d, arg->mbox, &h, &mbox);
     if (status == MAILSRV_OK && arg->uid >= mbox.uidnext) /* a change in parts adds it just now */
         status = MAILSRV_GONE;
     if (status == MAILSRV_OK)
-        status = find(d, mbox.box, arg->uid, &message);
+        status = mailsrv__durable_message_find(d, mbox.box, arg->uid, &message);
     if (status != MAILSRV_OK)
         return status == MAILSRV_NONEXISTENT ? MAILSRV_GONE : status;
-    uint8_t *p = room_for(t, arg, message->octets, &n);
-    status = p != NULL ? copy_message(d, message, arg->offset, p, n) : MAILSRV_NOMEM;
+    status = copy(d, message, false, arg, &t->value.read_bytes, &t->answer);
     if (status == MAILSRV_OK)
-        go_on(d, t, message, arg->offset + n);
+        go_on(d, t, message, arg->offset + t->value.read_bytes.octets.n);
     else
         mailsrv__durable_message_free(d, message);
     return status;
@@ -320,7 +233,6 @@ static int32_t read_first(struct durable *d, struct task *t, const mailsrv_arg_r
 static int32_t read_octets(struct durable *d, struct task *t)
 {
     const mailsrv_arg_read *arg = t->op->arg;
-    size_t n;
     if (arg->mbox == 0)
         return read_staged(d, t, arg);
     if (arg->handle == 0)
@@ -328,8 +240,32 @@ static int32_t read_octets(struct durable *d, struct task *t)
     const struct handle *h = mailsrv__durable_handle_find(d, arg->handle, HANDLE_READ);
     if (h == NULL)
         return MAILSRV_CANNOT;
-    uint8_t *p = room_for(t, arg, h->message->octets, &n);
-    return p != NULL ? copy_message(d, h->message, arg->offset, p, n) : MAILSRV_NOMEM;
+    return copy(d, h->message, false, arg, &t->value.read_bytes, &t->answer);
+}
+
+static void take_back(mailsrv_answer *answer)
+{
+    if (answer->release != NULL)
+        answer->release(answer->user);
+    answer->release = NULL;
+    answer->value = NULL;
+}
+
+bool mailsrv__durable_read_now(struct durable *d, const mailsrv_arg_read *arg, mailsrv_read_bytes *value,
+                               mailsrv_answer *answer)
+{
+    const struct handle *h = NULL;
+    if (d->files.read_now != NULL && arg->mbox != 0 && arg->handle != 0)
+        h = mailsrv__durable_handle_find(d, arg->handle, HANDLE_READ);
+    if (h == NULL || h->waiting != 0)
+        return false;
+    answer->status = copy(d, h->message, true, arg, value, answer);
+    if (answer->status != MAILSRV_OK)
+        take_back(answer);
+    pthread_mutex_lock(&d->lock);
+    d->read_now += answer->status == MAILSRV_OK;
+    pthread_mutex_unlock(&d->lock);
+    return answer->status != MAILSRV_MORE;
 }
 
 /* ---- The others ---- */
@@ -405,10 +341,6 @@ static int32_t perform(struct durable *d, struct task *t)
 void mailsrv__durable_read(struct durable *d, struct task *t)
 {
     t->answer.status = perform(d, t);
-    if (t->answer.status == MAILSRV_OK)
-        return;
-    if (t->answer.release != NULL)
-        t->answer.release(t->answer.user);
-    t->answer.release = NULL;
-    t->answer.value = NULL;
+    if (t->answer.status != MAILSRV_OK)
+        take_back(&t->answer);
 }

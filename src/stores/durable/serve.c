@@ -48,6 +48,18 @@ static void give_up(struct task *t)
     free_task(t);
 }
 
+/* On the engine's thread: reads of one handle are done in their order, so that a message can be checked. */
+static void count_waiting(struct durable *d, struct task *t, int by)
+{
+    if (t->kind == MAILSRV_OP_READ && by > 0)
+        t->number = ((const mailsrv_arg_read *)t->op->arg)->handle;
+    struct handle *h = NULL;
+    if (t->kind == MAILSRV_OP_READ && t->number != 0)
+        h = mailsrv__durable_handle_find(d, t->number, HANDLE_READ);
+    if (h != NULL)
+        h->waiting += (uint32_t)by;
+}
+
 static void deliver(mailsrv_engine *engine, mailsrv_letter *letter)
 {
     struct task *t = (struct task *)(void *)((char *)letter - offsetof(struct task, letter));
@@ -57,6 +69,7 @@ static void deliver(mailsrv_engine *engine, mailsrv_letter *letter)
     }
     if (t->answer.status != MAILSRV_OK)
         t->answer.value = NULL;
+    count_waiting(t->from->d, t, -1);
     mailsrv_op_answer(engine, t->id, &t->answer);
     free_task(t);
 }
@@ -158,6 +171,16 @@ static void lock_account(struct binding *b, const mailsrv_op *op)
     answer(b->engine, op, status, &value);
 }
 
+static bool read_at_once(struct binding *b, const mailsrv_op *op)
+{
+    mailsrv_read_bytes value = { .size = sizeof value };
+    mailsrv_answer a = { .size = sizeof a };
+    bool done = mailsrv__durable_read_now(b->d, op->arg, &value, &a);
+    if (done)
+        mailsrv_op_answer(b->engine, op->id, &a);
+    return done;
+}
+
 /* What needs neither a disk nor memory for a task. */
 static bool at_once(struct binding *b, const mailsrv_op *op)
 {
@@ -175,6 +198,8 @@ static bool at_once(struct binding *b, const mailsrv_op *op)
         lock_account(b, op);
         return true;
     }
+    if (op->kind == MAILSRV_OP_READ)
+        return read_at_once(b, op);
     int32_t status = op->kind == MAILSRV_OP_BODY_WRITE ? write_body(b->d, op->arg) : MAILSRV_MORE;
     if (status != MAILSRV_MORE)
         answer(b->engine, op, status, NULL);
@@ -199,6 +224,7 @@ static void handle(void *user, mailsrv_engine *engine, const mailsrv_op *op)
     t->account = op->account;
     t->answer.size = sizeof t->answer;
     t->answer.status = MAILSRV_TEMP;
+    count_waiting(b->d, t, 1);
     wait_in_line(b->d, t);
 }
 

@@ -1,0 +1,141 @@
+/* Messages that are read: where they are, their octets, and whether these are what was written. */
+#include "durable.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void mailsrv__durable_message_free(struct durable *d, struct message *message)
+{
+    if (message == NULL)
+        return;
+    if (message->file != NULL)
+        d->files.close(d->files.user, message->file);
+    free(message);
+}
+
+static struct message *message_from(sqlite3_stmt *row, struct place *place, uint64_t *body)
+{
+    mailsrv_bytes prefix = mailsrv__durable_column_bytes(row, 0);
+    struct message *message = calloc(1, sizeof *message + prefix.n);
+    if (message == NULL)
+        return NULL;
+    place->segment = (uint64_t)sqlite3_column_int64(row, 1);
+    message->at = (uint64_t)sqlite3_column_int64(row, 2);
+    message->octets = prefix.n + (uint64_t)sqlite3_column_int64(row, 3);
+    *body = (uint64_t)sqlite3_column_int64(row, 4);
+    message->n_prefix = prefix.n;
+    if (prefix.n != 0)
+        memcpy(message->prefix, prefix.p, prefix.n);
+    return message;
+}
+
+struct found {
+    struct message *message;
+    struct place place; /* segment 0: a file of its own */
+    uint64_t body;
+};
+
+static int32_t look_up(struct durable *d, int64_t box, uint32_t uid, struct found *out)
+{
+    sqlite3_stmt *row = mailsrv__durable_ask(&d->reader, SQL_MESSAGE_PLACE, "ii", box, (int64_t)uid);
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    out->message = result == SQLITE_ROW ? message_from(row, &out->place, &out->body) : NULL;
+    int32_t status = result == SQLITE_DONE          ? MAILSRV_GONE
+                     : result != SQLITE_ROW         ? mailsrv__durable_failure(&d->reader)
+                     : out->message == NULL         ? MAILSRV_NOMEM
+                                                    : MAILSRV_OK;
+    sqlite3_reset(row);
+    return status;
+}
+
+/* The frame that the body is in: its CRC, which is carried along from here over the body's octets. */
+static int32_t begin_frame(struct durable *d, const struct found *found)
+{
+    struct message *message = found->message;
+    uint8_t head[FRAME_HEAD + 8];
+    size_t got = 0;
+    if (message->at < sizeof head)
+        return MAILSRV_CORRUPT;
+    int32_t status = d->files.read(d->files.user, message->file, head, sizeof head, message->at - sizeof head, &got);
+    if (status != MAILSRV_OK)
+        return status;
+    struct reader from = { head, got, false };
+    message->frame_crc = (uint32_t)mailsrv__durable_get_number(&from, 4);
+    bool good = mailsrv__durable_get_number(&from, 4) == message->octets - message->n_prefix + 8;
+    good = mailsrv__durable_get_number(&from, 4) == FRAME_BODY && good;
+    good = mailsrv__durable_get_number(&from, 4) == (uint32_t)found->place.segment && good;
+    mailsrv__durable_get_number(&from, 8);
+    good = mailsrv__durable_get_number(&from, 8) == found->body && good;
+    message->has_crc = true;
+    message->crc = mailsrv__durable_crc(0, head + 4, sizeof head - 4);
+    return good && !from.bad ? MAILSRV_OK : MAILSRV_CORRUPT;
+}
+
+static int32_t open_found(struct durable *d, struct found *found)
+{
+    char path[PATH_MAX_OCTETS];
+    if (found->place.segment != 0)
+        mailsrv__durable_segment_path(d, found->place.segment, path);
+    else
+        mailsrv__durable_body_path(d, found->body, path);
+    int32_t status = d->files.open(d->files.user, path, 0, &found->message->file);
+    if (status != MAILSRV_OK)
+        found->message->file = NULL;
+    else if (found->place.segment != 0)
+        status = begin_frame(d, found);
+    if (status != MAILSRV_OK)
+        mailsrv__durable_message_free(d, found->message);
+    return status;
+}
+
+/* Where the message is, with its file open: it can be read to its end though it is expunged, or moved.  A file that is
+ * not there any more is that of a message that was expunged or moved just now: the index knows by now. */
+int32_t mailsrv__durable_message_find(struct durable *d, int64_t box, uint32_t uid, struct message **out)
+{
+    struct found found = { .place = { UINT64_MAX, 0 } };
+    for (;;) {
+        uint64_t before = found.place.segment;
+        int32_t status = look_up(d, box, uid, &found);
+        if (status == MAILSRV_OK)
+            status = open_found(d, &found);
+        if (status == MAILSRV_NONEXISTENT && found.place.segment != before)
+            continue;
+        *out = found.message;
+        return status == MAILSRV_NONEXISTENT ? MAILSRV_CORRUPT : status;
+    }
+}
+
+/* Octets of the body, from `offset` of it on, were read: what continues those before goes into the CRC, and at the end
+ * it must be the frame's.  Whoever leaves some out, or begins in the middle, comes to no such end. */
+static int32_t carry(struct message *message, uint64_t offset, const uint8_t *p, size_t n)
+{
+    if (!message->has_crc || offset > message->carried || message->carried - offset >= n)
+        return MAILSRV_OK;
+    size_t known = (size_t)(message->carried - offset);
+    message->crc = mailsrv__durable_crc(message->crc, p + known, n - known);
+    message->carried += n - known;
+    if (message->carried == message->octets - message->n_prefix)
+        message->is_broken = message->crc != message->frame_crc;
+    return message->is_broken ? MAILSRV_CORRUPT : MAILSRV_OK;
+}
+
+int32_t mailsrv__durable_message_copy(struct durable *d, struct message *message, bool now,
+                                      const struct range *range)
+{
+    int32_t (*read)(void *user, void *file, void *p, size_t n, uint64_t offset, size_t *got) =
+        now ? d->files.read_now : d->files.read;
+    uint64_t left = range->offset < message->n_prefix ? message->n_prefix - range->offset : 0;
+    size_t n_prefix = left < range->n ? (size_t)left : range->n, n = range->n - n_prefix, got = 0;
+    uint64_t offset = range->offset + n_prefix - message->n_prefix; /* of the body; without octets of it, nothing */
+    uint8_t *p = range->p + n_prefix;
+    if (message->is_broken)
+        return MAILSRV_CORRUPT;
+    if (n_prefix != 0)
+        memcpy(range->p, message->prefix + range->offset, n_prefix);
+    if (n == 0)
+        return MAILSRV_OK;
+    int32_t status = read(d->files.user, message->file, p, n, message->at + offset, &got);
+    if (status != MAILSRV_OK)
+        return status;
+    return got == n ? carry(message, offset, p, n) : MAILSRV_CORRUPT;
+}
