@@ -23,7 +23,7 @@ static struct fixture *begin(uint64_t memory_octets)
     f->files = disk_files(f->disk);
     shore_init(&f->talk.shore, "/disk", &f->files);
     f->talk.shore.setup.memory_octets = memory_octets;
-    f->talk.shore.setup.reserve_octets = 200000;
+    f->talk.shore.setup.reserve_octets = 0; /* as it is without being set */
     if (shore_open(&f->talk.shore) != MAILSRV_OK)
         abort();
     talk_begin(&f->talk);
@@ -245,7 +245,7 @@ static uint32_t write_all(struct fixture *f, struct peer *const *peers, uint32_t
 static void full_disk(void)
 {
     struct fixture *f = begin(0);
-    struct plan plan = { .octets_max = 3000000 };
+    struct plan plan = { .octets_max = 6000000 };
     struct peer *peers[WRITERS];
     uint32_t refused = 0, others = 0, rounds = 0;
     make_append();
@@ -264,6 +264,8 @@ static void full_disk(void)
     tap(ask(f, peers[0], "r FETCH 1:* FLAGS\r\n", "r OK"), "a full disk", "reading goes on", "");
     tap(ask(f, peers[0], "e EXPUNGE\r\n", "e ") && strstr(peers[0]->heard, "e OK") != NULL, "a full disk",
         "EXPUNGE has the reserve", peers[0]->heard);
+    for (int i = 0; i < WRITERS; i++)
+        ask(f, peers[i], "n NOOP\r\n", "n OK");
     tap(write_all(f, peers, &others) == WRITERS && others == 0, "a full disk", "and nothing else has", "");
     plan.octets_max = 0;
     disk_plan(f->disk, &plan);
