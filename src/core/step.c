@@ -215,8 +215,6 @@ static void command_is_done(mailsrv_session *s)
     s->mid_reply = false;
     mailsrv__timer_disarm(&s->answer_timer);
     mailsrv__peer_timer_restart(s);
-    if (s->shutting && !s->patient_bytes)
-        mailsrv__part(s, PARTING_SHUTDOWN);
 }
 
 static void wait_for_answers(mailsrv_session *s)
@@ -247,6 +245,8 @@ static void after_step(mailsrv_session *s, enum step step)
         command_is_done(s);
     else
         after_wait(s);
+    if (!s->ended && s->shutting && s->next == NULL && !s->patient_bytes)
+        mailsrv__part(s, PARTING_SHUTDOWN); /* it was busy when the host said so, and waits for its peer now */
     if (!s->ended && s->eof && s->next == NULL)
         mailsrv__session_end(s, PEER_CLOSED);
 }

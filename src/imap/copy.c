@@ -159,6 +159,8 @@ static enum step name_uids(mailsrv_session *session)
     for (; c->at < c->set.n; c->at++) {
         if (!mailsrv__may_go_on(session))
             return mailsrv__then_turn(session, name_uids);
+        if (p->view.lost)
+            return mailsrv__imap_no_memory(p);
         mailsrv__spend(session, 2);
         mailsrv_run run = mailsrv__walk_uids(&p->view, c->set.runs[c->at], p->command.by_uid);
         if (run.first <= run.last)

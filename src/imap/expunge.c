@@ -105,6 +105,8 @@ static enum step collect(mailsrv_session *session)
         if (walked == WALK_MEMBER && is_deleted(p, &member) && !mailsrv__uids_add(&x->uids, member.uid))
             x->put_off = member.uid;
     }
+    if (p->view.lost) /* the walk was cut short */
+        return fail(p, MAILSRV_NOMEM, (struct span){ NULL, 0 });
     return x->uids.n_uids != 0 ? ask_expunge(p) : x->then(session);
 }
 

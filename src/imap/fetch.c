@@ -40,7 +40,7 @@ int32_t mailsrv__fetch_say_next(struct imap *p)
     const struct message *m = &f->page[f->now];
     if (f->sending.begun)
         return mailsrv__say(&p->session, SPAN(" ")) ? MAILSRV_OK : MAILSRV_NOMEM;
-    if (mailsrv__view_is_gone(&p->view, m->uid)) {
+    if (p->view.lost || mailsrv__view_is_gone(&p->view, m->uid)) {
         f->gone = f->sending.failed = true;
         return MAILSRV_GONE;
     }

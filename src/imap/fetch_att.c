@@ -82,7 +82,7 @@ static bool parse_partial(struct reader *r, struct att *body)
 }
 
 /* section = "[" [section-spec] "]" */
-static bool parse_section(struct reader *r, struct fetch_atts *out)
+static bool parse_section(struct reader *r, struct fetch_atts *out, bool sets_seen)
 {
     struct att body = { ATT_BODY, .name = SPAN("BODY[]"), .section = SECTION_ALL };
     bool served = true;
@@ -99,6 +99,7 @@ static bool parse_section(struct reader *r, struct fetch_atts *out)
     if (!mailsrv__parse_char(r, ']') || !parse_partial(r, &body))
         return false;
     out->unserved = out->unserved || !served;
+    out->sets_seen = out->sets_seen || (served && sets_seen);
     return !served || add(r, out, body);
 }
 
@@ -129,15 +130,14 @@ static const struct old {
 static bool parse_body_att(struct reader *r, struct fetch_atts *out)
 {
     if (mailsrv__parse_word(r, SPAN("BODY.PEEK")))
-        return parse_section(r, out);
+        return parse_section(r, out, false);
     if (!mailsrv__parse_word(r, SPAN("BODY")))
         return mailsrv__parse_fails(r, "something to fetch");
     if (!mailsrv__parse_is(r, '[')) {
         out->unserved = true;
         return true;
     }
-    out->sets_seen = true;
-    return parse_section(r, out);
+    return parse_section(r, out, true);
 }
 
 static bool parse_att(struct reader *r, struct fetch_atts *out)

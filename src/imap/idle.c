@@ -15,7 +15,7 @@ static void said_something(struct imap *p)
 /* All is told; what comes now calls. */
 static enum step idles(mailsrv_session *session)
 {
-    (void)session;
+    mailsrv__imap_of(session)->command.syncs = false;
     return STEP_WAIT;
 }
 
@@ -38,18 +38,21 @@ enum step mailsrv__imap_idle(struct imap *p)
 }
 
 /* A line now and then, so that a peer that is no more is found out. */
-static bool sign_of_life(struct imap *p)
+static bool say_sign(struct imap *p)
 {
-    int64_t silent_us = mailsrv__now_us(&p->session) - p->idle_us;
-    if (silent_us < (int64_t)silence_ms(p) * 1000)
-        return true;
     said_something(p);
     return mailsrv__say(&p->session, SPAN("* OK still here\r\n"));
 }
 
+/* What comes is told, and asks nothing: the end of a question calls all who look at the mailbox, and while the store
+ * fails two of them would make each other ask without end.  What failed is asked for again with the sign of life. */
 enum step mailsrv__imap_idle_called(struct imap *p)
 {
-    return sign_of_life(p) ? mailsrv__imap_tell(p, idles) : STEP_CLOSE;
+    bool was_silent = mailsrv__now_us(&p->session) - p->idle_us >= (int64_t)silence_ms(p) * 1000;
+    if (!was_silent)
+        return mailsrv__imap_tell_known(p, idles);
+    p->command.syncs = mailsrv__imap_is_selected(p) && mailsrv__view_round(&p->view) != MAILSRV_OK;
+    return say_sign(p) ? mailsrv__imap_tell(p, idles) : STEP_CLOSE;
 }
 
 /* idle = "IDLE" CRLF "DONE": anything else ends it as well, and is no command. */
@@ -59,6 +62,8 @@ enum step mailsrv__imap_idle_line(struct imap *p)
     bool done = p->frame.bad == LITERAL_GOOD && mailsrv__span_equal_nocase(line, SPAN("DONE\r\n"));
     p->idling = false;
     mailsrv__alarm(&p->session, 0);
+    if (p->frame.bad == LITERAL_ENDLESS)
+        return mailsrv__imap_endless(p);
     if (p->frame.bad == LITERAL_NO_MEMORY)
         return mailsrv__imap_no_memory(p);
     return done ? mailsrv__imap_ok(p, SPAN("no longer idling")) : mailsrv__imap_bad(p, SPAN("expected DONE"));

@@ -143,6 +143,13 @@ static enum step run_command(struct imap *p)
     return run_row(p, &r);
 }
 
+/* Its octets would be taken for commands (RFC 7888 section 4). */
+enum step mailsrv__imap_endless(struct imap *p)
+{
+    mailsrv__say(&p->session, SPAN("* BYE [TOOBIG] the literal is too large\r\n"));
+    return STEP_CLOSE;
+}
+
 /* Its framing went wrong; its tag is there for certain, if it had one. */
 static enum step run_bad(struct imap *p)
 {
@@ -157,9 +164,8 @@ static enum step run_bad(struct imap *p)
         return mailsrv__imap_bad(p, SPAN("the command is too long"));
     case LITERAL_NO_MEMORY:
         return mailsrv__imap_no_memory(p);
-    case LITERAL_ENDLESS: /* RFC 7888 section 4 */
-        mailsrv__say(&p->session, SPAN("* BYE [TOOBIG] the literal is too large\r\n"));
-        return STEP_CLOSE;
+    case LITERAL_ENDLESS:
+        return mailsrv__imap_endless(p);
     default:
         return mailsrv__imap_bad(p, SPAN("a NUL, or a CR or LF that stands alone"));
     }
@@ -241,12 +247,23 @@ static bool is_right_so_far(struct imap *p, const struct row *row, struct reader
     return !row->parse(p, r) && r->incomplete;
 }
 
+/* In IDLE no literal is right, and the command that runs is kept. */
+static enum step announced_in_idle(struct imap *p)
+{
+    if (p->frame.nonsync)
+        return mailsrv__imap_literal_keep(p);
+    mailsrv__literal_cut_short(&p->frame);
+    return run(p);
+}
+
 static enum step announced_to(struct imap *p, const struct row *row, struct reader *r)
 {
     if (p->frame.nonsync || p->frame.asked > LOOKED_AT_MAX || !numbers_are_there(p))
         return mailsrv__imap_literal_keep(p);
     bool right = is_right_so_far(p, row, r) || r->no_memory;
     forget_parsed(p);
+    if (mailsrv__imap_is_selected(p))
+        mailsrv__view_rest(&p->view); /* who waits with a literal may wait for long */
     if (right)
         return mailsrv__imap_literal_keep(p);
     mailsrv__literal_cut_short(&p->frame);
@@ -256,8 +273,10 @@ static enum step announced_to(struct imap *p, const struct row *row, struct read
 /* A command that streams a literal decides when it is announced: what it is for stands before it. */
 static enum step announced(struct imap *p)
 {
+    if (p->idling)
+        return announced_in_idle(p);
     struct reader r = read_command(p);
-    const struct row *row = !p->idling && take_tag(p, &r) ? take_name(p, &r) : NULL;
+    const struct row *row = take_tag(p, &r) ? take_name(p, &r) : NULL;
     if (r.no_memory)
         return mailsrv__imap_literal_refuse(p, mailsrv__imap_status_reply(p, MAILSRV_NOMEM, (struct span){ NULL, 0 }));
     if (row == NULL || row->streams == NULL || (row->states & p->state) == 0 ||

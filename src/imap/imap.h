@@ -157,6 +157,7 @@ enum step mailsrv__imap_bad(struct imap *p, struct span text);
 
 /* Only tells, and goes on with `then`: for a reply that is said in slices.  That ends with mailsrv__imap_end. */
 enum step mailsrv__imap_tell(struct imap *p, step_fn *then);
+enum step mailsrv__imap_tell_known(struct imap *p, step_fn *then); /* what is known already: it asks nothing */
 enum step mailsrv__imap_end(struct imap *p);
 
 /* The reply of a status, for mailsrv__imap_done: its code, and `text` or what is usual. */
@@ -244,6 +245,9 @@ enum step mailsrv__imap_idle(struct imap *p);
 
 /* The running command is over: gives back what it held, and how it was sent. */
 void mailsrv__imap_forget_command(struct imap *p);
+
+/* A literal is announced with more octets than are swallowed. */
+enum step mailsrv__imap_endless(struct imap *p);
 
 /* The session leaves: gives back its mailbox and its store. */
 void mailsrv__imap_abandon(struct imap *p);

@@ -101,7 +101,7 @@ static enum step find_unseen(mailsrv_session *session)
     struct select *select = p->command.own;
     struct marks marks;
     uint32_t uid;
-    while ((uid = mailsrv__view_after(&p->view, select->uid)) != 0) {
+    while (!p->view.lost && (uid = mailsrv__view_after(&p->view, select->uid)) != 0) {
         if (!mailsrv__may_go_on(session))
             return mailsrv__then_turn(session, find_unseen);
         mailsrv__spend(session, 1);

@@ -56,6 +56,29 @@ static bool say_told(struct imap *p, const struct told *told)
     }
 }
 
+/* ---- Telling what is not known ---- */
+
+static int32_t why_unknown(const struct imap *p)
+{
+    int32_t status = mailsrv__view_status(&p->view);
+    if (status == MAILSRV_OK)
+        status = mailsrv__view_round(&p->view);
+    return status == MAILSRV_OK ? MAILSRV_TEMP : status;
+}
+
+/* What has happened is not known.  A store that does not answer costs nobody his reply; but OK is not said to an
+ * EXPUNGE whose EXPUNGE responses have not been (RFC 9051 section 6.4.3), nor to what was cut short because numbers
+ * mean nothing any more. */
+static enum step give_up(struct imap *p)
+{
+    struct command *c = &p->command;
+    bool untold = (c->row->flags & ROW_EXPUNGES) != 0 && p->view.own > p->view.image->upto;
+    bool cut_short = p->view.lost && c->reply.code.n == 0;
+    if (c->reply.ending == END_OK && (untold || cut_short))
+        c->reply = mailsrv__imap_status_reply(p, why_unknown(p), SPAN("what became of it cannot be told now"));
+    return c->then(&p->session);
+}
+
 /* ---- In slices ---- */
 
 static enum step tell_on(mailsrv_session *session)
@@ -73,7 +96,7 @@ static enum step tell_on(mailsrv_session *session)
         if (mailsrv__view_next(&p->view, &unit, &told) && !say_told(p, &told))
             return STEP_CLOSE;
     }
-    return p->command.then(session);
+    return p->view.lost ? give_up(p) : p->command.then(session);
 }
 
 static enum step tell_synced(mailsrv_session *session);
@@ -94,32 +117,43 @@ static enum tells most(const struct imap *p)
     return p->command.tells == TELL_ALL && !holds_back ? TELLS_ALL : TELLS_FLAGS;
 }
 
-/* What a command of this session changed is told with it, so the image must have it.  A store that does not answer
- * costs nobody his reply. */
+/* What a command of this session changed is told with it, so the image must have it. */
 static enum step begin(struct imap *p)
 {
     if (mailsrv__view_tell(&p->view, most(p)))
         return tell_on(&p->session);
     bool again = mailsrv__view_status(&p->view) == MAILSRV_OK && p->view.writing == 0 && p->command.tries < TRIES_MAX;
-    return again ? sync(p) : p->command.then(&p->session);
+    return again ? sync(p) : give_up(p);
 }
 
 static enum step tell_synced(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
     if (mailsrv__was_late(session) || mailsrv__view_status(&p->view) != MAILSRV_OK)
-        return p->command.then(session);
+        return give_up(p);
     if (!mailsrv__view_synced(&p->view))
         return mailsrv__imap_then_view(p, tell_synced);
     return begin(p);
 }
 
-enum step mailsrv__imap_tell(struct imap *p, step_fn *then)
+/* `tries` are spent already. */
+static enum step tell(struct imap *p, step_fn *then, uint8_t tries)
 {
     p->command.then = then;
-    p->command.tries = 0;
-    if (!mailsrv__imap_is_selected(p) || p->command.tells == TELL_NOTHING ||
-        mailsrv__view_status(&p->view) != MAILSRV_OK)
+    p->command.tries = tries;
+    if (!mailsrv__imap_is_selected(p) || p->command.tells == TELL_NOTHING)
         return then(&p->session);
+    if (mailsrv__view_status(&p->view) != MAILSRV_OK)
+        return give_up(p);
     return p->command.syncs ? sync(p) : begin(p);
+}
+
+enum step mailsrv__imap_tell(struct imap *p, step_fn *then)
+{
+    return tell(p, then, 0);
+}
+
+enum step mailsrv__imap_tell_known(struct imap *p, step_fn *then)
+{
+    return tell(p, then, TRIES_MAX);
 }

@@ -32,9 +32,10 @@ static bool go_on(struct walk *w, mailsrv_run run)
     return is_in(w, run, w->last, w->number);
 }
 
+/* Of a view that is lost numbers mean nothing any more. */
 enum walked mailsrv__walk_next(struct walk *w, struct member *out)
 {
-    if (w->i == w->set->n)
+    if (w->i == w->set->n || w->view->lost)
         return WALK_END;
     mailsrv_run run = w->set->runs[w->i];
     if (!(w->last == 0 ? enter(w, run) : go_on(w, run))) {

@@ -170,6 +170,8 @@ static bool tell(struct view *view, struct told *out)
 bool mailsrv__view_next(struct view *view, uint32_t *units, struct told *out)
 {
     *out = (struct told){ 0 };
+    if (view->lost)
+        view->phase = PHASE_NOTHING; /* without all that is gone numbers mean nothing */
     while (mailsrv__view_is_telling(view) && *units != 0) {
         (*units)--;
         if (tell(view, out))

@@ -76,6 +76,13 @@ int32_t mailsrv__view_round(const struct view *view)
 
 /* ---- The mailbox ---- */
 
+/* 0: there is none. */
+static uint32_t first_above(const struct runs *runs, uint32_t uid)
+{
+    mailsrv_run run;
+    return uid != UINT32_MAX && mailsrv__runs_next(runs, uid + 1, &run) ? run.first : 0;
+}
+
 uint32_t mailsrv__view_uidvalidity(const struct view *view)
 {
     return view->image->uidvalidity;
@@ -83,7 +90,9 @@ uint32_t mailsrv__view_uidvalidity(const struct view *view)
 
 uint32_t mailsrv__view_uidnext(const struct view *view)
 {
-    uint32_t last = mailsrv__runs_last(&view->image->uids);
+    uint32_t last = mailsrv__runs_last(&view->image->uids), untold = first_above(&view->image->uids, view->max_uid);
+    if (untold != 0)
+        return untold;
     if (last < view->max_uid)
         last = view->max_uid;
     return last < view->image->uidnext ? view->image->uidnext : last == UINT32_MAX ? last : last + 1;
@@ -111,18 +120,12 @@ mailsrv_bytes mailsrv__view_name(const struct view *view, uint32_t i)
 
 /* ---- Messages ---- */
 
-static uint32_t first_above(const struct runs *runs, uint32_t uid)
-{
-    mailsrv_run run;
-    return uid != UINT32_MAX && mailsrv__runs_next(runs, uid + 1, &run) ? run.first : UINT32_MAX;
-}
-
 uint32_t mailsrv__view_after(const struct view *view, uint32_t uid)
 {
     uint32_t there = first_above(&view->image->uids, uid);
     uint32_t gone = first_above(&view->gone, uid < view->gone_told ? view->gone_told : uid);
-    uint32_t next = there < gone ? there : gone;
-    return next > uid && next <= view->max_uid ? next : 0;
+    uint32_t next = gone == 0 || (there != 0 && there < gone) ? there : gone;
+    return next <= view->max_uid ? next : 0;
 }
 
 bool mailsrv__view_marks(const struct view *view, uint32_t uid, struct marks *out)

@@ -96,7 +96,7 @@ int32_t mailsrv__view_round(const struct view *view);
 
 /* ---- The mailbox ---- */
 uint32_t mailsrv__view_uidvalidity(const struct view *view);
-uint32_t mailsrv__view_uidnext(const struct view *view);  /* above every UID that was told */
+uint32_t mailsrv__view_uidnext(const struct view *view);  /* above those that were told, and no others */
 uint32_t mailsrv__view_features(const struct view *view); /* MAILSRV_MBOX_... */
 uint32_t mailsrv__view_rights(const struct view *view);   /* MAILSRV_RIGHT_..., as the image opened it: to look */
 

@@ -68,17 +68,21 @@ static uint32_t keywords_of(struct look *l, const mailsrv_row *row)
     return keywords;
 }
 
-/* By its UID, or, where that is not known yet, by what it is made of. */
+/* By its UID, or, where that is not known yet, by what it is made of; of several that are made of the same, one that was
+ * not looked for in vain before. */
 static struct message *find(struct look *l, const mailsrv_row *row, uint32_t number)
 {
     struct box *box = l->box;
     for (size_t i = 0; i < box->n; i++)
         if (box->messages[i].uid == row->uid)
             return &box->messages[i];
-    for (size_t i = 0; i < box->n; i++)
-        if (box->messages[i].uid == 0 && box->messages[i].number == number && !l->seen[i])
-            return &box->messages[i];
-    return NULL;
+    struct message *found = NULL;
+    for (size_t i = 0; i < box->n; i++) {
+        struct message *message = &box->messages[i];
+        if (message->uid == 0 && message->number == number && !l->seen[i] && (found == NULL || found->state == GONE))
+            found = message;
+    }
+    return found;
 }
 
 /* Its flags, and the modseq that they came with, are those that are known, or those that it was perhaps given. */

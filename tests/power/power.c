@@ -129,6 +129,12 @@ static void between_lives(struct run *r)
         lose_index(r);
 }
 
+static void not_so(void *user, const char *text)
+{
+    struct run *r = user;
+    snprintf(r->mail.wrong, sizeof r->mail.wrong, "the check finds %.140s", text);
+}
+
 /* Everything as before, also from the log alone. */
 static void last_look(struct run *r)
 {
@@ -146,6 +152,8 @@ static void last_look(struct run *r)
         sums[i] = mail_sum(&r->mail);
         mail_end(&r->mail);
         shore_close(&r->mail.shore);
+        if (r->mail.wrong[0] == '\0')
+            mailsrv_durable_check(&r->mail.shore.setup, not_so, r);
         lose_index(r);
     }
     if (sums[0] != sums[1])

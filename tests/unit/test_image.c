@@ -351,6 +351,30 @@ static void test_an_engine_is_given_up(void **state)
     }
 }
 
+/* The highest UID that there can be is no member where nothing stands there (RFC 9051 section 2.3.1.1);
+ * and UIDNEXT stands above what was told, not above a message that is still to be told. */
+static void test_the_ends_of_uids(void **state)
+{
+    struct world w;
+    struct view view;
+    (void)state;
+    mail_begin(&w, 3, 64 << 20);
+    mail_find_inbox(&w);
+    assert_int_equal(mail_open(&w, &view), MAILSRV_OK);
+    view.max_uid = UINT32_MAX;
+    assert_int_equal(mailsrv__view_after(&view, 2), 3);
+    assert_int_equal(mailsrv__view_after(&view, 3), 0);
+    view.max_uid = 3;
+    assert_int_equal(mailsrv__view_uidnext(&view), 4);
+    mail_append(&w, 2);
+    mail_turns(&w);
+    assert_int_equal(mailsrv__view_uidnext(&view), 4);
+    view.max_uid = 5;
+    assert_int_equal(mailsrv__view_uidnext(&view), 6);
+    mailsrv__view_close(&view);
+    mail_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +386,7 @@ int main(void)
         cmocka_unit_test(test_it_cannot_grow),           cmocka_unit_test(test_each_allocation_fails),
         cmocka_unit_test(test_an_engine_is_given_up),    cmocka_unit_test(test_a_view_falls_off_the_journal),
         cmocka_unit_test(test_a_cursor_that_stands_still),
+        cmocka_unit_test(test_the_ends_of_uids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

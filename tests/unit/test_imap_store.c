@@ -13,8 +13,17 @@
 
 enum { PLENTY = 1 << 20, KINDS = 64 };
 
-/* How READ and ROWS lie. */
-enum lie { NO_LIE, READ_NOTHING, READ_FAILS, READ_WAITS, ROWS_STAND_STILL, ROWS_OF_OTHERS, ROWS_POINT_ON };
+/* How READ, ROWS and CHANGES lie. */
+enum lie {
+    NO_LIE,
+    READ_NOTHING,
+    READ_FAILS,
+    READ_WAITS,
+    ROWS_STAND_STILL,
+    ROWS_OF_OTHERS,
+    ROWS_POINT_ON,
+    CHANGES_FAIL
+};
 
 struct world {
     mailsrv_engine *engine;
@@ -25,7 +34,7 @@ struct world {
     enum lie lie;
     const mailsrv_op *held; /* a READ that is not answered yet */
     uint32_t asked[KINDS];
-    char heard[65536]; /* NUL-ended */
+    char heard[262144]; /* NUL-ended */
     size_t heard_n;
 };
 
@@ -78,8 +87,18 @@ static bool lies_in_rows(struct world *w, mailsrv_engine *engine, const mailsrv_
     return true;
 }
 
+static bool lies_in_changes(struct world *w, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    w->asked[op->kind]++;
+    if (w->lie == CHANGES_FAIL)
+        assert_int_equal(mailsrv_op_answer_status(engine, op->id, MAILSRV_TEMP), MAILSRV_OK);
+    return w->lie == CHANGES_FAIL;
+}
+
 static bool lies(struct world *w, mailsrv_engine *engine, const mailsrv_op *op)
 {
+    if (op->kind == MAILSRV_OP_CHANGES)
+        return lies_in_changes(w, engine, op);
     if (op->session_id == 0) /* an image asks */
         return false;
     if (op->kind == MAILSRV_OP_READ)
@@ -159,7 +178,8 @@ static struct world *begin(uint32_t messages)
     fill(w, messages);
     assert_int_equal(mailsrv_engine_new(NULL, &w->engine), MAILSRV_OK);
     assert_int_equal(mailsrv_store_bind(w->store, w->engine), MAILSRV_OK);
-    static const int32_t counted[] = { MAILSRV_OP_READ, MAILSRV_OP_ROWS, MAILSRV_OP_FLAGS, MAILSRV_OP_EXPUNGE };
+    static const int32_t counted[] = { MAILSRV_OP_READ, MAILSRV_OP_ROWS, MAILSRV_OP_FLAGS, MAILSRV_OP_EXPUNGE,
+                                       MAILSRV_OP_CHANGES };
     for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++)
         assert_int_equal(mailsrv_engine_serve(w->engine, counted[i], handle, w), MAILSRV_OK);
     assert_int_equal(mailsrv_profile_new(NULL, mailsrv_imap(), MAILSRV_FACE_IMAP, &w->profile), MAILSRV_OK);
@@ -252,6 +272,54 @@ static void test_questions_of_fetch(void **state)
     end(w);
 }
 
+/* Two that IDLE and whose own changes are not known yet: what one of them asks again must not make the other ask again
+ * for ever, and later they are told. */
+static void test_idle_while_changes_fail(void **state)
+{
+    struct world *w = begin(2);
+    (void)state;
+    w->other = login(w);
+    w->lie = CHANGES_FAIL;
+    say(w, "b STORE 1 +FLAGS.SILENT (\\Seen)\r\n");
+    say_to(w, w->other, "b STORE 2 +FLAGS.SILENT (\\Seen)\r\n");
+    say(w, "c IDLE\r\n");
+    say_to(w, w->other, "c IDLE\r\n");
+    assert_in_range(w->asked[MAILSRV_OP_CHANGES], 1, 6);
+    w->lie = NO_LIE;
+    fill(w, 1);
+    assert_int_equal(mailsrv_notify(w->engine, &(mailsrv_id){ { 0 } }, 0), MAILSRV_OK);
+    w->heard_n = 0;
+    run(w, w->session);
+    assert_non_null(strstr(w->heard, "* 3 EXISTS\r\n"));
+    w->heard_n = 0;
+    run(w, w->other);
+    assert_non_null(strstr(w->heard, "* 3 EXISTS\r\n"));
+    assert_non_null(strstr(say(w, "DONE\r\n"), "c OK"));
+    end(w);
+}
+
+/* The host shuts down while a peer in IDLE is slow to read what is told. */
+static void test_shutdown_while_idle_is_told(void **state)
+{
+    enum { MESSAGES = 3000 };
+    struct world *w = begin(MESSAGES);
+    mailsrv_out v[1];
+    size_t count;
+    (void)state;
+    w->other = login(w);
+    say(w, "b IDLE\r\n");
+    say_to(w, w->other, "b STORE 1:* +FLAGS.SILENT (\\Flagged)\r\n");
+    assert_int_equal(mailsrv_engine_turn(w->engine, PLENTY), MAILSRV_OK);
+    assert_int_equal(mailsrv_session_output(w->session, v, 1, &count), MAILSRV_OK);
+    assert_int_equal(count, 1); /* it waits for its window */
+    assert_int_equal(mailsrv_session_shutdown(w->session), MAILSRV_OK);
+    w->heard_n = 0;
+    run(w, w->session);
+    assert_non_null(strstr(w->heard, "* 3000 FETCH"));
+    assert_non_null(strstr(w->heard, "* BYE shutting down\r\n"));
+    end(w);
+}
+
 static void test_questions_of_changes(void **state)
 {
     struct world *w = begin(9000);
@@ -337,6 +405,8 @@ int main(void)
         cmocka_unit_test(test_gone_while_its_octets_come),
         cmocka_unit_test(test_names_come_before_flags),
         cmocka_unit_test(test_questions_of_fetch),
+        cmocka_unit_test(test_idle_while_changes_fail),
+        cmocka_unit_test(test_shutdown_while_idle_is_told),
         cmocka_unit_test(test_questions_of_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

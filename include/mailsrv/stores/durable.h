@@ -80,6 +80,16 @@ typedef struct mailsrv_durable_setup {
  * MAILSRV_E_USAGE. */
 MAILSRV_API int32_t mailsrv_durable_open(const mailsrv_durable_setup *setup, mailsrv_store **out);
 
+/* Looks whether all that a store keeps is as it must be, without changing anything: the CRC of each frame of the log, that
+ * each row has its body and each body its octets, that counts agree and numbers were given, and that there is no file
+ * that nobody names.  What is not so is told to `report` in a line of text, NUL-ended, of the call's own memory.  The
+ * store must not be open.  Of `setup` the directory and the files count.  Waits, long: everything is read.
+ *
+ * MAILSRV_OK: nothing was reported, or there is no store yet; MAILSRV_CORRUPT: something was; MAILSRV_INUSE;
+ * MAILSRV_NOMEM; MAILSRV_CANNOT; MAILSRV_TEMP: not all could be read; or MAILSRV_E_USAGE. */
+MAILSRV_API int32_t mailsrv_durable_check(const mailsrv_durable_setup *setup,
+                                          void (*report)(void *user, const char *text), void *user);
+
 /* As mailsrv_store_bind, and `wake` is called when the host is to call mailsrv_engine_advance soon
  * (mailsrv_port_open in engine.h), on a thread of the store; what its `user` points to lives as long as the store.
  * MAILSRV_OK, MAILSRV_NOMEM, or MAILSRV_E_USAGE.

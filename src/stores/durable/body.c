@@ -137,7 +137,7 @@ int32_t mailsrv__durable_body_sync(struct durable *d, struct body *body)
 
 /* ---- What nothing names ---- */
 
-static uint64_t number_of(const char *name)
+uint64_t mailsrv__durable_body_number(const char *name)
 {
     uint64_t number = 0;
     if (strlen(name) != 16)
@@ -155,7 +155,7 @@ static void clean(void *context, const char *name)
 {
     struct durable *d = context;
     char path[PATH_MAX_OCTETS];
-    uint64_t number = number_of(name);
+    uint64_t number = mailsrv__durable_body_number(name);
     if (number == 0)
         return;
     sqlite3_stmt *row = mailsrv__durable_ask(&d->writer, SQL_BODY_GET, "i", (int64_t)number);

@@ -84,15 +84,22 @@ static int gathered(void *user, sqlite3 *db, const char *name, int pages)
     return SQLITE_OK;
 }
 
-static int32_t take_directory(struct durable *d)
+static int32_t take_lock(struct durable *d)
 {
     char path[PATH_MAX_OCTETS];
     snprintf(path, sizeof path, "%s/lock", d->directory);
     int32_t status = d->files.lock(d->files.user, path, &d->process_lock);
-    if (status != MAILSRV_OK) {
+    if (status != MAILSRV_OK)
         d->process_lock = NULL;
+    return status;
+}
+
+static int32_t take_directory(struct durable *d)
+{
+    char path[PATH_MAX_OCTETS];
+    int32_t status = take_lock(d);
+    if (status != MAILSRV_OK)
         return status;
-    }
     snprintf(path, sizeof path, "%s/bodies", d->directory);
     return d->files.make_directory(d->files.user, path);
 }
@@ -151,12 +158,17 @@ static int32_t open_all(struct durable *d)
     return mailsrv__durable_start(d) ? MAILSRV_OK : MAILSRV_TEMP;
 }
 
+static bool is_usable(const mailsrv_durable_setup *setup)
+{
+    return setup != NULL && setup->size >= sizeof *setup && setup->directory != NULL &&
+           strlen(setup->directory) < sizeof((struct durable *)NULL)->directory &&
+           (setup->segment_octets == 0 || setup->segment_octets >= 4096) &&
+           (setup->files == NULL || setup->files->size >= sizeof *setup->files);
+}
+
 int32_t mailsrv_durable_open(const mailsrv_durable_setup *setup, mailsrv_store **out)
 {
-    if (setup == NULL || out == NULL || setup->size < sizeof *setup || setup->directory == NULL ||
-        strlen(setup->directory) >= sizeof((struct durable *)NULL)->directory ||
-        (setup->segment_octets != 0 && setup->segment_octets < 4096) ||
-        (setup->files != NULL && setup->files->size < sizeof *setup->files))
+    if (out == NULL || !is_usable(setup))
         return MAILSRV_E_USAGE;
     struct durable *d = new_store(setup);
     if (d == NULL)
@@ -168,6 +180,23 @@ int32_t mailsrv_durable_open(const mailsrv_durable_setup *setup, mailsrv_store *
     }
     *out = &d->store;
     return MAILSRV_OK;
+}
+
+int32_t mailsrv_durable_check(const mailsrv_durable_setup *setup, void (*report)(void *user, const char *text),
+                              void *user)
+{
+    if (report == NULL || !is_usable(setup))
+        return MAILSRV_E_USAGE;
+    struct durable *d = new_store(setup);
+    if (d == NULL)
+        return MAILSRV_NOMEM;
+    int32_t status = take_lock(d);
+    if (status == MAILSRV_OK)
+        status = mailsrv__durable_vfs_open(&d->vfs, d);
+    if (status == MAILSRV_OK)
+        status = mailsrv__durable_check(d, report, user);
+    end(&d->store);
+    return status;
 }
 
 int32_t mailsrv_durable_bind(mailsrv_store *store, mailsrv_engine *engine, void (*wake)(void *user), void *user)

@@ -103,12 +103,17 @@ struct log {
     struct sealed_list sealed;  /* those that the log is made of, but for the one that is written */
     struct sealed_list retired; /* those that wait to be removed */
     struct given given;         /* before the last segment that was found */
+    bool only_looks;
     struct buffer piece;
 };
 
 /* Finds the end of the log, from a place up to which the index has it; makes it durable.  A store without a log is a
  * new one. */
 int32_t mailsrv__durable_log_open(struct log *log, const struct place *known);
+/* For who only looks: which segments the log is made of, the last one among them.  MAILSRV_CORRUPT: that has no good
+ * first frame. */
+int32_t mailsrv__durable_log_look(struct log *log);
+uint64_t mailsrv__durable_segment_number(const char *name); /* 0: it is no segment's */
 /* NULL: it is not of the log. */
 struct sealed *mailsrv__durable_log_find(struct log *log, uint64_t number);
 /* The log is no longer made of that segment: a group says so. */
@@ -133,6 +138,10 @@ int32_t mailsrv__durable_log_body(struct log *log, const struct place *at, uint6
 int32_t mailsrv__durable_log_replay(struct log *log, const struct place *from,
                                     bool (*each)(void *user, const struct frame *frame, const struct place *end),
                                     void *user);
+
+int32_t mailsrv__durable_log_replay_one(struct log *log, uint64_t number,
+                                        bool (*each)(void *user, const struct frame *frame, const struct place *end),
+                                        void *user);
 
 /* ---- vfs.c: the files of SQLite ---- */
 struct vfs {
@@ -236,6 +245,7 @@ enum sql {
     SQL_SEGMENT_RETIRE,
     SQL_SEGMENT_RETIRING,
     SQL_SEGMENT_ALL,
+    SQL_SEGMENT_WAITS,
     SQL_SEGMENT_REMOVED,
     SQL_SEGMENT_FORGET,
     SQL_SEGMENT_POOR,
@@ -289,6 +299,8 @@ struct index {
 };
 
 int32_t mailsrv__durable_index_open(struct index *x, struct durable *d, bool writes);
+/* For who only looks; MAILSRV_NONEXISTENT: there is none. */
+int32_t mailsrv__durable_index_look(struct index *x, struct durable *d);
 void mailsrv__durable_index_close(struct index *x);
 /* A statement with its arguments, to be stepped; `types` has a letter for each: i an int64_t, d a mailsrv_id *, b a
  * mailsrv_bytes.  NULL: it failed. */
@@ -436,6 +448,7 @@ bool mailsrv__durable_body_add(struct durable *d, struct body *body, mailsrv_byt
 int32_t mailsrv__durable_body_spill(struct durable *d, struct body *body, mailsrv_bytes octets);
 int32_t mailsrv__durable_body_sync(struct durable *d, struct body *body);
 void mailsrv__durable_body_path(const struct durable *d, uint64_t number, char out[PATH_MAX_OCTETS]);
+uint64_t mailsrv__durable_body_number(const char *name); /* 0: it is no body's */
 void mailsrv__durable_bodies_clean(struct durable *d); /* files that nothing names go */
 
 /* ---- handle.c ---- */
@@ -764,6 +777,9 @@ void mailsrv__durable_compacted(struct durable *d);
 void mailsrv__durable_remove_retired(struct durable *d);
 /* With the lock: is there something to do without being asked? */
 bool mailsrv__durable_tidies(const struct durable *d);
+
+/* ---- check.c ---- */
+int32_t mailsrv__durable_check(struct durable *d, void (*report)(void *user, const char *text), void *user);
 
 /* ---- read.c: by the reader ---- */
 void mailsrv__durable_read(struct durable *d, struct task *t);

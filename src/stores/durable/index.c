@@ -160,12 +160,13 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_QUEUE_UPDATE] = "UPDATE queue SET record = ?2, word = segment() WHERE number = ?1",
     [SQL_QUEUE_DROP] = "DELETE FROM queue WHERE number = ?",
     [SQL_SEGMENT_APPLIES] = "INSERT OR IGNORE INTO segment VALUES(?, 0, -1, 0, 0, 0)",
-    [SQL_SEGMENT_ENDS] = "UPDATE segment SET octets = ?2 WHERE number = ?1",
+    [SQL_SEGMENT_ENDS] = "UPDATE segment SET octets = ?2 WHERE number = ?1 AND retired = 0",
     [SQL_SEGMENT_BULK] = "UPDATE segment SET bulk = 1 WHERE number = segment()",
     [SQL_SEGMENT_RETIRE] = "INSERT INTO segment VALUES(?1, 0, 0, 0, 1, ?2)"
                            " ON CONFLICT(number) DO UPDATE SET retired = ?2",
     [SQL_SEGMENT_RETIRING] = "UPDATE segment SET retiring = 1 WHERE number = ?",
     [SQL_SEGMENT_ALL] = "SELECT number, retired FROM segment WHERE retired <> 0",
+    [SQL_SEGMENT_WAITS] = "SELECT retired <> 0, octets = -2 FROM segment WHERE number = ?",
     [SQL_SEGMENT_REMOVED] = "UPDATE segment SET octets = -2 WHERE number = ?",
     [SQL_SEGMENT_FORGET] = "DELETE FROM segment WHERE retired <> 0 AND octets = -2",
     /* One that was begun, or is under half live.  Those up to the last that moves many rows at once go in their order,
@@ -391,6 +392,24 @@ int32_t mailsrv__durable_index_open(struct index *x, struct durable *d, bool wri
     sqlite3_busy_timeout(x->db, BUSY_MS);
     sqlite3_db_config(x->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     return prepare(x, writes);
+}
+
+int32_t mailsrv__durable_index_look(struct index *x, struct durable *d)
+{
+    char path[PATH_MAX_OCTETS];
+    void *file;
+    int found = 0;
+    snprintf(path, sizeof path, "%s/index.db", d->directory);
+    int32_t status = d->files.open(d->files.user, path, 0, &file);
+    if (status != MAILSRV_OK)
+        return status;
+    d->files.close(d->files.user, file);
+    if (sqlite3_open_v2(path, &x->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, d->vfs.name) != SQLITE_OK)
+        return x->db != NULL ? mailsrv__durable_failure(x) : MAILSRV_NOMEM;
+    sqlite3_db_config(x->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    if (version(x, &found) != SQLITE_OK)
+        return mailsrv__durable_failure(x);
+    return found == FORMAT ? MAILSRV_OK : found == 0 ? MAILSRV_NONEXISTENT : MAILSRV_CANNOT;
 }
 
 void mailsrv__durable_index_close(struct index *x)

@@ -35,7 +35,7 @@ void mailsrv__durable_segment_path(const struct durable *d, uint64_t number, cha
 }
 
 /* The number that a name stands for; 0: it is no segment's. */
-static uint64_t number_of(const char *name)
+uint64_t mailsrv__durable_segment_number(const char *name)
 {
     uint64_t number = 0;
     if (strlen(name) != 20 || strcmp(name + 16, ".log") != 0)
@@ -343,7 +343,7 @@ void mailsrv__durable_log_close(struct log *log)
 
 static void find(void *context, const char *name)
 {
-    uint64_t *last = context, number = number_of(name);
+    uint64_t *last = context, number = mailsrv__durable_segment_number(name);
     if (number > *last)
         *last = number;
 }
@@ -372,7 +372,8 @@ static int32_t find_last(struct log *log, const struct place *known)
     if (status == MAILSRV_GONE && known->segment < last) {
         free(first.sealed.v);
         mailsrv__durable_segment_path(d, last, path);
-        d->files.unlink(d->files.user, path);
+        if (!log->only_looks)
+            d->files.unlink(d->files.user, path);
         if (--last == 0)
             return MAILSRV_OK;
         status = first_of(log, last, &first);
@@ -438,6 +439,24 @@ static int32_t settle(struct log *log, const struct place *known)
     return status;
 }
 
+int32_t mailsrv__durable_log_look(struct log *log)
+{
+    const struct place start = { 0, 0 };
+    void *file;
+    log->only_looks = true;
+    int32_t status = find_last(log, &start);
+    if (status != MAILSRV_OK || log->end.segment == 0)
+        return status;
+    status = open_segment(log, log->end.segment, 0, &file);
+    if (status != MAILSRV_OK)
+        return status;
+    status = make_room(&log->sealed) ? find_end(log, file, &start) : MAILSRV_NOMEM;
+    log->d->files.close(log->d->files.user, file);
+    if (status == MAILSRV_OK)
+        end_segment(log);
+    return status;
+}
+
 int32_t mailsrv__durable_log_open(struct log *log, const struct place *known)
 {
     int32_t status = find_last(log, known);
@@ -460,7 +479,7 @@ static void look_at(void *context, const char *name)
     struct look *look = context;
     struct durable *d = look->log->d;
     char path[PATH_MAX_OCTETS];
-    uint64_t number = number_of(name);
+    uint64_t number = mailsrv__durable_segment_number(name);
     if (number == 0 || (look->log->file != NULL && number == look->log->end.segment))
         return;
     if (mailsrv__durable_log_find(look->log, number) != NULL) {
@@ -548,6 +567,13 @@ static int32_t replay_one(struct log *log, uint64_t number, uint64_t offset,
     status = replay_segment(log, file, at, one.end, each, user);
     log->d->files.close(log->d->files.user, file);
     return status;
+}
+
+int32_t mailsrv__durable_log_replay_one(struct log *log, uint64_t number,
+                                        bool (*each)(void *user, const struct frame *frame, const struct place *end),
+                                        void *user)
+{
+    return replay_one(log, number, 0, each, user);
 }
 
 /* What follows a place is there without a gap, since nothing goes before the index has it for good. */
