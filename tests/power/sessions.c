@@ -180,7 +180,8 @@ static void idle(void)
     mailsrv_arg_mbox_create make = { .size = sizeof make, .name = { (const uint8_t *)"beside", 6 } };
     make.store = ((const mailsrv_store_opened *)value_of(store))->store;
     mailsrv_asked *made = ask_store(f, MAILSRV_OP_MBOX_CREATE, &make);
-    mailsrv_arg_mbox_delete drop = { sizeof drop, 0, make.store, ((const mailsrv_mbox_created *)value_of(made))->mailbox };
+    mailsrv_arg_mbox_delete drop = { .size = sizeof drop, .store = make.store };
+    drop.mailbox = ((const mailsrv_mbox_created *)value_of(made))->mailbox;
     is_told(f, idler, other, "INBOX", "IDLE and another engine");
     is_told(f, idler, other, "beside", "IDLE beside INBOX");
     ask(f, idler, "i IDLE\r\n", "+ ");
