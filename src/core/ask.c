@@ -59,6 +59,12 @@ bool mailsrv__answer_came(const mailsrv_session *s, unsigned i)
     return i < s->asker.n_answered && s->asker.answered[i] != NULL;
 }
 
+bool mailsrv__answer_is_done(const mailsrv_session *s, unsigned i)
+{
+    const struct op *op = s->asker.answered[i];
+    return op != NULL && op->answer.status == MAILSRV_NOMEM && op->value_given;
+}
+
 struct lent *mailsrv__take_lent(mailsrv_session *s, unsigned i)
 {
     struct op *op = s->asker.answered[i];

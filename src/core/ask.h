@@ -40,6 +40,9 @@ const mailsrv_answer *mailsrv__answer(const mailsrv_session *session, unsigned i
 /* Was the i-th one answered at all?  What timed out is still out. */
 bool mailsrv__answer_came(const mailsrv_session *session, unsigned i);
 
+/* Was the i-th one, a change, made though its answer is MAILSRV_NOMEM?  Only for the list in it there was no memory. */
+bool mailsrv__answer_is_done(const mailsrv_session *session, unsigned i);
+
 /* A handle that somebody outside gave. */
 struct handle {
     uint64_t value;    /* 0: none */

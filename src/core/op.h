@@ -49,7 +49,7 @@ struct op {
     enum op_state state;
     bool late;     /* it timed out for its peer */
     bool is_chunk; /* a WRITE of session->body, not of the running step */
-    bool value_given; /* it was MAILSRV_OK, and its value is here */
+    bool value_given; /* it was MAILSRV_OK, and its value is here, but for lists that found no memory */
     bool kept;     /* asked by the host, which frees it: ask.h */
     struct errand *errand; /* whose it is, where no session waits: core/room.h; NULL: none's */
     size_t octets; /* of this record, room included */

@@ -113,6 +113,8 @@ static enum step copied(mailsrv_session *session)
     const mailsrv_copied *value = answer->value;
     if (c->writes)
         mailsrv__view_wrote(&p->view, c->write, answer->status == MAILSRV_OK ? value->modseq : 0);
+    if (mailsrv__answer_is_done(session, 0)) /* whoever is told NO tries again, and has them twice */
+        return mailsrv__imap_ok(p, SPAN("copied; for what their UIDs are there was no memory"));
     if (answer->status != MAILSRV_OK)
         return mailsrv__imap_refuse(p, answer->status, mailsrv__span(answer->text));
     if (value->n_from == 0 || value->n_to == 0)

@@ -48,12 +48,15 @@ int32_t mailsrv__fetch_say_next(struct imap *p)
     return say_begin(p, m->number) ? MAILSRV_OK : MAILSRV_NOMEM;
 }
 
-/* Flags of a message that goes while its response is said are not known any more. */
-static bool say_flags(struct imap *p, uint32_t uid)
+/* \Seen that this command sets is among them (RFC 3501 section 6.4.5), whether the image has it already or not.  Flags
+ * of a message that goes while its response is said are not known any more. */
+static bool say_flags(struct imap *p, const struct message *m)
 {
     struct marks marks = { 0 };
-    mailsrv__imap_told_marks(p, uid, &marks);
-    return mailsrv__say(&p->session, SPAN("FLAGS ")) && mailsrv__imap_say_flags(p, &marks, uid);
+    bool is_there = mailsrv__imap_told_marks(p, m->uid, &marks);
+    if (is_there && m->unseen && marks.modseq < mailsrv__fetch_of(p)->seen_at)
+        marks.flags |= MAILSRV_FLAG_SEEN;
+    return mailsrv__say(&p->session, SPAN("FLAGS ")) && mailsrv__imap_say_flags(p, &marks, m->uid);
 }
 
 static bool say_plain(struct imap *p, enum att_kind kind)
@@ -63,7 +66,7 @@ static bool say_plain(struct imap *p, enum att_kind kind)
     char room[64];
     struct writer w = { .p = room, .room = sizeof room };
     if (kind == ATT_FLAGS)
-        return say_flags(p, m->uid);
+        return say_flags(p, m);
     if (kind == ATT_UID) {
         mailsrv__write(&w, SPAN("UID "));
         mailsrv__write_u64(&w, m->uid);
@@ -147,12 +150,15 @@ static void gather_unseen(struct imap *p)
 {
     struct fetch *f = mailsrv__fetch_of(p);
     f->uids.n_runs = f->uids.n_uids = 0;
+    f->seen_at = 0;
     for (uint32_t i = 0; i < f->n_page && sets_seen(p, f); i++) {
+        struct message *m = &f->page[i];
         struct marks marks;
-        if (!f->page[i].there || !mailsrv__view_marks(&p->view, f->page[i].uid, &marks))
+        if (!m->there || !mailsrv__view_marks(&p->view, m->uid, &marks))
             continue;
-        if ((marks.flags & MAILSRV_FLAG_SEEN) == 0)
-            mailsrv__uids_add(&f->uids, f->page[i].uid);
+        m->unseen = (marks.flags & MAILSRV_FLAG_SEEN) == 0;
+        if (m->unseen)
+            mailsrv__uids_add(&f->uids, m->uid);
     }
 }
 
@@ -193,6 +199,8 @@ void mailsrv__fetch_seen_answered(struct imap *p, unsigned i)
     f->flags_asked = false;
     mailsrv__view_wrote(&p->view, f->write, answer->status == MAILSRV_OK ? flagged->modseq : 0);
     mailsrv__failure_keep(&f->seen_failure, answer->status, mailsrv__span(answer->text));
+    if (answer->status == MAILSRV_OK) /* without a modseq they were \Seen before, which the image has not heard of */
+        f->seen_at = flagged->modseq != 0 ? flagged->modseq : UINT64_MAX;
 }
 
 /* ---- Pages ---- */
@@ -287,10 +295,14 @@ static void take_rows(struct fetch *f, const mailsrv_rows *rows)
     }
 }
 
+/* Whose flags are asked for is \Seen before the first of them is said; else that goes beside the first READ. */
 static enum step begin_page(struct imap *p)
 {
+    struct fetch *f = mailsrv__fetch_of(p);
     gather_unseen(p);
-    return mailsrv__fetch_go_on(&p->session);
+    if (mailsrv__fetch_has(&f->atts, ATT_FLAGS))
+        mailsrv__fetch_ask_seen(p);
+    return f->flags_asked ? mailsrv__then_answers(&p->session, seen_answered) : mailsrv__fetch_go_on(&p->session);
 }
 
 static enum step rows_answered(mailsrv_session *session)
@@ -312,6 +324,35 @@ static enum step rows_answered(mailsrv_session *session)
     return begin_page(p);
 }
 
+/* Sizes and dates that the image has need no rows.  Octets do: a message that has just gone is not begun with. */
+static void take_sizes(struct imap *p, struct message *m)
+{
+    struct sizes sizes;
+    mailsrv__spend(&p->session, 1);
+    m->there = mailsrv__view_sizes(&p->view, m->uid, &sizes);
+    if (!m->there)
+        return;
+    m->octets = sizes.octets;
+    m->internal_us = sizes.internal_us;
+}
+
+static bool all_are_there(const struct fetch *f)
+{
+    uint32_t n = 0;
+    while (n < f->n_page && f->page[n].there)
+        n++;
+    return n == f->n_page;
+}
+
+static void add_message(struct imap *p, const struct member *member, bool needs_octets, bool needs_rows)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    struct message *m = &f->page[f->n_page++];
+    *m = (struct message){ .uid = member->uid, .number = member->number, .there = !needs_rows };
+    if (needs_rows && !needs_octets)
+        take_sizes(p, m);
+}
+
 /* Gathers the messages of the next page. */
 static enum step collect(mailsrv_session *session)
 {
@@ -331,11 +372,11 @@ static enum step collect(mailsrv_session *session)
         if (walked == WALK_MEMBER && member.gone)
             f->gone = true;
         else if (walked == WALK_MEMBER)
-            f->page[f->n_page++] = (struct message){ .uid = member.uid, .number = member.number, .there = !needs_rows };
+            add_message(p, &member, needs_octets, needs_rows);
     }
     if (f->n_page == 0)
         return finish(p);
-    return needs_rows ? ask_rows(p) : begin_page(p);
+    return all_are_there(f) ? begin_page(p) : ask_rows(p);
 }
 
 enum step mailsrv__imap_fetch(struct imap *p)

@@ -18,6 +18,7 @@ struct message {
     uint64_t octets;
     int64_t internal_us;
     bool there; /* its row came */
+    bool unseen; /* it is to become \Seen, or has */
 };
 
 /* A range that was read. */
@@ -67,6 +68,7 @@ struct fetch {
     struct uids uids;            /* of the page: whose rows are asked for, then those that are to become \Seen */
     uint32_t write;              /* of the view, while that is asked */
     bool flags_asked;            /* in this step */
+    uint64_t seen_at;            /* the unseen of the page are \Seen from this modseq on; 0: they are not */
     bool short_reads;            /* the store gives less than it is asked for: nothing is read behind that */
     bool gone;                   /* something that was asked for is not there any more */
     struct failure failure;      /* why it was not all answered */

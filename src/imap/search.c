@@ -4,7 +4,8 @@
 
 enum { KEYS_FOR_A_UNIT = 16 };
 
-/* Members that may match, whose rows are asked for together. */
+/* Members that may match, whose rows are asked for together.  Where there are more of them, and size or date decides,
+ * the image loads the sizes and dates of all messages; it is asked for rows where it has no memory for that. */
 enum { CANDIDATES = 32 };
 
 struct search {
@@ -16,9 +17,10 @@ struct search {
     uint32_t n, now; /* candidates, and the one whose turn it is */
     struct uids uids;
     mailsrv_cursor cursor;
-    bool ended; /* the walk */
-    bool begun; /* "* SEARCH" is out */
-    bool gone;  /* a message that may have matched is not there any more */
+    bool ended;        /* the walk */
+    bool begun;        /* "* SEARCH" is out */
+    bool gone;         /* a message that may have matched is not there any more */
+    bool wanted_sizes; /* once is enough */
     struct failure failure;
 };
 
@@ -179,6 +181,50 @@ static enum step rows_answered(mailsrv_session *session)
     return judge(session);
 }
 
+/* ---- Sizes and dates that the image has ---- */
+
+static void take_sizes(const struct imap *p, struct candidate *c)
+{
+    struct sizes sizes;
+    c->has_row = mailsrv__view_sizes(&p->view, c->member.uid, &sizes);
+    if (!c->has_row)
+        return;
+    c->octets = sizes.octets;
+    c->internal_us = sizes.internal_us;
+}
+
+/* Asks for the rows of the candidates, unless there is nothing to be learnt from them. */
+static enum step fill(struct imap *p)
+{
+    struct search *s = search_of(p);
+    uint32_t known = 0;
+    while (known < s->n && s->candidates[known].has_row)
+        known++;
+    return s->program.fields != 0 && known < s->n ? ask_rows(p) : judge(&p->session);
+}
+
+/* However it ended: what it did not bring is read by ROWS. */
+static enum step sizes_came(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    struct search *s = search_of(p);
+    if (mailsrv__imap_view_ended(p))
+        return STEP_CLOSE;
+    if (mailsrv__view_has(&p->view, GROUP_SIZES) == MAILSRV_MORE && !mailsrv__was_late(session))
+        return mailsrv__imap_then_view(p, sizes_came);
+    mailsrv__spend(session, CANDIDATES);
+    for (uint32_t i = 0; i < s->n; i++)
+        take_sizes(p, &s->candidates[i]);
+    return fill(p);
+}
+
+static enum step want_sizes(struct imap *p)
+{
+    search_of(p)->wanted_sizes = true;
+    mailsrv__view_want(&p->view, GROUP_SIZES);
+    return mailsrv__imap_then_view(p, sizes_came);
+}
+
 /* ---- Over all members ---- */
 
 static void look_at(struct imap *p, const struct member *member)
@@ -187,6 +233,8 @@ static void look_at(struct imap *p, const struct member *member)
     struct candidate *c = &s->candidates[s->n];
     *c = (struct candidate){ .member = *member, .recent = mailsrv__imap_is_recent(p, member->uid) };
     c->has_marks = mailsrv__view_marks(&p->view, member->uid, &c->marks);
+    if (s->program.fields != 0)
+        take_sizes(p, c);
     if (!c->has_marks)
         miss(p, c);
     else if (matches(p, c) != MATCH_NO)
@@ -209,7 +257,8 @@ static enum step go_on(mailsrv_session *session)
     }
     if (s->n == 0)
         return finish(p);
-    return s->program.fields != 0 ? ask_rows(p) : judge(session);
+    bool wants = s->program.fields != 0 && s->n == CANDIDATES && !s->wanted_sizes;
+    return wants && mailsrv__view_has(&p->view, GROUP_SIZES) != MAILSRV_OK ? want_sizes(p) : fill(p);
 }
 
 enum step mailsrv__imap_search(struct imap *p)

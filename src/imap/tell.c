@@ -74,7 +74,9 @@ static enum step give_up(struct imap *p)
     struct command *c = &p->command;
     bool untold = (c->row->flags & ROW_EXPUNGES) != 0 && p->view.own > p->view.image->upto;
     bool cut_short = p->view.lost && c->reply.code.n == 0;
-    if (c->reply.ending == END_OK && (untold || cut_short))
+    if (c->reply.ending == END_OK && untold) /* whatever the reason is: it is none for what was done */
+        c->reply = mailsrv__imap_status_reply(p, MAILSRV_TEMP, SPAN("the messages are gone, which is told later"));
+    else if (c->reply.ending == END_OK && cut_short)
         c->reply = mailsrv__imap_status_reply(p, why_unknown(p), SPAN("what became of it cannot be told now"));
     return c->then(&p->session);
 }

@@ -32,6 +32,11 @@ static bool is_appending(struct text command)
     return imap_is_verb(command, "APPEND") || imap_is_verb(command, "COPY") || imap_is_verb(command, "UID COPY");
 }
 
+static bool is_expunging(struct text command)
+{
+    return imap_is_verb(command, "EXPUNGE") || imap_is_verb(command, "UID EXPUNGE");
+}
+
 /* `NO [CODE] text` against the fault. */
 static bool is_right_no(const struct run *run, struct text no, struct text command)
 {
@@ -45,6 +50,8 @@ static bool is_right_no(const struct run *run, struct text no, struct text comma
         code = "[AUTHENTICATIONFAILED]"; /* nobody is told who exists */
     if (status == MAILSRV_NONEXISTENT && is_appending(command) && text_begins(no, text_of("NO [TRYCREATE]")))
         return true; /* RFC 9051 section 6.3.12 */
+    if (run->fault_kind == MAILSRV_OP_CHANGES && is_expunging(command) && text_begins(no, text_of("NO [UNAVAILABLE]")))
+        return true; /* they are gone, and which is not known */
     if (run->heap.failed && text_begins(no, text_of("NO [LIMIT]")))
         return true; /* a mailbox for which there is no room */
     struct text given = text_after(no, 3);
@@ -107,6 +114,16 @@ static size_t next_tagged(const struct run *run)
     return at;
 }
 
+/* RFC 9051 section 6.4.3: an untagged EXPUNGE for each comes before the OK of EXPUNGE. */
+static bool owes_expunges(const struct run *run, size_t tagged, struct text command)
+{
+    for (size_t at = run->at; at < tagged && is_expunging(command); at++)
+        if (run->d->steps[at].what == STEP_SERVER && !run->done[at] &&
+            text_holds(run->d->steps[at].text, text_of(" EXPUNGE")))
+            return true;
+    return false;
+}
+
 /* From here to the tagged response only tellings are missing. */
 static bool only_tellings_are_missing(const struct run *run, size_t tagged, struct text command)
 {
@@ -164,6 +181,8 @@ static bool may_say_tagged(struct run *run, struct text line)
         return false;
     bool less = may_tell_less(run) && only_tellings_are_missing(run, at, command);
     bool no = text_begins(rest, text_of("NO ")); /* awaited anyhow; what stands before it may be less */
+    if (!no && owes_expunges(run, at, command))
+        return false;
     if ((no || less || may_be_behind(run)) && match_line(awaited, without_end(line), &run->captures))
         return true;
     if (run->heap.failed && until_text(line).n != 0 && is_same(until_text(awaited), until_text(line)))

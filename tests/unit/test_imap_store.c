@@ -13,7 +13,7 @@
 
 enum { PLENTY = 1 << 20, KINDS = 64 };
 
-/* How READ, ROWS and CHANGES lie. */
+/* How READ, ROWS, COPY and CHANGES lie. */
 enum lie {
     NO_LIE,
     READ_NOTHING,
@@ -22,7 +22,9 @@ enum lie {
     ROWS_STAND_STILL,
     ROWS_OF_OTHERS,
     ROWS_POINT_ON,
-    CHANGES_FAIL
+    COPIES_MANY,
+    CHANGES_FAIL,
+    CHANGES_WAIT /* once something was expunged */
 };
 
 struct world {
@@ -32,7 +34,7 @@ struct world {
     mailsrv_session *session, *other;
     mailsrv_id pat;
     enum lie lie;
-    const mailsrv_op *held; /* a READ that is not answered yet */
+    const mailsrv_op *held; /* a READ or CHANGES that is not answered yet */
     uint32_t asked[KINDS];
     char heard[262144]; /* NUL-ended */
     size_t heard_n;
@@ -87,11 +89,32 @@ static bool lies_in_rows(struct world *w, mailsrv_engine *engine, const mailsrv_
     return true;
 }
 
+/* More runs than a session has memory for. */
+static void copy_many(mailsrv_engine *engine, const mailsrv_op *op)
+{
+    enum { RUNS = 50000 };
+    static mailsrv_run runs[RUNS];
+    const mailsrv_copied copied = { .size = sizeof copied,
+                                    .n_from = RUNS,
+                                    .n_to = RUNS,
+                                    .uidvalidity = 1,
+                                    .from = runs,
+                                    .to = runs,
+                                    .modseq = 7 };
+    for (uint32_t i = 0; i < RUNS; i++)
+        runs[i] = (mailsrv_run){ 2 * i + 1, 2 * i + 1 };
+    answer(engine, op, &copied);
+}
+
 static bool lies_in_changes(struct world *w, mailsrv_engine *engine, const mailsrv_op *op)
 {
     w->asked[op->kind]++;
     if (w->lie == CHANGES_FAIL)
         assert_int_equal(mailsrv_op_answer_status(engine, op->id, MAILSRV_TEMP), MAILSRV_OK);
+    if (w->lie == CHANGES_WAIT && w->asked[MAILSRV_OP_EXPUNGE] != 0) {
+        w->held = op;
+        return true;
+    }
     return w->lie == CHANGES_FAIL;
 }
 
@@ -103,6 +126,10 @@ static bool lies(struct world *w, mailsrv_engine *engine, const mailsrv_op *op)
         return false;
     if (op->kind == MAILSRV_OP_READ)
         return lies_in_read(w, engine, op);
+    if (op->kind == MAILSRV_OP_COPY && w->lie == COPIES_MANY) {
+        copy_many(engine, op);
+        return true;
+    }
     return op->kind == MAILSRV_OP_ROWS && lies_in_rows(w, engine, op);
 }
 
@@ -179,7 +206,7 @@ static struct world *begin(uint32_t messages)
     assert_int_equal(mailsrv_engine_new(NULL, &w->engine), MAILSRV_OK);
     assert_int_equal(mailsrv_store_bind(w->store, w->engine), MAILSRV_OK);
     static const int32_t counted[] = { MAILSRV_OP_READ, MAILSRV_OP_ROWS, MAILSRV_OP_FLAGS, MAILSRV_OP_EXPUNGE,
-                                       MAILSRV_OP_CHANGES };
+                                       MAILSRV_OP_COPY, MAILSRV_OP_CHANGES };
     for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++)
         assert_int_equal(mailsrv_engine_serve(w->engine, counted[i], handle, w), MAILSRV_OK);
     assert_int_equal(mailsrv_profile_new(NULL, mailsrv_imap(), MAILSRV_FACE_IMAP, &w->profile), MAILSRV_OK);
@@ -252,6 +279,30 @@ static void test_pages(void **state)
     at = say(w, "c SEARCH SMALLER 22\r\n");
     assert_memory_equal(at, "* SEARCH 1 2 3", 14);
     assert_non_null(strstr(at, " 98 99\r\nc OK SEARCH completed\r\n"));
+    end(w);
+}
+
+/* Sizes and dates are loaded once for many messages, and not for a few. */
+static void test_questions_of_search(void **state)
+{
+    enum { MESSAGES = 400 };
+    struct world *w = begin(MESSAGES);
+    (void)state;
+    assert_non_null(strstr(say(w, "b SEARCH UID 7:12 SMALLER 21\r\n"), "* SEARCH 7 8 9\r\n"));
+    assert_int_equal(w->asked[MAILSRV_OP_ROWS], 1);
+    say(w, "c FETCH 7 RFC822.SIZE\r\n");
+    assert_int_equal(w->asked[MAILSRV_OP_ROWS], 1);
+    w->lie = ROWS_STAND_STILL; /* of a session: the image's are right */
+    assert_string_equal(say(w, "d SEARCH SMALLER 21\r\n"), "* SEARCH 1 2 3 4 5 6 7 8 9\r\nd OK SEARCH completed\r\n");
+    say(w, "e UID SEARCH NOT BEFORE 1-Jan-1970\r\n");
+    assert_non_null(strstr(w->heard, " 399 400\r\ne OK"));
+    say(w, "f FETCH 1:* (RFC822.SIZE INTERNALDATE)\r\n");
+    assert_non_null(strstr(w->heard, "* 400 FETCH (RFC822.SIZE 22 INTERNALDATE"));
+    assert_int_equal(w->asked[MAILSRV_OP_ROWS], 0);
+    fill(w, 1);
+    say(w, "g NOOP\r\n");
+    assert_non_null(strstr(say(w, "h SEARCH 10:* SMALLER 21\r\n"), "* SEARCH 401\r\n"));
+    assert_int_equal(w->asked[MAILSRV_OP_ROWS], 0);
     end(w);
 }
 
@@ -380,6 +431,39 @@ static void test_gone_while_its_octets_come(void **state)
 }
 
 /* A name that this session was not told of stands in no FETCH before it was. */
+/* The store has made the copies: NO would be answered by another COPY. */
+static void test_copies_without_memory_for_their_uids(void **state)
+{
+    struct world *w = begin(1);
+    (void)state;
+    w->lie = COPIES_MANY;
+    assert_memory_equal(say(w, "b COPY 1 INBOX\r\n"), "b OK copied", 11);
+    assert_int_equal(w->asked[MAILSRV_OP_COPY], 1);
+    w->lie = NO_LIE;
+    assert_non_null(strstr(say(w, "c COPY 1 INBOX\r\n"), "c OK [COPYUID "));
+    end(w);
+}
+
+/* RFC 9051 section 6.4.3: no OK before the untagged EXPUNGEs, however late it is. */
+static void test_what_is_expunged_is_told_late(void **state)
+{
+    const int64_t late_us = INT64_C(600) * 1000000;
+    struct world *w = begin(2);
+    (void)state;
+    say(w, "b STORE 1:2 +FLAGS.SILENT (\\Deleted)\r\n");
+    w->lie = CHANGES_WAIT;
+    assert_string_equal(say(w, "c EXPUNGE\r\n"), "");
+    assert_non_null(w->held);
+    assert_int_equal(mailsrv_engine_advance(w->engine, 2, 2), MAILSRV_OK); /* patience counts from here */
+    assert_int_equal(mailsrv_engine_advance(w->engine, late_us, late_us), MAILSRV_OK);
+    run(w, w->session);
+    assert_memory_equal(w->heard, "c NO [UNAVAILABLE]", 18);
+    w->lie = NO_LIE;
+    mailsrv_memory_handle(w->store, w->engine, w->held);
+    assert_memory_equal(say(w, "d NOOP\r\n"), "* 1 EXPUNGE\r\n* 1 EXPUNGE\r\nd OK", 30);
+    end(w);
+}
+
 static void test_names_come_before_flags(void **state)
 {
     struct world *w = begin(1);
@@ -404,7 +488,10 @@ int main(void)
         cmocka_unit_test(test_a_store_that_fails_is_left_alone),
         cmocka_unit_test(test_gone_while_its_octets_come),
         cmocka_unit_test(test_names_come_before_flags),
+        cmocka_unit_test(test_what_is_expunged_is_told_late),
+        cmocka_unit_test(test_copies_without_memory_for_their_uids),
         cmocka_unit_test(test_questions_of_fetch),
+        cmocka_unit_test(test_questions_of_search),
         cmocka_unit_test(test_idle_while_changes_fail),
         cmocka_unit_test(test_shutdown_while_idle_is_told),
         cmocka_unit_test(test_questions_of_changes),
