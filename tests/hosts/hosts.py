@@ -20,6 +20,7 @@ class Kind:
     speaks: list[str]
     env: dict[str, str] = field(default_factory=dict)
     share: int = 10  # of the many messages it gets one in so many
+    most: int = 1 << 30  # of them, whatever is asked for
 
 
 def kind_of(name: str, built: Path, mail: Path) -> Kind:
@@ -36,7 +37,8 @@ def kind_of(name: str, built: Path, mail: Path) -> Kind:
         return Kind([program, *accounts], ALL, share=1)
     if name in ("receive_poll", "inbox_loop"):
         return Kind([program, 0, mail], ["smtp"])
-    return Kind([program, 0, 0, mail], BOTH, share=1 if name == "serve_epoll" else 10)
+    # a store of a file for each message reads its directory once for each page
+    return Kind([program, 0, 0, mail], BOTH, share=1 if name == "serve_epoll" else 10, most=20000)
 
 
 def mailserverd(built: Path, mail: Path) -> list:
@@ -56,7 +58,7 @@ def main(built: Path, name: str) -> None:
         tap.end()
     kind = kind_of(name, built, mail.path)
     number = lambda name, otherwise: int(os.environ.get(name, otherwise))
-    counts = {"messages": number("HOSTS_MESSAGES", 10000) // kind.share,
+    counts = {"messages": min(number("HOSTS_MESSAGES", 10000) // kind.share, kind.most),
               "connections": number("HOSTS_CONNECTIONS", 50), "seed": number("MAILSRV_SEED", 1)}
     try:
         hosts.append(Host(kind.argv, kind.speaks, kind.env))

@@ -109,7 +109,12 @@ static void verify(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 
 int32_t shore_bind(struct shore *s, mailsrv_engine *engine)
 {
-    int32_t status = mailsrv_durable_bind(s->store, engine, wake, s);
+    return shore_bind_with(s, engine, wake, s);
+}
+
+int32_t shore_bind_with(struct shore *s, mailsrv_engine *engine, void (*call)(void *user), void *user)
+{
+    int32_t status = mailsrv_durable_bind(s->store, engine, call, user);
     if (status == MAILSRV_OK)
         status = mailsrv_engine_serve(engine, MAILSRV_OP_RESOLVE, resolve, s);
     return status == MAILSRV_OK ? mailsrv_engine_serve(engine, MAILSRV_OP_AUTH_VERIFY, verify, s) : status;

@@ -23,6 +23,8 @@ void shore_init(struct shore *s, const char *directory, const mailsrv_durable_fi
 int32_t shore_open(struct shore *s);
 void shore_close(struct shore *s);
 int32_t shore_bind(struct shore *s, mailsrv_engine *engine);
+/* With a wake of the test's own. */
+int32_t shore_bind_with(struct shore *s, mailsrv_engine *engine, void (*call)(void *user), void *user);
 /* Waits until something has come for an engine; 0: nothing came for long. */
 int32_t shore_wait(struct shore *s);
 

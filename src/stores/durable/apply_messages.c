@@ -77,20 +77,33 @@ bool mailsrv__durable_apply_flags(struct index *x, struct reader *from)
 
 /* ---- UIDs from 1 on ---- */
 
+/* The UID that the first of an entry gets; 0: the index failed.  One that gives the mailbox the UIDVALIDITY that it has
+ * goes on behind the entry before. */
+static int64_t first_renumbered(struct index *x, const mailsrv_id *mailbox, int64_t uidvalidity)
+{
+    struct mailbox mbox;
+    if (mailsrv__durable_mailbox(x, mailbox, &mbox) != MAILSRV_OK)
+        return 0;
+    return mbox.uidvalidity == uidvalidity ? mbox.uidnext : 1;
+}
+
 /* No new UID is above its old one, so none meets another. */
 bool mailsrv__durable_apply_renumber(struct index *x, struct reader *from)
 {
     mailsrv_id owner = mailsrv__durable_get_id(from), mailbox = mailsrv__durable_get_id(from);
-    int64_t uidvalidity = word(from), next = 1;
+    int64_t uidvalidity = word(from);
     uint32_t n = word(from);
     int64_t box = !from->bad ? mailsrv__durable_box(x, &owner, &mailbox) : 0;
+    int64_t next = box != 0 ? first_renumbered(x, &mailbox, uidvalidity) : 0;
+    if (next == 0)
+        return false;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t first = word(from), last = word(from);
         for (int64_t uid = first; uid <= last && !from->bad; uid++, next++)
             if (uid != next && !mailsrv__durable_run(x, SQL_MESSAGE_RENUMBER, "iii", box, uid, next))
                 return false;
     }
-    return !from->bad && box != 0 && mailsrv__durable_run(x, SQL_SEGMENT_BULK, "") &&
+    return !from->bad && mailsrv__durable_run(x, SQL_SEGMENT_BULK, "") &&
            mailsrv__durable_run(x, SQL_VANISHED_DROP, "i", box) &&
            mailsrv__durable_run(x, SQL_MAILBOX_RENUMBERED, "iii", box, uidvalidity, next) &&
            mailsrv__durable_run(x, SQL_NAME_BORE, "di", &mailbox, uidvalidity) &&

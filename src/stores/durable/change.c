@@ -243,18 +243,23 @@ static int32_t expunge(struct durable *d, struct task *t)
 
 /* ---- UIDs at their end (RFC 9051 section 2.3.1.1) ---- */
 
-/* The runs of UIDs that are there; `*n` of them. */
-static bool put_uids(struct durable *d, int64_t box, uint32_t *n)
+#define RENUMBER_RUNS 4096 /* of an entry */
+
+/* The runs of UIDs that are there from one on, so many as an entry has: `*n` of them.  `*from` is then where the next
+ * entry begins; 0: there is none. */
+static bool put_uids(struct durable *d, int64_t box, uint32_t *from, uint32_t *n)
 {
     struct buffer *to = &d->record;
-    uint32_t last = 0;
-    sqlite3_stmt *row = mailsrv__durable_ask(&d->writer, SQL_MESSAGE_UIDS, "iii", box, (int64_t)1,
+    uint32_t last = 0, uid = 0;
+    sqlite3_stmt *row = mailsrv__durable_ask(&d->writer, SQL_MESSAGE_UIDS, "iii", box, (int64_t)*from,
                                              (int64_t)UINT32_MAX);
     int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
-    for (; result == SQLITE_ROW && to->n <= FRAME_MAX; result = sqlite3_step(row)) {
-        uint32_t uid = (uint32_t)sqlite3_column_int64(row, 0);
+    for (; result == SQLITE_ROW; result = sqlite3_step(row)) {
+        uid = (uint32_t)sqlite3_column_int64(row, 0);
         if (*n != 0 && uid == last + 1 && !to->failed) {
             mailsrv__durable_set_number(to->p + to->n - 4, uid, 4);
+        } else if (*n == RENUMBER_RUNS) {
+            break;
         } else {
             mailsrv__durable_put_number(to, uid, 4);
             mailsrv__durable_put_number(to, uid, 4);
@@ -263,34 +268,44 @@ static bool put_uids(struct durable *d, int64_t box, uint32_t *n)
         last = uid;
     }
     sqlite3_reset(row);
+    *from = result == SQLITE_ROW ? uid : 0;
     return result == SQLITE_DONE || result == SQLITE_ROW;
 }
 
-int32_t mailsrv__durable_renumber(struct durable *d, const mailsrv_id *mailbox, struct mailbox *mbox, int64_t unix_us)
+/* One entry; the status. */
+static int32_t renumber_some(struct durable *d, const mailsrv_id *mailbox, const struct mailbox *mbox,
+                             uint32_t uidvalidity, uint32_t *from)
 {
-    struct account a;
     uint32_t n = 0;
-    if (mailsrv__durable_account(&d->writer, &mbox->account, &a) != MAILSRV_OK)
-        return mailsrv__durable_broken(d);
-    uint32_t uidvalidity = mailsrv__durable_new_uidvalidity(&a, unix_us);
-    if (uidvalidity == 0)
-        return MAILSRV_LIMIT;
     mailsrv__durable_put_number(&d->record, ENTRY_RENUMBER, 1);
     mailsrv__durable_put_id(&d->record, &mbox->account);
     mailsrv__durable_put_id(&d->record, mailbox);
     mailsrv__durable_put_number(&d->record, uidvalidity, 4);
     size_t at = d->record.n;
     mailsrv__durable_put_number(&d->record, 0, 4);
-    if (!put_uids(d, mbox->box, &n))
+    if (!put_uids(d, mbox->box, from, &n))
         return mailsrv__durable_broken(d);
-    if (d->record.n > FRAME_MAX)
-        return MAILSRV_LIMIT;
-    if (d->record.failed)
+    if (d->record.failed || d->group.failed)
         return MAILSRV_NOMEM;
     mailsrv__durable_set_number(d->record.p + at, n, 4);
-    if (!mailsrv__durable_take_effect(d) || mailsrv__durable_mailbox(&d->writer, mailbox, mbox) != MAILSRV_OK)
+    return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
+}
+
+int32_t mailsrv__durable_renumber(struct durable *d, const mailsrv_id *mailbox, struct mailbox *mbox, int64_t unix_us)
+{
+    struct account a;
+    uint32_t from = 1;
+    int32_t status = MAILSRV_OK;
+    if (mailsrv__durable_account(&d->writer, &mbox->account, &a) != MAILSRV_OK)
         return mailsrv__durable_broken(d);
-    return MAILSRV_OK;
+    uint32_t uidvalidity = mailsrv__durable_new_uidvalidity(&a, unix_us);
+    if (uidvalidity == 0)
+        return MAILSRV_LIMIT;
+    while (status == MAILSRV_OK && from != 0)
+        status = renumber_some(d, mailbox, mbox, uidvalidity, &from);
+    if (status == MAILSRV_OK && mailsrv__durable_mailbox(&d->writer, mailbox, mbox) != MAILSRV_OK)
+        status = mailsrv__durable_broken(d);
+    return status;
 }
 
 /* ---- The queue ---- */

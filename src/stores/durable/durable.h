@@ -740,14 +740,15 @@ void mailsrv__durable_name_take(sqlite3_stmt *row, struct name *out); /* a row o
  * is not there yet, and every statement that reads rows leaves it out.  Other entries of a part (names, keywords) are
  * seen at once.  The plan counts UIDs, modseqs and the quota by itself.
  *
- * A change whose group fails, or that refuses in the middle, is answered then, and the next group begins with dropping
- * its parts; so does the first one after a start. */
+ * A change whose group fails, or that refuses in the middle, is answered then, and the next groups begin with dropping
+ * its parts, a few thousand rows each; so do the first ones after a start.  What changes its account waits until they
+ * are gone. */
 int32_t mailsrv__durable_parts_begin(struct durable *d, struct task *t, const mailsrv_id *account,
                                      const mailsrv_id *mailbox);
 int32_t mailsrv__durable_parts_end(struct durable *d, struct task *t);
-/* Plans that what is left of changes without an end goes; `first` are those that go on. */
+/* Plans that some of what is left of changes without an end goes; `first` are those that go on. */
 int32_t mailsrv__durable_parts_drop(struct durable *d, const struct task *first);
-/* Must it wait for one of those before it?  Its plan may then not begin. */
+/* Must it wait for one of those before it, or for what is left of one?  Its plan may then not begin. */
 bool mailsrv__durable_parts_wait(struct durable *d, const struct task *first, const struct task *t);
 /* By apply.c. */
 bool mailsrv__durable_parts_close(struct index *x, const mailsrv_id *mailbox);

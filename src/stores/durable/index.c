@@ -221,7 +221,7 @@ static const char *const texts[SQL_COUNT] = {
                        " octets = octets + ?5, unseen = unseen + ?6, deleted = deleted + ?7 WHERE box = ?1",
     [SQL_PARTS_GET] = "SELECT account, box, uidnext, modseq, messages, octets, unseen, deleted, base FROM parts"
                       " WHERE mailbox = ?",
-    [SQL_PARTS_ALL] = "SELECT mailbox FROM parts",
+    [SQL_PARTS_ALL] = "SELECT mailbox, account FROM parts",
     [SQL_PARTS_DROP] = "DELETE FROM parts WHERE mailbox = ?",
     [SQL_PARTS_COUNT] = "SELECT count(*) FROM parts",
     [SQL_QUEUE_RANGE] = "SELECT number, octets, record FROM queue WHERE number >= ? ORDER BY number LIMIT ?",

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define DROP_ROWS 2000 /* in a group, of changes that have no end */
+
 /* What the parts of one change add up to, and which mailbox is to have it. */
 struct sum {
     mailsrv_id account;
@@ -48,59 +50,7 @@ int32_t mailsrv__durable_parts_end(struct durable *d, struct task *t)
     return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
 }
 
-static bool goes_on(const struct task *first, const mailsrv_id *mailbox)
-{
-    for (const struct task *t = first; t != NULL; t = t->next)
-        if (t->is_in_parts && memcmp(&t->target, mailbox, sizeof *mailbox) == 0)
-            return true;
-    return false;
-}
-
-/* One that has no end and does not go on; MAILSRV_NONEXISTENT: there is none. */
-static int32_t find_left(struct index *x, const struct task *first, mailsrv_id *mailbox)
-{
-    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_PARTS_ALL, "");
-    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
-    for (; result == SQLITE_ROW; result = sqlite3_step(row)) {
-        *mailbox = mailsrv__durable_column_id(row, 0);
-        if (!goes_on(first, mailbox))
-            break;
-    }
-    int32_t status = mailsrv__durable_ended(x, result);
-    sqlite3_reset(row);
-    return status;
-}
-
-/* Its UIDs and modseqs are spent. */
-static int32_t drop_one(struct durable *d, const mailsrv_id *mailbox)
-{
-    struct mailbox mbox;
-    struct sum sum;
-    if (sum_of(&d->writer, mailbox, &sum) != MAILSRV_OK ||
-        mailsrv__durable_mailbox(&d->writer, mailbox, &mbox) != MAILSRV_OK)
-        return mailsrv__durable_broken(d);
-    mailsrv__durable_put_number(&d->record, ENTRY_PARTS_DROP, 1);
-    mailsrv__durable_put_id(&d->record, &sum.account);
-    mailsrv__durable_put_id(&d->record, mailbox);
-    mailsrv__durable_put_number(&d->record, mbox.uidnext, 4);
-    mailsrv__durable_put_number(&d->record, (uint64_t)sum.uidnext, 4);
-    mailsrv__durable_put_number(&d->record, (uint64_t)sum.modseq, 8);
-    return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
-}
-
-int32_t mailsrv__durable_parts_drop(struct durable *d, const struct task *first)
-{
-    mailsrv_id mailbox;
-    int32_t status = MAILSRV_OK;
-    while (status == MAILSRV_OK && d->writer.state.parts != 0) {
-        status = find_left(&d->writer, first, &mailbox);
-        if (status == MAILSRV_OK)
-            status = drop_one(d, &mailbox);
-    }
-    return status == MAILSRV_NONEXISTENT ? MAILSRV_OK : status;
-}
-
-/* ---- Waiting ---- */
+/* ---- What is left ---- */
 
 static bool delivers_to(const mailsrv_arg_body_commit *arg, const mailsrv_id *account)
 {
@@ -122,6 +72,78 @@ static bool changes(const struct task *t, const mailsrv_id *account)
            (memcmp(&t->account, account, sizeof *account) == 0 || memcmp(&t->account, &nobody, sizeof nobody) == 0);
 }
 
+static bool goes_on(const struct task *first, const mailsrv_id *mailbox)
+{
+    for (const struct task *t = first; t != NULL; t = t->next)
+        if (t->is_in_parts && memcmp(&t->target, mailbox, sizeof *mailbox) == 0)
+            return true;
+    return false;
+}
+
+/* One that has no end and does not go on, or of these one that a task would change the account of;
+ * MAILSRV_NONEXISTENT: there is none. */
+static int32_t find_left(struct index *x, const struct task *first, const struct task *t, mailsrv_id *mailbox,
+                         mailsrv_id *account)
+{
+    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_PARTS_ALL, "");
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    for (; result == SQLITE_ROW; result = sqlite3_step(row)) {
+        *mailbox = mailsrv__durable_column_id(row, 0);
+        *account = mailsrv__durable_column_id(row, 1);
+        if (!goes_on(first, mailbox) && (t == NULL || changes(t, account)))
+            break;
+    }
+    int32_t status = mailsrv__durable_ended(x, result);
+    sqlite3_reset(row);
+    return status;
+}
+
+/* Where the lowest so many rows of a mailbox from a UID on end: the UID behind; 0: there are no more than these. */
+static int32_t some_rows(struct index *x, int64_t box, uint32_t first, uint32_t *left, uint32_t *behind)
+{
+    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_UIDS, "iii", box, (int64_t)first, (int64_t)UINT32_MAX);
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    for (; result == SQLITE_ROW && *left != 0; result = sqlite3_step(row))
+        --*left;
+    *behind = result == SQLITE_ROW ? (uint32_t)sqlite3_column_int64(row, 0) : 0;
+    sqlite3_reset(row);
+    return result == SQLITE_ROW || result == SQLITE_DONE ? MAILSRV_OK : MAILSRV_TEMP;
+}
+
+/* At most `*left` rows; with the last of them it ends, and its UIDs and modseqs are spent. */
+static int32_t drop_some(struct durable *d, const mailsrv_id *mailbox, uint32_t *left)
+{
+    struct mailbox mbox;
+    struct sum sum;
+    uint32_t behind;
+    if (sum_of(&d->writer, mailbox, &sum) != MAILSRV_OK ||
+        mailsrv__durable_mailbox(&d->writer, mailbox, &mbox) != MAILSRV_OK ||
+        some_rows(&d->writer, mbox.box, mbox.uidnext, left, &behind) != MAILSRV_OK)
+        return mailsrv__durable_broken(d);
+    mailsrv__durable_put_number(&d->record, ENTRY_PARTS_DROP, 1);
+    mailsrv__durable_put_id(&d->record, &sum.account);
+    mailsrv__durable_put_id(&d->record, mailbox);
+    mailsrv__durable_put_number(&d->record, mbox.uidnext, 4);
+    mailsrv__durable_put_number(&d->record, behind != 0 ? behind : (uint64_t)sum.uidnext, 4);
+    mailsrv__durable_put_number(&d->record, behind != 0 ? 0 : (uint64_t)sum.modseq, 8);
+    return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
+}
+
+int32_t mailsrv__durable_parts_drop(struct durable *d, const struct task *first)
+{
+    mailsrv_id mailbox, account;
+    uint32_t left = DROP_ROWS;
+    int32_t status = MAILSRV_OK;
+    while (status == MAILSRV_OK && d->writer.state.parts != 0 && left != 0) {
+        status = find_left(&d->writer, first, NULL, &mailbox, &account);
+        if (status == MAILSRV_OK)
+            status = drop_some(d, &mailbox, &left);
+    }
+    return status == MAILSRV_NONEXISTENT ? MAILSRV_OK : status;
+}
+
+/* ---- Waiting ---- */
+
 bool mailsrv__durable_parts_wait(struct durable *d, const struct task *first, const struct task *t)
 {
     if (d->writer.state.parts == 0 || t->is_in_parts)
@@ -129,7 +151,8 @@ bool mailsrv__durable_parts_wait(struct durable *d, const struct task *first, co
     for (const struct task *other = first; other != t; other = other->next)
         if (other->is_in_parts && changes(t, &other->account))
             return true;
-    return false;
+    mailsrv_id mailbox, account;
+    return find_left(&d->writer, first, t, &mailbox, &account) != MAILSRV_NONEXISTENT;
 }
 
 /* ---- Applying ---- */
@@ -200,6 +223,8 @@ static bool drop(struct index *x, struct reader *from)
         good = mailsrv__durable_drop_row(x, &(struct row){ &mailbox, box, uid }, &counts);
         uid = good ? next_uid(x, box, uid + 1, uidnext - 1, &good) : 0;
     }
+    if (modseq == 0) /* there are more */
+        return good;
     counts = (struct counts){ 0, 0, 0, 0 };
     int32_t status = good ? sum_of(x, &mailbox, &sum) : MAILSRV_TEMP;
     if (status == MAILSRV_OK && !close(x, &mailbox, &sum))
