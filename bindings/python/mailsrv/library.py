@@ -50,8 +50,8 @@ def load(name: str) -> ctypes.CDLL:
         return ctypes.CDLL(ctypes.util.find_library(name) or f"lib{name}.so.1")
     main = Path(given).absolute()
     file = main.name.replace("mailserver", name, 1)
-    beside = main.parent / file
-    return ctypes.CDLL(str(beside if beside.exists() else main.parent / "stores" / file))
+    places = [main.parent / folder / file for folder in (".", "stores", "uv")]
+    return ctypes.CDLL(str(next((place for place in places if place.exists()), places[0])))
 
 
 def groups(rows: Iterable[dict]) -> Iterator[tuple[dict, list[dict]]]:
