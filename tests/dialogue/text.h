@@ -47,6 +47,8 @@ static inline bool text_begins(struct text a, struct text with)
 
 static inline struct text text_after(struct text a, size_t n)
 {
+    if (a.n == 0)
+        return a; /* it may be nowhere */
     return n >= a.n ? (struct text){ a.p + a.n, 0 } : (struct text){ a.p + n, a.n - n };
 }
 

@@ -7,7 +7,7 @@
 bool mailsrv__durable_take_effect(struct durable *d)
 {
     struct buffer *r = &d->record;
-    if (r->failed) /* there was no memory: the change is undone as a whole */
+    if (r->failed || r->n == d->applied) /* there was no memory: the change is undone as a whole; or nothing is new */
         return true;
     bool good = mailsrv__durable_apply(&d->writer, (mailsrv_bytes){ r->p + d->applied, r->n - d->applied });
     d->applied = r->n;
