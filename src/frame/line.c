@@ -1,34 +1,12 @@
 #include "frame/line.h"
 
-enum { ROOM_FIRST = 128 };
-
-static bool grow(struct line_frame *f, const struct line_room *room, size_t needed)
-{
-    if (needed <= f->room)
-        return true;
-    size_t larger = f->room == 0 ? ROOM_FIRST : f->room;
-    while (larger < needed)
-        larger *= 2;
-    char *p = mailsrv__heap_take(room->heap, CLASS_SESSIONS, room->purse, larger);
-    if (p == NULL)
-        return false;
-    if (f->n != 0)
-        memcpy(p, f->kept, f->n);
-    if (f->kept != NULL)
-        mailsrv__wipe(f->kept, f->n); /* it may be half a password */
-    mailsrv__heap_give(room->heap, CLASS_SESSIONS, room->purse, f->kept, f->room);
-    f->kept = p;
-    f->room = larger;
-    return true;
-}
-
 /* Keeps a piece of a line that will be run; the octets of one that will not are only counted. */
 static void keep(struct line_frame *f, const struct line_room *room, struct span piece)
 {
-    if (f->fate == FRAMED_LINE && !grow(f, room, f->n + piece.n))
+    if (f->fate == FRAMED_LINE && !mailsrv__kept_grow(&f->kept, room->heap, room->purse, f->n, f->n + piece.n))
         f->fate = FRAMED_NO_MEMORY;
     if (f->fate == FRAMED_LINE)
-        memcpy(f->kept + f->n, piece.p, piece.n);
+        memcpy(f->kept.p + f->n, piece.p, piece.n);
     f->n += piece.n;
 }
 
@@ -69,7 +47,7 @@ enum framed mailsrv__line_take(struct line_frame *f, const struct line_room *roo
         return FRAMED_MORE;
     }
     if (!whole)
-        *line = (struct span){ f->kept, f->n };
+        *line = (struct span){ f->kept.p, f->n };
     if (f->fate == FRAMED_LINE)
         line->n -= 2;
     else
@@ -79,8 +57,6 @@ enum framed mailsrv__line_take(struct line_frame *f, const struct line_room *roo
 
 void mailsrv__line_done(struct line_frame *f, const struct line_room *room, bool wipe)
 {
-    if (f->kept != NULL && wipe)
-        mailsrv__wipe(f->kept, f->room);
-    mailsrv__heap_give(room->heap, CLASS_SESSIONS, room->purse, f->kept, f->room);
+    mailsrv__kept_free(&f->kept, room->heap, room->purse, wipe);
     *f = (struct line_frame){ 0 };
 }

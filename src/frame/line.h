@@ -7,8 +7,8 @@
 #ifndef FRAME_LINE_H
 #define FRAME_LINE_H
 
-#include "base/heap.h"
 #include "base/span.h"
+#include "frame/kept.h"
 
 #include <stdbool.h>
 
@@ -21,8 +21,8 @@ enum framed {
 };
 
 struct line_frame {
-    char *kept; /* what came before this piece; NULL: nothing */
-    size_t n, room;
+    struct kept kept; /* what came before this piece */
+    size_t n;
     enum framed fate; /* FRAMED_LINE, or what the line will be when it ends */
     bool cr;          /* the last octet was a CR */
 };

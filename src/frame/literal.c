@@ -1,7 +1,5 @@
 #include "frame/literal.h"
 
-enum { ROOM_FIRST = LITERAL_BEGINNING };
-
 /* How far an announcement has been read. */
 enum { NO_ANNOUNCE, AFTER_BRACE, AFTER_DIGIT, AFTER_PLUS, AFTER_SYNC, AFTER_NONSYNC };
 
@@ -9,22 +7,7 @@ enum { NO_ANNOUNCE, AFTER_BRACE, AFTER_DIGIT, AFTER_PLUS, AFTER_SYNC, AFTER_NONS
 
 static bool grow(struct literal_frame *f, const struct literal_room *room, size_t needed)
 {
-    if (needed <= f->room)
-        return true;
-    size_t larger = f->room == 0 ? ROOM_FIRST : f->room;
-    while (larger < needed)
-        larger *= 2;
-    char *p = mailsrv__heap_take(room->heap, CLASS_SESSIONS, room->purse, larger);
-    if (p == NULL)
-        return false;
-    if (f->n != 0)
-        memcpy(p, f->kept, f->n);
-    if (f->kept != NULL)
-        mailsrv__wipe(f->kept, f->n); /* it may be half a password */
-    mailsrv__heap_give(room->heap, CLASS_SESSIONS, room->purse, f->kept, f->room);
-    f->kept = p;
-    f->room = larger;
-    return true;
+    return mailsrv__kept_grow(&f->kept, room->heap, room->purse, f->n, needed);
 }
 
 /* Whatever the pieces it came in, a command that is wrong twice is wrong in the same way. */
@@ -38,7 +21,7 @@ static bool append(struct literal_frame *f, const struct literal_room *room, str
 {
     if (!grow(f, room, f->n + piece.n))
         return false;
-    memcpy(f->kept + f->n, piece.p, piece.n);
+    memcpy(f->kept.p + f->n, piece.p, piece.n);
     f->n += piece.n;
     return true;
 }
@@ -225,8 +208,6 @@ enum cut mailsrv__literal_take(struct literal_frame *f, const struct literal_roo
 
 void mailsrv__literal_done(struct literal_frame *f, const struct literal_room *room)
 {
-    if (f->kept != NULL)
-        mailsrv__wipe(f->kept, f->room);
-    mailsrv__heap_give(room->heap, CLASS_SESSIONS, room->purse, f->kept, f->room);
+    mailsrv__kept_free(&f->kept, room->heap, room->purse, true);
     *f = (struct literal_frame){ 0 };
 }

@@ -11,8 +11,8 @@
 #ifndef FRAME_LITERAL_H
 #define FRAME_LITERAL_H
 
-#include "base/heap.h"
 #include "base/span.h"
+#include "frame/kept.h"
 
 enum cut {
     CUT_MORE,    /* it goes on in input that is not here yet */
@@ -36,8 +36,8 @@ enum literal_place { IN_LINE, AT_LITERAL, IN_KEPT, IN_STREAMED, IN_SWALLOWED, AT
 enum { LITERAL_BEGINNING = 128 };
 
 struct literal_frame {
-    char *kept; /* NULL: nothing */
-    size_t n, room;
+    struct kept kept;
+    size_t n; /* octets of it */
     uint64_t octets; /* of the command, streamed and swallowed literals not counted */
     size_t streamed_at; /* where in `kept` the announcement of the streamed literal ends; 0: there is none */
     uint64_t left;      /* octets of the literal that are still to come */
@@ -80,7 +80,7 @@ void mailsrv__literal_took(struct literal_frame *frame, size_t n);
 /* What is kept, up to now. */
 static inline struct span mailsrv__literal_text(const struct literal_frame *frame)
 {
-    return (struct span){ frame->kept, frame->n };
+    return (struct span){ frame->kept.p, frame->n };
 }
 
 /* The command is done with: forgets it, wiped. */
