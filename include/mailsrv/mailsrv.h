@@ -9,5 +9,6 @@
 #include <mailsrv/profile.h>
 #include <mailsrv/session.h>
 #include <mailsrv/store.h>
+#include <mailsrv/tls.h>
 
 #endif

@@ -100,6 +100,8 @@ MAILSRV_API const char *mailsrv_op_name(int32_t kind);
 #define MAILSRV_OP_QUEUE_SCAN 40
 #define MAILSRV_OP_QUEUE_UPDATE 41
 #define MAILSRV_OP_QUEUE_DELETE 42
+/* Work for another thread. */
+#define MAILSRV_OP_JOB 50
 /* Notices. */
 #define MAILSRV_NOTICE_CANCEL 60
 #define MAILSRV_NOTICE_CHANGED 61
@@ -644,6 +646,18 @@ typedef struct mailsrv_arg_queue_delete {
     uint32_t n;
     const uint64_t *queues;
 } mailsrv_arg_queue_delete;
+
+/* ---- JOB: work of the library itself that may run on another thread, so that it keeps nobody else waiting. ----
+ *
+ * Who serves it calls `run(work)` once, on any thread, and answers MAILSRV_OK when that has returned; no value.  What it
+ * works on is left alone meanwhile, also when its session has gone.  Not served: the engine runs it itself. */
+#define MAILSRV_JOB_HANDSHAKE 1 /* a part of the handshake of TLS */
+typedef struct mailsrv_arg_job {
+    uint32_t size;
+    int32_t what; /* MAILSRV_JOB_... */
+    void (*run)(void *work);
+    void *work;
+} mailsrv_arg_job;
 
 /* ---- CANCEL, a notice: nobody waits for operation `id` any more.  A hint: it is still owed its answer.  Writes,
  * commits, expunges, copies, changes of flags and closings are never cancelled. ---- */

@@ -67,6 +67,14 @@ MAILSRV_API int32_t mailsrv_profile_new(const mailsrv_allocator *allocator, cons
 #define MAILSRV_PROFILE_BARE_LINE_ENDS 21  /* 1: keeps messages with a CR or LF that stands alone.  Other servers may
                                             * see the end of the message there: never on a path that relays. */
 #define MAILSRV_PROFILE_OVERQUOTA_PERMANENT 22 /* 1: a full mailbox is 552 5.2.2, and the sender is told at once */
+/* TLS (tls.h). */
+#define MAILSRV_PROFILE_TLS 23 /* when: MAILSRV_TLS_NONE, the default, MAILSRV_TLS_OFFERED or MAILSRV_TLS_IMPLICIT */
+#define MAILSRV_TLS_NONE 0
+#define MAILSRV_TLS_OFFERED 1  /* after STARTTLS or STLS */
+#define MAILSRV_TLS_IMPLICIT 2 /* from the first octet on */
+#define MAILSRV_PROFILE_TLS_DISCARD 24 /* 1: octets behind STARTTLS, before it was answered, are thrown away; 0, the
+                                        * default: they end the session.  They are run in no case */
+#define MAILSRV_PROFILE_TLS_TIMEOUT_MS 25 /* for a whole handshake: default 1 min, 1 s to 10 min */
 MAILSRV_API int32_t mailsrv_profile_set_u64(mailsrv_profile *profile, int32_t key, uint64_t value);
 
 /* Keys of mailsrv_profile_set_str; copied. */
@@ -81,6 +89,7 @@ MAILSRV_API int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t ke
 #define MAILSRV_EXT_8BITMIME 3
 #define MAILSRV_EXT_ENHANCEDSTATUSCODES 4
 #define MAILSRV_EXT_CHUNKING 5
+#define MAILSRV_EXT_STARTTLS 9 /* STLS in POP3; off: not offered, whatever MAILSRV_PROFILE_TLS says */
 #define MAILSRV_EXT_TOP 20
 #define MAILSRV_EXT_UIDL 21
 #define MAILSRV_EXT_LITERAL_PLUS 30 /* off: not announced; {n+} is understood all the same */

@@ -42,6 +42,7 @@ static const struct kind kinds[KIND_NUMBERS] = {
     [MAILSRV_OP_QUEUE_SCAN] = { "QUEUE_SCAN", sizeof(mailsrv_arg_queue_scan), sizeof(mailsrv_queued), 0, 0, 0 },
     [MAILSRV_OP_QUEUE_UPDATE] = { "QUEUE_UPDATE", sizeof(mailsrv_arg_queue_update), 0, 0, KIND_WRITES | KIND_STAYS, 0 },
     [MAILSRV_OP_QUEUE_DELETE] = { "QUEUE_DELETE", sizeof(mailsrv_arg_queue_delete), 0, 0, KIND_WRITES | KIND_STAYS, 0 },
+    [MAILSRV_OP_JOB] = { "JOB", sizeof(mailsrv_arg_job), 0, 0, 0, 0 },
     [MAILSRV_NOTICE_CHANGED] = { "CHANGED", sizeof(mailsrv_arg_changed), 0, 0, 0, 0 },
     [MAILSRV_NOTICE_CANCEL] = { "CANCEL", sizeof(mailsrv_arg_cancel), 0, 0, 0, 0 },
 };

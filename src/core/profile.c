@@ -1,5 +1,7 @@
 #include "core/profile.h"
 
+#include "core/provider.h"
+
 enum { MINUTE_MS = 60000, HOUR_MS = 3600000, FIELDS_MAX = 32, FIELD_OCTETS_MAX = 64 };
 
 /* ---- Memory: the caller's, without books ---- */
@@ -56,6 +58,9 @@ static void defaults_of_all(mailsrv_profile *p)
     mailsrv__default_u64(p, MAILSRV_PROFILE_COMMAND_TIMEOUT_MS, 5 * MINUTE_MS, 5 * MINUTE_MS, 24 * HOUR_MS);
     mailsrv__default_u64(p, MAILSRV_PROFILE_ANSWER_TIMEOUT_MS, 5 * MINUTE_MS, 1000, 9 * MINUTE_MS);
     mailsrv__default_u64(p, MAILSRV_PROFILE_PLAIN_PASSWORDS, 0, 0, 1);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_TLS, MAILSRV_TLS_NONE, MAILSRV_TLS_NONE, MAILSRV_TLS_IMPLICIT);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_TLS_DISCARD, 0, 0, 1);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_TLS_TIMEOUT_MS, MINUTE_MS, 1000, 10 * MINUTE_MS);
     mailsrv__default_str(p, MAILSRV_PROFILE_HOSTNAME, (struct span){ NULL, 0 });
 }
 
@@ -99,6 +104,7 @@ void mailsrv_profile_unref(mailsrv_profile *profile)
     for (size_t i = 0; i < TEXTS; i++)
         if (profile->texts[i].p != NULL)
             from.release(from.user, profile->texts[i].p, profile->texts[i].n);
+    mailsrv_tls_unref(profile->tls);
     from.release(from.user, profile, sizeof *profile);
 }
 
@@ -160,9 +166,20 @@ int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t key, const cha
     return set_text(profile, &profile->texts[key - TEXT_FIRST], text);
 }
 
+int32_t mailsrv_profile_set_tls(mailsrv_profile *profile, mailsrv_tls *tls)
+{
+    if (profile == NULL || profile->sealed)
+        return MAILSRV_E_USAGE;
+    mailsrv_tls *before = profile->tls;
+    profile->tls = mailsrv__tls_ref(tls);
+    mailsrv_tls_unref(before);
+    return MAILSRV_OK;
+}
+
 static bool is_extension(int32_t number)
 {
-    return (number >= MAILSRV_EXT_SIZE && number <= MAILSRV_EXT_CHUNKING) || number == MAILSRV_EXT_TOP ||
+    return (number >= MAILSRV_EXT_SIZE && number <= MAILSRV_EXT_CHUNKING) || number == MAILSRV_EXT_STARTTLS ||
+           number == MAILSRV_EXT_TOP ||
            number == MAILSRV_EXT_UIDL ||
            (number >= MAILSRV_EXT_LITERAL_PLUS && number <= MAILSRV_EXT_UIDPLUS);
 }
