@@ -6,6 +6,7 @@
 #include <mailsrv/engine.h>
 #include <mailsrv/inbox.h>
 #include <mailsrv/op.h>
+#include <mailsrv/policy.h>
 #include <mailsrv/profile.h>
 #include <mailsrv/session.h>
 #include <mailsrv/store.h>

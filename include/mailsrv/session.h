@@ -27,7 +27,8 @@ typedef struct mailsrv_peer {
     uint32_t address_octets; /* 4 or 16; 0: not an internet address (a pipe, a local socket) */
     uint8_t address[16];     /* in network order */
     uint16_t port;
-    uint16_t reserved[3];
+    uint16_t local_port; /* of our end; 0: not known.  LMTP is not spoken on port 25 (RFC 2033 section 5) */
+    uint16_t reserved[2];
 } mailsrv_peer;
 
 /* Begins a session as `profile` says; the greeting is output soon.  The profile is held until the session is freed.

@@ -8,7 +8,7 @@
 enum {
     SETTINGS = 40,   /* u64 keys are below this */
     TEXT_FIRST = 40, /* str keys begin here */
-    TEXTS = 2,
+    TEXTS = 10,
     TEXT_OCTETS_MAX = 255
 };
 
