@@ -148,6 +148,7 @@ static const char *const texts[SQL_COUNT] = {
                           " keywords1 FROM message WHERE box = ? AND uid >= ? AND uid <= ? ORDER BY uid",
     [SQL_MESSAGE_SOME] = "SELECT uid FROM message WHERE box = ? LIMIT 1",
     [SQL_MESSAGE_RENUMBER] = "UPDATE message SET uid = ?3 WHERE box = ?1 AND uid = ?2",
+    [SQL_MESSAGE_BECAME] = "UPDATE message SET modseq = ?2 WHERE box = ?1",
     [SQL_BODY_ADD] = "INSERT INTO body VALUES(?1, segment(), ?3, ?4, 0, ?5) ON CONFLICT(id) DO UPDATE"
                      " SET base = segment(), place = ?3, octets = ?4, structure = ?5",
     [SQL_BODY_GET] = "SELECT refs, place FROM body WHERE id = ?",
@@ -379,7 +380,7 @@ static int32_t prepare(struct index *x, bool writes)
 {
     int found = 0;
     if (sqlite3_exec(x->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0;"
-                            "PRAGMA temp_store=MEMORY", NULL, NULL, NULL) != SQLITE_OK ||
+                            "PRAGMA temp_store=FILE", NULL, NULL, NULL) != SQLITE_OK ||
         version(x, &found) != SQLITE_OK)
         return mailsrv__durable_failure(x);
     if (found != 0 && found != FORMAT)
