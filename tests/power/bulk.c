@@ -197,7 +197,7 @@ static void die(struct fixture *f)
 
 static void live_again(struct fixture *f)
 {
-    const struct plan none = { 0, 0, 0, 0 };
+    const struct plan none = { .dies_at = 0 };
     close_store(f);
     gate.is_dead = false;
     if (f->disk != NULL) {

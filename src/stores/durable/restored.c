@@ -1,8 +1,8 @@
 /* The first opening of a copy.
  *
  * What the original gave after the copy was made, the copy would give once more: UIDs, modseqs and ids.  So every
- * mailbox gets a new UIDVALIDITY, one for all of an account, above all that a clock has given; and new ids get another
- * tag.  It is done before anybody is served, in records that there were before (a mailbox is renamed to the name that it
+ * mailbox gets a new UIDVALIDITY, one for all of an account, above all that a clock has given and many more; and new ids
+ * get another tag.  It is done before anybody is served, in records that there were before (a mailbox is renamed to the name that it
  * has), and done again where it did not come to its end. */
 #include "durable.h"
 
@@ -11,6 +11,7 @@
 #include <time.h>
 
 #define RENEWED_MAX 1000 /* mailboxes of a group, and the rest of the last one's account */
+#define AHEAD 65536      /* so many an account may have been given in more of a hurry than one each second */
 
 static int32_t is_there(struct durable *d, const char *name, bool *out)
 {
@@ -46,13 +47,21 @@ static void put_renewed(struct durable *d, const mailsrv_id *account, const stru
     mailsrv__durable_put_bytes(&d->record, mailsrv__durable_name_text(name));
 }
 
+/* 0: there are no more. */
+static uint32_t above_all(const struct account *a)
+{
+    uint64_t now = (uint64_t)time(NULL), last = a->uidvalidity;
+    uint64_t next = (now > last ? now : last) + AHEAD;
+    return next <= UINT32_MAX ? (uint32_t)next : a->uidvalidity + 1;
+}
+
 static int32_t renew_account(struct durable *d, const mailsrv_id *id, uint64_t *renewed)
 {
     struct account a;
     struct name name;
     if (mailsrv__durable_account(&d->writer, id, &a) != MAILSRV_OK)
         return mailsrv__durable_broken(d);
-    uint32_t uidvalidity = mailsrv__durable_new_uidvalidity(&a, (int64_t)time(NULL) * 1000000);
+    uint32_t uidvalidity = above_all(&a);
     if (uidvalidity == 0)
         return MAILSRV_LIMIT;
     sqlite3_stmt *row = mailsrv__durable_ask(&d->writer, SQL_NAME_ALL, "d", id);
