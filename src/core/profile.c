@@ -1,6 +1,8 @@
 #include "core/profile.h"
 
-enum { MINUTE_MS = 60000, HOUR_MS = 3600000, FIELDS_MAX = 32, FIELD_OCTETS_MAX = 64 };
+#include <mailsrv/auth.h>
+
+enum { MINUTE_MS = 60000, HOUR_MS = 3600000, FIELDS_MAX = 32, FIELD_OCTETS_MAX = 64, SECRET_OCTETS_MIN = 16 };
 
 /* ---- Memory: the caller's, without books ---- */
 
@@ -46,6 +48,15 @@ int32_t mailsrv__profile_face(const mailsrv_profile *profile)
     return profile->face;
 }
 
+static void defaults_of_logins(mailsrv_profile *p)
+{
+    mailsrv__default_u64(p, MAILSRV_PROFILE_AUTH_MECHANISMS, MAILSRV_SASL_ALL, 0, MAILSRV_SASL_ALL);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_AUTH_DELAY_MS, 1000, 0, MINUTE_MS);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_AUTH_FAILURES_MAX, 5, 1, 1000);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_SCRAM_ITERATIONS, 4096, 4096, 10000000); /* RFC 7677 section 4 */
+    mailsrv__default_str(p, MAILSRV_PROFILE_SCRAM_SECRET, (struct span){ NULL, 0 });
+}
+
 static void defaults_of_all(mailsrv_profile *p)
 {
     const uint64_t tera = (uint64_t)1 << 40;
@@ -57,6 +68,7 @@ static void defaults_of_all(mailsrv_profile *p)
     mailsrv__default_u64(p, MAILSRV_PROFILE_ANSWER_TIMEOUT_MS, 5 * MINUTE_MS, 1000, 9 * MINUTE_MS);
     mailsrv__default_u64(p, MAILSRV_PROFILE_PLAIN_PASSWORDS, 0, 0, 1);
     mailsrv__default_str(p, MAILSRV_PROFILE_HOSTNAME, (struct span){ NULL, 0 });
+    defaults_of_logins(p);
 }
 
 /* ---- Life ---- */
@@ -148,6 +160,18 @@ static bool is_field_list(struct span list)
     return fields <= FIELDS_MAX;
 }
 
+static bool is_text_for(int32_t key, struct span text)
+{
+    switch (key) {
+    case MAILSRV_PROFILE_HOSTNAME:
+        return is_hostname(text);
+    case MAILSRV_PROFILE_SCRAM_SECRET:
+        return text.n >= SECRET_OCTETS_MIN && text.n <= TEXT_OCTETS_MAX;
+    default:
+        return is_field_list(text);
+    }
+}
+
 int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t key, const char *value, size_t n)
 {
     struct span text = { value, n };
@@ -155,7 +179,7 @@ int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t key, const cha
         return MAILSRV_E_USAGE;
     if (key < TEXT_FIRST || key >= TEXT_FIRST + TEXTS || !profile->texts[key - TEXT_FIRST].known)
         return MAILSRV_E_UNKNOWN_KEY;
-    if (key == MAILSRV_PROFILE_HOSTNAME ? !is_hostname(text) : !is_field_list(text))
+    if (!is_text_for(key, text))
         return MAILSRV_E_VALUE;
     return set_text(profile, &profile->texts[key - TEXT_FIRST], text);
 }
@@ -163,6 +187,7 @@ int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t key, const cha
 static bool is_extension(int32_t number)
 {
     return (number >= MAILSRV_EXT_SIZE && number <= MAILSRV_EXT_CHUNKING) || number == MAILSRV_EXT_TOP ||
+           number == MAILSRV_EXT_AUTH || number == MAILSRV_EXT_SASL_IR ||
            number == MAILSRV_EXT_UIDL ||
            (number >= MAILSRV_EXT_LITERAL_PLUS && number <= MAILSRV_EXT_UIDPLUS);
 }

@@ -6,9 +6,9 @@
 #include "core/tap.h"
 
 enum {
-    SETTINGS = 32,   /* u64 keys are below this */
+    SETTINGS = 40,   /* u64 keys are below this */
     TEXT_FIRST = 40, /* str keys begin here */
-    TEXTS = 2,
+    TEXTS = 10,
     TEXT_OCTETS_MAX = 255
 };
 
