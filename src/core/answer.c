@@ -2,7 +2,9 @@
 #include "core/op.h"
 #include "core/room.h"
 
-enum { TEXT_MAX = 200, HASH_SHA1 = 1 };
+#include <mailsrv/tls.h>
+
+enum { TEXT_MAX = 200 };
 
 /* ---- Static answers, for what was never asked and what came too late ---- */
 
@@ -122,7 +124,7 @@ static bool changes_are_whole(const mailsrv_arg_changes *arg, const mailsrv_chan
 /* Keys of the hash that was asked for, and a salt. */
 static bool scram_record_is_whole(const mailsrv_arg_auth_scram_keys *arg, const mailsrv_scram_record *v)
 {
-    size_t octets = arg->hash == HASH_SHA1 ? 20 : 32;
+    size_t octets = arg->hash == MAILSRV_HASH_SHA1 ? 20 : 32;
     return v->iterations != 0 && v->salt.n != 0 && v->salt.n <= MAILSRV_SCRAM_SALT_MAX && v->salt.p != NULL &&
            v->stored_key.n == octets && v->stored_key.p != NULL && v->server_key.n == octets && v->server_key.p != NULL;
 }
@@ -152,6 +154,8 @@ static bool lists_are_whole(const mailsrv_op *op, const void *value)
         return runs_are_whole(v->flagged.modified, v->flagged.n_modified);
     case MAILSRV_OP_COPY:
         return runs_are_whole(v->copied.from, v->copied.n_from) && runs_are_whole(v->copied.to, v->copied.n_to);
+    case MAILSRV_OP_POLICY:
+        return mailsrv__verdict_is_whole(&v->verdict);
     case MAILSRV_OP_QUEUE_SCAN:
         return list_is_whole(v->queued.items, v->queued.n, v->queued.stride, sizeof(mailsrv_queue_item)) &&
                bytes_of_rows_are_there(v->queued.items, v->queued.n, v->queued.stride,
@@ -411,6 +415,17 @@ static bool copy_scram_record(struct op *op)
     return true;
 }
 
+static bool copy_verdict(struct op *op)
+{
+    mailsrv_verdict *v = &op->value.verdict;
+    uint8_t *to = copy_room(op, v->address.n + v->fields.n);
+    if (to == NULL)
+        return v->address.n == 0 && v->fields.n == 0;
+    v->address = put_bytes(&to, v->address);
+    v->fields = put_bytes(&to, v->fields);
+    return true;
+}
+
 static bool copy_list(struct op *op)
 {
     switch (op->pub.kind) {
@@ -434,6 +449,8 @@ static bool copy_list(struct op *op)
         return copy_queue_items(op);
     case MAILSRV_OP_READ:
         return copy_octets(op);
+    case MAILSRV_OP_POLICY:
+        return copy_verdict(op);
     default:
         return true;
     }

@@ -13,6 +13,7 @@
 #include "core/machine.h"
 
 #include <mailsrv/auth.h>
+#include <mailsrv/policy.h>
 
 enum op_state { OP_RESERVED, OP_QUEUED, OP_TAKEN, OP_ANSWERED };
 
@@ -35,6 +36,7 @@ union op_value {
     mailsrv_flagged flagged;
     mailsrv_copied copied;
     mailsrv_queued queued;
+    mailsrv_verdict verdict;
 };
 
 struct op {
@@ -123,6 +125,11 @@ void mailsrv__op_tell(struct op *op);
 
 /* The static answer of a status. */
 const mailsrv_answer *mailsrv__answer_of(int32_t status);
+
+/* ---- verdict.c ---- */
+
+/* Does what POLICY answered keep to its bounds? */
+bool mailsrv__verdict_is_whole(const mailsrv_verdict *verdict);
 
 /* ---- changed.c ---- */
 

@@ -2,6 +2,7 @@
 #include "core/op.h"
 #include "core/profile.h"
 #include "core/step.h"
+#include "core/tls.h"
 
 #include <mailsrv/auth.h>
 
@@ -89,6 +90,7 @@ void mailsrv_session_free(mailsrv_session *s)
     forget_late(s);
     mailsrv__output_free(s);
     mailsrv__session_give(s, s->external.p, s->external.n);
+    mailsrv__tls_free(s);
     mailsrv__timer_remove(&e->timers, &s->peer_timer);
     mailsrv__timer_remove(&e->timers, &s->answer_timer);
     mailsrv__timer_remove(&e->timers, &s->alarm);

@@ -1,6 +1,8 @@
 /* Which mechanisms a session offers, and what becomes of those who guess. */
 #include "sasl/sasl.h"
 
+#include <mailsrv/tls.h>
+
 /* The strongest first: a client takes the first one that it knows. */
 static const struct mechanism *const all[] = {
     &mailsrv__sasl_external,
@@ -8,15 +10,9 @@ static const struct mechanism *const all[] = {
     &mailsrv__sasl_login,
 };
 
-bool mailsrv__auth_secured(const mailsrv_session *session)
-{
-    (void)session;
-    return false;
-}
-
 bool mailsrv__auth_readable(const mailsrv_session *session)
 {
-    return mailsrv__auth_secured(session) || mailsrv__setting(session, MAILSRV_PROFILE_PLAIN_PASSWORDS) != 0;
+    return mailsrv__secure(session) || mailsrv__setting(session, MAILSRV_PROFILE_PLAIN_PASSWORDS) != 0;
 }
 
 bool mailsrv__auth_takes_passwords(const mailsrv_session *session)
@@ -32,12 +28,19 @@ static bool is_served(const mailsrv_session *session, const struct mechanism *m)
            mailsrv__served(session, m->kind);
 }
 
+/* One that the TLS layer vouches for. */
+static bool has_certificate(const mailsrv_session *session)
+{
+    mailsrv_tls_info info = { .size = sizeof info };
+    return mailsrv__tls_info(session, &info) && info.client_subject.n != 0;
+}
+
 static bool is_safe(const mailsrv_session *session, const struct mechanism *m)
 {
     if ((m->flags & SASL_READABLE) != 0)
         return mailsrv__auth_readable(session);
     if ((m->flags & SASL_EXTERN) != 0)
-        return session->external.p != NULL;
+        return session->external.p != NULL || has_certificate(session);
     return true;
 }
 

@@ -87,9 +87,6 @@ extern const struct mechanism mailsrv__sasl_plain, mailsrv__sasl_login, mailsrv_
 
 enum { SASL_LINE_OCTETS_MAX = 12288 + 2 }; /* of a response, CRLF included (RFC 4954 section 4) */
 
-/* Can nobody on the way read along? */
-bool mailsrv__auth_secured(const mailsrv_session *session);
-
 /* May passwords be sent on this connection as they are? */
 bool mailsrv__auth_readable(const mailsrv_session *session);
 

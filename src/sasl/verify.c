@@ -21,7 +21,7 @@ struct sasl_who mailsrv__sasl_who(const struct sasl *x, struct ask *ask)
         .mechanism = of_static((struct span){ x->mechanism->name, strlen(x->mechanism->name) }),
         .service = of_static(x->face->service),
         .peer = mailsrv__ask_copy(ask, (struct span){ (const char *)peer->address, peer->address_octets }),
-        .secured = mailsrv__auth_secured(x->session),
+        .secured = mailsrv__secure(x->session),
     };
 }
 

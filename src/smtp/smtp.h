@@ -2,6 +2,7 @@
  *
  *   machine.c      the machine, the table of commands, one line
  *   greeting.c     EHLO, HELO, LHLO
+ *   starttls.c     STARTTLS
  *   auth.c         AUTH
  *   mail.c         MAIL, what it has in common with RCPT, RSET
  *   rcpt.c         RCPT: where mail for an address goes, and whether it may go there in this transaction
@@ -93,6 +94,10 @@ bool mailsrv__smtp_offers_auth(const struct smtp *s);
 
 /* The value of MAIL's parameter AUTH: is it one? */
 bool mailsrv__smtp_auth_parameter(struct span value);
+enum step mailsrv__smtp_starttls(struct smtp *s, struct span rest);
+
+/* TLS has begun. */
+enum step mailsrv__smtp_secured(mailsrv_session *session);
 
 unsigned mailsrv__smtp_state(const struct smtp *s);
 
