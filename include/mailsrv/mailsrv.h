@@ -2,12 +2,15 @@
 #ifndef MAILSRV_MAILSRV_H
 #define MAILSRV_MAILSRV_H
 
+#include <mailsrv/auth.h>
 #include <mailsrv/base.h>
 #include <mailsrv/engine.h>
 #include <mailsrv/inbox.h>
 #include <mailsrv/op.h>
+#include <mailsrv/policy.h>
 #include <mailsrv/profile.h>
 #include <mailsrv/session.h>
 #include <mailsrv/store.h>
+#include <mailsrv/tls.h>
 
 #endif

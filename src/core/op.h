@@ -12,6 +12,9 @@
 #include "core/engine.h"
 #include "core/machine.h"
 
+#include <mailsrv/auth.h>
+#include <mailsrv/policy.h>
+
 enum op_state { OP_RESERVED, OP_QUEUED, OP_TAKEN, OP_ANSWERED };
 
 union op_value {
@@ -19,6 +22,7 @@ union op_value {
     mailsrv_body_begun body_begun;
     mailsrv_committed committed;
     mailsrv_identity identity;
+    mailsrv_scram_record scram_record;
     mailsrv_store_opened store_opened;
     mailsrv_locked locked;
     mailsrv_mbox_opened mbox_opened;
@@ -32,6 +36,7 @@ union op_value {
     mailsrv_flagged flagged;
     mailsrv_copied copied;
     mailsrv_queued queued;
+    mailsrv_verdict verdict;
 };
 
 struct op {
@@ -120,6 +125,11 @@ void mailsrv__op_tell(struct op *op);
 
 /* The static answer of a status. */
 const mailsrv_answer *mailsrv__answer_of(int32_t status);
+
+/* ---- verdict.c ---- */
+
+/* Does what POLICY answered keep to its bounds? */
+bool mailsrv__verdict_is_whole(const mailsrv_verdict *verdict);
 
 /* ---- changed.c ---- */
 

@@ -1,6 +1,12 @@
 #include "core/profile.h"
 
-enum { MINUTE_MS = 60000, HOUR_MS = 3600000, FIELDS_MAX = 32, FIELD_OCTETS_MAX = 64 };
+#include "core/provider.h"
+#include "text/address.h"
+#include "text/writer.h"
+
+#include <mailsrv/auth.h>
+
+enum { MINUTE_MS = 60000, HOUR_MS = 3600000, FIELDS_MAX = 32, FIELD_OCTETS_MAX = 64, SECRET_OCTETS_MIN = 16 };
 
 /* ---- Memory: the caller's, without books ---- */
 
@@ -46,6 +52,15 @@ int32_t mailsrv__profile_face(const mailsrv_profile *profile)
     return profile->face;
 }
 
+static void defaults_of_logins(mailsrv_profile *p)
+{
+    mailsrv__default_u64(p, MAILSRV_PROFILE_AUTH_MECHANISMS, MAILSRV_SASL_ALL, 0, MAILSRV_SASL_ALL);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_AUTH_DELAY_MS, 1000, 0, MINUTE_MS);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_AUTH_FAILURES_MAX, 5, 1, 1000);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_SCRAM_ITERATIONS, 4096, 4096, 10000000); /* RFC 7677 section 4 */
+    mailsrv__default_str(p, MAILSRV_PROFILE_SCRAM_SECRET, (struct span){ NULL, 0 });
+}
+
 static void defaults_of_all(mailsrv_profile *p)
 {
     const uint64_t tera = (uint64_t)1 << 40;
@@ -56,7 +71,11 @@ static void defaults_of_all(mailsrv_profile *p)
     mailsrv__default_u64(p, MAILSRV_PROFILE_COMMAND_TIMEOUT_MS, 5 * MINUTE_MS, 5 * MINUTE_MS, 24 * HOUR_MS);
     mailsrv__default_u64(p, MAILSRV_PROFILE_ANSWER_TIMEOUT_MS, 5 * MINUTE_MS, 1000, 9 * MINUTE_MS);
     mailsrv__default_u64(p, MAILSRV_PROFILE_PLAIN_PASSWORDS, 0, 0, 1);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_TLS, MAILSRV_TLS_NONE, MAILSRV_TLS_NONE, MAILSRV_TLS_IMPLICIT);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_TLS_DISCARD, 0, 0, 1);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_TLS_TIMEOUT_MS, MINUTE_MS, 1000, 10 * MINUTE_MS);
     mailsrv__default_str(p, MAILSRV_PROFILE_HOSTNAME, (struct span){ NULL, 0 });
+    defaults_of_logins(p);
 }
 
 /* ---- Life ---- */
@@ -99,6 +118,7 @@ void mailsrv_profile_unref(mailsrv_profile *profile)
     for (size_t i = 0; i < TEXTS; i++)
         if (profile->texts[i].p != NULL)
             from.release(from.user, profile->texts[i].p, profile->texts[i].n);
+    mailsrv_tls_unref(profile->tls);
     from.release(from.user, profile, sizeof *profile);
 }
 
@@ -148,6 +168,44 @@ static bool is_field_list(struct span list)
     return fields <= FIELDS_MAX;
 }
 
+/* One octet of atext that is in no name by itself, or none (RFC 5233 section 1 has "+"). */
+static bool is_delimiter(struct span text)
+{
+    return text.n == 0 || (text.n == 1 && text.p[0] != 0 && strchr("!#$%&*+-/=?^_`{|}~.", text.p[0]) != NULL);
+}
+
+/* Mailbox with a domain, or nothing. */
+static bool is_mailbox(struct span text)
+{
+    char room[MAILBOX_OCTETS_MAX + 2];
+    struct writer w = { .p = room, .room = sizeof room };
+    struct address address;
+    if (text.n > MAILBOX_OCTETS_MAX)
+        return false;
+    mailsrv__write_char(&w, '<');
+    mailsrv__write(&w, text);
+    mailsrv__write_char(&w, '>');
+    struct span path = mailsrv__written(&w);
+    bool is_path = mailsrv__path_take(&path, &address) == PATH_OK && path.n == 0;
+    return text.n == 0 || (is_path && address.domain.n != 0 && address.mailbox.n == text.n);
+}
+
+static bool is_text_of(int32_t key, struct span text)
+{
+    switch (key) {
+    case MAILSRV_PROFILE_HOSTNAME:
+        return is_hostname(text);
+    case MAILSRV_PROFILE_DETAIL_DELIMITER:
+        return is_delimiter(text);
+    case MAILSRV_PROFILE_POSTMASTER:
+        return is_mailbox(text);
+    case MAILSRV_PROFILE_SCRAM_SECRET:
+        return text.n >= SECRET_OCTETS_MIN && text.n <= TEXT_OCTETS_MAX;
+    default:
+        return is_field_list(text);
+    }
+}
+
 int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t key, const char *value, size_t n)
 {
     struct span text = { value, n };
@@ -155,15 +213,27 @@ int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t key, const cha
         return MAILSRV_E_USAGE;
     if (key < TEXT_FIRST || key >= TEXT_FIRST + TEXTS || !profile->texts[key - TEXT_FIRST].known)
         return MAILSRV_E_UNKNOWN_KEY;
-    if (key == MAILSRV_PROFILE_HOSTNAME ? !is_hostname(text) : !is_field_list(text))
+    if (!is_text_of(key, text))
         return MAILSRV_E_VALUE;
     return set_text(profile, &profile->texts[key - TEXT_FIRST], text);
 }
 
+int32_t mailsrv_profile_set_tls(mailsrv_profile *profile, mailsrv_tls *tls)
+{
+    if (profile == NULL || profile->sealed)
+        return MAILSRV_E_USAGE;
+    mailsrv_tls *before = profile->tls;
+    profile->tls = mailsrv__tls_ref(tls);
+    mailsrv_tls_unref(before);
+    return MAILSRV_OK;
+}
+
 static bool is_extension(int32_t number)
 {
-    return (number >= MAILSRV_EXT_SIZE && number <= MAILSRV_EXT_CHUNKING) || number == MAILSRV_EXT_TOP ||
-           number == MAILSRV_EXT_UIDL ||
+    return (number >= MAILSRV_EXT_SIZE && number <= MAILSRV_EXT_CHUNKING) || number == MAILSRV_EXT_SMTPUTF8 ||
+           number == MAILSRV_EXT_STARTTLS || number == MAILSRV_EXT_AUTH || number == MAILSRV_EXT_SASL_IR ||
+           number == MAILSRV_EXT_TOP || number == MAILSRV_EXT_UIDL ||
+           (number >= MAILSRV_EXT_POP3_PIPELINING && number <= MAILSRV_EXT_POP3_UTF8) ||
            (number >= MAILSRV_EXT_LITERAL_PLUS && number <= MAILSRV_EXT_UIDPLUS);
 }
 

@@ -301,6 +301,7 @@ static int32_t number_of(sqlite3 *db, const char *text, uint64_t *out)
     return result == SQLITE_ROW ? MAILSRV_OK : MAILSRV_TEMP;
 }
 
+#define INDEX_OCTETS "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
 #define IN_FILES " FROM body WHERE place = 0 AND base <> 0"
 
 static int32_t sum_up(struct backup *b)
@@ -308,7 +309,7 @@ static int32_t sum_up(struct backup *b)
     sqlite3 *db = b->at.source.db;
     for (size_t i = 0; i < b->at.segments.n; i++)
         b->all += b->at.segments.v[i].end;
-    if (number_of(db, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size", &b->all) != MAILSRV_OK ||
+    if (number_of(db, INDEX_OCTETS, &b->all) != MAILSRV_OK ||
         number_of(db, "SELECT coalesce(sum(octets), 0)" IN_FILES, &b->all) != MAILSRV_OK)
         return mailsrv__durable_failure(&b->at.source);
     return b->progress != NULL ? b->progress(b->user, 0, b->all) : MAILSRV_OK;
@@ -326,8 +327,7 @@ static int32_t back_up(struct backup *b, struct index *to)
     sqlite3_backup_step(copy, -1);
     if (sqlite3_backup_finish(copy) != SQLITE_OK)
         return mailsrv__durable_failure(to);
-    int32_t status = number_of(b->at.source.db, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
-                               &octets);
+    int32_t status = number_of(b->at.source.db, INDEX_OCTETS, &octets);
     return status == MAILSRV_OK ? tell(b, octets) : status;
 }
 

@@ -62,7 +62,8 @@ static bool delivers_to(const mailsrv_arg_body_commit *arg, const mailsrv_id *ac
     return false;
 }
 
-/* The queue is nobody's, and a copy may have parts without an end; every other change concerns the account that it is asked for, or, without one, any. */
+/* The queue is nobody's, and a copy may have parts without an end; every other change concerns the account that it is
+ * asked for, or, without one, any. */
 static bool changes(const struct task *t, const mailsrv_id *account)
 {
     static const mailsrv_id nobody;

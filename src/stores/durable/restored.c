@@ -1,9 +1,9 @@
 /* The first opening of a copy.
  *
  * What the original gave after the copy was made, the copy would give once more: UIDs, modseqs and ids.  So every
- * mailbox gets a new UIDVALIDITY, one for all of an account, above all that a clock has given and many more; and new ids
- * get another tag.  It is done before anybody is served, in records that there were before (a mailbox is renamed to the name that it
- * has), and done again where it did not come to its end. */
+ * mailbox gets a new UIDVALIDITY, one for all of an account, above all that a clock has given and many more; and new
+ * ids get another tag.  It is done before anybody is served, in records that there were before (a mailbox is renamed to
+ * the name that it has), and done again where it did not come to its end. */
 #include "durable.h"
 
 #include <stdio.h>
