@@ -240,7 +240,7 @@ int32_t mailsrv__durable_check(struct durable *d, void (*report)(void *user, con
     bool is_copy;
     int32_t status = mailsrv__durable_is_copy(d, &is_copy);
     if (status == MAILSRV_CORRUPT)
-        say(&c, "a copy that was not made to its end", d->directory);
+        say(&c, "a copy that was not made to its end", DURABLE_UNFINISHED);
     if (status == MAILSRV_OK)
         status = check_log(&c);
     if (status == MAILSRV_OK)
