@@ -204,7 +204,7 @@ static void large_copy(void)
 /* The power goes while it is made: all of it is there, or nothing, and what comes after has other UIDs. */
 static void torn_copy(void)
 {
-    const struct plan none = { 0, 0, 0, 0 };
+    const struct plan none = { .dies_at = 0 };
     struct fixture *f = begin(0);
     mailsrv_id from = create(f, "from");
     bool whole = true, some_died = false, some_lived = false, new_uids = true;
@@ -240,7 +240,7 @@ static void torn_copy(void)
 static void large_deletion(void)
 {
     struct fixture *f = begin(0);
-    const struct plan none = { 0, 0, 0, 0 };
+    const struct plan none = { .dies_at = 0 };
     static const mailsrv_id inbox;
     mailsrv_id id = create(f, "many");
     fill(f, &id);

@@ -97,7 +97,7 @@ static void die(struct fixture *f)
 
 static void live_again(struct fixture *f)
 {
-    const struct plan none = { 0, 0, 0, 0 };
+    const struct plan none = { .dies_at = 0 };
     close_store(f);
     gate_set_dead(false);
     if (f->disk != NULL) {

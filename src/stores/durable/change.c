@@ -356,6 +356,10 @@ int32_t mailsrv__durable_change(struct durable *d, struct task *t)
         return add_account(d, t);
     case KIND_QUOTA:
         return set_quota(d, t);
+    case KIND_SNAPSHOT:
+        return mailsrv__durable_snapshot(d, t);
+    case KIND_RENEW:
+        return mailsrv__durable_renew(d, t);
     case MAILSRV_OP_BODY_COMMIT:
         return mailsrv__durable_commit(d, t);
     case MAILSRV_OP_EXPUNGE:

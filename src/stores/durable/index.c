@@ -67,6 +67,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_ACCOUNT_BY_NAME] = "SELECT id FROM account WHERE name = ?",
     [SQL_ACCOUNT_GET] = "SELECT modseq, octets, quota, inbox, uidvalidity, forgotten, forgotten_uidvalidity"
                         " FROM account WHERE id = ?",
+    [SQL_ACCOUNT_AFTER] = "SELECT id FROM account WHERE id > ? ORDER BY id LIMIT 1",
     [SQL_ACCOUNT_GREW] = "INSERT INTO account VALUES(?1, NULL, ?2, ?3, 9223372036854775807, x'', 0, 0, 0, 0,"
                          " segment(), 0)"
                          " ON CONFLICT(id) DO UPDATE SET modseq = max(modseq, ?2), octets = octets + ?3,"
@@ -105,6 +106,7 @@ static const char *const texts[SQL_COUNT] = {
                      " uidvalidity = max(uidvalidity, ?6), touched = segment()",
     [SQL_NAME_GET] = NAME "WHERE account = ? AND name = ?",
     [SQL_NAME_OF] = NAME "WHERE mailbox = ? AND length(mailbox) > 0",
+    [SQL_NAME_ALL] = NAME "WHERE account = ? AND length(mailbox) > 0",
     [SQL_NAME_BORE] = "UPDATE name SET uidvalidity = max(uidvalidity, ?2), touched = segment()"
                       " WHERE mailbox = ?1 AND length(mailbox) > 0",
     [SQL_NAME_COUNT] = "SELECT count(*) FROM name WHERE account = ?",
