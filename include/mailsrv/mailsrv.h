@@ -6,8 +6,10 @@
 #include <mailsrv/engine.h>
 #include <mailsrv/inbox.h>
 #include <mailsrv/op.h>
+#include <mailsrv/policy.h>
 #include <mailsrv/profile.h>
 #include <mailsrv/session.h>
 #include <mailsrv/store.h>
+#include <mailsrv/tls.h>
 
 #endif

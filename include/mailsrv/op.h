@@ -96,34 +96,53 @@ MAILSRV_API const char *mailsrv_op_name(int32_t kind);
 #define MAILSRV_OP_MBOX_DELETE 28
 #define MAILSRV_OP_MBOX_RENAME 29
 #define MAILSRV_OP_MBOX_SUBSCRIBE 30
+/* The host's own rules for mail, in policy.h. */
+#define MAILSRV_OP_POLICY 37
 /* The queue. */
 #define MAILSRV_OP_QUEUE_SCAN 40
 #define MAILSRV_OP_QUEUE_UPDATE 41
 #define MAILSRV_OP_QUEUE_DELETE 42
+/* Work for another thread. */
+#define MAILSRV_OP_JOB 50
 /* Notices. */
 #define MAILSRV_NOTICE_CANCEL 60
 #define MAILSRV_NOTICE_CHANGED 61
 
 /* ---- RESOLVE: where does mail for this address go? ----
  *
- * Answer: MAILSRV_OK with a mailsrv_resolved; MAILSRV_NONEXISTENT: no such recipient here; MAILSRV_NOPERM: not from
- * this peer; or any other.  Not served: every recipient is refused. */
+ * Answer: MAILSRV_OK with a mailsrv_resolved; MAILSRV_NONEXISTENT: no such recipient here; MAILSRV_NOPERM: the domain
+ * is not ours, and this peer may not have mail for it relayed; or any other.  Not served: every recipient is refused.
+ *
+ * With MAILSRV_RESOLVE_SENDER it is about a sender: may the operation's account send mail as this address?  It may
+ * where mail for the address goes to a mailbox of that account, among others: the same answer as for a recipient says
+ * so.  Any other answer refuses the sender. */
+#define MAILSRV_RESOLVE_SENDER 1u /* the address is that of a sender, of the envelope or of the field From */
+#define MAILSRV_RESOLVE_RELAY 2u  /* the peer may have mail relayed: he has logged in, or a RELAY_OK said so */
+#define MAILSRV_RESOLVE_UTF8 4u   /* the message may need SMTPUTF8 (RFC 6531) on its way */
+
 typedef struct mailsrv_arg_resolve {
     uint32_t size;
-    uint32_t reserved;
+    uint32_t flags; /* MAILSRV_RESOLVE_... */
     mailsrv_bytes address;      /* as it was sent, quotes included, without <>: "odd user"@remote.test */
     mailsrv_bytes local_part;   /* unquoted */
     mailsrv_bytes domain;       /* as it was sent; empty for <postmaster>; a literal with its [] */
     mailsrv_bytes reverse_path; /* of the sender, without <>; empty: the null reverse-path */
+    mailsrv_bytes user;   /* the local part, unquoted, up to the profile's delimiter of details; else all of it */
+    mailsrv_bytes detail; /* what stands behind the delimiter; empty: nothing */
 } mailsrv_arg_resolve;
 
 #define MAILSRV_TARGET_MAILBOX 1
 #define MAILSRV_TARGET_QUEUE 2
 
+/* QUEUE: the address is ours and its owner has mail forwarded.  A destination QUEUE without it is relaying, and refused to
+ * a peer of MAILSRV_FACE_MX who may not (MAILSRV_RESOLVE_RELAY). */
+#define MAILSRV_TO_FORWARD 1u
+#define MAILSRV_TO_ASCII 2u /* no message that needs SMTPUTF8 can be delivered there */
+
 /* One place that mail for an address goes to. */
 typedef struct mailsrv_destination {
-    int32_t kind; /* MAILSRV_TARGET_... */
-    uint32_t reserved;
+    int32_t kind;   /* MAILSRV_TARGET_... */
+    uint32_t flags; /* MAILSRV_TO_... */
     mailsrv_id account; /* MAILBOX */
     mailsrv_id mailbox; /* MAILBOX; zero: the account's INBOX */
 } mailsrv_destination;
@@ -644,6 +663,18 @@ typedef struct mailsrv_arg_queue_delete {
     uint32_t n;
     const uint64_t *queues;
 } mailsrv_arg_queue_delete;
+
+/* ---- JOB: work of the library itself that may run on another thread, so that it keeps nobody else waiting. ----
+ *
+ * Who serves it calls `run(work)` once, on any thread, and answers MAILSRV_OK when that has returned; no value.  What it
+ * works on is left alone meanwhile, also when its session has gone.  Not served: the engine runs it itself. */
+#define MAILSRV_JOB_HANDSHAKE 1 /* a part of the handshake of TLS */
+typedef struct mailsrv_arg_job {
+    uint32_t size;
+    int32_t what; /* MAILSRV_JOB_... */
+    void (*run)(void *work);
+    void *work;
+} mailsrv_arg_job;
 
 /* ---- CANCEL, a notice: nobody waits for operation `id` any more.  A hint: it is still owed its answer.  Writes,
  * commits, expunges, copies, changes of flags and closings are never cancelled. ---- */

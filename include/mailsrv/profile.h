@@ -29,6 +29,7 @@ MAILSRV_API const mailsrv_machine *mailsrv_imap(void); /* RFC 3501 and RFC 9051,
 #define MAILSRV_FACE_LMTP 2 /* SMTP: LMTP, one reply for each recipient */
 #define MAILSRV_FACE_POP3 3
 #define MAILSRV_FACE_IMAP 4
+#define MAILSRV_FACE_SUBMISSION 5 /* SMTP: mail of our own users, who log in first (RFC 6409) */
 
 /* Why a profile cannot be sealed. */
 typedef struct mailsrv_error {
@@ -62,27 +63,55 @@ MAILSRV_API int32_t mailsrv_profile_new(const mailsrv_allocator *allocator, cons
 #define MAILSRV_PROFILE_LOGIN_TIMEOUT_MS 10    /* IMAP: a peer's silence before login: default 3 min, 1 to 30 min */
 #define MAILSRV_PROFILE_IDLE_SIGN_MS 11        /* IMAP: silence in IDLE before a line is sent, which finds peers that are
                                                 * no more: default 2 min, 10 s to 24 h */
+#define MAILSRV_PROFILE_HOPS_MAX 12      /* SMTP: Received fields of a message that is not taken for one that goes in
+                                          * circles: default 100, 10 to 10,000 (RFC 5321 section 6.3) */
+#define MAILSRV_PROFILE_POLICY_STAGES 13 /* SMTP: at which stages POLICY is asked: MAILSRV_STAGE_... of policy.h; default
+                                          * none */
+#define MAILSRV_PROFILE_SENDER_CHECK 14  /* submission: which addresses the account must be allowed to send as
+                                          * (MAILSRV_RESOLVE_SENDER): 1 the reverse-path, 2 those of the field From, 3 both,
+                                          * which is the default; 0: none */
+#define MAILSRV_PROFILE_SENDER_FIELD 15  /* submission, 1: a message whose From is not the reverse-path alone gets a field
+                                          * Sender that is (RFC 6409 section 8.1); default 0 */
 /* Lenient switches: off (0).  Turn one on only for a peer that cannot be mended. */
 #define MAILSRV_PROFILE_PLAIN_PASSWORDS 20 /* 1: passwords in the clear.  Whoever listens on the way reads them. */
 #define MAILSRV_PROFILE_BARE_LINE_ENDS 21  /* 1: keeps messages with a CR or LF that stands alone.  Other servers may
                                             * see the end of the message there: never on a path that relays. */
 #define MAILSRV_PROFILE_OVERQUOTA_PERMANENT 22 /* 1: a full mailbox is 552 5.2.2, and the sender is told at once */
+/* TLS (tls.h). */
+#define MAILSRV_PROFILE_TLS 23 /* when: MAILSRV_TLS_NONE, the default, MAILSRV_TLS_OFFERED or MAILSRV_TLS_IMPLICIT */
+#define MAILSRV_TLS_NONE 0
+#define MAILSRV_TLS_OFFERED 1  /* after STARTTLS or STLS */
+#define MAILSRV_TLS_IMPLICIT 2 /* from the first octet on */
+#define MAILSRV_PROFILE_TLS_DISCARD 24 /* 1: octets behind STARTTLS, before it was answered, are thrown away; 0, the
+                                        * default: they end the session.  They are run in no case */
+#define MAILSRV_PROFILE_TLS_TIMEOUT_MS 25 /* for a whole handshake: default 1 min, 1 s to 10 min */
 MAILSRV_API int32_t mailsrv_profile_set_u64(mailsrv_profile *profile, int32_t key, uint64_t value);
 
 /* Keys of mailsrv_profile_set_str; copied. */
 #define MAILSRV_PROFILE_HOSTNAME 40 /* our name, in greeting and Received: a domain or an address literal; required */
 #define MAILSRV_PROFILE_DROP_FIELDS 41 /* header field names that are taken out of messages, separated by spaces;
-                                        * default "Return-Path" (RFC 5321 section 4.4), at most 32 of 64 octets */
+                                        * default "Return-Path" (RFC 5321 section 4.4), for submission also "Bcc" and
+                                        * "Resent-Bcc" (RFC 5322 section 3.6.3), at most 32 of 64 octets */
+#define MAILSRV_PROFILE_DETAIL_DELIMITER 42 /* SMTP: the octet between user and detail of a local part (mailsrv_arg_resolve);
+                                             * default "+"; empty: there are no details */
+#define MAILSRV_PROFILE_POSTMASTER 43 /* SMTP: the address that mail for postmaster goes to, of any of our domains and of
+                                       * none, where RESOLVE knows no such recipient (RFC 5321 section 4.5.1); default empty:
+                                       * RESOLVE alone decides */
 MAILSRV_API int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t key, const char *value, size_t n);
 
 /* Extensions; all are on.  One that the host's operations cannot serve is hidden whatever is said here. */
 #define MAILSRV_EXT_SIZE 1
-#define MAILSRV_EXT_PIPELINING 2
+#define MAILSRV_EXT_PIPELINING 2 /* LMTP has it whatever is said here (RFC 2033 section 5) */
 #define MAILSRV_EXT_8BITMIME 3
-#define MAILSRV_EXT_ENHANCEDSTATUSCODES 4
+#define MAILSRV_EXT_ENHANCEDSTATUSCODES 4 /* the same */
 #define MAILSRV_EXT_CHUNKING 5
+#define MAILSRV_EXT_SMTPUTF8 8 /* RFC 6531; it needs 8BITMIME */
+#define MAILSRV_EXT_STARTTLS 9 /* STLS in POP3; off: not offered, whatever MAILSRV_PROFILE_TLS says */
 #define MAILSRV_EXT_TOP 20
 #define MAILSRV_EXT_UIDL 21
+#define MAILSRV_EXT_POP3_PIPELINING 23
+#define MAILSRV_EXT_RESP_CODES 24 /* also AUTH-RESP-CODE (RFC 3206) */
+#define MAILSRV_EXT_POP3_UTF8 25  /* RFC 6856 */
 #define MAILSRV_EXT_LITERAL_PLUS 30 /* off: not announced; {n+} is understood all the same */
 #define MAILSRV_EXT_IDLE 31
 #define MAILSRV_EXT_UIDPLUS 32

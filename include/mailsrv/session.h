@@ -27,7 +27,8 @@ typedef struct mailsrv_peer {
     uint32_t address_octets; /* 4 or 16; 0: not an internet address (a pipe, a local socket) */
     uint8_t address[16];     /* in network order */
     uint16_t port;
-    uint16_t reserved[3];
+    uint16_t local_port; /* of our end; 0: not known.  LMTP is not spoken on port 25 (RFC 2033 section 5) */
+    uint16_t reserved[2];
 } mailsrv_peer;
 
 /* Begins a session as `profile` says; the greeting is output soon.  The profile is held until the session is freed.
@@ -64,6 +65,7 @@ MAILSRV_API int32_t mailsrv_session_sent(mailsrv_session *session, size_t n);
 #define MAILSRV_WANT_READ 1u  /* read and feed */
 #define MAILSRV_WANT_WRITE 2u /* there is output */
 #define MAILSRV_WANT_CLOSE 4u /* it has ended and all is sent: close the connection and free the session */
+#define MAILSRV_WANT_TLS_SERVER 8u /* the host is to do TLS now, as the server: tls.h.  Never where a provider does it */
 
 MAILSRV_API uint32_t mailsrv_session_wants(const mailsrv_session *session);
 

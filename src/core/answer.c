@@ -142,6 +142,8 @@ static bool lists_are_whole(const mailsrv_op *op, const void *value)
         return runs_are_whole(v->flagged.modified, v->flagged.n_modified);
     case MAILSRV_OP_COPY:
         return runs_are_whole(v->copied.from, v->copied.n_from) && runs_are_whole(v->copied.to, v->copied.n_to);
+    case MAILSRV_OP_POLICY:
+        return mailsrv__verdict_is_whole(&v->verdict);
     case MAILSRV_OP_QUEUE_SCAN:
         return list_is_whole(v->queued.items, v->queued.n, v->queued.stride, sizeof(mailsrv_queue_item)) &&
                bytes_of_rows_are_there(v->queued.items, v->queued.n, v->queued.stride,
@@ -389,6 +391,17 @@ static bool copy_octets(struct op *op)
     return true;
 }
 
+static bool copy_verdict(struct op *op)
+{
+    mailsrv_verdict *v = &op->value.verdict;
+    uint8_t *to = copy_room(op, v->address.n + v->fields.n);
+    if (to == NULL)
+        return v->address.n == 0 && v->fields.n == 0;
+    v->address = put_bytes(&to, v->address);
+    v->fields = put_bytes(&to, v->fields);
+    return true;
+}
+
 static bool copy_list(struct op *op)
 {
     switch (op->pub.kind) {
@@ -410,6 +423,8 @@ static bool copy_list(struct op *op)
         return copy_queue_items(op);
     case MAILSRV_OP_READ:
         return copy_octets(op);
+    case MAILSRV_OP_POLICY:
+        return copy_verdict(op);
     default:
         return true;
     }

@@ -1,5 +1,7 @@
 #include "core/kind.h"
 
+#include <mailsrv/policy.h>
+
 #define GIVES(type, field, closer_kind) sizeof(type), offsetof(type, field), KIND_GIVES, closer_kind
 #define CLOSES(number, text) [number] = { text, sizeof(mailsrv_arg_close), 0, 0, KIND_STAYS, 0 }
 
@@ -39,9 +41,11 @@ static const struct kind kinds[KIND_NUMBERS] = {
                                     KIND_WRITES | KIND_STAYS, 0 },
     [MAILSRV_OP_LOCK] = { "LOCK", sizeof(mailsrv_arg_lock), GIVES(mailsrv_locked, lock, MAILSRV_OP_UNLOCK) },
     CLOSES(MAILSRV_OP_UNLOCK, "UNLOCK"),
+    [MAILSRV_OP_POLICY] = { "POLICY", sizeof(mailsrv_arg_policy), sizeof(mailsrv_verdict), 0, 0, 0 },
     [MAILSRV_OP_QUEUE_SCAN] = { "QUEUE_SCAN", sizeof(mailsrv_arg_queue_scan), sizeof(mailsrv_queued), 0, 0, 0 },
     [MAILSRV_OP_QUEUE_UPDATE] = { "QUEUE_UPDATE", sizeof(mailsrv_arg_queue_update), 0, 0, KIND_WRITES | KIND_STAYS, 0 },
     [MAILSRV_OP_QUEUE_DELETE] = { "QUEUE_DELETE", sizeof(mailsrv_arg_queue_delete), 0, 0, KIND_WRITES | KIND_STAYS, 0 },
+    [MAILSRV_OP_JOB] = { "JOB", sizeof(mailsrv_arg_job), 0, 0, 0, 0 },
     [MAILSRV_NOTICE_CHANGED] = { "CHANGED", sizeof(mailsrv_arg_changed), 0, 0, 0, 0 },
     [MAILSRV_NOTICE_CANCEL] = { "CANCEL", sizeof(mailsrv_arg_cancel), 0, 0, 0, 0 },
 };

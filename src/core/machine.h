@@ -23,6 +23,7 @@
 
 #include <mailsrv/profile.h>
 #include <mailsrv/session.h>
+#include <mailsrv/tls.h>
 
 enum step { STEP_NEXT, STEP_WAIT, STEP_CLOSE };
 
@@ -38,6 +39,8 @@ struct mailsrv_machine {
     enum step (*greet)(mailsrv_session *session);
     enum step (*take)(mailsrv_session *session, struct input *in);
     enum step (*called)(mailsrv_session *session); /* NULL: this machine is never called */
+    /* TLS has begun after mailsrv__start_tls: forget what the peer said in the clear.  NULL: nothing is kept. */
+    enum step (*secured)(mailsrv_session *session);
     /* The session is being freed: give up every handle, body and buffer.  What was asked is still in `session->asker`
      * and is orphaned by the core afterwards. */
     void (*leave)(mailsrv_session *session);
@@ -56,6 +59,7 @@ enum wait {
 
 struct body;
 struct op;
+struct tls;
 
 #define ASKED_MAX 4
 
@@ -82,6 +86,7 @@ struct mailsrv_session {
     struct output out;
     struct asker asker;
     struct body *body; /* the one being staged, or NULL: core/body.h */
+    struct tls *tls;   /* NULL: in the clear, until now */
     step_fn *next;
     enum wait waits;
     struct timer peer_timer;   /* the peer's silence */
@@ -173,6 +178,21 @@ uint64_t mailsrv__setting(const mailsrv_session *session, int32_t key);
 struct span mailsrv__setting_str(const mailsrv_session *session, int32_t key);
 bool mailsrv__enabled(const mailsrv_session *session, int32_t extension);
 int32_t mailsrv__face(const mailsrv_session *session);
+
+/* ---- TLS; the primitives of cryptography are in core/crypto.h ---- */
+
+/* Is everything between the peer and us encrypted, by the library or by the host? */
+bool mailsrv__secure(const mailsrv_session *session);
+
+/* Would STARTTLS be taken now?  Not once it was, nor after login. */
+bool mailsrv__can_start_tls(const mailsrv_session *session);
+
+/* Says `reply` in the clear; from then on everything is under TLS, and no input is taken before the handshake is done.
+ * Then the machine's `secured` runs.  False: there is no memory, and nothing was said. */
+bool mailsrv__start_tls(mailsrv_session *session, struct span reply);
+
+/* What is known of it; the bytes live as long as the session.  False: it is not secure. */
+bool mailsrv__tls_info(const mailsrv_session *session, mailsrv_tls_info *info);
 
 /* Time of the last advance. */
 int64_t mailsrv__now_us(const mailsrv_session *session);

@@ -1,5 +1,7 @@
 #include "core/op.h"
 
+#include "core/tls.h"
+
 enum { ALIGNMENT = 16 };
 
 static size_t aligned(size_t n)
@@ -240,6 +242,8 @@ void mailsrv__op_free(struct op *op)
         return;
     struct purse *purse = op->session == NULL ? NULL : &op->session->purse;
     struct heap *heap = &op->engine->heap;
+    if (op->pub.kind == MAILSRV_OP_JOB)
+        mailsrv__job_end(op);
     for (struct op *next = op->then; next != NULL;) {
         struct op *after = next->then;
         next->then = NULL;

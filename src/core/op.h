@@ -12,6 +12,8 @@
 #include "core/engine.h"
 #include "core/machine.h"
 
+#include <mailsrv/policy.h>
+
 enum op_state { OP_RESERVED, OP_QUEUED, OP_TAKEN, OP_ANSWERED };
 
 union op_value {
@@ -32,6 +34,7 @@ union op_value {
     mailsrv_flagged flagged;
     mailsrv_copied copied;
     mailsrv_queued queued;
+    mailsrv_verdict verdict;
 };
 
 struct op {
@@ -120,6 +123,11 @@ void mailsrv__op_tell(struct op *op);
 
 /* The static answer of a status. */
 const mailsrv_answer *mailsrv__answer_of(int32_t status);
+
+/* ---- verdict.c ---- */
+
+/* Does what POLICY answered keep to its bounds? */
+bool mailsrv__verdict_is_whole(const mailsrv_verdict *verdict);
 
 /* ---- changed.c ---- */
 

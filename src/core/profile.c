@@ -1,5 +1,9 @@
 #include "core/profile.h"
 
+#include "core/provider.h"
+#include "text/address.h"
+#include "text/writer.h"
+
 enum { MINUTE_MS = 60000, HOUR_MS = 3600000, FIELDS_MAX = 32, FIELD_OCTETS_MAX = 64 };
 
 /* ---- Memory: the caller's, without books ---- */
@@ -56,6 +60,9 @@ static void defaults_of_all(mailsrv_profile *p)
     mailsrv__default_u64(p, MAILSRV_PROFILE_COMMAND_TIMEOUT_MS, 5 * MINUTE_MS, 5 * MINUTE_MS, 24 * HOUR_MS);
     mailsrv__default_u64(p, MAILSRV_PROFILE_ANSWER_TIMEOUT_MS, 5 * MINUTE_MS, 1000, 9 * MINUTE_MS);
     mailsrv__default_u64(p, MAILSRV_PROFILE_PLAIN_PASSWORDS, 0, 0, 1);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_TLS, MAILSRV_TLS_NONE, MAILSRV_TLS_NONE, MAILSRV_TLS_IMPLICIT);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_TLS_DISCARD, 0, 0, 1);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_TLS_TIMEOUT_MS, MINUTE_MS, 1000, 10 * MINUTE_MS);
     mailsrv__default_str(p, MAILSRV_PROFILE_HOSTNAME, (struct span){ NULL, 0 });
 }
 
@@ -99,6 +106,7 @@ void mailsrv_profile_unref(mailsrv_profile *profile)
     for (size_t i = 0; i < TEXTS; i++)
         if (profile->texts[i].p != NULL)
             from.release(from.user, profile->texts[i].p, profile->texts[i].n);
+    mailsrv_tls_unref(profile->tls);
     from.release(from.user, profile, sizeof *profile);
 }
 
@@ -148,6 +156,42 @@ static bool is_field_list(struct span list)
     return fields <= FIELDS_MAX;
 }
 
+/* One octet of atext that is in no name by itself, or none (RFC 5233 section 1 has "+"). */
+static bool is_delimiter(struct span text)
+{
+    return text.n == 0 || (text.n == 1 && text.p[0] != 0 && strchr("!#$%&*+-/=?^_`{|}~.", text.p[0]) != NULL);
+}
+
+/* Mailbox with a domain, or nothing. */
+static bool is_mailbox(struct span text)
+{
+    char room[MAILBOX_OCTETS_MAX + 2];
+    struct writer w = { .p = room, .room = sizeof room };
+    struct address address;
+    if (text.n > MAILBOX_OCTETS_MAX)
+        return false;
+    mailsrv__write_char(&w, '<');
+    mailsrv__write(&w, text);
+    mailsrv__write_char(&w, '>');
+    struct span path = mailsrv__written(&w);
+    bool is_path = mailsrv__path_take(&path, &address) == PATH_OK && path.n == 0;
+    return text.n == 0 || (is_path && address.domain.n != 0 && address.mailbox.n == text.n);
+}
+
+static bool is_text_of(int32_t key, struct span text)
+{
+    switch (key) {
+    case MAILSRV_PROFILE_HOSTNAME:
+        return is_hostname(text);
+    case MAILSRV_PROFILE_DETAIL_DELIMITER:
+        return is_delimiter(text);
+    case MAILSRV_PROFILE_POSTMASTER:
+        return is_mailbox(text);
+    default:
+        return is_field_list(text);
+    }
+}
+
 int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t key, const char *value, size_t n)
 {
     struct span text = { value, n };
@@ -155,15 +199,26 @@ int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t key, const cha
         return MAILSRV_E_USAGE;
     if (key < TEXT_FIRST || key >= TEXT_FIRST + TEXTS || !profile->texts[key - TEXT_FIRST].known)
         return MAILSRV_E_UNKNOWN_KEY;
-    if (key == MAILSRV_PROFILE_HOSTNAME ? !is_hostname(text) : !is_field_list(text))
+    if (!is_text_of(key, text))
         return MAILSRV_E_VALUE;
     return set_text(profile, &profile->texts[key - TEXT_FIRST], text);
 }
 
+int32_t mailsrv_profile_set_tls(mailsrv_profile *profile, mailsrv_tls *tls)
+{
+    if (profile == NULL || profile->sealed)
+        return MAILSRV_E_USAGE;
+    mailsrv_tls *before = profile->tls;
+    profile->tls = mailsrv__tls_ref(tls);
+    mailsrv_tls_unref(before);
+    return MAILSRV_OK;
+}
+
 static bool is_extension(int32_t number)
 {
-    return (number >= MAILSRV_EXT_SIZE && number <= MAILSRV_EXT_CHUNKING) || number == MAILSRV_EXT_TOP ||
-           number == MAILSRV_EXT_UIDL ||
+    return (number >= MAILSRV_EXT_SIZE && number <= MAILSRV_EXT_CHUNKING) || number == MAILSRV_EXT_SMTPUTF8 ||
+           number == MAILSRV_EXT_STARTTLS || number == MAILSRV_EXT_TOP || number == MAILSRV_EXT_UIDL ||
+           (number >= MAILSRV_EXT_POP3_PIPELINING && number <= MAILSRV_EXT_POP3_UTF8) ||
            (number >= MAILSRV_EXT_LITERAL_PLUS && number <= MAILSRV_EXT_UIDPLUS);
 }
 

@@ -6,9 +6,9 @@
 #include "core/tap.h"
 
 enum {
-    SETTINGS = 32,   /* u64 keys are below this */
+    SETTINGS = 40,   /* u64 keys are below this */
     TEXT_FIRST = 40, /* str keys begin here */
-    TEXTS = 2,
+    TEXTS = 10,
     TEXT_OCTETS_MAX = 255
 };
 
@@ -31,6 +31,7 @@ struct mailsrv_profile {
     struct setting settings[SETTINGS];
     struct setting_text texts[TEXTS];
     uint64_t extensions_off; /* a bit each */
+    mailsrv_tls *tls;        /* NULL: the host does it, if anybody does */
     const struct tap *taps[TAPS_MAX];
     uint8_t n_taps;
     bool sealed;

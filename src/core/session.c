@@ -2,6 +2,7 @@
 #include "core/op.h"
 #include "core/profile.h"
 #include "core/step.h"
+#include "core/tls.h"
 
 static void begin(mailsrv_session *s, mailsrv_engine *e, mailsrv_profile *profile, const mailsrv_peer *peer, void *host)
 {
@@ -86,6 +87,7 @@ void mailsrv_session_free(mailsrv_session *s)
     mailsrv__session_leave(s);
     forget_late(s);
     mailsrv__output_free(s);
+    mailsrv__tls_free(s);
     mailsrv__timer_remove(&e->timers, &s->peer_timer);
     mailsrv__timer_remove(&e->timers, &s->answer_timer);
     mailsrv__timer_remove(&e->timers, &s->alarm);

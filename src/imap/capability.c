@@ -22,6 +22,8 @@ void mailsrv__imap_write_capabilities(const struct imap *p, struct writer *w)
         mailsrv__write_char(w, ' ');
         mailsrv__write(w, capabilities[i].name);
     }
+    if (mailsrv__can_start_tls(&p->session))
+        mailsrv__write(w, SPAN(" STARTTLS"));
     if (p->state == IN_GREETED && !mailsrv__imap_takes_passwords(p))
         mailsrv__write(w, SPAN(" LOGINDISABLED"));
 }

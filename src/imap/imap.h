@@ -8,6 +8,7 @@
  *   reply.c       how a command ends, and what a status is told as
  *   tell.c        telling what has happened to the selected mailbox
  *   capability.c  CAPABILITY
+ *   starttls.c    STARTTLS
  *   login.c       LOGIN
  *   list.c        LIST, LSUB
  *   select.c      SELECT, EXAMINE, CLOSE
@@ -229,6 +230,7 @@ bool mailsrv__imap_view_ended(struct imap *p);
 /* ---- The commands: what table.c names ---- */
 enum step mailsrv__imap_capability(struct imap *p);
 enum step mailsrv__imap_noop(struct imap *p);
+enum step mailsrv__imap_starttls(struct imap *p);
 enum step mailsrv__imap_logout(struct imap *p);
 bool mailsrv__imap_parse_login(struct imap *p, struct reader *r);
 enum step mailsrv__imap_login(struct imap *p);

@@ -29,6 +29,7 @@ static const struct row rows[] = {
       NULL },
     { "SELECT", IN_LOGGED_IN, TELL_NOTHING, 0, 0, MAILSRV_OP_CHANGES, 0, mailsrv__imap_parse_select,
       mailsrv__imap_select, NULL, NULL },
+    { "STARTTLS", IN_GREETED, TELL_NOTHING, 0, 0, 0, MAILSRV_EXT_STARTTLS, NULL, mailsrv__imap_starttls, NULL, NULL },
     { "STORE", IN_SELECTED, TELL_FLAGS, TELL_ALL, ROW_WRITES, MAILSRV_OP_FLAGS, 0, mailsrv__imap_parse_store,
       mailsrv__imap_store, NULL, NULL },
 };

@@ -20,13 +20,19 @@ static bool pipelines(const struct pop3 *p)
     return mailsrv__enabled(&p->session, MAILSRV_EXT_PIPELINING);
 }
 
+static bool has_stls(const struct pop3 *p)
+{
+    return mailsrv__can_start_tls(&p->session);
+}
+
 static bool always(const struct pop3 *p)
 {
     (void)p;
     return true;
 }
 
-/* RFC 2449 section 5: what is announced before login is announced after it, so that a client asks once.  SASL is
+/* RFC 2449 section 5: what is announced before login is announced after it, so that a client asks once; but for
+ * STLS, which is of no use then.  SASL is
  * missing because no mechanism could be used, IMPLEMENTATION because no client may act on it (section 6.9).  EXPIRE:
  * nothing here is deleted but by DELE and QUIT (section 6.7). */
 static const struct capability {
@@ -35,6 +41,7 @@ static const struct capability {
 } capabilities[] = {
     { { "TOP\r\n", 5 }, has_top },
     { { "UIDL\r\n", 6 }, has_uidl },
+    { { "STLS\r\n", 6 }, has_stls },
     { { "USER\r\n", 6 }, takes_passwords },
     { { "RESP-CODES\r\n", 12 }, always },
     { { "AUTH-RESP-CODE\r\n", 16 }, always }, /* RFC 3206 section 6 */

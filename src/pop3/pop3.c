@@ -21,6 +21,7 @@ static const struct command {
     { "RETR", IN_TRANS, 1, 1, 0, MAILSRV_OP_READ, 0, mailsrv__pop3_retr },
     { "RSET", IN_TRANS, 0, 0, 0, 0, 0, mailsrv__pop3_rset },
     { "STAT", IN_TRANS, 0, 0, 0, 0, 0, mailsrv__pop3_stat },
+    { "STLS", IN_AUTH, 0, 0, 0, 0, MAILSRV_EXT_STARTTLS, mailsrv__pop3_stls },
     { "TOP", IN_TRANS, 2, 2, 0, MAILSRV_OP_READ, MAILSRV_EXT_TOP, mailsrv__pop3_top },
     { "UIDL", IN_TRANS, 0, 1, 0, MAILSRV_OP_ROWS, MAILSRV_EXT_UIDL, mailsrv__pop3_uidl },
     { "USER", IN_AUTH, 1, 1, 0, 0, 0, mailsrv__pop3_user },
@@ -166,6 +167,7 @@ static const mailsrv_machine machine = {
     .defaults = defaults,
     .greet = greet,
     .take = take,
+    .secured = mailsrv__pop3_secured,
     .leave = leave,
 };
 

@@ -2,6 +2,7 @@
  *
  *   pop3.c    the machine, the table of commands, one line
  *   capa.c    CAPA
+ *   stls.c    STLS
  *   login.c   USER, PASS, opening the maildrop
  *   list.c    STAT, LIST, UIDL
  *   retr.c    RETR, TOP
@@ -82,6 +83,7 @@ static inline struct pop3 *mailsrv__pop3_of(mailsrv_session *session)
 }
 
 /* ---- The commands ---- */
+enum step mailsrv__pop3_stls(struct pop3 *p, const struct args *a);
 enum step mailsrv__pop3_user(struct pop3 *p, const struct args *a);
 enum step mailsrv__pop3_pass(struct pop3 *p, const struct args *a);
 enum step mailsrv__pop3_capa(struct pop3 *p, const struct args *a);
@@ -94,6 +96,9 @@ enum step mailsrv__pop3_dele(struct pop3 *p, const struct args *a);
 enum step mailsrv__pop3_rset(struct pop3 *p, const struct args *a);
 enum step mailsrv__pop3_noop(struct pop3 *p, const struct args *a);
 enum step mailsrv__pop3_quit(struct pop3 *p, const struct args *a);
+
+/* TLS has begun. */
+enum step mailsrv__pop3_secured(mailsrv_session *session);
 
 /* May a login succeed here at all? */
 bool mailsrv__pop3_takes_passwords(const struct pop3 *p);

@@ -51,6 +51,7 @@ static void write_extensions(const struct smtp *s, struct writer *w)
         { MAILSRV_EXT_8BITMIME, "8BITMIME" },
         { MAILSRV_EXT_ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES" },
         { MAILSRV_EXT_CHUNKING, "CHUNKING" },
+        { MAILSRV_EXT_STARTTLS, "STARTTLS" },
         { MAILSRV_EXT_SIZE, "SIZE " },
     };
     size_t last = 0;
@@ -58,6 +59,8 @@ static void write_extensions(const struct smtp *s, struct writer *w)
     mailsrv__write(w, mailsrv__setting_str(&s->session, MAILSRV_PROFILE_HOSTNAME));
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (!mailsrv__enabled(&s->session, all[i].extension))
+            continue;
+        if (all[i].extension == MAILSRV_EXT_STARTTLS && !mailsrv__can_start_tls(&s->session))
             continue;
         mailsrv__write(w, SPAN("\r\n"));
         last = w->n;

@@ -65,7 +65,7 @@ static const struct command {
     { "TURN", ANY, ON_BOTH, PERHAPS, cmd_unserved },
     { "ETRN", ANY, ON_BOTH, PERHAPS, cmd_unserved },
     { "AUTH", ANY, ON_BOTH, PERHAPS, cmd_unserved },
-    { "STARTTLS", ANY, ON_BOTH, PERHAPS, cmd_unserved },
+    { "STARTTLS", IN_FRESH | IN_READY, ON_BOTH, NONE, mailsrv__smtp_starttls },
 };
 
 static const struct command *find(const struct smtp *s, struct span name)
@@ -111,6 +111,8 @@ const char *mailsrv__smtp_order(const struct smtp *s)
 
 static enum step refuse_order(struct smtp *s, const struct command *c)
 {
+    if (c->run == mailsrv__smtp_starttls)
+        return mailsrv__smtp_bad(s, "503 5.5.1 not within a transaction");
     if (c->run == mailsrv__smtp_mail && (mailsrv__smtp_state(s) & (IN_MAIL | IN_RCPT)) != 0)
         return mailsrv__smtp_bad(s, "503 5.5.1 a transaction is open already");
     return mailsrv__smtp_bad(s, mailsrv__smtp_order(s));
@@ -239,6 +241,7 @@ static const mailsrv_machine machine = {
     .defaults = defaults,
     .greet = greet,
     .take = take,
+    .secured = mailsrv__smtp_secured,
     .leave = leave,
 };
 

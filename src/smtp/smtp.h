@@ -2,6 +2,7 @@
  *
  *   machine.c      the machine, the table of commands, one line
  *   greeting.c     EHLO, HELO, LHLO
+ *   starttls.c     STARTTLS
  *   mail.c         MAIL, what it has in common with RCPT, RSET
  *   rcpt.c         RCPT: where mail for an address goes, and whether it may go there in this transaction
  *   data.c         DATA, BDAT: octets on their way into the body
@@ -79,6 +80,10 @@ enum step mailsrv__smtp_rcpt(struct smtp *s, struct span rest);
 enum step mailsrv__smtp_data(struct smtp *s, struct span rest);
 enum step mailsrv__smtp_bdat(struct smtp *s, struct span rest);
 enum step mailsrv__smtp_rset(struct smtp *s, struct span rest);
+enum step mailsrv__smtp_starttls(struct smtp *s, struct span rest);
+
+/* TLS has begun. */
+enum step mailsrv__smtp_secured(mailsrv_session *session);
 
 unsigned mailsrv__smtp_state(const struct smtp *s);
 

@@ -72,7 +72,7 @@ static void test_pop3_has_its_keys_and_bounds(void **state)
 
 static void test_unknown_keys_are_told_from_wrong_values(void **state)
 {
-    static const int32_t unknown[] = { -1, 0, 19, 23, 39, 42, 1000, INT32_MIN, INT32_MAX };
+    static const int32_t unknown[] = { -1, 0, 19, 50, 55, 63, 1000, INT32_MIN, INT32_MAX };
     (void)state;
     mailsrv_profile *p = new_profile(mailsrv_smtp(), MAILSRV_FACE_MX);
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
