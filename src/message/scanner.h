@@ -53,7 +53,7 @@ struct incoming {
     bool is_digest;
     uint8_t kind;
     uint16_t boundary_n;
-    char boundary[CONTENT_TYPE_MAX];
+    char boundary[BOUNDARY_OCTETS_MAX + FIELD_NAME_ROOM];
     struct growing kept;
     struct {
         uint8_t id;
