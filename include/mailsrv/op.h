@@ -76,6 +76,7 @@ MAILSRV_API const char *mailsrv_op_name(int32_t kind);
 #define MAILSRV_OP_BODY_CLOSE 5
 /* Tier "POP3" adds these. */
 #define MAILSRV_OP_AUTH_VERIFY 10
+#define MAILSRV_OP_AUTH_SCRAM_KEYS 11 /* auth.h */
 #define MAILSRV_OP_STORE_OPEN 12
 #define MAILSRV_OP_STORE_CLOSE 13
 #define MAILSRV_OP_MBOX_OPEN 14
@@ -96,6 +97,8 @@ MAILSRV_API const char *mailsrv_op_name(int32_t kind);
 #define MAILSRV_OP_MBOX_DELETE 28
 #define MAILSRV_OP_MBOX_RENAME 29
 #define MAILSRV_OP_MBOX_SUBSCRIBE 30
+/* Logins without a password. */
+#define MAILSRV_OP_AUTH_EXTERNAL 31 /* auth.h */
 /* The host's own rules for mail, in policy.h. */
 #define MAILSRV_OP_POLICY 37
 /* The queue. */
@@ -129,6 +132,7 @@ typedef struct mailsrv_arg_resolve {
     mailsrv_bytes reverse_path; /* of the sender, without <>; empty: the null reverse-path */
     mailsrv_bytes user;   /* the local part, unquoted, up to the profile's delimiter of details; else all of it */
     mailsrv_bytes detail; /* what stands behind the delimiter; empty: nothing */
+    mailsrv_id submitter;       /* the account that the peer has logged in to; zero: he has not */
 } mailsrv_arg_resolve;
 
 #define MAILSRV_TARGET_MAILBOX 1
@@ -253,17 +257,25 @@ typedef struct mailsrv_arg_close {
 /* ---- AUTH_VERIFY: is this the password of this user?
  *
  * Answer: MAILSRV_OK with a mailsrv_identity; MAILSRV_DENIED, the credentials are wrong, also where there is no such
- * user; MAILSRV_TEMP, nobody can say now.  Not served: no login is offered. ---- */
+ * user; MAILSRV_TEMP, nobody can say now.  It should take as long for a user who does not exist as for a wrong password:
+ * what the peer is told is the same.  Not served: no login with a password is offered.
+ *
+ * Name and password are as they were sent; from the mechanism PLAIN they are UTF-8 without NUL (RFC 4616). ---- */
 typedef struct mailsrv_arg_auth_verify {
     uint32_t size;
-    uint32_t reserved;
+    uint32_t secured; /* 1: nobody on the way can read along */
     mailsrv_bytes user;
-    mailsrv_bytes password; /* wiped when the operation is settled */
+    mailsrv_bytes password;  /* wiped when the operation is settled */
+    mailsrv_bytes identity;  /* whom the user wants to act as, and is not himself; empty: himself (RFC 4422 section 3.4.1) */
+    mailsrv_bytes mechanism; /* "PLAIN", "LOGIN"; "USER": POP3's USER and PASS */
+    mailsrv_bytes service;   /* "smtp", "lmtp", "pop", "imap" */
+    mailsrv_bytes peer;      /* his address: 4 or 16 octets in network order; empty: not an internet address */
 } mailsrv_arg_auth_verify;
 
 typedef struct mailsrv_identity {
     uint32_t size;
-    uint32_t reserved;
+    uint32_t acts_as;   /* 1: `account` is that of `identity` in the question.  Where one was asked for, 0 is DENIED: a
+                         * handler that does not know of it lets nobody in as somebody else */
     mailsrv_id account;
 } mailsrv_identity;
 

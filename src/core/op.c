@@ -229,6 +229,8 @@ static void drop_answer(struct op *op)
     struct heap *heap = &op->engine->heap;
     if (op->lent.release != NULL)
         op->lent.release(op->lent.user);
+    if (op->copied != NULL && (mailsrv__kind(op->pub.kind)->flags & KIND_SECRET) != 0)
+        mailsrv__wipe(op->copied, op->copied_octets);
     mailsrv__heap_give(heap, CLASS_OPERATIONS, purse, op->copied, op->copied_octets);
     mailsrv__heap_give(heap, CLASS_OPERATIONS, purse, op->text, op->text_octets);
     op->lent.release = NULL;

@@ -86,6 +86,12 @@ static const char *take_body(struct span value, struct mail_parameters *p)
     return NULL;
 }
 
+/* RFC 4954 section 5: also of one who has not logged in. */
+static bool takes_auth(const struct smtp *s)
+{
+    return s->authenticated || mailsrv__smtp_offers_auth(s);
+}
+
 /* NULL: they are fine. */
 static const char *take_parameters(const struct smtp *s, struct span rest, struct mail_parameters *p)
 {
@@ -99,6 +105,8 @@ static const char *take_parameters(const struct smtp *s, struct span rest, struc
         else if (mailsrv__span_equal_nocase(one.keyword, SPAN("BODY")) &&
                  mailsrv__enabled(&s->session, MAILSRV_EXT_8BITMIME))
             refusal = take_body(one.value, p);
+        else if (mailsrv__span_equal_nocase(one.keyword, SPAN("AUTH")) && takes_auth(s))
+            refusal = mailsrv__smtp_auth_parameter(one.value) ? NULL : "501 5.5.4 bad AUTH";
         else
             refusal = "555 5.5.4 parameter not known";
         if (refusal != NULL)

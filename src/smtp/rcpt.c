@@ -187,6 +187,7 @@ static bool ask_resolve(struct smtp *s, const struct address *to)
     arg->local_part = mailsrv__ask_copy(&ask, local);
     arg->domain = mailsrv__ask_copy(&ask, to->domain);
     arg->reverse_path = mailsrv__ask_copy(&ask, from);
+    arg->submitter = s->submitter;
     return true;
 }
 

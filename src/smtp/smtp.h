@@ -3,6 +3,7 @@
  *   machine.c      the machine, the table of commands, one line
  *   greeting.c     EHLO, HELO, LHLO
  *   starttls.c     STARTTLS
+ *   auth.c         AUTH
  *   mail.c         MAIL, what it has in common with RCPT, RSET
  *   rcpt.c         RCPT: where mail for an address goes, and whether it may go there in this transaction
  *   data.c         DATA, BDAT: octets on their way into the body
@@ -20,6 +21,7 @@
 #include "core/tap.h"
 #include "frame/dots.h"
 #include "frame/line.h"
+#include "sasl/sasl.h"
 #include "smtp/transaction.h"
 #include "text/address.h"
 #include "text/writer.h"
@@ -55,11 +57,13 @@ struct smtp {
     uint64_t chunk_octets; /* of the running chunk, all of it */
     struct pace pace;
     const char *chunk_refusal; /* the reply that the running chunk will get, whatever is in it; NULL: none */
+    mailsrv_id submitter;      /* the account that was logged in to; zero: nobody has */
     uint32_t n_mails;          /* transactions begun */
     uint8_t hello_n;
     uint8_t greeting, phase;
     bool chunk_is_last;
     bool failed; /* a BDAT failed: see IN_FAILED */
+    bool authenticated;
 };
 
 static inline struct smtp *mailsrv__smtp_of(mailsrv_session *session)
@@ -80,6 +84,16 @@ enum step mailsrv__smtp_rcpt(struct smtp *s, struct span rest);
 enum step mailsrv__smtp_data(struct smtp *s, struct span rest);
 enum step mailsrv__smtp_bdat(struct smtp *s, struct span rest);
 enum step mailsrv__smtp_rset(struct smtp *s, struct span rest);
+enum step mailsrv__smtp_auth(struct smtp *s, struct span rest);
+
+/* A login runs, and this is its next line, or what became of it. */
+enum step mailsrv__smtp_response(struct smtp *s, enum framed framed, struct span line);
+
+/* Is there a mechanism that can be used here and now? */
+bool mailsrv__smtp_offers_auth(const struct smtp *s);
+
+/* The value of MAIL's parameter AUTH: is it one? */
+bool mailsrv__smtp_auth_parameter(struct span value);
 enum step mailsrv__smtp_starttls(struct smtp *s, struct span rest);
 
 /* TLS has begun. */

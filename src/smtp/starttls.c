@@ -19,6 +19,8 @@ enum step mailsrv__smtp_starttls(struct smtp *s, struct span rest)
     mailsrv_session *session = &s->session;
     if (mailsrv__secure(session))
         return mailsrv__smtp_bad(s, "503 5.5.1 TLS is active already");
+    if (s->authenticated) /* what has been found out about him would have to be forgotten (section 4.2) */
+        return mailsrv__smtp_bad(s, "503 5.5.1 not after a login");
     if (!mailsrv__can_start_tls(session))
         return mailsrv__smtp_bad(s, "502 5.5.1 command not implemented");
     bool coded = mailsrv__enabled(session, MAILSRV_EXT_ENHANCEDSTATUSCODES);

@@ -34,11 +34,13 @@ static void write_peer(const struct smtp *s, struct writer *w)
     mailsrv__write(w, SPAN("])"));
 }
 
-/* RFC 3848: ESMTP says that the peer greeted with EHLO. */
+/* RFC 3848: ESMTP says that the peer greeted with EHLO, the A that he has logged in. */
 static struct span protocol_of(const struct smtp *s)
 {
     if (mailsrv__smtp_is_lmtp(s))
-        return SPAN("LMTP");
+        return s->authenticated ? SPAN("LMTPA") : SPAN("LMTP");
+    if (s->authenticated)
+        return SPAN("ESMTPA");
     return s->greeting == GREETED_EHLO ? SPAN("ESMTP") : SPAN("SMTP");
 }
 

@@ -35,6 +35,10 @@ static const struct name numbers[] = {
     { "command_timeout_ms", MAILSRV_PROFILE_COMMAND_TIMEOUT_MS },
     { "data_timeout_ms", MAILSRV_PROFILE_DATA_TIMEOUT_MS },
     { "answer_timeout_ms", MAILSRV_PROFILE_ANSWER_TIMEOUT_MS },
+    { "auth_mechanisms", MAILSRV_PROFILE_AUTH_MECHANISMS },
+    { "auth_delay_ms", MAILSRV_PROFILE_AUTH_DELAY_MS },
+    { "auth_failures_max", MAILSRV_PROFILE_AUTH_FAILURES_MAX },
+    { "scram_iterations", MAILSRV_PROFILE_SCRAM_ITERATIONS },
     { "plain_passwords", MAILSRV_PROFILE_PLAIN_PASSWORDS },
     { "bare_line_ends", MAILSRV_PROFILE_BARE_LINE_ENDS },
     { "overquota_permanent", MAILSRV_PROFILE_OVERQUOTA_PERMANENT },
@@ -44,6 +48,7 @@ static const struct name numbers[] = {
 static const struct name strings[] = {
     { "hostname", MAILSRV_PROFILE_HOSTNAME },
     { "drop_fields", MAILSRV_PROFILE_DROP_FIELDS },
+    { "scram_secret", MAILSRV_PROFILE_SCRAM_SECRET },
     { NULL, 0 },
 };
 
@@ -51,7 +56,8 @@ static const struct name extensions[] = {
     { "size", MAILSRV_EXT_SIZE },         { "pipelining", MAILSRV_EXT_PIPELINING },
     { "8bitmime", MAILSRV_EXT_8BITMIME }, { "enhancedstatuscodes", MAILSRV_EXT_ENHANCEDSTATUSCODES },
     { "chunking", MAILSRV_EXT_CHUNKING }, { "top", MAILSRV_EXT_TOP },
-    { "uidl", MAILSRV_EXT_UIDL },         { NULL, 0 },
+    { "uidl", MAILSRV_EXT_UIDL },         { "auth", MAILSRV_EXT_AUTH },
+    { "sasl_ir", MAILSRV_EXT_SASL_IR },   { NULL, 0 },
 };
 
 static const struct name flags[] = {
