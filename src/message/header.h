@@ -14,8 +14,8 @@ struct header_field {
  * value (p NULL).  False: the header has ended, and `*header` is what follows the empty line. */
 bool mailsrv__header_next(struct span *header, struct header_field *out);
 
-/* A value without its line ends, and without blanks at both ends (RFC 5322 section 2.2.3).  What there is no room for is
- * left out. */
+/* A value without its line ends, and without blanks at both ends (RFC 5322 section 2.2.3).  What there is no room for
+ * is left out. */
 void mailsrv__unfold(struct span value, struct writer *out);
 
 /* How many octets of `text` stand before the end of the header: behind the empty line, which belongs to it. */

@@ -208,8 +208,8 @@ static bool find_child(struct structure *s, uint32_t number, struct part *part)
     return true;
 }
 
-/* The part of that number within a message, or within a multipart.  A message that is no multipart has one, which is its
- * body. */
+/* The part of that number within a message, or within a multipart.  A message that is no multipart has one, which is
+ * its body. */
 static bool find_part(struct structure *s, uint32_t number, bool of_message, struct part *out)
 {
     if (out->kind == PART_MULTIPART)

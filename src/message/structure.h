@@ -97,7 +97,7 @@ struct structure {
     uint16_t due[STRUCTURE_DEPTH_MAX + 1]; /* children that are still to come, at each depth */
 };
 
-/* False: another version, or no structure.  Only the parts' frame has been looked at: see mailsrv__structure_is_whole. */
+/* False: another version, or no structure.  The parts have not been looked at: see mailsrv__structure_is_whole. */
 bool mailsrv__structure_open(struct span blob, struct structure *out);
 
 /* The next part.  False: there is no more, or what follows is none. */
@@ -110,12 +110,13 @@ bool mailsrv__structure_is_whole(struct span blob, uint64_t octets);
 /* The first of that field; not `there`: the part has none. */
 struct part_value mailsrv__part_value(const struct part *part, enum part_field field);
 
-/* Fields one after the other, from `part->fields` on: takes the next from the front of `*rest`.  False: there is none. */
+/* Fields one after the other, from `part->fields` on: takes the next from the front of `*rest`.  False: there is no
+ * more. */
 bool mailsrv__part_value_next(const struct part *part, struct span *rest, enum part_field *field,
                               struct part_value *out);
 
-/* Goes to part "2.1" of a message (RFC 9051 section 6.4.5): the numbers of a section, `n` of them.  False: there is none.
- * `s` has just been opened. */
+/* Goes to part "2.1" of a message (RFC 9051 section 6.4.5): the numbers of a section, `n` of them.  `s` has just been
+ * opened.  False: there is none. */
 bool mailsrv__structure_find(struct structure *s, const uint32_t *numbers, uint32_t n, struct part *out);
 
 /* ---- Numbers, for the scanner, too ---- */
