@@ -244,7 +244,6 @@ static void defaults(mailsrv_profile *profile)
         mailsrv__default_u64(profile, MAILSRV_PROFILE_AUTH_MECHANISMS, 0, 0, MAILSRV_SASL_ALL);
     mailsrv__default_str(profile, MAILSRV_PROFILE_DROP_FIELDS, SPAN("Return-Path"));
     mailsrv__profile_tap(profile, &mailsrv__smtp_trace_tap);
-    mailsrv__profile_tap(profile, &mailsrv__structure_tap);
 }
 
 static const mailsrv_machine machine = {
