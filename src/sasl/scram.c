@@ -88,7 +88,8 @@ static bool keep_name(struct sasl *x, struct span escaped, struct span *out)
     size_t n = 0;
     if (name == NULL)
         mailsrv__sasl_refuse(x, MAILSRV_NOMEM);
-    else if (!mailsrv__scram_unescape(escaped, name, &n) || (n != 0 && !mailsrv__sasl_is_name((struct span){ name, n })))
+    else if (!mailsrv__scram_unescape(escaped, name, &n) ||
+             (n != 0 && !mailsrv__sasl_is_name((struct span){ name, n })))
         mailsrv__sasl_refuse(x, MAILSRV_DENIED);
     else
         *out = (struct span){ name, n };
@@ -209,7 +210,8 @@ static bool sign(const struct sasl *x, const uint8_t *key, struct span without_p
                          out);
 }
 
-/* Is it one who knows the password?  ClientKey := ClientProof XOR HMAC(StoredKey, AuthMessage), H(ClientKey) = StoredKey */
+/* ClientKey := ClientProof XOR HMAC(StoredKey, AuthMessage): is it of one who knows the password, H(ClientKey) =
+ * StoredKey? */
 static bool is_proof(struct sasl *x, const uint8_t *proof, struct span without_proof)
 {
     const struct scram *s = x->own;

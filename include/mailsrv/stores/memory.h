@@ -1,8 +1,8 @@
 /* mailsrv/stores/memory.h - a store that keeps everything in memory, with knobs that make it behave badly.
  *
  * It answers the kinds of the tiers Receive, POP3 and IMAP, those of the queue, and AUTH_EXTERNAL, where the name that
- * the host knows is an account's.  A body is kept once, however many targets it was committed to.  Nothing outlives the process: for tests, for programs that read what arrived
- * themselves, and as the example of a whole store.  Structure is not kept, because no operation reads it.
+ * the host knows is an account's.  A body is kept once, however many targets it was committed to.  Nothing outlives the
+ * process: for tests, for programs that read what arrived themselves, and as the example of a whole store.
  *
  * The store is a mailsrv_store: bind it with mailsrv_store_bind, free it with mailsrv_store_free after its engines.
  * When an engine ends, every handle that was given to it is closed, locks included.
