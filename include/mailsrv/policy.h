@@ -78,7 +78,7 @@ typedef struct mailsrv_verdict {
     uint32_t code;
     uint32_t subject;
     uint32_t detail;
-    uint32_t reserved;
+    uint32_t shard;         /* of `to`, as mailsrv_resolved has it */
     mailsrv_destination to; /* QUARANTINE: MAILBOX; REDIRECT: MAILBOX or QUEUE */
     mailsrv_bytes address;  /* REDIRECT: stands for the recipient's; empty: his own stays */
     mailsrv_bytes fields;   /* whole header fields, each line at most 998 octets and its CRLF, no CR, LF or NUL besides;
