@@ -139,6 +139,9 @@ MAILSRV_API int32_t mailsrv_engine_next_ready(mailsrv_engine *engine, struct mai
 #define MAILSRV_STAT_ALLOCATION_PEAK 11 /* the largest single allocation ever asked for */
 #define MAILSRV_STAT_LETTERS 12         /* letters delivered, ever */
 #define MAILSRV_STAT_IMAGES_OCTETS 13   /* memory of mailbox images, those kept for the next session included */
+#define MAILSRV_STAT_TLS_STARTED 20     /* handshakes that succeeded, ever */
+#define MAILSRV_STAT_TLS_FAILED 21      /* handshakes that failed, ever */
+#define MAILSRV_STAT_TLS_OCTETS 22      /* memory that providers of TLS hold for sessions, as they report it */
 MAILSRV_API uint64_t mailsrv_engine_stat(const mailsrv_engine *engine, int32_t key);
 
 /* What an event says. */
@@ -152,6 +155,10 @@ MAILSRV_API uint64_t mailsrv_engine_stat(const mailsrv_engine *engine, int32_t k
 #define MAILSRV_EVENT_OP_TIMED_OUT 8      /* text: the kind */
 #define MAILSRV_EVENT_OUT_OF_MEMORY 9     /* text: what was refused for it */
 #define MAILSRV_EVENT_STORE_FAILED 10     /* a handler answered what it must not; text: kind and fault */
+
+#define MAILSRV_EVENT_TLS_STARTED 20      /* text: version, cipher */
+#define MAILSRV_EVENT_TLS_FAILED 21       /* text: why */
+#define MAILSRV_EVENT_TLS_CUT 22          /* the connection ended without the peer's close_notify */
 
 /* One event.  No secret is ever in it. */
 typedef struct mailsrv_event {

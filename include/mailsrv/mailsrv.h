@@ -2,6 +2,7 @@
 #ifndef MAILSRV_MAILSRV_H
 #define MAILSRV_MAILSRV_H
 
+#include <mailsrv/auth.h>
 #include <mailsrv/base.h>
 #include <mailsrv/engine.h>
 #include <mailsrv/inbox.h>
@@ -10,5 +11,6 @@
 #include <mailsrv/profile.h>
 #include <mailsrv/session.h>
 #include <mailsrv/store.h>
+#include <mailsrv/tls.h>
 
 #endif

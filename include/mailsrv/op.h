@@ -76,6 +76,7 @@ MAILSRV_API const char *mailsrv_op_name(int32_t kind);
 #define MAILSRV_OP_BODY_CLOSE 5
 /* Tier "POP3" adds these. */
 #define MAILSRV_OP_AUTH_VERIFY 10
+#define MAILSRV_OP_AUTH_SCRAM_KEYS 11 /* auth.h */
 #define MAILSRV_OP_STORE_OPEN 12
 #define MAILSRV_OP_STORE_CLOSE 13
 #define MAILSRV_OP_MBOX_OPEN 14
@@ -96,12 +97,16 @@ MAILSRV_API const char *mailsrv_op_name(int32_t kind);
 #define MAILSRV_OP_MBOX_DELETE 28
 #define MAILSRV_OP_MBOX_RENAME 29
 #define MAILSRV_OP_MBOX_SUBSCRIBE 30
+/* Logins without a password. */
+#define MAILSRV_OP_AUTH_EXTERNAL 31 /* auth.h */
 /* The host's own rules for mail, in policy.h. */
 #define MAILSRV_OP_POLICY 37
 /* The queue. */
 #define MAILSRV_OP_QUEUE_SCAN 40
 #define MAILSRV_OP_QUEUE_UPDATE 41
 #define MAILSRV_OP_QUEUE_DELETE 42
+/* Work for another thread. */
+#define MAILSRV_OP_JOB 50
 /* Notices. */
 #define MAILSRV_NOTICE_CANCEL 60
 #define MAILSRV_NOTICE_CHANGED 61
@@ -111,9 +116,8 @@ MAILSRV_API const char *mailsrv_op_name(int32_t kind);
  * Answer: MAILSRV_OK with a mailsrv_resolved; MAILSRV_NONEXISTENT: no such recipient here; MAILSRV_NOPERM: the domain
  * is not ours, and this peer may not have mail for it relayed; or any other.  Not served: every recipient is refused.
  *
- * With MAILSRV_RESOLVE_SENDER it is about a sender: may the operation's account send mail as this address?  It may
- * where mail for the address goes to a mailbox of that account, among others: the same answer as for a recipient says
- * so.  Any other answer refuses the sender. */
+ * With MAILSRV_RESOLVE_SENDER it is about a sender: may `submitter` send mail as this address?  He may where mail for the
+ * address goes to a mailbox of his, among others: the same answer as for a recipient says so.  Any other answer refuses the sender. */
 #define MAILSRV_RESOLVE_SENDER 1u /* the address is that of a sender, of the envelope or of the field From */
 #define MAILSRV_RESOLVE_RELAY 2u  /* the peer may have mail relayed: he has logged in, or a RELAY_OK said so */
 #define MAILSRV_RESOLVE_UTF8 4u   /* the message may need SMTPUTF8 (RFC 6531) on its way */
@@ -127,6 +131,7 @@ typedef struct mailsrv_arg_resolve {
     mailsrv_bytes reverse_path; /* of the sender, without <>; empty: the null reverse-path */
     mailsrv_bytes user;   /* the local part, unquoted, up to the profile's delimiter of details; else all of it */
     mailsrv_bytes detail; /* what stands behind the delimiter; empty: nothing */
+    mailsrv_id submitter; /* the account that the peer has logged in to; zero: he has not */
 } mailsrv_arg_resolve;
 
 #define MAILSRV_TARGET_MAILBOX 1
@@ -251,17 +256,25 @@ typedef struct mailsrv_arg_close {
 /* ---- AUTH_VERIFY: is this the password of this user?
  *
  * Answer: MAILSRV_OK with a mailsrv_identity; MAILSRV_DENIED, the credentials are wrong, also where there is no such
- * user; MAILSRV_TEMP, nobody can say now.  Not served: no login is offered. ---- */
+ * user; MAILSRV_TEMP, nobody can say now.  It should take as long for a user who does not exist as for a wrong password:
+ * what the peer is told is the same.  Not served: no login with a password is offered.
+ *
+ * Name and password are as they were sent; from the mechanism PLAIN they are UTF-8 without NUL (RFC 4616). ---- */
 typedef struct mailsrv_arg_auth_verify {
     uint32_t size;
-    uint32_t reserved;
+    uint32_t secured; /* 1: nobody on the way can read along */
     mailsrv_bytes user;
-    mailsrv_bytes password; /* wiped when the operation is settled */
+    mailsrv_bytes password;  /* wiped when the operation is settled */
+    mailsrv_bytes identity;  /* whom the user wants to act as, and is not himself; empty: himself (RFC 4422 section 3.4.1) */
+    mailsrv_bytes mechanism; /* "PLAIN", "LOGIN"; "USER": POP3's USER and PASS */
+    mailsrv_bytes service;   /* "smtp", "lmtp", "pop", "imap" */
+    mailsrv_bytes peer;      /* his address: 4 or 16 octets in network order; empty: not an internet address */
 } mailsrv_arg_auth_verify;
 
 typedef struct mailsrv_identity {
     uint32_t size;
-    uint32_t reserved;
+    uint32_t acts_as;   /* 1: `account` is that of `identity` in the question.  Where one was asked for, 0 is DENIED: a
+                         * handler that does not know of it lets nobody in as somebody else */
     mailsrv_id account;
 } mailsrv_identity;
 
@@ -661,6 +674,18 @@ typedef struct mailsrv_arg_queue_delete {
     uint32_t n;
     const uint64_t *queues;
 } mailsrv_arg_queue_delete;
+
+/* ---- JOB: work of the library itself that may run on another thread, so that it keeps nobody else waiting. ----
+ *
+ * Who serves it calls `run(work)` once, on any thread, and answers MAILSRV_OK when that has returned; no value.  What it
+ * works on is left alone meanwhile, also when its session has gone.  Not served: the engine runs it itself. */
+#define MAILSRV_JOB_HANDSHAKE 1 /* a part of the handshake of TLS */
+typedef struct mailsrv_arg_job {
+    uint32_t size;
+    int32_t what; /* MAILSRV_JOB_... */
+    void (*run)(void *work);
+    void *work;
+} mailsrv_arg_job;
 
 /* ---- CANCEL, a notice: nobody waits for operation `id` any more.  A hint: it is still owed its answer.  Writes,
  * commits, expunges, copies, changes of flags and closings are never cancelled. ---- */

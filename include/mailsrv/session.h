@@ -65,6 +65,7 @@ MAILSRV_API int32_t mailsrv_session_sent(mailsrv_session *session, size_t n);
 #define MAILSRV_WANT_READ 1u  /* read and feed */
 #define MAILSRV_WANT_WRITE 2u /* there is output */
 #define MAILSRV_WANT_CLOSE 4u /* it has ended and all is sent: close the connection and free the session */
+#define MAILSRV_WANT_TLS_SERVER 8u /* the host is to do TLS now, as the server: tls.h.  Never where a provider does it */
 
 MAILSRV_API uint32_t mailsrv_session_wants(const mailsrv_session *session);
 

@@ -2,6 +2,8 @@
 #include "core/op.h"
 #include "core/room.h"
 
+#include <mailsrv/tls.h>
+
 enum { TEXT_MAX = 200 };
 
 /* ---- Static answers, for what was never asked and what came too late ---- */
@@ -119,6 +121,14 @@ static bool changes_are_whole(const mailsrv_arg_changes *arg, const mailsrv_chan
            names_are_whole(v->keywords, arg->n_keywords, v->n_keywords);
 }
 
+/* Keys of the hash that was asked for, and a salt. */
+static bool scram_record_is_whole(const mailsrv_arg_auth_scram_keys *arg, const mailsrv_scram_record *v)
+{
+    size_t octets = arg->hash == MAILSRV_HASH_SHA1 ? 20 : 32;
+    return v->iterations != 0 && v->salt.n != 0 && v->salt.n <= MAILSRV_SCRAM_SALT_MAX && v->salt.p != NULL &&
+           v->stored_key.n == octets && v->stored_key.p != NULL && v->server_key.n == octets && v->server_key.p != NULL;
+}
+
 static bool lists_are_whole(const mailsrv_op *op, const void *value)
 {
     const union op_value *v = value;
@@ -126,6 +136,8 @@ static bool lists_are_whole(const mailsrv_op *op, const void *value)
     case MAILSRV_OP_RESOLVE:
         return v->resolved.n != 0 && list_is_whole(v->resolved.destinations, v->resolved.n, v->resolved.stride,
                                                    sizeof(mailsrv_destination)) && kinds_are_known(&v->resolved);
+    case MAILSRV_OP_AUTH_SCRAM_KEYS:
+        return scram_record_is_whole(op->arg, &v->scram_record);
     case MAILSRV_OP_BODY_COMMIT:
         return list_is_whole(v->committed.results, v->committed.n, v->committed.stride, sizeof(mailsrv_result));
     case MAILSRV_OP_ROWS:
@@ -391,6 +403,18 @@ static bool copy_octets(struct op *op)
     return true;
 }
 
+static bool copy_scram_record(struct op *op)
+{
+    mailsrv_scram_record *v = &op->value.scram_record;
+    uint8_t *to = copy_room(op, v->salt.n + v->stored_key.n + v->server_key.n);
+    if (to == NULL)
+        return false;
+    v->salt = put_bytes(&to, v->salt);
+    v->stored_key = put_bytes(&to, v->stored_key);
+    v->server_key = put_bytes(&to, v->server_key);
+    return true;
+}
+
 static bool copy_verdict(struct op *op)
 {
     mailsrv_verdict *v = &op->value.verdict;
@@ -407,6 +431,8 @@ static bool copy_list(struct op *op)
     switch (op->pub.kind) {
     case MAILSRV_OP_RESOLVE:
         return copy_destinations(op);
+    case MAILSRV_OP_AUTH_SCRAM_KEYS:
+        return copy_scram_record(op);
     case MAILSRV_OP_ROWS:
         return copy_rows(op);
     case MAILSRV_OP_MBOX_OPEN:

@@ -8,11 +8,11 @@ static struct op *op_of(mailsrv_asked *asked)
     return (struct op *)(void *)asked;
 }
 
-/* What closes a handle goes with the question that brought it. */
+/* What closes a handle goes with the question that brought it, and jobs are the library's own. */
 static bool can_be_asked(const mailsrv_engine *e, int32_t number)
 {
     const struct kind *kind = mailsrv__kind(number);
-    return kind->name != NULL && kind->flags != KIND_STAYS && number < MAILSRV_NOTICE_CANCEL && e != NULL;
+    return kind->name != NULL && kind->flags != KIND_STAYS && number < MAILSRV_OP_JOB && e != NULL;
 }
 
 static uint32_t targets_of(int32_t kind, const void *arg)

@@ -2,12 +2,19 @@
 
 #include "base/heap.h"
 
+#include <string.h>
+
 enum { MEMORY_LEAST = 128 * 1024, MEMORY_USUAL = 64 * 1024 * 1024, EVENTS_USUAL = 64, EVENTS_MOST = 65536 };
 enum { IMAGES_USUAL = 75, IMAGES_MOST = 90 };
 
 void mailsrv__config_init(mailsrv_config *config, const mailsrv_allocator *from)
 {
-    *config = (mailsrv_config){ *from, MEMORY_USUAL, EVENTS_USUAL, IMAGES_USUAL };
+    *config = (mailsrv_config){
+        .from = *from,
+        .memory_max = MEMORY_USUAL,
+        .events_max = EVENTS_USUAL,
+        .images_percent = IMAGES_USUAL,
+    };
 }
 
 int32_t mailsrv_config_new(const mailsrv_allocator *allocator, mailsrv_config **out)
@@ -46,6 +53,16 @@ int32_t mailsrv_config_set_u64(mailsrv_config *config, int32_t key, uint64_t val
     default:
         return MAILSRV_E_UNKNOWN_KEY;
     }
+}
+
+int32_t mailsrv_config_set_crypto(mailsrv_config *config, const mailsrv_crypto *crypto)
+{
+    if (config == NULL || (crypto != NULL && crypto->size < sizeof crypto->size))
+        return MAILSRV_E_USAGE;
+    config->crypto = (mailsrv_crypto){ .size = sizeof *crypto };
+    if (crypto != NULL)
+        memcpy(&config->crypto, crypto, crypto->size < sizeof *crypto ? crypto->size : sizeof *crypto);
+    return MAILSRV_OK;
 }
 
 void mailsrv_config_free(mailsrv_config *config)

@@ -19,6 +19,7 @@ static void init(mailsrv_engine *e, const mailsrv_config *config)
     mailsrv__list_init(&e->ops.pulled);
     mailsrv__list_init(&e->ops.cancels);
     e->slice_max = SLICE_UNITS;
+    e->crypto = config->crypto;
 }
 
 int32_t mailsrv_engine_new(const mailsrv_config *given, mailsrv_engine **out)
@@ -236,6 +237,9 @@ uint64_t mailsrv_engine_stat(const mailsrv_engine *e, int32_t key)
         [MAILSRV_STAT_ALLOCATION_PEAK] = e->heap.allocation_peak,
         [MAILSRV_STAT_LETTERS] = e->n_letters,
         [MAILSRV_STAT_IMAGES_OCTETS] = e->heap.used_by[CLASS_IMAGES],
+        [MAILSRV_STAT_TLS_STARTED] = e->tls_started,
+        [MAILSRV_STAT_TLS_FAILED] = e->tls_failed,
+        [MAILSRV_STAT_TLS_OCTETS] = e->tls_octets,
     };
     return key < 0 || (size_t)key >= sizeof stats / sizeof stats[0] ? 0 : stats[key];
 }

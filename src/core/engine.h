@@ -10,6 +10,7 @@
 
 #include <mailsrv/engine.h>
 #include <mailsrv/op.h>
+#include <mailsrv/tls.h>
 
 #include <stdbool.h>
 
@@ -74,6 +75,8 @@ struct mailsrv_engine {
     mailsrv_port *ports;
     mailsrv_ending *endings;
     struct room *rooms; /* core/room.h */
+    mailsrv_crypto crypto;
+    uint64_t tls_started, tls_failed, tls_octets;
     int64_t unix_us;
     uint64_t last_session_id, n_sessions, n_messages, n_letters;
     uint64_t n_asked; /* questions of the host, not yet freed */

@@ -1,5 +1,7 @@
 #include "core/op.h"
 
+#include "core/tls.h"
+
 enum { ALIGNMENT = 16 };
 
 static size_t aligned(size_t n)
@@ -227,6 +229,8 @@ static void drop_answer(struct op *op)
     struct heap *heap = &op->engine->heap;
     if (op->lent.release != NULL)
         op->lent.release(op->lent.user);
+    if (op->copied != NULL && (mailsrv__kind(op->pub.kind)->flags & KIND_SECRET) != 0)
+        mailsrv__wipe(op->copied, op->copied_octets);
     mailsrv__heap_give(heap, CLASS_OPERATIONS, purse, op->copied, op->copied_octets);
     mailsrv__heap_give(heap, CLASS_OPERATIONS, purse, op->text, op->text_octets);
     op->lent.release = NULL;
@@ -240,6 +244,8 @@ void mailsrv__op_free(struct op *op)
         return;
     struct purse *purse = op->session == NULL ? NULL : &op->session->purse;
     struct heap *heap = &op->engine->heap;
+    if (op->pub.kind == MAILSRV_OP_JOB)
+        mailsrv__job_end(op);
     for (struct op *next = op->then; next != NULL;) {
         struct op *after = next->then;
         next->then = NULL;

@@ -3,6 +3,7 @@
 #include "core/op.h"
 #include "core/profile.h"
 #include "core/step.h"
+#include "core/tls.h"
 
 enum {
     CHUNK_FIRST = 384, /* of text: holds an EHLO reply */
@@ -11,21 +12,20 @@ enum {
     LENT_LEAST = 512   /* shorter runs are copied: a slice costs more */
 };
 
-struct slice {
-    struct node node;
-    const char *p; /* text: just behind this struct */
-    size_t n, sent;
-    size_t room;       /* of text; 0: lent */
-    struct lent *lent; /* or NULL */
-};
-
 void mailsrv__output_init(struct output *out)
 {
     *out = (struct output){ 0 };
     mailsrv__list_init(&out->slices);
+    mailsrv__list_init(&out->records);
 }
 
-static struct slice *new_text(mailsrv_session *s, size_t room)
+/* Where what was said waits to be seen, or to be encrypted. */
+static uint64_t *said(struct output *out)
+{
+    return out->veiled ? &out->plain : &out->octets;
+}
+
+struct slice *mailsrv__slice_new(mailsrv_session *s, size_t room)
 {
     struct slice *slice = mailsrv__heap_take(&s->engine->heap, CLASS_OUTPUT, &s->purse, sizeof *slice + room);
     if (slice == NULL)
@@ -35,9 +35,9 @@ static struct slice *new_text(mailsrv_session *s, size_t room)
     return slice;
 }
 
-static void free_slice(mailsrv_session *s, struct slice *slice)
+void mailsrv__slice_free(mailsrv_session *s, struct slice *slice)
 {
-    if (slice == NULL)
+    if (slice == NULL || mailsrv__tls_keeps(s, slice))
         return;
     if (slice->lent != NULL)
         mailsrv__lent_drop(slice->lent);
@@ -61,9 +61,9 @@ static struct slice *text_for(mailsrv_session *s, size_t n)
         usual = CHUNK_FIRST;
     else if (slice->lent != NULL)
         usual = CHUNK_BESIDE;
-    slice = new_text(s, n > usual ? n : usual);
+    slice = mailsrv__slice_new(s, n > usual ? n : usual);
     if (slice == NULL && usual > n)
-        slice = new_text(s, n);
+        slice = mailsrv__slice_new(s, n);
     if (slice == NULL && out->spare != NULL && out->spare->room >= n) {
         slice = out->spare;
         out->spare = NULL;
@@ -82,7 +82,7 @@ static bool put_text(mailsrv_session *s, struct span text)
         return false;
     memcpy((char *)(slice + 1) + slice->n, text.p, text.n);
     slice->n += text.n;
-    s->out.octets += text.n;
+    *said(&s->out) += text.n;
     s->out.in_line = text.p[text.n - 1] != '\n';
     return true;
 }
@@ -102,17 +102,17 @@ bool mailsrv__reserve(mailsrv_session *s, size_t octets)
     struct slice *spare = s->out.spare;
     if (spare != NULL && spare->room >= octets)
         return true;
-    struct slice *larger = new_text(s, octets);
+    struct slice *larger = mailsrv__slice_new(s, octets);
     if (larger == NULL)
         return false;
-    free_slice(s, spare);
+    mailsrv__slice_free(s, spare);
     s->out.spare = larger;
     return true;
 }
 
 void mailsrv__unreserve(mailsrv_session *s)
 {
-    free_slice(s, s->out.spare);
+    mailsrv__slice_free(s, s->out.spare);
     s->out.spare = NULL;
 }
 
@@ -128,7 +128,7 @@ bool mailsrv__say_lent(mailsrv_session *s, struct lent *lent, struct span bytes)
     slice->lent = lent;
     lent->refs++;
     mailsrv__list_append(&s->out.slices, &slice->node);
-    s->out.octets += bytes.n;
+    *said(&s->out) += bytes.n;
     return true;
 }
 
@@ -139,32 +139,51 @@ void mailsrv__lent_drop(struct lent *lent)
 
 uint64_t mailsrv__unsent(const mailsrv_session *s)
 {
-    return s->out.octets;
+    return s->out.octets + s->out.plain;
 }
 
 bool mailsrv__window_open(const mailsrv_session *s)
 {
-    return s->out.octets < mailsrv__setting(s, MAILSRV_PROFILE_WINDOW_OCTETS);
+    return mailsrv__unsent(s) < mailsrv__setting(s, MAILSRV_PROFILE_WINDOW_OCTETS);
 }
 
 void mailsrv__output_part(mailsrv_session *s, const char *parting)
 {
-    if (parting == NULL || s->out.parting != NULL || s->out.in_line)
+    if (parting == NULL || s->out.parting != NULL || s->out.in_line || mailsrv__tls_is_awaited(s))
         return;
     s->out.parting = parting;
     s->out.parting_n = strlen(parting);
-    s->out.octets += s->out.parting_n;
+    *said(&s->out) += s->out.parting_n;
+}
+
+void mailsrv__output_veil(mailsrv_session *s)
+{
+    struct node *n;
+    while ((n = mailsrv__list_pop(&s->out.slices)) != NULL)
+        mailsrv__list_append(&s->out.records, n);
+    s->out.veiled = true;
+}
+
+void mailsrv__output_record(mailsrv_session *s, struct slice *record)
+{
+    mailsrv__list_append(&s->out.records, &record->node);
+    s->out.octets += record->n;
 }
 
 void mailsrv__output_free(mailsrv_session *s)
 {
     struct node *n;
-    while ((n = mailsrv__list_pop(&s->out.slices)) != NULL)
-        free_slice(s, HOLDER(n, struct slice, node));
+    while ((n = mailsrv__list_pop(&s->out.slices)) != NULL || (n = mailsrv__list_pop(&s->out.records)) != NULL)
+        mailsrv__slice_free(s, HOLDER(n, struct slice, node));
     mailsrv__unreserve(s);
 }
 
 /* ---- What the host sees ---- */
+
+static struct node *seen(mailsrv_session *s)
+{
+    return s->out.veiled ? &s->out.records : &s->out.slices;
+}
 
 int32_t mailsrv_session_output(mailsrv_session *s, mailsrv_out *v, size_t cap, size_t *count)
 {
@@ -173,22 +192,21 @@ int32_t mailsrv_session_output(mailsrv_session *s, mailsrv_out *v, size_t cap, s
     *count = 0;
     if (s->dead)
         return MAILSRV_OK;
-    const struct node *n = s->out.slices.next;
-    for (; n != &s->out.slices && *count < cap; n = n->next) {
+    const struct node *all = seen(s), *n = all->next;
+    for (; n != all && *count < cap; n = n->next) {
         const struct slice *slice = HOLDER(n, struct slice, node);
         if (slice->n != slice->sent)
             v[(*count)++] = (mailsrv_out){ (const uint8_t *)slice->p + slice->sent, slice->n - slice->sent, 0, 0 };
     }
-    if (n == &s->out.slices && *count < cap && s->out.parting_n != 0)
+    if (n == all && *count < cap && s->out.parting_n != 0 && !s->out.veiled)
         v[(*count)++] = (mailsrv_out){ (const uint8_t *)s->out.parting, s->out.parting_n, 0, 0 };
     return MAILSRV_OK;
 }
 
-/* Drops `n` octets from the front; what is left of them belongs to the parting. */
-static size_t drop_sent(mailsrv_session *s, size_t n)
+size_t mailsrv__output_drop(mailsrv_session *s, struct node *all, size_t n)
 {
-    while (!mailsrv__list_empty(&s->out.slices)) {
-        struct slice *slice = HOLDER(s->out.slices.next, struct slice, node);
+    while (!mailsrv__list_empty(all)) {
+        struct slice *slice = HOLDER(all->next, struct slice, node);
         size_t left = slice->n - slice->sent;
         if (n < left) {
             slice->sent += n;
@@ -196,7 +214,7 @@ static size_t drop_sent(mailsrv_session *s, size_t n)
         }
         n -= left;
         mailsrv__list_remove(&slice->node);
-        free_slice(s, slice);
+        mailsrv__slice_free(s, slice);
     }
     return n;
 }
@@ -209,7 +227,7 @@ int32_t mailsrv_session_sent(mailsrv_session *s, size_t n)
         return MAILSRV_OK;
     s->out.octets -= n;
     s->octets_out += n;
-    size_t of_parting = drop_sent(s, n);
+    size_t of_parting = mailsrv__output_drop(s, seen(s), n);
     if (of_parting != 0) {
         s->out.parting += of_parting;
         s->out.parting_n -= of_parting;

@@ -19,9 +19,21 @@ struct lent {
     uint32_t refs;
 };
 
+/* A piece of output.  Text stands just behind the struct. */
+struct slice {
+    struct node node;
+    const char *p;
+    size_t n, sent;
+    size_t room;       /* of text; 0: lent */
+    struct lent *lent; /* or NULL */
+};
+
 struct output {
-    struct node slices;
-    uint64_t octets;       /* waiting, parting included */
+    struct node slices;    /* what was said */
+    struct node records;   /* what is sent before: ciphertext, and what was said before TLS began */
+    uint64_t octets;       /* that the host may send, parting included */
+    uint64_t plain;        /* the same that must be encrypted before */
+    bool veiled;           /* the host sees the records alone: core/tls.h */
     struct slice *spare;   /* reserved room, not in the queue yet */
     const char *parting;   /* a static last word, after all slices; NULL: none */
     bool in_line; /* what was said last does not end a line */
@@ -37,7 +49,7 @@ bool mailsrv__say_lent(struct mailsrv_session *session, struct lent *lent, struc
 /* Gives up the machine's own reference. */
 void mailsrv__lent_drop(struct lent *lent);
 
-/* Octets that wait to be sent. */
+/* Octets that wait to be sent, those that must be encrypted first included. */
 uint64_t mailsrv__unsent(const struct mailsrv_session *session);
 
 /* Does more output fit into the window? */

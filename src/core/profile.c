@@ -1,8 +1,11 @@
 #include "core/profile.h"
 
+#include "core/provider.h"
 #include "text/address.h"
 
-enum { MINUTE_MS = 60000, HOUR_MS = 3600000, FIELDS_MAX = 32, FIELD_OCTETS_MAX = 64 };
+#include <mailsrv/auth.h>
+
+enum { MINUTE_MS = 60000, HOUR_MS = 3600000, FIELDS_MAX = 32, FIELD_OCTETS_MAX = 64, SECRET_OCTETS_MIN = 16 };
 
 /* ---- Memory: the caller's, without books ---- */
 
@@ -48,6 +51,15 @@ int32_t mailsrv__profile_face(const mailsrv_profile *profile)
     return profile->face;
 }
 
+static void defaults_of_logins(mailsrv_profile *p)
+{
+    mailsrv__default_u64(p, MAILSRV_PROFILE_AUTH_MECHANISMS, MAILSRV_SASL_ALL, 0, MAILSRV_SASL_ALL);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_AUTH_DELAY_MS, 1000, 0, MINUTE_MS);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_AUTH_FAILURES_MAX, 5, 1, 1000);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_SCRAM_ITERATIONS, 4096, 4096, 10000000); /* RFC 7677 section 4 */
+    mailsrv__default_str(p, MAILSRV_PROFILE_SCRAM_SECRET, (struct span){ NULL, 0 });
+}
+
 static void defaults_of_all(mailsrv_profile *p)
 {
     const uint64_t tera = (uint64_t)1 << 40;
@@ -58,7 +70,11 @@ static void defaults_of_all(mailsrv_profile *p)
     mailsrv__default_u64(p, MAILSRV_PROFILE_COMMAND_TIMEOUT_MS, 5 * MINUTE_MS, 5 * MINUTE_MS, 24 * HOUR_MS);
     mailsrv__default_u64(p, MAILSRV_PROFILE_ANSWER_TIMEOUT_MS, 5 * MINUTE_MS, 1000, 9 * MINUTE_MS);
     mailsrv__default_u64(p, MAILSRV_PROFILE_PLAIN_PASSWORDS, 0, 0, 1);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_TLS, MAILSRV_TLS_NONE, MAILSRV_TLS_NONE, MAILSRV_TLS_IMPLICIT);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_TLS_DISCARD, 0, 0, 1);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_TLS_TIMEOUT_MS, MINUTE_MS, 1000, 10 * MINUTE_MS);
     mailsrv__default_str(p, MAILSRV_PROFILE_HOSTNAME, (struct span){ NULL, 0 });
+    defaults_of_logins(p);
 }
 
 /* ---- Life ---- */
@@ -101,6 +117,7 @@ void mailsrv_profile_unref(mailsrv_profile *profile)
     for (size_t i = 0; i < TEXTS; i++)
         if (profile->texts[i].p != NULL)
             from.release(from.user, profile->texts[i].p, profile->texts[i].n);
+    mailsrv_tls_unref(profile->tls);
     from.release(from.user, profile, sizeof *profile);
 }
 
@@ -172,6 +189,8 @@ static bool is_text_of(int32_t key, struct span text)
         return is_delimiter(text);
     case MAILSRV_PROFILE_POSTMASTER:
         return is_mailbox(text);
+    case MAILSRV_PROFILE_SCRAM_SECRET:
+        return text.n >= SECRET_OCTETS_MIN && text.n <= TEXT_OCTETS_MAX;
     default:
         return is_field_list(text);
     }
@@ -189,9 +208,20 @@ int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t key, const cha
     return set_text(profile, &profile->texts[key - TEXT_FIRST], text);
 }
 
+int32_t mailsrv_profile_set_tls(mailsrv_profile *profile, mailsrv_tls *tls)
+{
+    if (profile == NULL || profile->sealed)
+        return MAILSRV_E_USAGE;
+    mailsrv_tls *before = profile->tls;
+    profile->tls = mailsrv__tls_ref(tls);
+    mailsrv_tls_unref(before);
+    return MAILSRV_OK;
+}
+
 static bool is_extension(int32_t number)
 {
     return (number >= MAILSRV_EXT_SIZE && number <= MAILSRV_EXT_CHUNKING) || number == MAILSRV_EXT_SMTPUTF8 ||
+           number == MAILSRV_EXT_STARTTLS || number == MAILSRV_EXT_AUTH || number == MAILSRV_EXT_SASL_IR ||
            number == MAILSRV_EXT_TOP || number == MAILSRV_EXT_UIDL ||
            (number >= MAILSRV_EXT_POP3_PIPELINING && number <= MAILSRV_EXT_POP3_UTF8) ||
            (number >= MAILSRV_EXT_LITERAL_PLUS && number <= MAILSRV_EXT_UIDPLUS);

@@ -31,6 +31,7 @@ struct mailsrv_profile {
     struct setting settings[SETTINGS];
     struct setting_text texts[TEXTS];
     uint64_t extensions_off; /* a bit each */
+    mailsrv_tls *tls;        /* NULL: the host does it, if anybody does */
     const struct tap *taps[TAPS_MAX];
     uint8_t n_taps;
     bool sealed;

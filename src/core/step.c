@@ -4,6 +4,7 @@
 #include "core/body.h"
 #include "core/op.h"
 #include "core/profile.h"
+#include "core/tls.h"
 
 enum { COMMANDS_MAX = 64 }; /* that one feed begins before others had their turn */
 
@@ -68,15 +69,25 @@ static bool is_due(const mailsrv_session *s)
         return true;
     case WAIT_CALL:
         return s->called || s->answers_are_late;
+    case WAIT_ALARM:
+        return !mailsrv__timer_armed(&s->alarm);
     default:
         return false;
     }
+}
+
+bool mailsrv__session_reads(const mailsrv_session *s)
+{
+    bool can_hear = s->tls == NULL || s->tls->state == TLS_OPEN;
+    return can_hear && !s->ended && !s->eof && s->next == NULL && s->budget != 0 && mailsrv__window_open(s);
 }
 
 static bool has_work(const mailsrv_session *s)
 {
     if (s->ended)
         return false;
+    if (mailsrv__tls_has_input(s, mailsrv__session_reads(s)))
+        return true;
     bool is_called = s->called && s->next == NULL;
     return s->budget == 0 || mailsrv__body_has_news(s) || is_called || (s->next != NULL && is_due(s));
 }
@@ -95,7 +106,11 @@ void mailsrv__session_call(mailsrv_session *s)
 
 void mailsrv__alarm_fired(struct timer *timer)
 {
-    mailsrv__session_call(HOLDER(timer, mailsrv_session, alarm));
+    mailsrv_session *s = HOLDER(timer, mailsrv_session, alarm);
+    if (s->waits == WAIT_ALARM)
+        mailsrv__session_wake(s);
+    else
+        mailsrv__session_call(s);
 }
 
 void mailsrv__alarm(mailsrv_session *s, uint64_t ms)
@@ -106,18 +121,22 @@ void mailsrv__alarm(mailsrv_session *s, uint64_t ms)
         mailsrv__timer_arm(&s->engine->timers, &s->alarm, (int64_t)ms * 1000);
 }
 
-/* ---- Wants, edges, timers ---- */
-
-static bool reads(const mailsrv_session *s)
+enum step mailsrv__then_alarm(mailsrv_session *s, uint64_t ms, step_fn *next)
 {
-    return !s->ended && !s->eof && s->next == NULL && s->budget != 0 && mailsrv__window_open(s);
+    mailsrv__alarm(s, ms);
+    return then(s, WAIT_ALARM, next);
 }
+
+/* ---- Wants, edges, timers ---- */
 
 static uint32_t wants(const mailsrv_session *s)
 {
     if (s->dead)
         return MAILSRV_WANT_CLOSE;
-    uint32_t w = reads(s) ? MAILSRV_WANT_READ : 0;
+    bool reads = mailsrv__session_reads(s);
+    uint32_t w = reads ? MAILSRV_WANT_READ : 0;
+    if (s->tls != NULL)
+        w = mailsrv__tls_wants(s, reads);
     if (mailsrv__unsent(s) != 0)
         w |= MAILSRV_WANT_WRITE;
     else if (s->ended)
@@ -147,6 +166,7 @@ static void mind_peer_timer(mailsrv_session *s, uint32_t now)
 
 void mailsrv__session_update(mailsrv_session *s)
 {
+    mailsrv__tls_flush(s);
     uint32_t now = wants(s), rose = now & ~s->wants;
     s->wants = now;
     mind_peer_timer(s, now);
@@ -295,16 +315,69 @@ int mailsrv__session_run(struct work *work, uint32_t units)
         run_next(s);
     if (!s->ended && s->next == NULL && s->called)
         run_called(s);
+    if (s->tls != NULL) {
+        mailsrv__tls_shake_on(s);
+        mailsrv__tls_go_on(s);
+    }
     mailsrv__session_update(s);
     return has_work(s);
+}
+
+void mailsrv__session_stepped(mailsrv_session *s, enum step step)
+{
+    after_step(s, step);
+}
+
+void mailsrv__session_opened(mailsrv_session *s)
+{
+    after_step(s, mailsrv__tls_opened(s));
+    mailsrv__session_wake(s);
+    mailsrv__session_update(s);
+}
+
+/* Under TLS from the first octet on the greeting comes after the handshake. */
+static void greet(mailsrv_session *s)
+{
+    if (mailsrv__setting(s, MAILSRV_PROFILE_TLS) != MAILSRV_TLS_IMPLICIT)
+        after_step(s, s->profile->machine->greet(s));
+    else if (!mailsrv__tls_implicit(s))
+        mailsrv__part(s, PARTING_NO_MEMORY);
 }
 
 void mailsrv__session_greet(mailsrv_session *s)
 {
     s->budget = COMMANDS_MAX;
-    after_step(s, s->profile->machine->greet(s));
+    greet(s);
     mailsrv__session_wake(s);
     mailsrv__session_update(s);
+}
+
+void mailsrv__session_take_input(mailsrv_session *s, struct input *in)
+{
+    s->input = in;
+    while (in->n != 0 && mailsrv__session_reads(s)) {
+        enum step step = s->profile->machine->take(s, in);
+        if (step == STEP_NEXT) {
+            s->commands++;
+            s->budget--;
+        }
+        after_step(s, step);
+        if (step == STEP_WAIT && s->next == NULL)
+            break; /* it wants more than there is */
+    }
+    s->input = NULL;
+}
+
+/* What is fed is for the machine, or for TLS; where the machine has just asked for TLS, nothing may stand behind. */
+static void take(mailsrv_session *s, struct input *in)
+{
+    bool in_the_clear = s->tls == NULL;
+    if (in_the_clear || (s->tls->provider == NULL && s->tls->state == TLS_OPEN))
+        mailsrv__session_take_input(s, in);
+    else if (in->n != 0)
+        mailsrv__tls_take(s, in);
+    if (in_the_clear && s->tls != NULL && in->n != 0)
+        mailsrv__tls_pipelined(s, in);
 }
 
 int32_t mailsrv_session_feed(mailsrv_session *s, const uint8_t *p, size_t n, size_t *consumed)
@@ -317,19 +390,8 @@ int32_t mailsrv_session_feed(mailsrv_session *s, const uint8_t *p, size_t n, siz
     s->engine->slice_max = SLICE_UNITS; /* what is fed is worked on for a slice, and no longer */
     s->engine->slice_spent = 0;
     struct input in = { p, n };
-    s->input = &in;
-    while (in.n != 0 && reads(s)) {
-        enum step step = s->profile->machine->take(s, &in);
-        if (step == STEP_NEXT) {
-            s->commands++;
-            s->budget--;
-        }
-        after_step(s, step);
-        if (step == STEP_WAIT && s->next == NULL)
-            break; /* it wants more than there is */
-    }
-    s->input = NULL;
-    s->input_waits = in.n != 0;
+    take(s, &in);
+    s->input_waits = in.n != 0 || (s->tls != NULL && mailsrv__tls_has_input(s, true));
     *consumed = n - in.n;
     s->octets_in += *consumed;
     if (*consumed != 0 && s->patient_bytes && !s->ended)
@@ -339,13 +401,22 @@ int32_t mailsrv_session_feed(mailsrv_session *s, const uint8_t *p, size_t n, siz
     return MAILSRV_OK;
 }
 
+void mailsrv__session_eof(mailsrv_session *s)
+{
+    s->eof = true;
+    if (!s->ended && s->next == NULL)
+        mailsrv__session_end(s, PEER_CLOSED);
+}
+
 int32_t mailsrv_session_feed_eof(mailsrv_session *s)
 {
     if (s == NULL)
         return MAILSRV_E_USAGE;
-    s->eof = true;
-    if (!s->ended && s->next == NULL)
-        mailsrv__session_end(s, PEER_CLOSED);
+    if (s->tls != NULL)
+        mailsrv__tls_eof(s);
+    else
+        mailsrv__session_eof(s);
+    mailsrv__session_wake(s);
     mailsrv__session_update(s);
     return MAILSRV_OK;
 }

@@ -20,14 +20,19 @@ static bool pipelines(const struct pop3 *p)
     return mailsrv__enabled(&p->session, MAILSRV_EXT_PIPELINING);
 }
 
+static bool has_stls(const struct pop3 *p)
+{
+    return mailsrv__can_start_tls(&p->session);
+}
+
 static bool always(const struct pop3 *p)
 {
     (void)p;
     return true;
 }
 
-/* RFC 2449 section 5: what is announced before login is announced after it, so that a client asks once.  SASL is
- * missing because no mechanism could be used, IMPLEMENTATION because no client may act on it (section 6.9).  EXPIRE:
+/* RFC 2449 section 5: what is announced before login is announced after it, so that a client asks once; but for
+ * STLS, which is of no use then.  IMPLEMENTATION is missing because no client may act on it (section 6.9).  EXPIRE:
  * nothing here is deleted but by DELE and QUIT (section 6.7). */
 static const struct capability {
     struct span line;
@@ -35,12 +40,28 @@ static const struct capability {
 } capabilities[] = {
     { { "TOP\r\n", 5 }, has_top },
     { { "UIDL\r\n", 6 }, has_uidl },
+    { { "STLS\r\n", 6 }, has_stls },
     { { "USER\r\n", 6 }, takes_passwords },
     { { "RESP-CODES\r\n", 12 }, always },
     { { "AUTH-RESP-CODE\r\n", 16 }, always }, /* RFC 3206 section 6 */
     { { "PIPELINING\r\n", 12 }, pipelines },
     { { "EXPIRE NEVER\r\n", 14 }, always },
 };
+
+/* RFC 5034 section 3: announced after login as well. */
+static enum step say_sasl(struct pop3 *p)
+{
+    char room[LINE_ROOM];
+    struct writer line = mailsrv__pop3_line(room);
+    mailsrv__write(&line, SPAN("SASL"));
+    mailsrv__sasl_write_names(&p->session, SPAN(" "), &line);
+    return mailsrv__pop3_say(p, &line);
+}
+
+static bool has_sasl(const struct pop3 *p)
+{
+    return mailsrv__pop3_takes_logins(p) && mailsrv__sasl_offered(&p->session, 0) != NULL;
+}
 
 enum step mailsrv__pop3_capa(struct pop3 *p, const struct args *a)
 {
@@ -49,5 +70,7 @@ enum step mailsrv__pop3_capa(struct pop3 *p, const struct args *a)
     for (size_t i = 0; i < sizeof capabilities / sizeof *capabilities && step == STEP_NEXT; i++)
         if (capabilities[i].is_there(p))
             step = mailsrv__pop3_reply(p, capabilities[i].line);
+    if (step == STEP_NEXT && has_sasl(p))
+        step = say_sasl(p);
     return step == STEP_NEXT ? mailsrv__pop3_reply(p, SPAN(".\r\n")) : step;
 }

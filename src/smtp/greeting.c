@@ -1,6 +1,6 @@
 #include "smtp/smtp.h"
 
-enum { HELLO_OCTETS_MAX = 255 };
+enum { HELLO_OCTETS_MAX = 255, EHLO_REPLY_MAX = 1024 };
 
 /* RFC 5321 section 4.1.4: a greeting resets everything, as RSET does.  The name identifies, it does not authorise: any
  * is taken that can be kept, and it goes into Received with care. */
@@ -49,6 +49,7 @@ static void write_extensions(const struct smtp *s, struct writer *w)
         { MAILSRV_EXT_ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES" },
         { MAILSRV_EXT_CHUNKING, "CHUNKING" },
         { MAILSRV_EXT_SMTPUTF8, "SMTPUTF8" },
+        { MAILSRV_EXT_STARTTLS, "STARTTLS" },
         { MAILSRV_EXT_SIZE, "SIZE " },
     };
     size_t last = 0;
@@ -57,6 +58,8 @@ static void write_extensions(const struct smtp *s, struct writer *w)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (!mailsrv__smtp_has(s, all[i].extension))
             continue;
+        if (all[i].extension == MAILSRV_EXT_STARTTLS && (s->authenticated || !mailsrv__can_start_tls(&s->session)))
+            continue;
         mailsrv__write(w, SPAN("\r\n"));
         last = w->n;
         mailsrv__write(w, SPAN("250-"));
@@ -64,13 +67,19 @@ static void write_extensions(const struct smtp *s, struct writer *w)
         if (all[i].extension == MAILSRV_EXT_SIZE)
             mailsrv__write_u64(w, mailsrv__setting(&s->session, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX));
     }
+    if (mailsrv__smtp_offers_auth(s)) { /* RFC 4954 section 3 */
+        mailsrv__write(w, SPAN("\r\n"));
+        last = w->n;
+        mailsrv__write(w, SPAN("250-AUTH"));
+        mailsrv__sasl_write_names(&s->session, SPAN(" "), w);
+    }
     w->p[last + 3] = ' ';
     mailsrv__write(w, SPAN("\r\n"));
 }
 
 static enum step say_ehlo(struct smtp *s)
 {
-    char room[REPLY_OCTETS_MAX];
+    char room[EHLO_REPLY_MAX];
     struct writer w = { .p = room, .room = sizeof room };
     write_extensions(s, &w);
     return mailsrv__say(&s->session, mailsrv__written(&w)) ? STEP_NEXT : STEP_CLOSE;

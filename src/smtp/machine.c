@@ -60,7 +60,7 @@ static const struct command {
     { "MAIL", IN_READY, ON_BOTH, SOME, mailsrv__smtp_mail },
     { "RCPT", IN_MAIL | IN_RCPT, ON_BOTH, SOME, mailsrv__smtp_rcpt },
     { "DATA", IN_RCPT, ON_BOTH, NONE, mailsrv__smtp_data },
-    { "BDAT", ANY, ON_BOTH, PERHAPS, mailsrv__smtp_bdat },
+    { "BDAT", EVEN_REFUSED, ON_BOTH, PERHAPS, mailsrv__smtp_bdat },
     { "EHLO", ANY, ON_SMTP, PERHAPS, mailsrv__smtp_ehlo },
     { "HELO", ANY, ON_SMTP, PERHAPS, mailsrv__smtp_helo },
     { "LHLO", ANY, ON_LMTP, PERHAPS, mailsrv__smtp_ehlo },
@@ -72,8 +72,8 @@ static const struct command {
     { "EXPN", ANY, ON_BOTH, PERHAPS, cmd_unserved },
     { "TURN", ANY, ON_BOTH, PERHAPS, cmd_unserved },
     { "ETRN", ANY, ON_BOTH, PERHAPS, cmd_unserved },
-    { "AUTH", ANY, ON_BOTH, PERHAPS, cmd_unserved },
-    { "STARTTLS", ANY, ON_BOTH, PERHAPS, cmd_unserved },
+    { "AUTH", ANY, ON_BOTH, PERHAPS, mailsrv__smtp_auth },
+    { "STARTTLS", IN_FRESH | IN_READY, ON_BOTH, NONE, mailsrv__smtp_starttls },
 };
 
 static const struct command *find(const struct smtp *s, struct span name)
@@ -143,6 +143,8 @@ const char *mailsrv__smtp_order(const struct smtp *s)
 
 static enum step refuse_order(struct smtp *s, const struct command *c)
 {
+    if (c->run == mailsrv__smtp_starttls)
+        return mailsrv__smtp_bad(s, "503 5.5.1 not within a transaction");
     if (c->run == mailsrv__smtp_mail && (mailsrv__smtp_state(s) & (IN_MAIL | IN_RCPT)) != 0)
         return mailsrv__smtp_bad(s, "503 5.5.1 a transaction is open already");
     return mailsrv__smtp_bad(s, mailsrv__smtp_order(s));
@@ -194,18 +196,25 @@ static enum step run_framed(struct smtp *s, enum framed framed, struct span line
     }
 }
 
+/* RFC 4954 section 4: a response may be longer than a command. */
+static size_t line_octets_max(const mailsrv_session *session)
+{
+    size_t usual = (size_t)mailsrv__setting(session, MAILSRV_PROFILE_LINE_OCTETS_MAX);
+    return session->sasl != NULL && usual < SASL_LINE_OCTETS_MAX ? SASL_LINE_OCTETS_MAX : usual;
+}
+
 static enum step take_line(struct smtp *s, struct input *in)
 {
     mailsrv_session *session = &s->session;
     struct line_room room = { .heap = mailsrv__session_heap(session),
                               .purse = &session->purse,
-                              .octets_max = (size_t)mailsrv__setting(session, MAILSRV_PROFILE_LINE_OCTETS_MAX) };
+                              .octets_max = line_octets_max(session) };
     struct span line = { NULL, 0 };
     enum framed framed = mailsrv__line_take(&s->frame, &room, in, &line);
     if (framed == FRAMED_MORE)
         return STEP_WAIT;
-    enum step step = run_framed(s, framed, line);
-    mailsrv__line_done(&s->frame, &room, false);
+    enum step step = session->sasl != NULL ? mailsrv__smtp_response(s, framed, line) : run_framed(s, framed, line);
+    mailsrv__line_done(&s->frame, &room, true); /* it may have held a password */
     return step;
 }
 
@@ -230,7 +239,8 @@ static void leave(mailsrv_session *session)
 {
     struct smtp *s = mailsrv__smtp_of(session);
     struct line_room room = { .heap = mailsrv__session_heap(session), .purse = &session->purse };
-    mailsrv__line_done(&s->frame, &room, false);
+    mailsrv__line_done(&s->frame, &room, true);
+    mailsrv__sasl_free(session);
     mailsrv__transaction_free(session, s->mail);
     mailsrv__session_give(session, s->hello, s->hello_n);
     mailsrv__session_give(session, s->candidate, s->candidate_n);
@@ -252,6 +262,12 @@ static void defaults_of_submission(mailsrv_profile *profile)
     mailsrv__default_str(profile, MAILSRV_PROFILE_DROP_FIELDS, SPAN("Return-Path Bcc Resent-Bcc"));
 }
 
+/* Other servers do not log in, and the fewer doors there are to guess at, the better. */
+static bool is_for_strangers(int32_t face)
+{
+    return face == MAILSRV_FACE_MX || face == MAILSRV_FACE_LMTP;
+}
+
 static void defaults(mailsrv_profile *profile)
 {
     const uint64_t minute = 60000, day = 24 * 60 * minute;
@@ -261,6 +277,8 @@ static void defaults(mailsrv_profile *profile)
     mailsrv__default_u64(profile, MAILSRV_PROFILE_DATA_TIMEOUT_MS, 3 * minute, 3 * minute, day);
     mailsrv__default_u64(profile, MAILSRV_PROFILE_BARE_LINE_ENDS, 0, 0, 1);
     mailsrv__default_u64(profile, MAILSRV_PROFILE_OVERQUOTA_PERMANENT, 0, 0, 1);
+    if (is_for_strangers(mailsrv__profile_face(profile)))
+        mailsrv__default_u64(profile, MAILSRV_PROFILE_AUTH_MECHANISMS, 0, 0, MAILSRV_SASL_ALL);
     mailsrv__default_str(profile, MAILSRV_PROFILE_DROP_FIELDS, SPAN("Return-Path"));
     mailsrv__default_u64(profile, MAILSRV_PROFILE_HOPS_MAX, 100, 10, 10000);
     mailsrv__default_u64(profile, MAILSRV_PROFILE_POLICY_STAGES, 0, 0, MAILSRV_STAGES_ALL);
@@ -282,6 +300,7 @@ static const mailsrv_machine machine = {
     .defaults = defaults,
     .greet = greet,
     .take = take,
+    .secured = mailsrv__smtp_secured,
     .leave = leave,
 };
 

@@ -95,6 +95,12 @@ static const char *take_utf8(const struct parameter *one, struct mail_parameters
     return NULL;
 }
 
+/* RFC 4954 section 5: also of one who has not logged in. */
+static bool takes_auth(const struct smtp *s)
+{
+    return s->authenticated || mailsrv__smtp_offers_auth(s);
+}
+
 /* NULL: they are fine. */
 static const char *take_parameters(const struct smtp *s, struct span rest, struct mail_parameters *p)
 {
@@ -111,6 +117,8 @@ static const char *take_parameters(const struct smtp *s, struct span rest, struc
         else if (mailsrv__span_equal_nocase(one.keyword, SPAN("SMTPUTF8")) &&
                  mailsrv__smtp_has(s, MAILSRV_EXT_SMTPUTF8))
             refusal = take_utf8(&one, p);
+        else if (mailsrv__span_equal_nocase(one.keyword, SPAN("AUTH")) && takes_auth(s))
+            refusal = mailsrv__smtp_auth_parameter(one.value) ? NULL : "501 5.5.4 bad AUTH";
         else
             refusal = "555 5.5.4 parameter not known";
         if (refusal != NULL)
@@ -182,7 +190,7 @@ enum step mailsrv__smtp_mail(struct smtp *s, struct span rest)
 {
     struct address from;
     struct mail_parameters parameters = { .size = 0 };
-    if (mailsrv__smtp_is_submission(s) && !mailsrv__smtp_is_logged_in(s))
+    if (mailsrv__smtp_is_submission(s) && !s->authenticated)
         return mailsrv__smtp_bad(s, "530 5.7.0 log in first"); /* RFC 6409 section 4.3, RFC 4954 section 6 */
     enum path path = mailsrv__smtp_path(&rest, SPAN("FROM:"), &from);
     if (path == PATH_TOO_LONG)

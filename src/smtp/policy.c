@@ -40,7 +40,7 @@ static struct known known_at(const struct smtp *s, uint32_t stage)
 
 static uint32_t facts_of(const struct smtp *s)
 {
-    uint32_t facts = 0;
+    uint32_t facts = mailsrv__secure(&s->session) ? MAILSRV_FACT_SECURED : 0;
     if (s->greeting == GREETED_EHLO)
         facts |= MAILSRV_FACT_EXTENDED;
     if (s->mail != NULL && s->mail->utf8)
@@ -72,6 +72,7 @@ static bool ask(struct smtp *s, uint32_t stage)
     arg->stage = stage;
     arg->face = mailsrv__face(&s->session);
     arg->facts = facts_of(s);
+    arg->submitter = s->submitter;
     arg->peer = peer;
     arg->hello = mailsrv__ask_copy(&ask, known.hello);
     arg->reverse_path = mailsrv__ask_copy(&ask, known.reverse_path);
@@ -153,16 +154,10 @@ const struct standing *mailsrv__smtp_fate(const struct smtp *s)
     return s->greeted.fate != FATE_USUAL ? &s->greeted : &s->connected;
 }
 
-bool mailsrv__smtp_is_logged_in(const struct smtp *s)
-{
-    static const mailsrv_id nobody = { { 0 } };
-    return memcmp(&s->session.account, &nobody, sizeof nobody) != 0;
-}
-
 /* RFC 5321 section 7.9, and RFC 6409 section 3.3: mail is relayed for those who are known. */
 bool mailsrv__smtp_may_relay(const struct smtp *s)
 {
     const struct transaction *t = s->mail;
-    return mailsrv__smtp_is_logged_in(s) || s->connected.relay_ok || s->greeted.relay_ok || t->standing.relay_ok ||
+    return s->authenticated || s->connected.relay_ok || s->greeted.relay_ok || t->standing.relay_ok ||
            t->asked_standing.relay_ok;
 }

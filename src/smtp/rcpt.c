@@ -219,6 +219,7 @@ static bool ask_resolve(struct smtp *s, struct span address, uint32_t flags)
     arg->reverse_path = mailsrv__ask_copy(&ask, from);
     arg->user = mailsrv__ask_copy(&ask, parts.user);
     arg->detail = mailsrv__ask_copy(&ask, parts.detail);
+    arg->submitter = s->submitter;
     return true;
 }
 

@@ -2,6 +2,8 @@
  *
  *   machine.c      the machine, the table of commands, one line
  *   greeting.c     the greeting; EHLO, HELO, LHLO
+ *   starttls.c     STARTTLS
+ *   auth.c         AUTH
  *   mail.c         MAIL, what it has in common with RCPT, RSET
  *   rcpt.c         RCPT: where mail for an address goes, and whether it may go there in this transaction
  *   data.c         DATA, BDAT: octets on their way into the body
@@ -22,6 +24,7 @@
 #include "core/tap.h"
 #include "frame/dots.h"
 #include "frame/line.h"
+#include "sasl/sasl.h"
 #include "smtp/transaction.h"
 #include "text/address.h"
 #include "text/writer.h"
@@ -60,6 +63,7 @@ struct smtp {
     uint64_t chunk_octets; /* of the running chunk, all of it */
     struct pace pace;
     const char *chunk_refusal; /* the reply that the running chunk will get, whatever is in it; NULL: none */
+    mailsrv_id submitter;      /* the account that was logged in to; zero: nobody has */
     uint32_t n_mails;          /* transactions begun */
     char verdict_line[48]; /* of the last refusal of POLICY */
     uint8_t hello_n, candidate_n;
@@ -69,6 +73,7 @@ struct smtp {
     bool failed; /* a BDAT failed: see IN_FAILED */
     bool turned_away;      /* see IN_REFUSED */
     bool ended_meanwhile;  /* the octets that the header ended in were the last of the chunk or the message */
+    bool authenticated;
 };
 
 static inline struct smtp *mailsrv__smtp_of(mailsrv_session *session)
@@ -100,6 +105,20 @@ enum step mailsrv__smtp_rcpt(struct smtp *s, struct span rest);
 enum step mailsrv__smtp_data(struct smtp *s, struct span rest);
 enum step mailsrv__smtp_bdat(struct smtp *s, struct span rest);
 enum step mailsrv__smtp_rset(struct smtp *s, struct span rest);
+enum step mailsrv__smtp_auth(struct smtp *s, struct span rest);
+
+/* A login runs, and this is its next line, or what became of it. */
+enum step mailsrv__smtp_response(struct smtp *s, enum framed framed, struct span line);
+
+/* Is there a mechanism that can be used here and now? */
+bool mailsrv__smtp_offers_auth(const struct smtp *s);
+
+/* The value of MAIL's parameter AUTH: is it one? */
+bool mailsrv__smtp_auth_parameter(struct span value);
+enum step mailsrv__smtp_starttls(struct smtp *s, struct span rest);
+
+/* TLS has begun. */
+enum step mailsrv__smtp_secured(mailsrv_session *session);
 
 unsigned mailsrv__smtp_state(const struct smtp *s);
 
@@ -136,7 +155,6 @@ const char *mailsrv__smtp_late_verdict(struct smtp *s, struct span *text);
 const struct standing *mailsrv__smtp_fate(const struct smtp *s);
 
 bool mailsrv__smtp_may_relay(const struct smtp *s);
-bool mailsrv__smtp_is_logged_in(const struct smtp *s);
 
 /* A reply that ends the session (RFC 5321 section 3.8, RFC 7504 section 3). */
 static inline bool mailsrv__smtp_is_last(const char *line)

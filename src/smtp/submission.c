@@ -14,7 +14,7 @@ static bool is_own(const struct smtp *s, const mailsrv_resolved *resolved)
 {
     for (uint32_t i = 0; resolved->n <= TARGETS_OF_RECIPIENT_MAX && i < resolved->n; i++) {
         const mailsrv_destination *to = destination(resolved, i);
-        if (to->kind == MAILSRV_TARGET_MAILBOX && memcmp(&to->account, &s->session.account, sizeof to->account) == 0)
+        if (to->kind == MAILSRV_TARGET_MAILBOX && memcmp(&to->account, &s->submitter, sizeof to->account) == 0)
             return true;
     }
     return false;
@@ -51,8 +51,8 @@ static uint32_t hash_of_peer(const struct smtp *s)
         hash = (hash ^ peer->address[i]) * 16777619u;
     hash = (hash ^ (peer->port & 0xFFu)) * 16777619u;
     hash = (hash ^ (uint32_t)(peer->port >> 8)) * 16777619u;
-    for (size_t i = 0; i < sizeof s->session.account.b; i++)
-        hash = (hash ^ s->session.account.b[i]) * 16777619u;
+    for (size_t i = 0; i < sizeof s->submitter.b; i++)
+        hash = (hash ^ s->submitter.b[i]) * 16777619u;
     return hash;
 }
 

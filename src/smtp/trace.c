@@ -34,7 +34,7 @@ static void write_peer(const struct smtp *s, struct writer *w)
     mailsrv__write(w, SPAN("])"));
 }
 
-/* RFC 3848: the E says that the peer greeted with EHLO, the A that he has logged in.  RFC 6531 section 4.3: UTF8SMTP
+/* RFC 3848: the E says that the peer greeted with EHLO, the S that there is TLS, the A that he has logged in.  RFC 6531 section 4.3: UTF8SMTP
  * stands for ESMTP with SMTPUTF8. */
 static void write_protocol(const struct smtp *s, struct writer *w)
 {
@@ -44,7 +44,9 @@ static void write_protocol(const struct smtp *s, struct writer *w)
     else if (!lmtp && s->greeting == GREETED_EHLO)
         mailsrv__write(w, SPAN("E"));
     mailsrv__write(w, lmtp ? SPAN("LMTP") : SPAN("SMTP"));
-    if (mailsrv__smtp_is_logged_in(s))
+    if (mailsrv__secure(&s->session))
+        mailsrv__write(w, SPAN("S"));
+    if (s->authenticated)
         mailsrv__write(w, SPAN("A"));
 }
 

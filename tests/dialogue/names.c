@@ -47,6 +47,10 @@ static const struct name numbers[] = {
     { "policy_stages", MAILSRV_PROFILE_POLICY_STAGES },
     { "sender_check", MAILSRV_PROFILE_SENDER_CHECK },
     { "sender_field", MAILSRV_PROFILE_SENDER_FIELD },
+    { "auth_mechanisms", MAILSRV_PROFILE_AUTH_MECHANISMS },
+    { "auth_delay_ms", MAILSRV_PROFILE_AUTH_DELAY_MS },
+    { "auth_failures_max", MAILSRV_PROFILE_AUTH_FAILURES_MAX },
+    { "scram_iterations", MAILSRV_PROFILE_SCRAM_ITERATIONS },
     { "plain_passwords", MAILSRV_PROFILE_PLAIN_PASSWORDS },
     { "bare_line_ends", MAILSRV_PROFILE_BARE_LINE_ENDS },
     { "overquota_permanent", MAILSRV_PROFILE_OVERQUOTA_PERMANENT },
@@ -58,6 +62,7 @@ static const struct name strings[] = {
     { "drop_fields", MAILSRV_PROFILE_DROP_FIELDS },
     { "detail_delimiter", MAILSRV_PROFILE_DETAIL_DELIMITER },
     { "postmaster", MAILSRV_PROFILE_POSTMASTER },
+    { "scram_secret", MAILSRV_PROFILE_SCRAM_SECRET },
     { NULL, 0 },
 };
 
@@ -69,7 +74,8 @@ static const struct name extensions[] = {
     { "pop3_pipelining", MAILSRV_EXT_POP3_PIPELINING },
     { "resp_codes", MAILSRV_EXT_RESP_CODES },
     { "pop3_utf8", MAILSRV_EXT_POP3_UTF8 },
-    { NULL, 0 },
+    { "auth", MAILSRV_EXT_AUTH },
+    { "sasl_ir", MAILSRV_EXT_SASL_IR },   { NULL, 0 },
 };
 
 static const struct name flags[] = {

@@ -41,6 +41,13 @@ static const struct refusal *refusal_of(const struct run *run)
     return &refusals[0];
 }
 
+/* Was it a login that the fault befell? */
+static bool verifies(const struct run *run)
+{
+    return run->fault_kind == MAILSRV_OP_AUTH_VERIFY || run->fault_kind == MAILSRV_OP_AUTH_SCRAM_KEYS ||
+           run->fault_kind == MAILSRV_OP_AUTH_EXTERNAL;
+}
+
 /* ---- SMTP ---- */
 
 static bool is_digit(char c)
@@ -75,11 +82,25 @@ static bool is_greeting_refusal(struct text line, const char *code)
     return has_code(line, greeting);
 }
 
+/* A login (RFC 4954 section 6): what may be otherwise another time is 454 4.7.0, whatever it is. */
+static bool is_login_refusal(const struct run *run, struct text line)
+{
+    const struct refusal *r = refusal_of(run);
+    if (r->status == MAILSRV_DENIED || r->status == MAILSRV_NONEXISTENT)
+        return has_code(line, "535 5.7.8");
+    bool is_permanent = r->smtp != NULL ? r->smtp[0] == '5' : r->status != MAILSRV_CORRUPT;
+    return has_code(line, is_permanent ? r->smtp != NULL ? r->smtp : "554 5.3.0" : "454 4.7.0");
+}
+
 static bool is_smtp_refusal(const struct run *run, struct text line)
 {
     const struct refusal *r = refusal_of(run);
     if (!is_reply(line))
         return false;
+    if (verifies(run))
+        return is_login_refusal(run, line);
+    if (run->heap.failed && text_holds(run->d->input, text_of("AUTH ")) && has_code(line, "454 4.7.0"))
+        return true;
     if (run->heap.failed && (has_code(line, "421 4.3.2") || has_code(line, "421 4.3.1")))
         return true;
     if (run->heap.failed && has_code(line, "452 4.5.3")) /* no room for a recipient */
@@ -109,17 +130,17 @@ static bool is_smtp_refusal(const struct run *run, struct text line)
 
 static bool is_login(int32_t kind)
 {
-    return kind == MAILSRV_OP_AUTH_VERIFY || kind == MAILSRV_OP_STORE_OPEN || kind == MAILSRV_OP_LOCK ||
-           kind == MAILSRV_OP_MBOX_OPEN || kind == MAILSRV_OP_ROWS;
+    return kind == MAILSRV_OP_AUTH_VERIFY || kind == MAILSRV_OP_AUTH_SCRAM_KEYS || kind == MAILSRV_OP_AUTH_EXTERNAL ||
+           kind == MAILSRV_OP_STORE_OPEN || kind == MAILSRV_OP_LOCK || kind == MAILSRV_OP_MBOX_OPEN ||
+           kind == MAILSRV_OP_ROWS;
 }
 
 static const char *pop3_code(const struct run *run)
 {
     const struct refusal *r = refusal_of(run);
-    bool verifies = run->fault_kind == MAILSRV_OP_AUTH_VERIFY;
-    if (r->status == MAILSRV_DENIED && !verifies)
+    if (r->status == MAILSRV_DENIED && !verifies(run))
         return "-ERR"; /* it is said of credentials */
-    if (r->status == MAILSRV_NONEXISTENT && verifies)
+    if (r->status == MAILSRV_NONEXISTENT && verifies(run))
         return "-ERR [AUTH]"; /* nobody is told who exists (RFC 1939 section 13) */
     return r->pop3 == NULL ? "-ERR" : r->pop3;
 }

@@ -85,6 +85,8 @@ struct run {
     const struct buffer *reference; /* the whole transcript of the plain run; NULL: this is it */
 
     struct counted heap, store_heap;
+    struct buffer *encoded; /* what PLAIN and LOGIN make of the passwords, in base64 */
+    size_t n_encoded;
     struct block block;
     mailsrv_config *config;
     mailsrv_profile *profile;

@@ -460,11 +460,17 @@ static void go_on(struct run *run)
             say(run, without_unasked(run, step_at(run, run->at)->text, &unsaid));
 }
 
+/* For an answer, or for nothing but time: a login that failed. */
+static bool is_waiting(const struct run *run)
+{
+    return run->ledger.n_out != 0 || mailsrv_session_wants(run->session) == 0;
+}
+
 /* Half-closed or shut down, a session ends by itself when all that it asked is answered. */
 static void end_by_itself(struct run *run)
 {
     operations_settle(run);
-    for (unsigned i = 0; i < SLEEPS_MAX && !run_closes(run) && run->ledger.n_out != 0 && host_sleep(run); i++)
+    for (unsigned i = 0; i < SLEEPS_MAX && !run_closes(run) && is_waiting(run) && host_sleep(run); i++)
         host_pump(run);
     if (!run_closes(run))
         run_wrong(run, "the session does not end by itself");

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-enum { BLOCK_OCTETS = 256 * 1024, STEP_UNITS_MOST = 300 };
+enum { BLOCK_OCTETS = 256 * 1024, STEP_UNITS_MOST = 300, ENCODED_ACCOUNTS = 2 };
 
 /* Friday, 2 January 2026, 03:04:05 UTC, on a machine that has been up for an hour. */
 #define UNIX_BEGIN_US INT64_C(1767323045000000)
@@ -34,11 +34,44 @@ static bool add_address(struct run *run, struct text address, const mailsrv_id *
     return false;
 }
 
+static void add_base64(struct buffer *out, struct text text)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i + 2 < text.n; i += 3) { /* what is padded is left out */
+        const uint8_t *p = (const uint8_t *)text.p + i;
+        const char four[] = { letters[p[0] >> 2], letters[(p[0] & 3) << 4 | p[1] >> 4],
+                              letters[(p[1] & 15) << 2 | p[2] >> 6], letters[p[2] & 63] };
+        buffer_add(out, four, sizeof four);
+    }
+}
+
+/* A message of PLAIN with this password, and a response of LOGIN. */
+static void add_encoded(struct run *run, const struct setup *setup)
+{
+    struct buffer plain = { 0 };
+    if (run->n_encoded + 2 > 2 * ENCODED_ACCOUNTS)
+        return;
+    if (run->encoded == NULL)
+        run->encoded = dialogue_take(2 * ENCODED_ACCOUNTS * sizeof *run->encoded);
+    buffer_add(&plain, "", 1);
+    buffer_add(&plain, setup->name.p, setup->name.n);
+    buffer_add(&plain, "", 1);
+    buffer_add(&plain, setup->text.p, setup->text.n);
+    struct buffer *encoded = &run->encoded[run->n_encoded];
+    add_base64(&encoded[0], buffer_text(&plain));
+    add_base64(&encoded[1], setup->text);
+    counted_add_secret(&run->heap, buffer_text(&encoded[0]));
+    counted_add_secret(&run->heap, buffer_text(&encoded[1]));
+    run->n_encoded += 2;
+    buffer_free(&plain);
+}
+
 static bool add_account(struct run *run, const struct setup *setup)
 {
     mailsrv_id id;
     struct buffer address = { 0 };
     counted_add_secret(&run->heap, setup->text);
+    add_encoded(run, setup);
     if (mailsrv_memory_add_account(run->store, setup->name.p, setup->name.n, setup->text.p, setup->text.n, &id) !=
         MAILSRV_OK) {
         run_wrong_text(run, "the store takes no such account: ", setup->name);
@@ -146,7 +179,8 @@ static bool make_profile(struct run *run)
     mailsrv_error error = { .size = sizeof error };
     if (!is_ok(run, mailsrv_profile_new(engine_allocator(run), run->d->machine, run->d->face, &run->profile),
                "no profile") ||
-        !is_ok(run, mailsrv_profile_set_str(run->profile, MAILSRV_PROFILE_HOSTNAME, name.p, name.n), "no hostname"))
+        !is_ok(run, mailsrv_profile_set_str(run->profile, MAILSRV_PROFILE_HOSTNAME, name.p, name.n), "no hostname") ||
+        !is_ok(run, mailsrv_profile_set_u64(run->profile, MAILSRV_PROFILE_AUTH_DELAY_MS, 0), "no delay"))
         return false;
     for (size_t i = 0; i < run->d->n_setups; i++)
         if (!set_up(run, &run->d->setups[i]))
@@ -327,6 +361,9 @@ void host_end(struct run *run)
         run_wrong(run, "bytes that the store lent were not released");
     mailsrv_store_free(run->store);
     check_leases(run);
+    for (size_t i = 0; i < run->n_encoded; i++)
+        buffer_free(&run->encoded[i]);
+    free(run->encoded);
     if (!run_is_wrong(run)) /* else what is left may be the consequence */
         check_memory(run);
     if (run->leaked != NULL)

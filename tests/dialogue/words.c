@@ -125,10 +125,33 @@ static void resolve_words(const mailsrv_arg_resolve *arg, struct buffer *out)
     add_bytes(out, arg->reverse_path);
 }
 
-static void auth_words(const mailsrv_arg_auth_verify *arg, struct buffer *out)
+static void as_words(mailsrv_bytes identity, struct buffer *out)
 {
-    add_word(out, "", arg->user, " [");
-    add_word(out, "", arg->password, "]");
+    if (identity.n != 0)
+        add_word(out, " as ", identity, "");
+}
+
+static void auth_words(const mailsrv_op *op, struct buffer *out)
+{
+    if (op->kind == MAILSRV_OP_AUTH_VERIFY) {
+        const mailsrv_arg_auth_verify *arg = op->arg;
+        add_word(out, "", arg->user, " [");
+        add_word(out, "", arg->password, "]");
+        as_words(arg->identity, out);
+        add_word(out, " ", arg->mechanism, "");
+        add_word(out, " ", arg->service, "");
+    } else if (op->kind == MAILSRV_OP_AUTH_SCRAM_KEYS) {
+        const mailsrv_arg_auth_scram_keys *arg = op->arg;
+        add_word(out, "", arg->user, "");
+        as_words(arg->identity, out);
+        add_word(out, " ", arg->mechanism, "");
+        add_word(out, " ", arg->service, "");
+    } else if (op->kind == MAILSRV_OP_AUTH_EXTERNAL) {
+        const mailsrv_arg_auth_external *arg = op->arg;
+        add_word(out, "", arg->external, "");
+        as_words(arg->identity, out);
+        add_word(out, " ", arg->service, "");
+    }
 }
 
 /* The stage, and what it is about: an address, a name, a path, octets of a header, or octets and recipients. */
@@ -177,7 +200,9 @@ void op_words(const mailsrv_op *op, struct buffer *out)
         commit_words(op->arg, out);
         break;
     case MAILSRV_OP_AUTH_VERIFY:
-        auth_words(op->arg, out);
+    case MAILSRV_OP_AUTH_SCRAM_KEYS:
+    case MAILSRV_OP_AUTH_EXTERNAL:
+        auth_words(op, out);
         break;
     case MAILSRV_OP_POLICY:
         policy_words(op->arg, out);

@@ -295,12 +295,12 @@ int32_t mailsrv__durable_renumber(struct durable *d, const mailsrv_id *mailbox, 
 {
     struct account a;
     uint32_t from = 1;
-    int32_t status = MAILSRV_OK;
     if (mailsrv__durable_account(&d->writer, &mbox->account, &a) != MAILSRV_OK)
         return mailsrv__durable_broken(d);
     uint32_t uidvalidity = mailsrv__durable_new_uidvalidity(&a, unix_us);
     if (uidvalidity == 0)
         return MAILSRV_LIMIT;
+    int32_t status = mailsrv__durable_compact_before_bulk(d);
     while (status == MAILSRV_OK && from != 0)
         status = renumber_some(d, mailbox, mbox, uidvalidity, &from);
     if (status == MAILSRV_OK && mailsrv__durable_mailbox(&d->writer, mailbox, mbox) != MAILSRV_OK)

@@ -254,6 +254,7 @@ enum sql {
     SQL_SEGMENT_POOR,
     SQL_TOMB_ADD,
     SQL_TOMB_RETIRE,
+    SQL_TOMB_NAME_DROP,
     SQL_COPY_BODY,
     SQL_COPY_MESSAGE,
     SQL_COPY_MARKED,
@@ -265,9 +266,11 @@ enum sql {
     SQL_COPY_NAME_OF,
     SQL_COPY_ACCOUNT,
     SQL_COPY_TOMB,
+    SQL_COPY_TOMB_BEGUN,
     SQL_ACCOUNT_AS_IS,
     SQL_MAILBOX_AS_IS,
     SQL_NAME_AS_IS,
+    SQL_NAME_ALONE,
     SQL_MESSAGE_AS_IS,
     SQL_QUEUE_AS_IS,
     SQL_BODY_IDLE,
@@ -380,8 +383,9 @@ struct loose {
     size_t n, room;
 };
 
-/* What a record has removed, and an older one would bring back, of the segment `base`, or, 0, of any. */
-enum tomb { TOMB_MESSAGES = 1, TOMB_MAILBOX, TOMB_PARTS, TOMB_ITEM };
+/* What a record has removed, and an older one would bring back, of the segment `base`, or, 0, of any.  That of a name
+ * goes when the name is known again: what it is then is said anew. */
+enum tomb { TOMB_MESSAGES = 1, TOMB_MAILBOX, TOMB_PARTS, TOMB_ITEM, TOMB_NAME };
 
 bool mailsrv__durable_tomb(struct index *x, int64_t base, enum tomb kind, mailsrv_bytes mailbox, int64_t first,
                            int64_t last);
@@ -422,6 +426,15 @@ bool mailsrv__durable_apply_mailbox_delete(struct index *x, struct reader *from)
 bool mailsrv__durable_apply_rename(struct index *x, struct reader *from);
 bool mailsrv__durable_apply_inbox_moved(struct index *x, struct reader *from);
 bool mailsrv__durable_apply_subscribe(struct index *x, struct reader *from);
+/* A name that is forgotten: how it is called where things are gone, and that it is. */
+struct gone_name {
+    mailsrv_id account;
+    mailsrv_bytes text;
+    int64_t modseq, uidvalidity; /* that it had */
+};
+bool mailsrv__durable_apply_name_gone(struct index *x, const struct gone_name *gone);
+/* It is known, again: nothing says that it is gone. */
+bool mailsrv__durable_name_is_known(struct index *x, const mailsrv_id *account, mailsrv_bytes text);
 
 /* ---- apply_messages.c: the records of keywords, flags, and what vanished ---- */
 bool mailsrv__durable_apply_keyword(struct index *x, struct reader *from);
@@ -778,6 +791,8 @@ void *mailsrv__durable_move_for_ever(void *d); /* the thread */
 /* ---- compact.c ---- */
 /* Plans to copy some of what is live of a segment that is mostly dead; at last that nothing in it is needed. */
 int32_t mailsrv__durable_compact(struct durable *d);
+/* By plans whose record speaks of many rows by what they were called before (SQL_SEGMENT_BULK), first of all. */
+int32_t mailsrv__durable_compact_before_bulk(struct durable *d);
 /* What was planned came to nothing. */
 void mailsrv__durable_compact_again(struct durable *d);
 /* The group that was planned is in the index. */

@@ -177,23 +177,6 @@ static void answer_held(struct durable *d)
     answer(d, first);
 }
 
-/* ---- What deleted mailboxes held ---- */
-
-/* Where the index cannot do it now, it is done when the store is opened again, or another mailbox is deleted. */
-void mailsrv__durable_sweep(struct durable *d)
-{
-    bool more = false;
-    if (!d->has_dead || d->behind)
-        return;
-    if (mailsrv__durable_run(&d->writer, SQL_BEGIN, "") &&
-        mailsrv__durable_apply_death(&d->writer, &more) && mailsrv__durable_drop_idle(&d->writer, &d->loose) &&
-        mailsrv__durable_index_commit(&d->writer))
-        remove_loose(d);
-    else
-        roll_back(d);
-    d->has_dead = more;
-}
-
 /* ---- One group ---- */
 
 /* What of a change is to be put back when it is not kept. */
@@ -385,6 +368,7 @@ static void count(struct durable *d, const struct task *first)
     d->groups++;
     for (const struct task *t = first; t != NULL; t = t->next)
         d->changes++;
+    d->is_busy = true; /* perhaps, and before anybody is answered */
     pthread_mutex_unlock(&d->lock);
 }
 
@@ -393,7 +377,7 @@ static void say(struct durable *d)
 {
     pthread_mutex_lock(&d->lock);
     d->segments = d->log.sealed.n + d->log.retired.n + 1;
-    d->is_busy = !d->rests && (mailsrv__durable_tidies(d) || d->log.retired.n != 0);
+    d->is_busy = !d->rests && (d->has_dead || mailsrv__durable_tidies(d) || d->log.retired.n != 0);
     pthread_mutex_unlock(&d->lock);
 }
 
@@ -457,5 +441,33 @@ void mailsrv__durable_group(struct durable *d, struct task *first)
     give_back_memory(d);
     checkpoint(d);
     mailsrv__durable_remove_retired(d);
+    say(d);
+}
+
+/* ---- What deleted mailboxes held ---- */
+
+static int32_t sweep_some(struct durable *d, bool *more)
+{
+    if (mailsrv__durable_run(&d->writer, SQL_BEGIN, "") && mailsrv__durable_apply_death(&d->writer, more) &&
+        mailsrv__durable_drop_idle(&d->writer, &d->loose) && mailsrv__durable_index_commit(&d->writer)) {
+        remove_loose(d);
+        return MAILSRV_OK;
+    }
+    int32_t status = mailsrv__durable_failure(&d->writer);
+    roll_back(d);
+    return status;
+}
+
+/* Where the index cannot do it now, it is tried again some time later. */
+void mailsrv__durable_sweep(struct durable *d)
+{
+    bool more = true;
+    if (!d->has_dead || d->behind)
+        return;
+    int32_t status = sweep_some(d, &more);
+    if (status == MAILSRV_FULL && mailsrv__durable_reserve_use(d))
+        status = sweep_some(d, &more);
+    d->rests = d->rests || status != MAILSRV_OK;
+    d->has_dead = more || status != MAILSRV_OK;
     say(d);
 }

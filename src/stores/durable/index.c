@@ -183,15 +183,17 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_TOMB_ADD] = "INSERT INTO tomb VALUES(?1, ?2, ?3, ?4, ?5, segment()) ON CONFLICT(base, kind, mailbox, first)"
                      " DO UPDATE SET last = ?5, segment = segment()",
     [SQL_TOMB_RETIRE] = "DELETE FROM tomb WHERE base = ?1 OR segment = ?1",
+    [SQL_TOMB_NAME_DROP] = "DELETE FROM tomb WHERE base = 0 AND kind = 5 AND mailbox = ?",
     [SQL_COPY_BODY] = "SELECT id, place, octets, structure FROM body WHERE base = ? ORDER BY place LIMIT 1",
-    [SQL_COPY_MESSAGE] = COPY_MESSAGE "WHERE message.base = ? LIMIT 1",
+    [SQL_COPY_MESSAGE] = COPY_MESSAGE "WHERE message.base = ? AND length(account) > 0 LIMIT 1",
     [SQL_COPY_MARKED] = "SELECT account, id, modseq, uid, flags, keywords0, keywords1 FROM message"
                         " JOIN mailbox ON mailbox.box = message.box WHERE message.word = ?"
-                        " AND message.word <> message.base LIMIT 1",
+                        " AND message.word <> message.base AND length(account) > 0 LIMIT 1",
     [SQL_COPY_QUEUE] = COPY_QUEUE "WHERE base = ? LIMIT 1",
     [SQL_COPY_QUEUE_MARKED] = "SELECT number, record FROM queue WHERE word = ? AND word <> base LIMIT 1",
     [SQL_COPY_MAILBOX] = "SELECT account, id, uidvalidity, uidnext, horizon, box FROM mailbox"
-                         " WHERE box > ?2 AND base <= ?1 AND touched >= ?1 ORDER BY box LIMIT 1",
+                         " WHERE box > ?2 AND base <= ?1 AND touched >= ?1 AND length(account) > 0"
+                         " ORDER BY box LIMIT 1",
     [SQL_COPY_KEYWORDS] = "SELECT number, name FROM keyword WHERE box = ? ORDER BY number",
     [SQL_COPY_NAME] = COPY_NAME "WHERE number > ?2 AND base <= ?1 AND touched >= ?1 ORDER BY number LIMIT 1",
     [SQL_COPY_NAME_OF] = COPY_NAME "WHERE mailbox = ? AND length(mailbox) > 0",
@@ -199,10 +201,13 @@ static const char *const texts[SQL_COUNT] = {
                          " FROM account WHERE id > ?2 AND base <= ?1 AND touched >= ?1 ORDER BY id LIMIT 1",
     [SQL_COPY_TOMB] = "SELECT base, kind, mailbox, first, last FROM tomb WHERE segment = ?1 AND (base <> 0"
                       " OR ?1 <> (SELECT min(number) FROM segment WHERE retired = 0)) LIMIT 1",
+    [SQL_COPY_TOMB_BEGUN] = "SELECT base, kind, mailbox, first, last FROM tomb WHERE segment IN"
+                            " (SELECT number FROM segment WHERE retiring = 1 AND retired = 0) AND (base <> 0"
+                            " OR segment <> (SELECT min(number) FROM segment WHERE retired = 0)) LIMIT 1",
     [SQL_ACCOUNT_AS_IS] = "INSERT INTO account VALUES(?1, ?8, ?3, 0, ?4, ?2, ?5, ?6, ?7, " HERE
                           " ON CONFLICT(id) DO UPDATE SET name = ?8, modseq = max(modseq, ?3), quota = ?4, inbox = ?2,"
-                          " uidvalidity = ?5, forgotten = ?6, forgotten_uidvalidity = ?7, base = segment(),"
-                          " touched = segment(), weight = weight()",
+                          " uidvalidity = ?5, forgotten = max(forgotten, ?6), forgotten_uidvalidity ="
+                          " max(forgotten_uidvalidity, ?7), base = segment(), touched = segment(), weight = weight()",
     [SQL_MAILBOX_AS_IS] = "INSERT INTO mailbox VALUES(NULL, ?2, ?1, ?3, ?4, 0, 0, 0, 0, 0, ?5, segment(), segment(),"
                           " weight()) ON CONFLICT(id) DO UPDATE SET account = ?1, uidvalidity = ?3,"
                           " uidnext = max(uidnext, ?4), horizon = ?5, base = segment(), touched = segment(),"
@@ -210,6 +215,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_NAME_AS_IS] = "INSERT INTO name VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6, " HERE
                        " ON CONFLICT(account, name) DO UPDATE SET mailbox = ?3, modseq = ?4, attributes = ?5,"
                        " uidvalidity = ?6, " IS_HERE,
+    [SQL_NAME_ALONE] = "UPDATE name SET mailbox = x'', attributes = attributes & 1, touched = segment()"
+                       " WHERE mailbox = ?1 AND length(mailbox) > 0 AND name <> ?2",
     [SQL_MESSAGE_AS_IS] = "UPDATE message SET flags = ?3, modseq = ?4, keywords0 = ?5, keywords1 = ?6,"
                           " base = segment(),"
                           " word = segment(), weight = weight() WHERE box = ?1 AND uid = ?2",

@@ -231,7 +231,7 @@ int32_t mailsrv__memory_auth_verify(struct memory *m, const mailsrv_op *op, stru
     const struct account *a = by_name(m, arg->user.p, arg->user.n);
     bool same = a != NULL ? same_secret(a->text + a->n_name, a->n_password, arg->password)
                           : same_secret("nobody", 6, arg->password);
-    if (a == NULL || !same)
+    if (a == NULL || !same || arg->identity.n != 0) /* nobody here acts as somebody else */
         return MAILSRV_DENIED;
     r->has_value = true;
     r->value.identity.size = sizeof r->value.identity;

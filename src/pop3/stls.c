@@ -1,0 +1,21 @@
+/* STLS (RFC 2595 section 4). */
+#include "pop3/pop3.h"
+
+/* What the client said before is forgotten. */
+enum step mailsrv__pop3_secured(mailsrv_session *session)
+{
+    mailsrv__pop3_forget_user(mailsrv__pop3_of(session));
+    return STEP_NEXT;
+}
+
+enum step mailsrv__pop3_stls(struct pop3 *p, const struct args *a)
+{
+    (void)a;
+    if (mailsrv__secure(&p->session))
+        return mailsrv__pop3_bad(p, SPAN("-ERR TLS is active already\r\n"));
+    if (!mailsrv__can_start_tls(&p->session))
+        return mailsrv__pop3_bad(p, SPAN("-ERR unknown command\r\n"));
+    if (mailsrv__start_tls(&p->session, SPAN("+OK begin TLS\r\n")))
+        return STEP_NEXT;
+    return mailsrv__pop3_refuse(p, MAILSRV_NOMEM, (struct span){ 0 });
+}
