@@ -161,7 +161,8 @@ static struct queue_record record_of(const struct transaction *t, const struct r
 static size_t queue_octets(const struct smtp *s, const struct recipient *r, const struct verdict *v, size_t received_n)
 {
     size_t record = QUEUE_RECORD_OCTETS(s->mail->reverse_path.n, r->address.n, strlen(v->line) + v->text.n);
-    return mailsrv__ask_octets(mailsrv__smtp_fields_octets(s, r) + received_n) + mailsrv__ask_octets(r->address.n) + mailsrv__ask_octets(record);
+    size_t prefix = mailsrv__smtp_fields_octets(s, r) + received_n;
+    return mailsrv__ask_octets(prefix) + mailsrv__ask_octets(r->address.n) + mailsrv__ask_octets(record);
 }
 
 static mailsrv_bytes copy_record(struct ask *ask, const struct transaction *t, const struct recipient *r,

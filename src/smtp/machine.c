@@ -103,7 +103,7 @@ static enum step not_known(struct smtp *s, struct span verb)
 {
     if (!is_http(verb))
         return mailsrv__smtp_bad(s, "500 5.5.1 command not known");
-    mailsrv__smtp_reply(s, mailsrv__smtp_is_lmtp(s) ? "421 4.7.0 this is LMTP, closing" : "421 4.7.0 this is SMTP, closing");
+    mailsrv__smtp_reply(s, "421 4.7.0 this is no web server, closing");
     return STEP_CLOSE;
 }
 

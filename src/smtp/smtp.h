@@ -144,8 +144,8 @@ bool mailsrv__smtp_consults(const struct smtp *s, uint32_t stage);
 /* Asks it, and goes on with `answered`. */
 enum step mailsrv__smtp_consult(struct smtp *s, uint32_t stage, step_fn *answered);
 
-/* Reads the answer.  NULL: what it said is in `standing`, and nothing is refused.  Else the line of the refusal; `*text`
- * lives as long as the running step. */
+/* Reads the answer.  NULL: what it said is in `standing`, and nothing is refused.  Else the line of the refusal;
+ * `*text` lives as long as the running step. */
 const char *mailsrv__smtp_consulted(struct smtp *s, struct standing *standing, struct span *text);
 
 /* The same at HEADERS and EOM, of the transaction. */

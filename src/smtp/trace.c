@@ -34,8 +34,8 @@ static void write_peer(const struct smtp *s, struct writer *w)
     mailsrv__write(w, SPAN("])"));
 }
 
-/* RFC 3848: the E says that the peer greeted with EHLO, the S that there is TLS, the A that he has logged in.  RFC 6531 section 4.3: UTF8SMTP
- * stands for ESMTP with SMTPUTF8. */
+/* RFC 3848: the E says that the peer greeted with EHLO, the S that there is TLS, the A that he has logged in.  RFC 6531
+ * section 4.3: UTF8SMTP stands for ESMTP with SMTPUTF8. */
 static void write_protocol(const struct smtp *s, struct writer *w)
 {
     bool lmtp = mailsrv__smtp_is_lmtp(s);
