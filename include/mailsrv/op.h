@@ -192,7 +192,7 @@ typedef struct mailsrv_staged {
     uint32_t reserved;
     uint64_t body;
     uint64_t octets; /* all that was written */
-    mailsrv_bytes structure; /* empty: none was made */
+    mailsrv_bytes structure; /* of the body (message.h), kept with it for MAILSRV_ROW_STRUCTURE; empty: none was made */
 } mailsrv_staged;
 
 typedef struct mailsrv_target {
@@ -497,6 +497,8 @@ typedef struct mailsrv_row {
     mailsrv_bytes uidl; /* imported with the message; empty: none */
     uint64_t keywords[2]; /* a bit for each name of the mailbox's dictionary: name i is bit i % 64 of word i / 64 */
     int64_t saved_us;     /* when it came into this mailbox */
+    mailsrv_bytes structure; /* of the body, as its COMMIT had it; empty: it had none */
+    uint64_t prefix_octets;  /* of `octets`: those that stand before the body */
 } mailsrv_row;
 
 typedef struct mailsrv_rows {

@@ -48,7 +48,7 @@ struct taps *mailsrv__taps_begin(mailsrv_session *session)
     for (size_t i = 0; i < taps->n; i++) {
         taps->running[i] = (struct running){ .tap = profile->taps[i], .state = state };
         state += rounded(profile->taps[i]->octets);
-        taps->running[i].tap->begin(taps->running[i].state);
+        taps->running[i].tap->begin(taps->running[i].state, session);
     }
     return taps;
 }
@@ -95,6 +95,10 @@ const struct facts *mailsrv__taps_facts(const struct taps *taps)
 
 void mailsrv__taps_free(mailsrv_session *session, struct taps *taps)
 {
-    if (taps != NULL)
-        mailsrv__session_give(session, taps, taps->octets);
+    if (taps == NULL)
+        return;
+    for (size_t i = 0; i < taps->n; i++)
+        if (taps->running[i].tap->fini != NULL)
+            taps->running[i].tap->fini(taps->running[i].state);
+    mailsrv__session_give(session, taps, taps->octets);
 }

@@ -248,7 +248,7 @@ static enum step requeue(struct smtp *s)
     uint32_t n = s->mail->n_requeued;
     if (n == 0)
         return conclude(s, mailsrv__smtp_line(s, MAILSRV_OK, AT_DATA), none);
-    struct ask ask = mailsrv__body_commit(&s->session, n, n, octets);
+    struct ask ask = mailsrv__body_commit(&s->session, n, n, octets, mailsrv__taps_facts(s->mail->taps)->structure);
     if (ask.op == NULL)
         return conclude(s, mailsrv__smtp_line(s, MAILSRV_TEMP, AT_DATA), none);
     fill_requeue(s, &ask, mailsrv__written(&received));
@@ -342,7 +342,8 @@ static enum step commit(struct smtp *s)
     if (!mailsrv__smtp_reserve_replies(s, t->reply_octets)) /* 354 may have used, and sent, what was kept */
         return refuse_status(s, MAILSRV_NOMEM, (struct span){ NULL, 0 });
     mailsrv__transaction_unreserve(&s->session, t);
-    struct ask ask = mailsrv__body_commit(&s->session, t->n_targets, t->n_queue, commit_octets(s, received.n));
+    struct ask ask = mailsrv__body_commit(&s->session, t->n_targets, t->n_queue, commit_octets(s, received.n),
+                                          mailsrv__taps_facts(t->taps)->structure);
     if (ask.op == NULL)
         return refuse_status(s, MAILSRV_NOMEM, (struct span){ NULL, 0 });
     mailsrv_arg_body_commit *arg = ask.arg;

@@ -142,8 +142,9 @@ struct hops {
     bool empty;      /* nothing but perhaps a CR in this line so far */
 };
 
-static void hops_begin(void *state)
+static void hops_begin(void *state, mailsrv_session *session)
 {
+    (void)session;
     *(struct hops *)state = (struct hops){ .at = AT_NAME, .empty = true };
 }
 

@@ -2,7 +2,7 @@
  *
  * It answers the kinds of the tiers Receive, POP3 and IMAP, and those of the queue.  A body is kept once, however many
  * targets it was committed to.  Nothing outlives the process: for tests, for programs that read what arrived
- * themselves, and as the example of a whole store.  Structure is not kept, because no operation reads it.
+ * themselves, and as the example of a whole store.
  *
  * The store is a mailsrv_store: bind it with mailsrv_store_bind, free it with mailsrv_store_free after its engines.
  * When an engine ends, every handle that was given to it is closed, locks included.

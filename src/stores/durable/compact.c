@@ -398,10 +398,11 @@ void mailsrv__durable_remove_retired(struct durable *d)
     struct sealed_list *list = &d->log.retired;
     pthread_mutex_lock(&d->lock);
     uint64_t home = d->home;
+    bool waits = d->copies != 0;
     pthread_mutex_unlock(&d->lock);
     size_t left = 0;
     for (size_t i = 0; i < list->n; i++)
-        if (list->v[i].retired > home || !remove_one(d, &list->v[i]))
+        if (waits || list->v[i].retired > home || !remove_one(d, &list->v[i]))
             list->v[left++] = list->v[i];
     list->n = left;
 }
@@ -410,7 +411,7 @@ bool mailsrv__durable_tidies(const struct durable *d)
 {
     if (d->behind || d->rests || d->has_dead || d->is_spoiled || d->writer.state.parts != 0)
         return false;
-    for (size_t i = 0; i < d->log.retired.n; i++)
+    for (size_t i = 0; i < d->log.retired.n && d->copies == 0; i++)
         if (d->log.retired.v[i].retired <= d->home)
             return true;
     return d->compacting != 0 || d->looks;

@@ -20,15 +20,10 @@ static void roll_back(struct durable *d)
     d->loose.n = 0;
 }
 
-/* Files whose last reference went go, but for those of bodies that are still staged: these go at the next start. */
 static void remove_loose(struct durable *d)
 {
-    char path[PATH_MAX_OCTETS];
-    for (size_t i = 0; i < d->loose.n; i++) {
-        mailsrv__durable_body_path(d, d->loose.v[i], path);
-        if (!mailsrv__durable_is_staged(d, d->loose.v[i]))
-            d->files.unlink(d->files.user, path);
-    }
+    for (size_t i = 0; i < d->loose.n; i++)
+        mailsrv__durable_drop_file(d, d->loose.v[i]);
     d->loose.n = 0;
 }
 
@@ -290,6 +285,13 @@ static int32_t make(struct durable *d, struct task *first)
     return mailsrv__durable_log_append(&d->log, &d->group);
 }
 
+/* Or what a full disk must not stop: a copy to another one, and the first opening of one. */
+static bool frees(int32_t kind)
+{
+    return kind == MAILSRV_OP_EXPUNGE || kind == MAILSRV_OP_QUEUE_UPDATE || kind == MAILSRV_OP_QUEUE_DELETE ||
+           kind == KIND_SNAPSHOT || kind == KIND_RENEW;
+}
+
 /* A full disk has room for what frees some; the others are told.  What is left. */
 static struct task *only_what_frees(struct durable *d, struct task *first)
 {
@@ -297,8 +299,7 @@ static struct task *only_what_frees(struct durable *d, struct task *first)
     for (struct task *t = first; t != NULL; t = next) {
         next = t->next;
         t->next = NULL;
-        if (t->kind == MAILSRV_OP_EXPUNGE || t->kind == MAILSRV_OP_QUEUE_UPDATE ||
-            t->kind == MAILSRV_OP_QUEUE_DELETE) {
+        if (frees(t->kind)) {
             *end = t;
             end = &t->next;
         } else {
