@@ -175,7 +175,7 @@ struct memory {
     uint64_t last_id, last_handle, last_queue;
     uint64_t octets, lent, n_held, answered;
     uint64_t open[HANDLE_READ + 1];
-    uint64_t knobs[MAILSRV_MEMORY_MAILBOXES + 1];
+    uint64_t knobs[MAILSRV_MEMORY_ASCII + 1];
     uint64_t shuffled; /* state of the shuffle */
     union {
         mailsrv_row rows[PAGE_MAX];
