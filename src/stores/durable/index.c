@@ -136,6 +136,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_MESSAGE_CHANGED] = ROW "INDEXED BY message_modseq WHERE box = ?1 AND modseq > ?2 AND uid >= ?3 AND uid < ?4"
                                 " ORDER BY uid LIMIT ?5",
     [SQL_MESSAGE_SCAN] = ROW "WHERE box = ? AND uid >= ? AND uid < ? ORDER BY uid LIMIT ?",
+    [SQL_MESSAGE_STRUCTURE] = "SELECT body.structure, length(message.prefix) FROM message JOIN body ON body.id ="
+                              " message.body WHERE box = ? AND uid = ?",
     [SQL_MESSAGE_COUNT_CHANGED] = "SELECT count(*) FROM (SELECT 1 FROM message INDEXED BY message_modseq"
                                   " WHERE box = ? AND modseq > ? LIMIT ?)",
     [SQL_MESSAGE_PLACE] = "SELECT message.prefix, (body.place > 0) * body.base, body.place, body.octets, body.id"
