@@ -86,6 +86,7 @@ static void resolve(void *user, mailsrv_engine *engine, const mailsrv_op *op)
     if (i >= 0) {
         s->inboxes[i] = (mailsrv_destination){ .kind = MAILSRV_TARGET_MAILBOX, .account = s->accounts[i] };
         value.destinations = &s->inboxes[i];
+        value.shard = mailsrv_durable_shard(s->store, &s->accounts[i]);
         answer.status = MAILSRV_OK;
         answer.value = &value;
     }
