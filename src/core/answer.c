@@ -70,7 +70,8 @@ static bool kinds_are_known(const mailsrv_resolved *v)
 static bool rows_are_whole(const mailsrv_row *rows, uint32_t n, uint32_t stride)
 {
     return list_is_whole(rows, n, stride, sizeof(mailsrv_row)) &&
-           bytes_of_rows_are_there(rows, n, stride, offsetof(mailsrv_row, uidl));
+           bytes_of_rows_are_there(rows, n, stride, offsetof(mailsrv_row, uidl)) &&
+           bytes_of_rows_are_there(rows, n, stride, offsetof(mailsrv_row, structure));
 }
 
 /* UIDs ascend, and their runs neither overlap nor touch: what follows counts on it. */
@@ -233,8 +234,10 @@ static bool copy_destinations(struct op *op)
 static size_t rows_octets(const void *rows, uint32_t n, uint32_t stride)
 {
     size_t octets = n * sizeof(mailsrv_row);
-    for (uint32_t i = 0; i < n; i++)
-        octets += ((const mailsrv_row *)(const void *)((const char *)rows + (size_t)i * stride))->uidl.n;
+    for (uint32_t i = 0; i < n; i++) {
+        const mailsrv_row *row = (const mailsrv_row *)(const void *)((const char *)rows + (size_t)i * stride);
+        octets += row->uidl.n + row->structure.n;
+    }
     return octets;
 }
 
@@ -246,6 +249,7 @@ static mailsrv_row *put_rows(uint8_t **to, const void *rows, uint32_t n, uint32_
     for (uint32_t i = 0; i < n; i++) {
         memcpy(&copies[i], (const char *)rows + (size_t)i * stride, sizeof *copies);
         copies[i].uidl = put_bytes(to, copies[i].uidl);
+        copies[i].structure = put_bytes(to, copies[i].structure);
     }
     return copies;
 }

@@ -75,6 +75,7 @@ struct mailsrv_engine {
     mailsrv_port *ports;
     mailsrv_ending *endings;
     struct room *rooms; /* core/room.h */
+    const struct tap *tap; /* beside those of the profiles: core/tap.h; NULL: none */
     mailsrv_crypto crypto;
     uint64_t tls_started, tls_failed, tls_octets;
     int64_t unix_us;

@@ -257,6 +257,7 @@ void mailsrv__op_free(struct op *op)
         mailsrv__op_free(op->gate);
     drop_answer(op);
     mailsrv__heap_give(heap, CLASS_BODIES, purse, op->buffer, op->buffer_octets);
+    mailsrv__heap_give(heap, CLASS_BODIES, NULL, op->structure, op->structure_octets);
     if ((mailsrv__kind(op->pub.kind)->flags & KIND_SECRET) != 0)
         mailsrv__wipe(op + 1, op->octets - sizeof *op);
     mailsrv__heap_give(heap, CLASS_OPERATIONS, purse, op, op->octets);

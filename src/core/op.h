@@ -70,6 +70,8 @@ struct op {
     void *text;
     size_t text_octets;
     mailsrv_result *results; /* COMMIT: reserved */
+    void *structure;         /* COMMIT: charged to no session */
+    size_t structure_octets;
     uint8_t *results_text;
 };
 

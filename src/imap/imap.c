@@ -1,3 +1,4 @@
+#include "core/tap.h"
 #include "imap/imap.h"
 
 /* ---- Where a command is kept ---- */
@@ -381,6 +382,7 @@ static const mailsrv_machine machine = {
                   [PARTING_BUSY] = "* BYE [UNAVAILABLE] too busy, try again later\r\n" },
     .has_face = has_face,
     .defaults = defaults,
+    .engine_tap = &mailsrv__structure_tap,
     .greet = greet,
     .take = take,
     .called = called,

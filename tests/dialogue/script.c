@@ -49,9 +49,19 @@ static void out_of_place(struct run *run, const struct step *step, struct buffer
     run_wrong_text(run, "out of place: ", buffer_text(words));
 }
 
+/* A POLICY is asked at the stages that the profile names and at no others: a file has each. */
+static void unnamed(struct run *run, const struct entry *entry, struct buffer *words)
+{
+    words->n = 0;
+    op_words(entry->op, words);
+    if (!run_excused(run) && !run->stopped)
+        run_wrong_text(run, "the file has no such POLICY: ", buffer_text(words));
+}
+
 void script_claim(struct run *run, struct entry *entry)
 {
     struct buffer words = { 0 };
+    bool claimed = false;
     entry->reply = REPLY_STORE;
     if (run->diverged || run->session == NULL)
         return;
@@ -61,15 +71,18 @@ void script_claim(struct run *run, struct entry *entry)
         if (step->kind != entry->kind)
             continue;
         if (words_match(entry, step, &words) && at == first) {
-            run->done[at] = true;
+            run->done[at] = claimed = true;
             entry->reply = step->reply;
             entry->status = step->status;
+            entry->verdict = step->verdict;
             entry->text = step->text;
         } else {
             out_of_place(run, step, &words);
         }
         break;
     }
+    if (entry->kind == MAILSRV_OP_POLICY && entry->reply == REPLY_STORE && !claimed)
+        unnamed(run, entry, &words);
     buffer_free(&words);
 }
 

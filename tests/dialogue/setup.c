@@ -238,7 +238,7 @@ static bool make_engine(struct run *run)
 
 static bool make_session(struct run *run)
 {
-    mailsrv_peer peer = { .size = sizeof peer, .address_octets = 4, .port = 2525 };
+    mailsrv_peer peer = { .size = sizeof peer, .address_octets = 4, .port = 2525, .local_port = run->d->local_port };
     memcpy(peer.address, run->d->peer, 4);
     return is_ok(run, mailsrv_server_new(run->engine, run->profile, &peer, run, &run->session), "no session");
 }

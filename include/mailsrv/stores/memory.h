@@ -2,7 +2,7 @@
  *
  * It answers the kinds of the tiers Receive, POP3 and IMAP, and those of the queue.  A body is kept once, however many
  * targets it was committed to.  Nothing outlives the process: for tests, for programs that read what arrived
- * themselves, and as the example of a whole store.  Structure is not kept, because no operation reads it.
+ * themselves, and as the example of a whole store.
  *
  * The store is a mailsrv_store: bind it with mailsrv_store_bind, free it with mailsrv_store_free after its engines.
  * When an engine ends, every handle that was given to it is closed, locks included.
@@ -76,6 +76,11 @@ MAILSRV_API int32_t mailsrv_memory_find_account(mailsrv_store *store, const char
 #define MAILSRV_MEMORY_KEYWORDS 15
 /* Mailboxes that an account has, at most; more is MAILSRV_LIMIT.  Default 2^32 - 1. */
 #define MAILSRV_MEMORY_MAILBOXES 16
+/* What RESOLVE says of a domain that no address has: 0 (default): MAILSRV_NOPERM; 1: mail for it goes to the queue,
+ * whoever asks. */
+#define MAILSRV_MEMORY_RELAY 17
+/* 1: no mailbox takes mail that needs SMTPUTF8; 0 (default): all do. */
+#define MAILSRV_MEMORY_ASCII 18
 
 /* MAILSRV_OK, MAILSRV_E_UNKNOWN_KEY, MAILSRV_E_VALUE, or MAILSRV_E_USAGE. */
 MAILSRV_API int32_t mailsrv_memory_set_u64(mailsrv_store *store, int32_t key, uint64_t value);

@@ -164,7 +164,7 @@ static bool renew_inbox(struct index *x, const mailsrv_id *account, const mailsr
             mailsrv__durable_vanish(x, box, (uint64_t)modseq, (mailsrv_run){ 1, old->uidnext - 1 }));
 }
 
-/* The messages stay where they are in the index, and what holds them gets another id. */
+/* The messages stay where they are in the index, and what holds them gets another id.  They appear there now. */
 bool mailsrv__durable_apply_inbox_moved(struct index *x, struct reader *from)
 {
     mailsrv_id account = mailsrv__durable_get_id(from), inbox = mailsrv__durable_get_id(from);
@@ -179,6 +179,7 @@ bool mailsrv__durable_apply_inbox_moved(struct index *x, struct reader *from)
         return false;
     return mailsrv__durable_run(x, SQL_SEGMENT_BULK, "") &&
            mailsrv__durable_run(x, SQL_MAILBOX_BECAME, "idii", old.box, &mailbox, (int64_t)uidvalidity, modseq) &&
+           mailsrv__durable_run(x, SQL_MESSAGE_BECAME, "ii", old.box, modseq) &&
            renew_inbox(x, &account, &inbox, &old, modseq) &&
            mailsrv__durable_run(x, SQL_ACCOUNT_UIDVALIDITY, "di", &account, (int64_t)uidvalidity) &&
            take_name(x, &account, name, &mailbox, modseq, 0, uidvalidity) && saw(x, &account, modseq);

@@ -159,8 +159,8 @@ static int32_t copy_file(struct backup *b, uint64_t octets)
     int32_t status = files->open(files->user, b->work->from, 0, &source);
     if (status != MAILSRV_OK)
         return status == MAILSRV_NONEXISTENT ? MAILSRV_CORRUPT : status;
-    status = files->open(files->user, b->work->to, MAILSRV_DURABLE_WRITE | MAILSRV_DURABLE_CREATE | MAILSRV_DURABLE_EMPTY,
-                         &target);
+    status = files->open(files->user, b->work->to,
+                         MAILSRV_DURABLE_WRITE | MAILSRV_DURABLE_CREATE | MAILSRV_DURABLE_EMPTY, &target);
     if (status == MAILSRV_OK) {
         status = copy_pieces(b, source, target, octets);
         files->close(files->user, target);

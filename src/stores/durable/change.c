@@ -208,17 +208,29 @@ static int32_t choose(struct durable *d, struct task *t, int64_t box, const mail
     return result == SQLITE_DONE ? MAILSRV_OK : mailsrv__durable_broken(d);
 }
 
-static void put_expunge(struct buffer *to, const struct handle *h, uint64_t modseq, const struct runs *gone)
+#define ENTRY_RUNS 4096 /* of an entry, so that no record has more than a frame holds */
+
+static void put_expunge(struct buffer *to, const struct handle *h, uint64_t modseq, const mailsrv_run *runs, size_t n)
 {
     mailsrv__durable_put_number(to, ENTRY_EXPUNGE, 1);
     mailsrv__durable_put_id(to, &h->account);
     mailsrv__durable_put_id(to, &h->mailbox);
     mailsrv__durable_put_number(to, modseq, 8);
-    mailsrv__durable_put_number(to, gone->n, 4);
-    for (size_t i = 0; i < gone->n; i++) {
-        mailsrv__durable_put_number(to, gone->v[i].first, 4);
-        mailsrv__durable_put_number(to, gone->v[i].last, 4);
+    mailsrv__durable_put_number(to, n, 4);
+    for (size_t i = 0; i < n; i++) {
+        mailsrv__durable_put_number(to, runs[i].first, 4);
+        mailsrv__durable_put_number(to, runs[i].last, 4);
     }
+}
+
+static int32_t expunge_all(struct durable *d, const struct handle *h, uint64_t modseq, const struct runs *gone)
+{
+    for (size_t i = 0; i < gone->n; i += ENTRY_RUNS) {
+        put_expunge(&d->record, h, modseq, &gone->v[i], gone->n - i < ENTRY_RUNS ? gone->n - i : ENTRY_RUNS);
+        if (!mailsrv__durable_take_effect(d))
+            return mailsrv__durable_broken(d);
+    }
+    return MAILSRV_OK;
 }
 
 static int32_t expunge(struct durable *d, struct task *t)
@@ -238,14 +250,11 @@ static int32_t expunge(struct durable *d, struct task *t)
     t->answer.value = &t->value.expunged;
     if (gone.n == 0)
         return MAILSRV_OK;
-    put_expunge(&d->record, h, modseq, &gone);
     mailsrv__durable_touch(t, &h->mailbox, modseq);
-    return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
+    return expunge_all(d, h, modseq, &gone);
 }
 
 /* ---- UIDs at their end (RFC 9051 section 2.3.1.1) ---- */
-
-#define RENUMBER_RUNS 4096 /* of an entry */
 
 /* The runs of UIDs that are there from one on, so many as an entry has: `*n` of them.  `*from` is then where the next
  * entry begins; 0: there is none. */
@@ -260,7 +269,7 @@ static bool put_uids(struct durable *d, int64_t box, uint32_t *from, uint32_t *n
         uid = (uint32_t)sqlite3_column_int64(row, 0);
         if (*n != 0 && uid == last + 1 && !to->failed) {
             mailsrv__durable_set_number(to->p + to->n - 4, uid, 4);
-        } else if (*n == RENUMBER_RUNS) {
+        } else if (*n == ENTRY_RUNS) {
             break;
         } else {
             mailsrv__durable_put_number(to, uid, 4);

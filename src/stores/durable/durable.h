@@ -168,6 +168,10 @@ struct vfs {
 int32_t mailsrv__durable_vfs_open(struct vfs *vfs, struct durable *d);
 void mailsrv__durable_vfs_close(struct vfs *vfs);
 
+/* ---- scratch.c: files of SQLite without a name ---- */
+int mailsrv__durable_scratch_octets(void); /* of one, as SQLite has room for */
+void mailsrv__durable_scratch_open(sqlite3_file *file);
+
 /* ---- index.c: the index, and its statements ---- */
 enum sql {
     SQL_BEGIN,
@@ -227,6 +231,7 @@ enum sql {
     SQL_MESSAGE_GET,
     SQL_MESSAGE_DROP,
     SQL_MESSAGE_UIDL,
+    SQL_MESSAGE_STRUCTURE,
     SQL_MESSAGE_RANGE,
     SQL_MESSAGE_CHANGED,
     SQL_MESSAGE_SCAN,
@@ -238,6 +243,7 @@ enum sql {
     SQL_MESSAGE_WHOLE,
     SQL_MESSAGE_SOME,
     SQL_MESSAGE_RENUMBER,
+    SQL_MESSAGE_BECAME,
     SQL_BODY_ADD,
     SQL_BODY_GET,
     SQL_BODY_GREW,

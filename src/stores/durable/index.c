@@ -136,6 +136,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_MESSAGE_CHANGED] = ROW "INDEXED BY message_modseq WHERE box = ?1 AND modseq > ?2 AND uid >= ?3 AND uid < ?4"
                                 " ORDER BY uid LIMIT ?5",
     [SQL_MESSAGE_SCAN] = ROW "WHERE box = ? AND uid >= ? AND uid < ? ORDER BY uid LIMIT ?",
+    [SQL_MESSAGE_STRUCTURE] = "SELECT body.structure, length(message.prefix) FROM message JOIN body ON body.id ="
+                              " message.body WHERE box = ? AND uid = ?",
     [SQL_MESSAGE_COUNT_CHANGED] = "SELECT count(*) FROM (SELECT 1 FROM message INDEXED BY message_modseq"
                                   " WHERE box = ? AND modseq > ? LIMIT ?)",
     [SQL_MESSAGE_PLACE] = "SELECT message.prefix, (body.place > 0) * body.base, body.place, body.octets, body.id"
@@ -150,6 +152,7 @@ static const char *const texts[SQL_COUNT] = {
                           " keywords1 FROM message WHERE box = ? AND uid >= ? AND uid <= ? ORDER BY uid",
     [SQL_MESSAGE_SOME] = "SELECT uid FROM message WHERE box = ? LIMIT 1",
     [SQL_MESSAGE_RENUMBER] = "UPDATE message SET uid = ?3 WHERE box = ?1 AND uid = ?2",
+    [SQL_MESSAGE_BECAME] = "UPDATE message SET modseq = ?2 WHERE box = ?1",
     [SQL_BODY_ADD] = "INSERT INTO body VALUES(?1, segment(), ?3, ?4, 0, ?5) ON CONFLICT(id) DO UPDATE"
                      " SET base = segment(), place = ?3, octets = ?4, structure = ?5",
     [SQL_BODY_GET] = "SELECT refs, place FROM body WHERE id = ?",
@@ -381,7 +384,7 @@ static int32_t prepare(struct index *x, bool writes)
 {
     int found = 0;
     if (sqlite3_exec(x->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0;"
-                            "PRAGMA temp_store=MEMORY", NULL, NULL, NULL) != SQLITE_OK ||
+                            "PRAGMA temp_store=FILE", NULL, NULL, NULL) != SQLITE_OK ||
         version(x, &found) != SQLITE_OK)
         return mailsrv__durable_failure(x);
     if (found != 0 && found != FORMAT)

@@ -30,6 +30,8 @@ struct body {
     uint32_t refs;
     uint64_t octets;
     struct chunk *first, *last;
+    uint8_t *structure; /* NULL: it has none */
+    size_t n_structure;
     struct chunk *near; /* where the last read was, so that reading on is not walking again */
     uint64_t near_at;
 };
@@ -173,7 +175,7 @@ struct memory {
     uint64_t last_id, last_handle, last_queue;
     uint64_t octets, lent, n_held, answered;
     uint64_t open[HANDLE_READ + 1];
-    uint64_t knobs[MAILSRV_MEMORY_MAILBOXES + 1];
+    uint64_t knobs[MAILSRV_MEMORY_ASCII + 1];
     uint64_t shuffled; /* state of the shuffle */
     union {
         mailsrv_row rows[PAGE_MAX];
@@ -243,6 +245,7 @@ struct body *mailsrv__memory_body_new(struct memory *m);
 void mailsrv__memory_body_unref(struct body *body);
 int32_t mailsrv__memory_body_add(struct body *body, const uint8_t *p, size_t n);
 /* The octets at `offset`, as many as lie together; empty at the end. */
+void mailsrv__memory_body_structure(struct body *body, mailsrv_bytes structure);
 mailsrv_bytes mailsrv__memory_body_at(struct body *body, uint64_t offset);
 int32_t mailsrv__memory_body_begin(struct memory *m, const struct binding *from, struct reply *r);
 int32_t mailsrv__memory_body_write(struct memory *m, const mailsrv_op *op);
