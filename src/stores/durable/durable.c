@@ -125,23 +125,40 @@ static int32_t take_directory(struct durable *d, bool *is_copy)
     return d->files.make_directory(d->files.user, path);
 }
 
-/* An index that was being made anew, and was not done, is begun again: part of the log may have gone since.  Its log
- * goes first, for good, so that no other index meets it. */
-static int32_t open_index(struct durable *d)
+/* Its log goes first, for good, so that no other index meets it. */
+static int32_t make_index_anew(struct durable *d)
 {
     char path[PATH_MAX_OCTETS];
-    int32_t status = mailsrv__durable_index_open(&d->writer, d, true);
-    if (status != MAILSRV_OK || d->writer.state.whole || d->writer.state.group == 0)
-        return status;
     mailsrv__durable_index_close(&d->writer);
     snprintf(path, sizeof path, "%s/index.db-wal", d->directory);
     d->files.unlink(d->files.user, path);
-    status = d->files.sync_directory(d->files.user, d->directory);
+    int32_t status = d->files.sync_directory(d->files.user, d->directory);
     if (status != MAILSRV_OK)
         return status;
     snprintf(path, sizeof path, "%s/index.db", d->directory);
     d->files.unlink(d->files.user, path);
     return mailsrv__durable_index_open(&d->writer, d, true);
+}
+
+static void look_for_log(void *context, const char *name)
+{
+    *(bool *)context = *(bool *)context || mailsrv__durable_segment_number(name) != 0;
+}
+
+/* An index that was being made anew, and was not done, is begun again: part of the log may have gone since.  So is one
+ * without a log: the power went when it was made first, before anything was promised. */
+static int32_t open_index(struct durable *d)
+{
+    bool has_log = false;
+    uint32_t history_max = d->writer.history_max;
+    int32_t status = mailsrv__durable_index_open(&d->writer, d, true);
+    bool is_begun = status == MAILSRV_OK && !d->writer.state.whole && d->writer.state.group != 0;
+    if (status == MAILSRV_CORRUPT && d->files.list(d->files.user, d->directory, look_for_log, &has_log) == MAILSRV_OK)
+        is_begun = !has_log;
+    if (is_begun)
+        status = make_index_anew(d);
+    d->writer.history_max = history_max;
+    return status;
 }
 
 /* The index is opened first, so that the one sync of the directory that the log makes is also for the index's names.
