@@ -116,9 +116,8 @@ MAILSRV_API const char *mailsrv_op_name(int32_t kind);
  * Answer: MAILSRV_OK with a mailsrv_resolved; MAILSRV_NONEXISTENT: no such recipient here; MAILSRV_NOPERM: the domain
  * is not ours, and this peer may not have mail for it relayed; or any other.  Not served: every recipient is refused.
  *
- * With MAILSRV_RESOLVE_SENDER it is about a sender: may the operation's account send mail as this address?  It may
- * where mail for the address goes to a mailbox of that account, among others: the same answer as for a recipient says
- * so.  Any other answer refuses the sender. */
+ * With MAILSRV_RESOLVE_SENDER it is about a sender: may `submitter` send mail as this address?  He may where mail for the
+ * address goes to a mailbox of his, among others: the same answer as for a recipient says so.  Any other answer refuses the sender. */
 #define MAILSRV_RESOLVE_SENDER 1u /* the address is that of a sender, of the envelope or of the field From */
 #define MAILSRV_RESOLVE_RELAY 2u  /* the peer may have mail relayed: he has logged in, or a RELAY_OK said so */
 #define MAILSRV_RESOLVE_UTF8 4u   /* the message may need SMTPUTF8 (RFC 6531) on its way */
@@ -132,7 +131,7 @@ typedef struct mailsrv_arg_resolve {
     mailsrv_bytes reverse_path; /* of the sender, without <>; empty: the null reverse-path */
     mailsrv_bytes user;   /* the local part, unquoted, up to the profile's delimiter of details; else all of it */
     mailsrv_bytes detail; /* what stands behind the delimiter; empty: nothing */
-    mailsrv_id submitter;       /* the account that the peer has logged in to; zero: he has not */
+    mailsrv_id submitter; /* the account that the peer has logged in to; zero: he has not */
 } mailsrv_arg_resolve;
 
 #define MAILSRV_TARGET_MAILBOX 1

@@ -261,6 +261,11 @@ uint64_t mailsrv__body_octets(const mailsrv_session *s)
     return s->body->octets;
 }
 
+uint64_t mailsrv__body_handle(const mailsrv_session *s)
+{
+    return s->body == NULL ? 0 : s->body->handle.value;
+}
+
 uint32_t mailsrv__body_features(const mailsrv_session *s)
 {
     return s->body->features;

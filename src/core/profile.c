@@ -2,7 +2,6 @@
 
 #include "core/provider.h"
 #include "text/address.h"
-#include "text/writer.h"
 
 #include <mailsrv/auth.h>
 
@@ -177,17 +176,8 @@ static bool is_delimiter(struct span text)
 /* Mailbox with a domain, or nothing. */
 static bool is_mailbox(struct span text)
 {
-    char room[MAILBOX_OCTETS_MAX + 2];
-    struct writer w = { .p = room, .room = sizeof room };
     struct address address;
-    if (text.n > MAILBOX_OCTETS_MAX)
-        return false;
-    mailsrv__write_char(&w, '<');
-    mailsrv__write(&w, text);
-    mailsrv__write_char(&w, '>');
-    struct span path = mailsrv__written(&w);
-    bool is_path = mailsrv__path_take(&path, &address) == PATH_OK && path.n == 0;
-    return text.n == 0 || (is_path && address.domain.n != 0 && address.mailbox.n == text.n);
+    return text.n == 0 || (mailsrv__mailbox_read(text, &address) == PATH_OK && address.domain.n != 0);
 }
 
 static bool is_text_of(int32_t key, struct span text)

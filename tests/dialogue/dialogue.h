@@ -32,6 +32,7 @@ enum step_kind {
 enum reply {
     REPLY_STORE,  /* as the memory store answers */
     REPLY_STATUS, /* by the driver */
+    REPLY_VERDICT, /* POLICY's, by the driver */
     REPLY_LATER,  /* kept until an A: */
     REPLY_NEVER,
     REPLY_WITHHELD /* not in files: kept until the run says what becomes of it */
@@ -45,6 +46,7 @@ struct step {
     uint64_t n;        /* microseconds, messages, which one (from 1) */
     int32_t kind;      /* of an operation */
     int32_t status;    /* of its answer */
+    int32_t verdict;   /* the same */
     enum reply reply;
     bool loose; /* S~: another session's EXPUNGE, which may come earlier */
 };
@@ -79,6 +81,9 @@ struct dialogue {
     bool is_pop3, is_lmtp, is_imap;
     bool has_loose; /* there is an S~ */
     uint8_t peer[4];
+    struct text external; /* who the host knows the client to be; empty: nobody */
+    bool has_scram;       /* there is cryptography, and each account has keys */
+    uint16_t local_port;
     uint64_t unserved; /* a bit for each kind */
     struct setup *setups;
     size_t n_setups;

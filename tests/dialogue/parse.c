@@ -192,6 +192,9 @@ static void parse_profile(struct parser *p, struct text rest)
         d->machine = mailsrv_smtp();
         d->face = MAILSRV_FACE_LMTP;
         d->is_lmtp = true;
+    } else if (text_is(rest, "smtp submission")) {
+        d->machine = mailsrv_smtp();
+        d->face = MAILSRV_FACE_SUBMISSION;
     } else if (text_is(rest, "pop3")) {
         d->machine = mailsrv_pop3();
         d->face = MAILSRV_FACE_POP3;
@@ -338,6 +341,26 @@ static void parse_peer(struct parser *p, struct text rest)
             p->d->peer[i] = (uint8_t)b[i];
 }
 
+static void parse_external(struct parser *p, struct text rest)
+{
+    p->d->external = rest;
+}
+
+static void parse_crypto(struct parser *p, struct text rest)
+{
+    p->d->has_scram = true;
+    if (!text_is(rest, "scram"))
+        wrong(p, "scram is expected");
+}
+
+static void parse_local_port(struct parser *p, struct text rest)
+{
+    uint64_t port = 0;
+    if (!text_number(rest, &port) || port > 65535)
+        wrong(p, "a port is expected");
+    p->d->local_port = (uint16_t)port;
+}
+
 /* ---- What is said ---- */
 
 /* What follows `C:`, `C*N:`, `S:`, `S~:` or `S*N:`, and N. */
@@ -417,6 +440,8 @@ static void parse_op(struct parser *p, struct text rest)
         step->reply = REPLY_NEVER;
     else if (name_of_status(status, &step->status))
         step->reply = REPLY_STATUS;
+    else if (name_of_verdict(status, &step->verdict))
+        step->reply = REPLY_VERDICT;
     else
         wrong(p, "no such status");
 }
@@ -426,6 +451,10 @@ static void parse_answer(struct parser *p, struct text rest)
     struct step *step = add_step(p, STEP_ANSWER);
     struct text status = text_word(&rest);
     step->text = rest;
+    if (name_of_verdict(status, &step->verdict)) {
+        step->reply = REPLY_VERDICT;
+        return;
+    }
     if (!name_of_status(status, &step->status))
         wrong(p, "no such status");
     step->reply = step->status == MAILSRV_OK ? REPLY_STORE : REPLY_STATUS;
@@ -525,7 +554,8 @@ static const struct {
     { "peer:", parse_peer },        { "O:", parse_op },        { "A:", parse_answer },
     { "T:", parse_time },           { "M:", parse_mailbox },   { "Q:", parse_queue },
     { "message*", parse_messages }, { "R:", parse_row },       { "X:", parse_act },
-    { "N:", parse_notify },
+    { "N:", parse_notify },         { "external:", parse_external }, { "crypto:", parse_crypto },
+    { "local_port:", parse_local_port },
 };
 
 static void parse_line(struct parser *p, struct text line)

@@ -154,6 +154,31 @@ static void auth_words(const mailsrv_op *op, struct buffer *out)
     }
 }
 
+/* The stage, and what it is about: an address, a name, a path, octets of a header, or octets and recipients. */
+static void policy_words(const mailsrv_arg_policy *arg, struct buffer *out)
+{
+    static const char *const stages[] = { "CONNECT ", "HELO ", "MAIL ", "RCPT ", "HEADERS ", "EOM " };
+    unsigned i = 0;
+    while (i < 5 && arg->stage != 1u << i)
+        i++;
+    buffer_add_text(out, stages[i]);
+    if (arg->stage == MAILSRV_STAGE_CONNECT)
+        for (size_t b = 0; b < 4; b++) {
+            buffer_add_text(out, b == 0 ? "" : ".");
+            buffer_add_number(out, arg->peer->address[b]);
+        }
+    else if (arg->stage == MAILSRV_STAGE_HELO)
+        add_bytes(out, arg->hello);
+    else if (arg->stage == MAILSRV_STAGE_MAIL)
+        add_bytes(out, arg->reverse_path);
+    else if (arg->stage == MAILSRV_STAGE_RCPT)
+        add_bytes(out, arg->recipient);
+    else if (arg->stage == MAILSRV_STAGE_HEADERS)
+        buffer_add_number(out, arg->header.n);
+    else
+        two_numbers(out, arg->octets, arg->recipients);
+}
+
 static void write_words(const mailsrv_arg_body_write *arg, struct buffer *out)
 {
     two_numbers(out, arg->offset, arg->octets.n);
@@ -178,6 +203,9 @@ void op_words(const mailsrv_op *op, struct buffer *out)
     case MAILSRV_OP_AUTH_SCRAM_KEYS:
     case MAILSRV_OP_AUTH_EXTERNAL:
         auth_words(op, out);
+        break;
+    case MAILSRV_OP_POLICY:
+        policy_words(op->arg, out);
         break;
     default:
         mailbox_words(op, out);
@@ -228,6 +256,10 @@ uint64_t op_digest(const mailsrv_op *op)
         digest = digest_of(digest, arg->octets.p, arg->octets.n);
     } else if (op->kind == MAILSRV_OP_BODY_COMMIT) {
         digest = digest_of_commit(digest, op->arg);
+    } else if (op->kind == MAILSRV_OP_POLICY) {
+        const mailsrv_arg_policy *arg = op->arg;
+        digest = digest_of(digest, arg->peer, sizeof *arg->peer);
+        digest = digest_of(digest, arg->header.p, arg->header.n);
     } else if (op->kind == MAILSRV_OP_READ) {
         const mailsrv_arg_read *arg = op->arg;
         digest = digest_of(digest, arg, sizeof *arg);
