@@ -525,7 +525,9 @@ static enum step go_on_envelope(struct imap *p)
 static enum step begin(struct imap *p, enum att_kind kind)
 {
     static const struct span names[] = {
-        [ATT_ENVELOPE] = { "ENVELOPE", 8 }, [ATT_STRUCTURE] = { "BODY", 4 }, [ATT_BODYSTRUCTURE] = { "BODYSTRUCTURE", 13 }
+        [ATT_ENVELOPE] = { "ENVELOPE", 8 },
+        [ATT_STRUCTURE] = { "BODY", 4 },
+        [ATT_BODYSTRUCTURE] = { "BODYSTRUCTURE", 13 },
     };
     struct shape *shape = shape_of(p);
     struct sending *sending = &mailsrv__fetch_of(p)->sending;

@@ -1,5 +1,5 @@
-/* Some fields of a header that streams past: those that are named, or all others, as they stand there, and the empty line
- * (RFC 9051 section 6.4.5, HEADER.FIELDS). */
+/* Some fields of a header that streams past: those that are named, or all others, as they stand there, and the empty
+ * line (RFC 9051 section 6.4.5, HEADER.FIELDS). */
 #ifndef MESSAGE_HEADER_FILTER_H
 #define MESSAGE_HEADER_FILTER_H
 
