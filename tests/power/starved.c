@@ -167,7 +167,7 @@ static bool open_store(struct run *r)
         status = shore_open(&r->mail.shore);
     if (status != MAILSRV_OK)
         say(r, "nor when that is tried again", status);
-    if (status == MAILSRV_OK && mailsrv_durable_find_account(r->mail.shore.store, "kim", 3, &before[0]) ==
+    if (status == MAILSRV_OK && mailsrv_durable_find_account(r->mail.shore.store, "kim@here", 8, &before[0]) ==
                                     MAILSRV_NONEXISTENT)
         say(r, "an account that was added is not there", MAILSRV_OK);
     memcpy(before, r->accounts, sizeof before);
