@@ -135,11 +135,15 @@ void mailsrv__parameters_begin(struct parameters *ps, struct span text)
             return;
         mailsrv__lex_skip(&lx, 1);
         mailsrv__lex_blanks(&lx);
+        size_t at = text.n - lx.rest.n;
         if (!read_parameter(lx.rest, &p))
             continue;
-        add(ps, &p, text.n - lx.rest.n);
         lx = p.value;
-        take_value(&lx, &nowhere);
+        if (mailsrv__lex_is(&lx, '"') && !mailsrv__lex_quoted(&lx, &nowhere))
+            return; /* no value: it has no end */
+        if (lx.rest.p == p.value.rest.p)
+            take_value(&lx, &nowhere);
+        add(ps, &p, at);
     }
 }
 

@@ -1,5 +1,6 @@
 """Hard messages, made by class and from a seed: nested, broken, odd, and as the standards have them."""
 import random
+import string
 from collections.abc import Callable, Iterator
 
 CRLF = "\r\n"
@@ -19,14 +20,15 @@ class Maker:
         return self.chance.randrange(100) < percent
 
     def word(self, least: int = 1, most: int = 9) -> str:
-        return "".join(self.chance.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(self.chance.randint(least, most)))
+        return "".join(self.pick(*string.ascii_lowercase) for _ in range(self.chance.randint(least, most)))
 
     def words(self, n: int) -> str:
         return " ".join(self.word() for _ in range(n))
 
     def text(self, lines: int | None = None) -> str:
         n = self.chance.randrange(6) if lines is None else lines
-        return "".join(self.pick("", ".", "--", " ", "-") + self.words(self.chance.randrange(8)) + CRLF for _ in range(n))
+        begins = ("", ".", "--", " ", "-")
+        return "".join(self.pick(*begins) + self.words(self.chance.randrange(8)) + CRLF for _ in range(n))
 
     def boundary(self) -> str:
         self.boundaries += 1
@@ -38,8 +40,9 @@ class Maker:
             spec, f"<{spec}>", f"{self.word().title()} <{spec}>", f'"{self.words(2)}" <{spec}>',
             f"{self.words(3)} <{spec}>", f"{spec} ({self.words(2)})", f'"{self.word()} \\"{self.word()}\\"" <{spec}>',
             f"=?utf-8?q?{self.word()}=C3=A9?= <{spec}>", f"{self.word()} ({self.word()}) <{spec}>",
-            f'"{self.word()}\\\\{self.word()}"@{self.word()}.example', f"{self.word()}@[192.0.2.{self.boundaries % 250}]",
-            f"{self.word()} . {self.word()} @ {self.word()} . example", f"{self.word()}.{self.word()}@{self.word()}.example",
+            f'"{self.word()}\\\\{self.word()}"@{self.word()}.example',
+            f"{self.word()}@[192.0.2.{self.boundaries % 250}]",
+            f"{self.word()}.{self.word()}@{self.word()}.example",
             f"<@{self.word()}.example,@{self.word()}.example:{spec}>", f"{self.word()}. {self.word()} <{spec}>")
 
     def group(self) -> str:
@@ -76,13 +79,16 @@ class Maker:
             if name in used or name in ("boundary", "charset"):
                 continue
             used.add(name)
-            value = self.pick(self.word(), f'"{self.words(3)}"', f'"{self.word()}\\"{self.word()}"', f'"{self.word()};{self.word()}"')
+            value = self.pick(self.word(), f'"{self.words(3)}"', f'"{self.word()}\\"{self.word()}"',
+                              f'"{self.word()};{self.word()}"')
             out += self.pick("; ", ";", ";\r\n ", " ;\t") + name + self.pick("=", "=", " = ") + value
         return out
 
     def leaf_type(self) -> str:
-        kind = self.pick("text/plain", "text/html", "TEXT/Plain", "application/octet-stream", "image/png", "text/x-" + self.word())
-        charset = self.pick("", "", "; charset=utf-8", '; charset="ISO-8859-1"') if kind.lower().startswith("text") else ""
+        kind = self.pick("text/plain", "text/html", "TEXT/Plain", "application/octet-stream", "image/png",
+                         "text/x-" + self.word())
+        charset = self.pick("", "", "; charset=utf-8", '; charset="ISO-8859-1"')
+        charset = charset if kind.lower().startswith("text") else ""
         return kind + charset + self.parameters()
 
     def leaf(self) -> str:
@@ -131,7 +137,8 @@ def inner(m: Maker, i: int) -> str:
 def odd_fields(m: Maker, i: int) -> str:
     odd = ["Subject:", "Subject: ", "Date:", "From:", "To: ", "Reply-To:", "Sender: ", "Message-ID:", "In-Reply-To: ",
            f"Subject:{m.word()}", f"Subject: {m.words(2)}\r\n {m.words(2)}", f"Subject:\r\n {m.words(2)}",
-           f"Subject: {m.words(1)}\r\n\t\r\n {m.word()}", f"SUBJECT : {m.words(2)}", f"message-id: <{m.word()}@x>\r\n <y>",
+           f"Subject: {m.words(1)}\r\n\t\r\n {m.word()}", f"SUBJECT : {m.words(2)}",
+           f"message-id: <{m.word()}@x>\r\n <y>",
            f"Cc: {m.address()}\r\nCc: {m.address()}", f"To: {m.address()}\r\nX: y\r\nTo: {m.group()}",
            f"Subject: {m.word()}\r\nSubject: {m.word()}", f"{m.word()}", f": {m.word()}", f"{m.words(2)}: {m.word()}",
            f'Message-ID: <7.{m.word()}"pat@x"@host.example>', f'Subject: "{m.word()}" \\ {m.word()}']
@@ -139,13 +146,15 @@ def odd_fields(m: Maker, i: int) -> str:
 
 
 def odd_addresses(m: Maker, i: int) -> str:
-    odd = [lambda: m.addresses(6), m.group, lambda: "undisclosed-recipients:;", lambda: f"{m.word()}: ;",
+    odd = [lambda: m.addresses(6), m.group, lambda: f"{m.word()} . {m.word()} @ {m.word()} . example",
+           lambda: f".{m.word()}@x", lambda: "undisclosed-recipients:;", lambda: f"{m.word()}: ;",
            lambda: f"({m.words(2)}) {m.address()}", lambda: f"{m.address()},, {m.address()}", lambda: f",{m.address()}",
            lambda: f"{m.word()}", lambda: f"{m.word()}, {m.word()}@{m.word()}", lambda: f"<{m.word()}>",
            lambda: f"{m.word()} <{m.word()}>", lambda: f"@{m.word()}", lambda: f"{m.word()}@", lambda: f"<{m.word()}@",
            lambda: f"{m.word()} <{m.word()}@{m.word()}", lambda: f'"{m.word()}" "{m.word()}" <{m.word()}@x>',
            lambda: f"(a (nested (comment)) b) {m.word()}@{m.word()}", lambda: f"{m.word()}@{m.word()} (\\) {m.word()})",
-           lambda: f"{m.word()}@{m.word()} ({m.word()}", lambda: f"{m.word()}@{m.word()}.", lambda: f"{m.word()}: {m.address()}"]
+           lambda: f"{m.word()}@{m.word()} ({m.word()}", lambda: f"{m.word()}@{m.word()}.",
+           lambda: f"{m.word()}: {m.address()}"]
     return "".join(f"{name}: {m.pick(*odd)()}{CRLF}" for name in ("From", "Sender", "To", "Cc", "Bcc", "Reply-To")
                    if m.often(70)) + CRLF + m.text()
 
@@ -168,7 +177,8 @@ def broken_boundaries(m: Maker, i: int) -> str:
     if kind == 2:
         return f"{head}; boundary={b}{CRLF}{CRLF}--{b}--{CRLF}{m.text()}"
     if kind == 3: # the next delimiter comes within a header
-        return f"{head}; boundary={b}{CRLF}{CRLF}--{b}{CRLF}Content-Type: text/html{CRLF}--{b}{CRLF}X: y{CRLF}--{b}--{CRLF}"
+        return (f"{head}; boundary={b}{CRLF}{CRLF}--{b}{CRLF}Content-Type: text/html{CRLF}--{b}{CRLF}X: y{CRLF}--{b}--"
+                f"{CRLF}")
     if kind == 4: # parts behind the end
         return f"{head}; boundary={b}{CRLF}{body}{body}"
     if kind == 5: # the outer delimiter ends inner parts
