@@ -139,6 +139,8 @@ void mailsrv__scan_end_parts(struct scanner *s, uint32_t n_levels, uint64_t end,
 
 static struct span boundary_of(const struct scanner *s, const struct level *level)
 {
+    if (level->boundary_n == 0)
+        return (struct span){ NULL, 0 };
     return (struct span){ s->boundaries.p + level->boundary_at, level->boundary_n };
 }
 
@@ -180,7 +182,9 @@ static bool write_part(struct scanner *s, const struct scanned_part *p)
 {
     struct growing *to = &s->blob;
     char kind = (char)p->kind;
-    struct span fields = { s->fields.p + p->fields_at, p->fields_n };
+    struct span fields = { NULL, p->fields_n };
+    if (fields.n != 0)
+        fields.p = s->fields.p + p->fields_at;
     return mailsrv__scan_add(s, to, (struct span){ &kind, 1 }) && mailsrv__scan_number(s, to, p->children) &&
            mailsrv__scan_number(s, to, p->offset) && mailsrv__scan_number(s, to, p->header_octets) &&
            mailsrv__scan_number(s, to, p->body_octets) && mailsrv__scan_number(s, to, p->body_lines) &&
