@@ -20,6 +20,7 @@
 
 #include <mailsrv/op.h>
 #include <mailsrv/session.h>
+#include <mailsrv/tls.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -65,6 +66,18 @@ typedef struct mailsrv_scram_record {
                                * guess at the password; he cannot log in */
     mailsrv_bytes server_key;
 } mailsrv_scram_record;
+
+/* Makes the keys of a password, for a host that sets it: Hi() of RFC 5802 section 3, which is PBKDF2.  The password is
+ * UTF-8 of at most 1,024 octets, and prepared as RFC 4013 has it, but for its normalization: one that is not in the form
+ * NFC may not be the one that a client makes its proof from.  `iterations` is 4,096 or more for SHA-256 (RFC 7677
+ * section 4), and costs its time here, and in each login of each client; this call takes as long, so it is for a thread
+ * that may wait.  `hash` is MAILSRV_HASH_SHA1 or MAILSRV_HASH_SHA256, and says how long both keys are.
+ *
+ * MAILSRV_OK; MAILSRV_E_VALUE: there is no such hash, salt or number of iterations, or what no password can hold is in
+ * this one; MAILSRV_E_USAGE; or what the table answered. */
+MAILSRV_API int32_t mailsrv_scram_keys(const mailsrv_crypto *crypto, int32_t hash, const mailsrv_bytes *password,
+                                       const mailsrv_bytes *salt, uint32_t iterations, uint8_t *stored_key,
+                                       uint8_t *server_key);
 
 /* ---- AUTH_EXTERNAL: may the peer, whom somebody outside knows, log in?
  *

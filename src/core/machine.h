@@ -30,12 +30,15 @@ enum step { STEP_NEXT, STEP_WAIT, STEP_CLOSE };
 /* What is said when a session ends by itself: static texts with CRLF, NULL for silence. */
 enum parting { PARTING_SHUTDOWN, PARTING_TIMEOUT, PARTING_NO_MEMORY, PARTING_BUSY, N_PARTINGS };
 
+struct tap;
+
 struct mailsrv_machine {
     const char *name;
     size_t octets; /* of its session, which begins with struct mailsrv_session */
     const char *partings[N_PARTINGS];
     bool (*has_face)(int32_t face);
     void (*defaults)(mailsrv_profile *profile);
+    const struct tap *engine_tap; /* runs over every body of an engine that has sessions of this machine; NULL: none */
     enum step (*greet)(mailsrv_session *session);
     enum step (*take)(mailsrv_session *session, struct input *in);
     enum step (*called)(mailsrv_session *session); /* NULL: this machine is never called */

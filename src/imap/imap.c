@@ -371,7 +371,6 @@ static void defaults(mailsrv_profile *profile)
     mailsrv__default_u64(profile, MAILSRV_PROFILE_LINE_OCTETS_MAX, 65536, 1024, 65536);
     mailsrv__default_u64(profile, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX, UINT64_C(100) << 20, 65536, tera);
     mailsrv__default_u64(profile, MAILSRV_PROFILE_SESSION_OCTETS_MAX, 384 * 1024, 32 * 1024, tera);
-    mailsrv__profile_tap(profile, &mailsrv__structure_tap);
 }
 
 static const mailsrv_machine machine = {
@@ -383,6 +382,7 @@ static const mailsrv_machine machine = {
                   [PARTING_BUSY] = "* BYE [UNAVAILABLE] too busy, try again later\r\n" },
     .has_face = has_face,
     .defaults = defaults,
+    .engine_tap = &mailsrv__structure_tap,
     .greet = greet,
     .take = take,
     .called = called,

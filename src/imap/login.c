@@ -153,11 +153,11 @@ enum step mailsrv__imap_login(struct imap *p)
                         : mailsrv__sasl_start_password(sasl, login->user, login->password);
 }
 
-/* Between its lines the session holds the tag, and nothing of how the command was sent. */
+/* A response has been decoded: of how it was sent, and of how the command was, nothing is held any more. */
 static enum step exchange(struct imap *p, enum step step)
 {
     struct literal_room room = mailsrv__imap_room(p);
-    if (step == STEP_NEXT && p->session.sasl != NULL)
+    if (step != STEP_CLOSE && p->session.sasl != NULL)
         mailsrv__literal_done(&p->frame, &room);
     return step;
 }

@@ -1,11 +1,14 @@
 /* Which mechanisms a session offers, and what becomes of those who guess. */
+#include "core/crypto.h"
 #include "sasl/sasl.h"
-
-#include <mailsrv/tls.h>
 
 /* The strongest first: a client takes the first one that it knows. */
 static const struct mechanism *const all[] = {
     &mailsrv__sasl_external,
+    &mailsrv__sasl_scram_sha_256_plus,
+    &mailsrv__sasl_scram_sha_1_plus,
+    &mailsrv__sasl_scram_sha_256,
+    &mailsrv__sasl_scram_sha_1,
     &mailsrv__sasl_plain,
     &mailsrv__sasl_login,
 };
@@ -41,13 +44,20 @@ static bool is_safe(const mailsrv_session *session, const struct mechanism *m)
         return mailsrv__auth_readable(session);
     if ((m->flags & SASL_EXTERN) != 0)
         return session->external.p != NULL || has_certificate(session);
-    return true;
+    if ((m->flags & SASL_BINDS) != 0 && !mailsrv__sasl_can_bind(session))
+        return false;
+    return (m->flags & SASL_CRYPTO) == 0 || mailsrv__has_crypto(session);
+}
+
+bool mailsrv__sasl_is_offered(const mailsrv_session *session, const struct mechanism *m)
+{
+    return is_served(session, m) && is_safe(session, m);
 }
 
 const struct mechanism *mailsrv__sasl_offered(const mailsrv_session *session, unsigned i)
 {
     for (size_t at = 0; at < sizeof all / sizeof *all; at++)
-        if (is_served(session, all[at]) && is_safe(session, all[at]) && i-- == 0)
+        if (mailsrv__sasl_is_offered(session, all[at]) && i-- == 0)
             return all[at];
     return NULL;
 }

@@ -57,6 +57,8 @@ struct mechanism {
     uint32_t bit;   /* MAILSRV_SASL_... */
     uint32_t flags;
     int32_t kind;   /* of operation, that it needs */
+    int32_t hash;   /* SCRAM: MAILSRV_HASH_... */
+    const struct mechanism *plus; /* SCRAM: the same with channel binding; NULL: this is it */
     size_t octets;  /* of sasl->own */
     enum sasl_turn (*begin)(struct sasl *sasl); /* server first: its challenge; NULL: client first */
     enum sasl_turn (*respond)(struct sasl *sasl, struct span response);
@@ -81,7 +83,12 @@ struct sasl {
 /* The commands that are older than SASL, for mailsrv__sasl_start_password. */
 extern const struct mechanism mailsrv__sasl_user_pass, mailsrv__sasl_login_command;
 
-extern const struct mechanism mailsrv__sasl_plain, mailsrv__sasl_login, mailsrv__sasl_external;
+extern const struct mechanism mailsrv__sasl_plain, mailsrv__sasl_login, mailsrv__sasl_external,
+    mailsrv__sasl_scram_sha_1, mailsrv__sasl_scram_sha_1_plus, mailsrv__sasl_scram_sha_256,
+    mailsrv__sasl_scram_sha_256_plus;
+
+/* Has the TLS layer something that a login can be bound to? */
+bool mailsrv__sasl_can_bind(const mailsrv_session *session);
 
 /* ---- For protocols ---- */
 
@@ -95,6 +102,8 @@ bool mailsrv__auth_takes_passwords(const mailsrv_session *session);
 
 /* The i-th mechanism that is offered here and now; NULL: there are no more. */
 const struct mechanism *mailsrv__sasl_offered(const mailsrv_session *session, unsigned i);
+
+bool mailsrv__sasl_is_offered(const mailsrv_session *session, const struct mechanism *mechanism);
 
 /* Is one offered, but only under TLS? */
 bool mailsrv__sasl_wants_tls(const mailsrv_session *session, struct span name);

@@ -287,7 +287,6 @@ static void defaults(mailsrv_profile *profile)
     if (mailsrv__profile_face(profile) == MAILSRV_FACE_SUBMISSION)
         defaults_of_submission(profile);
     mailsrv__profile_tap(profile, &mailsrv__smtp_trace_tap);
-    mailsrv__profile_tap(profile, &mailsrv__structure_tap);
 }
 
 static const mailsrv_machine machine = {

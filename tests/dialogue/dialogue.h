@@ -81,6 +81,8 @@ struct dialogue {
     bool is_pop3, is_lmtp, is_imap;
     bool has_loose; /* there is an S~ */
     uint8_t peer[4];
+    struct text external; /* who the host knows the client to be; empty: nobody */
+    bool has_scram;       /* there is cryptography, and each account has keys */
     uint16_t local_port;
     uint64_t unserved; /* a bit for each kind */
     struct setup *setups;

@@ -341,6 +341,18 @@ static void parse_peer(struct parser *p, struct text rest)
             p->d->peer[i] = (uint8_t)b[i];
 }
 
+static void parse_external(struct parser *p, struct text rest)
+{
+    p->d->external = rest;
+}
+
+static void parse_crypto(struct parser *p, struct text rest)
+{
+    p->d->has_scram = true;
+    if (!text_is(rest, "scram"))
+        wrong(p, "scram is expected");
+}
+
 static void parse_local_port(struct parser *p, struct text rest)
 {
     uint64_t port = 0;
@@ -542,7 +554,8 @@ static const struct {
     { "peer:", parse_peer },        { "O:", parse_op },        { "A:", parse_answer },
     { "T:", parse_time },           { "M:", parse_mailbox },   { "Q:", parse_queue },
     { "message*", parse_messages }, { "R:", parse_row },       { "X:", parse_act },
-    { "N:", parse_notify },         { "local_port:", parse_local_port },
+    { "N:", parse_notify },         { "external:", parse_external }, { "crypto:", parse_crypto },
+    { "local_port:", parse_local_port },
 };
 
 static void parse_line(struct parser *p, struct text line)

@@ -87,6 +87,7 @@ struct run {
     struct counted heap, store_heap;
     struct buffer *encoded; /* what PLAIN and LOGIN make of the passwords, in base64 */
     size_t n_encoded;
+    uint8_t randoms; /* calls of the engine's random numbers */
     struct block block;
     mailsrv_config *config;
     mailsrv_profile *profile;

@@ -397,17 +397,6 @@ static void play(struct run *run, const struct step *step)
 
 /* ---- After a refusal ---- */
 
-/* Would QUIT be a command now?  It is none among the lines of a message, or the octets of a chunk. */
-static bool takes_commands(const struct run *run)
-{
-    struct text rest = buffer_text(&run->out), last = rest;
-    while (rest.n != 0)
-        last = text_line(&rest);
-    if (run->d->is_imap)
-        return run->said.state == SAID_AT_LINE && !run->said.inside;
-    return !text_begins(last, text_of("354")) && !text_holds(run->d->input, text_of("BDAT"));
-}
-
 /* The last command is IDLE, and it is not over (RFC 2177 section 3). */
 static bool idles(const struct run *run)
 {
@@ -417,6 +406,19 @@ static bool idles(const struct run *run)
     struct text tag = imap_tag(last);
     return run->d->is_imap && imap_is_verb(text_after(last, tag.n + 1), "IDLE") &&
            imap_command(buffer_text(&run->out), tag).n == 0;
+}
+
+/* Would QUIT be a command now?  It is none among the lines of a message, or the octets of a chunk. */
+static bool takes_commands(const struct run *run)
+{
+    struct text rest = buffer_text(&run->out), last = rest;
+    while (rest.n != 0)
+        last = text_line(&rest);
+    if (text_begins(last, text_of("334 ")) || (text_begins(last, text_of("+ ")) && !idles(run)))
+        return false; /* in a login */
+    if (run->d->is_imap)
+        return run->said.state == SAID_AT_LINE && !run->said.inside;
+    return !text_begins(last, text_of("354")) && !text_holds(run->d->input, text_of("BDAT"));
 }
 
 static void quit(struct run *run)

@@ -1,9 +1,13 @@
 /* A host is set up: store, profile, engine, session; and taken down, and looked at whether anything is left. */
+#include "crypto.h"
 #include "run.h"
 
 #include <stdlib.h>
 
 enum { BLOCK_OCTETS = 256 * 1024, STEP_UNITS_MOST = 300, ENCODED_ACCOUNTS = 2 };
+
+#define SCRAM_SALT "sixteen octets.."
+#define SCRAM_ITERATIONS 4096
 
 /* Friday, 2 January 2026, 03:04:05 UTC, on a machine that has been up for an hour. */
 #define UNIX_BEGIN_US INT64_C(1767323045000000)
@@ -66,6 +70,54 @@ static void add_encoded(struct run *run, const struct setup *setup)
     buffer_free(&plain);
 }
 
+struct scram_keys {
+    uint8_t stored[32], server[32];
+};
+
+/* Making them takes its time: those of the last password are kept from run to run. */
+static const struct scram_keys *scram_keys_of(struct text password, int32_t hash)
+{
+    static struct scram_keys kept[2];
+    static char kept_of[2][64];
+    struct scram_keys *keys = &kept[hash == MAILSRV_HASH_SHA1];
+    char *of = kept_of[hash == MAILSRV_HASH_SHA1];
+    uint8_t calls = 0;
+    mailsrv_crypto crypto = test_crypto(&calls);
+    const mailsrv_bytes salt = { (const uint8_t *)SCRAM_SALT, sizeof SCRAM_SALT - 1 };
+    const mailsrv_bytes bytes = { (const uint8_t *)password.p, password.n };
+    if (password.n >= sizeof kept_of[0])
+        return NULL;
+    if (strlen(of) == password.n && memcmp(of, password.p, password.n) == 0)
+        return keys;
+    if (mailsrv_scram_keys(&crypto, hash, &bytes, &salt, SCRAM_ITERATIONS, keys->stored, keys->server) != MAILSRV_OK)
+        return NULL;
+    memcpy(of, password.p, password.n);
+    of[password.n] = 0;
+    return keys;
+}
+
+static bool add_scram(struct run *run, const struct setup *setup, const mailsrv_id *account)
+{
+    for (int32_t hash = MAILSRV_HASH_SHA1; hash <= MAILSRV_HASH_SHA256; hash++) {
+        const struct scram_keys *keys = scram_keys_of(setup->text, hash);
+        size_t octets = hash == MAILSRV_HASH_SHA1 ? 20 : 32;
+        mailsrv_scram_record record = { .size = sizeof record,
+                                        .iterations = SCRAM_ITERATIONS,
+                                        .salt = { (const uint8_t *)SCRAM_SALT, sizeof SCRAM_SALT - 1 } };
+        if (keys != NULL) {
+            counted_add_secret(&run->heap, (struct text){ (const char *)keys->stored, octets });
+            counted_add_secret(&run->heap, (struct text){ (const char *)keys->server, octets });
+            record.stored_key = (mailsrv_bytes){ keys->stored, octets };
+            record.server_key = (mailsrv_bytes){ keys->server, octets };
+        }
+        if (mailsrv_memory_set_scram(run->store, account, hash, &record) != MAILSRV_OK) {
+            run_wrong(run, "the store takes no keys");
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool add_account(struct run *run, const struct setup *setup)
 {
     mailsrv_id id;
@@ -79,7 +131,7 @@ static bool add_account(struct run *run, const struct setup *setup)
     }
     buffer_add(&address, setup->name.p, setup->name.n);
     buffer_add_text(&address, "@here.test");
-    bool added = add_address(run, buffer_text(&address), &id, 1);
+    bool added = add_address(run, buffer_text(&address), &id, 1) && (!run->d->has_scram || add_scram(run, setup, &id));
     buffer_free(&address);
     return added;
 }
@@ -220,7 +272,9 @@ static bool serve(struct run *run)
 
 static bool make_engine(struct run *run)
 {
+    mailsrv_crypto crypto = test_crypto(&run->randoms);
     if (!is_ok(run, mailsrv_config_new(engine_allocator(run), &run->config), "no config") ||
+        !is_ok(run, mailsrv_config_set_crypto(run->config, run->d->has_scram ? &crypto : NULL), "no crypto") ||
         !is_ok(run, mailsrv_engine_new(run->config, &run->engine), "no engine"))
         return false;
     mailsrv_memory_set_u64(run->store, MAILSRV_MEMORY_WITHOUT, run->d->unserved);
@@ -240,7 +294,8 @@ static bool make_session(struct run *run)
 {
     mailsrv_peer peer = { .size = sizeof peer, .address_octets = 4, .port = 2525, .local_port = run->d->local_port };
     memcpy(peer.address, run->d->peer, 4);
-    return is_ok(run, mailsrv_server_new(run->engine, run->profile, &peer, run, &run->session), "no session");
+    return is_ok(run, mailsrv_server_new(run->engine, run->profile, &peer, run, &run->session), "no session") &&
+           is_ok(run, mailsrv_session_set_external(run->session, run->d->external.p, run->d->external.n), "no name");
 }
 
 bool host_begin(struct run *run)

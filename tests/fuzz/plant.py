@@ -32,6 +32,12 @@ FAULTS = {
     "literal": ("frame/literal.c", "        f->number = 0;\n", ""),
     # A quoted string may end behind what there is.
     "imap_parse": ("imap/parse.c", "if (n >= r->rest.n || r->rest.p[n] != '\"')", "if (r->rest.p[n] != '\"')"),
+    # Bits that the padding leaves over may be set: two texts are one value.
+    "base64": ("text/base64.c", "if ((bits & ((UINT32_C(1) << 8 * pad) - 1)) != 0)", "if (bits > UINT32_C(0xFFFFFF))"),
+    # A value may be empty.
+    "scram": ("sasl/scram_message.c", "if (text.n < 3 ||", "if (text.n < 2 ||"),
+    # DEL is allowed.
+    "prepare": ("sasl/prepare.c", "{ 0x7F, 0x9F }", "{ 0x80, 0x9F }"),
     # A long reverse-path is copied into room for a short one.
     "smtp": ("smtp/transaction.c", "mailsrv__session_take(session, sizeof *t + reverse_path.n)",
              "mailsrv__session_take(session, sizeof *t + (reverse_path.n & 15))"),

@@ -99,10 +99,13 @@ bool mail_begin(struct mail *m)
             inbox->state = THERE;
             strcpy(inbox->name, "INBOX");
         }
-    for (int i = 0; i < ENGINES; i++)
-        if (mailsrv_engine_new(NULL, &m->engines[i]) != MAILSRV_OK ||
-            shore_bind(&m->shore, m->engines[i]) != MAILSRV_OK)
+    for (int i = 0; i < ENGINES; i++) {
+        int32_t status = mailsrv_engine_new(NULL, &m->engines[i]) == MAILSRV_OK ? MAILSRV_NOMEM : MAILSRV_TEMP;
+        for (int k = 0; k < 100 && status == MAILSRV_NOMEM; k++)
+            status = shore_bind(&m->shore, m->engines[i]);
+        if (status != MAILSRV_OK)
             abort();
+    }
     turn(m);
     return m->wrong[0] == '\0';
 }

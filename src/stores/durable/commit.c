@@ -22,9 +22,11 @@ static const mailsrv_target *target_at(const mailsrv_arg_body_commit *arg, uint3
 }
 
 /* NULL: there is none, or it is not as long as the asker believes. */
-static struct body *body_at(struct durable *d, const mailsrv_arg_body_commit *arg, uint32_t i)
+static struct body *body_at(struct durable *d, const struct task *t, uint32_t i)
 {
-    const mailsrv_staged *staged = staged_at(arg, i);
+    const mailsrv_staged *staged = staged_at(t->op->arg, i);
+    if (t->part != NULL)
+        return mailsrv__durable_part_body(t->part, i);
     const struct handle *h = mailsrv__durable_handle_find(d, staged->body, HANDLE_BODY);
     return h != NULL && h->body->octets == staged->octets ? h->body : NULL;
 }
@@ -56,12 +58,14 @@ static int32_t is_known(struct durable *d, const struct body *body, bool *out)
 static int32_t log_body(struct commit *c, uint32_t i)
 {
     struct durable *d = c->d;
-    struct body *body = body_at(d, c->arg, i);
+    struct body *body = body_at(d, c->task, i);
     struct place place = { 0, 0 };
     bool known;
     if (c->logged[i])
         return MAILSRV_OK;
-    int32_t status = body->file != NULL ? mailsrv__durable_body_sync(d, body) : MAILSRV_OK;
+    int32_t status = mailsrv__durable_body_take_over(d, body);
+    if (status == MAILSRV_OK && body->file != NULL)
+        status = mailsrv__durable_body_sync(d, body);
     if (status == MAILSRV_OK)
         status = is_known(d, body, &known);
     if (status != MAILSRV_OK)
@@ -197,7 +201,7 @@ static int32_t to_target(struct commit *c, uint32_t i)
     const mailsrv_target *target = target_at(c->arg, i);
     if (target->body_index >= c->arg->n_bodies)
         return MAILSRV_CANNOT;
-    const struct body *body = body_at(c->d, c->arg, target->body_index);
+    const struct body *body = body_at(c->d, c->task, target->body_index);
     if (target->kind == MAILSRV_TARGET_MAILBOX)
         return to_mailbox(c, target, body, &c->results[i]);
     return target->kind == MAILSRV_TARGET_QUEUE ? to_queue(c, target, body, &c->results[i]) : MAILSRV_CANNOT;
@@ -217,7 +221,7 @@ int32_t mailsrv__durable_commit(struct durable *d, struct task *t)
     const mailsrv_arg_body_commit *arg = t->op->arg;
     uint32_t failed = 0;
     for (uint32_t i = 0; i < arg->n_bodies; i++)
-        if (body_at(d, arg, i) == NULL)
+        if (body_at(d, t, i) == NULL)
             return MAILSRV_CANNOT;
     if (arg->n_targets == 0)
         return MAILSRV_CANNOT;

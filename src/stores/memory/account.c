@@ -23,7 +23,7 @@ struct account *mailsrv__memory_account(struct memory *m, const mailsrv_id *id)
     return a;
 }
 
-static struct account *by_name(struct memory *m, const void *name, size_t n)
+struct account *mailsrv__memory_by_name(struct memory *m, const void *name, size_t n)
 {
     struct account *a = m->accounts;
     while (a != NULL && (a->n_name != n || memcmp(a->text, name, n) != 0))
@@ -55,7 +55,7 @@ int32_t mailsrv_memory_add_account(mailsrv_store *store, const char *name, size_
     struct memory *m = mailsrv__memory(store);
     if (name == NULL || n == 0 || (password == NULL && n_password != 0))
         return MAILSRV_E_USAGE;
-    if (by_name(m, name, n) != NULL)
+    if (mailsrv__memory_by_name(m, name, n) != NULL)
         return MAILSRV_ALREADYEXISTS;
     struct account *a = mailsrv__memory_take(m, sizeof *a + n + n_password);
     if (a == NULL)
@@ -78,7 +78,7 @@ int32_t mailsrv_memory_add_account(mailsrv_store *store, const char *name, size_
 
 int32_t mailsrv_memory_find_account(mailsrv_store *store, const char *name, size_t n, mailsrv_id *out)
 {
-    struct account *a = by_name(mailsrv__memory(store), name, n);
+    struct account *a = mailsrv__memory_by_name(mailsrv__memory(store), name, n);
     if (a == NULL)
         return MAILSRV_NONEXISTENT;
     *out = a->id;
@@ -228,7 +228,7 @@ static bool same_secret(const char *stored, size_t n_stored, mailsrv_bytes given
 int32_t mailsrv__memory_auth_verify(struct memory *m, const mailsrv_op *op, struct reply *r)
 {
     const mailsrv_arg_auth_verify *arg = op->arg;
-    const struct account *a = by_name(m, arg->user.p, arg->user.n);
+    const struct account *a = mailsrv__memory_by_name(m, arg->user.p, arg->user.n);
     bool same = a != NULL ? same_secret(a->text + a->n_name, a->n_password, arg->password)
                           : same_secret("nobody", 6, arg->password);
     if (a == NULL || !same || arg->identity.n != 0) /* nobody here acts as somebody else */
