@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """seeds.py DIALOGUES OUT: writes the first inputs of the fuzz targets, a directory each, out of the dialogues."""
+import base64
 import hashlib
 import re
 import shutil
@@ -55,6 +56,22 @@ def words(client: bytes) -> set[bytes]:
     return {line[m.end():] for line in client.split(b"\r\n") for m in re.finditer(rb"[ (]", line)}
 
 
+def base64s(client: bytes) -> set[bytes]:
+    """What may be base64 in a login."""
+    return {word for line in client.split(b"\r\n") for word in line.split(b" ")[-1:] if len(word) % 4 == 0 and word}
+
+
+def decoded(texts: set[bytes]) -> set[bytes]:
+    """What is."""
+    found = set()
+    for text in texts:
+        try:
+            found.add(base64.b64decode(text, validate=True))
+        except ValueError:
+            continue
+    return found
+
+
 def records() -> list[bytes]:
     """Records as text/queue_record.h has them."""
     def field(text: bytes) -> bytes:
@@ -92,12 +109,15 @@ def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
     seeds["scanner"] = messages | hard_ones
     seeds["fields"] = values(messages | hard_ones)
     seeds["structure"] = set(structures())
+    seeds["base64"] = {text for d in dialogues for text in base64s(d.client)}
+    seeds["scram"] = {message for message in decoded(seeds["base64"]) if b"r=" in message}
+    seeds["prepare"] = {"I\u00adX".encode(), "a\u00a0b\u3000\u200b".encode(), b"secret", "p\u00e4ss".encode(), b"a\x07"}
     return seeds
 
 
 def write(out: Path, name: str, seeds: set[bytes]) -> None:
     """The four octets that decide about chance stand before all but the plain parsers' inputs."""
-    has_knobs = name not in ("path", "decimal", "imap_parse")
+    has_knobs = name not in ("path", "decimal", "imap_parse", "base64", "scram", "prepare")
     (out / name).mkdir(parents=True)
     for seed in seeds:
         digest = hashlib.sha1(seed).digest()

@@ -167,7 +167,7 @@ static bool open_store(struct run *r)
         status = shore_open(&r->mail.shore);
     if (status != MAILSRV_OK)
         say(r, "nor when that is tried again", status);
-    if (status == MAILSRV_OK && mailsrv_durable_find_account(r->mail.shore.store, "kim", 3, &before[0]) ==
+    if (status == MAILSRV_OK && mailsrv_durable_find_account(r->mail.shore.store, "kim@here", 8, &before[0]) ==
                                     MAILSRV_NONEXISTENT)
         say(r, "an account that was added is not there", MAILSRV_OK);
     memcpy(before, r->accounts, sizeof before);
@@ -248,6 +248,7 @@ static void starve_all(struct allocations *a, const char *name, uint64_t first, 
     for (; run_with(a, at, in_a_row, wrong); at += step, n++)
         if (wrong[0] != '\0' && bad++ == 0)
             snprintf(text, sizeof text, "the %llu. fails: %s", (unsigned long long)at, wrong);
+    fflush(stdout);
     printf("# %s: %llu runs, %u bad\n", name, (unsigned long long)n, bad);
     tap(bad == 0, "memory fails", name, text);
     tap(n > 50, "memory fails, often", name, "");
