@@ -217,6 +217,10 @@ static void parse_set(struct parser *p, struct text rest)
     } else if (!text_number(rest, &setup->number)) {
         wrong(p, "a number is expected");
     }
+    if (is_string || setup->key != MAILSRV_PROFILE_TLS)
+        return;
+    p->d->has_tls = true;
+    p->d->tls_first = setup->number == MAILSRV_TLS_IMPLICIT;
 }
 
 static void parse_enable(struct parser *p, struct text rest)
@@ -514,6 +518,23 @@ static void parse_queue(struct parser *p, struct text rest)
     step->text = rest;
 }
 
+/* ---- TLS ---- */
+
+static void parse_wire(struct parser *p, struct text rest)
+{
+    p->d->is_clear = text_is(rest, "clear");
+    p->d->is_provided = text_is(rest, "provider");
+    if (!p->d->is_clear && !p->d->is_provided)
+        wrong(p, "clear or provider is expected");
+}
+
+static void parse_tls(struct parser *p, struct text rest)
+{
+    if (!text_is(rest, "begins"))
+        wrong(p, "begins is expected");
+    add_step(p, STEP_TLS);
+}
+
 /* ---- The whole ---- */
 
 static const struct {
@@ -525,7 +546,7 @@ static const struct {
     { "peer:", parse_peer },        { "O:", parse_op },        { "A:", parse_answer },
     { "T:", parse_time },           { "M:", parse_mailbox },   { "Q:", parse_queue },
     { "message*", parse_messages }, { "R:", parse_row },       { "X:", parse_act },
-    { "N:", parse_notify },
+    { "N:", parse_notify },         { "wire:", parse_wire },   { "TLS:", parse_tls },
 };
 
 static void parse_line(struct parser *p, struct text line)
