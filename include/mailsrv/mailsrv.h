@@ -2,6 +2,7 @@
 #ifndef MAILSRV_MAILSRV_H
 #define MAILSRV_MAILSRV_H
 
+#include <mailsrv/auth.h>
 #include <mailsrv/base.h>
 #include <mailsrv/engine.h>
 #include <mailsrv/inbox.h>

@@ -76,6 +76,7 @@ MAILSRV_API const char *mailsrv_op_name(int32_t kind);
 #define MAILSRV_OP_BODY_CLOSE 5
 /* Tier "POP3" adds these. */
 #define MAILSRV_OP_AUTH_VERIFY 10
+#define MAILSRV_OP_AUTH_SCRAM_KEYS 11 /* auth.h */
 #define MAILSRV_OP_STORE_OPEN 12
 #define MAILSRV_OP_STORE_CLOSE 13
 #define MAILSRV_OP_MBOX_OPEN 14
@@ -96,6 +97,8 @@ MAILSRV_API const char *mailsrv_op_name(int32_t kind);
 #define MAILSRV_OP_MBOX_DELETE 28
 #define MAILSRV_OP_MBOX_RENAME 29
 #define MAILSRV_OP_MBOX_SUBSCRIBE 30
+/* Logins without a password. */
+#define MAILSRV_OP_AUTH_EXTERNAL 31 /* auth.h */
 /* The host's own rules for mail, in policy.h. */
 #define MAILSRV_OP_POLICY 37
 /* The queue. */
@@ -113,9 +116,8 @@ MAILSRV_API const char *mailsrv_op_name(int32_t kind);
  * Answer: MAILSRV_OK with a mailsrv_resolved; MAILSRV_NONEXISTENT: no such recipient here; MAILSRV_NOPERM: the domain
  * is not ours, and this peer may not have mail for it relayed; or any other.  Not served: every recipient is refused.
  *
- * With MAILSRV_RESOLVE_SENDER it is about a sender: may the operation's account send mail as this address?  It may
- * where mail for the address goes to a mailbox of that account, among others: the same answer as for a recipient says
- * so.  Any other answer refuses the sender. */
+ * With MAILSRV_RESOLVE_SENDER it is about a sender: may `submitter` send mail as this address?  He may where mail for the
+ * address goes to a mailbox of his, among others: the same answer as for a recipient says so.  Any other answer refuses the sender. */
 #define MAILSRV_RESOLVE_SENDER 1u /* the address is that of a sender, of the envelope or of the field From */
 #define MAILSRV_RESOLVE_RELAY 2u  /* the peer may have mail relayed: he has logged in, or a RELAY_OK said so */
 #define MAILSRV_RESOLVE_UTF8 4u   /* the message may need SMTPUTF8 (RFC 6531) on its way */
@@ -129,6 +131,7 @@ typedef struct mailsrv_arg_resolve {
     mailsrv_bytes reverse_path; /* of the sender, without <>; empty: the null reverse-path */
     mailsrv_bytes user;   /* the local part, unquoted, up to the profile's delimiter of details; else all of it */
     mailsrv_bytes detail; /* what stands behind the delimiter; empty: nothing */
+    mailsrv_id submitter; /* the account that the peer has logged in to; zero: he has not */
 } mailsrv_arg_resolve;
 
 #define MAILSRV_TARGET_MAILBOX 1
@@ -189,7 +192,7 @@ typedef struct mailsrv_staged {
     uint32_t reserved;
     uint64_t body;
     uint64_t octets; /* all that was written */
-    mailsrv_bytes structure; /* empty: none was made */
+    mailsrv_bytes structure; /* of the body (message.h), kept with it for MAILSRV_ROW_STRUCTURE; empty: none was made */
 } mailsrv_staged;
 
 typedef struct mailsrv_target {
@@ -253,17 +256,25 @@ typedef struct mailsrv_arg_close {
 /* ---- AUTH_VERIFY: is this the password of this user?
  *
  * Answer: MAILSRV_OK with a mailsrv_identity; MAILSRV_DENIED, the credentials are wrong, also where there is no such
- * user; MAILSRV_TEMP, nobody can say now.  Not served: no login is offered. ---- */
+ * user; MAILSRV_TEMP, nobody can say now.  It should take as long for a user who does not exist as for a wrong password:
+ * what the peer is told is the same.  Not served: no login with a password is offered.
+ *
+ * Name and password are as they were sent; from the mechanism PLAIN they are UTF-8 without NUL (RFC 4616). ---- */
 typedef struct mailsrv_arg_auth_verify {
     uint32_t size;
-    uint32_t reserved;
+    uint32_t secured; /* 1: nobody on the way can read along */
     mailsrv_bytes user;
-    mailsrv_bytes password; /* wiped when the operation is settled */
+    mailsrv_bytes password;  /* wiped when the operation is settled */
+    mailsrv_bytes identity;  /* whom the user wants to act as, and is not himself; empty: himself (RFC 4422 section 3.4.1) */
+    mailsrv_bytes mechanism; /* "PLAIN", "LOGIN"; "USER": POP3's USER and PASS */
+    mailsrv_bytes service;   /* "smtp", "lmtp", "pop", "imap" */
+    mailsrv_bytes peer;      /* his address: 4 or 16 octets in network order; empty: not an internet address */
 } mailsrv_arg_auth_verify;
 
 typedef struct mailsrv_identity {
     uint32_t size;
-    uint32_t reserved;
+    uint32_t acts_as;   /* 1: `account` is that of `identity` in the question.  Where one was asked for, 0 is DENIED: a
+                         * handler that does not know of it lets nobody in as somebody else */
     mailsrv_id account;
 } mailsrv_identity;
 
@@ -486,6 +497,8 @@ typedef struct mailsrv_row {
     mailsrv_bytes uidl; /* imported with the message; empty: none */
     uint64_t keywords[2]; /* a bit for each name of the mailbox's dictionary: name i is bit i % 64 of word i / 64 */
     int64_t saved_us;     /* when it came into this mailbox */
+    mailsrv_bytes structure; /* of the body, as its COMMIT had it; empty: it had none */
+    uint64_t prefix_octets;  /* of `octets`: those that stand before the body */
 } mailsrv_row;
 
 typedef struct mailsrv_rows {

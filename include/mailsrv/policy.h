@@ -45,8 +45,7 @@ extern "C" {
  * operation: MAILSRV_TEMP (and no answer in time) with 451 4.3.0, MAILSRV_NOPERM with 550 5.7.1 ...; at CONNECT with
  * 421 or 554.  The text of the answer stands in the reply.
  *
- * Text of the peer's is as he sent it, without <>; what is not known at a stage is empty or 0.  The operation's account is
- * the one that the session has logged in to. */
+ * Text of the peer's is as he sent it, without <>; what is not known at a stage is empty or 0. */
 #define MAILSRV_FACT_SECURED 1u  /* the connection is under TLS */
 #define MAILSRV_FACT_EXTENDED 2u /* the peer greeted with EHLO or LHLO */
 #define MAILSRV_FACT_UTF8 4u     /* MAIL had SMTPUTF8 */
@@ -64,6 +63,7 @@ typedef struct mailsrv_arg_policy {
     uint32_t reserved;
     uint64_t octets;      /* MAIL, RCPT: what SIZE= announced; HEADERS, EOM: of the message, as far as it has come */
     mailsrv_bytes header; /* HEADERS: its first 16 KiB at most, as they are stored */
+    mailsrv_id submitter; /* the account that the peer has logged in to; zero: he has not */
     uint64_t body;        /* EOM: the staged body, which can be read by who staged it; not to be closed */
 } mailsrv_arg_policy;
 
@@ -78,7 +78,7 @@ typedef struct mailsrv_verdict {
     uint32_t code;
     uint32_t subject;
     uint32_t detail;
-    uint32_t reserved;
+    uint32_t shard;         /* of `to`, as mailsrv_resolved has it */
     mailsrv_destination to; /* QUARANTINE: MAILBOX; REDIRECT: MAILBOX or QUEUE */
     mailsrv_bytes address;  /* REDIRECT: stands for the recipient's; empty: his own stays */
     mailsrv_bytes fields;   /* whole header fields, each line at most 998 octets and its CRLF, no CR, LF or NUL besides;

@@ -72,6 +72,15 @@ MAILSRV_API int32_t mailsrv_profile_new(const mailsrv_allocator *allocator, cons
                                           * which is the default; 0: none */
 #define MAILSRV_PROFILE_SENDER_FIELD 15  /* submission, 1: a message whose From is not the reverse-path alone gets a field
                                           * Sender that is (RFC 6409 section 8.1); default 0 */
+/* Logins: auth.h has the mechanisms. */
+#define MAILSRV_PROFILE_AUTH_MECHANISMS 26   /* MAILSRV_SASL_..., or-ed: what may be offered; default all, but none on the
+                                              * faces MX and LMTP.  One that the host's operations cannot serve is hidden
+                                              * whatever is said here */
+#define MAILSRV_PROFILE_AUTH_DELAY_MS 27     /* before the reply to a first failed login; it doubles with each further one
+                                              * of the session, up to 16 times; default 1 s, 0 to 60 s */
+#define MAILSRV_PROFILE_AUTH_FAILURES_MAX 28 /* failed logins before the session is ended: default 5, 1 to 1,000 */
+#define MAILSRV_PROFILE_SCRAM_ITERATIONS 29  /* that a user who does not exist is said to have: as many as those that do;
+                                              * default 4,096, 4,096 to 10^7 */
 /* Lenient switches: off (0).  Turn one on only for a peer that cannot be mended. */
 #define MAILSRV_PROFILE_PLAIN_PASSWORDS 20 /* 1: passwords in the clear.  Whoever listens on the way reads them. */
 #define MAILSRV_PROFILE_BARE_LINE_ENDS 21  /* 1: keeps messages with a CR or LF that stands alone.  Other servers may
@@ -97,6 +106,9 @@ MAILSRV_API int32_t mailsrv_profile_set_u64(mailsrv_profile *profile, int32_t ke
 #define MAILSRV_PROFILE_POSTMASTER 43 /* SMTP: the address that mail for postmaster goes to, of any of our domains and of
                                        * none, where RESOLVE knows no such recipient (RFC 5321 section 4.5.1); default empty:
                                        * RESOLVE alone decides */
+#define MAILSRV_PROFILE_SCRAM_SECRET 45 /* what the salt of a user who does not exist is made of: 16 to 255 octets, the
+                                         * same for all who serve the same users, and always; default: each engine makes
+                                         * up its own, and who can ask two of them can tell such a user */
 MAILSRV_API int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t key, const char *value, size_t n);
 
 /* Extensions; all are on.  One that the host's operations cannot serve is hidden whatever is said here. */
@@ -107,6 +119,7 @@ MAILSRV_API int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t ke
 #define MAILSRV_EXT_CHUNKING 5
 #define MAILSRV_EXT_SMTPUTF8 8 /* RFC 6531; it needs 8BITMIME */
 #define MAILSRV_EXT_STARTTLS 9 /* STLS in POP3; off: not offered, whatever MAILSRV_PROFILE_TLS says */
+#define MAILSRV_EXT_AUTH 10 /* SASL, in each protocol */
 #define MAILSRV_EXT_TOP 20
 #define MAILSRV_EXT_UIDL 21
 #define MAILSRV_EXT_POP3_PIPELINING 23
@@ -115,6 +128,7 @@ MAILSRV_API int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t ke
 #define MAILSRV_EXT_LITERAL_PLUS 30 /* off: not announced; {n+} is understood all the same */
 #define MAILSRV_EXT_IDLE 31
 #define MAILSRV_EXT_UIDPLUS 32
+#define MAILSRV_EXT_SASL_IR 46 /* IMAP: a response that comes with AUTHENTICATE (RFC 4959) */
 /* `on` 0 or 1.  MAILSRV_OK, MAILSRV_E_UNKNOWN_KEY, MAILSRV_E_USAGE after the seal. */
 MAILSRV_API int32_t mailsrv_profile_enable(mailsrv_profile *profile, int32_t extension, int32_t on);
 

@@ -48,6 +48,10 @@ extern "C" {
 #define MAILSRV_ROW_EMAILID 16u /* email, and uidl where there is one */
 #define MAILSRV_ROW_KEYWORDS 32u
 #define MAILSRV_ROW_SAVEDATE 64u
+#define MAILSRV_ROW_STRUCTURE 128u /* structure and prefix_octets, in ROWS alone; copies have that of their original */
+
+/* A page of ROWS ends where its structures would be more octets than this; it holds one row, however large. */
+#define MAILSRV_ROWS_STRUCTURE_MAX 65536u
 
 /* A ready-made store.  One object may serve several engines; its own header says from which threads. */
 typedef struct mailsrv_store mailsrv_store;

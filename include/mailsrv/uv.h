@@ -73,13 +73,18 @@ MAILSRV_API int32_t mailsrv_uv_free(mailsrv_uv *driver);
 
 /* ---- Listeners ---- */
 
+/* `socket` is a descriptor of a stream socket, of the internet or local, that is bound: who had it from elsewhere, or
+ * bound it before giving up the right to, listens on it.  The listener has it from MAILSRV_OK on, and closes it. */
+#define MAILSRV_UV_LISTEN_SOCKET 1u
+
 typedef struct mailsrv_uv_listener_setup {
     uint32_t size;
     uint32_t connections_max; /* at once; who comes beyond them waits in the backlog until one ends; 0: 1,000 */
-    const char *address;      /* NUL-ended, in numbers: "127.0.0.1", "::1" */
+    const char *address;      /* NUL-ended, in numbers: "127.0.0.1", "::1"; or the path of a local socket to be made,
+                               * "/run/lmtp", where nothing is yet; NULL with MAILSRV_UV_LISTEN_SOCKET */
     uint16_t port;            /* 0: a free one, which mailsrv_uv_listener_port tells */
     uint16_t backlog;         /* 0: 128 */
-    uint32_t reserved;        /* 0 */
+    uint32_t flags;           /* MAILSRV_UV_LISTEN_... */
     mailsrv_profile *profile; /* sealed; the caller's, who keeps his reference until the listener is closed */
     /* A peer has come, and his session is made; nothing has been said.  What it returns: MAILSRV_OK, or anything else,
      * and the connection is closed without a word.  It may call what a handler may, but free no session.  NULL: all
@@ -89,12 +94,14 @@ typedef struct mailsrv_uv_listener_setup {
      * the connection's pointer, which must not be followed any more.  NULL: nobody is told. */
     void (*on_end)(void *user, mailsrv_uv_connection *connection);
     void *user;
+    int32_t socket;           /* with MAILSRV_UV_LISTEN_SOCKET */
+    uint32_t reserved;        /* 0 */
 } mailsrv_uv_listener_setup;
 
 /* Listens.  `out` may be NULL.  The listener belongs to the driver, and lives until mailsrv_uv_listener_close or
  * mailsrv_uv_close; the address is copied.
  * MAILSRV_OK; MAILSRV_NOMEM; MAILSRV_E_USAGE; MAILSRV_E_CLOSED: the driver is closing; MAILSRV_E_VALUE: no address in
- * numbers; MAILSRV_INUSE: somebody listens there; MAILSRV_NOPERM: this port is not for this user;
+ * numbers, no path, or no such socket; MAILSRV_INUSE: somebody listens there; MAILSRV_NOPERM: this port is not for this user;
  * MAILSRV_NONEXISTENT: this machine does not have that address; or MAILSRV_TEMP. */
 MAILSRV_API int32_t mailsrv_uv_listen(mailsrv_uv *driver, const mailsrv_uv_listener_setup *setup,
                                       mailsrv_uv_listener **out);

@@ -2,6 +2,8 @@
 #include "core/op.h"
 #include "core/room.h"
 
+#include <mailsrv/tls.h>
+
 enum { TEXT_MAX = 200 };
 
 /* ---- Static answers, for what was never asked and what came too late ---- */
@@ -68,7 +70,8 @@ static bool kinds_are_known(const mailsrv_resolved *v)
 static bool rows_are_whole(const mailsrv_row *rows, uint32_t n, uint32_t stride)
 {
     return list_is_whole(rows, n, stride, sizeof(mailsrv_row)) &&
-           bytes_of_rows_are_there(rows, n, stride, offsetof(mailsrv_row, uidl));
+           bytes_of_rows_are_there(rows, n, stride, offsetof(mailsrv_row, uidl)) &&
+           bytes_of_rows_are_there(rows, n, stride, offsetof(mailsrv_row, structure));
 }
 
 /* UIDs ascend, and their runs neither overlap nor touch: what follows counts on it. */
@@ -119,6 +122,14 @@ static bool changes_are_whole(const mailsrv_arg_changes *arg, const mailsrv_chan
            names_are_whole(v->keywords, arg->n_keywords, v->n_keywords);
 }
 
+/* Keys of the hash that was asked for, and a salt. */
+static bool scram_record_is_whole(const mailsrv_arg_auth_scram_keys *arg, const mailsrv_scram_record *v)
+{
+    size_t octets = arg->hash == MAILSRV_HASH_SHA1 ? 20 : 32;
+    return v->iterations != 0 && v->salt.n != 0 && v->salt.n <= MAILSRV_SCRAM_SALT_MAX && v->salt.p != NULL &&
+           v->stored_key.n == octets && v->stored_key.p != NULL && v->server_key.n == octets && v->server_key.p != NULL;
+}
+
 static bool lists_are_whole(const mailsrv_op *op, const void *value)
 {
     const union op_value *v = value;
@@ -126,6 +137,8 @@ static bool lists_are_whole(const mailsrv_op *op, const void *value)
     case MAILSRV_OP_RESOLVE:
         return v->resolved.n != 0 && list_is_whole(v->resolved.destinations, v->resolved.n, v->resolved.stride,
                                                    sizeof(mailsrv_destination)) && kinds_are_known(&v->resolved);
+    case MAILSRV_OP_AUTH_SCRAM_KEYS:
+        return scram_record_is_whole(op->arg, &v->scram_record);
     case MAILSRV_OP_BODY_COMMIT:
         return list_is_whole(v->committed.results, v->committed.n, v->committed.stride, sizeof(mailsrv_result));
     case MAILSRV_OP_ROWS:
@@ -221,8 +234,10 @@ static bool copy_destinations(struct op *op)
 static size_t rows_octets(const void *rows, uint32_t n, uint32_t stride)
 {
     size_t octets = n * sizeof(mailsrv_row);
-    for (uint32_t i = 0; i < n; i++)
-        octets += ((const mailsrv_row *)(const void *)((const char *)rows + (size_t)i * stride))->uidl.n;
+    for (uint32_t i = 0; i < n; i++) {
+        const mailsrv_row *row = (const mailsrv_row *)(const void *)((const char *)rows + (size_t)i * stride);
+        octets += row->uidl.n + row->structure.n;
+    }
     return octets;
 }
 
@@ -234,6 +249,7 @@ static mailsrv_row *put_rows(uint8_t **to, const void *rows, uint32_t n, uint32_
     for (uint32_t i = 0; i < n; i++) {
         memcpy(&copies[i], (const char *)rows + (size_t)i * stride, sizeof *copies);
         copies[i].uidl = put_bytes(to, copies[i].uidl);
+        copies[i].structure = put_bytes(to, copies[i].structure);
     }
     return copies;
 }
@@ -391,6 +407,18 @@ static bool copy_octets(struct op *op)
     return true;
 }
 
+static bool copy_scram_record(struct op *op)
+{
+    mailsrv_scram_record *v = &op->value.scram_record;
+    uint8_t *to = copy_room(op, v->salt.n + v->stored_key.n + v->server_key.n);
+    if (to == NULL)
+        return false;
+    v->salt = put_bytes(&to, v->salt);
+    v->stored_key = put_bytes(&to, v->stored_key);
+    v->server_key = put_bytes(&to, v->server_key);
+    return true;
+}
+
 static bool copy_verdict(struct op *op)
 {
     mailsrv_verdict *v = &op->value.verdict;
@@ -407,6 +435,8 @@ static bool copy_list(struct op *op)
     switch (op->pub.kind) {
     case MAILSRV_OP_RESOLVE:
         return copy_destinations(op);
+    case MAILSRV_OP_AUTH_SCRAM_KEYS:
+        return copy_scram_record(op);
     case MAILSRV_OP_ROWS:
         return copy_rows(op);
     case MAILSRV_OP_MBOX_OPEN:

@@ -261,6 +261,11 @@ uint64_t mailsrv__body_octets(const mailsrv_session *s)
     return s->body->octets;
 }
 
+uint64_t mailsrv__body_handle(const mailsrv_session *s)
+{
+    return s->body == NULL ? 0 : s->body->handle.value;
+}
+
 uint32_t mailsrv__body_features(const mailsrv_session *s)
 {
     return s->body->features;
@@ -355,7 +360,22 @@ static void fill_commit(struct op *op, const struct body *b, uint32_t n_targets)
     arg->saved_us = mailsrv__unix_us(op->session);
 }
 
-struct ask mailsrv__body_commit(mailsrv_session *s, uint32_t n_targets, uint32_t n_queue, size_t octets)
+/* Without it the body is as good: who asks for it reads the message. */
+static void fill_structure(struct op *op, struct span structure)
+{
+    const mailsrv_arg_body_commit *arg = op->pub.arg;
+    mailsrv_staged *staged = (mailsrv_staged *)(uintptr_t)arg->bodies;
+    if (structure.n != 0)
+        op->structure = mailsrv__heap_take(&op->engine->heap, CLASS_BODIES, NULL, structure.n);
+    if (op->structure == NULL)
+        return;
+    memcpy(op->structure, structure.p, structure.n);
+    op->structure_octets = structure.n;
+    staged->structure = (mailsrv_bytes){ op->structure, structure.n };
+}
+
+struct ask mailsrv__body_commit(mailsrv_session *s, uint32_t n_targets, uint32_t n_queue, size_t octets,
+                                struct span structure)
 {
     struct body *b = s->body;
     struct op *op = mailsrv__op_new(s->engine, s, MAILSRV_OP_BODY_COMMIT, commit_octets(n_targets, octets));
@@ -366,8 +386,10 @@ struct ask mailsrv__body_commit(mailsrv_session *s, uint32_t n_targets, uint32_t
             op = NULL;
         }
     }
-    if (op != NULL)
+    if (op != NULL) {
         fill_commit(op, b, n_targets);
+        fill_structure(op, structure);
+    }
     struct ask ask = mailsrv__ask_record(s, op);
     b->out = ask.op;
     return ask;

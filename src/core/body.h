@@ -43,10 +43,15 @@ struct span mailsrv__body_text(const mailsrv_session *session);
 
 uint64_t mailsrv__body_octets(const mailsrv_session *session);
 
+/* Its handle outside; 0: there is none (any more). */
+uint64_t mailsrv__body_handle(const mailsrv_session *session);
+
 /* Begins to ask BODY_COMMIT for `n_targets` targets, with room for `octets` of their bytes and for as many results.
  * `arg` has its bodies and counts filled in; the targets are zeroed but for size and body_index.  `n_queue` of them
- * are QUEUE targets: room is kept to delete their items should the answer come after the peer has been told 451. */
-struct ask mailsrv__body_commit(mailsrv_session *session, uint32_t n_targets, uint32_t n_queue, size_t octets);
+ * are QUEUE targets: room is kept to delete their items should the answer come after the peer has been told 451.  The
+ * structure is copied; without memory for it there is none. */
+struct ask mailsrv__body_commit(mailsrv_session *session, uint32_t n_targets, uint32_t n_queue, size_t octets,
+                                struct span structure);
 
 void mailsrv__body_drop(mailsrv_session *session);
 

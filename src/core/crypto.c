@@ -72,3 +72,12 @@ bool mailsrv__random(const mailsrv_session *s, uint8_t *out, size_t n)
     const mailsrv_crypto *c = table(s);
     return checked(c->random != NULL && c->random(c->user, out, n) == MAILSRV_OK, out, n);
 }
+
+bool mailsrv__secret(const mailsrv_session *s, uint8_t out[SECRET_OCTETS])
+{
+    mailsrv_engine *e = s->engine;
+    if (!e->has_secret)
+        e->has_secret = mailsrv__random(s, e->secret, sizeof e->secret);
+    memcpy(out, e->secret, sizeof e->secret);
+    return e->has_secret;
+}

@@ -19,6 +19,11 @@ bool mailsrv__hash(const struct mailsrv_session *session, int32_t hash, const st
                    uint8_t *out);
 bool mailsrv__hmac(const struct mailsrv_session *session, int32_t hash, struct span key, const struct span *parts,
                    size_t n, uint8_t *out);
+enum { SECRET_OCTETS = 32 };
+
+/* Octets that the session's engine has made up, once for all its sessions.  False: it has no random numbers. */
+bool mailsrv__secret(const struct mailsrv_session *session, uint8_t out[SECRET_OCTETS]);
+
 bool mailsrv__random(const struct mailsrv_session *session, uint8_t *out, size_t n);
 
 #endif

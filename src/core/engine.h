@@ -75,7 +75,9 @@ struct mailsrv_engine {
     mailsrv_port *ports;
     mailsrv_ending *endings;
     struct room *rooms; /* core/room.h */
+    const struct tap *tap; /* beside those of the profiles: core/tap.h; NULL: none */
     mailsrv_crypto crypto;
+    uint8_t secret[32]; /* core/crypto.h */
     uint64_t tls_started, tls_failed, tls_octets;
     int64_t unix_us;
     uint64_t last_session_id, n_sessions, n_messages, n_letters;
@@ -85,6 +87,7 @@ struct mailsrv_engine {
     bool advanced;      /* the time has been told */
     bool had_a_session; /* servers are fixed */
     bool closed;
+    bool has_secret;
     bool outside; /* a handler or a letter runs: no advance, run, turn, dispatch, free */
     bool running; /* the same for a slice, for what calls back from inside one */
 };

@@ -1,5 +1,6 @@
 #include "core/kind.h"
 
+#include <mailsrv/auth.h>
 #include <mailsrv/policy.h>
 
 #define GIVES(type, field, closer_kind) sizeof(type), offsetof(type, field), KIND_GIVES, closer_kind
@@ -15,6 +16,10 @@ static const struct kind kinds[KIND_NUMBERS] = {
     CLOSES(MAILSRV_OP_BODY_CLOSE, "BODY_CLOSE"),
     [MAILSRV_OP_AUTH_VERIFY] = { "AUTH_VERIFY", sizeof(mailsrv_arg_auth_verify), sizeof(mailsrv_identity), 0,
                                  KIND_SECRET, 0 },
+    [MAILSRV_OP_AUTH_SCRAM_KEYS] = { "AUTH_SCRAM_KEYS", sizeof(mailsrv_arg_auth_scram_keys),
+                                     sizeof(mailsrv_scram_record), 0, KIND_SECRET, 0 },
+    [MAILSRV_OP_AUTH_EXTERNAL] = { "AUTH_EXTERNAL", sizeof(mailsrv_arg_auth_external), sizeof(mailsrv_identity), 0, 0,
+                                   0 },
     [MAILSRV_OP_STORE_OPEN] = { "STORE_OPEN", sizeof(mailsrv_arg_store_open),
                                 GIVES(mailsrv_store_opened, store, MAILSRV_OP_STORE_CLOSE) },
     CLOSES(MAILSRV_OP_STORE_CLOSE, "STORE_CLOSE"),

@@ -30,12 +30,15 @@ enum step { STEP_NEXT, STEP_WAIT, STEP_CLOSE };
 /* What is said when a session ends by itself: static texts with CRLF, NULL for silence. */
 enum parting { PARTING_SHUTDOWN, PARTING_TIMEOUT, PARTING_NO_MEMORY, PARTING_BUSY, N_PARTINGS };
 
+struct tap;
+
 struct mailsrv_machine {
     const char *name;
     size_t octets; /* of its session, which begins with struct mailsrv_session */
     const char *partings[N_PARTINGS];
     bool (*has_face)(int32_t face);
     void (*defaults)(mailsrv_profile *profile);
+    const struct tap *engine_tap; /* runs over every body of an engine that has sessions of this machine; NULL: none */
     enum step (*greet)(mailsrv_session *session);
     enum step (*take)(mailsrv_session *session, struct input *in);
     enum step (*called)(mailsrv_session *session); /* NULL: this machine is never called */
@@ -54,11 +57,13 @@ enum wait {
     WAIT_WINDOW,  /* output has fallen to half of the window */
     WAIT_TURN,    /* its next turn in the work ring */
     WAIT_CALL,    /* mailsrv__session_call, or the host's patience is over */
+    WAIT_ALARM,   /* the session's alarm */
     WAIT_BODY     /* the session's body has room, or all of it is written, or it failed: core/body.h */
 };
 
 struct body;
 struct op;
+struct sasl;
 struct tls;
 
 #define ASKED_MAX 4
@@ -70,6 +75,12 @@ struct asker {
     int32_t asked_status[ASKED_MAX], answered_status[ASKED_MAX]; /* where there is no operation */
     uint8_t n_asked, n_answered;
     uint8_t open; /* of `asked`, not yet answered */
+};
+
+/* A name from outside of the protocol; `p` NULL: none. */
+struct external {
+    char *p;
+    size_t n;
 };
 
 struct mailsrv_session {
@@ -86,18 +97,21 @@ struct mailsrv_session {
     struct output out;
     struct asker asker;
     struct body *body; /* the one being staged, or NULL: core/body.h */
+    struct sasl *sasl; /* the login that runs, or NULL: sasl/sasl.h.  `leave` frees it */
+    struct external external; /* who the host knows the peer to be */
     struct tls *tls;   /* NULL: in the clear, until now */
     step_fn *next;
     enum wait waits;
     struct timer peer_timer;   /* the peer's silence */
     struct timer answer_timer; /* the host's answers to one command */
-    struct timer alarm;        /* calls the machine */
+    struct timer alarm;        /* calls the machine, or ends WAIT_ALARM */
     struct node late;          /* operations that timed out for the peer and are not answered yet */
     struct op *put_off;        /* closers, a chain, of handles that something late may be using */
     uint64_t octets_in, octets_out, commands;
     uint32_t peer_timeout_ms; /* the machine sets what is right for its state */
     uint32_t wants;           /* as last told by an edge */
     uint16_t errors;
+    uint16_t failed_logins;
     uint8_t budget;       /* commands that may still begin before the next run */
     bool patient_bytes;   /* every byte of the peer restarts his timer (a body), else only a command does */
     bool one_patience;    /* the answers of this command are waited for in one total time (after the final dot) */
@@ -127,6 +141,9 @@ enum step mailsrv__then_body(mailsrv_session *session, step_fn *next);
  * stored, the machine is called.  It only sets fields and puts work into the ring, and may be called at any time. */
 void mailsrv__session_call(mailsrv_session *session);
 enum step mailsrv__then_call(mailsrv_session *session, step_fn *next);
+
+/* Lets that time pass: nothing is taken meanwhile. */
+enum step mailsrv__then_alarm(mailsrv_session *session, uint64_t ms, step_fn *next);
 
 /* In a step that waited with mailsrv__then_call: was the host's patience over? */
 static inline bool mailsrv__was_late(const mailsrv_session *session)

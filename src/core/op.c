@@ -229,6 +229,8 @@ static void drop_answer(struct op *op)
     struct heap *heap = &op->engine->heap;
     if (op->lent.release != NULL)
         op->lent.release(op->lent.user);
+    if (op->copied != NULL && (mailsrv__kind(op->pub.kind)->flags & KIND_SECRET) != 0)
+        mailsrv__wipe(op->copied, op->copied_octets);
     mailsrv__heap_give(heap, CLASS_OPERATIONS, purse, op->copied, op->copied_octets);
     mailsrv__heap_give(heap, CLASS_OPERATIONS, purse, op->text, op->text_octets);
     op->lent.release = NULL;
@@ -255,6 +257,7 @@ void mailsrv__op_free(struct op *op)
         mailsrv__op_free(op->gate);
     drop_answer(op);
     mailsrv__heap_give(heap, CLASS_BODIES, purse, op->buffer, op->buffer_octets);
+    mailsrv__heap_give(heap, CLASS_BODIES, NULL, op->structure, op->structure_octets);
     if ((mailsrv__kind(op->pub.kind)->flags & KIND_SECRET) != 0)
         mailsrv__wipe(op + 1, op->octets - sizeof *op);
     mailsrv__heap_give(heap, CLASS_OPERATIONS, purse, op, op->octets);

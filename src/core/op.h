@@ -12,6 +12,7 @@
 #include "core/engine.h"
 #include "core/machine.h"
 
+#include <mailsrv/auth.h>
 #include <mailsrv/policy.h>
 
 enum op_state { OP_RESERVED, OP_QUEUED, OP_TAKEN, OP_ANSWERED };
@@ -21,6 +22,7 @@ union op_value {
     mailsrv_body_begun body_begun;
     mailsrv_committed committed;
     mailsrv_identity identity;
+    mailsrv_scram_record scram_record;
     mailsrv_store_opened store_opened;
     mailsrv_locked locked;
     mailsrv_mbox_opened mbox_opened;
@@ -68,6 +70,8 @@ struct op {
     void *text;
     size_t text_octets;
     mailsrv_result *results; /* COMMIT: reserved */
+    void *structure;         /* COMMIT: charged to no session */
+    size_t structure_octets;
     uint8_t *results_text;
 };
 

@@ -2,9 +2,10 @@
 
 #include "core/provider.h"
 #include "text/address.h"
-#include "text/writer.h"
 
-enum { MINUTE_MS = 60000, HOUR_MS = 3600000, FIELDS_MAX = 32, FIELD_OCTETS_MAX = 64 };
+#include <mailsrv/auth.h>
+
+enum { MINUTE_MS = 60000, HOUR_MS = 3600000, FIELDS_MAX = 32, FIELD_OCTETS_MAX = 64, SECRET_OCTETS_MIN = 16 };
 
 /* ---- Memory: the caller's, without books ---- */
 
@@ -50,6 +51,15 @@ int32_t mailsrv__profile_face(const mailsrv_profile *profile)
     return profile->face;
 }
 
+static void defaults_of_logins(mailsrv_profile *p)
+{
+    mailsrv__default_u64(p, MAILSRV_PROFILE_AUTH_MECHANISMS, MAILSRV_SASL_ALL, 0, MAILSRV_SASL_ALL);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_AUTH_DELAY_MS, 1000, 0, MINUTE_MS);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_AUTH_FAILURES_MAX, 5, 1, 1000);
+    mailsrv__default_u64(p, MAILSRV_PROFILE_SCRAM_ITERATIONS, 4096, 4096, 10000000); /* RFC 7677 section 4 */
+    mailsrv__default_str(p, MAILSRV_PROFILE_SCRAM_SECRET, (struct span){ NULL, 0 });
+}
+
 static void defaults_of_all(mailsrv_profile *p)
 {
     const uint64_t tera = (uint64_t)1 << 40;
@@ -64,6 +74,7 @@ static void defaults_of_all(mailsrv_profile *p)
     mailsrv__default_u64(p, MAILSRV_PROFILE_TLS_DISCARD, 0, 0, 1);
     mailsrv__default_u64(p, MAILSRV_PROFILE_TLS_TIMEOUT_MS, MINUTE_MS, 1000, 10 * MINUTE_MS);
     mailsrv__default_str(p, MAILSRV_PROFILE_HOSTNAME, (struct span){ NULL, 0 });
+    defaults_of_logins(p);
 }
 
 /* ---- Life ---- */
@@ -165,17 +176,8 @@ static bool is_delimiter(struct span text)
 /* Mailbox with a domain, or nothing. */
 static bool is_mailbox(struct span text)
 {
-    char room[MAILBOX_OCTETS_MAX + 2];
-    struct writer w = { .p = room, .room = sizeof room };
     struct address address;
-    if (text.n > MAILBOX_OCTETS_MAX)
-        return false;
-    mailsrv__write_char(&w, '<');
-    mailsrv__write(&w, text);
-    mailsrv__write_char(&w, '>');
-    struct span path = mailsrv__written(&w);
-    bool is_path = mailsrv__path_take(&path, &address) == PATH_OK && path.n == 0;
-    return text.n == 0 || (is_path && address.domain.n != 0 && address.mailbox.n == text.n);
+    return text.n == 0 || (mailsrv__mailbox_read(text, &address) == PATH_OK && address.domain.n != 0);
 }
 
 static bool is_text_of(int32_t key, struct span text)
@@ -187,6 +189,8 @@ static bool is_text_of(int32_t key, struct span text)
         return is_delimiter(text);
     case MAILSRV_PROFILE_POSTMASTER:
         return is_mailbox(text);
+    case MAILSRV_PROFILE_SCRAM_SECRET:
+        return text.n >= SECRET_OCTETS_MIN && text.n <= TEXT_OCTETS_MAX;
     default:
         return is_field_list(text);
     }
@@ -217,7 +221,8 @@ int32_t mailsrv_profile_set_tls(mailsrv_profile *profile, mailsrv_tls *tls)
 static bool is_extension(int32_t number)
 {
     return (number >= MAILSRV_EXT_SIZE && number <= MAILSRV_EXT_CHUNKING) || number == MAILSRV_EXT_SMTPUTF8 ||
-           number == MAILSRV_EXT_STARTTLS || number == MAILSRV_EXT_TOP || number == MAILSRV_EXT_UIDL ||
+           number == MAILSRV_EXT_STARTTLS || number == MAILSRV_EXT_AUTH || number == MAILSRV_EXT_SASL_IR ||
+           number == MAILSRV_EXT_TOP || number == MAILSRV_EXT_UIDL ||
            (number >= MAILSRV_EXT_POP3_PIPELINING && number <= MAILSRV_EXT_POP3_UTF8) ||
            (number >= MAILSRV_EXT_LITERAL_PLUS && number <= MAILSRV_EXT_UIDPLUS);
 }

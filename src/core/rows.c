@@ -6,7 +6,7 @@ enum { ROWS_FIRST = 16 };
 struct mailsrv_rows_builder {
     mailsrv_engine *engine;
     mailsrv_row *rows;
-    uint8_t *bytes; /* the uidls, one behind the other */
+    uint8_t *bytes; /* of each its uidl, then its structure */
     size_t n, room, bytes_n, bytes_room;
 };
 
@@ -42,22 +42,43 @@ static bool grow(mailsrv_rows_builder *rows, void **p, size_t *room, size_t unit
     return true;
 }
 
+static bool bytes_are_there(mailsrv_bytes b)
+{
+    return b.n == 0 || b.p != NULL;
+}
+
+static void add_bytes(mailsrv_rows_builder *rows, mailsrv_bytes b)
+{
+    if (b.n != 0)
+        memcpy(rows->bytes + rows->bytes_n, b.p, b.n);
+    rows->bytes_n += b.n;
+}
+
 int32_t mailsrv_rows_add(mailsrv_rows_builder *rows, const mailsrv_row *row, size_t row_octets)
 {
-    if (rows == NULL || row == NULL || row_octets < sizeof *row || (row->uidl.n != 0 && row->uidl.p == NULL))
+    if (rows == NULL || row == NULL || row_octets < sizeof *row || !bytes_are_there(row->uidl) ||
+        !bytes_are_there(row->structure))
         return MAILSRV_E_USAGE;
     void *p = rows->rows, *bytes = rows->bytes;
+    size_t bytes_n = rows->bytes_n + row->uidl.n + row->structure.n;
     bool fits = grow(rows, &p, &rows->room, sizeof *row, rows->n, rows->n + 1);
     rows->rows = p;
-    fits = fits && grow(rows, &bytes, &rows->bytes_room, 1, rows->bytes_n, rows->bytes_n + row->uidl.n);
+    fits = fits && grow(rows, &bytes, &rows->bytes_room, 1, rows->bytes_n, bytes_n);
     rows->bytes = bytes;
     if (!fits)
         return MAILSRV_NOMEM;
     rows->rows[rows->n++] = *row;
-    if (row->uidl.n != 0)
-        memcpy(rows->bytes + rows->bytes_n, row->uidl.p, row->uidl.n);
-    rows->bytes_n += row->uidl.n;
+    add_bytes(rows, row->uidl);
+    add_bytes(rows, row->structure);
     return MAILSRV_OK;
+}
+
+/* The bytes have found their place. */
+static void point_to(const uint8_t **at, mailsrv_bytes *b)
+{
+    b->p = b->n == 0 ? NULL : *at;
+    if (b->n != 0)
+        *at += b->n;
 }
 
 static void release_rows(void *user)
@@ -76,11 +97,9 @@ int32_t mailsrv_rows_answer(mailsrv_rows_builder *rows, mailsrv_op_id id, const 
         return MAILSRV_E_USAGE;
     }
     const uint8_t *at = rows->bytes;
-    for (size_t i = 0; i < rows->n; i++) { /* the bytes have found their place */
-        mailsrv_bytes *uidl = &rows->rows[i].uidl;
-        uidl->p = uidl->n == 0 ? NULL : at;
-        if (uidl->n != 0)
-            at += uidl->n;
+    for (size_t i = 0; i < rows->n; i++) {
+        point_to(&at, &rows->rows[i].uidl);
+        point_to(&at, &rows->rows[i].structure);
     }
     mailsrv_rows value = {
         .size = sizeof value, .stride = sizeof(mailsrv_row), .n = (uint32_t)rows->n, .rows = rows->rows

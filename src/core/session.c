@@ -4,6 +4,8 @@
 #include "core/step.h"
 #include "core/tls.h"
 
+#include <mailsrv/auth.h>
+
 static void begin(mailsrv_session *s, mailsrv_engine *e, mailsrv_profile *profile, const mailsrv_peer *peer, void *host)
 {
     s->engine = e;
@@ -12,6 +14,8 @@ static void begin(mailsrv_session *s, mailsrv_engine *e, mailsrv_profile *profil
     s->id = ++e->last_session_id;
     if (peer != NULL)
         s->peer = *peer;
+    if (profile->machine->engine_tap != NULL)
+        e->tap = profile->machine->engine_tap;
     s->work.run = mailsrv__session_run;
     s->peer_timeout_ms = (uint32_t)mailsrv__setting(s, MAILSRV_PROFILE_COMMAND_TIMEOUT_MS);
     mailsrv__output_init(&s->out);
@@ -87,6 +91,7 @@ void mailsrv_session_free(mailsrv_session *s)
     mailsrv__session_leave(s);
     forget_late(s);
     mailsrv__output_free(s);
+    mailsrv__session_give(s, s->external.p, s->external.n);
     mailsrv__tls_free(s);
     mailsrv__timer_remove(&e->timers, &s->peer_timer);
     mailsrv__timer_remove(&e->timers, &s->answer_timer);
@@ -97,6 +102,20 @@ void mailsrv_session_free(mailsrv_session *s)
     e->n_sessions--;
     mailsrv__heap_give(&e->heap, CLASS_SESSIONS, NULL, s, profile->machine->octets);
     mailsrv_profile_unref(profile);
+}
+
+int32_t mailsrv_session_set_external(mailsrv_session *s, const char *name, size_t n)
+{
+    if (s == NULL || (name == NULL && n != 0))
+        return MAILSRV_E_USAGE;
+    char *p = n == 0 ? NULL : mailsrv__session_take(s, n);
+    if (p == NULL && n != 0)
+        return MAILSRV_NOMEM;
+    if (n != 0)
+        memcpy(p, name, n);
+    mailsrv__session_give(s, s->external.p, s->external.n);
+    s->external = (struct external){ p, n };
+    return MAILSRV_OK;
 }
 
 void *mailsrv_session_host(const mailsrv_session *s)

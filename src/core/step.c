@@ -69,6 +69,8 @@ static bool is_due(const mailsrv_session *s)
         return true;
     case WAIT_CALL:
         return s->called || s->answers_are_late;
+    case WAIT_ALARM:
+        return !mailsrv__timer_armed(&s->alarm);
     default:
         return false;
     }
@@ -104,7 +106,11 @@ void mailsrv__session_call(mailsrv_session *s)
 
 void mailsrv__alarm_fired(struct timer *timer)
 {
-    mailsrv__session_call(HOLDER(timer, mailsrv_session, alarm));
+    mailsrv_session *s = HOLDER(timer, mailsrv_session, alarm);
+    if (s->waits == WAIT_ALARM)
+        mailsrv__session_wake(s);
+    else
+        mailsrv__session_call(s);
 }
 
 void mailsrv__alarm(mailsrv_session *s, uint64_t ms)
@@ -113,6 +119,12 @@ void mailsrv__alarm(mailsrv_session *s, uint64_t ms)
         mailsrv__timer_disarm(&s->alarm);
     else
         mailsrv__timer_arm(&s->engine->timers, &s->alarm, (int64_t)ms * 1000);
+}
+
+enum step mailsrv__then_alarm(mailsrv_session *s, uint64_t ms, step_fn *next)
+{
+    mailsrv__alarm(s, ms);
+    return then(s, WAIT_ALARM, next);
 }
 
 /* ---- Wants, edges, timers ---- */

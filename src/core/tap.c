@@ -1,5 +1,6 @@
 #include "core/tap.h"
 
+#include "core/engine.h"
 #include "core/profile.h"
 
 #include <stdalign.h>
@@ -16,7 +17,7 @@ struct taps {
     struct facts facts;
     bool ended;
     uint8_t n;
-    struct running running[TAPS_MAX];
+    struct running running[TAPS_MAX + 1];
 };
 
 bool mailsrv__profile_tap(mailsrv_profile *profile, const struct tap *tap)
@@ -33,22 +34,30 @@ static size_t rounded(size_t n)
     return (n + unit - 1) / unit * unit;
 }
 
-struct taps *mailsrv__taps_begin(mailsrv_session *session)
+/* Those of the profile, then that of the engine; NULL: there are no more. */
+static const struct tap *nth(const mailsrv_session *session, size_t i)
 {
     const mailsrv_profile *profile = session->profile;
-    size_t octets = rounded(sizeof(struct taps));
-    for (size_t i = 0; i < profile->n_taps; i++)
-        octets += rounded(profile->taps[i]->octets);
+    if (i < profile->n_taps)
+        return profile->taps[i];
+    return i == profile->n_taps ? session->engine->tap : NULL;
+}
+
+struct taps *mailsrv__taps_begin(mailsrv_session *session)
+{
+    size_t octets = rounded(sizeof(struct taps)), n = 0;
+    for (const struct tap *tap; (tap = nth(session, n)) != NULL; n++)
+        octets += rounded(tap->octets);
     struct taps *taps = mailsrv__session_take(session, octets);
     if (taps == NULL)
         return NULL;
     taps->octets = octets;
-    taps->n = profile->n_taps;
+    taps->n = (uint8_t)n;
     char *state = (char *)taps + rounded(sizeof(struct taps));
     for (size_t i = 0; i < taps->n; i++) {
-        taps->running[i] = (struct running){ .tap = profile->taps[i], .state = state };
-        state += rounded(profile->taps[i]->octets);
-        taps->running[i].tap->begin(taps->running[i].state);
+        taps->running[i] = (struct running){ .tap = nth(session, i), .state = state };
+        state += rounded(taps->running[i].tap->octets);
+        taps->running[i].tap->begin(taps->running[i].state, session);
     }
     return taps;
 }
@@ -95,6 +104,10 @@ const struct facts *mailsrv__taps_facts(const struct taps *taps)
 
 void mailsrv__taps_free(mailsrv_session *session, struct taps *taps)
 {
-    if (taps != NULL)
-        mailsrv__session_give(session, taps, taps->octets);
+    if (taps == NULL)
+        return;
+    for (size_t i = 0; i < taps->n; i++)
+        if (taps->running[i].tap->fini != NULL)
+            taps->running[i].tap->fini(taps->running[i].state);
+    mailsrv__session_give(session, taps, taps->octets);
 }

@@ -16,19 +16,25 @@ struct facts {
     int32_t status;   /* MAILSRV_OK, or why it is refused: the first tap that refuses counts */
     struct span text; /* for the peer; static, or of the tap's state; empty: none */
     uint32_t traces;  /* Received fields that it came with */
+    struct span structure; /* the blob (message/structure.h), the tap's until the body is done; empty: none */
 };
 
 /* `state` is `octets` octets of zeros at `begin`, and the tap's until the body is done. */
 struct tap {
     size_t octets; /* 1 or more */
-    void (*begin)(void *state);
+    void (*begin)(void *state, mailsrv_session *session);
     void (*bytes)(void *state, struct span octets);
     /* The message is whole.  What is asked here (core/ask.h) is waited for. */
     void (*end)(void *state, mailsrv_session *session, struct facts *facts);
     /* All that `end` (or the last `answered`) asked is answered: from the answer number `first` on.  It may ask again.
      * NULL: this tap asks nothing. */
     void (*answered)(void *state, mailsrv_session *session, unsigned first, struct facts *facts);
+    void (*fini)(void *state); /* gives back what the state holds; NULL: nothing */
 };
+
+/* The one that makes the structure.  An engine runs it, beside those of the profile, once a ready-made store is bound to
+ * it or a session reads from it: a program that only receives does not even link it. */
+extern const struct tap mailsrv__structure_tap;
 
 /* Adds a tap to a profile that is not sealed, for a machine's `defaults`.  False: there are TAPS_MAX. */
 bool mailsrv__profile_tap(mailsrv_profile *profile, const struct tap *tap);

@@ -234,7 +234,8 @@ static enum step commit(struct imap *p)
     struct append *a = append_of(p);
     struct ask ask = { NULL, NULL };
     if (mailsrv__reserve(&p->session, LINE_ROOM))
-        ask = mailsrv__body_commit(&p->session, 1, 0, mailsrv__keywords_octets(&a->flags));
+        ask = mailsrv__body_commit(&p->session, 1, 0, mailsrv__keywords_octets(&a->flags),
+                                   mailsrv__taps_facts(a->taps)->structure);
     if (ask.op == NULL)
         return mailsrv__imap_no_memory(p);
     fill_target(p, a, &ask);

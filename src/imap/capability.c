@@ -11,6 +11,18 @@ static const struct {
     { { "UIDPLUS", 7 }, MAILSRV_EXT_UIDPLUS, MAILSRV_OP_EXPUNGE }, /* RFC 4315 */
 };
 
+/* Who has logged in does so no more. */
+static void write_logins(const struct imap *p, struct writer *w)
+{
+    if (mailsrv__imap_takes_logins(p) && mailsrv__sasl_offered(&p->session, 0) != NULL) {
+        mailsrv__sasl_write_names(&p->session, SPAN(" AUTH="), w);
+        if (mailsrv__enabled(&p->session, MAILSRV_EXT_SASL_IR))
+            mailsrv__write(w, SPAN(" SASL-IR")); /* RFC 4959 */
+    }
+    if (!mailsrv__imap_takes_passwords(p))
+        mailsrv__write(w, SPAN(" LOGINDISABLED"));
+}
+
 void mailsrv__imap_write_capabilities(const struct imap *p, struct writer *w)
 {
     mailsrv__write(w, SPAN("IMAP4rev1"));
@@ -24,8 +36,8 @@ void mailsrv__imap_write_capabilities(const struct imap *p, struct writer *w)
     }
     if (mailsrv__can_start_tls(&p->session))
         mailsrv__write(w, SPAN(" STARTTLS"));
-    if (p->state == IN_GREETED && !mailsrv__imap_takes_passwords(p))
-        mailsrv__write(w, SPAN(" LOGINDISABLED"));
+    if (p->state == IN_GREETED)
+        write_logins(p, w);
 }
 
 enum step mailsrv__imap_capability(struct imap *p)

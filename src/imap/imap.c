@@ -1,19 +1,27 @@
+#include "core/tap.h"
 #include "imap/imap.h"
 
 /* ---- Where a command is kept ---- */
 
 enum { OCTETS_BEFORE_LOGIN = 8192, SWALLOWS_BEFORE_LOGIN = 65536 };
 
-/* Whoever has not said who he is gets little room. */
+/* Whoever has not said who he is gets little room; a login as much as one can need. */
+static size_t octets_max(const struct imap *p)
+{
+    uint64_t octets = mailsrv__setting(&p->session, MAILSRV_PROFILE_LINE_OCTETS_MAX);
+    if (p->session.sasl != NULL)
+        return SASL_LINE_OCTETS_MAX;
+    return (size_t)(p->state != IN_GREETED || octets < OCTETS_BEFORE_LOGIN ? octets : OCTETS_BEFORE_LOGIN);
+}
+
 struct literal_room mailsrv__imap_room(struct imap *p)
 {
     bool known = p->state != IN_GREETED;
-    uint64_t octets = mailsrv__setting(&p->session, MAILSRV_PROFILE_LINE_OCTETS_MAX);
     uint64_t message = mailsrv__setting(&p->session, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX);
     return (struct literal_room){
         .heap = mailsrv__session_heap(&p->session),
         .purse = &p->session.purse,
-        .octets_max = (size_t)(known || octets < OCTETS_BEFORE_LOGIN ? octets : OCTETS_BEFORE_LOGIN),
+        .octets_max = octets_max(p),
         .swallows_max = known ? 2 * message : SWALLOWS_BEFORE_LOGIN, /* a message that is a little too large, too */
     };
 }
@@ -200,6 +208,8 @@ static enum step run_framed(mailsrv_session *session)
 
 static enum step run(struct imap *p)
 {
+    if (p->session.sasl != NULL)
+        return mailsrv__imap_response(p);
     return p->idling ? mailsrv__imap_idle_line(p) : run_framed(&p->session);
 }
 
@@ -247,8 +257,8 @@ static bool is_right_so_far(struct imap *p, const struct row *row, struct reader
     return !row->parse(p, r) && r->incomplete;
 }
 
-/* In IDLE no literal is right, and the command that runs is kept. */
-static enum step announced_in_idle(struct imap *p)
+/* In IDLE and in a login no literal is right, and the command that runs is kept. */
+static enum step announced_inside(struct imap *p)
 {
     if (p->frame.nonsync)
         return mailsrv__imap_literal_keep(p);
@@ -273,8 +283,8 @@ static enum step announced_to(struct imap *p, const struct row *row, struct read
 /* A command that streams a literal decides when it is announced: what it is for stands before it. */
 static enum step announced(struct imap *p)
 {
-    if (p->idling)
-        return announced_in_idle(p);
+    if (mailsrv__imap_is_inside(p))
+        return announced_inside(p);
     struct reader r = read_command(p);
     const struct row *row = take_tag(p, &r) ? take_name(p, &r) : NULL;
     if (r.no_memory)
@@ -340,6 +350,7 @@ static void leave(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
     mailsrv__imap_abandon(p);
+    mailsrv__sasl_free(session);
     mailsrv__imap_forget_command(p);
 }
 
@@ -371,6 +382,7 @@ static const mailsrv_machine machine = {
                   [PARTING_BUSY] = "* BYE [UNAVAILABLE] too busy, try again later\r\n" },
     .has_face = has_face,
     .defaults = defaults,
+    .engine_tap = &mailsrv__structure_tap,
     .greet = greet,
     .take = take,
     .called = called,

@@ -9,7 +9,7 @@
  *   tell.c        telling what has happened to the selected mailbox
  *   capability.c  CAPABILITY
  *   starttls.c    STARTTLS
- *   login.c       LOGIN
+ *   login.c       LOGIN, AUTHENTICATE
  *   list.c        LIST, LSUB
  *   select.c      SELECT, EXAMINE, CLOSE
  *   idle.c        IDLE
@@ -29,6 +29,7 @@
 #include "frame/literal.h"
 #include "imap/parse.h"
 #include "mailbox/view.h"
+#include "sasl/sasl.h"
 #include "text/writer.h"
 
 #include <mailsrv/store.h>
@@ -61,7 +62,7 @@ struct streams {
 };
 
 struct row {
-    char name[12];
+    char name[16];
     uint8_t states; /* where it is allowed */
     uint8_t tells;
     uint8_t uid_tells; /* of its UID form; TELL_NOTHING: it has none */
@@ -234,6 +235,8 @@ enum step mailsrv__imap_starttls(struct imap *p);
 enum step mailsrv__imap_logout(struct imap *p);
 bool mailsrv__imap_parse_login(struct imap *p, struct reader *r);
 enum step mailsrv__imap_login(struct imap *p);
+bool mailsrv__imap_parse_authenticate(struct imap *p, struct reader *r);
+enum step mailsrv__imap_authenticate(struct imap *p);
 bool mailsrv__imap_parse_list(struct imap *p, struct reader *r);
 enum step mailsrv__imap_list(struct imap *p);
 enum step mailsrv__imap_lsub(struct imap *p);
@@ -254,8 +257,18 @@ enum step mailsrv__imap_endless(struct imap *p);
 /* The session leaves: gives back its mailbox and its store. */
 void mailsrv__imap_abandon(struct imap *p);
 
-/* May a login succeed here at all? */
+/* May a login succeed here at all?  And one by LOGIN? */
+bool mailsrv__imap_takes_logins(const struct imap *p);
 bool mailsrv__imap_takes_passwords(const struct imap *p);
+
+/* A login runs, and this is its next line, or what became of it. */
+enum step mailsrv__imap_response(struct imap *p);
+
+/* The next line is no command, but belongs to the one that runs. */
+static inline bool mailsrv__imap_is_inside(const struct imap *p)
+{
+    return p->idling || p->session.sasl != NULL;
+}
 
 /* "IMAP4rev1 LITERAL+ ...": what this session has, in the state that it is in. */
 void mailsrv__imap_write_capabilities(const struct imap *p, struct writer *w);

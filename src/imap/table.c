@@ -5,6 +5,8 @@ static const struct row rows[] = {
     /* What each is allowed in, tells, tells in its UID form, needs and does. */
     { "APPEND", IN_LOGGED_IN, TELL_ALL, 0, ROW_TRYCREATE, MAILSRV_OP_BODY_COMMIT, 0, mailsrv__imap_parse_append,
       mailsrv__imap_append, mailsrv__imap_append_fini, &mailsrv__imap_append_streams },
+    { "AUTHENTICATE", IN_GREETED, TELL_NOTHING, 0, 0, 0, MAILSRV_EXT_AUTH, mailsrv__imap_parse_authenticate,
+      mailsrv__imap_authenticate, NULL, NULL },
     { "CAPABILITY", IN_ANY, TELL_ALL, 0, 0, 0, 0, NULL, mailsrv__imap_capability, NULL, NULL },
     /* RFC 3501 section 6.4.1: there is nothing to check, and clients of IMAP4rev1 ask. */
     { "CHECK", IN_SELECTED, TELL_ALL, 0, ROW_SYNCS, 0, 0, NULL, mailsrv__imap_noop, NULL, NULL },

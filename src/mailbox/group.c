@@ -20,8 +20,13 @@ void mailsrv__group_want(struct image *image)
     mailsrv__image_goes_on(image);
 }
 
+static take_fn take_page;
+
+/* Of a page that is being taken what was taken already goes with the rest. */
 void mailsrv__group_drop(struct image *image, int32_t status)
 {
+    if (image->errand.op != NULL && image->take == take_page)
+        image->at = 0;
     image->group_wanted = image->group_there = false;
     image->group_status = status;
     mailsrv__columns_drop_sizes(&image->columns);

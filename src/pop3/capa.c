@@ -32,8 +32,7 @@ static bool always(const struct pop3 *p)
 }
 
 /* RFC 2449 section 5: what is announced before login is announced after it, so that a client asks once; but for
- * STLS, which is of no use then.  SASL is
- * missing because no mechanism could be used, IMPLEMENTATION because no client may act on it (section 6.9).  EXPIRE:
+ * STLS, which is of no use then.  IMPLEMENTATION is missing because no client may act on it (section 6.9).  EXPIRE:
  * nothing here is deleted but by DELE and QUIT (section 6.7). */
 static const struct capability {
     struct span line;
@@ -49,6 +48,21 @@ static const struct capability {
     { { "EXPIRE NEVER\r\n", 14 }, always },
 };
 
+/* RFC 5034 section 3: announced after login as well. */
+static enum step say_sasl(struct pop3 *p)
+{
+    char room[LINE_ROOM];
+    struct writer line = mailsrv__pop3_line(room);
+    mailsrv__write(&line, SPAN("SASL"));
+    mailsrv__sasl_write_names(&p->session, SPAN(" "), &line);
+    return mailsrv__pop3_say(p, &line);
+}
+
+static bool has_sasl(const struct pop3 *p)
+{
+    return mailsrv__pop3_takes_logins(p) && mailsrv__sasl_offered(&p->session, 0) != NULL;
+}
+
 enum step mailsrv__pop3_capa(struct pop3 *p, const struct args *a)
 {
     (void)a;
@@ -56,5 +70,7 @@ enum step mailsrv__pop3_capa(struct pop3 *p, const struct args *a)
     for (size_t i = 0; i < sizeof capabilities / sizeof *capabilities && step == STEP_NEXT; i++)
         if (capabilities[i].is_there(p))
             step = mailsrv__pop3_reply(p, capabilities[i].line);
+    if (step == STEP_NEXT && has_sasl(p))
+        step = say_sasl(p);
     return step == STEP_NEXT ? mailsrv__pop3_reply(p, SPAN(".\r\n")) : step;
 }

@@ -1,18 +1,21 @@
-/* From a name and a password to a maildrop: AUTH_VERIFY, STORE_OPEN, LOCK, MBOX_OPEN, ROWS.  What fails on the way
- * gives back what was opened before it, and the peer may try again (RFC 1939 section 4). */
+/* From a login (sasl/sasl.h) to a maildrop: STORE_OPEN, LOCK, MBOX_OPEN, ROWS.  What fails on the way gives back what
+ * was opened before it, and the peer may try again (RFC 1939 section 4). */
 #include "pop3/pop3.h"
 
 enum { LOAD_ROWS = 200 }; /* of a page: one slice of work */
 
-bool mailsrv__pop3_takes_passwords(const struct pop3 *p)
+bool mailsrv__pop3_takes_logins(const struct pop3 *p)
 {
-    static const int32_t needed[] = {
-        MAILSRV_OP_AUTH_VERIFY, MAILSRV_OP_STORE_OPEN, MAILSRV_OP_MBOX_OPEN, MAILSRV_OP_ROWS
-    };
+    static const int32_t needed[] = { MAILSRV_OP_STORE_OPEN, MAILSRV_OP_MBOX_OPEN, MAILSRV_OP_ROWS };
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
         if (!mailsrv__served(&p->session, needed[i]))
             return false;
-    return mailsrv__setting(&p->session, MAILSRV_PROFILE_PLAIN_PASSWORDS) != 0;
+    return true;
+}
+
+bool mailsrv__pop3_takes_passwords(const struct pop3 *p)
+{
+    return mailsrv__pop3_takes_logins(p) && mailsrv__auth_takes_passwords(&p->session);
 }
 
 void mailsrv__pop3_forget_user(struct pop3 *p)
@@ -43,14 +46,14 @@ enum step mailsrv__pop3_user(struct pop3 *p, const struct args *a)
     return mailsrv__pop3_reply(p, SPAN("+OK\r\n"));
 }
 
-/* ---- PASS ---- */
+/* ---- Giving up ---- */
 
-static enum step denied(struct pop3 *p)
+/* RFC 2449 section 8.1.2: [IN-USE].  GONE is said of messages only. */
+static enum step say_status(struct pop3 *p, int32_t status, struct span text)
 {
-    mailsrv__session_event(&p->session, MAILSRV_EVENT_LOGIN_FAILED, (struct span){ p->user, p->user_n });
-    mailsrv__pop3_forget_user(p);
-    /* The text of the answer stays out: it may differ between a wrong password and a user that does not exist. */
-    return mailsrv__pop3_bad(p, SPAN("-ERR [AUTH] wrong user or password\r\n")); /* RFC 3206 section 5 */
+    if (status == MAILSRV_INUSE)
+        return mailsrv__pop3_reply(p, SPAN("-ERR [IN-USE] the maildrop is in use\r\n"));
+    return mailsrv__pop3_refuse(p, status == MAILSRV_GONE ? MAILSRV_CANNOT : status, text);
 }
 
 static enum step say_refusal(mailsrv_session *session)
@@ -58,19 +61,16 @@ static enum step say_refusal(mailsrv_session *session)
     struct pop3 *p = mailsrv__pop3_of(session);
     struct refusal refusal = p->refusal;
     p->refusal = (struct refusal){ 0 };
-    enum step step = refusal.status == MAILSRV_INUSE
-                         ? mailsrv__pop3_reply(p, SPAN("-ERR [IN-USE] the maildrop is in use\r\n"))
-                         : mailsrv__pop3_refuse(p, refusal.status, refusal.text);
+    enum step step = say_status(p, refusal.status, refusal.text);
     if (refusal.lent != NULL)
         mailsrv__lent_drop(refusal.lent);
     return step;
 }
 
-/* RFC 2449 section 8.1.2: [IN-USE].  GONE is said of messages only. */
 static enum step give_up(struct pop3 *p, int32_t status)
 {
-    p->refusal.status = status == MAILSRV_GONE ? MAILSRV_CANNOT : status;
-    mailsrv__pop3_forget_user(p);
+    p->refusal.status = status;
+    mailsrv__sasl_free(&p->session);
     p->session.account = (mailsrv_id){ 0 };
     return mailsrv__pop3_give_back(p, say_refusal);
 }
@@ -88,10 +88,12 @@ static enum step no_memory(struct pop3 *p)
     return give_up(p, MAILSRV_NOMEM);
 }
 
+/* ---- Opening the maildrop ---- */
+
 static enum step open(struct pop3 *p)
 {
-    mailsrv__session_event(&p->session, MAILSRV_EVENT_LOGIN, (struct span){ p->user, p->user_n });
-    mailsrv__pop3_forget_user(p);
+    mailsrv__session_event(&p->session, MAILSRV_EVENT_LOGIN, p->session.sasl->user);
+    mailsrv__sasl_free(&p->session);
     p->state = IN_TRANS;
     char room[LINE_ROOM];
     struct writer line = mailsrv__pop3_line(room);
@@ -188,21 +190,55 @@ static enum step store_opened(mailsrv_session *session)
     return mailsrv__then_answers(session, locked);
 }
 
-static enum step verified(mailsrv_session *session)
+static enum step let_in(struct pop3 *p, const struct sasl *sasl)
 {
-    struct pop3 *p = mailsrv__pop3_of(session);
-    int32_t status = mailsrv__pop3_status(p);
-    /* A handler that says more than DENIED about a user who does not exist is not passed on. */
-    if (status == MAILSRV_DENIED || status == MAILSRV_NONEXISTENT)
-        return denied(p);
-    if (status != MAILSRV_OK)
-        return give_up_answered(p);
-    const mailsrv_identity *identity = mailsrv__answer(session, 0)->value;
-    session->account = identity->account;
-    struct ask ask = mailsrv__ask(session, MAILSRV_OP_STORE_OPEN, 0);
+    p->session.account = sasl->account;
+    struct ask ask = mailsrv__ask(&p->session, MAILSRV_OP_STORE_OPEN, 0);
     if (ask.op == NULL)
         return no_memory(p);
-    return mailsrv__then_answers(session, store_opened);
+    return mailsrv__then_answers(&p->session, store_opened);
+}
+
+/* ---- Logins ---- */
+
+/* The text of the answer stays out: it may differ between a wrong password and a user that does not exist. */
+static enum step denied(struct pop3 *p)
+{
+    mailsrv__sasl_free(&p->session);
+    if (!mailsrv__auth_too_many(&p->session))
+        return mailsrv__pop3_reply(p, SPAN("-ERR [AUTH] wrong user or password\r\n")); /* RFC 3206 section 5 */
+    mailsrv__pop3_reply(p, SPAN("-ERR [AUTH] too many failed logins\r\n"));
+    return STEP_CLOSE;
+}
+
+static enum step refused(struct pop3 *p, const struct sasl *sasl)
+{
+    if (sasl->status == MAILSRV_DENIED)
+        return denied(p);
+    enum step step = say_status(p, sasl->status, sasl->text);
+    mailsrv__sasl_free(&p->session);
+    return step;
+}
+
+static enum step ended(mailsrv_session *session, struct sasl *sasl)
+{
+    struct pop3 *p = mailsrv__pop3_of(session);
+    if (sasl->end == SASL_LET_IN)
+        return let_in(p, sasl);
+    if (sasl->end == SASL_REFUSED)
+        return refused(p, sasl);
+    enum sasl_end end = sasl->end;
+    mailsrv__sasl_free(session);
+    if (end == SASL_CANCELLED)
+        return mailsrv__pop3_bad(p, SPAN("-ERR the login is cancelled\r\n"));
+    return mailsrv__pop3_bad(p, end == SASL_TOO_LONG ? SPAN("-ERR line too long\r\n") : SPAN("-ERR no base64\r\n"));
+}
+
+static const struct sasl_face face = { .service = { "pop", 3 }, .prompt = { "+ ", 2 }, .ended = ended };
+
+static enum step begin_no_memory(struct pop3 *p)
+{
+    return mailsrv__pop3_refuse(p, MAILSRV_NOMEM, (struct span){ 0 });
 }
 
 enum step mailsrv__pop3_pass(struct pop3 *p, const struct args *a)
@@ -211,13 +247,36 @@ enum step mailsrv__pop3_pass(struct pop3 *p, const struct args *a)
         return no_passwords(p);
     if (p->user == NULL)
         return mailsrv__pop3_bad(p, SPAN("-ERR USER comes first\r\n"));
-    struct span user = { p->user, p->user_n };
-    size_t octets = mailsrv__ask_octets(user.n) + mailsrv__ask_octets(a->v[0].n);
-    struct ask ask = mailsrv__ask(&p->session, MAILSRV_OP_AUTH_VERIFY, octets);
-    if (ask.op == NULL)
-        return no_memory(p);
-    mailsrv_arg_auth_verify *arg = ask.arg;
-    arg->user = mailsrv__ask_copy(&ask, user);
-    arg->password = mailsrv__ask_copy(&ask, a->v[0]);
-    return mailsrv__then_answers(&p->session, verified);
+    struct sasl *sasl = mailsrv__sasl_new(&p->session, &face, &mailsrv__sasl_user_pass);
+    enum step step = sasl == NULL ? begin_no_memory(p)
+                                  : mailsrv__sasl_start_password(sasl, (struct span){ p->user, p->user_n }, a->v[0]);
+    mailsrv__pop3_forget_user(p);
+    return step;
+}
+
+/* "AUTH" SP mechanism [SP initial-response] */
+enum step mailsrv__pop3_auth(struct pop3 *p, const struct args *a)
+{
+    const struct mechanism *m = mailsrv__sasl_find(&p->session, a->v[0]);
+    if (m == NULL && mailsrv__sasl_wants_tls(&p->session, a->v[0]))
+        return no_passwords(p);
+    if (m == NULL || !mailsrv__pop3_takes_logins(p))
+        return mailsrv__pop3_bad(p, SPAN("-ERR no such mechanism\r\n"));
+    struct sasl *sasl = mailsrv__sasl_new(&p->session, &face, m);
+    return sasl == NULL ? begin_no_memory(p) : mailsrv__sasl_start(sasl, a->n == 2 ? &a->v[1] : NULL);
+}
+
+enum step mailsrv__pop3_response(struct pop3 *p, enum framed framed, struct span line)
+{
+    struct sasl *sasl = p->session.sasl;
+    switch (framed) {
+    case FRAMED_LINE:
+        return mailsrv__sasl_line(sasl, line);
+    case FRAMED_TOO_LONG:
+        return mailsrv__sasl_no_line(sasl, SASL_TOO_LONG, MAILSRV_DENIED);
+    case FRAMED_NO_MEMORY:
+        return mailsrv__sasl_no_line(sasl, SASL_REFUSED, MAILSRV_NOMEM);
+    default:
+        return mailsrv__sasl_no_line(sasl, SASL_NOT_BASE64, MAILSRV_DENIED);
+    }
 }

@@ -12,6 +12,7 @@ static const struct command {
     uint8_t extension; /* 0: none */
     enum step (*run)(struct pop3 *p, const struct args *a);
 } commands[] = {
+    { "AUTH", IN_AUTH, 1, 2, 0, 0, MAILSRV_EXT_AUTH, mailsrv__pop3_auth }, /* RFC 5034 section 4 */
     { "CAPA", IN_AUTH | IN_TRANS, 0, 0, 0, 0, 0, mailsrv__pop3_capa },
     { "DELE", IN_TRANS, 1, 1, 0, MAILSRV_OP_EXPUNGE, 0, mailsrv__pop3_dele },
     { "LIST", IN_TRANS, 0, 1, 0, 0, 0, mailsrv__pop3_list },
@@ -102,17 +103,24 @@ static enum step run_framed(struct pop3 *p, enum framed framed, struct span line
     }
 }
 
+/* RFC 5034 section 4: a response may be longer than a command. */
+static size_t line_octets_max(const mailsrv_session *session)
+{
+    size_t usual = (size_t)mailsrv__setting(session, MAILSRV_PROFILE_LINE_OCTETS_MAX);
+    return session->sasl != NULL && usual < SASL_LINE_OCTETS_MAX ? SASL_LINE_OCTETS_MAX : usual;
+}
+
 static enum step take(mailsrv_session *session, struct input *in)
 {
     struct pop3 *p = mailsrv__pop3_of(session);
     struct line_room room = { .heap = mailsrv__session_heap(session),
                               .purse = &session->purse,
-                              .octets_max = (size_t)mailsrv__setting(session, MAILSRV_PROFILE_LINE_OCTETS_MAX) };
+                              .octets_max = line_octets_max(session) };
     struct span line = { 0 };
     enum framed framed = mailsrv__line_take(&p->frame, &room, in, &line);
     if (framed == FRAMED_MORE)
         return STEP_WAIT;
-    enum step step = run_framed(p, framed, line);
+    enum step step = session->sasl != NULL ? mailsrv__pop3_response(p, framed, line) : run_framed(p, framed, line);
     mailsrv__line_done(&p->frame, &room, true); /* it may have held a password, also where no PASS was due */
     return step;
 }
@@ -136,6 +144,7 @@ static void leave(mailsrv_session *session)
     struct line_room room = { .heap = mailsrv__session_heap(session), .purse = &session->purse };
     mailsrv__line_done(&p->frame, &room, true);
     mailsrv__pop3_forget_user(p);
+    mailsrv__sasl_free(session);
     mailsrv__pop3_doomed_fini(p);
     mailsrv__pop3_abandon(p);
 }

@@ -3,7 +3,7 @@
  *   pop3.c    the machine, the table of commands, one line
  *   capa.c    CAPA
  *   stls.c    STLS
- *   login.c   USER, PASS, opening the maildrop
+ *   login.c   USER, PASS, AUTH, opening the maildrop
  *   list.c    STAT, LIST, UIDL
  *   retr.c    RETR, TOP
  *   quit.c    DELE, RSET, NOOP, QUIT
@@ -19,6 +19,7 @@
 #include "frame/line.h"
 #include "frame/stuff.h"
 #include "pop3/drop.h"
+#include "sasl/sasl.h"
 #include "text/writer.h"
 
 #include <mailsrv/store.h>
@@ -86,6 +87,7 @@ static inline struct pop3 *mailsrv__pop3_of(mailsrv_session *session)
 enum step mailsrv__pop3_stls(struct pop3 *p, const struct args *a);
 enum step mailsrv__pop3_user(struct pop3 *p, const struct args *a);
 enum step mailsrv__pop3_pass(struct pop3 *p, const struct args *a);
+enum step mailsrv__pop3_auth(struct pop3 *p, const struct args *a);
 enum step mailsrv__pop3_capa(struct pop3 *p, const struct args *a);
 enum step mailsrv__pop3_stat(struct pop3 *p, const struct args *a);
 enum step mailsrv__pop3_list(struct pop3 *p, const struct args *a);
@@ -100,8 +102,12 @@ enum step mailsrv__pop3_quit(struct pop3 *p, const struct args *a);
 /* TLS has begun. */
 enum step mailsrv__pop3_secured(mailsrv_session *session);
 
-/* May a login succeed here at all? */
+/* May a login succeed here at all?  And one by USER and PASS? */
+bool mailsrv__pop3_takes_logins(const struct pop3 *p);
 bool mailsrv__pop3_takes_passwords(const struct pop3 *p);
+
+/* A login runs, and this is its next line, or what became of it. */
+enum step mailsrv__pop3_response(struct pop3 *p, enum framed framed, struct span line);
 
 /* Forgets the name that USER gave. */
 void mailsrv__pop3_forget_user(struct pop3 *p);

@@ -2,8 +2,6 @@
 #include "smtp/smtp.h"
 #include "text/queue_record.h"
 
-enum { TRACES_MAX = 100 }; /* RFC 5321 section 6.3: a loop is found by many Received fields, 100 at least */
-
 /* ---- Replies for the whole ---- */
 
 static void tell_event(struct smtp *s, int32_t what, const char *line)
@@ -29,9 +27,10 @@ static enum step conclude(struct smtp *s, const char *line, struct span text)
 {
     bool ok = line[0] == '2';
     tell_event(s, ok ? MAILSRV_EVENT_MESSAGE_ACCEPTED : MAILSRV_EVENT_MESSAGE_REFUSED, line);
+    bool is_last = mailsrv__smtp_is_last(line);
     enum step step = mailsrv__smtp_reply_text(s, line, text);
     mailsrv__smtp_reset(s);
-    return step;
+    return is_last ? STEP_CLOSE : step;
 }
 
 /* ---- Results ---- */
@@ -63,9 +62,12 @@ static void take_results(struct smtp *s)
         t->answer = mailsrv__take_lent(&s->session, 0);
 }
 
-/* A recipient is OK if each of his targets is.  A failure that may pass stands before one that will not. */
+/* A recipient is OK if each of his targets is; also one who has none.  A failure that may pass stands before one that
+ * will not. */
 static struct verdict verdict_of(const struct smtp *s, const struct recipient *r)
 {
+    if (r->n == 0)
+        return (struct verdict){ mailsrv__smtp_line(s, MAILSRV_OK, AT_DATA), { NULL, 0 } };
     struct verdict v = { mailsrv__smtp_line(s, r->targets[0]->status, AT_DATA), r->targets[0]->text };
     for (uint32_t i = 1; i < r->n && !mailsrv__smtp_is_temporary(v.line); i++) {
         struct verdict next = { mailsrv__smtp_line(s, r->targets[i]->status, AT_DATA), r->targets[i]->text };
@@ -100,8 +102,9 @@ static enum step reply_to_each(mailsrv_session *session)
             return STEP_CLOSE;
         mailsrv__spend(session, 1);
     }
+    bool is_last = t->refusal != NULL && mailsrv__smtp_is_last(t->refusal);
     mailsrv__smtp_reset(s);
-    return STEP_NEXT;
+    return is_last ? STEP_CLOSE : STEP_NEXT;
 }
 
 static enum step reply_lmtp(struct smtp *s)
@@ -155,11 +158,11 @@ static struct queue_record record_of(const struct transaction *t, const struct r
     return record;
 }
 
-static size_t queue_octets(const struct transaction *t, const struct recipient *r, const struct verdict *v,
-                           size_t received_n)
+static size_t queue_octets(const struct smtp *s, const struct recipient *r, const struct verdict *v, size_t received_n)
 {
-    size_t record = QUEUE_RECORD_OCTETS(t->reverse_path.n, r->address.n, strlen(v->line) + v->text.n);
-    return mailsrv__ask_octets(received_n) + mailsrv__ask_octets(r->address.n) + mailsrv__ask_octets(record);
+    size_t record = QUEUE_RECORD_OCTETS(s->mail->reverse_path.n, r->address.n, strlen(v->line) + v->text.n);
+    size_t prefix = mailsrv__smtp_fields_octets(s, r) + received_n;
+    return mailsrv__ask_octets(prefix) + mailsrv__ask_octets(r->address.n) + mailsrv__ask_octets(record);
 }
 
 static mailsrv_bytes copy_record(struct ask *ask, const struct transaction *t, const struct recipient *r,
@@ -182,9 +185,13 @@ static const struct verdict untried = { "250 2.0.0 not tried", { NULL, 0 } };
 static void fill_queue(const struct smtp *s, struct ask *ask, mailsrv_target *target, const struct recipient *r,
                        const struct verdict *v, struct span received)
 {
+    size_t octets = mailsrv__smtp_fields_octets(s, r) + received.n;
+    struct writer prefix = { .p = mailsrv__ask_room(ask, octets), .room = octets };
+    mailsrv__smtp_write_fields(s, r, &prefix);
+    mailsrv__write(&prefix, received);
     target->kind = MAILSRV_TARGET_QUEUE;
     target->internal_us = mailsrv__unix_us(&s->session);
-    target->prefix = mailsrv__ask_copy(ask, received);
+    target->prefix = mailsrv__bytes(mailsrv__written(&prefix));
     target->recipient = mailsrv__ask_copy(ask, r->address);
     target->record = copy_record(ask, s->mail, r, v);
 }
@@ -213,7 +220,7 @@ static size_t plan_requeue(struct smtp *s, size_t received_n)
         if (!goes_to_queue(t, &v))
             continue;
         t->n_requeued++;
-        octets += queue_octets(t, r, &v, received_n);
+        octets += queue_octets(s, r, &v, received_n);
     }
     return octets;
 }
@@ -241,7 +248,7 @@ static enum step requeue(struct smtp *s)
     uint32_t n = s->mail->n_requeued;
     if (n == 0)
         return conclude(s, mailsrv__smtp_line(s, MAILSRV_OK, AT_DATA), none);
-    struct ask ask = mailsrv__body_commit(&s->session, n, n, octets);
+    struct ask ask = mailsrv__body_commit(&s->session, n, n, octets, mailsrv__taps_facts(s->mail->taps)->structure);
     if (ask.op == NULL)
         return conclude(s, mailsrv__smtp_line(s, MAILSRV_TEMP, AT_DATA), none);
     fill_requeue(s, &ask, mailsrv__written(&received));
@@ -282,15 +289,21 @@ static bool is_queue(const struct target *target)
     return target->to.kind == MAILSRV_TARGET_QUEUE;
 }
 
-static size_t commit_octets(const struct transaction *t, size_t received_n)
+static size_t prefix_octets(const struct smtp *s, const struct recipient *r, size_t received_n)
 {
+    return mailsrv__smtp_delivery_octets(s->mail, r->address) + mailsrv__smtp_fields_octets(s, r) + received_n;
+}
+
+static size_t commit_octets(const struct smtp *s, size_t received_n)
+{
+    const struct transaction *t = s->mail;
     size_t octets = mailsrv__ask_octets(t->reverse_path.n);
     for (const struct recipient *r = t->first; r != NULL; r = r->next) {
-        octets += mailsrv__ask_octets(mailsrv__smtp_delivery_octets(t, r->address) + received_n);
+        octets += mailsrv__ask_octets(prefix_octets(s, r, received_n));
         octets += mailsrv__ask_octets(r->address.n);
         for (uint32_t i = 0; i < r->n_own; i++)
             if (is_queue(&r->own[i]))
-                octets += queue_octets(t, r, &untried, received_n);
+                octets += queue_octets(s, r, &untried, received_n);
     }
     return octets;
 }
@@ -299,9 +312,10 @@ static size_t commit_octets(const struct transaction *t, size_t received_n)
 static mailsrv_target *fill_targets(const struct smtp *s, struct ask *ask, mailsrv_target *target,
                                     const struct recipient *r, struct span received)
 {
-    size_t octets = mailsrv__smtp_delivery_octets(s->mail, r->address) + received.n;
+    size_t octets = prefix_octets(s, r, received.n);
     struct writer prefix = { .p = mailsrv__ask_room(ask, octets), .room = octets };
     mailsrv__smtp_write_delivery(s->mail, r->address, &prefix);
+    mailsrv__smtp_write_fields(s, r, &prefix);
     mailsrv__write(&prefix, received);
     mailsrv_bytes address = mailsrv__ask_copy(ask, r->address);
     for (uint32_t i = 0; i < r->n_own; i++, target++) {
@@ -328,7 +342,8 @@ static enum step commit(struct smtp *s)
     if (!mailsrv__smtp_reserve_replies(s, t->reply_octets)) /* 354 may have used, and sent, what was kept */
         return refuse_status(s, MAILSRV_NOMEM, (struct span){ NULL, 0 });
     mailsrv__transaction_unreserve(&s->session, t);
-    struct ask ask = mailsrv__body_commit(&s->session, t->n_targets, t->n_queue, commit_octets(t, received.n));
+    struct ask ask = mailsrv__body_commit(&s->session, t->n_targets, t->n_queue, commit_octets(s, received.n),
+                                          mailsrv__taps_facts(t->taps)->structure);
     if (ask.op == NULL)
         return refuse_status(s, MAILSRV_NOMEM, (struct span){ NULL, 0 });
     mailsrv_arg_body_commit *arg = ask.arg;
@@ -342,6 +357,85 @@ static enum step commit(struct smtp *s)
     return mailsrv__then_answers(&s->session, commit_answered);
 }
 
+/* Everybody got what there was for him: nothing. */
+static enum step drop(struct smtp *s)
+{
+    return mailsrv__smtp_is_lmtp(s) ? reply_lmtp(s) : reply_smtp(s);
+}
+
+/* ---- A late verdict of POLICY stands above what was said of each recipient ---- */
+
+static void send_nowhere(struct transaction *t)
+{
+    t->n_targets = t->n_queue = 0;
+    for (struct recipient *r = t->first; r != NULL; r = r->next)
+        r->n = r->n_own = 0;
+}
+
+/* One target for all; it is the first recipient's own. */
+static void send_elsewhere(struct transaction *t)
+{
+    struct recipient *first = t->first;
+    struct span address = mailsrv__noted(t->standing.address);
+    send_nowhere(t);
+    t->elsewhere.to = t->standing.to;
+    for (struct recipient *r = first; r != NULL; r = r->next) {
+        r->targets[0] = &t->elsewhere;
+        r->n = 1;
+    }
+    first->own = &t->elsewhere;
+    first->n_own = 1;
+    first->address = address.n == 0 ? first->address : address;
+    t->n_targets = 1;
+    t->n_queue = is_queue(&t->elsewhere);
+}
+
+static enum step deliver(struct smtp *s)
+{
+    struct transaction *t = s->mail;
+    if (t->fate_is_late && t->standing.fate == FATE_DISCARD)
+        send_nowhere(t);
+    else if (t->fate_is_late)
+        send_elsewhere(t);
+    if (t->n_queue != 0 && !mailsrv__smtp_queue_served(s))
+        return mailsrv__smtp_refuse_all(s, "451 4.3.5 no queue here, try again later", (struct span){ NULL, 0 });
+    return t->n_targets == 0 ? drop(s) : commit(s);
+}
+
+static enum step end_answered(mailsrv_session *session)
+{
+    struct smtp *s = mailsrv__smtp_of(session);
+    struct span text;
+    const char *refusal = mailsrv__smtp_late_verdict(s, &text);
+    return refusal == NULL ? deliver(s) : mailsrv__smtp_refuse_all(s, refusal, text);
+}
+
+static enum step consult_at_end(struct smtp *s)
+{
+    if (mailsrv__smtp_consults(s, MAILSRV_STAGE_EOM))
+        return mailsrv__smtp_consult(s, MAILSRV_STAGE_EOM, end_answered);
+    return deliver(s);
+}
+
+static enum step header_answered(mailsrv_session *session)
+{
+    struct smtp *s = mailsrv__smtp_of(session);
+    struct span text;
+    const char *refusal = mailsrv__smtp_late_verdict(s, &text);
+    return refusal == NULL ? consult_at_end(s) : mailsrv__smtp_refuse_all(s, refusal, text);
+}
+
+/* A message that is all header has ended with it. */
+static enum step consult_about_header(struct smtp *s)
+{
+    if (s->mail->header_was_asked || !mailsrv__smtp_consults(s, MAILSRV_STAGE_HEADERS))
+        return consult_at_end(s);
+    if (s->mail->header.lost)
+        return refuse_status(s, MAILSRV_NOMEM, (struct span){ NULL, 0 });
+    s->mail->header_was_asked = true;
+    return mailsrv__smtp_consult(s, MAILSRV_STAGE_HEADERS, header_answered);
+}
+
 /* ---- The verdict before it ---- */
 
 static enum step judge(mailsrv_session *session)
@@ -350,11 +444,11 @@ static enum step judge(mailsrv_session *session)
     if (mailsrv__taps_end(session, s->mail->taps))
         return mailsrv__then_answers(session, judge);
     const struct facts *facts = mailsrv__taps_facts(s->mail->taps);
-    if (facts->traces > TRACES_MAX)
+    if (facts->traces > mailsrv__setting(session, MAILSRV_PROFILE_HOPS_MAX)) /* RFC 5321 section 6.3 */
         return mailsrv__smtp_refuse_all(s, "554 5.4.6 too many hops, mail is looping", (struct span){ NULL, 0 });
     if (facts->status != MAILSRV_OK)
         return refuse_status(s, facts->status, facts->text);
-    return commit(s);
+    return consult_about_header(s);
 }
 
 static enum step written(mailsrv_session *session)
@@ -390,6 +484,6 @@ static enum step finish(mailsrv_session *session)
 enum step mailsrv__smtp_finish(struct smtp *s)
 {
     if (s->mail->refusal != NULL)
-        return mailsrv__smtp_refuse_all(s, s->mail->refusal, (struct span){ NULL, 0 });
+        return mailsrv__smtp_refuse_all(s, s->mail->refusal, s->mail->refusal_text);
     return finish(&s->session);
 }

@@ -99,11 +99,20 @@ bool mailsrv__smtp_put_waiting(struct smtp *s)
     return t->waiting.n == 0;
 }
 
+/* Will anybody ask what the header was? */
+static bool wants_header(const struct smtp *s)
+{
+    return mailsrv__smtp_consults(s, MAILSRV_STAGE_HEADERS) || mailsrv__smtp_checks_from(s);
+}
+
 /* A part that does not fit is the editor's own: those of the input are no longer than the room. */
 void mailsrv__smtp_put(struct smtp *s, struct span part)
 {
-    mailsrv__taps_bytes(s->mail->taps, part);
-    s->mail->waiting = part;
+    struct transaction *t = s->mail;
+    mailsrv__taps_bytes(t->taps, part);
+    if (wants_header(s))
+        mailsrv__header_keep(&s->session, &t->header, part);
+    t->waiting = part;
     mailsrv__smtp_put_waiting(s);
 }
 
@@ -196,7 +205,7 @@ static enum step chunk_failed(struct smtp *s, const char *line, struct span text
     bool said = mailsrv__smtp_say(s, line, text);
     mailsrv__body_drop(&s->session);
     s->failed = true;
-    return said ? STEP_NEXT : STEP_CLOSE;
+    return said && !mailsrv__smtp_is_last(line) ? STEP_NEXT : STEP_CLOSE;
 }
 
 static enum step chunk_taken(struct smtp *s, uint64_t octets)
@@ -218,11 +227,57 @@ static enum step chunk_ended(struct smtp *s)
     if (s->chunk_refusal != NULL)
         return chunk_failed(s, s->chunk_refusal, none);
     if (t->refusal != NULL)
-        return chunk_failed(s, t->refusal, none);
+        return chunk_failed(s, t->refusal, t->refusal_text);
     int32_t status = mailsrv__body_status(&s->session);
     if (status != MAILSRV_OK)
         return chunk_failed(s, mailsrv__smtp_line(s, status, AT_DATA), mailsrv__body_text(&s->session));
     return s->chunk_is_last ? mailsrv__smtp_finish(s) : chunk_taken(s, s->chunk_octets);
+}
+
+static enum step octets_ended(struct smtp *s)
+{
+    return s->phase == PHASE_DATA ? data_ended(s) : chunk_ended(s);
+}
+
+/* ---- POLICY about the header, while the body is still on its way ---- */
+
+static bool header_is_due(const struct smtp *s)
+{
+    const struct transaction *t = s->mail;
+    return t != NULL && !is_refused(s) && t->header.ended && !t->header_was_asked &&
+           mailsrv__body_status(&s->session) == MAILSRV_OK && mailsrv__smtp_consults(s, MAILSRV_STAGE_HEADERS);
+}
+
+/* The refusal is said behind the message: its text has to last until then.  Without memory it is said without. */
+static void refuse_by_policy(struct smtp *s, const char *line, struct span text)
+{
+    struct transaction *t = s->mail;
+    if (text.n != 0)
+        t->refusal_note = mailsrv__note(&s->session, text);
+    t->refusal_text = mailsrv__noted(t->refusal_note);
+    refuse_later(s, line);
+}
+
+static enum step header_answered(mailsrv_session *session)
+{
+    struct smtp *s = mailsrv__smtp_of(session);
+    struct span text;
+    const char *refusal = mailsrv__smtp_late_verdict(s, &text);
+    if (refusal != NULL)
+        refuse_by_policy(s, refusal, text);
+    pace_go(s);
+    return s->ended_meanwhile ? octets_ended(s) : STEP_WAIT;
+}
+
+static enum step ask_about_header(struct smtp *s, bool ended)
+{
+    s->mail->header_was_asked = true;
+    s->ended_meanwhile = ended;
+    if (s->mail->header.lost) {
+        refuse_later(s, mailsrv__smtp_line(s, MAILSRV_NOMEM, AT_DATA));
+        return ended ? octets_ended(s) : STEP_WAIT;
+    }
+    return mailsrv__smtp_consult(s, MAILSRV_STAGE_HEADERS, header_answered);
 }
 
 /* There is room again: the host feeds what it kept. */
@@ -244,8 +299,10 @@ enum step mailsrv__smtp_take_octets(struct smtp *s, struct input *in)
         moved = MOVED_TO_END;
     else
         moved = move(s, in);
+    if (header_is_due(s))
+        return ask_about_header(s, moved == MOVED_TO_END);
     if (moved == MOVED_TO_END)
-        return s->phase == PHASE_DATA ? data_ended(s) : chunk_ended(s);
+        return octets_ended(s);
     return moved == MOVED_NO_FURTHER ? mailsrv__then_body(&s->session, room_came) : STEP_WAIT;
 }
 
@@ -264,9 +321,12 @@ int32_t mailsrv__smtp_begin(struct smtp *s)
 static bool prepare(struct smtp *s)
 {
     struct transaction *t = s->mail;
+    bool fixes = mailsrv__smtp_is_submission(s);
+    if (fixes && t->fixups == NULL && !mailsrv__smtp_prepare_fixups(s))
+        return false;
     if (t->taps == NULL) {
         struct span drop = mailsrv__setting_str(&s->session, MAILSRV_PROFILE_DROP_FIELDS);
-        mailsrv__header_editor_init(&t->editor, drop, NULL, 0);
+        mailsrv__header_editor_init(&t->editor, drop, t->missing, fixes ? sizeof t->missing / sizeof *t->missing : 0);
         t->taps = mailsrv__taps_begin(&s->session);
     }
     return t->taps != NULL && mailsrv__smtp_reserve_replies(s, t->reply_octets);

@@ -1,4 +1,5 @@
 #include "smtp/smtp.h"
+#include "text/utf8.h"
 
 /* ---- Commands that need no file of their own ---- */
 
@@ -8,10 +9,17 @@ static enum step cmd_noop(struct smtp *s, struct span rest)
     return mailsrv__smtp_reply(s, "250 2.0.0 ok");
 }
 
-/* RFC 5321 section 3.5.3: who is here is told to nobody, and 252 says just that. */
+/* vrfy = "VRFY" SP String [ SP "SMTPUTF8" ]   RFC 6531 section 3.7.4.2
+ * RFC 5321 section 3.5.3: who is here is told to nobody, and 252 says just that: no reply has a mailbox in it, so that
+ * none needs UTF-8. */
 static enum step cmd_vrfy(struct smtp *s, struct span rest)
 {
-    (void)rest;
+    bool utf8 = mailsrv__smtp_has(s, MAILSRV_EXT_SMTPUTF8);
+    while (rest.n != 0) {
+        uint32_t c = mailsrv__utf8_take(&rest);
+        if (c == UTF8_BAD || c < ' ' || c == 127 || (c > 127 && !utf8))
+            return mailsrv__smtp_bad(s, "501 5.5.4 bad characters");
+    }
     return mailsrv__smtp_reply(s, "252 2.0.0 cannot say, but will take mail and try to deliver it");
 }
 
@@ -36,7 +44,7 @@ static enum step cmd_quit(struct smtp *s, struct span rest)
 
 /* ---- The table ---- */
 
-enum { ANY = IN_FRESH | IN_READY | IN_MAIL | IN_RCPT | IN_BDAT | IN_FAILED };
+enum { ANY = IN_FRESH | IN_READY | IN_MAIL | IN_RCPT | IN_BDAT | IN_FAILED, EVEN_REFUSED = ANY | IN_REFUSED };
 enum { ON_SMTP = 1, ON_LMTP = 2, ON_BOTH = ON_SMTP | ON_LMTP };
 enum args { NONE, SOME, PERHAPS };
 
@@ -52,19 +60,19 @@ static const struct command {
     { "MAIL", IN_READY, ON_BOTH, SOME, mailsrv__smtp_mail },
     { "RCPT", IN_MAIL | IN_RCPT, ON_BOTH, SOME, mailsrv__smtp_rcpt },
     { "DATA", IN_RCPT, ON_BOTH, NONE, mailsrv__smtp_data },
-    { "BDAT", ANY, ON_BOTH, PERHAPS, mailsrv__smtp_bdat },
+    { "BDAT", EVEN_REFUSED, ON_BOTH, PERHAPS, mailsrv__smtp_bdat },
     { "EHLO", ANY, ON_SMTP, PERHAPS, mailsrv__smtp_ehlo },
     { "HELO", ANY, ON_SMTP, PERHAPS, mailsrv__smtp_helo },
     { "LHLO", ANY, ON_LMTP, PERHAPS, mailsrv__smtp_ehlo },
     { "RSET", ANY, ON_BOTH, NONE, mailsrv__smtp_rset },
     { "NOOP", ANY, ON_BOTH, PERHAPS, cmd_noop },
-    { "QUIT", ANY, ON_BOTH, NONE, cmd_quit },
+    { "QUIT", EVEN_REFUSED, ON_BOTH, NONE, cmd_quit },
     { "VRFY", ANY, ON_BOTH, SOME, cmd_vrfy },
     { "HELP", ANY, ON_BOTH, PERHAPS, cmd_help },
     { "EXPN", ANY, ON_BOTH, PERHAPS, cmd_unserved },
     { "TURN", ANY, ON_BOTH, PERHAPS, cmd_unserved },
     { "ETRN", ANY, ON_BOTH, PERHAPS, cmd_unserved },
-    { "AUTH", ANY, ON_BOTH, PERHAPS, cmd_unserved },
+    { "AUTH", ANY, ON_BOTH, PERHAPS, mailsrv__smtp_auth },
     { "STARTTLS", IN_FRESH | IN_READY, ON_BOTH, NONE, mailsrv__smtp_starttls },
 };
 
@@ -79,8 +87,30 @@ static const struct command *find(const struct smtp *s, struct span name)
     return NULL;
 }
 
+/* What a web browser, or a web server that was led astray, says first (RFC 9110 section 9). */
+static bool is_http(struct span verb)
+{
+    static const char methods[][8] = { "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
+                                       "PRI" };
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (mailsrv__span_equal_nocase(verb, (struct span){ methods[i], strlen(methods[i]) }))
+            return true;
+    return false;
+}
+
+/* The lines of such a request, and its body, are another's text: none of them may be run. */
+static enum step not_known(struct smtp *s, struct span verb)
+{
+    if (!is_http(verb))
+        return mailsrv__smtp_bad(s, "500 5.5.1 command not known");
+    mailsrv__smtp_reply(s, "421 4.7.0 this is no web server, closing");
+    return STEP_CLOSE;
+}
+
 unsigned mailsrv__smtp_state(const struct smtp *s)
 {
+    if (s->turned_away)
+        return IN_REFUSED;
     if (s->failed)
         return IN_FAILED;
     if (s->mail == NULL)
@@ -95,6 +125,8 @@ const char *mailsrv__smtp_order(const struct smtp *s)
 {
     bool lmtp = mailsrv__smtp_is_lmtp(s);
     switch (mailsrv__smtp_state(s)) {
+    case IN_REFUSED:
+        return "503 5.5.1 no service here"; /* RFC 5321 section 3.1 */
     case IN_FRESH:
         return lmtp ? "503 5.5.1 LHLO first" : "503 5.5.1 EHLO or HELO first";
     case IN_READY:
@@ -137,9 +169,10 @@ static struct span take_verb(struct span *line)
  * starts from a legal command. */
 static enum step run_line(struct smtp *s, struct span line)
 {
-    const struct command *c = find(s, take_verb(&line));
+    struct span verb = take_verb(&line);
+    const struct command *c = find(s, verb);
     if (c == NULL)
-        return mailsrv__smtp_bad(s, "500 5.5.1 command not known");
+        return not_known(s, verb);
     if (c->args == NONE && line.n != 0)
         return mailsrv__smtp_bad(s, "501 5.5.4 no parameters allowed");
     if ((c->states & mailsrv__smtp_state(s)) == 0)
@@ -163,18 +196,25 @@ static enum step run_framed(struct smtp *s, enum framed framed, struct span line
     }
 }
 
+/* RFC 4954 section 4: a response may be longer than a command. */
+static size_t line_octets_max(const mailsrv_session *session)
+{
+    size_t usual = (size_t)mailsrv__setting(session, MAILSRV_PROFILE_LINE_OCTETS_MAX);
+    return session->sasl != NULL && usual < SASL_LINE_OCTETS_MAX ? SASL_LINE_OCTETS_MAX : usual;
+}
+
 static enum step take_line(struct smtp *s, struct input *in)
 {
     mailsrv_session *session = &s->session;
     struct line_room room = { .heap = mailsrv__session_heap(session),
                               .purse = &session->purse,
-                              .octets_max = (size_t)mailsrv__setting(session, MAILSRV_PROFILE_LINE_OCTETS_MAX) };
+                              .octets_max = line_octets_max(session) };
     struct span line = { NULL, 0 };
     enum framed framed = mailsrv__line_take(&s->frame, &room, in, &line);
     if (framed == FRAMED_MORE)
         return STEP_WAIT;
-    enum step step = run_framed(s, framed, line);
-    mailsrv__line_done(&s->frame, &room, false);
+    enum step step = session->sasl != NULL ? mailsrv__smtp_response(s, framed, line) : run_framed(s, framed, line);
+    mailsrv__line_done(&s->frame, &room, true); /* it may have held a password */
     return step;
 }
 
@@ -192,27 +232,38 @@ static enum step take(mailsrv_session *session, struct input *in)
 
 static enum step greet(mailsrv_session *session)
 {
-    struct smtp *s = mailsrv__smtp_of(session);
-    char room[REPLY_OCTETS_MAX];
-    struct writer w = { .p = room, .room = sizeof room };
-    mailsrv__write(&w, SPAN("220 "));
-    mailsrv__write(&w, mailsrv__setting_str(session, MAILSRV_PROFILE_HOSTNAME));
-    mailsrv__write(&w, mailsrv__smtp_is_lmtp(s) ? SPAN(" LMTP ready\r\n") : SPAN(" ESMTP ready\r\n"));
-    return mailsrv__say(session, mailsrv__written(&w)) ? STEP_NEXT : STEP_CLOSE;
+    return mailsrv__smtp_greet(mailsrv__smtp_of(session));
 }
 
 static void leave(mailsrv_session *session)
 {
     struct smtp *s = mailsrv__smtp_of(session);
     struct line_room room = { .heap = mailsrv__session_heap(session), .purse = &session->purse };
-    mailsrv__line_done(&s->frame, &room, false);
+    mailsrv__line_done(&s->frame, &room, true);
+    mailsrv__sasl_free(session);
     mailsrv__transaction_free(session, s->mail);
     mailsrv__session_give(session, s->hello, s->hello_n);
+    mailsrv__session_give(session, s->candidate, s->candidate_n);
+    mailsrv__standing_free(session, &s->connected);
+    mailsrv__standing_free(session, &s->greeted);
     s->mail = NULL;
-    s->hello = NULL;
+    s->hello = s->candidate = NULL;
 }
 
 static bool has_face(int32_t face)
+{
+    return face == MAILSRV_FACE_MX || face == MAILSRV_FACE_LMTP || face == MAILSRV_FACE_SUBMISSION;
+}
+
+static void defaults_of_submission(mailsrv_profile *profile)
+{
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_SENDER_CHECK, SENDER_CHECK_ALL, 0, SENDER_CHECK_ALL);
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_SENDER_FIELD, 0, 0, 1);
+    mailsrv__default_str(profile, MAILSRV_PROFILE_DROP_FIELDS, SPAN("Return-Path Bcc Resent-Bcc"));
+}
+
+/* Other servers do not log in, and the fewer doors there are to guess at, the better. */
+static bool is_for_strangers(int32_t face)
 {
     return face == MAILSRV_FACE_MX || face == MAILSRV_FACE_LMTP;
 }
@@ -226,7 +277,15 @@ static void defaults(mailsrv_profile *profile)
     mailsrv__default_u64(profile, MAILSRV_PROFILE_DATA_TIMEOUT_MS, 3 * minute, 3 * minute, day);
     mailsrv__default_u64(profile, MAILSRV_PROFILE_BARE_LINE_ENDS, 0, 0, 1);
     mailsrv__default_u64(profile, MAILSRV_PROFILE_OVERQUOTA_PERMANENT, 0, 0, 1);
+    if (is_for_strangers(mailsrv__profile_face(profile)))
+        mailsrv__default_u64(profile, MAILSRV_PROFILE_AUTH_MECHANISMS, 0, 0, MAILSRV_SASL_ALL);
     mailsrv__default_str(profile, MAILSRV_PROFILE_DROP_FIELDS, SPAN("Return-Path"));
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_HOPS_MAX, 100, 10, 10000);
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_POLICY_STAGES, 0, 0, MAILSRV_STAGES_ALL);
+    mailsrv__default_str(profile, MAILSRV_PROFILE_DETAIL_DELIMITER, SPAN("+"));
+    mailsrv__default_str(profile, MAILSRV_PROFILE_POSTMASTER, (struct span){ NULL, 0 });
+    if (mailsrv__profile_face(profile) == MAILSRV_FACE_SUBMISSION)
+        defaults_of_submission(profile);
     mailsrv__profile_tap(profile, &mailsrv__smtp_trace_tap);
 }
 

@@ -61,7 +61,7 @@ bool mailsrv__smtp_parameter(struct span *rest, struct parameter *out)
 
 struct mail_parameters {
     uint64_t size;
-    bool has_size, has_body;
+    bool has_size, has_body, utf8;
 };
 
 /* size-value = 1*20DIGIT   RFC 1870 section 5 */
@@ -86,6 +86,21 @@ static const char *take_body(struct span value, struct mail_parameters *p)
     return NULL;
 }
 
+/* RFC 6531 section 3.4: it has no value. */
+static const char *take_utf8(const struct parameter *one, struct mail_parameters *p)
+{
+    if (p->utf8 || one->has_value)
+        return "501 5.5.4 bad SMTPUTF8";
+    p->utf8 = true;
+    return NULL;
+}
+
+/* RFC 4954 section 5: also of one who has not logged in. */
+static bool takes_auth(const struct smtp *s)
+{
+    return s->authenticated || mailsrv__smtp_offers_auth(s);
+}
+
 /* NULL: they are fine. */
 static const char *take_parameters(const struct smtp *s, struct span rest, struct mail_parameters *p)
 {
@@ -99,6 +114,11 @@ static const char *take_parameters(const struct smtp *s, struct span rest, struc
         else if (mailsrv__span_equal_nocase(one.keyword, SPAN("BODY")) &&
                  mailsrv__enabled(&s->session, MAILSRV_EXT_8BITMIME))
             refusal = take_body(one.value, p);
+        else if (mailsrv__span_equal_nocase(one.keyword, SPAN("SMTPUTF8")) &&
+                 mailsrv__smtp_has(s, MAILSRV_EXT_SMTPUTF8))
+            refusal = take_utf8(&one, p);
+        else if (mailsrv__span_equal_nocase(one.keyword, SPAN("AUTH")) && takes_auth(s))
+            refusal = mailsrv__smtp_auth_parameter(one.value) ? NULL : "501 5.5.4 bad AUTH";
         else
             refusal = "555 5.5.4 parameter not known";
         if (refusal != NULL)
@@ -107,22 +127,71 @@ static const char *take_parameters(const struct smtp *s, struct span rest, struc
     return NULL;
 }
 
-static enum step begin(struct smtp *s, struct span reverse_path, const struct mail_parameters *p)
+/* Nothing of the command has happened. */
+static enum step undo(struct smtp *s, const char *line, struct span text)
 {
-    s->mail = mailsrv__transaction_new(&s->session, reverse_path);
+    enum step step = mailsrv__smtp_reply_text(s, line, text);
+    mailsrv__smtp_reset(s);
+    return mailsrv__smtp_is_last(line) ? STEP_CLOSE : step;
+}
+
+static enum step accept(struct smtp *s)
+{
+    return mailsrv__smtp_reply(s, "250 2.1.0 sender ok");
+}
+
+static enum step policy_answered(mailsrv_session *session)
+{
+    struct smtp *s = mailsrv__smtp_of(session);
+    struct span text;
+    const char *refusal = mailsrv__smtp_consulted(s, &s->mail->standing, &text);
+    return refusal == NULL ? accept(s) : undo(s, refusal, text);
+}
+
+static enum step consult(struct smtp *s)
+{
+    if (mailsrv__smtp_consults(s, MAILSRV_STAGE_MAIL))
+        return mailsrv__smtp_consult(s, MAILSRV_STAGE_MAIL, policy_answered);
+    return accept(s);
+}
+
+static enum step sender_answered(mailsrv_session *session)
+{
+    struct smtp *s = mailsrv__smtp_of(session);
+    const char *refusal = mailsrv__smtp_sender_answered(s, 0);
+    return refusal == NULL ? consult(s) : undo(s, refusal, mailsrv__span(mailsrv__answer(session, 0)->text));
+}
+
+/* The null reverse-path is everybody's: notices of having read a message have it (RFC 3798 section 2.1). */
+static bool is_checked(const struct smtp *s, const struct address *from)
+{
+    return mailsrv__smtp_is_submission(s) && from->mailbox.n != 0 &&
+           (mailsrv__setting(&s->session, MAILSRV_PROFILE_SENDER_CHECK) & SENDER_CHECK_PATH) != 0;
+}
+
+static enum step begin(struct smtp *s, const struct address *from, const struct mail_parameters *p)
+{
+    s->mail = mailsrv__transaction_new(&s->session, from->mailbox);
     if (s->mail == NULL)
         return mailsrv__smtp_reply(s, mailsrv__smtp_line(s, MAILSRV_NOMEM, AT_DATA));
     s->mail->size_hint = p->size;
+    s->mail->utf8 = p->utf8;
     s->n_mails++;
     s->pace = (struct pace){ 0 };
     s->chunk = (struct counted){ 0 };
-    return mailsrv__smtp_reply(s, "250 2.1.0 sender ok");
+    if (!is_checked(s, from))
+        return consult(s);
+    if (!mailsrv__smtp_ask_sender(s, from->mailbox))
+        return undo(s, mailsrv__smtp_line(s, MAILSRV_NOMEM, AT_DATA), (struct span){ NULL, 0 });
+    return mailsrv__then_answers(&s->session, sender_answered);
 }
 
 enum step mailsrv__smtp_mail(struct smtp *s, struct span rest)
 {
     struct address from;
     struct mail_parameters parameters = { .size = 0 };
+    if (mailsrv__smtp_is_submission(s) && !s->authenticated)
+        return mailsrv__smtp_bad(s, "530 5.7.0 log in first"); /* RFC 6409 section 4.3, RFC 4954 section 6 */
     enum path path = mailsrv__smtp_path(&rest, SPAN("FROM:"), &from);
     if (path == PATH_TOO_LONG)
         return mailsrv__smtp_bad(s, "501 5.1.7 path too long"); /* RFC 5321 section 4.5.3.1.9 */
@@ -133,7 +202,9 @@ enum step mailsrv__smtp_mail(struct smtp *s, struct span rest)
         return mailsrv__smtp_reply(s, refusal); /* nothing was wrong with the command */
     if (refusal != NULL)
         return mailsrv__smtp_bad(s, refusal);
-    return begin(s, from.mailbox, &parameters);
+    if (from.utf8 && !parameters.utf8)
+        return mailsrv__smtp_bad(s, "550 5.6.7 this address needs SMTPUTF8"); /* RFC 6531 section 3.5 */
+    return begin(s, &from, &parameters);
 }
 
 /* ---- RSET ---- */

@@ -25,7 +25,7 @@ bool mailsrv__smtp_say(struct smtp *s, const char *line, struct span text)
     char room[REPLY_OCTETS_MAX];
     struct writer w = { .p = room, .room = sizeof room - 2 };
     mailsrv__write(&w, (struct span){ line, CODE_OCTETS });
-    mailsrv__smtp_write_text(&w, line, text, mailsrv__enabled(&s->session, MAILSRV_EXT_ENHANCEDSTATUSCODES));
+    mailsrv__smtp_write_text(&w, line, text, mailsrv__smtp_has(s, MAILSRV_EXT_ENHANCEDSTATUSCODES));
     w.room += 2;
     mailsrv__write(&w, SPAN("\r\n"));
     return mailsrv__say(&s->session, mailsrv__written(&w));
@@ -67,6 +67,13 @@ static const char *full_mailbox(const struct smtp *s)
                                                                                    : "452 4.2.2 mailbox full";
 }
 
+/* Another's domain, and RESOLVE does not let this peer have mail for it relayed. */
+static const char *no_relaying(const struct smtp *s)
+{
+    return mailsrv__smtp_is_submission(s) ? "550 5.7.1 mail for other domains is not sent from here"
+                                          : "550 5.7.1 not allowed: no mail is relayed here";
+}
+
 /* One table for what the host answers, whatever it was asked. */
 const char *mailsrv__smtp_line(const struct smtp *s, int32_t status, enum where where)
 {
@@ -88,6 +95,7 @@ const char *mailsrv__smtp_line(const struct smtp *s, int32_t status, enum where 
     case MAILSRV_NONEXISTENT:
         return "550 5.1.1 no such recipient here";
     case MAILSRV_NOPERM:
+        return where == AT_RCPT ? no_relaying(s) : "550 5.7.1 not allowed";
     case MAILSRV_DENIED: /* 535 is for AUTH (RFC 4954 section 6) */
         return "550 5.7.1 not allowed";
     case MAILSRV_CANNOT:

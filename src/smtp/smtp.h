@@ -1,14 +1,18 @@
-/* The SMTP server (RFC 5321) and its LMTP face (RFC 2033): what its files share.
+/* The SMTP server (RFC 5321), its submission face (RFC 6409) and its LMTP face (RFC 2033): what its files share.
  *
  *   machine.c      the machine, the table of commands, one line
- *   greeting.c     EHLO, HELO, LHLO
+ *   greeting.c     the greeting; EHLO, HELO, LHLO
  *   starttls.c     STARTTLS
+ *   auth.c         AUTH
  *   mail.c         MAIL, what it has in common with RCPT, RSET
  *   rcpt.c         RCPT: where mail for an address goes, and whether it may go there in this transaction
  *   data.c         DATA, BDAT: octets on their way into the body
  *   commit.c       the end of a message: verdict, commit, what could not be delivered into the queue
  *   transaction.c  what MAIL begins: sender, recipients, targets
  *   trace.c        Received, Return-Path, Delivered-To; and the tap that counts hops
+ *   policy.c       what the host's own rules are asked and what they may say
+ *   submission.c   who may send as whom; what a message of our own users lacks
+ *   header.c       the header of a message, kept while it passes
  *   reply.c        lines of text, and what a status is told as
  */
 #ifndef SMTP_SMTP_H
@@ -20,6 +24,7 @@
 #include "core/tap.h"
 #include "frame/dots.h"
 #include "frame/line.h"
+#include "sasl/sasl.h"
 #include "smtp/transaction.h"
 #include "text/address.h"
 #include "text/writer.h"
@@ -31,7 +36,8 @@ enum {
     IN_MAIL = 1 << 2,  /* a transaction without an accepted recipient */
     IN_RCPT = 1 << 3,  /* one with recipients */
     IN_BDAT = 1 << 4,  /* one whose first chunk has come */
-    IN_FAILED = 1 << 5 /* behind a BDAT that failed */
+    IN_FAILED = 1 << 5, /* behind a BDAT that failed */
+    IN_REFUSED = 1 << 6 /* turned away at the greeting: QUIT is all that is left */
 };
 
 enum greeting { GREETED_NOT, GREETED_HELO, GREETED_EHLO };
@@ -50,16 +56,24 @@ struct smtp {
     struct mailsrv_session session;
     struct line_frame frame;
     char *hello;              /* the name that the peer greeted with */
+    char *candidate;          /* one that POLICY is asked about; NULL: none */
+    struct standing connected, greeted; /* what POLICY said at CONNECT and at HELO */
     struct transaction *mail; /* NULL: none */
     struct counted chunk;
     uint64_t chunk_octets; /* of the running chunk, all of it */
     struct pace pace;
     const char *chunk_refusal; /* the reply that the running chunk will get, whatever is in it; NULL: none */
+    mailsrv_id submitter;      /* the account that was logged in to; zero: nobody has */
     uint32_t n_mails;          /* transactions begun */
-    uint8_t hello_n;
+    char verdict_line[48]; /* of the last refusal of POLICY */
+    uint8_t hello_n, candidate_n;
     uint8_t greeting, phase;
+    uint8_t candidate_greeting; /* what `candidate` will be greeted as */
     bool chunk_is_last;
     bool failed; /* a BDAT failed: see IN_FAILED */
+    bool turned_away;      /* see IN_REFUSED */
+    bool ended_meanwhile;  /* the octets that the header ended in were the last of the chunk or the message */
+    bool authenticated;
 };
 
 static inline struct smtp *mailsrv__smtp_of(mailsrv_session *session)
@@ -72,6 +86,17 @@ static inline bool mailsrv__smtp_is_lmtp(const struct smtp *s)
     return mailsrv__face(&s->session) == MAILSRV_FACE_LMTP;
 }
 
+static inline bool mailsrv__smtp_is_submission(const struct smtp *s)
+{
+    return mailsrv__face(&s->session) == MAILSRV_FACE_SUBMISSION;
+}
+
+/* Is this extension there?  LMTP has two whatever the profile says (RFC 2033 section 5); SMTPUTF8 needs 8BITMIME (RFC
+ * 6531 section 3.1). */
+bool mailsrv__smtp_has(const struct smtp *s, int32_t extension);
+
+enum step mailsrv__smtp_greet(struct smtp *s);
+
 /* ---- The commands; `rest` is what follows the verb, without blanks at both ends ---- */
 enum step mailsrv__smtp_ehlo(struct smtp *s, struct span rest);
 enum step mailsrv__smtp_helo(struct smtp *s, struct span rest);
@@ -80,6 +105,16 @@ enum step mailsrv__smtp_rcpt(struct smtp *s, struct span rest);
 enum step mailsrv__smtp_data(struct smtp *s, struct span rest);
 enum step mailsrv__smtp_bdat(struct smtp *s, struct span rest);
 enum step mailsrv__smtp_rset(struct smtp *s, struct span rest);
+enum step mailsrv__smtp_auth(struct smtp *s, struct span rest);
+
+/* A login runs, and this is its next line, or what became of it. */
+enum step mailsrv__smtp_response(struct smtp *s, enum framed framed, struct span line);
+
+/* Is there a mechanism that can be used here and now? */
+bool mailsrv__smtp_offers_auth(const struct smtp *s);
+
+/* The value of MAIL's parameter AUTH: is it one? */
+bool mailsrv__smtp_auth_parameter(struct span value);
 enum step mailsrv__smtp_starttls(struct smtp *s, struct span rest);
 
 /* TLS has begun. */
@@ -100,6 +135,48 @@ struct parameter {
     bool has_value;
 };
 bool mailsrv__smtp_parameter(struct span *rest, struct parameter *out);
+
+/* ---- POLICY ---- */
+
+/* Is it asked at this stage? */
+bool mailsrv__smtp_consults(const struct smtp *s, uint32_t stage);
+
+/* Asks it, and goes on with `answered`. */
+enum step mailsrv__smtp_consult(struct smtp *s, uint32_t stage, step_fn *answered);
+
+/* Reads the answer.  NULL: what it said is in `standing`, and nothing is refused.  Else the line of the refusal;
+ * `*text` lives as long as the running step. */
+const char *mailsrv__smtp_consulted(struct smtp *s, struct standing *standing, struct span *text);
+
+/* The same at HEADERS and EOM, of the transaction. */
+const char *mailsrv__smtp_late_verdict(struct smtp *s, struct span *text);
+
+/* What was said of where the message, or the recipient that RCPT is about, goes. */
+const struct standing *mailsrv__smtp_fate(const struct smtp *s);
+
+bool mailsrv__smtp_may_relay(const struct smtp *s);
+
+/* A reply that ends the session (RFC 5321 section 3.8, RFC 7504 section 3). */
+static inline bool mailsrv__smtp_is_last(const char *line)
+{
+    return memcmp(line, "421", 3) == 0 || memcmp(line, "521", 3) == 0;
+}
+
+/* ---- Submission ---- */
+
+enum { SENDER_CHECK_PATH = 1, SENDER_CHECK_FROM = 2, SENDER_CHECK_ALL = 3 }; /* MAILSRV_PROFILE_SENDER_CHECK */
+
+/* Asks RESOLVE whether the account may send as this address.  False: no memory. */
+bool mailsrv__smtp_ask_sender(struct smtp *s, struct span address);
+
+/* Reads the i-th answer to that: NULL, or the line of the refusal. */
+const char *mailsrv__smtp_sender_answered(const struct smtp *s, unsigned i);
+
+/* Is the header of a message looked at for that? */
+bool mailsrv__smtp_checks_from(const struct smtp *s);
+
+/* Fields for the header editor to add where they are missing.  False: no memory. */
+bool mailsrv__smtp_prepare_fixups(struct smtp *s);
 
 /* ---- Data ---- */
 
@@ -174,12 +251,19 @@ static inline bool mailsrv__smtp_is_temporary(const char *line)
 
 enum { RECEIVED_OCTETS_MAX = 1100 };
 
+/* Writes what is no other message's: the time, and numbers of session and transaction. */
+void mailsrv__smtp_write_id(const struct smtp *s, struct writer *w);
+
 /* Writes the Received field of the running transaction. */
 void mailsrv__smtp_write_received(const struct smtp *s, struct writer *w);
 
 /* The octets of Return-Path and Delivered-To for a recipient, and the fields. */
 size_t mailsrv__smtp_delivery_octets(const struct transaction *t, struct span recipient);
 void mailsrv__smtp_write_delivery(const struct transaction *t, struct span recipient, struct writer *w);
+
+/* The same of the fields that POLICY gave for him. */
+size_t mailsrv__smtp_fields_octets(const struct smtp *s, const struct recipient *r);
+void mailsrv__smtp_write_fields(const struct smtp *s, const struct recipient *r, struct writer *w);
 
 /* Counts Received fields (RFC 5321 section 6.3). */
 extern const struct tap mailsrv__smtp_trace_tap;

@@ -34,15 +34,23 @@ static void write_peer(const struct smtp *s, struct writer *w)
     mailsrv__write(w, SPAN("])"));
 }
 
-/* RFC 3848: ESMTP says that the peer greeted with EHLO. */
-static struct span protocol_of(const struct smtp *s)
+/* RFC 3848: the E says that the peer greeted with EHLO, the S that there is TLS, the A that he has logged in.  RFC 6531
+ * section 4.3: UTF8SMTP stands for ESMTP with SMTPUTF8. */
+static void write_protocol(const struct smtp *s, struct writer *w)
 {
-    if (mailsrv__smtp_is_lmtp(s))
-        return SPAN("LMTP");
-    return s->greeting == GREETED_EHLO ? SPAN("ESMTP") : SPAN("SMTP");
+    bool lmtp = mailsrv__smtp_is_lmtp(s);
+    if (s->mail->utf8)
+        mailsrv__write(w, SPAN("UTF8"));
+    else if (!lmtp && s->greeting == GREETED_EHLO)
+        mailsrv__write(w, SPAN("E"));
+    mailsrv__write(w, lmtp ? SPAN("LMTP") : SPAN("SMTP"));
+    if (mailsrv__secure(&s->session))
+        mailsrv__write(w, SPAN("S"));
+    if (s->authenticated)
+        mailsrv__write(w, SPAN("A"));
 }
 
-static void write_id(const struct smtp *s, struct writer *w)
+void mailsrv__smtp_write_id(const struct smtp *s, struct writer *w)
 {
     mailsrv__write_hex(w, (uint64_t)mailsrv__unix_us(&s->session));
     mailsrv__write_char(w, '-');
@@ -59,9 +67,9 @@ void mailsrv__smtp_write_received(const struct smtp *s, struct writer *w)
     mailsrv__write(w, SPAN("\r\n by "));
     mailsrv__write(w, mailsrv__setting_str(&s->session, MAILSRV_PROFILE_HOSTNAME));
     mailsrv__write(w, SPAN(" with "));
-    mailsrv__write(w, protocol_of(s));
+    write_protocol(s, w);
     mailsrv__write(w, SPAN("\r\n id "));
-    write_id(s, w);
+    mailsrv__smtp_write_id(s, w);
     if (s->mail->n_recipients == 1) { /* more would tell each of the others (RFC 5321 section 7.2) */
         mailsrv__write(w, SPAN("\r\n for <"));
         mailsrv__write(w, s->mail->first->address);
@@ -91,6 +99,38 @@ void mailsrv__smtp_write_delivery(const struct transaction *t, struct span recip
     mailsrv__write(w, SPAN("\r\n"));
 }
 
+/* ---- Fields that POLICY gave: those of the session, of the message, of the recipient ---- */
+
+enum { FIELD_LISTS = 4 };
+
+static void lists_of(const struct smtp *s, const struct recipient *r, const struct noted *lists[FIELD_LISTS])
+{
+    lists[0] = s->connected.fields;
+    lists[1] = s->greeted.fields;
+    lists[2] = s->mail->standing.fields;
+    lists[3] = r->fields;
+}
+
+size_t mailsrv__smtp_fields_octets(const struct smtp *s, const struct recipient *r)
+{
+    const struct noted *lists[FIELD_LISTS];
+    size_t octets = 0;
+    lists_of(s, r, lists);
+    for (size_t i = 0; i < FIELD_LISTS; i++)
+        for (const struct noted *at = lists[i]; at != NULL; at = at->next)
+            octets += at->n;
+    return octets;
+}
+
+void mailsrv__smtp_write_fields(const struct smtp *s, const struct recipient *r, struct writer *w)
+{
+    const struct noted *lists[FIELD_LISTS];
+    lists_of(s, r, lists);
+    for (size_t i = 0; i < FIELD_LISTS; i++)
+        for (const struct noted *at = lists[i]; at != NULL; at = at->next)
+            mailsrv__write(w, mailsrv__noted(at));
+}
+
 /* ---- Hops ---- */
 
 enum { AT_NAME, AT_BLANKS, AT_REST, AT_END }; /* AT_END: behind the header */
@@ -102,8 +142,9 @@ struct hops {
     bool empty;      /* nothing but perhaps a CR in this line so far */
 };
 
-static void hops_begin(void *state)
+static void hops_begin(void *state, mailsrv_session *session)
 {
+    (void)session;
     *(struct hops *)state = (struct hops){ .at = AT_NAME, .empty = true };
 }
 

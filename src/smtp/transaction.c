@@ -4,6 +4,84 @@
 
 enum { RESERVE_FIRST = 4096 };
 
+/* ---- What POLICY said ---- */
+
+static void free_noted(mailsrv_session *session, struct noted *noted)
+{
+    while (noted != NULL) {
+        struct noted *next = noted->next;
+        mailsrv__session_give(session, noted, sizeof *noted + noted->n);
+        noted = next;
+    }
+}
+
+struct noted *mailsrv__note(mailsrv_session *session, struct span text)
+{
+    struct noted *noted = mailsrv__session_take(session, sizeof *noted + text.n);
+    if (noted == NULL)
+        return NULL;
+    noted->n = text.n;
+    memcpy(noted + 1, text.p, text.n);
+    return noted;
+}
+
+void mailsrv__standing_free(mailsrv_session *session, struct standing *standing)
+{
+    free_noted(session, standing->fields);
+    free_noted(session, standing->address);
+    *standing = (struct standing){ .fate = FATE_USUAL };
+}
+
+static bool add_fields(mailsrv_session *session, struct standing *standing, mailsrv_bytes fields)
+{
+    struct noted **last = &standing->fields;
+    while (*last != NULL)
+        last = &(*last)->next;
+    if (fields.n != 0)
+        *last = mailsrv__note(session, mailsrv__span(fields));
+    return fields.n == 0 || *last != NULL;
+}
+
+static bool send_elsewhere(mailsrv_session *session, struct standing *standing, const mailsrv_verdict *verdict)
+{
+    struct noted *address = NULL;
+    if (verdict->verdict == MAILSRV_POLICY_REDIRECT && verdict->address.n != 0) {
+        address = mailsrv__note(session, mailsrv__span(verdict->address));
+        if (address == NULL)
+            return false;
+    }
+    free_noted(session, standing->address);
+    standing->address = address;
+    standing->to = verdict->to;
+    standing->shard = verdict->shard;
+    standing->fate = FATE_ELSEWHERE;
+    return true;
+}
+
+bool mailsrv__standing_take(mailsrv_session *session, struct standing *standing, const mailsrv_verdict *verdict)
+{
+    if (!add_fields(session, standing, verdict->fields))
+        return false;
+    switch (verdict->verdict) {
+    case MAILSRV_POLICY_ACCEPT:
+        standing->accepted = true;
+        return true;
+    case MAILSRV_POLICY_DISCARD:
+        standing->fate = FATE_DISCARD;
+        return true;
+    case MAILSRV_POLICY_RELAY_OK:
+        standing->relay_ok = true;
+        return true;
+    case MAILSRV_POLICY_QUARANTINE:
+    case MAILSRV_POLICY_REDIRECT:
+        return send_elsewhere(session, standing, verdict);
+    default:
+        return true;
+    }
+}
+
+/* ---- Its life ---- */
+
 struct transaction *mailsrv__transaction_new(mailsrv_session *session, struct span reverse_path)
 {
     struct transaction *t = mailsrv__session_take(session, sizeof *t + reverse_path.n);
@@ -18,14 +96,18 @@ struct transaction *mailsrv__transaction_new(mailsrv_session *session, struct sp
 
 static void free_recipient(mailsrv_session *session, struct recipient *r)
 {
-    if (r != NULL)
-        mailsrv__session_give(session, r, r->octets);
+    if (r == NULL)
+        return;
+    free_noted(session, r->fields);
+    mailsrv__session_give(session, r, r->octets);
 }
 
 static void forget_asked(mailsrv_session *session, struct transaction *t)
 {
     mailsrv__session_give(session, (void *)(uintptr_t)t->asked.p, t->asked.n);
     t->asked = (struct span){ NULL, 0 };
+    t->for_postmaster = false;
+    mailsrv__standing_free(session, &t->asked_standing);
 }
 
 void mailsrv__transaction_free(mailsrv_session *session, struct transaction *t)
@@ -36,6 +118,10 @@ void mailsrv__transaction_free(mailsrv_session *session, struct transaction *t)
     mailsrv__taps_free(session, t->taps);
     if (t->answer != NULL)
         mailsrv__lent_drop(t->answer);
+    mailsrv__standing_free(session, &t->standing);
+    mailsrv__header_free(session, &t->header);
+    free_noted(session, t->fixups);
+    free_noted(session, t->refusal_note);
     free_recipient(session, t->offered);
     forget_asked(session, t);
     while (t->first != NULL) {
@@ -106,6 +192,7 @@ static const mailsrv_destination *destination(const mailsrv_resolved *resolved, 
 
 static struct recipient *new_recipient(mailsrv_session *session, struct span address, uint32_t n)
 {
+    n = n == 0 ? 1 : n; /* a late verdict may send it somewhere */
     size_t octets = sizeof(struct recipient) + n * (sizeof(struct target) + sizeof(struct target *)) + address.n;
     struct recipient *r = mailsrv__session_take(session, octets);
     if (r == NULL)
@@ -130,26 +217,52 @@ bool mailsrv__transaction_ask(mailsrv_session *session, struct transaction *t, s
     return true;
 }
 
+static struct recipient *begin_offer(mailsrv_session *session, struct transaction *t, struct span address, uint32_t n)
+{
+    struct recipient *r = new_recipient(session, address, n);
+    if (r == NULL)
+        return NULL;
+    r->fields = t->asked_standing.fields;
+    t->asked_standing.fields = NULL;
+    t->offered = r;
+    return r;
+}
+
+static void add_target(struct transaction *t, struct recipient *r, const mailsrv_destination *to)
+{
+    struct target *known = find(t, to);
+    if (known == NULL)
+        add_own(t, r, to);
+    else if (!has_target(r, known))
+        r->targets[r->n++] = known;
+}
+
 bool mailsrv__transaction_offer(mailsrv_session *session, struct transaction *t, const mailsrv_resolved *resolved)
 {
     bool is_long = resolved->n > TARGETS_OF_RECIPIENT_MAX;
-    struct recipient *r = new_recipient(session, t->asked, is_long ? 1 : resolved->n);
+    struct recipient *r = begin_offer(session, t, t->asked, is_long ? 1 : resolved->n);
     if (r == NULL)
         return false;
     r->shard = resolved->shard;
     r->is_long = is_long;
-    t->offered = r;
     if (is_long) {
         add_own(t, r, &(mailsrv_destination){ .kind = MAILSRV_TARGET_QUEUE });
         return true;
     }
-    for (uint32_t i = 0; i < resolved->n; i++) {
-        struct target *known = find(t, destination(resolved, i));
-        if (known == NULL)
-            add_own(t, r, destination(resolved, i));
-        else if (!has_target(r, known))
-            r->targets[r->n++] = known;
-    }
+    for (uint32_t i = 0; i < resolved->n; i++)
+        add_target(t, r, destination(resolved, i));
+    return true;
+}
+
+bool mailsrv__transaction_offer_fate(mailsrv_session *session, struct transaction *t, const struct standing *fate)
+{
+    struct span address = mailsrv__noted(fate->address);
+    struct recipient *r = begin_offer(session, t, address.n == 0 ? t->asked : address, 1);
+    if (r == NULL)
+        return false;
+    r->shard = fate->shard;
+    if (fate->fate == FATE_ELSEWHERE)
+        add_target(t, r, &fate->to);
     return true;
 }
 

@@ -10,14 +10,51 @@
 #include "core/tap.h"
 #include "frame/dots.h"
 #include "message/header_editor.h"
+#include "smtp/header.h"
 
-#include <mailsrv/op.h>
+#include <mailsrv/policy.h>
 
 enum {
     TARGETS_OF_RECIPIENT_MAX = 64, /* above, it becomes one QUEUE target */
     TARGETS_MAX = 1024, /* of a transaction: what is done with all of them at once stays within a slice */
     TARGET_BUCKETS = 32
 };
+
+/* Text that is kept for as long as what it was said of. */
+struct noted {
+    struct noted *next;
+    size_t n; /* octets, just behind this struct */
+};
+
+enum fate {
+    FATE_USUAL,    /* where RESOLVE says */
+    FATE_DISCARD,  /* nowhere */
+    FATE_ELSEWHERE /* to one place, in the place of all others */
+};
+
+/* What POLICY has said of a session, a transaction or a recipient, beside refusing it. */
+struct standing {
+    struct noted *fields;   /* header fields to be added, the first that came first */
+    struct noted *address;  /* FATE_ELSEWHERE: in the recipient's place; NULL: his own */
+    mailsrv_destination to; /* FATE_ELSEWHERE */
+    uint32_t shard;         /* of `to` */
+    uint8_t fate;
+    bool accepted; /* nothing more is asked about it */
+    bool relay_ok;
+};
+
+void mailsrv__standing_free(mailsrv_session *session, struct standing *standing);
+
+/* Takes a verdict that refuses nothing.  False: no memory. */
+bool mailsrv__standing_take(mailsrv_session *session, struct standing *standing, const mailsrv_verdict *verdict);
+
+/* NULL: no memory. */
+struct noted *mailsrv__note(mailsrv_session *session, struct span text);
+
+static inline struct span mailsrv__noted(const struct noted *noted)
+{
+    return noted == NULL ? (struct span){ NULL, 0 } : (struct span){ (const char *)(noted + 1), noted->n };
+}
 
 struct target {
     mailsrv_destination to;
@@ -30,6 +67,7 @@ struct recipient {
     struct recipient *next;
     size_t octets;       /* of this allocation, with all that follows the struct */
     struct span address; /* as it was sent, without <> */
+    struct noted *fields; /* to be added for him */
     uint32_t shard;
     bool is_long; /* too many targets: one for the queue instead */
     uint32_t n, n_own;
@@ -44,6 +82,9 @@ struct transaction {
     uint32_t n_recipients, n_targets, n_queue;
     uint32_t n_requeued;       /* targets of the second COMMIT */
     struct span asked;         /* the address that RCPT is asking about; NULL: none */
+    struct standing standing;  /* of the message */
+    struct standing asked_standing;  /* of the recipient that RCPT is asking about */
+    struct target elsewhere;   /* the only one, if POLICY sends the message elsewhere */
     struct recipient *offered; /* where it leads, until that is accepted or declined */
     struct target *buckets[TARGET_BUCKETS];
     void *reserve; /* memory that the COMMIT will need; given back just before it is asked */
@@ -53,12 +94,20 @@ struct transaction {
     struct recipient *replied; /* LMTP: who is told next */
     bool begin_was_asked;      /* beside the RESOLVE that is out */
     bool chunked;              /* the first BDAT has come */
+    bool utf8;                 /* MAIL had SMTPUTF8 */
+    bool for_postmaster;       /* RESOLVE is asked about the profile's postmaster in the place of `asked` */
 
     /* The message on its way. */
     const char *refusal;      /* it will be refused with this line; NULL: not so far */
     struct span refusal_text; /* instead of the line's own; of the body or of a tap */
     struct dots dots;
     struct header_editor editor;
+    struct missing_field missing[2]; /* that the editor adds; their texts are in `fixups` */
+    struct noted *fixups;
+    struct kept_header header;
+    bool header_was_asked; /* POLICY was, about the header */
+    bool fate_is_late;     /* HEADERS or EOM said where the message goes */
+    struct noted *refusal_note; /* the octets of refusal_text; NULL: they are somebody else's */
     struct taps *taps;
     struct span waiting; /* octets of the editor that the body had no room for */
     uint64_t octets;     /* that came, without doubled dots */
@@ -73,8 +122,13 @@ void mailsrv__transaction_free(mailsrv_session *session, struct transaction *t);
 /* Keeps the address of a RCPT, in the place of the last one.  False: no memory. */
 bool mailsrv__transaction_ask(mailsrv_session *session, struct transaction *t, struct span address);
 
-/* Offers it as a recipient; he is in the transaction when he has been accepted.  False: no memory. */
+/* Offers it as a recipient; he is in the transaction when he has been accepted.  Without a destination he is one whose
+ * mail goes nowhere.  False: no memory. */
 bool mailsrv__transaction_offer(mailsrv_session *session, struct transaction *t, const mailsrv_resolved *resolved);
+
+/* The same for one place that POLICY named, or for none. */
+bool mailsrv__transaction_offer_fate(mailsrv_session *session, struct transaction *t, const struct standing *fate);
+
 void mailsrv__transaction_accept(struct transaction *t);
 void mailsrv__transaction_decline(mailsrv_session *session, struct transaction *t);
 

@@ -1,5 +1,7 @@
 #include "text/address.h"
 
+#include "text/utf8.h"
+
 /* Productions are named after RFC 5321 sections 4.1.2 and 4.1.3.  Each take_ takes the longest match from the front of
  * its text; false: there is none. */
 
@@ -17,6 +19,16 @@ static bool is_hex(char c)
 {
     char u = mailsrv__upper(c);
     return is_digit(c) || (u >= 'A' && u <= 'F');
+}
+
+/* UTF8-non-ascii of RFC 6532 section 3.1 at the front, without the controls of ISO 6429: how many octets; 0: none. */
+static size_t non_ascii(struct span text)
+{
+    struct span rest = text;
+    if (text.n == 0 || (uint8_t)text.p[0] < 0x80)
+        return 0;
+    uint32_t c = mailsrv__utf8_take(&rest);
+    return c == UTF8_BAD || c < 0xA0 ? 0 : text.n - rest.n;
 }
 
 /* atext of RFC 5322 section 3.2.3 */
@@ -41,6 +53,26 @@ static size_t run_of(struct span text, bool (*is)(char c))
     return n;
 }
 
+/* The same with UTF8-non-ascii among them (RFC 6531 section 3.3). */
+static size_t run_with_utf8(struct span text, bool (*is)(char c))
+{
+    size_t n = 0, more;
+    do {
+        n += run_of(mailsrv__span_after(text, n), is);
+        more = non_ascii(mailsrv__span_after(text, n));
+        n += more;
+    } while (more != 0);
+    return n;
+}
+
+static bool has_utf8(struct span text)
+{
+    for (size_t i = 0; i < text.n; i++)
+        if ((uint8_t)text.p[i] >= 0x80)
+            return true;
+    return false;
+}
+
 /* What `rest` has been taken from the front of `text`. */
 static struct span taken(struct span text, struct span rest)
 {
@@ -52,10 +84,10 @@ static bool is_ldh(char c)
     return is_let_dig(c) || c == '-';
 }
 
-/* sub-domain = Let-dig [Ldh-str]; Ldh-str = *( ALPHA / DIGIT / "-" ) Let-dig */
+/* sub-domain = Let-dig [Ldh-str] / U-label; Ldh-str = *( ALPHA / DIGIT / "-" ) Let-dig */
 static bool take_sub_domain(struct span *text)
 {
-    size_t n = run_of(*text, is_ldh);
+    size_t n = run_with_utf8(*text, is_ldh);
     if (n == 0 || text->p[0] == '-' || text->p[n - 1] == '-')
         return false;
     *text = mailsrv__span_after(*text, n);
@@ -73,7 +105,7 @@ static bool take_domain(struct span *text)
 
 bool mailsrv__is_domain(struct span text)
 {
-    return take_domain(&text) && text.n == 0;
+    return !has_utf8(text) && take_domain(&text) && text.n == 0;
 }
 
 /* Snum = 1*3DIGIT, 0 through 255 */
@@ -186,7 +218,7 @@ static bool take_dot_string(struct span *text, struct address *out)
 {
     struct span from = *text;
     do {
-        size_t n = run_of(*text, is_atext);
+        size_t n = run_with_utf8(*text, is_atext);
         if (n == 0)
             return false;
         *text = mailsrv__span_after(*text, n);
@@ -196,17 +228,18 @@ static bool take_dot_string(struct span *text, struct address *out)
 }
 
 /* Quoted-string = DQUOTE *QcontentSMTP DQUOTE: any printable ASCII and the space, behind a backslash also the quotation
- * mark and the backslash itself. */
+ * mark and the backslash itself; and UTF8-non-ascii (RFC 6531 section 3.3). */
 static bool take_quoted_string(struct span *text, struct address *out)
 {
     if (!take_char(text, '"'))
         return false;
     while (!take_char(text, '"')) {
-        take_char(text, '\\');
-        if (text->n == 0 || text->p[0] < ' ' || text->p[0] > '~')
+        size_t n = take_char(text, '\\') ? 0 : non_ascii(*text);
+        if (n == 0 && (text->n == 0 || text->p[0] < ' ' || text->p[0] > '~'))
             return false;
-        add_local(out, mailsrv__span_first(*text, 1));
-        *text = mailsrv__span_after(*text, 1);
+        n = n == 0 ? 1 : n;
+        add_local(out, mailsrv__span_first(*text, n));
+        *text = mailsrv__span_after(*text, n);
     }
     return true;
 }
@@ -220,7 +253,7 @@ static bool take_mailbox(struct span *text, struct address *out)
     if (!(quoted ? take_quoted_string(text, out) : take_dot_string(text, out)))
         return false;
     out->mailbox = taken(from, *text);
-    if (mailsrv__span_equal_nocase(out->mailbox, SPAN("postmaster")) && text->n != 0 && text->p[0] == '>')
+    if (mailsrv__span_equal_nocase(out->mailbox, SPAN("postmaster")) && (text->n == 0 || text->p[0] == '>'))
         return true;
     if (!take_char(text, '@'))
         return false;
@@ -244,9 +277,18 @@ static bool skip_route(struct span *text)
     return take_char(text, ':');
 }
 
+static enum path measure(const struct address *out)
+{
+    if (out->local_n > LOCAL_PART_OCTETS_MAX || out->domain.n > DOMAIN_OCTETS_MAX ||
+        out->mailbox.n > MAILBOX_OCTETS_MAX)
+        return PATH_TOO_LONG;
+    return PATH_OK;
+}
+
 /* Path = "<" [ A-d-l ":" ] Mailbox ">", and "<>" */
 enum path mailsrv__path_take(struct span *text, struct address *out)
 {
+    struct span from = *text;
     *out = (struct address){ .local_n = 0 };
     if (!take_char(text, '<'))
         return PATH_BAD;
@@ -254,8 +296,23 @@ enum path mailsrv__path_take(struct span *text, struct address *out)
         return PATH_OK;
     if (!skip_route(text) || !take_mailbox(text, out) || !take_char(text, '>'))
         return PATH_BAD;
-    if (out->local_n > LOCAL_PART_OCTETS_MAX || out->domain.n > DOMAIN_OCTETS_MAX ||
-        out->mailbox.n > MAILBOX_OCTETS_MAX)
-        return PATH_TOO_LONG;
-    return PATH_OK;
+    out->utf8 = has_utf8(taken(from, *text));
+    return measure(out);
+}
+
+enum path mailsrv__mailbox_read(struct span text, struct address *out)
+{
+    *out = (struct address){ .local_n = 0 };
+    out->utf8 = has_utf8(text);
+    return take_mailbox(&text, out) && text.n == 0 ? measure(out) : PATH_BAD;
+}
+
+struct local_part mailsrv__local_part_split(struct span local, char delimiter)
+{
+    struct local_part all = { local, { NULL, 0 } };
+    const char *at = delimiter == 0 || local.n < 2 ? NULL : memchr(local.p + 1, delimiter, local.n - 1);
+    if (at == NULL)
+        return all;
+    size_t n = (size_t)(at - local.p);
+    return (struct local_part){ mailsrv__span_first(local, n), mailsrv__span_after(local, n + 1) };
 }

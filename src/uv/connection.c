@@ -14,7 +14,7 @@ static void want_reading(mailsrv_uv_connection *c);
 
 static uv_stream_t *stream_of(mailsrv_uv_connection *c)
 {
-    return (uv_stream_t *)&c->tcp;
+    return &c->socket.stream;
 }
 
 /* ---- The end ---- */
@@ -47,7 +47,7 @@ void mailsrv__uv_cut(mailsrv_uv_connection *c)
         return;
     c->is_closing = true;
     mailsrv__ring_remove(&c->linger_place);
-    uv_close((uv_handle_t *)&c->tcp, closed);
+    uv_close(&c->socket.handle, closed);
 }
 
 static void shut_down(uv_shutdown_t *request, int status)
@@ -235,7 +235,7 @@ static void know_peer(mailsrv_uv_connection *c)
     struct sockaddr_storage from;
     int length = sizeof from;
     c->peer.size = sizeof c->peer;
-    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&from, &length) != 0)
+    if (c->listener->is_local || uv_tcp_getpeername(&c->socket.tcp, (struct sockaddr *)&from, &length) != 0)
         return;
     if (from.ss_family == AF_INET) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)&from;
@@ -253,9 +253,10 @@ static void know_peer(mailsrv_uv_connection *c)
 static bool begin(mailsrv_uv_connection *c)
 {
     const mailsrv_uv_listener_setup *setup = &c->listener->setup;
-    if (uv_accept((uv_stream_t *)&c->listener->tcp, stream_of(c)) != 0)
+    if (uv_accept(&c->listener->socket.stream, stream_of(c)) != 0)
         return false;
-    uv_tcp_nodelay(&c->tcp, 1);
+    if (!c->listener->is_local)
+        uv_tcp_nodelay(&c->socket.tcp, 1);
     know_peer(c);
     if (mailsrv_server_new(c->driver->engine, setup->profile, &c->peer, c, &c->session) != MAILSRV_OK)
         return false;
@@ -266,11 +267,11 @@ static bool begin(mailsrv_uv_connection *c)
 bool mailsrv__uv_connection_new(mailsrv_uv_listener *l)
 {
     mailsrv_uv_connection *c = calloc(1, sizeof *c);
-    if (c == NULL || uv_tcp_init(l->driver->loop, &c->tcp) != 0) {
+    if (c == NULL || mailsrv__uv_socket_init(l->driver->loop, &c->socket, l->is_local) != 0) {
         free(c);
         return false;
     }
-    c->tcp.data = c;
+    c->socket.handle.data = c;
     c->driver = l->driver;
     c->listener = l;
     l->n_connections++;

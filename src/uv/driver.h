@@ -14,6 +14,14 @@ struct place {
     struct place *next, *previous;
 };
 
+/* A socket of the internet, or a local one. */
+union socket {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+};
+
 struct mailsrv_uv {
     uv_loop_t *loop;
     mailsrv_engine *engine; /* NULL: freed */
@@ -36,18 +44,19 @@ struct mailsrv_uv {
 };
 
 struct mailsrv_uv_listener {
-    uv_tcp_t tcp;
+    union socket socket;
     mailsrv_uv *driver;
     mailsrv_uv_listener_setup setup;
     struct place place; /* in driver->listeners */
     uint16_t port;
+    bool is_local;
     bool is_open;
     bool has_waiting;       /* libuv holds a connection that nobody took yet */
     uint32_t n_connections; /* whoever is here keeps the listener's memory */
 };
 
 struct mailsrv_uv_connection {
-    uv_tcp_t tcp;
+    union socket socket;
     uv_write_t write;
     uv_shutdown_t shutdown;
     mailsrv_uv *driver;
@@ -93,6 +102,8 @@ int64_t mailsrv__uv_now_us(void);
 
 /* Something has gone: another round sees whether it was the last that the end waits for. */
 void mailsrv__uv_gone(mailsrv_uv *d);
+
+int mailsrv__uv_socket_init(uv_loop_t *loop, union socket *socket, bool is_local);
 
 /* Takes the connection that libuv holds, if there is room for it. */
 void mailsrv__uv_accept(mailsrv_uv_listener *l);

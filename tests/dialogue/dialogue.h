@@ -33,6 +33,7 @@ enum step_kind {
 enum reply {
     REPLY_STORE,  /* as the memory store answers */
     REPLY_STATUS, /* by the driver */
+    REPLY_VERDICT, /* POLICY's, by the driver */
     REPLY_LATER,  /* kept until an A: */
     REPLY_NEVER,
     REPLY_WITHHELD /* not in files: kept until the run says what becomes of it */
@@ -46,6 +47,7 @@ struct step {
     uint64_t n;        /* microseconds, messages, which one (from 1) */
     int32_t kind;      /* of an operation */
     int32_t status;    /* of its answer */
+    int32_t verdict;   /* the same */
     enum reply reply;
     bool loose; /* S~: another session's EXPUNGE, which may come earlier */
 };
@@ -81,9 +83,13 @@ struct dialogue {
     bool has_loose; /* there is an S~ */
     bool has_tls;   /* it sets when TLS is done */
     bool tls_first; /* from the first octet on */
+    bool has_plain_passwords; /* it says whether they are taken in the clear */
     bool is_clear;  /* what it shows is so without TLS alone */
     bool is_provided; /* and what this one shows with the library's alone */
     uint8_t peer[4];
+    struct text external; /* who the host knows the client to be; empty: nobody */
+    bool has_scram;       /* there is cryptography, and each account has keys */
+    uint16_t local_port;
     uint64_t unserved; /* a bit for each kind */
     struct setup *setups;
     size_t n_setups;

@@ -187,6 +187,12 @@ static bool is_queue_commit(const mailsrv_op *op)
     return op->kind == MAILSRV_OP_BODY_COMMIT && arg->n_targets != 0 && arg->targets->kind == MAILSRV_TARGET_QUEUE;
 }
 
+static bool is_sender_check(const mailsrv_op *op)
+{
+    return op->kind == MAILSRV_OP_RESOLVE &&
+           (((const mailsrv_arg_resolve *)op->arg)->flags & MAILSRV_RESOLVE_SENDER) != 0;
+}
+
 const char *ledger_take(struct ledger *l, const mailsrv_op *op, uint64_t unserved, struct entry *out)
 {
     if (op->id <= l->last_id)
@@ -212,6 +218,7 @@ const char *ledger_take(struct ledger *l, const mailsrv_op *op, uint64_t unserve
         .handle = used.handle,
         .ordinal = ++l->taken,
         .is_queue = is_queue_commit(op),
+        .is_sender = is_sender_check(op),
     };
     return why;
 }

@@ -16,8 +16,10 @@ struct entry {
     size_t ordinal;  /* from 1 */
     enum reply reply;
     int32_t status; /* with REPLY_STATUS, and where an answer that is kept fails */
+    int32_t verdict; /* with REPLY_VERDICT; what belongs to it is in `text` */
     struct text text;
     bool is_queue; /* a COMMIT with QUEUE targets */
+    bool is_sender; /* a RESOLVE about one */
     unsigned answers;
 };
 

@@ -25,6 +25,14 @@ static const struct name statuses[] = {
     { NULL, 0 },
 };
 
+static const struct name verdicts[] = {
+    { "CONTINUE", MAILSRV_POLICY_CONTINUE }, { "ACCEPT", MAILSRV_POLICY_ACCEPT },
+    { "REJECT", MAILSRV_POLICY_REJECT },     { "LATER", MAILSRV_POLICY_LATER },
+    { "DISCARD", MAILSRV_POLICY_DISCARD },   { "QUARANTINE", MAILSRV_POLICY_QUARANTINE },
+    { "REDIRECT", MAILSRV_POLICY_REDIRECT }, { "ADD_FIELDS", MAILSRV_POLICY_ADD_FIELDS },
+    { "RELAY_OK", MAILSRV_POLICY_RELAY_OK }, { NULL, 0 },
+};
+
 static const struct name numbers[] = {
     { "message_octets_max", MAILSRV_PROFILE_MESSAGE_OCTETS_MAX },
     { "recipients_max", MAILSRV_PROFILE_RECIPIENTS_MAX },
@@ -35,6 +43,14 @@ static const struct name numbers[] = {
     { "command_timeout_ms", MAILSRV_PROFILE_COMMAND_TIMEOUT_MS },
     { "data_timeout_ms", MAILSRV_PROFILE_DATA_TIMEOUT_MS },
     { "answer_timeout_ms", MAILSRV_PROFILE_ANSWER_TIMEOUT_MS },
+    { "hops_max", MAILSRV_PROFILE_HOPS_MAX },
+    { "policy_stages", MAILSRV_PROFILE_POLICY_STAGES },
+    { "sender_check", MAILSRV_PROFILE_SENDER_CHECK },
+    { "sender_field", MAILSRV_PROFILE_SENDER_FIELD },
+    { "auth_mechanisms", MAILSRV_PROFILE_AUTH_MECHANISMS },
+    { "auth_delay_ms", MAILSRV_PROFILE_AUTH_DELAY_MS },
+    { "auth_failures_max", MAILSRV_PROFILE_AUTH_FAILURES_MAX },
+    { "scram_iterations", MAILSRV_PROFILE_SCRAM_ITERATIONS },
     { "plain_passwords", MAILSRV_PROFILE_PLAIN_PASSWORDS },
     { "bare_line_ends", MAILSRV_PROFILE_BARE_LINE_ENDS },
     { "overquota_permanent", MAILSRV_PROFILE_OVERQUOTA_PERMANENT },
@@ -47,6 +63,9 @@ static const struct name numbers[] = {
 static const struct name strings[] = {
     { "hostname", MAILSRV_PROFILE_HOSTNAME },
     { "drop_fields", MAILSRV_PROFILE_DROP_FIELDS },
+    { "detail_delimiter", MAILSRV_PROFILE_DETAIL_DELIMITER },
+    { "postmaster", MAILSRV_PROFILE_POSTMASTER },
+    { "scram_secret", MAILSRV_PROFILE_SCRAM_SECRET },
     { NULL, 0 },
 };
 
@@ -55,7 +74,12 @@ static const struct name extensions[] = {
     { "8bitmime", MAILSRV_EXT_8BITMIME }, { "enhancedstatuscodes", MAILSRV_EXT_ENHANCEDSTATUSCODES },
     { "chunking", MAILSRV_EXT_CHUNKING }, { "top", MAILSRV_EXT_TOP },
     { "starttls", MAILSRV_EXT_STARTTLS },
-    { "uidl", MAILSRV_EXT_UIDL },         { NULL, 0 },
+    { "uidl", MAILSRV_EXT_UIDL },         { "smtputf8", MAILSRV_EXT_SMTPUTF8 },
+    { "pop3_pipelining", MAILSRV_EXT_POP3_PIPELINING },
+    { "resp_codes", MAILSRV_EXT_RESP_CODES },
+    { "pop3_utf8", MAILSRV_EXT_POP3_UTF8 },
+    { "auth", MAILSRV_EXT_AUTH },
+    { "sasl_ir", MAILSRV_EXT_SASL_IR },   { NULL, 0 },
 };
 
 static const struct name flags[] = {
@@ -73,6 +97,11 @@ static bool find(const struct name *table, struct text name, int32_t *out)
         return true;
     }
     return false;
+}
+
+bool name_of_verdict(struct text name, int32_t *out)
+{
+    return find(verdicts, name, out);
 }
 
 bool name_of_status(struct text name, int32_t *out)

@@ -5,6 +5,7 @@
 #include "text.h"
 
 /* False: no such name. */
+bool name_of_verdict(struct text name, int32_t *out);
 bool name_of_status(struct text name, int32_t *out);
 bool name_of_profile_key(struct text name, int32_t *out, bool *is_string);
 bool name_of_extension(struct text name, int32_t *out);

@@ -120,6 +120,12 @@ static void do_job(struct run *run, const struct entry *entry)
     mailsrv_op_answer_status(run->engine, entry->id, MAILSRV_OK);
 }
 
+static void answer_policy(struct run *run, const struct entry *entry)
+{
+    if (verdict_answer(run, entry) != MAILSRV_OK)
+        run_wrong(run, "a verdict was not taken");
+}
+
 static void answer_by_store(struct run *run, const struct entry *entry)
 {
     if (entry->kind == MAILSRV_OP_JOB) {
@@ -187,6 +193,8 @@ static void answer(struct run *run, size_t at)
             by_result ? answer_results(run, &entry) : answer_status(run, entry.id, entry.status, entry.text);
         if (status != MAILSRV_OK)
             run_wrong(run, "an answer was not taken");
+    } else if (entry.kind == MAILSRV_OP_POLICY) {
+        answer_policy(run, &entry);
     } else {
         answer_by_store(run, &entry);
     }
@@ -207,6 +215,7 @@ static void inject(struct run *run, struct entry *entry)
         return;
     run->fault_kind = entry->kind;
     run->fault_is_queue = entry->is_queue;
+    run->fault_is_sender = entry->is_sender;
     run->fault_is_late = entry->reply == REPLY_LATER;
     switch (plan->fault) {
     case FAULT_STATUS:
@@ -259,6 +268,12 @@ static void operation_wrong(struct run *run, const char *why, const mailsrv_op *
     buffer_free(&what);
 }
 
+/* In its turn, that is. */
+static bool is_answered(enum reply reply)
+{
+    return reply == REPLY_STORE || reply == REPLY_STATUS || reply == REPLY_VERDICT;
+}
+
 void operations_take(struct run *run, const mailsrv_op *op)
 {
     struct entry entry;
@@ -278,7 +293,7 @@ void operations_take(struct run *run, const mailsrv_op *op)
     inject(run, &entry);
     trace(run, "O:", &entry);
     ledger_add(&run->ledger, &entry);
-    if (run->plan->answering == ANSWER_AT_ONCE && (entry.reply == REPLY_STORE || entry.reply == REPLY_STATUS))
+    if (run->plan->answering == ANSWER_AT_ONCE && is_answered(entry.reply))
         answer(run, run->ledger.n_out - 1);
 }
 
@@ -287,7 +302,7 @@ bool operations_answer_late(struct run *run)
     struct ledger *l = &run->ledger;
     for (size_t i = 0; i < l->n_out; i++) {
         size_t at = run->plan->answering == ANSWER_LATE_REVERSED ? l->n_out - 1 - i : i;
-        if (l->out[at].reply != REPLY_STORE && l->out[at].reply != REPLY_STATUS)
+        if (!is_answered(l->out[at].reply))
             continue;
         answer(run, at);
         return true;
@@ -299,10 +314,11 @@ bool operations_answer_late(struct run *run)
 static void decide(struct entry *entry, const struct step *step)
 {
     bool faulty = entry->status != MAILSRV_OK;
-    entry->reply = faulty || (step != NULL && step->reply == REPLY_STATUS) ? REPLY_STATUS : REPLY_STORE;
+    entry->reply = faulty ? REPLY_STATUS : step == NULL ? REPLY_STORE : step->reply;
     if (faulty || step == NULL)
         return;
     entry->status = step->status;
+    entry->verdict = step->verdict;
     entry->text = step->text;
 }
 

@@ -41,6 +41,13 @@ static const struct refusal *refusal_of(const struct run *run)
     return &refusals[0];
 }
 
+/* Was it a login that the fault befell? */
+static bool verifies(const struct run *run)
+{
+    return run->fault_kind == MAILSRV_OP_AUTH_VERIFY || run->fault_kind == MAILSRV_OP_AUTH_SCRAM_KEYS ||
+           run->fault_kind == MAILSRV_OP_AUTH_EXTERNAL;
+}
+
 /* ---- SMTP ---- */
 
 static bool is_digit(char c)
@@ -64,12 +71,37 @@ static bool has_code(struct text line, const char *code)
     return !enhanced || memcmp(line.p + 4, code + 4, 5) == 0;
 }
 
+/* In the place of 220 there may be 421 or 554, with the status's own enhanced code (RFC 5321 section 4.3.2). */
+static bool is_greeting_refusal(struct text line, const char *code)
+{
+    char greeting[sizeof "421 4.3.0"] = "";
+    if (code == NULL || strlen(code) >= sizeof greeting)
+        return false;
+    memcpy(greeting, code, strlen(code));
+    memcpy(greeting, code[0] == '4' ? "421" : "554", 3);
+    return has_code(line, greeting);
+}
+
+/* A login (RFC 4954 section 6): what may be otherwise another time is 454 4.7.0, whatever it is. */
+static bool is_login_refusal(const struct run *run, struct text line)
+{
+    const struct refusal *r = refusal_of(run);
+    if (r->status == MAILSRV_DENIED || r->status == MAILSRV_NONEXISTENT)
+        return has_code(line, "535 5.7.8");
+    bool is_permanent = r->smtp != NULL ? r->smtp[0] == '5' : r->status != MAILSRV_CORRUPT;
+    return has_code(line, is_permanent ? r->smtp != NULL ? r->smtp : "554 5.3.0" : "454 4.7.0");
+}
+
 static bool is_smtp_refusal(const struct run *run, struct text line)
 {
     const struct refusal *r = refusal_of(run);
     if (!is_reply(line))
         return false;
-    if (run->heap.failed && has_code(line, "421 4.3.2"))
+    if (verifies(run))
+        return is_login_refusal(run, line);
+    if (run->heap.failed && text_holds(run->d->input, text_of("AUTH ")) && has_code(line, "454 4.7.0"))
+        return true;
+    if (run->heap.failed && (has_code(line, "421 4.3.2") || has_code(line, "421 4.3.1")))
         return true;
     if (run->heap.failed && has_code(line, "452 4.5.3")) /* no room for a recipient */
         return true;
@@ -82,7 +114,11 @@ static bool is_smtp_refusal(const struct run *run, struct text line)
     bool unanswered = run->plan->fault == FAULT_NEVER || run->plan->fault == FAULT_TARDY;
     if (unanswered && run->plan->ending != END_AS_WRITTEN && has_code(line, "421 4.4.2"))
         return true;
-    const char *code = run->fault_kind == MAILSRV_OP_RESOLVE ? r->rcpt : r->smtp;
+    if (run->fault_kind == MAILSRV_OP_POLICY && is_greeting_refusal(line, r->smtp))
+        return true;
+    if (run->fault_is_sender && (r->status == MAILSRV_NONEXISTENT || r->status == MAILSRV_NOPERM))
+        return has_code(line, "550 5.7.1"); /* the address is not the account's */
+    const char *code = run->fault_kind == MAILSRV_OP_RESOLVE && !run->fault_is_sender ? r->rcpt : r->smtp;
     if (code == NULL)
         return line.p[0] == '4' || line.p[0] == '5';
     if (run->fault_kind == MAILSRV_OP_BODY_BEGIN && has_code(line, r->rcpt)) /* which RCPT may ask, too */
@@ -96,17 +132,17 @@ static bool is_smtp_refusal(const struct run *run, struct text line)
 
 static bool is_login(int32_t kind)
 {
-    return kind == MAILSRV_OP_AUTH_VERIFY || kind == MAILSRV_OP_STORE_OPEN || kind == MAILSRV_OP_LOCK ||
-           kind == MAILSRV_OP_MBOX_OPEN || kind == MAILSRV_OP_ROWS;
+    return kind == MAILSRV_OP_AUTH_VERIFY || kind == MAILSRV_OP_AUTH_SCRAM_KEYS || kind == MAILSRV_OP_AUTH_EXTERNAL ||
+           kind == MAILSRV_OP_STORE_OPEN || kind == MAILSRV_OP_LOCK || kind == MAILSRV_OP_MBOX_OPEN ||
+           kind == MAILSRV_OP_ROWS;
 }
 
 static const char *pop3_code(const struct run *run)
 {
     const struct refusal *r = refusal_of(run);
-    bool verifies = run->fault_kind == MAILSRV_OP_AUTH_VERIFY;
-    if (r->status == MAILSRV_DENIED && !verifies)
+    if (r->status == MAILSRV_DENIED && !verifies(run))
         return "-ERR"; /* it is said of credentials */
-    if (r->status == MAILSRV_NONEXISTENT && verifies)
+    if (r->status == MAILSRV_NONEXISTENT && verifies(run))
         return "-ERR [AUTH]"; /* nobody is told who exists (RFC 1939 section 13) */
     return r->pop3 == NULL ? "-ERR" : r->pop3;
 }
@@ -151,8 +187,19 @@ static bool is_same_refusal(const struct run *run, struct text line, struct text
            (run->d->is_pop3 ? line.p[0] == '-' : line.p[0] == '4' || line.p[0] == '5');
 }
 
+/* Nobody is told who has keys: what there is of them is made up, and the login goes on (RFC 5802 section 5.1). */
+static bool is_made_up(const struct run *run, struct text line)
+{
+    int32_t status = refusal_of(run)->status;
+    return run->fault_kind == MAILSRV_OP_AUTH_SCRAM_KEYS &&
+           (status == MAILSRV_DENIED || status == MAILSRV_NONEXISTENT) &&
+           (text_begins(line, text_of("+ ")) || text_begins(line, text_of("334 ")));
+}
+
 static bool is_refusal(struct run *run, struct text line, struct text pattern)
 {
+    if (is_made_up(run, line))
+        return true;
     if (run->d->is_imap)
         return run_excused(run) && imap_may_say(run, line, pattern);
     return is_same_refusal(run, line, pattern) ||
@@ -341,6 +388,8 @@ static void check_acknowledged(struct run *run)
         acknowledged += in_data && line.p[0] == '2';
         in_data = !run->d->is_imap && text_begins(line, text_of("354"));
     }
+    if (run->discards)
+        return;
     if (acknowledged > run->commits_stored ||
         mailsrv_engine_stat(run->engine, MAILSRV_STAT_MESSAGES) > run->commits_stored)
         run_wrong(run, "a message was acknowledged that was not stored");

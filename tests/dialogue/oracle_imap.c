@@ -42,7 +42,8 @@ static bool is_right_no(const struct run *run, struct text no, struct text comma
 {
     int32_t status = status_of(run);
     const char *code = NULL;
-    bool verifies = run->fault_kind == MAILSRV_OP_AUTH_VERIFY;
+    bool verifies = run->fault_kind == MAILSRV_OP_AUTH_VERIFY || run->fault_kind == MAILSRV_OP_AUTH_SCRAM_KEYS ||
+                    run->fault_kind == MAILSRV_OP_AUTH_EXTERNAL;
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
         if (codes[i].status == status)
             code = codes[i].code;

@@ -192,6 +192,9 @@ static void parse_profile(struct parser *p, struct text rest)
         d->machine = mailsrv_smtp();
         d->face = MAILSRV_FACE_LMTP;
         d->is_lmtp = true;
+    } else if (text_is(rest, "smtp submission")) {
+        d->machine = mailsrv_smtp();
+        d->face = MAILSRV_FACE_SUBMISSION;
     } else if (text_is(rest, "pop3")) {
         d->machine = mailsrv_pop3();
         d->face = MAILSRV_FACE_POP3;
@@ -217,6 +220,7 @@ static void parse_set(struct parser *p, struct text rest)
     } else if (!text_number(rest, &setup->number)) {
         wrong(p, "a number is expected");
     }
+    p->d->has_plain_passwords |= !is_string && setup->key == MAILSRV_PROFILE_PLAIN_PASSWORDS;
     if (is_string || setup->key != MAILSRV_PROFILE_TLS)
         return;
     p->d->has_tls = true;
@@ -342,6 +346,26 @@ static void parse_peer(struct parser *p, struct text rest)
             p->d->peer[i] = (uint8_t)b[i];
 }
 
+static void parse_external(struct parser *p, struct text rest)
+{
+    p->d->external = rest;
+}
+
+static void parse_crypto(struct parser *p, struct text rest)
+{
+    p->d->has_scram = true;
+    if (!text_is(rest, "scram"))
+        wrong(p, "scram is expected");
+}
+
+static void parse_local_port(struct parser *p, struct text rest)
+{
+    uint64_t port = 0;
+    if (!text_number(rest, &port) || port > 65535)
+        wrong(p, "a port is expected");
+    p->d->local_port = (uint16_t)port;
+}
+
 /* ---- What is said ---- */
 
 /* What follows `C:`, `C*N:`, `S:`, `S~:` or `S*N:`, and N. */
@@ -421,6 +445,8 @@ static void parse_op(struct parser *p, struct text rest)
         step->reply = REPLY_NEVER;
     else if (name_of_status(status, &step->status))
         step->reply = REPLY_STATUS;
+    else if (name_of_verdict(status, &step->verdict))
+        step->reply = REPLY_VERDICT;
     else
         wrong(p, "no such status");
 }
@@ -430,6 +456,10 @@ static void parse_answer(struct parser *p, struct text rest)
     struct step *step = add_step(p, STEP_ANSWER);
     struct text status = text_word(&rest);
     step->text = rest;
+    if (name_of_verdict(status, &step->verdict)) {
+        step->reply = REPLY_VERDICT;
+        return;
+    }
     if (!name_of_status(status, &step->status))
         wrong(p, "no such status");
     step->reply = step->status == MAILSRV_OK ? REPLY_STORE : REPLY_STATUS;
@@ -546,7 +576,9 @@ static const struct {
     { "peer:", parse_peer },        { "O:", parse_op },        { "A:", parse_answer },
     { "T:", parse_time },           { "M:", parse_mailbox },   { "Q:", parse_queue },
     { "message*", parse_messages }, { "R:", parse_row },       { "X:", parse_act },
-    { "N:", parse_notify },         { "wire:", parse_wire },   { "TLS:", parse_tls },
+    { "N:", parse_notify },         { "external:", parse_external }, { "crypto:", parse_crypto },
+    { "local_port:", parse_local_port },
+    { "wire:", parse_wire },         { "TLS:", parse_tls },
 };
 
 static void parse_line(struct parser *p, struct text line)
@@ -579,6 +611,9 @@ static void join_input(struct dialogue *d)
         if (d->steps[i].what == STEP_CLIENT)
             buffer_add(&all, d->steps[i].text.p, d->steps[i].text.n);
     d->input = keep(d, &all);
+    bool logs_in =
+        d->is_imap || d->is_pop3 || d->face == MAILSRV_FACE_SUBMISSION || text_holds(d->input, text_of("AUTH"));
+    d->is_clear |= logs_in && !d->has_plain_passwords && !d->has_tls; /* under TLS passwords would be taken */
     buffer_free(&all);
 }
 

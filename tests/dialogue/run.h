@@ -94,6 +94,9 @@ struct run {
     const struct buffer *reference; /* the whole transcript of the plain run; NULL: this is it */
 
     struct counted heap, store_heap;
+    struct buffer *encoded; /* what PLAIN and LOGIN make of the passwords, in base64 */
+    size_t n_encoded;
+    uint8_t randoms; /* calls of the engine's random numbers */
     struct block block;
     mailsrv_config *config;
     mailsrv_profile *profile;
@@ -141,6 +144,8 @@ struct run {
     struct said said;                /* IMAP: where the client is */
     mailsrv_id touched[TOUCHED_MAX]; /* mailboxes of which the engine was not told yet */
     size_t n_touched;
+    bool discards;      /* POLICY said so: what is acknowledged need not be stored */
+    bool fault_is_sender;
     bool fault_fired;   /* from now on a refusal is in its right */
     int32_t fault_kind; /* of the operation */
     bool fault_is_queue;
@@ -209,6 +214,10 @@ bool operations_answer_late(struct run *run);
 bool operations_answer_kept(struct run *run, enum reply reply, const struct step *step);
 /* Answers all that are still to be answered. */
 void operations_settle(struct run *run);
+
+/* ---- verdicts.c ---- */
+/* Answers a POLICY as `entry` says; the library's own rules hold where it says nothing. */
+int32_t verdict_answer(struct run *run, const struct entry *entry);
 
 /* ---- script.c ---- */
 /* How an operation is to be answered: fills in `entry`. */

@@ -49,9 +49,19 @@ static void out_of_place(struct run *run, const struct step *step, struct buffer
     run_wrong_text(run, "out of place: ", buffer_text(words));
 }
 
+/* A POLICY is asked at the stages that the profile names and at no others: a file has each. */
+static void unnamed(struct run *run, const struct entry *entry, struct buffer *words)
+{
+    words->n = 0;
+    op_words(entry->op, words);
+    if (!run_excused(run) && !run->stopped)
+        run_wrong_text(run, "the file has no such POLICY: ", buffer_text(words));
+}
+
 void script_claim(struct run *run, struct entry *entry)
 {
     struct buffer words = { 0 };
+    bool claimed = false;
     entry->reply = REPLY_STORE;
     if (run->diverged || run->session == NULL)
         return;
@@ -61,15 +71,18 @@ void script_claim(struct run *run, struct entry *entry)
         if (step->kind != entry->kind)
             continue;
         if (words_match(entry, step, &words) && at == first) {
-            run->done[at] = true;
+            run->done[at] = claimed = true;
             entry->reply = step->reply;
             entry->status = step->status;
+            entry->verdict = step->verdict;
             entry->text = step->text;
         } else {
             out_of_place(run, step, &words);
         }
         break;
     }
+    if (entry->kind == MAILSRV_OP_POLICY && entry->reply == REPLY_STORE && !claimed)
+        unnamed(run, entry, &words);
     buffer_free(&words);
 }
 
@@ -398,17 +411,6 @@ static void play(struct run *run, const struct step *step)
 
 /* ---- After a refusal ---- */
 
-/* Would QUIT be a command now?  It is none among the lines of a message, or the octets of a chunk. */
-static bool takes_commands(const struct run *run)
-{
-    struct text rest = buffer_text(&run->out), last = rest;
-    while (rest.n != 0)
-        last = text_line(&rest);
-    if (run->d->is_imap)
-        return run->said.state == SAID_AT_LINE && !run->said.inside;
-    return !text_begins(last, text_of("354")) && !text_holds(run->d->input, text_of("BDAT"));
-}
-
 /* The last command is IDLE, and it is not over (RFC 2177 section 3). */
 static bool idles(const struct run *run)
 {
@@ -418,6 +420,19 @@ static bool idles(const struct run *run)
     struct text tag = imap_tag(last);
     return run->d->is_imap && imap_is_verb(text_after(last, tag.n + 1), "IDLE") &&
            imap_command(buffer_text(&run->out), tag).n == 0;
+}
+
+/* Would QUIT be a command now?  It is none among the lines of a message, or the octets of a chunk. */
+static bool takes_commands(const struct run *run)
+{
+    struct text rest = buffer_text(&run->out), last = rest;
+    while (rest.n != 0)
+        last = text_line(&rest);
+    if (text_begins(last, text_of("334 ")) || (text_begins(last, text_of("+ ")) && !idles(run)))
+        return false; /* in a login */
+    if (run->d->is_imap)
+        return run->said.state == SAID_AT_LINE && !run->said.inside;
+    return !text_begins(last, text_of("354")) && !text_holds(run->d->input, text_of("BDAT"));
 }
 
 static void quit(struct run *run)
@@ -461,11 +476,17 @@ static void go_on(struct run *run)
             say(run, without_unasked(run, step_at(run, run->at)->text, &unsaid));
 }
 
+/* For an answer, or for nothing but time: a login that failed. */
+static bool is_waiting(const struct run *run)
+{
+    return run->ledger.n_out != 0 || mailsrv_session_wants(run->session) == 0;
+}
+
 /* Half-closed or shut down, a session ends by itself when all that it asked is answered. */
 static void end_by_itself(struct run *run)
 {
     operations_settle(run);
-    for (unsigned i = 0; i < SLEEPS_MAX && !run_closes(run) && run->ledger.n_out != 0 && host_sleep(run); i++)
+    for (unsigned i = 0; i < SLEEPS_MAX && !run_closes(run) && is_waiting(run) && host_sleep(run); i++)
         host_pump(run);
     if (!run_closes(run))
         run_wrong(run, "the session does not end by itself");

@@ -1,9 +1,13 @@
 /* A host is set up: store, profile, engine, session; and taken down, and looked at whether anything is left. */
+#include "crypto.h"
 #include "run.h"
 
 #include <stdlib.h>
 
-enum { BLOCK_OCTETS = 256 * 1024, STEP_UNITS_MOST = 300 };
+enum { BLOCK_OCTETS = 256 * 1024, STEP_UNITS_MOST = 300, ENCODED_ACCOUNTS = 2 };
+
+#define SCRAM_SALT "sixteen octets.."
+#define SCRAM_ITERATIONS 4096
 
 /* Friday, 2 January 2026, 03:04:05 UTC, on a machine that has been up for an hour. */
 #define UNIX_BEGIN_US INT64_C(1767323045000000)
@@ -34,11 +38,90 @@ static bool add_address(struct run *run, struct text address, const mailsrv_id *
     return false;
 }
 
+static void add_base64(struct buffer *out, struct text text)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i + 2 < text.n; i += 3) { /* what is padded is left out */
+        const uint8_t *p = (const uint8_t *)text.p + i;
+        const char four[] = { letters[p[0] >> 2], letters[(p[0] & 3) << 4 | p[1] >> 4],
+                              letters[(p[1] & 15) << 2 | p[2] >> 6], letters[p[2] & 63] };
+        buffer_add(out, four, sizeof four);
+    }
+}
+
+/* A message of PLAIN with this password, and a response of LOGIN. */
+static void add_encoded(struct run *run, const struct setup *setup)
+{
+    struct buffer plain = { 0 };
+    if (run->n_encoded + 2 > 2 * ENCODED_ACCOUNTS)
+        return;
+    if (run->encoded == NULL)
+        run->encoded = dialogue_take(2 * ENCODED_ACCOUNTS * sizeof *run->encoded);
+    buffer_add(&plain, "", 1);
+    buffer_add(&plain, setup->name.p, setup->name.n);
+    buffer_add(&plain, "", 1);
+    buffer_add(&plain, setup->text.p, setup->text.n);
+    struct buffer *encoded = &run->encoded[run->n_encoded];
+    add_base64(&encoded[0], buffer_text(&plain));
+    add_base64(&encoded[1], setup->text);
+    counted_add_secret(&run->heap, buffer_text(&encoded[0]));
+    counted_add_secret(&run->heap, buffer_text(&encoded[1]));
+    run->n_encoded += 2;
+    buffer_free(&plain);
+}
+
+struct scram_keys {
+    uint8_t stored[32], server[32];
+};
+
+/* Making them takes its time: those of the last password are kept from run to run. */
+static const struct scram_keys *scram_keys_of(struct text password, int32_t hash)
+{
+    static struct scram_keys kept[2];
+    static char kept_of[2][64];
+    struct scram_keys *keys = &kept[hash == MAILSRV_HASH_SHA1];
+    char *of = kept_of[hash == MAILSRV_HASH_SHA1];
+    uint8_t calls = 0;
+    mailsrv_crypto crypto = test_crypto(&calls);
+    const mailsrv_bytes salt = { (const uint8_t *)SCRAM_SALT, sizeof SCRAM_SALT - 1 };
+    const mailsrv_bytes bytes = { (const uint8_t *)password.p, password.n };
+    if (password.n >= sizeof kept_of[0])
+        return NULL;
+    if (strlen(of) == password.n && memcmp(of, password.p, password.n) == 0)
+        return keys;
+    if (mailsrv_scram_keys(&crypto, hash, &bytes, &salt, SCRAM_ITERATIONS, keys->stored, keys->server) != MAILSRV_OK)
+        return NULL;
+    memcpy(of, password.p, password.n);
+    of[password.n] = 0;
+    return keys;
+}
+
+static bool add_scram(struct run *run, const struct setup *setup, const mailsrv_id *account)
+{
+    for (int32_t hash = MAILSRV_HASH_SHA1; hash <= MAILSRV_HASH_SHA256; hash++) {
+        const struct scram_keys *keys = scram_keys_of(setup->text, hash);
+        size_t octets = hash == MAILSRV_HASH_SHA1 ? 20 : 32;
+        mailsrv_scram_record record = { .size = sizeof record,
+                                        .iterations = SCRAM_ITERATIONS,
+                                        .salt = { (const uint8_t *)SCRAM_SALT, sizeof SCRAM_SALT - 1 } };
+        if (keys != NULL) {
+            record.stored_key = (mailsrv_bytes){ keys->stored, octets };
+            record.server_key = (mailsrv_bytes){ keys->server, octets };
+        }
+        if (mailsrv_memory_set_scram(run->store, account, hash, &record) != MAILSRV_OK) {
+            run_wrong(run, "the store takes no keys");
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool add_account(struct run *run, const struct setup *setup)
 {
     mailsrv_id id;
     struct buffer address = { 0 };
     counted_add_secret(&run->heap, setup->text);
+    add_encoded(run, setup);
     if (mailsrv_memory_add_account(run->store, setup->name.p, setup->name.n, setup->text.p, setup->text.n, &id) !=
         MAILSRV_OK) {
         run_wrong_text(run, "the store takes no such account: ", setup->name);
@@ -46,7 +129,7 @@ static bool add_account(struct run *run, const struct setup *setup)
     }
     buffer_add(&address, setup->name.p, setup->name.n);
     buffer_add_text(&address, "@here.test");
-    bool added = add_address(run, buffer_text(&address), &id, 1);
+    bool added = add_address(run, buffer_text(&address), &id, 1) && (!run->d->has_scram || add_scram(run, setup, &id));
     buffer_free(&address);
     return added;
 }
@@ -146,7 +229,8 @@ static bool make_profile(struct run *run)
     mailsrv_error error = { .size = sizeof error };
     if (!is_ok(run, mailsrv_profile_new(engine_allocator(run), run->d->machine, run->d->face, &run->profile),
                "no profile") ||
-        !is_ok(run, mailsrv_profile_set_str(run->profile, MAILSRV_PROFILE_HOSTNAME, name.p, name.n), "no hostname"))
+        !is_ok(run, mailsrv_profile_set_str(run->profile, MAILSRV_PROFILE_HOSTNAME, name.p, name.n), "no hostname") ||
+        !is_ok(run, mailsrv_profile_set_u64(run->profile, MAILSRV_PROFILE_AUTH_DELAY_MS, 0), "no delay"))
         return false;
     for (size_t i = 0; i < run->d->n_setups; i++)
         if (!set_up(run, &run->d->setups[i]))
@@ -190,7 +274,9 @@ static bool serve(struct run *run)
 
 static bool make_engine(struct run *run)
 {
+    mailsrv_crypto crypto = test_crypto(&run->randoms);
     if (!is_ok(run, mailsrv_config_new(engine_allocator(run), &run->config), "no config") ||
+        !is_ok(run, mailsrv_config_set_crypto(run->config, run->d->has_scram ? &crypto : NULL), "no crypto") ||
         !is_ok(run, mailsrv_engine_new(run->config, &run->engine), "no engine"))
         return false;
     mailsrv_memory_set_u64(run->store, MAILSRV_MEMORY_WITHOUT, run->d->unserved);
@@ -208,9 +294,10 @@ static bool make_engine(struct run *run)
 
 static bool make_session(struct run *run)
 {
-    mailsrv_peer peer = { .size = sizeof peer, .address_octets = 4, .port = 2525 };
+    mailsrv_peer peer = { .size = sizeof peer, .address_octets = 4, .port = 2525, .local_port = run->d->local_port };
     memcpy(peer.address, run->d->peer, 4);
-    return is_ok(run, mailsrv_server_new(run->engine, run->profile, &peer, run, &run->session), "no session");
+    return is_ok(run, mailsrv_server_new(run->engine, run->profile, &peer, run, &run->session), "no session") &&
+           is_ok(run, mailsrv_session_set_external(run->session, run->d->external.p, run->d->external.n), "no name");
 }
 
 bool host_begin(struct run *run)
@@ -336,6 +423,9 @@ void host_end(struct run *run)
         run_wrong(run, "bytes that the store lent were not released");
     mailsrv_store_free(run->store);
     check_leases(run);
+    for (size_t i = 0; i < run->n_encoded; i++)
+        buffer_free(&run->encoded[i]);
+    free(run->encoded);
     if (!run_is_wrong(run)) /* else what is left may be the consequence */
         check_memory(run);
     if (run->leaked != NULL)

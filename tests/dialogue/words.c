@@ -125,10 +125,58 @@ static void resolve_words(const mailsrv_arg_resolve *arg, struct buffer *out)
     add_bytes(out, arg->reverse_path);
 }
 
-static void auth_words(const mailsrv_arg_auth_verify *arg, struct buffer *out)
+static void as_words(mailsrv_bytes identity, struct buffer *out)
 {
-    add_word(out, "", arg->user, " [");
-    add_word(out, "", arg->password, "]");
+    if (identity.n != 0)
+        add_word(out, " as ", identity, "");
+}
+
+static void auth_words(const mailsrv_op *op, struct buffer *out)
+{
+    if (op->kind == MAILSRV_OP_AUTH_VERIFY) {
+        const mailsrv_arg_auth_verify *arg = op->arg;
+        add_word(out, "", arg->user, " [");
+        add_word(out, "", arg->password, "]");
+        as_words(arg->identity, out);
+        add_word(out, " ", arg->mechanism, "");
+        add_word(out, " ", arg->service, "");
+    } else if (op->kind == MAILSRV_OP_AUTH_SCRAM_KEYS) {
+        const mailsrv_arg_auth_scram_keys *arg = op->arg;
+        add_word(out, "", arg->user, "");
+        as_words(arg->identity, out);
+        add_word(out, " ", arg->mechanism, "");
+        add_word(out, " ", arg->service, "");
+    } else if (op->kind == MAILSRV_OP_AUTH_EXTERNAL) {
+        const mailsrv_arg_auth_external *arg = op->arg;
+        add_word(out, "", arg->external, "");
+        as_words(arg->identity, out);
+        add_word(out, " ", arg->service, "");
+    }
+}
+
+/* The stage, and what it is about: an address, a name, a path, octets of a header, or octets and recipients. */
+static void policy_words(const mailsrv_arg_policy *arg, struct buffer *out)
+{
+    static const char *const stages[] = { "CONNECT ", "HELO ", "MAIL ", "RCPT ", "HEADERS ", "EOM " };
+    unsigned i = 0;
+    while (i < 5 && arg->stage != 1u << i)
+        i++;
+    buffer_add_text(out, stages[i]);
+    if (arg->stage == MAILSRV_STAGE_CONNECT)
+        for (size_t b = 0; b < 4; b++) {
+            buffer_add_text(out, b == 0 ? "" : ".");
+            buffer_add_number(out, arg->peer->address[b]);
+        }
+    else if (arg->stage == MAILSRV_STAGE_HELO)
+        add_bytes(out, arg->hello);
+    else if (arg->stage == MAILSRV_STAGE_MAIL)
+        add_bytes(out, arg->reverse_path);
+    else if (arg->stage == MAILSRV_STAGE_RCPT)
+        add_bytes(out, arg->recipient);
+    else if (arg->stage == MAILSRV_STAGE_HEADERS)
+        buffer_add_number(out, arg->header.n);
+    else
+        two_numbers(out, arg->octets, arg->recipients);
 }
 
 static void write_words(const mailsrv_arg_body_write *arg, struct buffer *out)
@@ -152,7 +200,12 @@ void op_words(const mailsrv_op *op, struct buffer *out)
         commit_words(op->arg, out);
         break;
     case MAILSRV_OP_AUTH_VERIFY:
-        auth_words(op->arg, out);
+    case MAILSRV_OP_AUTH_SCRAM_KEYS:
+    case MAILSRV_OP_AUTH_EXTERNAL:
+        auth_words(op, out);
+        break;
+    case MAILSRV_OP_POLICY:
+        policy_words(op->arg, out);
         break;
     default:
         mailbox_words(op, out);
@@ -203,6 +256,10 @@ uint64_t op_digest(const mailsrv_op *op)
         digest = digest_of(digest, arg->octets.p, arg->octets.n);
     } else if (op->kind == MAILSRV_OP_BODY_COMMIT) {
         digest = digest_of_commit(digest, op->arg);
+    } else if (op->kind == MAILSRV_OP_POLICY) {
+        const mailsrv_arg_policy *arg = op->arg;
+        digest = digest_of(digest, arg->peer, sizeof *arg->peer);
+        digest = digest_of(digest, arg->header.p, arg->header.n);
     } else if (op->kind == MAILSRV_OP_READ) {
         const mailsrv_arg_read *arg = op->arg;
         digest = digest_of(digest, arg, sizeof *arg);

@@ -2,6 +2,7 @@
 #include "fuzz.h"
 
 #include "text/address.h"
+#include "text/utf8.h"
 
 static bool lies_in(struct span part, struct span all)
 {
@@ -13,10 +14,25 @@ static void check_parts(const struct address *a, struct span all)
     CHECK(lies_in(a->mailbox, all) && lies_in(a->domain, all), "a part of another text");
     CHECK(a->mailbox.n <= MAILBOX_OCTETS_MAX && a->domain.n <= DOMAIN_OCTETS_MAX && a->local_n <= LOCAL_PART_OCTETS_MAX,
           "longer than allowed");
-    for (size_t i = 0; i < a->local_n; i++)
-        CHECK(a->local[i] >= ' ' && a->local[i] <= '~', "a name that cannot be printed");
-    if (a->domain.n != 0)
+    for (struct span rest = { a->local, a->local_n }; rest.n != 0;) {
+        uint32_t c = mailsrv__utf8_take(&rest);
+        CHECK(c >= ' ' && (c < 127 || (c >= 0xA0 && a->utf8)), "a name that cannot be printed");
+    }
+    if (a->domain.n != 0 && !a->utf8)
         CHECK(mailsrv__is_domain(a->domain) || mailsrv__is_address_literal(a->domain), "a domain that is none");
+}
+
+static void check_alone(const struct address *a)
+{
+    struct address again;
+    if (a->mailbox.n == 0)
+        return;
+    CHECK(mailsrv__mailbox_read(a->mailbox, &again) == PATH_OK && mailsrv__span_equal(again.domain, a->domain),
+          "its own mailbox is none");
+    struct span local = { again.local, again.local_n };
+    struct local_part parts = mailsrv__local_part_split(local, '+');
+    CHECK(lies_in(parts.user, local) && lies_in(parts.detail, local), "a user of another text");
+    CHECK(parts.user.n + parts.detail.n <= local.n && (parts.user.n != 0 || local.n == 0), "no user, or too long");
 }
 
 static void check_again(const struct address *a)
@@ -43,7 +59,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         CHECK(lies_in(rest, all) && rest.n < all.n, "nothing was taken");
         check_parts(&a, all);
         check_again(&a);
+        check_alone(&a);
     }
+    mailsrv__mailbox_read(all, &a);
     mailsrv__is_domain(all);
     mailsrv__is_address_literal(all);
     free(copy);

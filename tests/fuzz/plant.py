@@ -21,7 +21,7 @@ FAULTS = {
     # A line with only a CR in it, cut behind that, is text.
     "top": ("frame/stuff.c", "if (octets.n == 0)\n        return before;", "if (octets.n == 0)\n        return before == LINE_CR ? LINE_TEXT : before;"),
     # One octet is read behind the text.
-    "path": ("text/address.c", "if (text->n == 0 || text->p[0] < ' '", "if (text->p[0] < ' '"),
+    "path": ("text/address.c", "if (n == 0 && (text->n == 0 || text->p[0] < ' '", "if (n == 0 && (text->p[0] < ' '"),
     # The beginning of a name that came with the piece before is not looked at.
     "header_editor": ("message/header_editor.c", "if (e->held_n == 0)\n        line =", "if (in->n != 0)\n        line ="),
     # A field may be longer than what is there.

@@ -41,6 +41,7 @@ extern const struct lie lies_changes[];
 extern const struct lie lies_listing[];
 extern const struct lie lies_making[];
 extern const struct lie lies_renaming[];
+extern const struct lie lies_structure[];
 
 struct liar {
     struct world world; /* first: the kit's `user` */

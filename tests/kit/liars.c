@@ -5,7 +5,8 @@
 #include <string.h>
 
 static const struct lie *const groups[] = { lies_receive, lies_commit,  lies_mailbox, lies_read,   lies_order,
-                                            lies_queue,   lies_changes, lies_listing, lies_making, lies_renaming };
+                                            lies_queue,   lies_changes, lies_listing, lies_making, lies_renaming,
+                                            lies_structure };
 
 #define N_GROUPS (sizeof groups / sizeof *groups)
 

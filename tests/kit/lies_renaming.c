@@ -92,6 +92,13 @@ static void exchanges_ids(struct liar *liar, struct telling *t)
     moved->id = id;
 }
 
+/* The modseq that the message had before. */
+static void keeps_modseqs(struct liar *liar, struct telling *t)
+{
+    if (is_rename(t, "moved"))
+        name_in(liar, "moved")->mailbox->shelf.v[0]->row.modseq -= 1;
+}
+
 /* ---- COMMIT ---- */
 
 /* Puts INBOX in the place of a target's mailbox. */
@@ -176,6 +183,7 @@ const struct lie lies_renaming[] = {
       .after = keeps_uidvalidity },
     { .check = "RENAME of INBOX moves its messages", .what = "and those below", .after = moves_those_below },
     { .check = "RENAME of INBOX moves its messages", .what = "and its id", .after = exchanges_ids },
+    { .check = "RENAME of INBOX moves its messages", .what = "with their modseqs", .after = keeps_modseqs },
     { .check = "COMMIT into another mailbox", .what = "all goes into INBOX", .before = all_into_inbox },
     { .check = "COMMIT to no mailbox is nonexistent", .what = "it goes into INBOX", .before = lost_into_inbox },
     { .check = "COPY into another mailbox", .what = "with a new date", .after = arrives_now },

@@ -80,7 +80,8 @@ mailsrv_kit_setup world_setup(struct world *world)
     memset(&setup, 0, sizeof setup);
     setup.size = sizeof setup;
     setup.covers = MAILSRV_KIT_RECEIVE | MAILSRV_KIT_POP3 | MAILSRV_KIT_QUEUE | MAILSRV_KIT_IMAP | MAILSRV_KIT_ATOMIC |
-                   MAILSRV_KIT_IMPORT | MAILSRV_KIT_READS_STAGED | MAILSRV_KIT_LOCKS;
+                   MAILSRV_KIT_IMPORT | MAILSRV_KIT_READS_STAGED | MAILSRV_KIT_LOCKS |
+                   MAILSRV_KIT_STRUCTURE;
     setup.user = world;
     setup.open = world_open;
     setup.bind = world_bind;

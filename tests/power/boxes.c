@@ -101,6 +101,21 @@ static mailsrv_id create(struct fixture *f, const char *name)
     return id;
 }
 
+static void rename_to(struct fixture *f, int engine, const mailsrv_id *id, const char *name)
+{
+    struct mail *m = &f->mail;
+    mailsrv_asked *store, *asked;
+    mailsrv_arg_store_open open = { sizeof open, 0 };
+    const mailsrv_store_opened *opened = mail_hear(m, engine, MAILSRV_OP_STORE_OPEN, 0, &open, &store);
+    mailsrv_arg_mbox_rename arg = { sizeof arg, 0, opened->store, *id, bytes(name), 0 };
+    mail_hear(m, engine, MAILSRV_OP_MBOX_RENAME, 0, &arg, &asked);
+    if (mail_status_of(asked) != MAILSRV_OK)
+        mail_wrong(m, "RENAME is refused", 0);
+    mailsrv_asked_free(asked);
+    mailsrv_asked_free(store);
+    mail_settle(m);
+}
+
 static void delete(struct fixture *f, const mailsrv_id *id)
 {
     struct opened store;
@@ -204,7 +219,7 @@ static void large_copy(void)
 /* The power goes while it is made: all of it is there, or nothing, and what comes after has other UIDs. */
 static void torn_copy(void)
 {
-    const struct plan none = { 0, 0, 0, 0 };
+    const struct plan none = { .dies_at = 0 };
     struct fixture *f = begin(0);
     mailsrv_id from = create(f, "from");
     bool whole = true, some_died = false, some_lived = false, new_uids = true;
@@ -240,7 +255,7 @@ static void torn_copy(void)
 static void large_deletion(void)
 {
     struct fixture *f = begin(0);
-    const struct plan none = { 0, 0, 0, 0 };
+    const struct plan none = { .dies_at = 0 };
     static const mailsrv_id inbox;
     mailsrv_id id = create(f, "many");
     fill(f, &id);
@@ -407,8 +422,105 @@ static void pokes(void)
     end(f, "pokes");
 }
 
+/* A mailbox below one that is renamed gets another UIDVALIDITY where its new name bore a higher one: who has it open in
+ * the engine that asked is told, too. */
+static void pokes_below(void)
+{
+    struct fixture *f = begin(0);
+    mailsrv_id above = create(f, "old"), below = create(f, "old/below"), gone = create(f, "new/below");
+    mailsrv_asked *store, *mbox;
+    delete(f, &gone);
+    mailsrv_arg_store_open arg = { sizeof arg, 0 };
+    const mailsrv_store_opened *opened = mail_hear(&f->mail, 1, MAILSRV_OP_STORE_OPEN, 0, &arg, &store);
+    mailsrv_arg_mbox_open open = { .size = sizeof open, .store = opened->store, .mailbox = below };
+    mail_hear(&f->mail, 1, MAILSRV_OP_MBOX_OPEN, 0, &open, &mbox);
+    uint64_t before = letters(f, 1);
+    rename_to(f, 1, &above, "between");
+    uint64_t without = letters(f, 1) - before;
+    rename_to(f, 1, &above, "new");
+    tap(letters(f, 1) - before == 2 * without + 1, "pokes", "for what lies below a renamed mailbox", "");
+    mailsrv_asked_free(mbox);
+    mail_settle(&f->mail);
+    mailsrv_asked_free(store);
+    mail_settle(&f->mail);
+    close_store(f);
+    end(f, "pokes below");
+}
+
+/* ---- COMMIT to very many ---- */
+
+enum { TARGETS = 10000, BOXES = 100 };
+
+static void to_all(struct fixture *f, mailsrv_target *targets, const mailsrv_id *boxes)
+{
+    for (uint32_t i = 0; i < TARGETS; i++) {
+        targets[i] = (mailsrv_target){ .size = sizeof *targets,
+                                       .kind = i % 2 == 0 ? MAILSRV_TARGET_MAILBOX : MAILSRV_TARGET_QUEUE,
+                                       .account = f->mail.shore.accounts[0],
+                                       .mailbox = boxes[i / 2 % BOXES],
+                                       .record = bytes("a record of the queue"),
+                                       .recipient = bytes("pat@here.test") };
+    }
+}
+
+static uint32_t taken(const mailsrv_committed *value)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; value != NULL && i < value->n; i++)
+        n += value->results[i].status == MAILSRV_OK && (i % 2 != 0 || value->results[i].uid == i / 2 / BOXES + 1);
+    return n;
+}
+
+static uint32_t in_all(struct fixture *f, const mailsrv_id *boxes)
+{
+    uint32_t n = 0;
+    for (int i = 0; i < BOXES; i++)
+        n += count(f, &boxes[i]) == TARGETS / 2 / BOXES;
+    return n;
+}
+
+/* One body: the octets are there once. */
+static void many_targets(void)
+{
+    static mailsrv_target targets[TARGETS];
+    static const uint8_t text[] = "Subject: to very many\r\n\r\n";
+    struct fixture *f = begin(0);
+    struct mail *m = &f->mail;
+    mailsrv_id boxes[BOXES];
+    char name[16];
+    mailsrv_asked *body, *commit, *write;
+    for (int i = 0; i < BOXES; i++) {
+        snprintf(name, sizeof name, "box-%d", i);
+        boxes[i] = create(f, name);
+    }
+    to_all(f, targets, boxes);
+    mailsrv_arg_body_begin arg = { sizeof arg, 0, 0 };
+    const mailsrv_body_begun *begun = mail_hear(m, 0, MAILSRV_OP_BODY_BEGIN, 0, &arg, &body);
+    mailsrv_arg_body_write octets = { sizeof octets, 0, begun->body, 0, { text, sizeof text - 1 } };
+    mail_hear(m, 0, MAILSRV_OP_BODY_WRITE, 0, &octets, &write);
+    mailsrv_staged staged = { .size = sizeof staged, .body = begun->body, .octets = sizeof text - 1 };
+    mailsrv_arg_body_commit c = { .size = sizeof c, .atomic = 1, .n_bodies = 1, .body_stride = sizeof staged,
+                                  .n_targets = TARGETS, .target_stride = sizeof *targets, .bodies = &staged,
+                                  .targets = targets };
+    uint64_t groups = mailsrv_durable_stat(m->shore.store, MAILSRV_DURABLE_STAT_GROUPS);
+    uint32_t n = taken(mail_hear(m, 0, MAILSRV_OP_BODY_COMMIT, 0, &c, &commit));
+    groups = mailsrv_durable_stat(m->shore.store, MAILSRV_DURABLE_STAT_GROUPS) - groups;
+    tap(n == TARGETS && groups == 1, "COMMIT to 10,000", "is taken for all, in one group", "");
+    mailsrv_asked_free(write);
+    mailsrv_asked_free(commit);
+    mailsrv_asked_free(body);
+    mail_settle(m);
+    tap(in_all(f, boxes) == BOXES, "COMMIT to 10,000", "each has its own", "");
+    open_anew(f);
+    tap(in_all(f, boxes) == BOXES, "COMMIT to 10,000", "the log has it so", "");
+    close_store(f);
+    end(f, "COMMIT to 10,000");
+}
+
 int main(void)
 {
+    many_targets();
+    pokes_below();
     large_copy();
     torn_copy();
     large_deletion();

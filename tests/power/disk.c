@@ -32,6 +32,7 @@ struct name {
     struct name *next;
     char path[NAME_MAX_OCTETS];
     struct file *seen, *synced; /* NULL: it is not there */
+    bool locked;
 };
 
 /* A making or (without a file) an unlinking that no sync of the directory has covered. */
@@ -55,9 +56,9 @@ struct disk {
     struct naming *namings, **last;
     struct plan plan;
     uint64_t calls, writes, n_syncs, octets;
-    bool dead, failed, opening, locked;
-    bool left_out[SYNC_COUNT];
-    uint64_t syncs[SYNC_COUNT];
+    bool dead, failed, opening, has_no_links;
+    bool left_out[SYNC_ALL];
+    uint64_t syncs[SYNC_ALL];
     uint64_t segments_gone, reads_now;
 };
 
@@ -204,8 +205,53 @@ static bool ends_with(const char *path, const char *end)
     return n >= m && strcmp(path + n - m, end) == 0;
 }
 
-static enum sync sync_of(const struct disk *d, const char *path)
+static bool is_seen(struct disk *d, const char *path)
 {
+    const struct name *name = name_of(d, path, false);
+    return name != NULL && name->seen != NULL;
+}
+
+/* Of files in a copy, while it is made; SYNC_ALL: it is not. */
+static enum sync copy_sync_of(struct disk *d, const char *path)
+{
+    if (strncmp(path, "/vault/copy/", 12) != 0)
+        return SYNC_ALL;
+    if (d->opening && ends_with(path, ".log") && is_seen(d, "/vault/copy/copied"))
+        return SYNC_COPY_RENEWED;
+    if (!is_seen(d, "/vault/copy/unfinished"))
+        return SYNC_ALL;
+    return strstr(path, "/bodies/") != NULL ? SYNC_COPY_BODY : ends_with(path, ".log") ? SYNC_COPY_LOG : SYNC_COPY_INDEX;
+}
+
+static bool is_being_unlinked(const struct disk *d, const char *path)
+{
+    for (const struct naming *n = d->namings; n != NULL; n = n->next)
+        if (n->file == NULL && strcmp(n->name->path, path) == 0)
+            return true;
+    return false;
+}
+
+static enum sync directory_sync_of(struct disk *d, const char *path)
+{
+    bool is_begun = is_seen(d, "/vault/copy/unfinished"), is_made = is_seen(d, "/vault/copy/copied");
+    if (strcmp(path, "/vault") == 0)
+        return SYNC_COPY_ABOVE;
+    if (strcmp(path, "/vault/copy/bodies") == 0 && is_begun)
+        return SYNC_COPY_BODY_NAMES;
+    if (strcmp(path, "/vault/copy") == 0 && is_begun)
+        return is_made ? SYNC_COPY_NAMES : SYNC_COPY_BEGUN;
+    if (strcmp(path, "/vault/copy") == 0 && is_being_unlinked(d, "/vault/copy/unfinished"))
+        return SYNC_COPY_ENDED;
+    if (strcmp(path, "/vault/copy") == 0 && is_being_unlinked(d, "/vault/copy/copied"))
+        return SYNC_COPY_OPENED;
+    return ends_with(path, "/bodies") ? SYNC_BODY_NAME : d->opening ? SYNC_NAMES_OPENED : SYNC_NAMES;
+}
+
+static enum sync sync_of(struct disk *d, const char *path)
+{
+    enum sync of_copy = copy_sync_of(d, path);
+    if (of_copy != SYNC_ALL)
+        return of_copy;
     if (strstr(path, "/bodies/") != NULL)
         return SYNC_BODY;
     if (ends_with(path, ".log"))
@@ -331,6 +377,12 @@ static void lose(struct disk *d, struct file *f, enum sync which)
         c->lost = c->lost || next_random(d) % 2 == 0;
 }
 
+static void dies_as_planned(struct disk *d, enum sync which)
+{
+    d->syncs[which]++;
+    d->dead = d->dead || d->plan.dies_in == which + 1;
+}
+
 static int32_t sync_file(void *user, void *file)
 {
     struct disk *d = user;
@@ -338,7 +390,7 @@ static int32_t sync_file(void *user, void *file)
     int32_t status = MAILSRV_TEMP;
     pthread_mutex_lock(&d->lock);
     enum sync which = sync_of(d, o->name->path);
-    d->syncs[which]++;
+    dies_as_planned(d, which);
     if (counts(d) && ++d->n_syncs == d->plan.sync_fails) {
         d->failed = true;
         lose(d, o->file, which);
@@ -347,6 +399,32 @@ static int32_t sync_file(void *user, void *file)
         if (!d->left_out[which])
             settle(o->file);
     }
+    pthread_mutex_unlock(&d->lock);
+    return status;
+}
+
+static int names_of(const struct disk *d, const struct file *file)
+{
+    int n = 0;
+    for (const struct name *name = d->names; name != NULL; name = name->next)
+        n += name->seen == file;
+    return n;
+}
+
+static int32_t link_file(void *user, const char *path, const char *other)
+{
+    struct disk *d = user;
+    int32_t status = MAILSRV_OK;
+    pthread_mutex_lock(&d->lock);
+    const struct name *name = name_of(d, path, false);
+    if (d->has_no_links || d->dead)
+        status = MAILSRV_TEMP;
+    else if (name == NULL || name->seen == NULL)
+        status = MAILSRV_NONEXISTENT;
+    else if (!counts(d))
+        status = MAILSRV_TEMP;
+    if (status == MAILSRV_OK)
+        rename_to(d, name_of(d, other, true), name->seen);
     pthread_mutex_unlock(&d->lock);
     return status;
 }
@@ -362,7 +440,7 @@ static int32_t unlink_file(void *user, const char *path)
     else if (!counts(d))
         status = MAILSRV_TEMP;
     if (status == MAILSRV_OK) {
-        d->octets -= name->seen->seen.n;
+        d->octets -= names_of(d, name->seen) == 1 ? name->seen->seen.n : 0;
         d->segments_gone += ends_with(path, ".log") && !d->opening;
         rename_to(d, name, NULL);
     }
@@ -401,8 +479,8 @@ static int32_t sync_directory(void *user, const char *path)
     struct disk *d = user;
     int32_t status = MAILSRV_TEMP;
     pthread_mutex_lock(&d->lock);
-    enum sync which = ends_with(path, "/bodies") ? SYNC_BODY_NAME : d->opening ? SYNC_NAMES_OPENED : SYNC_NAMES;
-    d->syncs[which]++;
+    enum sync which = directory_sync_of(d, path);
+    dies_as_planned(d, which);
     if (counts(d) && ++d->n_syncs == d->plan.sync_fails) {
         d->failed = true;
     } else if (!d->dead) {
@@ -438,11 +516,11 @@ static int32_t list_directory(void *user, const char *path, void (*each)(void *c
 static int32_t lock(void *user, const char *path, void **out)
 {
     struct disk *d = user;
-    (void)path;
     pthread_mutex_lock(&d->lock);
-    int32_t status = d->locked ? MAILSRV_INUSE : MAILSRV_OK;
-    d->locked = true;
-    *out = d;
+    struct name *name = name_of(d, path, true);
+    int32_t status = name->locked ? MAILSRV_INUSE : MAILSRV_OK;
+    name->locked = true;
+    *out = name;
     pthread_mutex_unlock(&d->lock);
     return status;
 }
@@ -450,9 +528,8 @@ static int32_t lock(void *user, const char *path, void **out)
 static void unlock(void *user, void *held)
 {
     struct disk *d = user;
-    (void)held;
     pthread_mutex_lock(&d->lock);
-    d->locked = false;
+    ((struct name *)held)->locked = false;
     pthread_mutex_unlock(&d->lock);
 }
 
@@ -475,7 +552,21 @@ mailsrv_durable_files disk_files(struct disk *disk)
         .lock = lock,
         .unlock = unlock,
         .read_now = read_file_now,
+        .link = link_file,
     };
+}
+
+void disk_has_links(struct disk *d, bool has_links)
+{
+    d->has_no_links = !has_links;
+}
+
+bool disk_has_name(struct disk *d, const char *path)
+{
+    pthread_mutex_lock(&d->lock);
+    bool seen = is_seen(d, path);
+    pthread_mutex_unlock(&d->lock);
+    return seen;
 }
 
 /* ---- The power goes ---- */
@@ -534,17 +625,25 @@ static void cut_names(struct disk *d)
     d->last = &d->namings;
 }
 
-/* What was in a directory that is not there any more is gone. */
+/* What was in a directory that is not there any more is gone; one that nobody made always is. */
 static bool is_homeless(struct disk *d, const struct name *name)
 {
     char path[NAME_MAX_OCTETS];
-    const char *in = strstr(name->path, "/bodies/");
-    if (in == NULL)
-        return false;
-    memcpy(path, name->path, (size_t)(in - name->path) + 7);
-    path[in - name->path + 7] = '\0';
-    const struct name *home = name_of(d, path, false);
-    return home == NULL || home->synced == NULL;
+    strcpy(path, name->path);
+    for (char *end = strrchr(path, '/'); end != NULL && end != path; end = strrchr(path, '/')) {
+        *end = '\0';
+        const struct name *home = name_of(d, path, false);
+        if (home != NULL && home->synced == NULL)
+            return true;
+    }
+    return false;
+}
+
+static void wake_up(struct disk *d)
+{
+    d->dead = false;
+    for (struct name *n = d->names; n != NULL; n = n->next)
+        n->locked = false;
 }
 
 void disk_cut(struct disk *d)
@@ -558,14 +657,14 @@ void disk_cut(struct disk *d)
         n->seen = n->synced = is_homeless(d, n) ? NULL : n->synced;
         d->octets += n->seen != NULL ? n->seen->seen.n : 0;
     }
-    d->dead = d->locked = false;
+    wake_up(d);
     pthread_mutex_unlock(&d->lock);
 }
 
 void disk_revive(struct disk *d)
 {
     pthread_mutex_lock(&d->lock);
-    d->dead = d->locked = false;
+    wake_up(d);
     pthread_mutex_unlock(&d->lock);
 }
 

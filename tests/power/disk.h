@@ -23,6 +23,18 @@ enum sync {
     SYNC_INDEX,        /* the index, by SQLite */
     SYNC_INDEX_LOG,    /* the index's own log, by SQLite */
     SYNC_COUNT,
+    /* Those of a copy that is made in /vault/copy. */
+    SYNC_COPY_BEGUN = SYNC_COUNT, /* the name that says that it is none yet */
+    SYNC_COPY_ABOVE,              /* the directory's own name */
+    SYNC_COPY_LOG,                /* a segment that was copied */
+    SYNC_COPY_BODY,               /* a large body that was */
+    SYNC_COPY_INDEX,              /* the index */
+    SYNC_COPY_BODY_NAMES,         /* names of large bodies */
+    SYNC_COPY_NAMES,              /* all other names */
+    SYNC_COPY_ENDED,              /* that the first name is gone */
+    SYNC_COPY_RENEWED,            /* when it is opened first: the segment that begins */
+    SYNC_COPY_OPENED,             /* that it is a store like others */
+    SYNC_ALL,
 };
 
 struct disk;
@@ -33,11 +45,14 @@ struct plan {
     uint64_t write_fails; /* the n-th write fails, half done */
     uint64_t sync_fails;  /* the n-th sync fails: what it was to cover may be lost for ever */
     uint64_t octets_max;  /* the disk is full with so many */
+    uint32_t dies_in;     /* the power goes in the first sync of that kind, a number of `enum sync` and one more */
 };
 
 struct disk *disk_new(uint64_t seed);
 void disk_free(struct disk *disk);
 mailsrv_durable_files disk_files(struct disk *disk);
+void disk_has_links(struct disk *disk, bool has_links); /* at first it has */
+bool disk_has_name(struct disk *disk, const char *path);
 void disk_plan(struct disk *disk, const struct plan *plan);
 /* From now on that sync does nothing and says that it did. */
 void disk_leave_out(struct disk *disk, enum sync sync);

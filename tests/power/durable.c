@@ -336,7 +336,7 @@ static void a_full_index(void)
 {
     struct fixture f;
     struct commit c;
-    struct plan plan = { 0, 0, 0, 0 };
+    struct plan plan = { .dies_at = 0 };
     uint32_t ok = 0, temp = 0;
     begin(&f);
     for (plan.write_fails = 1; plan.write_fails <= 11; plan.write_fails++) {
@@ -346,7 +346,7 @@ static void a_full_index(void)
         temp += r.status == MAILSRV_TEMP;
     }
     tap(ok != 0 && temp != 0 && ok + temp == 11, "failing writes", "OK or TEMP", "");
-    plan = (struct plan){ 0, 0, 0, 0 };
+    plan = (struct plan){ .dies_at = 0 };
     disk_plan(f.disk, &plan);
     tap(send_one(&f, 100, 0).status == MAILSRV_OK, "failing writes", "then it goes on", "");
     uint64_t before = messages(&f);
@@ -389,7 +389,7 @@ static int32_t expunge_one(struct fixture *f, uint32_t uid)
 static void a_full_disk(void)
 {
     struct fixture f;
-    struct plan plan = { 0, 0, 0, 2000000 };
+    struct plan plan = { .octets_max = 2000000 };
     mailsrv_result r = { .status = MAILSRV_OK };
     uint32_t taken = 0;
     begin(&f);
@@ -646,7 +646,7 @@ static uint64_t large_commit(uint64_t dies_at, int chance, int32_t *status)
     static uint8_t prefix[PREFIX];
     struct fixture f;
     struct commit c;
-    struct plan plan = { dies_at, 0, 0, 0 };
+    struct plan plan = { .dies_at = dies_at };
     begin(&f);
     make_commit(&f, &c, 100, 0);
     for (int i = 0; i < TARGETS; i++) {

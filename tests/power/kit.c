@@ -144,7 +144,8 @@ static void with(const char *name, bool is_simulated, bool is_slow, uint64_t mem
     mailsrv_kit_setup setup = {
         .size = sizeof setup,
         .covers = MAILSRV_KIT_RECEIVE | MAILSRV_KIT_POP3 | MAILSRV_KIT_QUEUE | MAILSRV_KIT_IMAP |
-                  MAILSRV_KIT_ATOMIC | MAILSRV_KIT_IMPORT | MAILSRV_KIT_READS_STAGED | MAILSRV_KIT_LOCKS,
+                  MAILSRV_KIT_ATOMIC | MAILSRV_KIT_IMPORT | MAILSRV_KIT_READS_STAGED | MAILSRV_KIT_LOCKS |
+                  MAILSRV_KIT_STRUCTURE,
         .user = &w,
         .open = open_store,
         .bind = bind,

@@ -89,14 +89,15 @@ static struct message *find(struct look *l, const mailsrv_row *row, uint32_t num
 static void match_marks(struct look *l, struct message *message, const mailsrv_row *row)
 {
     struct marks now = { row->flags, keywords_of(l, row) };
-    bool as_known = memcmp(&now, &message->marks, sizeof now) == 0 && message->modseq == row->modseq;
+    bool as_known = memcmp(&now, &message->marks, sizeof now) == 0 &&
+                    (message->is_moved ? row->modseq > message->modseq : row->modseq == message->modseq);
     bool as_perhaps = message->is_changing && memcmp(&now, &message->perhaps, sizeof now) == 0 &&
                       row->modseq > message->modseq;
     if (!as_known && !as_perhaps)
         mail_wrong(l->m, "a message has other flags, or another modseq, than before", message->number);
     message->marks = now;
     message->modseq = row->modseq;
-    message->is_changing = false;
+    message->is_changing = message->is_moved = false;
 }
 
 static void match(struct look *l, const mailsrv_row *row, uint32_t number)

@@ -32,6 +32,7 @@ struct message {
     struct marks marks;
     struct marks perhaps; /* what a change that was not answered makes of it */
     bool is_changing;
+    bool is_moved; /* by a RENAME of INBOX: its modseq must be above that which is known */
     bool was_there, was_there_before; /* when we looked last, and the time before */
     uint32_t copy;  /* the number of the COPY that made it; 0: none */
 };

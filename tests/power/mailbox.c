@@ -371,8 +371,11 @@ static struct box *foresee_move(struct mail *m, struct account *a)
     box->subscribed = box->subscribed_perhaps = false;
     box->uidvalidity = 0;
     box->looked_at = box->looked_before = 0;
-    for (size_t i = 0; i < box->n; i++)
+    for (size_t i = 0; i < box->n; i++) {
         box->messages[i].was_there = box->messages[i].was_there_before = false;
+        box->messages[i].modseq = a->modseq_max;
+        box->messages[i].is_moved = true;
+    }
     atomic_signal_fence(memory_order_seq_cst);
     a->n++;
     return box;

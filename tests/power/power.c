@@ -49,7 +49,7 @@ static void end(struct run *r)
 /* One thing goes wrong in most lives. */
 static struct plan plan_of(uint64_t random)
 {
-    struct plan plan = { 0, 0, 0, 0 };
+    struct plan plan = { .dies_at = 0 };
     plan.dies_at = 1 + (random >> 8) % 1200;
     if (random % 8 == 0)
         plan.write_fails = 1 + (random >> 20) % 60;
@@ -117,7 +117,7 @@ static void lose_index(struct run *r)
  * disk.  Now and then the index is lost, too: the log alone knows what numbers were given. */
 static void between_lives(struct run *r)
 {
-    const struct plan none = { 0, 0, 0, 0 };
+    const struct plan none = { .dies_at = 0 };
     if (disk_random(r->disk) % 3 == 0 && !disk_has_failed(r->disk)) {
         disk_revive(r->disk);
     } else {
@@ -138,7 +138,7 @@ static void not_so(void *user, const char *text)
 /* Everything as before, also from the log alone. */
 static void last_look(struct run *r)
 {
-    const struct plan none = { 0, 0, 0, 0 };
+    const struct plan none = { .dies_at = 0 };
     uint64_t sums[2] = { 0, 0 };
     disk_plan(r->disk, &none);
     for (int i = 0; i < 2 && r->mail.wrong[0] == '\0'; i++) {

@@ -16,6 +16,8 @@ class Message:
     flags: int
     internal_us: int
     octets: bytes
+    structure: bytes
+    prefix_octets: int
 
 
 @dataclass
@@ -71,11 +73,12 @@ class DictStore(Store):
     def keep(self, account, arg, target):
         if account is None:
             return {"status": Status.NONEXISTENT}
-        octets = target.prefix + self.handles[arg.bodies[target.body_index].body]
+        body = arg.bodies[target.body_index]
+        octets = target.prefix + self.handles[body.body]
         account.modseq += 1
         email = next(self.numbers).to_bytes(16, "big")
         account.messages[account.uidnext] = Message(account.uidnext, account.modseq, email, target.flags,
-                                                    target.internal_us, octets)
+                                                    target.internal_us, octets, body.structure, len(target.prefix))
         account.uidnext += 1
         return {"uidvalidity": 1, "uid": account.uidnext - 1, "modseq": account.modseq, "email": email}
 
@@ -111,6 +114,9 @@ class DictStore(Store):
         first = int.from_bytes(op.arg.cursor, "big")
         uids = [uid for uid in sorted(messages) if uid >= first and any(uid in run for run in op.arg.uids)]
         most = min(op.arg.limit, PAGE)
+        if op.arg.fields & c.MAILSRV_ROW_STRUCTURE:
+            sizes = itertools.accumulate(len(messages[uid].structure) for uid in uids)
+            most = min(most, max(1, sum(1 for size in sizes if size <= c.MAILSRV_ROWS_STRUCTURE_MAX)))
         page, rest = uids[:most], uids[most:]
         return {"rows": [self.row(messages[uid]) for uid in page], "more": int(bool(rest)),
                 "next": (rest[0] if rest else 0).to_bytes(32, "big")}
@@ -118,7 +124,8 @@ class DictStore(Store):
     @staticmethod
     def row(message):
         return {"uid": message.uid, "modseq": message.modseq, "octets": len(message.octets), "email": message.email,
-                "flags": message.flags, "internal_us": message.internal_us}
+                "flags": message.flags, "internal_us": message.internal_us, "structure": message.structure,
+                "prefix_octets": message.prefix_octets}
 
     def read(self, op):
         if op.arg.mbox:

@@ -4,7 +4,7 @@ from mailsrv import READ, Engine, Profile, Session
 START_US = 1_790_000_000_000_000
 
 MX = Profile("smtp", "mx", hostname="mx.here.test")
-POP3 = Profile("pop3", "pop3", hostname="pop.here.test", plain_passwords=1)
+POP3 = Profile("pop3", "pop3", hostname="pop.here.test", plain_passwords=1, auth_delay_ms=0)
 
 MESSAGE = b"Subject: hello\r\n\r\nIt is I.\r\n.a line with a dot\r\n"
 LETTER = [b"EHLO peer.remote.test", b"MAIL FROM:<ann@remote.test>", b"RCPT TO:<pat@here.test>", b"DATA"]

@@ -12,7 +12,7 @@ from peer import LETTER, MESSAGE, MX, POP3, Peer, end
 
 ACCOUNTS = [kit.Account("pat@here.test", "pat", "secret"), kit.Account("kim@here.test", "kim", "hush")]
 RECEIVE = c.MAILSRV_KIT_RECEIVE | c.MAILSRV_KIT_ATOMIC | c.MAILSRV_KIT_READS_STAGED
-WHOLE = RECEIVE | c.MAILSRV_KIT_POP3 | c.MAILSRV_KIT_LOCKS
+WHOLE = RECEIVE | c.MAILSRV_KIT_POP3 | c.MAILSRV_KIT_LOCKS | c.MAILSRV_KIT_STRUCTURE
 
 
 def make(kind: type = DictStore):

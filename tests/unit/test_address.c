@@ -51,6 +51,9 @@ static void test_good_paths(void **state)
         { "<@one.test,@two:\"a b\"@b>", "\"a b\"@b", "a b", "b" },
         { "<a@[192.0.2.1]>", "a@[192.0.2.1]", "a", "[192.0.2.1]" },
         { "<a@[IPv6:::1]>", "a@[IPv6:::1]", "a", "[IPv6:::1]" },
+        { "<\xc3\xa9t\xc3\xa9@b>", "\xc3\xa9t\xc3\xa9@b", "\xc3\xa9t\xc3\xa9", "b" },
+        { "<\"\xe7\x94\xa8 x\"@b>", "\"\xe7\x94\xa8 x\"@b", "\xe7\x94\xa8 x", "b" },
+        { "<a@x\xc3\xbc-\xc3\xbc.x>", "a@x\xc3\xbc-\xc3\xbc.x", "a", "x\xc3\xbc-\xc3\xbc.x" },
         { "<a@[x-tag:any!thing]>", "a@[x-tag:any!thing]", "a", "[x-tag:any!thing]" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -70,7 +73,9 @@ static void test_bad_paths(void **state)
     static const char *const cases[] = {
         "", "a@b", "<", "<a", "<a>", "<a@", "<a@>", "<@b>", "<a@b", "<a@b.>", "<a@.b>", "<a@b..c>", "<a@-b>", "<a@b->",
         "<a@b_c>", "<a@b c>", "<.a@b>", "<a.@b>", "<a..b@c>", "<a b@c>", "<a\\b@c>", "<(a)@b>", "<\"a@b>", "<\"a\"b@c>",
-        "<a\"b\"@c>", "<\"a\\\"@c>", "<\"a\tb\"@c>", "<\"a\\\x01\"@c>", "<\xc3\xa9@b>", "<\"\xe9\"@b>", "<a@\xe9>",
+        "<a\"b\"@c>", "<\"a\\\"@c>", "<\"a\tb\"@c>", "<\"a\\\x01\"@c>", "<\"\xe9\"@b>", "<a@\xe9>",
+        "<\"\\\xc3\xa9\"@b>", "<\xc2\x85@b>", "<\xed\xa0\x80@b>", "<\xc0\xaf@b>", "<\xf4\x90\x80\x80@b>", "<a@-\xc3\xa9>",
+        "<\xc3" "a@b>", "<\xc3\xa9>",
         "<@one.test>", "<@one.test:>", "<@one.test,a@b>", "<@one.test,@two>", "<one.test:a@b>", "<@:a@b>",
         "<a@[192.0.2.1>", "<a@[192.0.2]>", "<a@[192.0.2.256]>", "<a@[192.0.2.1.2]>", "<a@[1920.2.1.2]>", "<a@[]>",
         "<a@[IPv6:]>", "<a@[tag:]>", "<a@[tag-:x]>", "<a@[tag:a[b]>", "<a@[b]c>", "<a@b@c>", "<postmasters>", "< a@b>",
@@ -95,6 +100,55 @@ static void test_what_follows(void **state)
     text = span_of("<>x");
     assert_int_equal(mailsrv__path_take(&text, &a), PATH_OK);
     assert_text(text, "x");
+}
+
+/* RFC 6531 section 3.3: what is not ASCII is said to be there, also in a source route. */
+static void test_utf8_is_noticed(void **state)
+{
+    (void)state;
+    static const char *const cases[] = { "<\xc3\xa9@b>", "<a@\xc3\xa9>", "<\"\xc3\xa9\"@b>", "<@\xc3\xa9:a@b>", "<a@b>", "<>" };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct address a;
+        char *block;
+        assert_int_equal(take(cases[i], &a, &block), PATH_OK);
+        assert_int_equal(a.utf8, i < 4);
+        free(block);
+    }
+}
+
+static void test_mailboxes_alone(void **state)
+{
+    (void)state;
+    static const char *const good[] = { "a@b", "\"a b\"@c", "postmaster", "a@[192.0.2.1]", "\xc3\xa9@b" };
+    static const char *const bad[] = { "", "a", "a@", "<a@b>", "a@b>", "a@b ", "@one:a@b", "postmaster>", "a@b\xe9" };
+    struct address a;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_int_equal(mailsrv__mailbox_read(span_of(good[i]), &a), PATH_OK);
+        assert_text(a.mailbox, good[i]);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(mailsrv__mailbox_read(span_of(bad[i]), &a), PATH_BAD);
+}
+
+/* RFC 5233 section 4: the first separator counts, and nothing is no user. */
+static void test_details(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *local;
+        char delimiter;
+        const char *user, *detail;
+    } cases[] = {
+        { "pat", '+', "pat", "" },    { "pat+a", '+', "pat", "a" }, { "pat+a+b", '+', "pat", "a+b" },
+        { "pat+", '+', "pat", "" },   { "+a", '+', "+a", "" },      { "+a+b", '+', "+a", "b" },
+        { "+", '+', "+", "" },        { "", '+', "", "" },          { "pat-a", '+', "pat-a", "" },
+        { "pat-a", '-', "pat", "a" }, { "pat+a", 0, "pat+a", "" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct local_part parts = mailsrv__local_part_split(span_of(cases[i].local), cases[i].delimiter);
+        assert_text(parts.user, cases[i].user);
+        assert_text(parts.detail, cases[i].detail);
+    }
 }
 
 /* <L@D> with so many octets in the local part, and, of labels, in the domain. */
@@ -163,6 +217,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good_paths), cmocka_unit_test(test_bad_paths), cmocka_unit_test(test_what_follows),
+        cmocka_unit_test(test_utf8_is_noticed), cmocka_unit_test(test_mailboxes_alone), cmocka_unit_test(test_details),
         cmocka_unit_test(test_limits),     cmocka_unit_test(test_literals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

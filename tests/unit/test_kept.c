@@ -350,6 +350,32 @@ static void test_sizes_are_loaded_when_wanted(void **state)
     mail_end(&w);
 }
 
+/* In the middle of a page, wherever that is: what was taken of it before is taken again. */
+static void test_sizes_that_are_dropped_and_wanted_again(void **state)
+{
+    struct world w;
+    struct view view;
+    struct sizes sizes;
+    unsigned dropped = 0;
+    (void)state;
+    mail_begin(&w, 600, PLENTY);
+    mail_find_inbox(&w);
+    assert_int_equal(mail_open(&w, &view), MAILSRV_OK);
+    for (uint32_t units = 1; units < 700; units += 7) {
+        mailsrv__view_want(&view, GROUP_SIZES);
+        mailsrv_engine_turn(w.engine, units);
+        dropped += mailsrv__view_has(&view, GROUP_SIZES) == MAILSRV_MORE;
+        mailsrv__group_drop(view.image, MAILSRV_OK);
+        wait_for_sizes(&w, &view);
+        for (uint32_t uid = 1; uid <= 600; uid++)
+            assert_true(mailsrv__view_sizes(&view, uid, &sizes));
+        mailsrv__group_drop(view.image, MAILSRV_OK);
+    }
+    assert_true(dropped > 50);
+    mailsrv__view_close(&view);
+    mail_end(&w);
+}
+
 static void test_sizes_that_the_store_cannot_tell(void **state)
 {
     struct world w;
@@ -537,6 +563,7 @@ int main(void)
         cmocka_unit_test(test_pages_ask_for_what_there_is_room_for),
         cmocka_unit_test(test_the_share_is_a_key),
         cmocka_unit_test(test_sizes_are_loaded_when_wanted),
+        cmocka_unit_test(test_sizes_that_are_dropped_and_wanted_again),
         cmocka_unit_test(test_sizes_that_the_store_cannot_tell),
         cmocka_unit_test(test_the_order_of_giving_up),
         cmocka_unit_test(test_kept_images_go_before_columns),

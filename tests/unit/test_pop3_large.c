@@ -66,6 +66,8 @@ static int setup(void **state)
     assert_int_equal(mailsrv_profile_new(NULL, mailsrv_pop3(), MAILSRV_FACE_POP3, &w->profile), MAILSRV_OK);
     assert_int_equal(mailsrv_profile_set_str(w->profile, MAILSRV_PROFILE_HOSTNAME, "pop.here.test", 13), MAILSRV_OK);
     assert_int_equal(mailsrv_profile_set_u64(w->profile, MAILSRV_PROFILE_PLAIN_PASSWORDS, 1), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_set_u64(w->profile, MAILSRV_PROFILE_AUTH_DELAY_MS, 0), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_set_u64(w->profile, MAILSRV_PROFILE_AUTH_FAILURES_MAX, 1000), MAILSRV_OK);
     assert_int_equal(mailsrv_profile_seal(w->profile, NULL), MAILSRV_OK);
     assert_int_equal(mailsrv_engine_advance(w->engine, 1, 1), MAILSRV_OK);
     *state = w;

@@ -36,13 +36,15 @@ static void begin(void *state, unsigned which)
     seen[which].n = 0;
 }
 
-static void begin_first(void *state)
+static void begin_first(void *state, mailsrv_session *session)
 {
+    (void)session;
     begin(state, 0);
 }
 
-static void begin_second(void *state)
+static void begin_second(void *state, mailsrv_session *session)
 {
+    (void)session;
     begin(state, 1);
 }
 
@@ -91,8 +93,8 @@ static void answered(void *state, mailsrv_session *session, unsigned first, stru
 }
 
 static const struct tap taps[] = {
-    { sizeof(struct asking), begin_first, bytes, end, answered },
-    { sizeof(struct asking), begin_second, bytes, end, answered },
+    { sizeof(struct asking), begin_first, bytes, end, answered, NULL },
+    { sizeof(struct asking), begin_second, bytes, end, answered, NULL },
 };
 
 /* ---- A world: engine, store, session ---- */
@@ -329,7 +331,7 @@ static void see_five(void *state, mailsrv_session *session, unsigned first, stru
     facts->status = mailsrv__answer(session, first + ASKED_MAX)->status; /* there is no fifth */
 }
 
-static const struct tap five = { sizeof(struct asking), begin_first, bytes, ask_five, see_five };
+static const struct tap five = { sizeof(struct asking), begin_first, bytes, ask_five, see_five, NULL };
 
 static void defaults_with_five(mailsrv_profile *profile)
 {

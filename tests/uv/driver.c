@@ -7,6 +7,7 @@
 #include "tap.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -417,6 +419,70 @@ static void last_words(void)
     end(&w, "last words");
 }
 
+/* ---- Local sockets, and sockets of others ---- */
+
+static void connect_to_path(struct peer *p, const char *path)
+{
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
+    snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
+    memset(p, 0, sizeof *p);
+    p->fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (connect(p->fd, (struct sockaddr *)&at, sizeof at) != 0)
+        p->end = -1;
+}
+
+static void local_socket(void)
+{
+    struct world w;
+    struct peer p;
+    char path[] = "/tmp/mailsrv-uv-XXXXXX", at[64];
+    mailsrv_uv_listener *listener;
+    if (mkdtemp(path) == NULL)
+        abort();
+    snprintf(at, sizeof at, "%s/smtp", path);
+    begin(&w, 0);
+    mailsrv_uv_listener_setup setup = w.setup;
+    setup.address = at;
+    tap(mailsrv_uv_listen(w.driver, &setup, &listener) == MAILSRV_OK && mailsrv_uv_listener_port(listener) == 0,
+        "a local socket", "it listens", "");
+    tap(mailsrv_uv_listen(w.driver, &setup, NULL) == MAILSRV_INUSE, "a local socket", "but once", "");
+    connect_to_path(&p, at);
+    tap(hears(&w, &p, "220"), "a local socket", "it greets", p.got);
+    tap(w.peer.address_octets == 0, "a local socket", "whose peer has no address", "");
+    say(&p, "QUIT\r\n");
+    tap(hears(&w, &p, "221") && is_let_go(&w, &p, 1), "a local socket", "it says good-bye", p.got);
+    close(p.fd);
+    end(&w, "a local socket");
+    tap(access(at, F_OK) != 0 && rmdir(path) == 0, "a local socket", "its path goes with it", "");
+}
+
+/* Bound by somebody else, as by a supervisor. */
+static void given_socket(void)
+{
+    struct world w;
+    struct peer p;
+    struct sockaddr_in at = { .sin_family = AF_INET };
+    mailsrv_uv_listener *listener;
+    begin(&w, 0);
+    mailsrv_uv_listener_setup setup = w.setup;
+    setup.address = NULL;
+    setup.flags = MAILSRV_UV_LISTEN_SOCKET;
+    setup.socket = open("/dev/null", O_RDONLY);
+    tap(mailsrv_uv_listen(w.driver, &setup, NULL) == MAILSRV_E_VALUE, "a given socket", "it must be one", "");
+    tap(fcntl(setup.socket, F_GETFD) >= 0, "a given socket", "and stays whose it was where it is none", "");
+    close(setup.socket);
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    setup.socket = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(setup.socket, (struct sockaddr *)&at, sizeof at) != 0)
+        abort();
+    tap(mailsrv_uv_listen(w.driver, &setup, &listener) == MAILSRV_OK, "a given socket", "it listens", "");
+    connect_to(&p, mailsrv_uv_listener_port(listener));
+    tap(hears(&w, &p, "220"), "a given socket", "it greets", p.got);
+    close(p.fd);
+    end(&w, "a given socket");
+    tap(fcntl(setup.socket, F_GETFD) < 0, "a given socket", "it is closed with the listener", "");
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -427,5 +493,7 @@ int main(void)
     listener_closes();
     closes();
     last_words();
+    local_socket();
+    given_socket();
     return tap_end();
 }

@@ -82,6 +82,7 @@ class Library:
         for row in rows:  # all of them first: a struct may point to one that comes later
             if row["kind"] in ("opaque", "struct"):
                 self._types[row["name"]] = type(row["name"], (Struct,), {})
+        self._incomplete = {head["name"]: members for head, members in groups(rows) if head["kind"] == "struct"}
         for head, members in groups(rows):
             getattr(self, "_add_" + head["kind"])(head, members)
         vars(self).update((name, made) for name, made in self._types.items() if name.startswith("mailsrv_"))
@@ -94,7 +95,15 @@ class Library:
         self._types[head["name"]] = self._type(head["type"])
 
     def _add_struct(self, head: dict, members: list[dict]) -> None:
-        self._types[head["name"]]._fields_ = [(m["name"].rpartition(".")[2], self._type(m["type"])) for m in members]
+        self._complete(head["name"])
+
+    def _complete(self, name: str) -> None:
+        """Gives a struct its fields, after those structs that it holds: they may come later in the file."""
+        members = self._incomplete.pop(name, ())
+        for member in members:
+            self._complete(member["type"].removeprefix("const ").partition("[")[0])
+        if members:
+            self._types[name]._fields_ = [(m["name"].rpartition(".")[2], self._type(m["type"])) for m in members]
 
     def _add_callback(self, head: dict, members: list[dict]) -> None:
         takes = [self._type(m["type"]) for m in members]

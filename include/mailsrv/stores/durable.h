@@ -60,6 +60,10 @@ typedef struct mailsrv_durable_files {
     /* As `read`, on an engine's thread: MAILSRV_MORE where that would wait for a disk, or fails; then `read` is called,
      * on a thread of the store.  NULL, or not there by `size`: it always is.  Who changes `read` changes it too. */
     int32_t (*read_now)(void *user, void *file, void *p, size_t n, uint64_t offset, size_t *got);
+    /* Another name for a file, in another directory; it is there until the last of its names goes, and what was synced
+     * under one is so under all.  Whatever it returns but MAILSRV_OK: the octets are copied.  NULL, or not there by
+     * `size`: they always are. */
+    int32_t (*link)(void *user, const char *path, const char *other);
 } mailsrv_durable_files;
 
 /* The table over the system's own files, for who changes some of it.  Filled in as far as out->size reaches.
@@ -82,7 +86,7 @@ typedef struct mailsrv_durable_setup {
 
 /* Opens the store of a directory, or makes one where the directory is empty: mends the end of the log, and brings the
  * index up to it.  MAILSRV_OK; MAILSRV_NOMEM; MAILSRV_INUSE: another process, or store, has it; MAILSRV_CORRUPT: what
- * was promised is not there, or the index is broken (without index.db and index.db-wal it is made anew); MAILSRV_FULL;
+ * was promised is not there (a copy that was not made to its end, say), or the index is broken (without index.db and index.db-wal it is made anew); MAILSRV_FULL;
  * MAILSRV_NONEXISTENT: no such directory; MAILSRV_CANNOT: of a format that this version does not know; MAILSRV_TEMP; or
  * MAILSRV_E_USAGE. */
 MAILSRV_API int32_t mailsrv_durable_open(const mailsrv_durable_setup *setup, mailsrv_store **out);
@@ -96,6 +100,36 @@ MAILSRV_API int32_t mailsrv_durable_open(const mailsrv_durable_setup *setup, mai
  * MAILSRV_NOMEM; MAILSRV_CANNOT; MAILSRV_TEMP: not all could be read; or MAILSRV_E_USAGE. */
 MAILSRV_API int32_t mailsrv_durable_check(const mailsrv_durable_setup *setup,
                                           void (*report)(void *user, const char *text), void *user);
+
+/* Makes a copy of a store that is open, and goes on being used, in a directory of its own: a store that opens by itself,
+ * with everything that was answered before the call.  What comes later may be there, each change whole or not at all.
+ * Files that are never written to again get another name there (`link` of mailsrv_durable_files), and are copied where
+ * that cannot be; so the copy is best made on the same file system, and carried away from there.
+ *
+ * The last component of `directory`, NUL-ended, is made where it is not there; else it must be empty.  The store's own
+ * table of files reaches it.  While it is made nothing is removed from the disk, of the store either; changes and reads
+ * go on.  What it needs of memory does not grow with the store but for 24 octets for each segment of the log.
+ *
+ * `progress`, unless NULL, is called by the caller's thread with the octets that are done and all there are, at first
+ * with 0, at last with both the same.  Whatever it returns but MAILSRV_OK ends the copying, and is what the call returns.
+ * It may call the store.
+ *
+ * A copy is told from its original by a file `copied`: the first mailsrv_durable_open of it gives every mailbox a new
+ * UIDVALIDITY, because the original may have given UIDs and modseqs since that would come again (RFC 9051 section
+ * 2.3.1.1), and removes the file.  Messages keep their UIDs, and what POP3 knows them by.  Where the original is never
+ * served again (the store moves to another machine, say), remove the file before: then clients notice nothing.  A copy
+ * that was made otherwise, by a snapshot of the file system, say, is one as soon as an empty file of that name is in it.
+ * Items of the queue that the original has sent since are sent again.
+ *
+ * Waits, long; on any thread but one that an engine needs to go on.  The store must not be freed meanwhile.  MAILSRV_OK:
+ * the copy is whole, and durable; MAILSRV_ALREADYEXISTS: there is something in the directory; MAILSRV_INUSE: another
+ * copy is made there, or it is an open store's; MAILSRV_NONEXISTENT: what it is to be made in is not there;
+ * MAILSRV_FULL; MAILSRV_NOMEM; MAILSRV_CORRUPT: the store is damaged; MAILSRV_TEMP; what `progress` returned; or
+ * MAILSRV_E_USAGE.  After a failure what was made is removed, but for the directory, its `bodies` and `lock`; what cannot
+ * be, and what a process that dies leaves, has a file `unfinished`, and is MAILSRV_CORRUPT to mailsrv_durable_open. */
+MAILSRV_API int32_t mailsrv_durable_copy(mailsrv_store *store, const char *directory,
+                                         int32_t (*progress)(void *user, uint64_t octets, uint64_t octets_all),
+                                         void *user);
 
 /* As mailsrv_store_bind, and `wake` is called when the host is to call mailsrv_engine_advance soon
  * (mailsrv_port_open in engine.h), on a thread of the store; what its `user` points to lives as long as the store.

@@ -25,6 +25,7 @@ extern "C" {
 #define MAILSRV_KIT_IMPORT 32u       /* targets with a UID and a UIDL of their own */
 #define MAILSRV_KIT_READS_STAGED 64u /* READ of a body that is staged */
 #define MAILSRV_KIT_LOCKS 128u       /* LOCK and UNLOCK */
+#define MAILSRV_KIT_STRUCTURE 256u   /* structures are kept, and ROWS gives them */
 
 /* An account that is there from the start: an address that leads to its INBOX and nowhere else, without quotes, and,
  * for the tier POP3, what its user logs in with. */

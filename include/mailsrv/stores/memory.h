@@ -1,8 +1,8 @@
 /* mailsrv/stores/memory.h - a store that keeps everything in memory, with knobs that make it behave badly.
  *
- * It answers the kinds of the tiers Receive, POP3 and IMAP, and those of the queue.  A body is kept once, however many
- * targets it was committed to.  Nothing outlives the process: for tests, for programs that read what arrived
- * themselves, and as the example of a whole store.  Structure is not kept, because no operation reads it.
+ * It answers the kinds of the tiers Receive, POP3 and IMAP, those of the queue, and AUTH_EXTERNAL, where the name that
+ * the host knows is an account's.  A body is kept once, however many targets it was committed to.  Nothing outlives the
+ * process: for tests, for programs that read what arrived themselves, and as the example of a whole store.
  *
  * The store is a mailsrv_store: bind it with mailsrv_store_bind, free it with mailsrv_store_free after its engines.
  * When an engine ends, every handle that was given to it is closed, locks included.
@@ -12,6 +12,7 @@
 #ifndef MAILSRV_STORES_MEMORY_H
 #define MAILSRV_STORES_MEMORY_H
 
+#include <mailsrv/auth.h>
 #include <mailsrv/store.h>
 
 #ifdef __cplusplus
@@ -27,6 +28,12 @@ MAILSRV_API int32_t mailsrv_memory_new(const mailsrv_allocator *allocator, mails
  * MAILSRV_E_USAGE: an empty name. */
 MAILSRV_API int32_t mailsrv_memory_add_account(mailsrv_store *store, const char *name, size_t n, const char *password,
                                                size_t n_password, mailsrv_id *out);
+
+/* Gives an account keys for SCRAM with MAILSRV_HASH_SHA1 or MAILSRV_HASH_SHA256, as mailsrv_scram_keys makes them;
+ * `record->account` is not looked at.  Before bind, which serves AUTH_SCRAM_KEYS only where an account has some.
+ * MAILSRV_OK, MAILSRV_NONEXISTENT, or MAILSRV_E_USAGE. */
+MAILSRV_API int32_t mailsrv_memory_set_scram(mailsrv_store *store, const mailsrv_id *account, int32_t hash,
+                                             const mailsrv_scram_record *record);
 
 /* Adds an address (`pat@here.test`; `postmaster` for the one without a domain; a local part that needs quotes is given
  * without them) that leads to the INBOXes of `accounts`, or, with none, to the queue.  Both its parts are compared
@@ -76,6 +83,11 @@ MAILSRV_API int32_t mailsrv_memory_find_account(mailsrv_store *store, const char
 #define MAILSRV_MEMORY_KEYWORDS 15
 /* Mailboxes that an account has, at most; more is MAILSRV_LIMIT.  Default 2^32 - 1. */
 #define MAILSRV_MEMORY_MAILBOXES 16
+/* What RESOLVE says of a domain that no address has: 0 (default): MAILSRV_NOPERM; 1: mail for it goes to the queue,
+ * whoever asks. */
+#define MAILSRV_MEMORY_RELAY 17
+/* 1: no mailbox takes mail that needs SMTPUTF8; 0 (default): all do. */
+#define MAILSRV_MEMORY_ASCII 18
 
 /* MAILSRV_OK, MAILSRV_E_UNKNOWN_KEY, MAILSRV_E_VALUE, or MAILSRV_E_USAGE. */
 MAILSRV_API int32_t mailsrv_memory_set_u64(mailsrv_store *store, int32_t key, uint64_t value);

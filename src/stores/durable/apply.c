@@ -118,7 +118,7 @@ static bool message(struct index *x, struct reader *from, bool as_is)
            mailsrv__durable_run(x, SQL_BODY_GREW, "i", id) && grew(x, &owner, box, uid, modseq, &by);
 }
 
-static bool is_loose(struct loose *loose, int64_t id)
+bool mailsrv__durable_is_loose(struct loose *loose, uint64_t id)
 {
     if (loose->n == loose->room) {
         size_t room = loose->room != 0 ? loose->room * 2 : 16;
@@ -128,7 +128,7 @@ static bool is_loose(struct loose *loose, int64_t id)
         loose->v = v;
         loose->room = room;
     }
-    loose->v[loose->n++] = (uint64_t)id;
+    loose->v[loose->n++] = id;
     return true;
 }
 
@@ -157,7 +157,7 @@ bool mailsrv__durable_drop_idle(struct index *x, struct loose *loose)
     int result = find_idle(x, &id, &own_file);
     for (; result == SQLITE_ROW; result = find_idle(x, &id, &own_file)) {
         if (own_file)
-            is_loose(loose, id);
+            mailsrv__durable_is_loose(loose, (uint64_t)id);
         if (!mailsrv__durable_run(x, SQL_BODY_DROP, "i", id))
             return false;
     }

@@ -1,6 +1,8 @@
 /* The records of mailboxes and their names. */
 #include "durable.h"
 
+#include <string.h>
+
 static const mailsrv_bytes inbox_name = { (const uint8_t *)"INBOX", 5 };
 static const mailsrv_bytes nothing = { NULL, 0 };
 
@@ -24,37 +26,41 @@ static bool set_name(struct index *x, const mailsrv_id *account, mailsrv_bytes n
                      int64_t modseq, uint32_t attributes, uint32_t uidvalidity)
 {
     mailsrv_bytes id = mailbox != NULL ? (mailsrv_bytes){ mailbox->b, sizeof mailbox->b } : nothing;
-    return mailsrv__durable_run(x, SQL_NAME_SET, "dbbiii", account, name, id, modseq, (int64_t)attributes,
+    return mailsrv__durable_name_is_known(x, account, name) &&
+           mailsrv__durable_run(x, SQL_NAME_SET, "dbbiii", account, name, id, modseq, (int64_t)attributes,
                                 (int64_t)uidvalidity);
 }
 
-/* ---- Names that are gone are remembered, but not all for ever ---- */
+/* ---- Names that are forgotten ---- */
 
-static int64_t count_gone(struct index *x, const mailsrv_id *account)
+/* What they are called among the tombs; without octets: that is no name. */
+static mailsrv_bytes tomb_of(const mailsrv_id *account, mailsrv_bytes text, uint8_t out[16 + MAILSRV_MBOX_NAME_MAX])
 {
-    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_NAME_GONE, "d", account);
-    int64_t n = row != NULL && sqlite3_step(row) == SQLITE_ROW ? sqlite3_column_int64(row, 0) : -1;
-    sqlite3_reset(row);
-    return n;
+    if (text.n == 0 || text.n > MAILSRV_MBOX_NAME_MAX)
+        return nothing;
+    memcpy(out, account->b, 16);
+    memcpy(out + 16, text.p, text.n);
+    return (mailsrv_bytes){ out, 16 + text.n };
 }
 
-static bool forget_oldest(struct index *x, const mailsrv_id *account)
+bool mailsrv__durable_name_is_known(struct index *x, const mailsrv_id *account, mailsrv_bytes text)
 {
+    uint8_t key[16 + MAILSRV_MBOX_NAME_MAX];
+    mailsrv_bytes tomb = tomb_of(account, text, key);
+    return tomb.n != 0 && mailsrv__durable_run(x, SQL_TOMB_NAME_DROP, "b", tomb);
+}
+
+bool mailsrv__durable_apply_name_gone(struct index *x, const struct gone_name *gone)
+{
+    uint8_t key[16 + MAILSRV_MBOX_NAME_MAX];
     struct name name;
-    return mailsrv__durable_oldest_gone(x, account, &name) == MAILSRV_OK &&
-           mailsrv__durable_run(x, SQL_NAME_DROP, "i", name.number) &&
-           mailsrv__durable_run(x, SQL_ACCOUNT_FORGOT, "dii", account, (int64_t)name.modseq,
-                                (int64_t)name.uidvalidity);
-}
-
-/* Something has happened to the names of an account. */
-static bool names_changed(struct index *x, const mailsrv_id *account, int64_t modseq)
-{
-    int64_t n = count_gone(x, account);
-    for (; n > GONE_MAX; n--)
-        if (!forget_oldest(x, account))
-            return false;
-    return n >= 0 && saw(x, account, modseq);
+    mailsrv_bytes tomb = tomb_of(&gone->account, gone->text, key);
+    int32_t status = tomb.n != 0 ? mailsrv__durable_name(x, &gone->account, gone->text, &name) : MAILSRV_TEMP;
+    if (status == MAILSRV_OK && !mailsrv__durable_run(x, SQL_NAME_DROP, "i", name.number))
+        return false;
+    return (status == MAILSRV_OK || status == MAILSRV_NONEXISTENT) &&
+           mailsrv__durable_run(x, SQL_ACCOUNT_FORGOT, "dii", &gone->account, gone->modseq, gone->uidvalidity) &&
+           mailsrv__durable_tomb(x, 0, TOMB_NAME, tomb, gone->modseq, gone->uidvalidity);
 }
 
 /* ---- Records ---- */
@@ -129,7 +135,7 @@ bool mailsrv__durable_apply_mailbox_delete(struct index *x, struct reader *from)
                                                         0) ||
                                  !mailsrv__durable_run(x, SQL_MAILBOX_DIED, "d", &mailbox)))
         return false;
-    return leave_name(x, &account, &mailbox, modseq, &attributes) && names_changed(x, &account, modseq);
+    return leave_name(x, &account, &mailbox, modseq, &attributes) && saw(x, &account, modseq);
 }
 
 bool mailsrv__durable_apply_rename(struct index *x, struct reader *from)
@@ -141,8 +147,7 @@ bool mailsrv__durable_apply_rename(struct index *x, struct reader *from)
     return !from->bad && saw(x, &account, modseq) && leave_name(x, &account, &mailbox, modseq, &attributes) &&
            mailsrv__durable_run(x, SQL_MAILBOX_UIDVALIDITY, "di", &mailbox, (int64_t)uidvalidity) &&
            mailsrv__durable_run(x, SQL_ACCOUNT_UIDVALIDITY, "di", &account, (int64_t)uidvalidity) &&
-           take_name(x, &account, name, &mailbox, modseq, attributes, uidvalidity) &&
-           names_changed(x, &account, modseq);
+           take_name(x, &account, name, &mailbox, modseq, attributes, uidvalidity);
 }
 
 /* A new INBOX in the place of the old one, whose UIDs have all vanished. */
@@ -159,7 +164,7 @@ static bool renew_inbox(struct index *x, const mailsrv_id *account, const mailsr
             mailsrv__durable_vanish(x, box, (uint64_t)modseq, (mailsrv_run){ 1, old->uidnext - 1 }));
 }
 
-/* The messages stay where they are in the index, and what holds them gets another id. */
+/* The messages stay where they are in the index, and what holds them gets another id.  They appear there now. */
 bool mailsrv__durable_apply_inbox_moved(struct index *x, struct reader *from)
 {
     mailsrv_id account = mailsrv__durable_get_id(from), inbox = mailsrv__durable_get_id(from);
@@ -174,6 +179,7 @@ bool mailsrv__durable_apply_inbox_moved(struct index *x, struct reader *from)
         return false;
     return mailsrv__durable_run(x, SQL_SEGMENT_BULK, "") &&
            mailsrv__durable_run(x, SQL_MAILBOX_BECAME, "idii", old.box, &mailbox, (int64_t)uidvalidity, modseq) &&
+           mailsrv__durable_run(x, SQL_MESSAGE_BECAME, "ii", old.box, modseq) &&
            renew_inbox(x, &account, &inbox, &old, modseq) &&
            mailsrv__durable_run(x, SQL_ACCOUNT_UIDVALIDITY, "di", &account, (int64_t)uidvalidity) &&
            take_name(x, &account, name, &mailbox, modseq, 0, uidvalidity) && saw(x, &account, modseq);
@@ -192,5 +198,5 @@ bool mailsrv__durable_apply_subscribe(struct index *x, struct reader *from)
     uint32_t attributes = (name.attributes & ~MAILSRV_NAME_SUBSCRIBED) | (on != 0 ? MAILSRV_NAME_SUBSCRIBED : 0);
     return set_name(x, &account, text, mailsrv__durable_no_id(&name.mailbox) ? NULL : &name.mailbox, modseq, attributes,
                     0) &&
-           names_changed(x, &account, modseq);
+           saw(x, &account, modseq);
 }

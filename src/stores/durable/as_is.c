@@ -50,8 +50,10 @@ bool mailsrv__durable_apply_name_as_is(struct index *x, struct reader *from)
     mailsrv_id account = mailsrv__durable_get_id(from);
     mailsrv_bytes name = mailsrv__durable_get_bytes(from), mailbox = mailsrv__durable_get_bytes(from);
     int64_t modseq = number(from), attributes = word(from), uidvalidity = word(from);
-    return !from->bad && mailsrv__durable_run(x, SQL_NAME_AS_IS, "dbbiii", &account, name, mailbox, modseq, attributes,
-                                              uidvalidity);
+    /* Where the record that took the mailbox away from another name is not there any more, it has that as well. */
+    return !from->bad && mailsrv__durable_run(x, SQL_NAME_ALONE, "bb", mailbox, name) &&
+           mailsrv__durable_name_is_known(x, &account, name) &&
+           mailsrv__durable_run(x, SQL_NAME_AS_IS, "dbbiii", &account, name, mailbox, modseq, attributes, uidvalidity);
 }
 
 /* ---- What is gone ---- */
@@ -73,6 +75,10 @@ bool mailsrv__durable_apply_gone(struct index *x, struct reader *from)
     mailsrv_id mailbox = mailsrv__durable_get_id(from);
     int64_t first = number(from), last = number(from);
     mailsrv_bytes id = kind != TOMB_ITEM ? mailsrv__durable_id_bytes(&mailbox) : (mailsrv_bytes){ NULL, 0 };
+    if (kind == TOMB_NAME) {
+        const struct gone_name gone = { mailbox, mailsrv__durable_get_bytes(from), first, last };
+        return !from->bad && mailsrv__durable_apply_name_gone(x, &gone);
+    }
     if (from->bad || !mailsrv__durable_tomb(x, base, kind, id, first, last))
         return false;
     switch (kind) {

@@ -206,17 +206,29 @@ static int32_t choose(struct durable *d, struct task *t, int64_t box, const mail
     return result == SQLITE_DONE ? MAILSRV_OK : mailsrv__durable_broken(d);
 }
 
-static void put_expunge(struct buffer *to, const struct handle *h, uint64_t modseq, const struct runs *gone)
+#define ENTRY_RUNS 4096 /* of an entry, so that no record has more than a frame holds */
+
+static void put_expunge(struct buffer *to, const struct handle *h, uint64_t modseq, const mailsrv_run *runs, size_t n)
 {
     mailsrv__durable_put_number(to, ENTRY_EXPUNGE, 1);
     mailsrv__durable_put_id(to, &h->account);
     mailsrv__durable_put_id(to, &h->mailbox);
     mailsrv__durable_put_number(to, modseq, 8);
-    mailsrv__durable_put_number(to, gone->n, 4);
-    for (size_t i = 0; i < gone->n; i++) {
-        mailsrv__durable_put_number(to, gone->v[i].first, 4);
-        mailsrv__durable_put_number(to, gone->v[i].last, 4);
+    mailsrv__durable_put_number(to, n, 4);
+    for (size_t i = 0; i < n; i++) {
+        mailsrv__durable_put_number(to, runs[i].first, 4);
+        mailsrv__durable_put_number(to, runs[i].last, 4);
     }
+}
+
+static int32_t expunge_all(struct durable *d, const struct handle *h, uint64_t modseq, const struct runs *gone)
+{
+    for (size_t i = 0; i < gone->n; i += ENTRY_RUNS) {
+        put_expunge(&d->record, h, modseq, &gone->v[i], gone->n - i < ENTRY_RUNS ? gone->n - i : ENTRY_RUNS);
+        if (!mailsrv__durable_take_effect(d))
+            return mailsrv__durable_broken(d);
+    }
+    return MAILSRV_OK;
 }
 
 static int32_t expunge(struct durable *d, struct task *t)
@@ -236,14 +248,11 @@ static int32_t expunge(struct durable *d, struct task *t)
     t->answer.value = &t->value.expunged;
     if (gone.n == 0)
         return MAILSRV_OK;
-    put_expunge(&d->record, h, modseq, &gone);
     mailsrv__durable_touch(t, &h->mailbox, modseq);
-    return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
+    return expunge_all(d, h, modseq, &gone);
 }
 
 /* ---- UIDs at their end (RFC 9051 section 2.3.1.1) ---- */
-
-#define RENUMBER_RUNS 4096 /* of an entry */
 
 /* The runs of UIDs that are there from one on, so many as an entry has: `*n` of them.  `*from` is then where the next
  * entry begins; 0: there is none. */
@@ -258,7 +267,7 @@ static bool put_uids(struct durable *d, int64_t box, uint32_t *from, uint32_t *n
         uid = (uint32_t)sqlite3_column_int64(row, 0);
         if (*n != 0 && uid == last + 1 && !to->failed) {
             mailsrv__durable_set_number(to->p + to->n - 4, uid, 4);
-        } else if (*n == RENUMBER_RUNS) {
+        } else if (*n == ENTRY_RUNS) {
             break;
         } else {
             mailsrv__durable_put_number(to, uid, 4);
@@ -295,12 +304,12 @@ int32_t mailsrv__durable_renumber(struct durable *d, const mailsrv_id *mailbox, 
 {
     struct account a;
     uint32_t from = 1;
-    int32_t status = MAILSRV_OK;
     if (mailsrv__durable_account(&d->writer, &mbox->account, &a) != MAILSRV_OK)
         return mailsrv__durable_broken(d);
     uint32_t uidvalidity = mailsrv__durable_new_uidvalidity(&a, unix_us);
     if (uidvalidity == 0)
         return MAILSRV_LIMIT;
+    int32_t status = mailsrv__durable_compact_before_bulk(d);
     while (status == MAILSRV_OK && from != 0)
         status = renumber_some(d, mailbox, mbox, uidvalidity, &from);
     if (status == MAILSRV_OK && mailsrv__durable_mailbox(&d->writer, mailbox, mbox) != MAILSRV_OK)
@@ -356,6 +365,10 @@ int32_t mailsrv__durable_change(struct durable *d, struct task *t)
         return add_account(d, t);
     case KIND_QUOTA:
         return set_quota(d, t);
+    case KIND_SNAPSHOT:
+        return mailsrv__durable_snapshot(d, t);
+    case KIND_RENEW:
+        return mailsrv__durable_renew(d, t);
     case MAILSRV_OP_BODY_COMMIT:
         return mailsrv__durable_commit(d, t);
     case MAILSRV_OP_EXPUNGE:

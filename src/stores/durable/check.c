@@ -237,7 +237,12 @@ static int32_t check_index(struct check *c)
 int32_t mailsrv__durable_check(struct durable *d, void (*report)(void *user, const char *text), void *user)
 {
     struct check c = { d, report, user, 0 };
-    int32_t status = check_log(&c);
+    bool is_copy;
+    int32_t status = mailsrv__durable_is_copy(d, &is_copy);
+    if (status == MAILSRV_CORRUPT)
+        say(&c, "a copy that was not made to its end", DURABLE_UNFINISHED);
+    if (status == MAILSRV_OK)
+        status = check_log(&c);
     if (status == MAILSRV_OK)
         status = mailsrv__durable_index_look(&d->writer, d);
     if (status == MAILSRV_NONEXISTENT) /* it is made anew when the store is opened */

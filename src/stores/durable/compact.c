@@ -5,6 +5,8 @@
  * the segment is retired: a new index is made without it.  Its file goes when that group is home. */
 #include "durable.h"
 
+#include <string.h>
+
 #define STEP_OCTETS (256u << 10)
 #define STEP_ROWS 200
 #define SEGMENTS_FEW 64 /* so many are looked through after each group */
@@ -243,19 +245,43 @@ static int32_t copy_account(struct durable *d)
     return took(d, row);
 }
 
+static int32_t put_tomb(struct durable *d, sqlite3_stmt *row, int result)
+{
+    if (result != SQLITE_ROW)
+        return none(d, row, result);
+    mailsrv_bytes key = mailsrv__durable_column_bytes(row, 2);
+    mailsrv_id id = { { 0 } };
+    if (key.n >= sizeof id)
+        memcpy(&id, key.p, sizeof id);
+    mailsrv__durable_put_number(&d->record, ENTRY_GONE, 1);
+    put_number(d, row, 1, 1);
+    put_number(d, row, 0, 8);
+    mailsrv__durable_put_id(&d->record, &id);
+    put_number(d, row, 3, 8);
+    put_number(d, row, 4, 8);
+    if (sqlite3_column_int64(row, 1) == TOMB_NAME)
+        mailsrv__durable_put_bytes(&d->record, (mailsrv_bytes){ key.p + sizeof id, key.n - sizeof id });
+    return took(d, row);
+}
+
 static int32_t copy_tomb(struct durable *d)
 {
     int result;
     sqlite3_stmt *row = ask(d, SQL_COPY_TOMB, &result);
-    if (result != SQLITE_ROW)
-        return none(d, row, result);
-    mailsrv__durable_put_number(&d->record, ENTRY_GONE, 1);
-    put_number(d, row, 1, 1);
-    put_number(d, row, 0, 8);
-    put_id(d, row, 2);
-    put_number(d, row, 3, 8);
-    put_number(d, row, 4, 8);
-    return took(d, row);
+    return put_tomb(d, row, result);
+}
+
+/* A segment that was begun is retired before older ones, and what it says is gone is then said behind whatever gives
+ * rows other UIDs or another mailbox: that would be said of others.  So it is said before. */
+int32_t mailsrv__durable_compact_before_bulk(struct durable *d)
+{
+    int32_t status = MAILSRV_OK;
+    while (status == MAILSRV_OK) {
+        sqlite3_stmt *row = mailsrv__durable_ask(&d->writer, SQL_COPY_TOMB_BEGUN, "");
+        status = put_tomb(d, row, row != NULL ? sqlite3_step(row) : SQLITE_ERROR);
+    }
+    d->copied_box = 0; /* a mailbox that takes another's place may have a lower number */
+    return status == MAILSRV_NONEXISTENT ? MAILSRV_OK : status;
 }
 
 /* ---- A step ---- */
@@ -318,11 +344,12 @@ static int32_t choose(struct durable *d)
     return fits && !is_begun ? begin(d) : MAILSRV_OK;
 }
 
+/* What a deleted mailbox still has is waited for, unless it cannot be removed now; it is not copied in any case. */
 int32_t mailsrv__durable_compact(struct durable *d)
 {
     uint32_t rows = 0;
     d->retires = 0;
-    if (d->has_dead || d->is_spoiled || d->writer.state.parts != 0)
+    if ((d->has_dead && !d->rests) || d->is_spoiled || d->writer.state.parts != 0)
         return MAILSRV_OK;
     int32_t status = d->compacting == 0 ? choose(d) : MAILSRV_OK;
     if (status != MAILSRV_OK || d->compacting == 0)
@@ -371,10 +398,11 @@ void mailsrv__durable_remove_retired(struct durable *d)
     struct sealed_list *list = &d->log.retired;
     pthread_mutex_lock(&d->lock);
     uint64_t home = d->home;
+    bool waits = d->copies != 0;
     pthread_mutex_unlock(&d->lock);
     size_t left = 0;
     for (size_t i = 0; i < list->n; i++)
-        if (list->v[i].retired > home || !remove_one(d, &list->v[i]))
+        if (waits || list->v[i].retired > home || !remove_one(d, &list->v[i]))
             list->v[left++] = list->v[i];
     list->n = left;
 }
@@ -383,7 +411,7 @@ bool mailsrv__durable_tidies(const struct durable *d)
 {
     if (d->behind || d->rests || d->has_dead || d->is_spoiled || d->writer.state.parts != 0)
         return false;
-    for (size_t i = 0; i < d->log.retired.n; i++)
+    for (size_t i = 0; i < d->log.retired.n && d->copies == 0; i++)
         if (d->log.retired.v[i].retired <= d->home)
             return true;
     return d->compacting != 0 || d->looks;

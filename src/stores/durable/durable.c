@@ -10,6 +10,7 @@
 #define CHECKPOINT_PAGES 1000
 #define HISTORY_MAX 10000
 #define FILES_MIN offsetof(mailsrv_durable_files, read_now)
+#define FILES_BEFORE_LINK offsetof(mailsrv_durable_files, link)
 
 static struct durable *of(mailsrv_store *store)
 {
@@ -45,6 +46,14 @@ static uint64_t or_else(uint64_t value, uint64_t otherwise)
     return value != 0 ? value : otherwise;
 }
 
+/* As far as the caller's version of the table reaches. */
+static size_t octets_of(const mailsrv_durable_files *files)
+{
+    return files->size >= sizeof *files        ? sizeof *files
+           : files->size >= FILES_BEFORE_LINK ? FILES_BEFORE_LINK
+                                              : FILES_MIN;
+}
+
 static struct durable *new_store(const mailsrv_durable_setup *setup)
 {
     struct durable *d = calloc(1, sizeof *d);
@@ -58,7 +67,7 @@ static struct durable *new_store(const mailsrv_durable_setup *setup)
     if (setup->files == NULL)
         mailsrv_durable_system_files(&d->files);
     else
-        memcpy(&d->files, setup->files, setup->files->size < sizeof d->files ? FILES_MIN : sizeof d->files);
+        memcpy(&d->files, setup->files, octets_of(setup->files));
     d->segment_octets = or_else(setup->segment_octets, SEGMENT_OCTETS);
     d->memory_octets = or_else(setup->memory_octets, MEMORY_OCTETS);
     d->body_octets_max = or_else(setup->body_octets_max, UINT64_MAX);
@@ -95,10 +104,12 @@ static int32_t take_lock(struct durable *d)
     return status;
 }
 
-static int32_t take_directory(struct durable *d)
+static int32_t take_directory(struct durable *d, bool *is_copy)
 {
     char path[PATH_MAX_OCTETS];
     int32_t status = take_lock(d);
+    if (status == MAILSRV_OK)
+        status = mailsrv__durable_is_copy(d, is_copy);
     if (status != MAILSRV_OK)
         return status;
     snprintf(path, sizeof path, "%s/bodies", d->directory);
@@ -128,7 +139,8 @@ static int32_t open_index(struct durable *d)
  * Nothing of the log is shown before that. */
 static int32_t open_all(struct durable *d)
 {
-    int32_t status = take_directory(d);
+    bool is_copy = false;
+    int32_t status = take_directory(d, &is_copy);
     if (status == MAILSRV_OK)
         status = mailsrv__durable_vfs_open(&d->vfs, d);
     if (status == MAILSRV_OK)
@@ -143,7 +155,7 @@ static int32_t open_all(struct durable *d)
     if (status == MAILSRV_OK)
         status = mailsrv__durable_log_settle(&d->log);
     if (status == MAILSRV_OK)
-        status = mailsrv__durable_log_begin(&d->log);
+        status = is_copy ? mailsrv__durable_log_renew(&d->log) : mailsrv__durable_log_begin(&d->log);
     if (status == MAILSRV_OK)
         status = mailsrv__durable_index_open(&d->reader, d, false);
     if (status == MAILSRV_OK)
@@ -156,7 +168,9 @@ static int32_t open_all(struct durable *d)
     mailsrv__durable_reserve_make(d);
     d->segments = d->log.sealed.n + d->log.retired.n + 1;
     d->looks = d->is_busy = true; /* perhaps */
-    return mailsrv__durable_start(d) ? MAILSRV_OK : MAILSRV_TEMP;
+    if (!mailsrv__durable_start(d))
+        return MAILSRV_TEMP;
+    return is_copy ? mailsrv__durable_renew_all(d) : MAILSRV_OK;
 }
 
 static bool is_usable(const mailsrv_durable_setup *setup)
@@ -198,6 +212,15 @@ int32_t mailsrv_durable_check(const mailsrv_durable_setup *setup, void (*report)
         status = mailsrv__durable_check(d, report, user);
     end(&d->store);
     return status;
+}
+
+int32_t mailsrv_durable_copy(mailsrv_store *store, const char *directory,
+                             int32_t (*progress)(void *user, uint64_t octets, uint64_t octets_all), void *user)
+{
+    if (store == NULL || directory == NULL || directory[0] == '\0' ||
+        strlen(directory) >= sizeof((struct durable *)NULL)->directory)
+        return MAILSRV_E_USAGE;
+    return mailsrv__durable_backup(of(store), directory, progress, user);
 }
 
 int32_t mailsrv_durable_bind(mailsrv_store *store, mailsrv_engine *engine, void (*wake)(void *user), void *user)

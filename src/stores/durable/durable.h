@@ -125,6 +125,8 @@ void mailsrv__durable_log_retire(struct log *log, uint64_t number, uint64_t grou
 int32_t mailsrv__durable_log_settle(struct log *log);
 /* The one entry of a record that says that a segment is retired; 0: it says something else. */
 uint64_t mailsrv__durable_retires(mailsrv_bytes record);
+/* Of a copy that is opened first: ids that it gives have a tag of their own from now on, durably. */
+int32_t mailsrv__durable_log_renew(struct log *log);
 /* Begins a segment, or goes on with the one that was just begun. */
 int32_t mailsrv__durable_log_begin(struct log *log);
 /* Writes a group at the end, and syncs.  What fails closes the segment: it will never be read behind its end. */
@@ -164,6 +166,10 @@ struct vfs {
 int32_t mailsrv__durable_vfs_open(struct vfs *vfs, struct durable *d);
 void mailsrv__durable_vfs_close(struct vfs *vfs);
 
+/* ---- scratch.c: files of SQLite without a name ---- */
+int mailsrv__durable_scratch_octets(void); /* of one, as SQLite has room for */
+void mailsrv__durable_scratch_open(sqlite3_file *file);
+
 /* ---- index.c: the index, and its statements ---- */
 enum sql {
     SQL_BEGIN,
@@ -177,6 +183,7 @@ enum sql {
     SQL_ACCOUNT_ADD,
     SQL_ACCOUNT_BY_NAME,
     SQL_ACCOUNT_GET,
+    SQL_ACCOUNT_AFTER,
     SQL_ACCOUNT_GREW,
     SQL_ACCOUNT_SHRANK,
     SQL_ACCOUNT_QUOTA,
@@ -199,6 +206,7 @@ enum sql {
     SQL_NAME_SET,
     SQL_NAME_GET,
     SQL_NAME_OF,
+    SQL_NAME_ALL,
     SQL_NAME_BORE,
     SQL_NAME_COUNT,
     SQL_NAME_BELOW,
@@ -221,6 +229,7 @@ enum sql {
     SQL_MESSAGE_GET,
     SQL_MESSAGE_DROP,
     SQL_MESSAGE_UIDL,
+    SQL_MESSAGE_STRUCTURE,
     SQL_MESSAGE_RANGE,
     SQL_MESSAGE_CHANGED,
     SQL_MESSAGE_SCAN,
@@ -232,6 +241,7 @@ enum sql {
     SQL_MESSAGE_WHOLE,
     SQL_MESSAGE_SOME,
     SQL_MESSAGE_RENUMBER,
+    SQL_MESSAGE_BECAME,
     SQL_BODY_ADD,
     SQL_BODY_GET,
     SQL_BODY_GREW,
@@ -254,6 +264,7 @@ enum sql {
     SQL_SEGMENT_POOR,
     SQL_TOMB_ADD,
     SQL_TOMB_RETIRE,
+    SQL_TOMB_NAME_DROP,
     SQL_COPY_BODY,
     SQL_COPY_MESSAGE,
     SQL_COPY_MARKED,
@@ -265,9 +276,11 @@ enum sql {
     SQL_COPY_NAME_OF,
     SQL_COPY_ACCOUNT,
     SQL_COPY_TOMB,
+    SQL_COPY_TOMB_BEGUN,
     SQL_ACCOUNT_AS_IS,
     SQL_MAILBOX_AS_IS,
     SQL_NAME_AS_IS,
+    SQL_NAME_ALONE,
     SQL_MESSAGE_AS_IS,
     SQL_QUEUE_AS_IS,
     SQL_BODY_IDLE,
@@ -380,8 +393,11 @@ struct loose {
     size_t n, room;
 };
 
-/* What a record has removed, and an older one would bring back, of the segment `base`, or, 0, of any. */
-enum tomb { TOMB_MESSAGES = 1, TOMB_MAILBOX, TOMB_PARTS, TOMB_ITEM };
+bool mailsrv__durable_is_loose(struct loose *loose, uint64_t id);
+
+/* What a record has removed, and an older one would bring back, of the segment `base`, or, 0, of any.  That of a name
+ * goes when the name is known again: what it is then is said anew. */
+enum tomb { TOMB_MESSAGES = 1, TOMB_MAILBOX, TOMB_PARTS, TOMB_ITEM, TOMB_NAME };
 
 bool mailsrv__durable_tomb(struct index *x, int64_t base, enum tomb kind, mailsrv_bytes mailbox, int64_t first,
                            int64_t last);
@@ -422,6 +438,15 @@ bool mailsrv__durable_apply_mailbox_delete(struct index *x, struct reader *from)
 bool mailsrv__durable_apply_rename(struct index *x, struct reader *from);
 bool mailsrv__durable_apply_inbox_moved(struct index *x, struct reader *from);
 bool mailsrv__durable_apply_subscribe(struct index *x, struct reader *from);
+/* A name that is forgotten: how it is called where things are gone, and that it is. */
+struct gone_name {
+    mailsrv_id account;
+    mailsrv_bytes text;
+    int64_t modseq, uidvalidity; /* that it had */
+};
+bool mailsrv__durable_apply_name_gone(struct index *x, const struct gone_name *gone);
+/* It is known, again: nothing says that it is gone. */
+bool mailsrv__durable_name_is_known(struct index *x, const mailsrv_id *account, mailsrv_bytes text);
 
 /* ---- apply_messages.c: the records of keywords, flags, and what vanished ---- */
 bool mailsrv__durable_apply_keyword(struct index *x, struct reader *from);
@@ -512,7 +537,7 @@ void mailsrv__durable_recent_forget(struct durable *d, const mailsrv_id *mailbox
 void mailsrv__durable_recents_free(struct durable *d);
 
 /* ---- Tasks ---- */
-enum { KIND_ADD_ACCOUNT = -1, KIND_QUOTA = -2, KIND_FIND_ACCOUNT = -3 };
+enum { KIND_ADD_ACCOUNT = -1, KIND_QUOTA = -2, KIND_FIND_ACCOUNT = -3, KIND_SNAPSHOT = -4, KIND_RENEW = -5 };
 
 struct room {
     struct room *next;
@@ -628,6 +653,8 @@ struct durable {
     uint64_t last_handle, last_staged, n_handles;
     uint64_t staged_octets, groups, changes, segments, read_now;
     bool is_busy; /* the writer goes on tidying */
+    uint32_t copies;        /* that are being made: nothing is removed */
+    struct loose postponed; /* files that go after that */
     uint64_t indexed;     /* the last group that the index has */
     uint64_t home;        /* the last group that it would have after a loss of power */
     uint64_t wanted_home; /* what somebody waits to be home */
@@ -778,6 +805,8 @@ void *mailsrv__durable_move_for_ever(void *d); /* the thread */
 /* ---- compact.c ---- */
 /* Plans to copy some of what is live of a segment that is mostly dead; at last that nothing in it is needed. */
 int32_t mailsrv__durable_compact(struct durable *d);
+/* By plans whose record speaks of many rows by what they were called before (SQL_SEGMENT_BULK), first of all. */
+int32_t mailsrv__durable_compact_before_bulk(struct durable *d);
 /* What was planned came to nothing. */
 void mailsrv__durable_compact_again(struct durable *d);
 /* The group that was planned is in the index. */
@@ -789,6 +818,24 @@ bool mailsrv__durable_tidies(const struct durable *d);
 
 /* ---- check.c ---- */
 int32_t mailsrv__durable_check(struct durable *d, void (*report)(void *user, const char *text), void *user);
+
+/* ---- backup.c: a copy of a store that is open ---- */
+#define DURABLE_UNFINISHED "unfinished" /* a file that a directory has while it is no whole copy */
+#define DURABLE_COPIED "copied"         /* one that it has until it is opened first */
+int32_t mailsrv__durable_backup(struct durable *d, const char *directory,
+                                int32_t (*progress)(void *user, uint64_t octets, uint64_t octets_all), void *user);
+/* By the writer: what there is between two groups, for t->progress. */
+int32_t mailsrv__durable_snapshot(struct durable *d, struct task *t);
+/* The file of a body that nothing refers to any more goes, now or when no copy is made. */
+void mailsrv__durable_drop_file(struct durable *d, uint64_t body);
+
+/* ---- restored.c: the first opening of a copy ---- */
+/* Is it one?  MAILSRV_CORRUPT: it is none that was made to its end. */
+int32_t mailsrv__durable_is_copy(struct durable *d, bool *out);
+/* By the writer: some accounts behind t->account get new UIDVALIDITYs; t->number: they were the last. */
+int32_t mailsrv__durable_renew(struct durable *d, struct task *t);
+/* For a store that is started and that nobody has yet: all do, and it is a store like others. */
+int32_t mailsrv__durable_renew_all(struct durable *d);
 
 /* ---- message.c ---- */
 /* Where a message is, as the index knows it now. */

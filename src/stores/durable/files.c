@@ -132,6 +132,12 @@ static int32_t unlink_file(void *user, const char *path)
     return unlink(path) == 0 ? MAILSRV_OK : failure();
 }
 
+static int32_t link_file(void *user, const char *from, const char *to)
+{
+    (void)user;
+    return link(from, to) == 0 ? MAILSRV_OK : failure();
+}
+
 static int32_t make_directory(void *user, const char *path)
 {
     (void)user;
@@ -191,7 +197,7 @@ int32_t mailsrv_durable_system_files(mailsrv_durable_files *out)
         unlink_file,    make_directory,
         sync_directory, list_directory,
         lock,           close_file,
-        READ_NOW,
+        READ_NOW,       link_file,
     };
     if (out == NULL || out->size < sizeof out->size)
         return MAILSRV_E_USAGE;

@@ -20,15 +20,10 @@ static void roll_back(struct durable *d)
     d->loose.n = 0;
 }
 
-/* Files whose last reference went go, but for those of bodies that are still staged: these go at the next start. */
 static void remove_loose(struct durable *d)
 {
-    char path[PATH_MAX_OCTETS];
-    for (size_t i = 0; i < d->loose.n; i++) {
-        mailsrv__durable_body_path(d, d->loose.v[i], path);
-        if (!mailsrv__durable_is_staged(d, d->loose.v[i]))
-            d->files.unlink(d->files.user, path);
-    }
+    for (size_t i = 0; i < d->loose.n; i++)
+        mailsrv__durable_drop_file(d, d->loose.v[i]);
     d->loose.n = 0;
 }
 
@@ -177,23 +172,6 @@ static void answer_held(struct durable *d)
     answer(d, first);
 }
 
-/* ---- What deleted mailboxes held ---- */
-
-/* Where the index cannot do it now, it is done when the store is opened again, or another mailbox is deleted. */
-void mailsrv__durable_sweep(struct durable *d)
-{
-    bool more = false;
-    if (!d->has_dead || d->behind)
-        return;
-    if (mailsrv__durable_run(&d->writer, SQL_BEGIN, "") &&
-        mailsrv__durable_apply_death(&d->writer, &more) && mailsrv__durable_drop_idle(&d->writer, &d->loose) &&
-        mailsrv__durable_index_commit(&d->writer))
-        remove_loose(d);
-    else
-        roll_back(d);
-    d->has_dead = more;
-}
-
 /* ---- One group ---- */
 
 /* What of a change is to be put back when it is not kept. */
@@ -307,6 +285,13 @@ static int32_t make(struct durable *d, struct task *first)
     return mailsrv__durable_log_append(&d->log, &d->group);
 }
 
+/* Or what a full disk must not stop: a copy to another one, and the first opening of one. */
+static bool frees(int32_t kind)
+{
+    return kind == MAILSRV_OP_EXPUNGE || kind == MAILSRV_OP_QUEUE_UPDATE || kind == MAILSRV_OP_QUEUE_DELETE ||
+           kind == KIND_SNAPSHOT || kind == KIND_RENEW;
+}
+
 /* A full disk has room for what frees some; the others are told.  What is left. */
 static struct task *only_what_frees(struct durable *d, struct task *first)
 {
@@ -314,8 +299,7 @@ static struct task *only_what_frees(struct durable *d, struct task *first)
     for (struct task *t = first; t != NULL; t = next) {
         next = t->next;
         t->next = NULL;
-        if (t->kind == MAILSRV_OP_EXPUNGE || t->kind == MAILSRV_OP_QUEUE_UPDATE ||
-            t->kind == MAILSRV_OP_QUEUE_DELETE) {
+        if (frees(t->kind)) {
             *end = t;
             end = &t->next;
         } else {
@@ -385,6 +369,7 @@ static void count(struct durable *d, const struct task *first)
     d->groups++;
     for (const struct task *t = first; t != NULL; t = t->next)
         d->changes++;
+    d->is_busy = true; /* perhaps, and before anybody is answered */
     pthread_mutex_unlock(&d->lock);
 }
 
@@ -393,7 +378,7 @@ static void say(struct durable *d)
 {
     pthread_mutex_lock(&d->lock);
     d->segments = d->log.sealed.n + d->log.retired.n + 1;
-    d->is_busy = !d->rests && (mailsrv__durable_tidies(d) || d->log.retired.n != 0);
+    d->is_busy = !d->rests && (d->has_dead || mailsrv__durable_tidies(d) || d->log.retired.n != 0);
     pthread_mutex_unlock(&d->lock);
 }
 
@@ -457,5 +442,33 @@ void mailsrv__durable_group(struct durable *d, struct task *first)
     give_back_memory(d);
     checkpoint(d);
     mailsrv__durable_remove_retired(d);
+    say(d);
+}
+
+/* ---- What deleted mailboxes held ---- */
+
+static int32_t sweep_some(struct durable *d, bool *more)
+{
+    if (mailsrv__durable_run(&d->writer, SQL_BEGIN, "") && mailsrv__durable_apply_death(&d->writer, more) &&
+        mailsrv__durable_drop_idle(&d->writer, &d->loose) && mailsrv__durable_index_commit(&d->writer)) {
+        remove_loose(d);
+        return MAILSRV_OK;
+    }
+    int32_t status = mailsrv__durable_failure(&d->writer);
+    roll_back(d);
+    return status;
+}
+
+/* Where the index cannot do it now, it is tried again some time later. */
+void mailsrv__durable_sweep(struct durable *d)
+{
+    bool more = true;
+    if (!d->has_dead || d->behind)
+        return;
+    int32_t status = sweep_some(d, &more);
+    if (status == MAILSRV_FULL && mailsrv__durable_reserve_use(d))
+        status = sweep_some(d, &more);
+    d->rests = d->rests || status != MAILSRV_OK;
+    d->has_dead = more || status != MAILSRV_OK;
     say(d);
 }

@@ -67,6 +67,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_ACCOUNT_BY_NAME] = "SELECT id FROM account WHERE name = ?",
     [SQL_ACCOUNT_GET] = "SELECT modseq, octets, quota, inbox, uidvalidity, forgotten, forgotten_uidvalidity"
                         " FROM account WHERE id = ?",
+    [SQL_ACCOUNT_AFTER] = "SELECT id FROM account WHERE id > ? ORDER BY id LIMIT 1",
     [SQL_ACCOUNT_GREW] = "INSERT INTO account VALUES(?1, NULL, ?2, ?3, 9223372036854775807, x'', 0, 0, 0, 0,"
                          " segment(), 0)"
                          " ON CONFLICT(id) DO UPDATE SET modseq = max(modseq, ?2), octets = octets + ?3,"
@@ -105,6 +106,7 @@ static const char *const texts[SQL_COUNT] = {
                      " uidvalidity = max(uidvalidity, ?6), touched = segment()",
     [SQL_NAME_GET] = NAME "WHERE account = ? AND name = ?",
     [SQL_NAME_OF] = NAME "WHERE mailbox = ? AND length(mailbox) > 0",
+    [SQL_NAME_ALL] = NAME "WHERE account = ? AND length(mailbox) > 0",
     [SQL_NAME_BORE] = "UPDATE name SET uidvalidity = max(uidvalidity, ?2), touched = segment()"
                       " WHERE mailbox = ?1 AND length(mailbox) > 0",
     [SQL_NAME_COUNT] = "SELECT count(*) FROM name WHERE account = ?",
@@ -134,6 +136,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_MESSAGE_CHANGED] = ROW "INDEXED BY message_modseq WHERE box = ?1 AND modseq > ?2 AND uid >= ?3 AND uid < ?4"
                                 " ORDER BY uid LIMIT ?5",
     [SQL_MESSAGE_SCAN] = ROW "WHERE box = ? AND uid >= ? AND uid < ? ORDER BY uid LIMIT ?",
+    [SQL_MESSAGE_STRUCTURE] = "SELECT body.structure, length(message.prefix) FROM message JOIN body ON body.id ="
+                              " message.body WHERE box = ? AND uid = ?",
     [SQL_MESSAGE_COUNT_CHANGED] = "SELECT count(*) FROM (SELECT 1 FROM message INDEXED BY message_modseq"
                                   " WHERE box = ? AND modseq > ? LIMIT ?)",
     [SQL_MESSAGE_PLACE] = "SELECT message.prefix, (body.place > 0) * body.base, body.place, body.octets, body.id"
@@ -148,6 +152,7 @@ static const char *const texts[SQL_COUNT] = {
                           " keywords1 FROM message WHERE box = ? AND uid >= ? AND uid <= ? ORDER BY uid",
     [SQL_MESSAGE_SOME] = "SELECT uid FROM message WHERE box = ? LIMIT 1",
     [SQL_MESSAGE_RENUMBER] = "UPDATE message SET uid = ?3 WHERE box = ?1 AND uid = ?2",
+    [SQL_MESSAGE_BECAME] = "UPDATE message SET modseq = ?2 WHERE box = ?1",
     [SQL_BODY_ADD] = "INSERT INTO body VALUES(?1, segment(), ?3, ?4, 0, ?5) ON CONFLICT(id) DO UPDATE"
                      " SET base = segment(), place = ?3, octets = ?4, structure = ?5",
     [SQL_BODY_GET] = "SELECT refs, place FROM body WHERE id = ?",
@@ -183,15 +188,17 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_TOMB_ADD] = "INSERT INTO tomb VALUES(?1, ?2, ?3, ?4, ?5, segment()) ON CONFLICT(base, kind, mailbox, first)"
                      " DO UPDATE SET last = ?5, segment = segment()",
     [SQL_TOMB_RETIRE] = "DELETE FROM tomb WHERE base = ?1 OR segment = ?1",
+    [SQL_TOMB_NAME_DROP] = "DELETE FROM tomb WHERE base = 0 AND kind = 5 AND mailbox = ?",
     [SQL_COPY_BODY] = "SELECT id, place, octets, structure FROM body WHERE base = ? ORDER BY place LIMIT 1",
-    [SQL_COPY_MESSAGE] = COPY_MESSAGE "WHERE message.base = ? LIMIT 1",
+    [SQL_COPY_MESSAGE] = COPY_MESSAGE "WHERE message.base = ? AND length(account) > 0 LIMIT 1",
     [SQL_COPY_MARKED] = "SELECT account, id, modseq, uid, flags, keywords0, keywords1 FROM message"
                         " JOIN mailbox ON mailbox.box = message.box WHERE message.word = ?"
-                        " AND message.word <> message.base LIMIT 1",
+                        " AND message.word <> message.base AND length(account) > 0 LIMIT 1",
     [SQL_COPY_QUEUE] = COPY_QUEUE "WHERE base = ? LIMIT 1",
     [SQL_COPY_QUEUE_MARKED] = "SELECT number, record FROM queue WHERE word = ? AND word <> base LIMIT 1",
     [SQL_COPY_MAILBOX] = "SELECT account, id, uidvalidity, uidnext, horizon, box FROM mailbox"
-                         " WHERE box > ?2 AND base <= ?1 AND touched >= ?1 ORDER BY box LIMIT 1",
+                         " WHERE box > ?2 AND base <= ?1 AND touched >= ?1 AND length(account) > 0"
+                         " ORDER BY box LIMIT 1",
     [SQL_COPY_KEYWORDS] = "SELECT number, name FROM keyword WHERE box = ? ORDER BY number",
     [SQL_COPY_NAME] = COPY_NAME "WHERE number > ?2 AND base <= ?1 AND touched >= ?1 ORDER BY number LIMIT 1",
     [SQL_COPY_NAME_OF] = COPY_NAME "WHERE mailbox = ? AND length(mailbox) > 0",
@@ -199,10 +206,13 @@ static const char *const texts[SQL_COUNT] = {
                          " FROM account WHERE id > ?2 AND base <= ?1 AND touched >= ?1 ORDER BY id LIMIT 1",
     [SQL_COPY_TOMB] = "SELECT base, kind, mailbox, first, last FROM tomb WHERE segment = ?1 AND (base <> 0"
                       " OR ?1 <> (SELECT min(number) FROM segment WHERE retired = 0)) LIMIT 1",
+    [SQL_COPY_TOMB_BEGUN] = "SELECT base, kind, mailbox, first, last FROM tomb WHERE segment IN"
+                            " (SELECT number FROM segment WHERE retiring = 1 AND retired = 0) AND (base <> 0"
+                            " OR segment <> (SELECT min(number) FROM segment WHERE retired = 0)) LIMIT 1",
     [SQL_ACCOUNT_AS_IS] = "INSERT INTO account VALUES(?1, ?8, ?3, 0, ?4, ?2, ?5, ?6, ?7, " HERE
                           " ON CONFLICT(id) DO UPDATE SET name = ?8, modseq = max(modseq, ?3), quota = ?4, inbox = ?2,"
-                          " uidvalidity = ?5, forgotten = ?6, forgotten_uidvalidity = ?7, base = segment(),"
-                          " touched = segment(), weight = weight()",
+                          " uidvalidity = ?5, forgotten = max(forgotten, ?6), forgotten_uidvalidity ="
+                          " max(forgotten_uidvalidity, ?7), base = segment(), touched = segment(), weight = weight()",
     [SQL_MAILBOX_AS_IS] = "INSERT INTO mailbox VALUES(NULL, ?2, ?1, ?3, ?4, 0, 0, 0, 0, 0, ?5, segment(), segment(),"
                           " weight()) ON CONFLICT(id) DO UPDATE SET account = ?1, uidvalidity = ?3,"
                           " uidnext = max(uidnext, ?4), horizon = ?5, base = segment(), touched = segment(),"
@@ -210,6 +220,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_NAME_AS_IS] = "INSERT INTO name VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6, " HERE
                        " ON CONFLICT(account, name) DO UPDATE SET mailbox = ?3, modseq = ?4, attributes = ?5,"
                        " uidvalidity = ?6, " IS_HERE,
+    [SQL_NAME_ALONE] = "UPDATE name SET mailbox = x'', attributes = attributes & 1, touched = segment()"
+                       " WHERE mailbox = ?1 AND length(mailbox) > 0 AND name <> ?2",
     [SQL_MESSAGE_AS_IS] = "UPDATE message SET flags = ?3, modseq = ?4, keywords0 = ?5, keywords1 = ?6,"
                           " base = segment(),"
                           " word = segment(), weight = weight() WHERE box = ?1 AND uid = ?2",
@@ -372,7 +384,7 @@ static int32_t prepare(struct index *x, bool writes)
 {
     int found = 0;
     if (sqlite3_exec(x->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0;"
-                            "PRAGMA temp_store=MEMORY", NULL, NULL, NULL) != SQLITE_OK ||
+                            "PRAGMA temp_store=FILE", NULL, NULL, NULL) != SQLITE_OK ||
         version(x, &found) != SQLITE_OK)
         return mailsrv__durable_failure(x);
     if (found != 0 && found != FORMAT)

@@ -312,6 +312,19 @@ int32_t mailsrv__durable_log_begin(struct log *log)
     return MAILSRV_OK;
 }
 
+int32_t mailsrv__durable_log_renew(struct log *log)
+{
+    if (log->file != NULL)
+        end_segment(log);
+    if (getentropy(log->tag, sizeof log->tag) != 0)
+        return MAILSRV_TEMP;
+    int32_t status = mailsrv__durable_log_begin(log);
+    if (status == MAILSRV_OK)
+        status = log->d->files.sync(log->d->files.user, log->file);
+    log->first_is_durable = status == MAILSRV_OK;
+    return status;
+}
+
 int32_t mailsrv__durable_log_append(struct log *log, const struct buffer *group)
 {
     const mailsrv_durable_files *files = &log->d->files;

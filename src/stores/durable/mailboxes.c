@@ -79,6 +79,50 @@ static int32_t take_effect(struct change *c)
     return mailsrv__durable_take_effect(c->d) ? MAILSRV_OK : mailsrv__durable_broken(c->d);
 }
 
+/* ---- Names that are gone are remembered, but not all for ever ---- */
+
+static void put_gone(struct change *c, mailsrv_bytes text, uint64_t modseq, uint32_t uidvalidity)
+{
+    struct buffer *to = &c->d->record;
+    mailsrv__durable_put_number(to, ENTRY_GONE, 1);
+    mailsrv__durable_put_number(to, TOMB_NAME, 1);
+    mailsrv__durable_put_number(to, 0, 8);
+    mailsrv__durable_put_id(to, &c->id);
+    mailsrv__durable_put_number(to, modseq, 8);
+    mailsrv__durable_put_number(to, uidvalidity, 8);
+    mailsrv__durable_put_bytes(to, text);
+}
+
+/* A name becomes known.  Of one that was forgotten the log may still have that it was subscribed, and not that it is so
+ * no more. */
+static void put_new_name(struct change *c, mailsrv_bytes text, const struct name *before)
+{
+    if (before->number == 0)
+        put_gone(c, text, 0, 0);
+}
+
+static int64_t count_gone(struct change *c)
+{
+    sqlite3_stmt *row = mailsrv__durable_ask(&c->d->writer, SQL_NAME_GONE, "d", &c->id);
+    int64_t n = row != NULL && sqlite3_step(row) == SQLITE_ROW ? sqlite3_column_int64(row, 0) : -1;
+    sqlite3_reset(row);
+    return n;
+}
+
+/* A change has made names that have neither a mailbox nor a subscription: it ends with forgetting the oldest. */
+static int32_t forget_oldest(struct change *c, int32_t status)
+{
+    struct name name;
+    int64_t n = status == MAILSRV_OK ? count_gone(c) : 0;
+    for (; n > GONE_MAX && status == MAILSRV_OK; n--) {
+        if (mailsrv__durable_oldest_gone(&c->d->writer, &c->id, &name) != MAILSRV_OK)
+            return mailsrv__durable_broken(c->d);
+        put_gone(c, mailsrv__durable_name_text(&name), name.modseq, name.uidvalidity);
+        status = take_effect(c);
+    }
+    return n >= 0 ? status : mailsrv__durable_broken(c->d);
+}
+
 /* ---- CREATE ---- */
 
 static int32_t put_mailbox(struct change *c, const mailsrv_mbox_created *made, uint32_t attributes)
@@ -136,7 +180,7 @@ int32_t mailsrv__durable_mbox_delete(struct durable *d, struct task *t)
     mailsrv__durable_put_number(&d->record, c.modseq, 8);
     mailsrv__durable_touch(t, &arg->mailbox, c.modseq);
     d->has_dead = true;
-    return take_effect(&c);
+    return forget_oldest(&c, take_effect(&c));
 }
 
 /* ---- RENAME ---- */
@@ -184,6 +228,7 @@ static int32_t rename_one(struct change *c, const struct name *old, size_t n_old
         return MAILSRV_LIMIT;
     if (uidvalidity != mbox.uidvalidity)
         mailsrv__durable_touch(c->task, &old->mailbox, c->modseq);
+    put_new_name(c, now, &name);
     put_begin(c, ENTRY_RENAME, &old->mailbox);
     mailsrv__durable_put_number(&c->d->record, c->modseq, 8);
     mailsrv__durable_put_number(&c->d->record, uidvalidity, 4);
@@ -236,7 +281,7 @@ static int32_t rename_all(struct change *c, const struct name *old, int64_t unix
         status = rename_one(c, old, old->n, unix_us);
     for (size_t i = 0; i < n && status == MAILSRV_OK; i++)
         status = rename_one(c, &below[i], old->n, unix_us);
-    return status;
+    return forget_oldest(c, status);
 }
 
 /* The messages of INBOX go into a new mailbox, and what lies below it stays (RFC 9051 section 6.3.6). */
@@ -252,7 +297,11 @@ static int32_t move_inbox(struct change *c, int64_t unix_us)
     uint32_t uidvalidity = mailsrv__durable_new_uidvalidity(&c->account, unix_us);
     if (uidvalidity == 0)
         return MAILSRV_LIMIT;
+    status = mailsrv__durable_compact_before_bulk(d);
+    if (status != MAILSRV_OK)
+        return status;
     mailsrv_id mailbox = mailsrv__durable_new_id(d);
+    put_new_name(c, c->name, &name);
     put_begin(c, ENTRY_INBOX_MOVED, &c->account.inbox);
     mailsrv__durable_put_id(&d->record, &mailbox);
     mailsrv__durable_put_number(&d->record, c->modseq, 8);
@@ -300,9 +349,10 @@ int32_t mailsrv__durable_mbox_subscribe(struct durable *d, struct task *t)
         status = has_room(&c);
     if (status != MAILSRV_OK || ((name.attributes & MAILSRV_NAME_SUBSCRIBED) != 0) == (arg->on != 0))
         return status;
+    put_new_name(&c, c.name, &name);
     put_begin(&c, ENTRY_SUBSCRIBE, NULL);
     mailsrv__durable_put_number(&d->record, c.modseq, 8);
     mailsrv__durable_put_number(&d->record, arg->on != 0, 1);
     mailsrv__durable_put_bytes(&d->record, c.name);
-    return take_effect(&c);
+    return forget_oldest(&c, take_effect(&c));
 }

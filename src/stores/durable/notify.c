@@ -6,7 +6,7 @@
 
 #define TOLD_AT_ONCE 32
 
-/* With the lock. */
+/* With the lock.  `by`: whose engine has told its own of it; NULL: nobody's has. */
 static void mark(struct durable *d, const struct touched *touched, const struct binding *by)
 {
     for (struct handle *h = d->boxes[touched->mailbox.b[15] % BUCKETS]; h != NULL; h = h->next_of_box) {
@@ -47,7 +47,7 @@ void mailsrv__durable_tell(struct durable *d, const struct task *first)
     for (const struct task *t = first; t != NULL; t = t->next)
         for (const struct touched *touched = t->touched; touched != NULL; touched = touched->next)
             if (t->answer.status == MAILSRV_OK)
-                mark(d, touched, t->from);
+                mark(d, touched, t->kind != MAILSRV_OP_MBOX_RENAME ? t->from : NULL); /* it knows of one mailbox */
     for (struct binding *b = next_to_poke(d); b != NULL; b = next_to_poke(d)) {
         pthread_mutex_unlock(&d->lock);
         mailsrv_port_post(&b->port, &b->poke); /* where the engine has ended, nobody needs to know */

@@ -62,13 +62,15 @@ static bool delivers_to(const mailsrv_arg_body_commit *arg, const mailsrv_id *ac
     return false;
 }
 
-/* The queue is nobody's; every other change concerns the account that it is asked for, or, without one, any. */
+/* The queue is nobody's, and a copy may have parts without an end; every other change concerns the account that it is
+ * asked for, or, without one, any. */
 static bool changes(const struct task *t, const mailsrv_id *account)
 {
     static const mailsrv_id nobody;
     if (t->kind == MAILSRV_OP_BODY_COMMIT)
         return delivers_to(t->op->arg, account);
-    return t->kind != KIND_ADD_ACCOUNT && t->kind != MAILSRV_OP_QUEUE_UPDATE && t->kind != MAILSRV_OP_QUEUE_DELETE &&
+    return t->kind != KIND_ADD_ACCOUNT && t->kind != KIND_SNAPSHOT && t->kind != MAILSRV_OP_QUEUE_UPDATE &&
+           t->kind != MAILSRV_OP_QUEUE_DELETE &&
            (memcmp(&t->account, account, sizeof *account) == 0 || memcmp(&t->account, &nobody, sizeof nobody) == 0);
 }
 

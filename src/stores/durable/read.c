@@ -44,6 +44,25 @@ bool mailsrv__durable_take_row(struct task *t, sqlite3_stmt *row, mailsrv_row *o
     return mailsrv__durable_keep(t, &out->uidl);
 }
 
+/* The structure of a row of the page.  MAILSRV_MORE: it is for the next page, behind those that are there. */
+static int32_t take_structure(struct durable *d, struct task *t, int64_t box, mailsrv_row *out, size_t *structures)
+{
+    sqlite3_stmt *row = mailsrv__durable_ask(&d->reader, SQL_MESSAGE_STRUCTURE, "ii", box, (int64_t)out->uid);
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    int32_t status = result == SQLITE_ROW || result == SQLITE_DONE ? MAILSRV_OK : mailsrv__durable_failure(&d->reader);
+    if (result == SQLITE_ROW) {
+        out->structure = mailsrv__durable_column_bytes(row, 0);
+        out->prefix_octets = (uint64_t)sqlite3_column_int64(row, 1);
+        *structures += out->structure.n;
+        if (t->value.rows.n != 0 && *structures > MAILSRV_ROWS_STRUCTURE_MAX)
+            status = MAILSRV_MORE;
+        else if (!mailsrv__durable_keep(t, &out->structure))
+            status = MAILSRV_NOMEM;
+    }
+    sqlite3_reset(row);
+    return status;
+}
+
 static mailsrv_cursor cursor_at(uint64_t number)
 {
     mailsrv_cursor cursor = { { 1 } }; /* never all zero: that is the start */
@@ -58,24 +77,28 @@ static uint64_t place_of(const mailsrv_cursor *cursor)
 }
 
 /* Rows of one run from `first` on, until the page is full: then `more`, and where to go on. */
-static int32_t rows_of_run(struct durable *d, struct task *t, int64_t box, uint64_t first, uint64_t last,
-                           uint32_t most)
+static int32_t rows_of_run(struct durable *d, struct task *t, int64_t box, mailsrv_run run, size_t *structures)
 {
+    const mailsrv_arg_rows *arg = t->op->arg;
+    uint32_t most = arg->limit < PAGE_MAX ? arg->limit : PAGE_MAX;
     mailsrv_rows *rows = &t->value.rows;
     mailsrv_row *page = (mailsrv_row *)(uintptr_t)rows->rows;
     int32_t status = MAILSRV_OK;
-    sqlite3_stmt *row = mailsrv__durable_ask(&d->reader, SQL_MESSAGE_RANGE, "iii", box, (int64_t)first,
-                                             (int64_t)last);
+    sqlite3_stmt *row = mailsrv__durable_ask(&d->reader, SQL_MESSAGE_RANGE, "iii", box, (int64_t)run.first,
+                                             (int64_t)run.last);
     int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
     for (; result == SQLITE_ROW && !rows->more && status == MAILSRV_OK; result = sqlite3_step(row)) {
-        if (rows->n == most) {
-            rows->more = 1;
-            rows->next = cursor_at((uint64_t)sqlite3_column_int64(row, 0));
-        } else if (mailsrv__durable_take_row(t, row, &page[rows->n])) {
-            rows->n++;
-        } else {
+        rows->more = rows->n == most;
+        if (!rows->more && !mailsrv__durable_take_row(t, row, &page[rows->n]))
             status = MAILSRV_NOMEM;
-        }
+        else if (!rows->more && (arg->fields & MAILSRV_ROW_STRUCTURE) != 0)
+            status = take_structure(d, t, box, &page[rows->n], structures);
+        rows->more = rows->more || status == MAILSRV_MORE;
+        if (rows->more)
+            rows->next = cursor_at((uint64_t)sqlite3_column_int64(row, 0));
+        else if (status == MAILSRV_OK)
+            rows->n++;
+        status = status == MAILSRV_MORE ? MAILSRV_OK : status;
     }
     if (result != SQLITE_ROW && result != SQLITE_DONE && status == MAILSRV_OK)
         status = mailsrv__durable_failure(&d->reader);
@@ -99,12 +122,12 @@ static int32_t rows(struct durable *d, struct task *t)
     value->size = sizeof *value;
     value->stride = sizeof *page;
     value->rows = page;
-    uint32_t most = arg->limit < PAGE_MAX ? arg->limit : PAGE_MAX;
+    size_t structures = 0;
     for (uint32_t i = 0; i < arg->n_uids && !value->more && status == MAILSRV_OK; i++) {
         uint64_t first = arg->uids[i].first > from ? arg->uids[i].first : from;
-        uint64_t last = arg->uids[i].last < mbox.uidnext ? arg->uids[i].last : mbox.uidnext - 1;
+        uint32_t last = arg->uids[i].last < mbox.uidnext ? arg->uids[i].last : mbox.uidnext - 1;
         if (first <= last)
-            status = rows_of_run(d, t, mbox.box, first, last, most);
+            status = rows_of_run(d, t, mbox.box, (mailsrv_run){ (uint32_t)first, last }, &structures);
     }
     t->answer.value = value;
     return status;

@@ -273,8 +273,8 @@ static bool wait_for_writes(struct durable *d)
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec++;
     int waited = 0;
-    while (d->writes.first == NULL && d->unfinished == NULL && !d->has_dead && !mailsrv__durable_tidies(d) &&
-           !d->ending && waited != ETIMEDOUT) {
+    while (d->writes.first == NULL && d->unfinished == NULL && (!d->has_dead || d->rests) &&
+           !mailsrv__durable_tidies(d) && !d->ending && waited != ETIMEDOUT) {
         if (d->behind || d->rests)
             waited = pthread_cond_timedwait(&d->writes.work, &d->lock, &until);
         else

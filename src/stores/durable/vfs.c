@@ -278,16 +278,20 @@ static int vfs_open(sqlite3_vfs *base, const char *path, sqlite3_file *file, int
     };
     struct vfs_file *f = of(file);
     struct vfs *vfs = (struct vfs *)(void *)base;
+    if (flags_out != NULL)
+        *flags_out = flags;
+    if (path == NULL) {
+        mailsrv__durable_scratch_open(file);
+        return SQLITE_OK;
+    }
     memset(f, 0, sizeof *f);
     f->vfs = vfs;
     uint32_t how = (flags & SQLITE_OPEN_READONLY) != 0 ? 0 : MAILSRV_DURABLE_WRITE;
     if ((flags & SQLITE_OPEN_CREATE) != 0)
         how |= MAILSRV_DURABLE_CREATE;
-    if (path == NULL || files_of(f)->open(files_of(f)->user, path, how, &f->file) != MAILSRV_OK)
+    if (files_of(f)->open(files_of(f)->user, path, how, &f->file) != MAILSRV_OK)
         return SQLITE_CANTOPEN;
     f->base.pMethods = &methods;
-    if (flags_out != NULL)
-        *flags_out = flags;
     return SQLITE_OK;
 }
 
@@ -336,7 +340,8 @@ int32_t mailsrv__durable_vfs_open(struct vfs *vfs, struct durable *d)
     vfs->d = d;
     vfs->base = *system; /* time and random numbers */
     vfs->base.iVersion = 2;
-    vfs->base.szOsFile = sizeof(struct vfs_file);
+    int octets = mailsrv__durable_scratch_octets();
+    vfs->base.szOsFile = octets > (int)sizeof(struct vfs_file) ? octets : (int)sizeof(struct vfs_file);
     vfs->base.mxPathname = PATH_MAX_OCTETS;
     vfs->base.pNext = NULL;
     snprintf(vfs->name, sizeof vfs->name, "mailsrv-%p", (void *)vfs);

@@ -9,6 +9,7 @@ static const struct check *const groups[] = {
     mailsrv__kit_reading,   mailsrv__kit_expunging, mailsrv__kit_locks,   mailsrv__kit_order,
     mailsrv__kit_answers,   mailsrv__kit_queue,   mailsrv__kit_changes,   mailsrv__kit_flags,
     mailsrv__kit_listing,   mailsrv__kit_making,  mailsrv__kit_renaming,  mailsrv__kit_elsewhere,
+    mailsrv__kit_structures,
 };
 
 #define N_GROUPS (sizeof groups / sizeof *groups)
@@ -91,6 +92,7 @@ static const char *why_not(uint32_t missing)
         { MAILSRV_KIT_IMPORT, "import is not covered" },
         { MAILSRV_KIT_READS_STAGED, "reading of staged bodies is not covered" },
         { MAILSRV_KIT_LOCKS, "locks are not covered" },
+        { MAILSRV_KIT_STRUCTURE, "structures are not covered" },
         { NEEDS_REOPEN, "the setup cannot reopen the store" },
         { NEEDS_HANDLES, "the setup does not count handles" },
         { NEEDS_QUOTA, "the setup sets no quota" },

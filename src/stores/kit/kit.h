@@ -17,6 +17,7 @@
 #define ROWS_MAX 64
 #define PIECE_MAX 4096
 #define TEXT_MAX 200
+#define STRUCTURE_MAX (MAILSRV_ROWS_STRUCTURE_MAX + 1000)
 
 /* What a check needs, beside tiers and features. */
 #define NEEDS_REOPEN (1u << 16)
@@ -35,6 +36,7 @@ struct kit {
     bool failed;
     char text[TEXT_MAX];
     uint8_t piece[PIECE_MAX];
+    uint8_t structure[STRUCTURE_MAX];
 };
 
 struct check {
@@ -77,6 +79,7 @@ struct staged {
     mailsrv_asked *question;
     uint64_t handle, octets;
     uint32_t features;
+    mailsrv_bytes structure; /* for its COMMIT; empty at first */
 };
 
 /* Writes a body in pieces of `piece` octets at most. */
@@ -231,5 +234,6 @@ extern const struct check mailsrv__kit_listing[];
 extern const struct check mailsrv__kit_making[];
 extern const struct check mailsrv__kit_renaming[];
 extern const struct check mailsrv__kit_elsewhere[];
+extern const struct check mailsrv__kit_structures[];
 
 #endif

@@ -96,6 +96,7 @@ bool mailsrv__kit_ask_commit(struct kit *k, const struct staged *body, const mai
     commit->staged.size = sizeof commit->staged;
     commit->staged.body = body->handle;
     commit->staged.octets = body->octets;
+    commit->staged.structure = body->structure;
     commit->arg.size = sizeof commit->arg;
     commit->arg.atomic = atomic;
     commit->arg.n_bodies = 1;

@@ -10,7 +10,7 @@
 static int32_t verify(struct kit *k, mailsrv_bytes user, mailsrv_bytes password, mailsrv_id *account)
 {
     mailsrv_asked *question;
-    mailsrv_arg_auth_verify arg = { sizeof arg, 0, user, password };
+    mailsrv_arg_auth_verify arg = { .size = sizeof arg, .user = user, .password = password };
     const mailsrv_answer *answer = mailsrv__kit_hear(k, 0, MAILSRV_OP_AUTH_VERIFY, NULL, &arg, &question);
     int32_t status = answer != NULL ? answer->status : MAILSRV_TEMP;
     if (status == MAILSRV_OK)

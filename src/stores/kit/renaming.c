@@ -166,6 +166,8 @@ static void moved(struct kit *k, const struct box *inbox, const mailsrv_result *
     mailsrv__kit_expect(k, list.rows[0].flags == MAILSRV_FLAG_FLAGGED,
                         "a message of INBOX has other flags in the new mailbox");
     mailsrv__kit_expect(k, list.rows[0].modseq <= there.opened.modseq, "a row is above the modseq of its mailbox");
+    mailsrv__kit_expect(k, list.rows[0].modseq > result->modseq,
+                        "a message that RENAME of INBOX moved appears with a modseq that was given before");
     if (!mailsrv__kit_reads_all(k, &there, list.rows[0].uid, &message) || !mailsrv__kit_open(k, 1, 0, &now) ||
         !mailsrv__kit_list(k, &now, ROWS_MAX, &list))
         return;

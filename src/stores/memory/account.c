@@ -23,7 +23,7 @@ struct account *mailsrv__memory_account(struct memory *m, const mailsrv_id *id)
     return a;
 }
 
-static struct account *by_name(struct memory *m, const void *name, size_t n)
+struct account *mailsrv__memory_by_name(struct memory *m, const void *name, size_t n)
 {
     struct account *a = m->accounts;
     while (a != NULL && (a->n_name != n || memcmp(a->text, name, n) != 0))
@@ -55,7 +55,7 @@ int32_t mailsrv_memory_add_account(mailsrv_store *store, const char *name, size_
     struct memory *m = mailsrv__memory(store);
     if (name == NULL || n == 0 || (password == NULL && n_password != 0))
         return MAILSRV_E_USAGE;
-    if (by_name(m, name, n) != NULL)
+    if (mailsrv__memory_by_name(m, name, n) != NULL)
         return MAILSRV_ALREADYEXISTS;
     struct account *a = mailsrv__memory_take(m, sizeof *a + n + n_password);
     if (a == NULL)
@@ -78,7 +78,7 @@ int32_t mailsrv_memory_add_account(mailsrv_store *store, const char *name, size_
 
 int32_t mailsrv_memory_find_account(mailsrv_store *store, const char *name, size_t n, mailsrv_id *out)
 {
-    struct account *a = by_name(mailsrv__memory(store), name, n);
+    struct account *a = mailsrv__memory_by_name(mailsrv__memory(store), name, n);
     if (a == NULL)
         return MAILSRV_NONEXISTENT;
     *out = a->id;
@@ -88,7 +88,7 @@ int32_t mailsrv_memory_find_account(mailsrv_store *store, const char *name, size
 static int32_t point(struct memory *m, struct address *to, const mailsrv_id *accounts, size_t n)
 {
     if (n == 0)
-        to->destinations[0].kind = MAILSRV_TARGET_QUEUE;
+        to->destinations[0] = (mailsrv_destination){ .kind = MAILSRV_TARGET_QUEUE, .flags = MAILSRV_TO_FORWARD };
     for (size_t i = 0; i < n; i++) {
         struct account *a = mailsrv__memory_account(m, &accounts[i]);
         if (a == NULL)
@@ -163,19 +163,55 @@ void mailsrv__memory_accounts_free(struct memory *m)
     }
 }
 
+static void resolved(struct reply *r, const mailsrv_destination *destinations, size_t n, uint32_t shard)
+{
+    r->has_value = true;
+    r->value.resolved = (mailsrv_resolved){ .size = sizeof r->value.resolved,
+                                            .shard = shard,
+                                            .n = (uint32_t)n,
+                                            .stride = sizeof *destinations,
+                                            .destinations = destinations };
+}
+
+/* Has any address this domain? */
+static bool is_ours(const struct memory *m, mailsrv_bytes domain)
+{
+    for (const struct address *to = m->addresses; to != NULL; to = to->next)
+        if (to->n > domain.n && to->text[to->n - domain.n - 1] == '@' &&
+            same_nocase(to->text + to->n - domain.n, (const char *)domain.p, domain.n))
+            return true;
+    return domain.n == 0;
+}
+
+static int32_t not_here(const struct memory *m, mailsrv_bytes domain, struct reply *r)
+{
+    static const mailsrv_destination queue = { .kind = MAILSRV_TARGET_QUEUE };
+    if (is_ours(m, domain))
+        return MAILSRV_NONEXISTENT;
+    if (m->knobs[MAILSRV_MEMORY_RELAY] == 0)
+        return MAILSRV_NOPERM;
+    resolved(r, &queue, 1, 0);
+    return MAILSRV_OK;
+}
+
+static struct address *find_bytes(struct memory *m, mailsrv_bytes local, mailsrv_bytes domain)
+{
+    return find(m, (const char *)local.p, local.n, (const char *)domain.p, domain.n);
+}
+
+/* The whole local part first, then the user that it gives a detail of. */
 int32_t mailsrv__memory_resolve(struct memory *m, const mailsrv_op *op, struct reply *r)
 {
     const mailsrv_arg_resolve *arg = op->arg;
-    struct address *to = find(m, (const char *)arg->local_part.p, arg->local_part.n, (const char *)arg->domain.p,
-                              arg->domain.n);
+    struct address *to = find_bytes(m, arg->local_part, arg->domain);
+    if (to == NULL && arg->detail.n != 0)
+        to = find_bytes(m, arg->user, arg->domain);
     if (to == NULL)
-        return MAILSRV_NONEXISTENT;
-    r->has_value = true;
-    r->value.resolved.size = sizeof r->value.resolved;
-    r->value.resolved.shard = to->first != NULL ? to->first->shard : 0;
-    r->value.resolved.n = (uint32_t)to->n_destinations;
-    r->value.resolved.stride = sizeof *to->destinations;
-    r->value.resolved.destinations = to->destinations;
+        return not_here(m, arg->domain, r);
+    for (size_t i = 0; i < to->n_destinations; i++)
+        if (to->destinations[i].kind == MAILSRV_TARGET_MAILBOX)
+            to->destinations[i].flags = m->knobs[MAILSRV_MEMORY_ASCII] != 0 ? MAILSRV_TO_ASCII : 0;
+    resolved(r, to->destinations, to->n_destinations, to->first != NULL ? to->first->shard : 0);
     return MAILSRV_OK;
 }
 
@@ -192,10 +228,10 @@ static bool same_secret(const char *stored, size_t n_stored, mailsrv_bytes given
 int32_t mailsrv__memory_auth_verify(struct memory *m, const mailsrv_op *op, struct reply *r)
 {
     const mailsrv_arg_auth_verify *arg = op->arg;
-    const struct account *a = by_name(m, arg->user.p, arg->user.n);
+    const struct account *a = mailsrv__memory_by_name(m, arg->user.p, arg->user.n);
     bool same = a != NULL ? same_secret(a->text + a->n_name, a->n_password, arg->password)
                           : same_secret("nobody", 6, arg->password);
-    if (a == NULL || !same)
+    if (a == NULL || !same || arg->identity.n != 0) /* nobody here acts as somebody else */
         return MAILSRV_DENIED;
     r->has_value = true;
     r->value.identity.size = sizeof r->value.identity;

@@ -25,6 +25,7 @@ void mailsrv__memory_body_unref(struct body *body)
         mailsrv__memory_give(m, c, sizeof *c + c->room);
     }
     m->octets -= body->octets;
+    mailsrv__memory_give(m, body->structure, body->n_structure);
     mailsrv__memory_give(m, body, sizeof *body);
 }
 
@@ -71,6 +72,18 @@ int32_t mailsrv__memory_body_add(struct body *body, const uint8_t *p, size_t n)
     if (more != NULL)
         fill(body, more, p + rest, n - rest);
     return MAILSRV_OK;
+}
+
+/* The first COMMIT of a body tells; without memory for it there is none. */
+void mailsrv__memory_body_structure(struct body *body, mailsrv_bytes structure)
+{
+    if (body->structure != NULL || structure.n == 0)
+        return;
+    body->structure = mailsrv__memory_take(body->memory, structure.n);
+    if (body->structure == NULL)
+        return;
+    memcpy(body->structure, structure.p, structure.n);
+    body->n_structure = structure.n;
 }
 
 mailsrv_bytes mailsrv__memory_body_at(struct body *body, uint64_t offset)

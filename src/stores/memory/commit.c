@@ -128,6 +128,7 @@ static int32_t stage(struct commit *c, const mailsrv_target *target, struct stag
     uint64_t number = staged_at(c->arg, target->body_index)->body;
     struct body *body = mailsrv__memory_handle_find(m, number, HANDLE_BODY)->body;
     uint64_t octets = target->prefix.n + body->octets;
+    mailsrv__memory_body_structure(body, staged_at(c->arg, target->body_index)->structure);
     if (target->kind == MAILSRV_TARGET_MAILBOX) {
         to->mbox = mailbox_of(m, target);
         if (to->mbox == NULL)

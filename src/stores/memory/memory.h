@@ -30,6 +30,8 @@ struct body {
     uint32_t refs;
     uint64_t octets;
     struct chunk *first, *last;
+    uint8_t *structure; /* NULL: it has none */
+    size_t n_structure;
     struct chunk *near; /* where the last read was, so that reading on is not walking again */
     uint64_t near_at;
 };
@@ -105,6 +107,13 @@ struct mailbox {
     uint32_t planned_uidnext; /* while a commit is checked */
 };
 
+/* Keys of a password (mailsrv/auth.h). */
+struct scram {
+    uint32_t iterations; /* 0: there are none */
+    size_t n_salt;
+    uint8_t salt[MAILSRV_SCRAM_SALT_MAX], stored[32], server[32];
+};
+
 struct account {
     struct account *next;
     mailsrv_id id;
@@ -120,6 +129,7 @@ struct account {
     uint64_t quota;
     uint64_t lock; /* handle; 0: free */
     uint32_t shard;
+    struct scram scram[2]; /* for SHA-1 and SHA-256 */
     size_t n_name, n_password;
     char text[]; /* name, then password */
 };
@@ -172,8 +182,9 @@ struct memory {
     struct held *held, **held_end;
     uint64_t last_id, last_handle, last_queue;
     uint64_t octets, lent, n_held, answered;
+    bool has_scram; /* an account has keys */
     uint64_t open[HANDLE_READ + 1];
-    uint64_t knobs[MAILSRV_MEMORY_MAILBOXES + 1];
+    uint64_t knobs[MAILSRV_MEMORY_ASCII + 1];
     uint64_t shuffled; /* state of the shuffle */
     union {
         mailsrv_row rows[PAGE_MAX];
@@ -190,6 +201,7 @@ struct reply {
         mailsrv_body_begun begun;
         mailsrv_committed committed;
         mailsrv_identity identity;
+        mailsrv_scram_record scram_record;
         mailsrv_store_opened store_opened;
         mailsrv_locked locked;
         mailsrv_mbox_opened mbox_opened;
@@ -225,6 +237,11 @@ struct account *mailsrv__memory_account(struct memory *m, const mailsrv_id *id);
 void mailsrv__memory_accounts_free(struct memory *m);
 int32_t mailsrv__memory_resolve(struct memory *m, const mailsrv_op *op, struct reply *r);
 int32_t mailsrv__memory_auth_verify(struct memory *m, const mailsrv_op *op, struct reply *r);
+struct account *mailsrv__memory_by_name(struct memory *m, const void *name, size_t n);
+
+/* ---- logins.c ---- */
+int32_t mailsrv__memory_auth_scram_keys(struct memory *m, const mailsrv_op *op, struct reply *r);
+int32_t mailsrv__memory_auth_external(struct memory *m, const mailsrv_op *op, struct reply *r);
 
 /* ---- handle.c ---- */
 /* NULL: no memory. */
@@ -243,6 +260,7 @@ struct body *mailsrv__memory_body_new(struct memory *m);
 void mailsrv__memory_body_unref(struct body *body);
 int32_t mailsrv__memory_body_add(struct body *body, const uint8_t *p, size_t n);
 /* The octets at `offset`, as many as lie together; empty at the end. */
+void mailsrv__memory_body_structure(struct body *body, mailsrv_bytes structure);
 mailsrv_bytes mailsrv__memory_body_at(struct body *body, uint64_t offset);
 int32_t mailsrv__memory_body_begin(struct memory *m, const struct binding *from, struct reply *r);
 int32_t mailsrv__memory_body_write(struct memory *m, const mailsrv_op *op);

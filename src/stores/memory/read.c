@@ -59,22 +59,36 @@ struct mailbox *mailsrv__memory_opened(struct memory *m, uint64_t number)
     return h != NULL ? mailsrv__memory_of_handle(h) : NULL;
 }
 
+/* Adds a message to the page.  False: its structure, behind those that are there, is more than a page has. */
+static bool add_row(struct memory *m, const struct message *message, uint32_t fields, uint32_t n, size_t *structures)
+{
+    mailsrv_row *row = &m->page.rows[n];
+    *row = message->row;
+    if ((fields & MAILSRV_ROW_STRUCTURE) == 0)
+        return true;
+    *structures += message->body->n_structure;
+    row->structure = (mailsrv_bytes){ message->body->structure, message->body->n_structure };
+    row->prefix_octets = message->n_prefix;
+    return n == 0 || *structures <= MAILSRV_ROWS_STRUCTURE_MAX;
+}
+
 /* Fills the page with the rows of `arg->uids` from `place->from` on; returns how many.  `place->from` is 0 at the end,
  * which no row that follows can be. */
 static uint32_t fill_page(struct memory *m, const struct shelf *shelf, const mailsrv_arg_rows *arg,
                           struct place *place)
 {
     uint32_t n = 0, most = mailsrv__memory_page(m, arg->limit);
+    size_t structures = 0;
     for (uint32_t i = 0; i < arg->n_uids; i++) {
         uint64_t first = arg->uids[i].first > place->from ? arg->uids[i].first : place->from;
         for (size_t at = mailsrv__memory_shelf_uid(shelf, first); at < shelf->n; at++) {
             if (shelf->v[at]->row.uid > arg->uids[i].last)
                 break;
-            if (n == most) {
+            if (n == most || !add_row(m, shelf->v[at], arg->fields, n, &structures)) {
                 place->from = shelf->v[at]->row.uid;
                 return n;
             }
-            m->page.rows[n++] = shelf->v[at]->row;
+            n++;
         }
     }
     place->from = 0;

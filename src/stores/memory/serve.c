@@ -10,6 +10,7 @@ const int32_t mailsrv__memory_kinds[] = {
     MAILSRV_OP_QUEUE_SCAN,  MAILSRV_OP_QUEUE_UPDATE, MAILSRV_OP_QUEUE_DELETE, MAILSRV_OP_CHANGES,
     MAILSRV_OP_FLAGS,       MAILSRV_OP_COPY,        MAILSRV_OP_MBOX_LIST,    MAILSRV_OP_MBOX_STATUS,
     MAILSRV_OP_MBOX_CREATE, MAILSRV_OP_MBOX_DELETE, MAILSRV_OP_MBOX_RENAME,  MAILSRV_OP_MBOX_SUBSCRIBE,
+    MAILSRV_OP_AUTH_SCRAM_KEYS, MAILSRV_OP_AUTH_EXTERNAL,
     0,
 };
 
@@ -74,6 +75,10 @@ static int32_t perform_any(struct memory *m, const struct binding *from, const m
     switch (op->kind) {
     case MAILSRV_OP_AUTH_VERIFY:
         return mailsrv__memory_auth_verify(m, op, r);
+    case MAILSRV_OP_AUTH_SCRAM_KEYS:
+        return mailsrv__memory_auth_scram_keys(m, op, r);
+    case MAILSRV_OP_AUTH_EXTERNAL:
+        return mailsrv__memory_auth_external(m, op, r);
     case MAILSRV_OP_STORE_OPEN:
         return mailsrv__memory_store_open(m, from, op, r);
     case MAILSRV_OP_MBOX_OPEN:
@@ -248,7 +253,8 @@ int32_t mailsrv__memory_bind(mailsrv_store *store, mailsrv_engine *engine)
     struct memory *m = mailsrv__memory(store);
     int32_t status = bound(m, engine) != NULL ? MAILSRV_OK : add_binding(m, engine);
     for (const int32_t *kind = mailsrv__memory_kinds; status == MAILSRV_OK && *kind != 0; kind++)
-        if (((m->knobs[MAILSRV_MEMORY_WITHOUT] >> *kind) & 1) == 0)
+        if (((m->knobs[MAILSRV_MEMORY_WITHOUT] >> *kind) & 1) == 0 &&
+            (*kind != MAILSRV_OP_AUTH_SCRAM_KEYS || m->has_scram))
             status = mailsrv_engine_serve(engine, *kind, mailsrv_memory_handle, m);
     return status;
 }
