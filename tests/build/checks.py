@@ -176,8 +176,8 @@ def install(p: Report) -> None:
             else:
                 p.check(f"{name}: mailserverd is not there", not server.exists())
     for wrong, reason in ((["-Dtls=enabled"], "has no tls"),
-                          (["-Dmailserverd=enabled", "-Duv=disabled"], "mailserverd needs uv and durable"),
-                          (["-Dmailserverd=enabled", "-Ddurable=disabled"], "mailserverd needs uv and durable")):
+                          (["-Dmailserverd=enabled", "-Duv=disabled"], "mailserverd needs uv, durable"),
+                          (["-Dmailserverd=enabled", "-Ddurable=disabled"], "mailserverd needs uv, durable")):
         with tempfile.TemporaryDirectory() as where:
             done = p.run(["meson", "setup", where, *wrong])
             p.check(f"{' '.join(wrong)} is refused", done.returncode != 0 and reason in done.stdout, done.stdout)

@@ -105,6 +105,8 @@ static bool add_scram(struct run *run, const struct setup *setup, const mailsrv_
                                         .iterations = SCRAM_ITERATIONS,
                                         .salt = { (const uint8_t *)SCRAM_SALT, sizeof SCRAM_SALT - 1 } };
         if (keys != NULL) {
+            counted_add_secret(&run->heap, (struct text){ (const char *)keys->stored, octets });
+            counted_add_secret(&run->heap, (struct text){ (const char *)keys->server, octets });
             record.stored_key = (mailsrv_bytes){ keys->stored, octets };
             record.server_key = (mailsrv_bytes){ keys->server, octets };
         }

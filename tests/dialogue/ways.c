@@ -378,13 +378,24 @@ static void way_tls_fails(struct pass *p)
     } while (outcome.tls_failed && n < TLS_FAILS_MAX && !p->d->is_clear && p->result->wrong == 0);
 }
 
+/* What stands in one record counts as taken at once, though the session holds it back behind an answer that the file
+ * has later: what is answered then is not what the file has, but for sessions that are simply freed. */
+static bool answers_later(const struct pass *p)
+{
+    for (size_t i = 0; i < p->d->n_steps; i++)
+        if (p->d->steps[i].what == STEP_OP && p->d->steps[i].reply == REPLY_LATER)
+            return true;
+    return false;
+}
+
 static void way_tls_ends(struct pass *p)
 {
+    size_t n_endings = answers_later(p) ? 2 : 4;
     static const enum ending endings[] = { END_FREED, END_FREED_AT_ONCE, END_EOF, END_SHUTDOWN };
     struct places places = places_of(p, TLS_ENDS_MAX);
     size_t each = places.n / TLS_ENDS_MAX + 1;
     for (size_t i = 0; i < places.n && takes_tls(p); i += each)
-        for (size_t k = 0; k < sizeof endings / sizeof endings[0]; k++)
+        for (size_t k = 0; k < n_endings; k++)
             go(p, &(struct plan){ .tls = TLS_BY_LIBRARY,
                                   .jobs = (i & 1) != 0,
                                   .ending = endings[k],

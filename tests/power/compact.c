@@ -130,8 +130,7 @@ struct sent {
 };
 
 /* A body in memory is answered in the turn, whatever the writer does. */
-static void send_one(struct fixture *f, struct sent *s, int account, const mailsrv_id *mailbox, size_t octets,
-                     uint32_t uid)
+static void stage_one(struct fixture *f, struct sent *s, int account, size_t octets)
 {
     static uint8_t text[HEAVY] = "Subject: one of many\r\n\r\n";
     struct mail *m = &f->mail;
@@ -144,15 +143,26 @@ static void send_one(struct fixture *f, struct sent *s, int account, const mails
     s->write = mail_ask(m, 1, MAILSRV_OP_BODY_WRITE, account, &write);
     turn(f);
     s->staged = (mailsrv_staged){ .size = sizeof s->staged, .body = begun->body, .octets = octets };
-    s->target = (mailsrv_target){ .size = sizeof s->target, .kind = MAILSRV_TARGET_MAILBOX,
-                                  .account = m->shore.accounts[account], .uid = uid };
-    if (mailbox != NULL)
-        s->target.mailbox = *mailbox;
+}
+
+static void commit_one(struct fixture *f, struct sent *s, int account)
+{
     s->arg = (mailsrv_arg_body_commit){ .size = sizeof s->arg, .n_bodies = 1, .body_stride = sizeof s->staged,
                                         .n_targets = 1, .target_stride = sizeof s->target, .bodies = &s->staged,
                                         .targets = &s->target };
-    s->commit = mail_ask(m, 1, MAILSRV_OP_BODY_COMMIT, account, &s->arg);
+    s->commit = mail_ask(&f->mail, 1, MAILSRV_OP_BODY_COMMIT, account, &s->arg);
     turn(f);
+}
+
+static void send_one(struct fixture *f, struct sent *s, int account, const mailsrv_id *mailbox, size_t octets,
+                     uint32_t uid)
+{
+    stage_one(f, s, account, octets);
+    s->target = (mailsrv_target){ .size = sizeof s->target, .kind = MAILSRV_TARGET_MAILBOX,
+                                  .account = f->mail.shore.accounts[account], .uid = uid };
+    if (mailbox != NULL)
+        s->target.mailbox = *mailbox;
+    commit_one(f, s, account);
 }
 
 static mailsrv_result take_sent(struct fixture *f, struct sent *s)
@@ -267,6 +277,14 @@ static void expunge(struct fixture *f, const mailsrv_id *id, const mailsrv_run *
     mail_close_box(&f->mail, &opened);
 }
 
+static mailsrv_asked *ask_expunge(struct fixture *f, const struct opened *opened, const mailsrv_run *run)
+{
+    mailsrv_arg_expunge arg = { .size = sizeof arg, .mbox = opened->value.mbox, .uids = run, .n_uids = 1 };
+    mailsrv_asked *asked = mail_ask(&f->mail, 0, MAILSRV_OP_EXPUNGE, 1, &arg);
+    turn(f);
+    return asked;
+}
+
 static const mailsrv_id inbox; /* zero: by its name */
 
 /* What fills a segment, in the other account's INBOX, goes. */
@@ -274,11 +292,10 @@ static void lighten(struct fixture *f, const mailsrv_result *heavy)
 {
     static const struct box box;
     struct opened opened;
-    mailsrv_asked *asked;
     mailsrv_run run = { heavy->uid, heavy->uid };
     mail_open_box(&f->mail, 1, &box, &opened);
-    mailsrv_arg_expunge arg = { .size = sizeof arg, .mbox = opened.value.mbox, .uids = &run, .n_uids = 1 };
-    mail_hear(&f->mail, 0, MAILSRV_OP_EXPUNGE, 1, &arg, &asked);
+    mailsrv_asked *asked = ask_expunge(f, &opened, &run);
+    mail_settle(&f->mail);
     mailsrv_asked_free(asked);
     mail_close_box(&f->mail, &opened);
 }
@@ -312,10 +329,8 @@ static void in_the_middle(struct fixture *f, const mailsrv_result *heavy, void (
     struct sent other;
     mailsrv_run run = { heavy->uid, heavy->uid };
     mail_open_box(&f->mail, 1, &box, &opened);
-    mailsrv_arg_expunge arg = { .size = sizeof arg, .mbox = opened.value.mbox, .uids = &run, .n_uids = 1 };
     gate_set(true);
-    mailsrv_asked *asked = mail_ask(&f->mail, 0, MAILSRV_OP_EXPUNGE, 1, &arg);
-    turn(f);
+    mailsrv_asked *asked = ask_expunge(f, &opened, &run);
     gate_wait();
     send_one(f, &other, 1, NULL, 100, 0);
     gate_let_one_pass();
@@ -361,6 +376,159 @@ static void renumbered(void)
     end(f, name);
 }
 
+/* What is there, by a status of its own: UIDs and how many. */
+static bool is_still(struct fixture *f, const mailsrv_id *box, const mailsrv_mbox_opened *before)
+{
+    mailsrv_mbox_opened now = box_of(f, box);
+    return now.exists == before->exists && now.uidvalidity == before->uidvalidity && now.uidnext == before->uidnext;
+}
+
+static mailsrv_id id_of(struct fixture *f, const char *name);
+
+/* Up to a record that gives UIDs another meaning segments go in their order, however little is live of a later one. */
+static void in_order(const char *name, bool moves)
+{
+    struct fixture *f = begin();
+    mailsrv_id box = moves ? inbox : create(f, "box");
+    mailsrv_result heavy = prepare(f, &box);
+    mailsrv_id is_inbox = moves ? box_of(f, &box).mailbox : inbox;
+    if (moves) {
+        rename_to(f, &is_inbox, "old");
+        box = id_of(f, "old");
+    } else {
+        deliver(f, 0, &box, 100, 0);
+    }
+    mailsrv_mbox_opened before = box_of(f, &box);
+    tap(before.exists == ROWS - GONE_ROWS + 2u + !moves, name, "all are there", "");
+    lighten(f, &heavy);
+    deliver(f, 1, NULL, 100, 0);
+    rest(f);
+    tap(has_segment(f, 1) && has_segment(f, 2), name, "one goes not before an older one", "");
+    tap(is_still(f, &box, &before), name, "nothing is lost", "");
+    uint32_t uid = moves ? ROWS + 1 : ROWS - GONE_ROWS + 1; /* of what is heavy in the first */
+    const mailsrv_run run = { uid, uid };
+    expunge(f, &box, &run, 1);
+    deliver(f, 1, NULL, 100, 0);
+    rest(f);
+    before.exists--;
+    tap(!has_segment(f, 1) && !has_segment(f, 2), name, "the oldest goes, and then it does", "");
+    tap(is_still(f, &box, &before), name, "nothing is lost then", "");
+    check(f, name, "the check finds nothing");
+    lose_index(f);
+    tap(is_still(f, &box, &before), name, "the log has it so", "");
+    check(f, name, "and then the check finds nothing");
+    end(f, name);
+}
+
+/* The order in which the log says that segments are retired (docs/store-format.md: kind 3, entry 32). */
+static uint32_t retired(struct fixture *f, uint64_t out[8])
+{
+    uint32_t n = 0;
+    for (unsigned segment = 1; segment < 16; segment++) {
+        char path[40];
+        void *file;
+        uint8_t head[24 + 9];
+        size_t got = 0;
+        snprintf(path, sizeof path, "/disk/%016x.log", segment);
+        if (f->files.open(f->disk, path, 0, &file) != MAILSRV_OK)
+            continue;
+        for (uint64_t at = 0; f->files.read(f->disk, file, head, sizeof head, at, &got) == MAILSRV_OK && got >= 24;) {
+            uint32_t octets = head[4] | (uint32_t)head[5] << 8 | (uint32_t)head[6] << 16 | (uint32_t)head[7] << 24;
+            if (octets == 9 && head[8] == 3 && got == sizeof head && head[24] == 32 && n < 8)
+                out[n++] = head[25];
+            at += 24 + octets;
+        }
+        f->files.close(f->disk, file);
+    }
+    return n;
+}
+
+/* What is heavy in segment 2 goes, and with the next group, in which that in 3 goes, copies from 2 begin.  Then the
+ * process dies. */
+static void die_in_the_middle(struct fixture *f, const mailsrv_result *second, const mailsrv_result *third)
+{
+    static const struct box box;
+    struct opened opened;
+    const mailsrv_run runs[2] = { { second->uid, second->uid }, { third->uid, third->uid } };
+    mailsrv_asked *asked[2];
+    mail_open_box(&f->mail, 1, &box, &opened);
+    gate_set(true);
+    asked[0] = ask_expunge(f, &opened, &runs[0]);
+    gate_wait();
+    asked[1] = ask_expunge(f, &opened, &runs[1]);
+    gate_let_one_pass();
+    gate_wait();
+    gate_set_dead(true);
+    gate_set(false);
+    mail_settle(&f->mail);
+    mailsrv_asked_free(asked[0]);
+    mailsrv_asked_free(asked[1]);
+    mail_close_box(&f->mail, &opened);
+    close_store(f);
+    gate_set_dead(false);
+}
+
+/* A segment of which some was copied is retired before another is begun, also by the next process, and though less is
+ * live of the other. */
+static void begun_first(void)
+{
+    static const char name[] = "a segment of which some was copied";
+    struct fixture *f = begin();
+    uint64_t order[8];
+    mailsrv_id box = create(f, "box");
+    mailsrv_result second = prepare(f, &box), third = deliver(f, 1, NULL, HEAVY, 0);
+    deliver(f, 1, NULL, 100, 0);
+    rest(f);
+    die_in_the_middle(f, &second, &third);
+    open_store(f);
+    deliver(f, 1, NULL, 100, 0);
+    rest(f);
+    uint32_t n = retired(f, order);
+    tap(n >= 2 && order[0] == 2 && order[1] == 3, name, "is retired before another", "");
+    end(f, name);
+}
+
+/* An item that comes, and goes; its number. */
+static uint64_t queue_one(struct fixture *f)
+{
+    struct sent s;
+    mailsrv_asked *asked;
+    stage_one(f, &s, 0, 100);
+    s.target = (mailsrv_target){ .size = sizeof s.target, .kind = MAILSRV_TARGET_QUEUE, .record = bytes("a record") };
+    commit_one(f, &s, 0);
+    uint64_t number = take_sent(f, &s).queue;
+    mailsrv_arg_queue_delete arg = { sizeof arg, 1, &number };
+    mail_hear(&f->mail, 0, MAILSRV_OP_QUEUE_DELETE, -1, &arg, &asked);
+    mailsrv_asked_free(asked);
+    return number;
+}
+
+/* Nothing that is still in the log says which were the last ids and numbers, but for the first frame of a segment. */
+static void given(void)
+{
+    static const char name[] = "what was given, and is not in the log";
+    struct fixture *f = begin();
+    mailsrv_result light = deliver(f, 1, NULL, 100, 0), heavy = deliver(f, 1, NULL, HEAVY, 0);
+    mailsrv_id gone = create(f, "gone");
+    delete(f, &gone);
+    uint64_t item = queue_one(f);
+    mailsrv_result last = deliver(f, 1, NULL, HEAVY, 0);
+    lighten(f, &heavy);
+    lighten(f, &last);
+    rest(f);
+    lighten(f, &light);
+    rest(f);
+    tap(!has_segment(f, 1) && !has_segment(f, 2), name, "what gave them is compacted", "");
+    lose_index(f);
+    mailsrv_result next = deliver(f, 1, NULL, 100, 0);
+    tap(memcmp(&next.email, &last.email, sizeof last.email) > 0, name, "no id is given twice", "");
+    tap(next.uid > last.uid && next.modseq > last.modseq, name, "nor a UID or modseq", "");
+    mailsrv_id anew = create(f, "gone");
+    tap(memcmp(&anew, &next.email, sizeof anew) > 0, name, "nor a mailbox's id", "");
+    tap(item != 0 && queue_one(f) > item, name, "nor a number of the queue", "");
+    end(f, name);
+}
+
 struct renaming {
     struct opened store;
     mailsrv_arg_mbox_rename arg;
@@ -373,8 +541,6 @@ static void ask_rename(struct fixture *f, void *user)
     r->asked = mail_ask(&f->mail, 0, MAILSRV_OP_MBOX_RENAME, 0, &r->arg);
     turn(f);
 }
-
-static mailsrv_id id_of(struct fixture *f, const char *name);
 
 static void moved(void)
 {
@@ -618,6 +784,10 @@ int main(void)
 {
     two_names();
     unswept();
+    in_order("segments before a renumbering", false);
+    in_order("segments before INBOX was moved", true);
+    begun_first();
+    given();
     renumbered();
     moved();
     forgotten();

@@ -203,7 +203,7 @@ static void opening(void)
     tap(mailsrv_durable_open(&setup, &store) == MAILSRV_E_USAGE, "opening", "without a directory", "");
     setup = f.shore.setup;
     tap(mailsrv_durable_open(&setup, &store) == MAILSRV_INUSE, "opening", "what is open", "");
-    tap(mailsrv_durable_add_account(f.shore.store, "pat", 3, &id) == MAILSRV_ALREADYEXISTS, "opening",
+    tap(mailsrv_durable_add_account(f.shore.store, "pat@here", 8, &id) == MAILSRV_ALREADYEXISTS, "opening",
         "an account that is there", "");
     tap(mailsrv_durable_find_account(f.shore.store, "sam", 3, &id) == MAILSRV_NONEXISTENT, "opening",
         "an account that is not there", "");

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+static uint32_t shards;
 static char directory[] = "/tmp/mailsrv-kill-XXXXXX";
 
 static uint64_t next_random(uint64_t *state)
@@ -29,6 +30,7 @@ static int32_t open_store(struct mail *m)
     m->shore.setup.segment_octets = 40000;
     m->shore.setup.memory_octets = 16384;
     m->shore.setup.checkpoint_pages = 10;
+    m->shore.setup.shards = shards;
     return shore_open(&m->shore);
 }
 
@@ -79,10 +81,12 @@ static void remove_all(const char *path)
     rmdir(path);
 }
 
-int main(void)
+/* With an argument: so many shards. */
+int main(int argc, char **argv)
 {
     const char *kills = getenv("POWER_KILLS"), *seed = getenv("MAILSRV_SEED");
     uint64_t random = seed != NULL ? strtoull(seed, NULL, 10) : 1, n = kills != NULL ? strtoull(kills, NULL, 10) : 10;
+    shards = argc > 1 ? (uint32_t)atoi(argv[1]) : 1;
     struct mail *m = mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (m == MAP_FAILED || mkdtemp(directory) == NULL)
         abort();

@@ -132,12 +132,14 @@ static mailsrv_bytes bytes(const char *text)
     return (mailsrv_bytes){ (const uint8_t *)text, strlen(text) };
 }
 
-static void with(const char *name, bool is_simulated, bool is_slow, uint64_t memory_octets, uint64_t segment_octets)
+static void with(const char *name, uint32_t shards, bool is_simulated, bool is_slow, uint64_t memory_octets,
+                 uint64_t segment_octets)
 {
     struct world w = { .name = name, .is_simulated = is_simulated, .is_slow = is_slow };
     uint32_t failed = 0;
     shore_init(&w.shore, w.directory, NULL);
     w.shore.setup.memory_octets = memory_octets;
+    w.shore.setup.shards = shards;
     w.shore.setup.segment_octets = segment_octets;
     w.shore.setup.body_octets_max = OCTETS_MAX;
     w.shore.setup.checkpoint_pages = 4;
@@ -166,9 +168,11 @@ static void with(const char *name, bool is_simulated, bool is_slow, uint64_t mem
 
 int main(void)
 {
-    with("a directory", false, false, 0, 0);
-    with("bodies in files", true, false, 1, 0);
-    with("small segments", true, false, 0, 4096);
-    with("a slow disk", true, true, 0, 0);
+    with("a directory", 0, false, false, 0, 0);
+    with("bodies in files", 0, true, false, 1, 0);
+    with("small segments", 0, true, false, 0, 4096);
+    with("a slow disk", 0, true, true, 0, 0);
+    with("three shards", 3, false, false, 0, 0);
+    with("three shards, bodies in files", 3, true, false, 1, 4096);
     return tap_end();
 }

@@ -99,10 +99,13 @@ bool mail_begin(struct mail *m)
             inbox->state = THERE;
             strcpy(inbox->name, "INBOX");
         }
-    for (int i = 0; i < ENGINES; i++)
-        if (mailsrv_engine_new(NULL, &m->engines[i]) != MAILSRV_OK ||
-            shore_bind(&m->shore, m->engines[i]) != MAILSRV_OK)
+    for (int i = 0; i < ENGINES; i++) {
+        int32_t status = mailsrv_engine_new(NULL, &m->engines[i]) == MAILSRV_OK ? MAILSRV_NOMEM : MAILSRV_TEMP;
+        for (int k = 0; k < 100 && status == MAILSRV_NOMEM; k++)
+            status = shore_bind(&m->shore, m->engines[i]);
+        if (status != MAILSRV_OK)
             abort();
+    }
     turn(m);
     return m->wrong[0] == '\0';
 }
@@ -141,7 +144,7 @@ struct sending {
     struct box *boxes[TARGETS_MAX];
     struct item *item;
     uint32_t number;
-    char record[16];
+    char record[16], uidl[16];
     int engine;
 };
 
@@ -182,6 +185,11 @@ static bool stage(struct mail *m, struct sending *s, int engine, size_t octets)
     return false;
 }
 
+mailsrv_bytes mail_uidl_of(uint32_t number, char text[16])
+{
+    return (mailsrv_bytes){ (const uint8_t *)text, (size_t)snprintf(text, 16, "u-%u", number) };
+}
+
 /* Into a mailbox that is there; with flags and a keyword, now and then. */
 static void to_box(struct mail *m, struct sending *s, int account, uint64_t random)
 {
@@ -199,6 +207,7 @@ static void to_box(struct mail *m, struct sending *s, int account, uint64_t rand
                                        .flags = message->marks.flags,
                                        .account = m->shore.accounts[account],
                                        .mailbox = box->id,
+                                       .uidl = mail_uidl_of(s->number, s->uidl),
                                        .keywords = &mail_keywords[keyword % KEYWORDS],
                                        .n_keywords = keyword < KEYWORDS };
     s->arg.n_targets++;

@@ -7,6 +7,8 @@
 #define PATIENCE_S 30 /* for what never comes; nothing that works takes so long */
 
 static const char *const names[2] = { "pat", "kim" };
+/* As the store knows them; of three shards the second has one and the third the other. */
+static const char *const accounts[2] = { "pat@here", "kim@here" };
 
 void shore_init(struct shore *s, const char *directory, const mailsrv_durable_files *files)
 {
@@ -23,9 +25,9 @@ int32_t shore_open(struct shore *s)
 {
     int32_t status = mailsrv_durable_open(&s->setup, &s->store);
     for (int i = 0; i < 2 && status == MAILSRV_OK; i++) {
-        status = mailsrv_durable_find_account(s->store, names[i], 3, &s->accounts[i]);
+        status = mailsrv_durable_find_account(s->store, accounts[i], 8, &s->accounts[i]);
         if (status == MAILSRV_NONEXISTENT)
-            status = mailsrv_durable_add_account(s->store, names[i], 3, &s->accounts[i]);
+            status = mailsrv_durable_add_account(s->store, accounts[i], 8, &s->accounts[i]);
         if (status != MAILSRV_OK)
             shore_close(s);
     }
@@ -86,6 +88,7 @@ static void resolve(void *user, mailsrv_engine *engine, const mailsrv_op *op)
     if (i >= 0) {
         s->inboxes[i] = (mailsrv_destination){ .kind = MAILSRV_TARGET_MAILBOX, .account = s->accounts[i] };
         value.destinations = &s->inboxes[i];
+        value.shard = mailsrv_durable_shard(s->store, &s->accounts[i]);
         answer.status = MAILSRV_OK;
         answer.value = &value;
     }

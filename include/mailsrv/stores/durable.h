@@ -13,6 +13,11 @@
  * letters, and so does word of what the other engines have changed in mailboxes that it has open (mailsrv_notify in
  * store.h).  A READ that goes on by its handle is answered at once where the system has its octets in memory.
  *
+ * A store may have several shards: each is a directory with a log, an index and three threads, and has the accounts of
+ * its own.  Then writes of one account do not wait for those of all others, and disks or cores share the work; but a
+ * message to accounts in two shards is stored twice, and a COMMIT to both is all or nothing only in each.  The queue is
+ * in the first.
+ *
  * A message of up to 256 KiB is checked while it is read from its beginning to its end, in that order, by one handle:
  * with octets that are not those that were stored the last READ is answered MAILSRV_CORRUPT.
  *
@@ -81,14 +86,16 @@ typedef struct mailsrv_durable_setup {
     uint64_t reserve_octets;  /* of a file that gives way when the disk is full, so that EXPUNGE and the queue go on;
                                * 0: 1 MiB */
     uint32_t history_max;     /* runs of UIDs that vanished, remembered of each mailbox; 0: 10,000 */
-    uint32_t reserved;
+    uint32_t shards;          /* so many directories, each with a log, an index and threads, 64 at most; what stands
+                               * above is of each.  Where there is no store yet: 0 is 1.  Else 0, or as many as it was
+                               * made with */
 } mailsrv_durable_setup;
 
 /* Opens the store of a directory, or makes one where the directory is empty: mends the end of the log, and brings the
  * index up to it.  MAILSRV_OK; MAILSRV_NOMEM; MAILSRV_INUSE: another process, or store, has it; MAILSRV_CORRUPT: what
- * was promised is not there (a copy that was not made to its end, say), or the index is broken (without index.db and index.db-wal it is made anew); MAILSRV_FULL;
- * MAILSRV_NONEXISTENT: no such directory; MAILSRV_CANNOT: of a format that this version does not know; MAILSRV_TEMP; or
- * MAILSRV_E_USAGE. */
+ * was promised is not there, or was never made to its end (a copy), or the index is broken (without index.db and
+ * index.db-wal it is made anew); MAILSRV_FULL; MAILSRV_NONEXISTENT: no such directory; MAILSRV_CANNOT: of a format that
+ * this version does not know, or of another number of shards; MAILSRV_TEMP; or MAILSRV_E_USAGE. */
 MAILSRV_API int32_t mailsrv_durable_open(const mailsrv_durable_setup *setup, mailsrv_store **out);
 
 /* Looks whether all that a store keeps is as it must be, without changing anything: the CRC of each frame of the log, that
@@ -151,6 +158,10 @@ MAILSRV_API int32_t mailsrv_durable_find_account(mailsrv_store *store, const cha
  * as the answer to a COMMIT: with MAILSRV_TEMP it may hold all the same. */
 MAILSRV_API int32_t mailsrv_durable_set_quota(mailsrv_store *store, const mailsrv_id *account, uint64_t octets);
 
+/* The shard of an account: for `shard` in the answer to RESOLVE (op.h), since a COMMIT with `atomic` over several shards
+ * is refused with MAILSRV_CANNOT.  It never changes.  One that is no account's is in some shard, too.  Any thread. */
+MAILSRV_API uint32_t mailsrv_durable_shard(mailsrv_store *store, const mailsrv_id *account);
+
 /* Keys of mailsrv_durable_stat. */
 #define MAILSRV_DURABLE_STAT_HANDLES 1 /* given and not yet closed */
 #define MAILSRV_DURABLE_STAT_GROUPS 2  /* synced since the store was opened */
@@ -160,7 +171,7 @@ MAILSRV_API int32_t mailsrv_durable_set_quota(mailsrv_store *store, const mailsr
 #define MAILSRV_DURABLE_STAT_SEGMENTS 6 /* of the log, with those that are about to go */
 #define MAILSRV_DURABLE_STAT_BUSY 7    /* 1: the store goes on by itself, to give room back or move the index */
 #define MAILSRV_DURABLE_STAT_READ_NOW 8 /* READs that were answered at once: the system had their octets */
-/* Any thread; an unknown key is 0. */
+/* Over all shards.  Any thread; an unknown key is 0. */
 MAILSRV_API uint64_t mailsrv_durable_stat(mailsrv_store *store, int32_t key);
 
 #ifdef __cplusplus

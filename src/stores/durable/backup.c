@@ -21,12 +21,21 @@ struct snapshot {
     struct sealed_list segments; /* the last one, too */
 };
 
+/* The copy of one shard; or the directory of several, which has no store itself. */
 struct backup {
+    struct work *work;
     struct durable *d;
     struct durable *target; /* a directory and its files, no more */
     struct snapshot at;
     void *lock;
-    bool is_ours; /* what is in the directory */
+    uint32_t shards; /* of the directory of several; 0: it is one */
+    bool is_ours;    /* what is in the directory */
+};
+
+/* Of the whole. */
+struct work {
+    uint32_t n;           /* shards */
+    struct backup **each; /* of them, and behind them of the directory of several */
     uint64_t done, all, told;
     int32_t (*progress)(void *user, uint64_t octets, uint64_t octets_all);
     void *user;
@@ -115,13 +124,13 @@ static void go_on_deleting(struct durable *d)
 
 /* ---- Files ---- */
 
-static int32_t tell(struct backup *b, uint64_t octets)
+static int32_t tell(struct work *w, uint64_t octets)
 {
-    b->done += octets;
-    if (b->progress == NULL || (b->done - b->told < TOLD_EACH && b->done != b->all))
+    w->done += octets;
+    if (w->progress == NULL || (w->done - w->told < TOLD_EACH && w->done != w->all))
         return MAILSRV_OK;
-    b->told = b->done;
-    return b->progress(b->user, b->done, b->all);
+    w->told = w->done;
+    return w->progress(w->user, w->done, w->all);
 }
 
 static int32_t copy_pieces(struct backup *b, void *from, void *to, uint64_t octets)
@@ -130,13 +139,13 @@ static int32_t copy_pieces(struct backup *b, void *from, void *to, uint64_t octe
     int32_t status = MAILSRV_OK;
     for (uint64_t at = 0; at < octets && status == MAILSRV_OK;) {
         size_t n = octets - at < PIECE ? (size_t)(octets - at) : PIECE, got = 0;
-        status = files->read(files->user, from, b->piece, n, at, &got);
+        status = files->read(files->user, from, b->work->piece, n, at, &got);
         if (status == MAILSRV_OK && got < n)
             status = MAILSRV_CORRUPT;
         if (status == MAILSRV_OK)
-            status = files->write(files->user, to, b->piece, n, at);
+            status = files->write(files->user, to, b->work->piece, n, at);
         if (status == MAILSRV_OK)
-            status = tell(b, n);
+            status = tell(b->work, n);
         at += n;
     }
     return status == MAILSRV_OK ? files->sync(files->user, to) : status;
@@ -147,11 +156,11 @@ static int32_t copy_file(struct backup *b, uint64_t octets)
 {
     const mailsrv_durable_files *files = &b->d->files;
     void *source, *target;
-    int32_t status = files->open(files->user, b->from, 0, &source);
+    int32_t status = files->open(files->user, b->work->from, 0, &source);
     if (status != MAILSRV_OK)
         return status == MAILSRV_NONEXISTENT ? MAILSRV_CORRUPT : status;
-    status = files->open(files->user, b->to, MAILSRV_DURABLE_WRITE | MAILSRV_DURABLE_CREATE | MAILSRV_DURABLE_EMPTY,
-                         &target);
+    status = files->open(files->user, b->work->to,
+                         MAILSRV_DURABLE_WRITE | MAILSRV_DURABLE_CREATE | MAILSRV_DURABLE_EMPTY, &target);
     if (status == MAILSRV_OK) {
         status = copy_pieces(b, source, target, octets);
         files->close(files->user, target);
@@ -164,8 +173,8 @@ static int32_t copy_file(struct backup *b, uint64_t octets)
 static int32_t link_file(struct backup *b, uint64_t octets)
 {
     const mailsrv_durable_files *files = &b->d->files;
-    if (files->link != NULL && files->link(files->user, b->from, b->to) == MAILSRV_OK)
-        return tell(b, octets);
+    if (files->link != NULL && files->link(files->user, b->work->from, b->work->to) == MAILSRV_OK)
+        return tell(b->work, octets);
     return copy_file(b, octets);
 }
 
@@ -207,12 +216,20 @@ static void look_at(void *context, const char *name)
         look_below(context, name);
 }
 
-/* An earlier copying that failed has left what is no file. */
-static int32_t must_be_empty(struct durable *t)
+/* Those of shards are looked at when it is their turn. */
+static void look_at_shards(void *context, const char *name)
 {
+    if (strcmp(name, "lock") != 0 && mailsrv__durable_shard_number(name) == SHARDS_MAX)
+        look_below(context, name);
+}
+
+/* An earlier copying that failed has left what is no file. */
+static int32_t must_be_empty(const struct backup *b)
+{
+    struct durable *t = b->target;
     char path[PATH_MAX_OCTETS];
     bool has_some = false;
-    int32_t status = t->files.list(t->files.user, t->directory, look_at, &has_some);
+    int32_t status = t->files.list(t->files.user, t->directory, b->shards != 0 ? look_at_shards : look_at, &has_some);
     snprintf(path, sizeof path, "%s/bodies", t->directory);
     int32_t below = status == MAILSRV_OK ? t->files.list(t->files.user, path, look_below, &has_some) : status;
     if (status == MAILSRV_OK && below != MAILSRV_NONEXISTENT)
@@ -249,7 +266,7 @@ static int32_t take_directory(struct backup *b)
         b->lock = NULL;
         return status;
     }
-    status = must_be_empty(t);
+    status = must_be_empty(b);
     if (status != MAILSRV_OK)
         return status;
     b->is_ours = true;
@@ -257,7 +274,9 @@ static int32_t take_directory(struct backup *b)
     if (status == MAILSRV_OK)
         status = sync_above(t);
     snprintf(path, sizeof path, "%s/bodies", t->directory);
-    return status == MAILSRV_OK ? t->files.make_directory(t->files.user, path) : status;
+    if (status == MAILSRV_OK && b->shards == 0)
+        status = t->files.make_directory(t->files.user, path);
+    return status == MAILSRV_OK && b->shards == 0 ? mailsrv__durable_vfs_open(&t->vfs, t) : status;
 }
 
 struct remains {
@@ -276,12 +295,13 @@ static void remove_one(void *context, const char *name)
 }
 
 /* What has failed is no copy: it goes, as far as that can be, and last what says so. */
-static void remove_all(struct durable *t)
+static void remove_all(const struct backup *b)
 {
+    struct durable *t = b->target;
     char path[PATH_MAX_OCTETS];
     struct remains in = { t, "" }, below = { t, "/bodies" };
-    snprintf(path, sizeof path, "%s/bodies", t->directory);
-    if (t->files.list(t->files.user, path, remove_one, &below) == MAILSRV_OK &&
+    snprintf(path, sizeof path, "%s%s", t->directory, b->shards == 0 ? "/bodies" : "");
+    if ((b->shards != 0 || t->files.list(t->files.user, path, remove_one, &below) == MAILSRV_OK) &&
         t->files.list(t->files.user, t->directory, remove_one, &in) == MAILSRV_OK &&
         t->files.sync_directory(t->files.user, path) == MAILSRV_OK &&
         t->files.sync_directory(t->files.user, t->directory) == MAILSRV_OK)
@@ -308,11 +328,11 @@ static int32_t sum_up(struct backup *b)
 {
     sqlite3 *db = b->at.source.db;
     for (size_t i = 0; i < b->at.segments.n; i++)
-        b->all += b->at.segments.v[i].end;
-    if (number_of(db, INDEX_OCTETS, &b->all) != MAILSRV_OK ||
-        number_of(db, "SELECT coalesce(sum(octets), 0)" IN_FILES, &b->all) != MAILSRV_OK)
+        b->work->all += b->at.segments.v[i].end;
+    if (number_of(db, INDEX_OCTETS, &b->work->all) != MAILSRV_OK ||
+        number_of(db, "SELECT coalesce(sum(octets), 0)" IN_FILES, &b->work->all) != MAILSRV_OK)
         return mailsrv__durable_failure(&b->at.source);
-    return b->progress != NULL ? b->progress(b->user, 0, b->all) : MAILSRV_OK;
+    return MAILSRV_OK;
 }
 
 /* SQLite's journal would be for a database that had something in it. */
@@ -328,7 +348,7 @@ static int32_t back_up(struct backup *b, struct index *to)
     if (sqlite3_backup_finish(copy) != SQLITE_OK)
         return mailsrv__durable_failure(to);
     int32_t status = number_of(b->at.source.db, INDEX_OCTETS, &octets);
-    return status == MAILSRV_OK ? tell(b, octets) : status;
+    return status == MAILSRV_OK ? tell(b->work, octets) : status;
 }
 
 static int32_t copy_index(struct backup *b)
@@ -358,8 +378,8 @@ static int32_t copy_segments(struct backup *b)
     const struct sealed_list *list = &b->at.segments;
     int32_t status = MAILSRV_OK;
     for (size_t i = 0; i < list->n && status == MAILSRV_OK; i++) {
-        mailsrv__durable_segment_path(b->d, list->v[i].number, b->from);
-        mailsrv__durable_segment_path(b->target, list->v[i].number, b->to);
+        mailsrv__durable_segment_path(b->d, list->v[i].number, b->work->from);
+        mailsrv__durable_segment_path(b->target, list->v[i].number, b->work->to);
         status = i + 1 < list->n ? link_file(b, list->v[i].end) : copy_file(b, list->v[i].end);
     }
     return status;
@@ -367,8 +387,8 @@ static int32_t copy_segments(struct backup *b)
 
 static int32_t copy_body(struct backup *b, uint64_t number, uint64_t octets)
 {
-    mailsrv__durable_body_path(b->d, number, b->from);
-    mailsrv__durable_body_path(b->target, number, b->to);
+    mailsrv__durable_body_path(b->d, number, b->work->from);
+    mailsrv__durable_body_path(b->target, number, b->work->to);
     return link_file(b, octets);
 }
 
@@ -393,18 +413,20 @@ static int32_t copy_bodies(struct backup *b)
     return status == MAILSRV_OK ? b->d->files.sync_directory(b->d->files.user, path) : status;
 }
 
-static int32_t copy_all(struct backup *b)
+/* ---- All of it ---- */
+
+static int32_t pin(struct backup *b)
 {
     struct task t = { .kind = KIND_SNAPSHOT, .progress = &b->at };
     int32_t status = mailsrv__durable_index_open(&b->at.source, b->d, false);
     if (status == MAILSRV_OK)
         status = mailsrv__durable_call(b->d, &t);
-    if (status == MAILSRV_OK)
-        status = sum_up(b);
-    if (status == MAILSRV_OK)
-        status = copy_index(b);
-    if (status == MAILSRV_OK)
-        status = copy_segments(b);
+    return status == MAILSRV_OK ? sum_up(b) : status;
+}
+
+static int32_t copy_files(struct backup *b)
+{
+    int32_t status = copy_segments(b);
     if (status == MAILSRV_OK)
         status = copy_bodies(b);
     if (status == MAILSRV_OK)
@@ -412,42 +434,116 @@ static int32_t copy_all(struct backup *b)
     return status == MAILSRV_OK ? remove_file(b->target, DURABLE_UNFINISHED) : status;
 }
 
-static int32_t run(struct backup *b)
+/* What of a directory of several is no shard's. */
+static int32_t end_directory(struct backup *b)
 {
-    int32_t status = take_directory(b);
-    if (status == MAILSRV_OK)
-        status = mailsrv__durable_vfs_open(&b->target->vfs, b->target);
-    if (status == MAILSRV_OK) {
-        stop_deletions(b->d);
-        status = copy_all(b);
-        mailsrv__durable_index_close(&b->at.source);
-        go_on_deleting(b->d);
+    int32_t status = mailsrv__durable_table_write(b->d->family, b->target);
+    return status == MAILSRV_OK ? remove_file(b->target, DURABLE_UNFINISHED) : status;
+}
+
+static int32_t for_each(struct work *w, int32_t status, int32_t (*step)(struct backup *b))
+{
+    for (uint32_t i = 0; i < w->n && status == MAILSRV_OK; i++)
+        status = step(w->each[i]);
+    return status;
+}
+
+/* All shards are pinned before one is copied, and all indexes are copied before the rest: they can go on soon. */
+static int32_t copy_all(struct work *w)
+{
+    int32_t status = for_each(w, MAILSRV_OK, pin);
+    if (status == MAILSRV_OK && w->progress != NULL)
+        status = w->progress(w->user, 0, w->all);
+    status = for_each(w, for_each(w, status, copy_index), copy_files);
+    return status == MAILSRV_OK && w->n > 1 ? end_directory(w->each[w->n]) : status;
+}
+
+static int32_t run(struct work *w)
+{
+    int32_t status = w->n > 1 ? take_directory(w->each[w->n]) : MAILSRV_OK;
+    status = for_each(w, status, take_directory);
+    if (status != MAILSRV_OK)
+        return status;
+    for (uint32_t i = 0; i < w->n; i++)
+        stop_deletions(w->each[i]->d);
+    status = copy_all(w);
+    for (uint32_t i = 0; i < w->n; i++) {
+        mailsrv__durable_index_close(&w->each[i]->at.source);
+        go_on_deleting(w->each[i]->d);
     }
+    return status;
+}
+
+static struct backup *new_backup(struct work *w, struct durable *d, const char *directory)
+{
+    struct backup *b = calloc(1, sizeof *b);
+    struct durable *target = calloc(1, sizeof *target);
+    if (b == NULL || target == NULL) {
+        free(b);
+        free(target);
+        return NULL;
+    }
+    memcpy(target->directory, directory, strlen(directory) + 1);
+    target->files = d->files;
+    b->work = w;
+    b->d = d;
+    b->target = target;
+    return b;
+}
+
+static void free_backup(struct backup *b, bool failed)
+{
     mailsrv__durable_vfs_close(&b->target->vfs);
-    if (status != MAILSRV_OK && b->is_ours)
-        remove_all(b->target);
+    if (failed && b->is_ours)
+        remove_all(b);
     if (b->lock != NULL)
         b->d->files.unlock(b->d->files.user, b->lock);
     free(b->at.segments.v);
-    return status;
+    free(b->target);
+    free(b);
+}
+
+/* False: no memory. */
+static bool begin(struct work *w, struct durable *d, const char *directory)
+{
+    char path[PATH_MAX_OCTETS] = "", name[4] = "";
+    w->n = mailsrv__durable_shards(d);
+    w->each = calloc(w->n + (size_t)1, sizeof(struct backup *));
+    for (uint32_t i = 0; w->each != NULL && i < w->n; i++) {
+        if (w->n > 1)
+            mailsrv__durable_shard_name(i, name);
+        snprintf(path, sizeof path, "%s%s", directory, name);
+        w->each[i] = new_backup(w, mailsrv__durable_shard(d, i), path);
+        if (w->each[i] == NULL)
+            return false;
+    }
+    if (w->each == NULL || w->n == 1)
+        return w->each != NULL;
+    w->each[w->n] = new_backup(w, d, directory);
+    if (w->each[w->n] != NULL)
+        w->each[w->n]->shards = w->n;
+    return w->each[w->n] != NULL;
+}
+
+/* The directory of several last: it says that there is no whole copy. */
+static void end(struct work *w, bool failed)
+{
+    for (uint32_t i = 0; w->each != NULL && i < w->n + 1; i++)
+        if (w->each[i] != NULL)
+            free_backup(w->each[i], failed);
+    free(w->each);
+    free(w);
 }
 
 int32_t mailsrv__durable_backup(struct durable *d, const char *directory,
                                 int32_t (*progress)(void *user, uint64_t octets, uint64_t octets_all), void *user)
 {
-    struct backup *b = calloc(1, sizeof *b);
-    struct durable *target = calloc(1, sizeof *target);
-    int32_t status = MAILSRV_NOMEM;
-    if (b != NULL && target != NULL) {
-        memcpy(target->directory, directory, strlen(directory) + 1);
-        target->files = d->files;
-        b->d = d;
-        b->target = target;
-        b->progress = progress;
-        b->user = user;
-        status = run(b);
-    }
-    free(target);
-    free(b);
+    struct work *w = calloc(1, sizeof *w);
+    if (w == NULL)
+        return MAILSRV_NOMEM;
+    w->progress = progress;
+    w->user = user;
+    int32_t status = begin(w, d, directory) ? run(w) : MAILSRV_NOMEM;
+    end(w, status != MAILSRV_OK);
     return status;
 }

@@ -40,7 +40,8 @@ static void give_memory(struct durable *d, struct body *body)
 void mailsrv__durable_body_free(struct durable *d, struct body *body)
 {
     char path[PATH_MAX_OCTETS];
-    give_memory(d, body);
+    if (body->origin == NULL)
+        give_memory(d, body);
     if (body->file != NULL) {
         d->files.close(d->files.user, body->file);
         mailsrv__durable_body_path(d, body->number, path);
@@ -120,6 +121,26 @@ int32_t mailsrv__durable_body_spill(struct durable *d, struct body *body, mailsr
     return status;
 }
 
+static int32_t sync_alone(struct durable *d, struct body *body)
+{
+    body->broken = body->broken || d->files.sync(d->files.user, body->file) != MAILSRV_OK;
+    return body->broken ? MAILSRV_TEMP : MAILSRV_OK;
+}
+
+/* Where the sync of one shard fails, no other that has the same file may take its pages for written. */
+static int32_t sync_octets(struct durable *d, struct body *body)
+{
+    if (d->family == NULL)
+        return sync_alone(d, body);
+    struct body *origin = body->origin != NULL ? body->origin : body;
+    pthread_mutex_lock(&d->family->bodies);
+    body->broken = body->broken || origin->broken;
+    int32_t status = sync_alone(d, body);
+    origin->broken = body->broken;
+    pthread_mutex_unlock(&d->family->bodies);
+    return status;
+}
+
 /* The file, then its name; the log names it after both. */
 int32_t mailsrv__durable_body_sync(struct durable *d, struct body *body)
 {
@@ -127,7 +148,7 @@ int32_t mailsrv__durable_body_sync(struct durable *d, struct body *body)
     if (body->synced)
         return MAILSRV_OK;
     snprintf(path, sizeof path, "%s/bodies", d->directory);
-    int32_t status = body->broken ? MAILSRV_TEMP : d->files.sync(d->files.user, body->file);
+    int32_t status = sync_octets(d, body);
     if (status == MAILSRV_OK)
         status = d->files.sync_directory(d->files.user, path);
     body->synced = status == MAILSRV_OK;

@@ -165,7 +165,9 @@ static int32_t add_account(struct durable *d, struct task *t)
         return MAILSRV_ALREADYEXISTS;
     if (result != SQLITE_DONE)
         return mailsrv__durable_broken(d);
-    t->account = mailsrv__durable_new_id(d);
+    do /* its id is in the bucket of its name, so that both say where it is */
+        t->account = mailsrv__durable_new_id(d);
+    while (mailsrv__durable_bucket(t->account.b, sizeof t->account.b) != mailsrv__durable_bucket(t->name.p, t->name.n));
     mailsrv_id inbox = mailsrv__durable_new_id(d);
     mailsrv__durable_put_number(&d->record, ENTRY_ACCOUNT, 1);
     mailsrv__durable_put_id(&d->record, &t->account);

@@ -22,9 +22,11 @@ static const mailsrv_target *target_at(const mailsrv_arg_body_commit *arg, uint3
 }
 
 /* NULL: there is none, or it is not as long as the asker believes. */
-static struct body *body_at(struct durable *d, const mailsrv_arg_body_commit *arg, uint32_t i)
+static struct body *body_at(struct durable *d, const struct task *t, uint32_t i)
 {
-    const mailsrv_staged *staged = staged_at(arg, i);
+    const mailsrv_staged *staged = staged_at(t->op->arg, i);
+    if (t->part != NULL)
+        return mailsrv__durable_part_body(t->part, i);
     const struct handle *h = mailsrv__durable_handle_find(d, staged->body, HANDLE_BODY);
     return h != NULL && h->body->octets == staged->octets ? h->body : NULL;
 }
@@ -56,12 +58,14 @@ static int32_t is_known(struct durable *d, const struct body *body, bool *out)
 static int32_t log_body(struct commit *c, uint32_t i)
 {
     struct durable *d = c->d;
-    struct body *body = body_at(d, c->arg, i);
+    struct body *body = body_at(d, c->task, i);
     struct place place = { 0, 0 };
     bool known;
     if (c->logged[i])
         return MAILSRV_OK;
-    int32_t status = body->file != NULL ? mailsrv__durable_body_sync(d, body) : MAILSRV_OK;
+    int32_t status = mailsrv__durable_body_take_over(d, body);
+    if (status == MAILSRV_OK && body->file != NULL)
+        status = mailsrv__durable_body_sync(d, body);
     if (status == MAILSRV_OK)
         status = is_known(d, body, &known);
     if (status != MAILSRV_OK)
@@ -91,20 +95,27 @@ static int32_t check(const mailsrv_target *target, const struct account *a, cons
     return a->octets > a->quota || octets > a->quota - a->octets ? MAILSRV_OVERQUOTA : MAILSRV_OK;
 }
 
-/* An imported UIDL is 1 to 70 octets of printable ASCII without space and names one message only (RFC 1939 section 7);
- * one that is not so is left out. */
-static mailsrv_bytes good_uidl(struct durable *d, int64_t box, mailsrv_bytes uidl)
+static bool is_uidl(mailsrv_bytes uidl)
 {
-    static const mailsrv_bytes none;
-    if (uidl.n == 0 || uidl.n > 70)
-        return none;
     for (size_t i = 0; i < uidl.n; i++)
         if (uidl.p[i] < 0x21 || uidl.p[i] > 0x7e)
-            return none;
-    sqlite3_stmt *row = mailsrv__durable_ask(&d->writer, SQL_MESSAGE_UIDL, "ib", box, uidl);
-    bool taken = row == NULL || sqlite3_step(row) != SQLITE_DONE;
-    sqlite3_reset(row);
-    return taken ? none : uidl;
+            return false;
+    return uidl.n != 0 && uidl.n <= 70;
+}
+
+/* An imported UIDL is 1 to 70 octets of printable ASCII without space and names one message only (RFC 1939 section 7);
+ * one that is not so is left out. */
+static int32_t good_uidl(struct durable *d, int64_t box, mailsrv_bytes *uidl)
+{
+    int result = SQLITE_ROW; /* it names another */
+    if (is_uidl(*uidl)) {
+        sqlite3_stmt *row = mailsrv__durable_ask(&d->writer, SQL_MESSAGE_UIDL, "ib", box, *uidl);
+        result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+        sqlite3_reset(row);
+    }
+    if (result == SQLITE_ROW)
+        *uidl = (mailsrv_bytes){ NULL, 0 };
+    return result == SQLITE_ROW || result == SQLITE_DONE ? MAILSRV_OK : mailsrv__durable_broken(d);
 }
 
 /* Names for which there is no room are left out: no message is refused for a label. */
@@ -117,6 +128,9 @@ static int32_t put_message(struct commit *c, const mailsrv_target *target, const
     bool all;
     int32_t status = mailsrv__durable_intern(d, &target->account, mailbox, mbox->box, target->keywords,
                                              target->n_keywords, true, keywords, &all);
+    mailsrv_bytes uidl = target->uidl;
+    if (status == MAILSRV_OK)
+        status = good_uidl(d, mbox->box, &uidl);
     if (status != MAILSRV_OK)
         return status;
     r->email = mailsrv__durable_new_id(d);
@@ -134,7 +148,7 @@ static int32_t put_message(struct commit *c, const mailsrv_target *target, const
     mailsrv__durable_put_number(to, keywords[1], 8);
     mailsrv__durable_put_number(to, body->number, 8);
     mailsrv__durable_put_bytes(to, target->prefix);
-    mailsrv__durable_put_bytes(to, good_uidl(d, mbox->box, target->uidl));
+    mailsrv__durable_put_bytes(to, uidl);
     mailsrv__durable_put_bytes(to, target->recipient);
     mailsrv__durable_touch(c->task, mailbox, r->modseq);
     return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
@@ -197,7 +211,7 @@ static int32_t to_target(struct commit *c, uint32_t i)
     const mailsrv_target *target = target_at(c->arg, i);
     if (target->body_index >= c->arg->n_bodies)
         return MAILSRV_CANNOT;
-    const struct body *body = body_at(c->d, c->arg, target->body_index);
+    const struct body *body = body_at(c->d, c->task, target->body_index);
     if (target->kind == MAILSRV_TARGET_MAILBOX)
         return to_mailbox(c, target, body, &c->results[i]);
     return target->kind == MAILSRV_TARGET_QUEUE ? to_queue(c, target, body, &c->results[i]) : MAILSRV_CANNOT;
@@ -217,7 +231,7 @@ int32_t mailsrv__durable_commit(struct durable *d, struct task *t)
     const mailsrv_arg_body_commit *arg = t->op->arg;
     uint32_t failed = 0;
     for (uint32_t i = 0; i < arg->n_bodies; i++)
-        if (body_at(d, arg, i) == NULL)
+        if (body_at(d, t, i) == NULL)
             return MAILSRV_CANNOT;
     if (arg->n_targets == 0)
         return MAILSRV_CANNOT;

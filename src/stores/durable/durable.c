@@ -9,6 +9,7 @@
 #define RESERVE_OCTETS (1u << 20)
 #define CHECKPOINT_PAGES 1000
 #define HISTORY_MAX 10000
+#define SHARD_NAME 3 /* octets that the name of one is longer */
 #define FILES_MIN offsetof(mailsrv_durable_files, read_now)
 #define FILES_BEFORE_LINK offsetof(mailsrv_durable_files, link)
 
@@ -17,9 +18,8 @@ static struct durable *of(mailsrv_store *store)
     return (struct durable *)(void *)store;
 }
 
-static void end(mailsrv_store *store)
+static void end_one(struct durable *d)
 {
-    struct durable *d = of(store);
     mailsrv__durable_stop(d);
     mailsrv__durable_handles_end(d, NULL);
     mailsrv__durable_index_close(&d->mover);
@@ -39,6 +39,15 @@ static void end(mailsrv_store *store)
     pthread_cond_destroy(&d->move);
     pthread_mutex_destroy(&d->lock);
     free(d);
+}
+
+static void end(mailsrv_store *store)
+{
+    struct durable *d = of(store);
+    if (d->family != NULL)
+        mailsrv__durable_family_end(d->family, end_one);
+    else
+        end_one(d);
 }
 
 static uint64_t or_else(uint64_t value, uint64_t otherwise)
@@ -107,7 +116,7 @@ static int32_t take_lock(struct durable *d)
 static int32_t take_directory(struct durable *d, bool *is_copy)
 {
     char path[PATH_MAX_OCTETS];
-    int32_t status = take_lock(d);
+    int32_t status = d->process_lock == NULL ? take_lock(d) : MAILSRV_OK;
     if (status == MAILSRV_OK)
         status = mailsrv__durable_is_copy(d, is_copy);
     if (status != MAILSRV_OK)
@@ -116,23 +125,40 @@ static int32_t take_directory(struct durable *d, bool *is_copy)
     return d->files.make_directory(d->files.user, path);
 }
 
-/* An index that was being made anew, and was not done, is begun again: part of the log may have gone since.  Its log
- * goes first, for good, so that no other index meets it. */
-static int32_t open_index(struct durable *d)
+/* Its log goes first, for good, so that no other index meets it. */
+static int32_t make_index_anew(struct durable *d)
 {
     char path[PATH_MAX_OCTETS];
-    int32_t status = mailsrv__durable_index_open(&d->writer, d, true);
-    if (status != MAILSRV_OK || d->writer.state.whole || d->writer.state.group == 0)
-        return status;
     mailsrv__durable_index_close(&d->writer);
     snprintf(path, sizeof path, "%s/index.db-wal", d->directory);
     d->files.unlink(d->files.user, path);
-    status = d->files.sync_directory(d->files.user, d->directory);
+    int32_t status = d->files.sync_directory(d->files.user, d->directory);
     if (status != MAILSRV_OK)
         return status;
     snprintf(path, sizeof path, "%s/index.db", d->directory);
     d->files.unlink(d->files.user, path);
     return mailsrv__durable_index_open(&d->writer, d, true);
+}
+
+static void look_for_log(void *context, const char *name)
+{
+    *(bool *)context = *(bool *)context || mailsrv__durable_segment_number(name) != 0;
+}
+
+/* An index that was being made anew, and was not done, is begun again: part of the log may have gone since.  So is one
+ * without a log: the power went when it was made first, before anything was promised. */
+static int32_t open_index(struct durable *d)
+{
+    bool has_log = false;
+    uint32_t history_max = d->writer.history_max;
+    int32_t status = mailsrv__durable_index_open(&d->writer, d, true);
+    bool is_begun = status == MAILSRV_OK && !d->writer.state.whole && d->writer.state.group != 0;
+    if (status == MAILSRV_CORRUPT && d->files.list(d->files.user, d->directory, look_for_log, &has_log) == MAILSRV_OK)
+        is_begun = !has_log;
+    if (is_begun)
+        status = make_index_anew(d);
+    d->writer.history_max = history_max;
+    return status;
 }
 
 /* The index is opened first, so that the one sync of the directory that the log makes is also for the index's names.
@@ -176,9 +202,39 @@ static int32_t open_all(struct durable *d)
 static bool is_usable(const mailsrv_durable_setup *setup)
 {
     return setup != NULL && setup->size >= sizeof *setup && setup->directory != NULL &&
-           strlen(setup->directory) < sizeof((struct durable *)NULL)->directory &&
+           strlen(setup->directory) + SHARD_NAME < sizeof((struct durable *)NULL)->directory &&
+           setup->shards <= SHARDS_MAX &&
            (setup->segment_octets == 0 || setup->segment_octets >= 4096) &&
            (setup->files == NULL || setup->files->size >= FILES_MIN);
+}
+
+/* Of each shard, the first of which there is already. */
+static int32_t open_shards(struct durable *d, const mailsrv_durable_setup *setup)
+{
+    struct family *f = d->family;
+    int32_t status = MAILSRV_OK;
+    for (uint32_t i = 0; i < f->n && status == MAILSRV_OK; i++) {
+        struct durable *one = i == 0 ? d : new_store(setup);
+        if (one == NULL)
+            return MAILSRV_NOMEM;
+        mailsrv__durable_becomes_shard(one, f, i);
+        status = open_all(one);
+    }
+    return status;
+}
+
+/* What a copy that has no end has is not looked at. */
+static int32_t open_store(struct durable *d, const mailsrv_durable_setup *setup)
+{
+    bool is_copy;
+    int32_t status = take_lock(d);
+    if (status == MAILSRV_OK)
+        status = mailsrv__durable_is_copy(d, &is_copy);
+    if (status == MAILSRV_OK)
+        status = mailsrv__durable_family_find(d, setup->shards, true);
+    if (status != MAILSRV_OK)
+        return status;
+    return d->family != NULL ? open_shards(d, setup) : open_all(d);
 }
 
 int32_t mailsrv_durable_open(const mailsrv_durable_setup *setup, mailsrv_store **out)
@@ -188,13 +244,45 @@ int32_t mailsrv_durable_open(const mailsrv_durable_setup *setup, mailsrv_store *
     struct durable *d = new_store(setup);
     if (d == NULL)
         return MAILSRV_NOMEM;
-    int32_t status = open_all(d);
+    int32_t status = open_store(d, setup);
     if (status != MAILSRV_OK) {
         end(&d->store);
         return status;
     }
     *out = &d->store;
     return MAILSRV_OK;
+}
+
+static int32_t check_one(struct durable *d, void (*report)(void *user, const char *text), void *user)
+{
+    int32_t status = mailsrv__durable_vfs_open(&d->vfs, d);
+    return status == MAILSRV_OK ? mailsrv__durable_check(d, report, user) : status;
+}
+
+/* Whatever is wrong with one, the others are looked at. */
+static int32_t check_shards(struct durable *d, const mailsrv_durable_setup *setup,
+                            void (*report)(void *user, const char *text), void *user)
+{
+    struct family *f = d->family;
+    bool is_copy;
+    int32_t all = mailsrv__durable_is_copy(d, &is_copy);
+    if (all == MAILSRV_CORRUPT)
+        report(user, "a copy that was not made to its end: " DURABLE_UNFINISHED);
+    for (uint32_t i = 0; i < f->n; i++) {
+        struct durable *one = i == 0 ? d : new_store(setup);
+        if (one == NULL)
+            return MAILSRV_NOMEM;
+        mailsrv__durable_becomes_shard(one, f, i);
+        int32_t status = take_lock(one);
+        if (status == MAILSRV_OK)
+            status = check_one(one, report, user);
+        if (status == MAILSRV_NONEXISTENT) {
+            report(user, "a shard that is missing");
+            status = MAILSRV_CORRUPT;
+        }
+        all = all == MAILSRV_OK || all == MAILSRV_CORRUPT ? (status != MAILSRV_OK ? status : all) : all;
+    }
+    return all;
 }
 
 int32_t mailsrv_durable_check(const mailsrv_durable_setup *setup, void (*report)(void *user, const char *text),
@@ -207,9 +295,9 @@ int32_t mailsrv_durable_check(const mailsrv_durable_setup *setup, void (*report)
         return MAILSRV_NOMEM;
     int32_t status = take_lock(d);
     if (status == MAILSRV_OK)
-        status = mailsrv__durable_vfs_open(&d->vfs, d);
+        status = mailsrv__durable_family_find(d, 0, false);
     if (status == MAILSRV_OK)
-        status = mailsrv__durable_check(d, report, user);
+        status = d->family != NULL ? check_shards(d, setup, report, user) : check_one(d, report, user);
     end(&d->store);
     return status;
 }
@@ -218,7 +306,7 @@ int32_t mailsrv_durable_copy(mailsrv_store *store, const char *directory,
                              int32_t (*progress)(void *user, uint64_t octets, uint64_t octets_all), void *user)
 {
     if (store == NULL || directory == NULL || directory[0] == '\0' ||
-        strlen(directory) >= sizeof((struct durable *)NULL)->directory)
+        strlen(directory) + SHARD_NAME >= sizeof((struct durable *)NULL)->directory)
         return MAILSRV_E_USAGE;
     return mailsrv__durable_backup(of(store), directory, progress, user);
 }
@@ -233,7 +321,7 @@ int32_t mailsrv_durable_add_account(mailsrv_store *store, const char *name, size
     struct task t = { .kind = KIND_ADD_ACCOUNT, .name = { (const uint8_t *)name, n } };
     if (name == NULL || n == 0 || n > 255)
         return MAILSRV_E_USAGE;
-    int32_t status = mailsrv__durable_call(of(store), &t);
+    int32_t status = mailsrv__durable_call(mailsrv__durable_shard_of_name(of(store), t.name), &t);
     if (status == MAILSRV_OK && out != NULL)
         *out = t.account;
     return status;
@@ -242,7 +330,7 @@ int32_t mailsrv_durable_add_account(mailsrv_store *store, const char *name, size
 int32_t mailsrv_durable_find_account(mailsrv_store *store, const char *name, size_t n, mailsrv_id *out)
 {
     struct task t = { .kind = KIND_FIND_ACCOUNT, .name = { (const uint8_t *)name, n } };
-    int32_t status = mailsrv__durable_call(of(store), &t);
+    int32_t status = mailsrv__durable_call(mailsrv__durable_shard_of_name(of(store), t.name), &t);
     if (status == MAILSRV_OK)
         *out = t.account;
     return status;
@@ -251,12 +339,16 @@ int32_t mailsrv_durable_find_account(mailsrv_store *store, const char *name, siz
 int32_t mailsrv_durable_set_quota(mailsrv_store *store, const mailsrv_id *account, uint64_t octets)
 {
     struct task t = { .kind = KIND_QUOTA, .account = *account, .number = octets < INT64_MAX ? octets : INT64_MAX };
-    return mailsrv__durable_call(of(store), &t);
+    return mailsrv__durable_call(mailsrv__durable_shard_of(of(store), account), &t);
 }
 
-uint64_t mailsrv_durable_stat(mailsrv_store *store, int32_t key)
+uint32_t mailsrv_durable_shard(mailsrv_store *store, const mailsrv_id *account)
 {
-    struct durable *d = of(store);
+    return mailsrv__durable_shard_of(of(store), account)->shard;
+}
+
+static uint64_t stat_of(struct durable *d, int32_t key)
+{
     uint64_t held = 0;
     pthread_mutex_lock(&d->lock);
     for (const struct task *t = d->held; t != NULL; t = t->next)
@@ -272,4 +364,14 @@ uint64_t mailsrv_durable_stat(mailsrv_store *store, int32_t key)
                                                            : 0;
     pthread_mutex_unlock(&d->lock);
     return value;
+}
+
+/* The sum over all shards; whether something is so, of any. */
+uint64_t mailsrv_durable_stat(mailsrv_store *store, int32_t key)
+{
+    struct durable *d = of(store);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < mailsrv__durable_shards(d); i++)
+        sum += stat_of(mailsrv__durable_shard(d, i), key);
+    return key == MAILSRV_DURABLE_STAT_BUSY ? sum != 0 : sum;
 }

@@ -28,6 +28,8 @@
 #define PAGE_MAX 64     /* rows of an answer */
 #define READ_MAX 65536u /* octets of an answer */
 #define BUCKETS 256     /* of the table of handles */
+#define SHARDS_MAX 64
+#define BUCKETS_OF_ACCOUNTS 256
 
 struct durable;
 
@@ -465,6 +467,7 @@ struct body {
     void *file;  /* a file of its own */
     bool synced; /* the file, and its name */
     bool broken; /* a write or sync failed: it is nobody's any more */
+    struct body *origin; /* that another shard has staged, whose octets it has; NULL: its own */
     bool kept;   /* the file stays when the body is closed */
 };
 
@@ -539,6 +542,8 @@ void mailsrv__durable_recents_free(struct durable *d);
 /* ---- Tasks ---- */
 enum { KIND_ADD_ACCOUNT = -1, KIND_QUOTA = -2, KIND_FIND_ACCOUNT = -3, KIND_SNAPSHOT = -4, KIND_RENEW = -5 };
 
+struct part;
+
 struct room {
     struct room *next;
     _Alignas(max_align_t) uint8_t bytes[];
@@ -587,6 +592,7 @@ struct task {
     bool waits;        /* for another's end: it was not planned */
     mailsrv_id target; /* the mailbox that its parts add to */
     void *progress;    /* what its plan keeps from part to part, in rooms */
+    struct part *part; /* of a COMMIT in several shards; NULL: it is none */
 };
 
 void *mailsrv__durable_room(struct task *task, size_t n); /* zeroed, until the answer is delivered; NULL: none */
@@ -607,10 +613,24 @@ struct binding {
     mailsrv_letter poke; /* mailboxes that it has open were changed by others */
     bool is_changed;     /* some of its handles are */
     bool poked;          /* the letter is out */
+    struct binding **family; /* of the first shard of several: those of all; NULL: there is one */
+};
+
+/* The shards of a store that has several. */
+struct family {
+    uint32_t n;
+    uint8_t table[BUCKETS_OF_ACCOUNTS]; /* the shard of each bucket */
+    char directory[PATH_MAX_OCTETS - 64];
+    mailsrv_durable_files files;
+    void *lock;             /* of that directory */
+    pthread_mutex_t bodies; /* held while a large body is synced, which several shards may have */
+    struct durable *shards[SHARDS_MAX];
 };
 
 struct durable {
     mailsrv_store store;
+    struct family *family; /* NULL: there is one shard */
+    uint32_t shard;
     char directory[PATH_MAX_OCTETS - 64];
     mailsrv_durable_files files;
     uint64_t segment_octets, memory_octets, body_octets_max, reserve_octets;
@@ -837,6 +857,32 @@ int32_t mailsrv__durable_renew(struct durable *d, struct task *t);
 /* For a store that is started and that nobody has yet: all do, and it is a store like others. */
 int32_t mailsrv__durable_renew_all(struct durable *d);
 
+/* ---- shards.c ---- */
+#define DURABLE_SHARDS "shards" /* the file of a store with several that says so */
+/* The bucket of an account by its id, which is that of its name. */
+uint8_t mailsrv__durable_bucket(const void *p, size_t n);
+struct durable *mailsrv__durable_shard_of(struct durable *d, const mailsrv_id *account);
+struct durable *mailsrv__durable_shard_of_name(struct durable *d, mailsrv_bytes name);
+uint32_t mailsrv__durable_shards(const struct durable *d); /* how many */
+struct durable *mailsrv__durable_shard(struct durable *d, uint32_t i);
+void mailsrv__durable_shard_name(uint32_t i, char out[4]); /* "/00" */
+uint32_t mailsrv__durable_shard_number(const char *name); /* SHARDS_MAX: it is no shard's */
+/* Which shards there are in a directory whose lock d has; where there are several, d->family.  `makes`: where there is
+ * nothing, so many as are wanted; 0: one. */
+int32_t mailsrv__durable_family_find(struct durable *d, uint32_t wanted, bool makes);
+void mailsrv__durable_becomes_shard(struct durable *d, struct family *f, uint32_t i);
+int32_t mailsrv__durable_table_write(const struct family *f, struct durable *d); /* into d->directory, durably */
+void mailsrv__durable_family_end(struct family *f, void (*end_one)(struct durable *d));
+
+/* ---- spread.c: operations of a store with several shards ---- */
+/* The handler of a store; `user` is the binding of its first shard. */
+void mailsrv__durable_spread(void *user, mailsrv_engine *engine, const mailsrv_op *op);
+struct body *mailsrv__durable_part_body(const struct part *part, uint32_t i);
+/* By free_task. */
+void mailsrv__durable_part_free(struct part *part);
+/* By the writer: what another shard has staged in a file becomes a file of this one's, to be synced. */
+int32_t mailsrv__durable_body_take_over(struct durable *d, struct body *body);
+
 /* ---- message.c ---- */
 /* Where a message is, as the index knows it now. */
 int32_t mailsrv__durable_message_find(struct durable *d, int64_t box, uint32_t uid, struct message **out);
@@ -886,6 +932,12 @@ int32_t mailsrv__durable_bind(mailsrv_store *store, mailsrv_engine *engine);
 int32_t mailsrv__durable_bind_with(struct durable *d, mailsrv_engine *engine, void (*wake)(void *user), void *user);
 bool mailsrv__durable_start(struct durable *d);
 void mailsrv__durable_stop(struct durable *d);
+/* The handler of one shard. */
+void mailsrv__durable_handle(void *binding, mailsrv_engine *engine, const mailsrv_op *op);
+void mailsrv__durable_task_begins(struct task *t, struct binding *b, const mailsrv_op *op,
+                                  void (*deliver)(mailsrv_engine *engine, mailsrv_letter *letter));
+void mailsrv__durable_task_free(struct task *t);
+void mailsrv__durable_wait_in_line(struct durable *d, struct task *t);
 /* Gives a task of a thread back to who asked. */
 void mailsrv__durable_post(struct durable *d, struct task *t);
 /* Asks as a call, and waits; the status. */

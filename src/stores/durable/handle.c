@@ -5,7 +5,7 @@
 
 static struct handle **bucket(struct durable *d, uint64_t number)
 {
-    return &d->handles[number % BUCKETS];
+    return &d->handles[number / mailsrv__durable_shards(d) % BUCKETS];
 }
 
 struct handle *mailsrv__durable_handle_new(struct durable *d, const struct binding *owner, enum handle_kind kind)
@@ -16,7 +16,7 @@ struct handle *mailsrv__durable_handle_new(struct durable *d, const struct bindi
     h->owner = owner;
     h->kind = kind;
     pthread_mutex_lock(&d->lock);
-    h->number = ++d->last_handle;
+    h->number = ++d->last_handle * mailsrv__durable_shards(d) + d->shard;
     struct handle **at = bucket(d, h->number);
     h->next = *at;
     *at = h;

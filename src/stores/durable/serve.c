@@ -31,9 +31,11 @@ void *mailsrv__durable_room(struct task *t, size_t n)
     return room->bytes;
 }
 
-static void free_task(struct task *t)
+void mailsrv__durable_task_free(struct task *t)
 {
     struct room *next;
+    if (t->part != NULL)
+        mailsrv__durable_part_free(t->part);
     for (struct room *room = t->rooms; room != NULL; room = next) {
         next = room->next;
         free(room);
@@ -45,7 +47,7 @@ static void give_up(struct task *t)
 {
     if (t->answer.release != NULL)
         t->answer.release(t->answer.user);
-    free_task(t);
+    mailsrv__durable_task_free(t);
 }
 
 /* On the engine's thread: reads of one handle are done in their order, so that a message can be checked. */
@@ -71,7 +73,7 @@ static void deliver(mailsrv_engine *engine, mailsrv_letter *letter)
         t->answer.value = NULL;
     count_waiting(t->from->d, t, -1);
     mailsrv_op_answer(engine, t->id, &t->answer);
-    free_task(t);
+    mailsrv__durable_task_free(t);
 }
 
 void mailsrv__durable_post(struct durable *d, struct task *t)
@@ -102,7 +104,7 @@ static bool is_read(int32_t kind)
     return false;
 }
 
-static void wait_in_line(struct durable *d, struct task *t)
+void mailsrv__durable_wait_in_line(struct durable *d, struct task *t)
 {
     struct queue *queue = is_read(t->kind) ? &d->reads : &d->writes;
     pthread_mutex_lock(&d->lock);
@@ -115,7 +117,7 @@ static void wait_in_line(struct durable *d, struct task *t)
 int32_t mailsrv__durable_call(struct durable *d, struct task *t)
 {
     t->answer.status = MAILSRV_TEMP;
-    wait_in_line(d, t);
+    mailsrv__durable_wait_in_line(d, t);
     pthread_mutex_lock(&d->lock);
     while (!t->done)
         pthread_cond_wait(&d->calm, &d->lock);
@@ -206,7 +208,20 @@ static bool at_once(struct binding *b, const mailsrv_op *op)
     return status != MAILSRV_MORE;
 }
 
-static void handle(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+void mailsrv__durable_task_begins(struct task *t, struct binding *b, const mailsrv_op *op,
+                                  void (*delivers)(mailsrv_engine *engine, mailsrv_letter *letter))
+{
+    t->letter.deliver = delivers;
+    t->from = b;
+    t->kind = op->kind;
+    t->op = op;
+    t->id = op->id;
+    t->account = op->account;
+    t->answer.size = sizeof t->answer;
+    t->answer.status = MAILSRV_TEMP;
+}
+
+void mailsrv__durable_handle(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 {
     struct binding *b = user;
     if (op->id == 0 || at_once(b, op))
@@ -216,16 +231,9 @@ static void handle(void *user, mailsrv_engine *engine, const mailsrv_op *op)
         answer(engine, op, MAILSRV_NOMEM, NULL);
         return;
     }
-    t->letter.deliver = deliver;
-    t->from = b;
-    t->kind = op->kind;
-    t->op = op;
-    t->id = op->id;
-    t->account = op->account;
-    t->answer.size = sizeof t->answer;
-    t->answer.status = MAILSRV_TEMP;
+    mailsrv__durable_task_begins(t, b, op, deliver);
     count_waiting(b->d, t, 1);
-    wait_in_line(b->d, t);
+    mailsrv__durable_wait_in_line(b->d, t);
 }
 
 /* ---- Threads ---- */
@@ -341,9 +349,8 @@ static struct task **drop(struct task **at, const struct binding *b)
     return at;
 }
 
-static void ended(mailsrv_ending *ending)
+static void end_binding(struct binding *b)
 {
-    struct binding *b = (struct binding *)(void *)((char *)ending - offsetof(struct binding, ending));
     struct durable *d = b->d;
     pthread_mutex_lock(&d->lock);
     d->writes.last = drop(&d->writes.first, b);
@@ -357,14 +364,33 @@ static void ended(mailsrv_ending *ending)
     *at = b->next;
     pthread_mutex_unlock(&d->lock);
     mailsrv__durable_handles_end(d, b);
+}
+
+static void free_bindings(struct binding *b, uint32_t n)
+{
+    for (uint32_t i = 1; b->family != NULL && i < n; i++)
+        free(b->family[i]);
+    free(b->family);
     free(b);
+}
+
+/* The first shard last: it has the bodies of the others' parts. */
+static void ended(mailsrv_ending *ending)
+{
+    struct binding *b = (struct binding *)(void *)((char *)ending - offsetof(struct binding, ending));
+    uint32_t n = mailsrv__durable_shards(b->d);
+    for (uint32_t i = n; i-- > 1;)
+        end_binding(b->family[i]);
+    end_binding(b);
+    free_bindings(b, n);
 }
 
 static int32_t serve(struct binding *b)
 {
     int32_t status = MAILSRV_OK;
+    mailsrv_handler handler = b->family != NULL ? mailsrv__durable_spread : mailsrv__durable_handle;
     for (size_t i = 0; status == MAILSRV_OK && i < sizeof kinds / sizeof *kinds; i++)
-        status = mailsrv_engine_serve(b->engine, kinds[i], handle, b);
+        status = mailsrv_engine_serve(b->engine, kinds[i], handler, b);
     return status;
 }
 
@@ -378,30 +404,64 @@ static bool is_bound(struct durable *d, const mailsrv_engine *engine)
     return b != NULL;
 }
 
-int32_t mailsrv__durable_bind_with(struct durable *d, mailsrv_engine *engine, void (*wake)(void *user), void *user)
+static struct binding *new_binding(struct durable *d, mailsrv_engine *engine)
 {
-    if (engine == NULL || is_bound(d, engine))
-        return MAILSRV_E_USAGE;
     struct binding *b = calloc(1, sizeof *b);
     if (b == NULL)
-        return MAILSRV_NOMEM;
+        return NULL;
     b->d = d;
     b->engine = engine;
     b->ending.ended = ended;
     b->poke.deliver = mailsrv__durable_poked;
+    return b;
+}
+
+/* One for each shard; NULL: no memory. */
+static struct binding *new_bindings(struct durable *d, mailsrv_engine *engine)
+{
+    uint32_t n = mailsrv__durable_shards(d);
+    struct binding *b = new_binding(d, engine);
+    if (b == NULL || n == 1)
+        return b;
+    b->family = calloc(n, sizeof *b->family);
+    bool good = b->family != NULL;
+    for (uint32_t i = 0; good && i < n; i++) {
+        b->family[i] = i == 0 ? b : new_binding(d->family->shards[i], engine);
+        good = b->family[i] != NULL;
+    }
+    if (good)
+        return b;
+    free_bindings(b, n);
+    return NULL;
+}
+
+static void add_binding(struct binding *b)
+{
+    pthread_mutex_lock(&b->d->lock);
+    b->next = b->d->bindings;
+    b->d->bindings = b;
+    pthread_mutex_unlock(&b->d->lock);
+}
+
+int32_t mailsrv__durable_bind_with(struct durable *d, mailsrv_engine *engine, void (*wake)(void *user), void *user)
+{
+    if (engine == NULL || is_bound(d, engine))
+        return MAILSRV_E_USAGE;
+    uint32_t n = mailsrv__durable_shards(d);
+    struct binding *b = new_bindings(d, engine);
+    if (b == NULL)
+        return MAILSRV_NOMEM;
     int32_t status = serve(b);
-    if (status == MAILSRV_OK)
-        status = mailsrv_port_open(&b->port, engine, wake, user);
+    for (uint32_t i = 0; i < n && status == MAILSRV_OK; i++)
+        status = mailsrv_port_open(i == 0 ? &b->port : &b->family[i]->port, engine, wake, user);
     if (status == MAILSRV_OK)
         status = mailsrv_engine_at_end(engine, &b->ending);
     if (status != MAILSRV_OK) {
-        free(b);
+        free_bindings(b, n);
         return status;
     }
-    pthread_mutex_lock(&d->lock);
-    b->next = d->bindings;
-    d->bindings = b;
-    pthread_mutex_unlock(&d->lock);
+    for (uint32_t i = 0; i < n; i++)
+        add_binding(i == 0 ? b : b->family[i]);
     return MAILSRV_OK;
 }
 

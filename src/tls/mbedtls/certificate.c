@@ -59,8 +59,8 @@ static bool is_pair(const struct certificate *c, struct generator *random)
 #endif
 }
 
-bool mailsrv__mbedtls_certificate_read(struct certificate *out, const mailsrv_certificate *pem, struct generator *random,
-                                       const char **expected)
+bool mailsrv__mbedtls_certificate_read(struct certificate *out, const mailsrv_certificate *pem,
+                                       struct generator *random, const char **expected)
 {
     mbedtls_x509_crt_init(&out->chain);
     mbedtls_pk_init(&out->key);

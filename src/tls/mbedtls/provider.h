@@ -93,8 +93,8 @@ struct connection {
 };
 
 /* ---- certificate.c ---- */
-bool mailsrv__mbedtls_certificate_read(struct certificate *out, const mailsrv_certificate *pem, struct generator *random,
-                                       const char **expected);
+bool mailsrv__mbedtls_certificate_read(struct certificate *out, const mailsrv_certificate *pem,
+                                       struct generator *random, const char **expected);
 void mailsrv__mbedtls_certificate_free(struct certificate *certificate);
 bool mailsrv__mbedtls_roots_read(mbedtls_x509_crt *out, const mailsrv_bytes *pem);
 

@@ -58,8 +58,11 @@ static bool set_tickets(struct context *c, const mailsrv_tls_setup *setup)
     if ((setup->flags & MAILSRV_TLS_NO_TICKETS) != 0)
         return true;
     const struct context *before = mailsrv_tls_context(setup->tickets_of, &mailsrv__openssl_provider);
-    c->tickets = before != NULL && before->tickets != NULL ? mailsrv__openssl_tickets_ref(before->tickets)
-                                                           : mailsrv__openssl_tickets_new(setup->ticket_s == 0 ? DAY_S : setup->ticket_s);
+    uint32_t lifetime_s = setup->ticket_s == 0 ? DAY_S : setup->ticket_s;
+    if (before != NULL && before->tickets != NULL)
+        c->tickets = mailsrv__openssl_tickets_ref(before->tickets);
+    else
+        c->tickets = mailsrv__openssl_tickets_new(lifetime_s);
     if (c->tickets == NULL)
         return false;
     SSL_CTX_clear_options(c->ssl, SSL_OP_NO_TICKET);

@@ -70,7 +70,8 @@ struct tickets *mailsrv__openssl_tickets_new(uint32_t lifetime_s);
 struct tickets *mailsrv__openssl_tickets_ref(struct tickets *tickets);
 void mailsrv__openssl_tickets_unref(struct tickets *tickets);
 uint32_t mailsrv__openssl_tickets_lifetime(const struct tickets *tickets);
-int mailsrv__openssl_tickets_use(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypt);
+int mailsrv__openssl_tickets_use(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                                 EVP_MAC_CTX *mac, int encrypt);
 
 /* ---- context.c ---- */
 void mailsrv__openssl_context_free(void *context);

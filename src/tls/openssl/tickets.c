@@ -120,7 +120,8 @@ static bool set_mac(EVP_MAC_CTX *mac, const struct key *key)
     return EVP_MAC_CTX_set_params(mac, params) == 1;
 }
 
-int mailsrv__openssl_tickets_use(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypt)
+int mailsrv__openssl_tickets_use(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                                 EVP_MAC_CTX *mac, int encrypt)
 {
     const struct context *context = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
     struct key key;
