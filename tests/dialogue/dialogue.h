@@ -79,6 +79,7 @@ struct dialogue {
     const mailsrv_machine *machine;
     int32_t face;
     bool is_pop3, is_lmtp, is_imap;
+    bool without_codes; /* POP3: RESP-CODES is off */
     bool has_loose; /* there is an S~ */
     uint8_t peer[4];
     struct text external; /* who the host knows the client to be; empty: nobody */
