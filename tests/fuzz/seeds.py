@@ -8,6 +8,9 @@ import struct
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "hosts"))
+import hard  # noqa: E402  (beside the tests with other servers)
+
 OCTETS_MAX = 8192
 ESCAPES = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"\\": b"\\"}
 
@@ -79,6 +82,19 @@ def records() -> list[bytes]:
             for fate, code in ((1, 0), (2, 550))]
 
 
+def values(messages: set[bytes]) -> set[bytes]:
+    """Of header fields."""
+    return {m[1] for message in messages for m in re.finditer(rb"(?m)^[\w-]+:(.*(?:\r?\n[ \t].*)*)", message)}
+
+
+def structures() -> list[bytes]:
+    """Blobs as message/structure.h has them: a text, a multipart with two parts, a message in a message."""
+    text = bytes([1, 0, 30, 1, 1, 0, 0, 20, 10, 1, 7, 2, 10]) + b"hello"
+    multipart = bytes([1, 1, 60, 3, 2, 2, 0, 20, 40, 4, 0, 0, 0, 22, 2, 8, 1, 0, 1, 0, 40, 2, 8, 1, 0])
+    message = bytes([1, 0, 50, 2, 3, 1, 0, 20, 30, 3, 0, 1, 0, 20, 10, 20, 2, 4, 6, 7, 2, 0])
+    return [text, multipart, message]
+
+
 def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
     streams = {d.client for d in dialogues}
     messages = {m for d in dialogues for m in d.messages}
@@ -89,6 +105,10 @@ def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
               "top": messages, "header_editor": messages | streams, "queue_record": set(records())}
     seeds["path"] = {p for d in dialogues for p in paths(d.client)}
     seeds["decimal"] = {n for d in dialogues for n in re.findall(rb"\d+", d.client)}
+    hard_ones = {message for _, message in hard.messages(1) if len(message) < OCTETS_MAX // 2}
+    seeds["scanner"] = messages | hard_ones
+    seeds["fields"] = values(messages | hard_ones)
+    seeds["structure"] = set(structures())
     seeds["base64"] = {text for d in dialogues for text in base64s(d.client)}
     seeds["scram"] = {message for message in decoded(seeds["base64"]) if b"r=" in message}
     seeds["prepare"] = {"I\u00adX".encode(), "a\u00a0b\u3000\u200b".encode(), b"secret", "p\u00e4ss".encode(), b"a\x07"}

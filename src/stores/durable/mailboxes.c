@@ -289,6 +289,8 @@ static int32_t move_inbox(struct change *c, int64_t unix_us)
 {
     struct durable *d = c->d;
     struct name name;
+    if (lies_below(c->name, (mailsrv_bytes){ (const uint8_t *)"INBOX", 5 }))
+        return MAILSRV_CANNOT;
     int32_t status = look_up(c, c->name, &name);
     if (status == MAILSRV_OK && !mailsrv__durable_no_id(&name.mailbox))
         status = MAILSRV_ALREADYEXISTS;
