@@ -3,7 +3,7 @@
  *   pop3.c    the machine, the table of commands, one line
  *   capa.c    CAPA
  *   stls.c    STLS
- *   login.c   USER, PASS, AUTH, opening the maildrop
+ *   login.c   UTF8, USER, PASS, AUTH, opening the maildrop
  *   list.c    STAT, LIST, UIDL
  *   retr.c    RETR, TOP
  *   quit.c    DELE, RSET, NOOP, QUIT

@@ -127,9 +127,9 @@ static bool has_utf8_protocol(struct span received)
     return false;
 }
 
-/* RFC 6856 section 2.1: such a message is not sent as it is.  One that needs it came by SMTPUTF8, as the topmost Received
- * says, and has octets in its header that are not ASCII, as far as that is here.  Header fields with 8 bits that came
- * without are everyday's, and no client is helped by refusing them. */
+/* RFC 6856 section 2.1: such a message is not sent as it is.  One that needs it came by SMTPUTF8, as the topmost
+ * Received says, and has octets in its header that are not ASCII, as far as that is here.  Header fields with 8 bits
+ * that came without are everyday's, and no client is helped by refusing them. */
 static bool needs_utf8(struct span text, bool is_all)
 {
     struct span header = mailsrv__span_first(text, mailsrv__header_octets(text));
