@@ -310,6 +310,7 @@ typedef struct mailsrv_locked {
 /* What a mailbox can do. */
 #define MAILSRV_MBOX_HISTORY 1u  /* CHANGES tells what vanished; else its horizon is always now */
 #define MAILSRV_MBOX_KEYWORDS 2u /* FLAGS takes keywords */
+#define MAILSRV_MBOX_NOMODSEQ 4u /* modseqs do not outlive the process: peers are not told of them */
 
 /* What the account may do with a mailbox (RFC 4314 section 2.1).  The store refuses what is not among it with
  * MAILSRV_NOPERM; who announces it knows it from here. */

@@ -128,6 +128,12 @@ MAILSRV_API int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t ke
 #define MAILSRV_EXT_LITERAL_PLUS 30 /* off: not announced; {n+} is understood all the same */
 #define MAILSRV_EXT_IDLE 31
 #define MAILSRV_EXT_UIDPLUS 32
+#define MAILSRV_EXT_UNSELECT 35  /* RFC 3691 */
+#define MAILSRV_EXT_MOVE 36      /* RFC 6851 */
+#define MAILSRV_EXT_ENABLE 39    /* RFC 5161; without it there is no QRESYNC */
+#define MAILSRV_EXT_CONDSTORE 40 /* RFC 7162; without it there is no QRESYNC */
+#define MAILSRV_EXT_QRESYNC 41   /* RFC 7162 */
+#define MAILSRV_EXT_ESEARCH 42   /* RFC 4731 */
 #define MAILSRV_EXT_SASL_IR 46 /* IMAP: a response that comes with AUTHENTICATE (RFC 4959) */
 /* `on` 0 or 1.  MAILSRV_OK, MAILSRV_E_UNKNOWN_KEY, MAILSRV_E_USAGE after the seal. */
 MAILSRV_API int32_t mailsrv_profile_enable(mailsrv_profile *profile, int32_t extension, int32_t on);

@@ -9,6 +9,10 @@ static const struct {
     { { "LITERAL+", 8 }, MAILSRV_EXT_LITERAL_PLUS, 0 },           /* RFC 7888 */
     { { "IDLE", 4 }, MAILSRV_EXT_IDLE, 0 },                       /* RFC 2177 */
     { { "UIDPLUS", 7 }, MAILSRV_EXT_UIDPLUS, MAILSRV_OP_EXPUNGE }, /* RFC 4315 */
+    { { "UNSELECT", 8 }, MAILSRV_EXT_UNSELECT, 0 },                /* RFC 3691 */
+    { { "ESEARCH", 7 }, MAILSRV_EXT_ESEARCH, 0 },                  /* RFC 4731 */
+    { { "ENABLE", 6 }, MAILSRV_EXT_ENABLE, 0 },                    /* RFC 5161 */
+    { { "CONDSTORE", 9 }, MAILSRV_EXT_CONDSTORE, MAILSRV_OP_CHANGES }, /* RFC 7162 */
 };
 
 /* Who has logged in does so no more. */
@@ -34,6 +38,8 @@ void mailsrv__imap_write_capabilities(const struct imap *p, struct writer *w)
         mailsrv__write_char(w, ' ');
         mailsrv__write(w, capabilities[i].name);
     }
+    if (mailsrv__imap_has_qresync(p))
+        mailsrv__write(w, SPAN(" QRESYNC")); /* RFC 7162 */
     if (mailsrv__can_start_tls(&p->session))
         mailsrv__write(w, SPAN(" STARTTLS"));
     if (p->state == IN_GREETED)

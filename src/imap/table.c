@@ -13,8 +13,10 @@ static const struct row rows[] = {
     { "CLOSE", IN_SELECTED, TELL_NOTHING, 0, 0, 0, 0, NULL, mailsrv__imap_close, NULL, NULL },
     { "COPY", IN_SELECTED, TELL_ALL, TELL_ALL, ROW_NUMBERED | ROW_TRYCREATE, MAILSRV_OP_COPY, 0,
       mailsrv__imap_parse_copy, mailsrv__imap_copy, mailsrv__imap_copy_fini, NULL },
+    { "ENABLE", IN_LOGGED_IN, TELL_ALL, 0, 0, 0, MAILSRV_EXT_ENABLE, mailsrv__imap_parse_enable, mailsrv__imap_enable,
+      NULL, NULL },
     { "EXAMINE", IN_LOGGED_IN, TELL_NOTHING, 0, 0, MAILSRV_OP_CHANGES, 0, mailsrv__imap_parse_select,
-      mailsrv__imap_examine, NULL, NULL },
+      mailsrv__imap_examine, mailsrv__imap_select_fini, NULL },
     { "EXPUNGE", IN_SELECTED, TELL_ALL, TELL_ALL, ROW_EXPUNGES | ROW_WRITES, MAILSRV_OP_EXPUNGE, 0,
       mailsrv__imap_parse_expunge, mailsrv__imap_expunge, NULL, NULL },
     { "FETCH", IN_SELECTED, TELL_FLAGS, TELL_ALL, 0, 0, 0, mailsrv__imap_parse_fetch, mailsrv__imap_fetch,
@@ -30,10 +32,12 @@ static const struct row rows[] = {
     { "SEARCH", IN_SELECTED, TELL_FLAGS, TELL_ALL, 0, 0, 0, mailsrv__imap_parse_search, mailsrv__imap_search, NULL,
       NULL },
     { "SELECT", IN_LOGGED_IN, TELL_NOTHING, 0, 0, MAILSRV_OP_CHANGES, 0, mailsrv__imap_parse_select,
-      mailsrv__imap_select, NULL, NULL },
+      mailsrv__imap_select, mailsrv__imap_select_fini, NULL },
     { "STARTTLS", IN_GREETED, TELL_NOTHING, 0, 0, 0, MAILSRV_EXT_STARTTLS, NULL, mailsrv__imap_starttls, NULL, NULL },
     { "STORE", IN_SELECTED, TELL_FLAGS, TELL_ALL, ROW_WRITES, MAILSRV_OP_FLAGS, 0, mailsrv__imap_parse_store,
       mailsrv__imap_store, NULL, NULL },
+    { "UNSELECT", IN_SELECTED, TELL_NOTHING, 0, 0, 0, MAILSRV_EXT_UNSELECT, NULL, mailsrv__imap_unselect_only, NULL,
+      NULL },
 };
 
 const struct row *mailsrv__imap_row(const struct imap *p, struct span name)

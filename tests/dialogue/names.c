@@ -79,6 +79,12 @@ static const struct name extensions[] = {
     { "resp_codes", MAILSRV_EXT_RESP_CODES },
     { "pop3_utf8", MAILSRV_EXT_POP3_UTF8 },
     { "auth", MAILSRV_EXT_AUTH },
+    { "unselect", MAILSRV_EXT_UNSELECT },
+    { "move", MAILSRV_EXT_MOVE },
+    { "enable", MAILSRV_EXT_ENABLE },
+    { "condstore", MAILSRV_EXT_CONDSTORE },
+    { "qresync", MAILSRV_EXT_QRESYNC },
+    { "esearch", MAILSRV_EXT_ESEARCH },
     { "sasl_ir", MAILSRV_EXT_SASL_IR },   { NULL, 0 },
 };
 
