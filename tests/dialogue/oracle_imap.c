@@ -68,11 +68,14 @@ static bool is_telling(struct text pattern, struct text command)
     bool asks = imap_is_verb(command, "FETCH") || imap_is_verb(command, "UID FETCH");
     if (!text_begins(pattern, text_of("* ")) || selects)
         return false;
+    if (text_holds(pattern, text_of(" FETCH (UID ")) && text_holds(pattern, text_of(" MODSEQ (")) && !asks)
+        return true;
     if (text_holds(pattern, text_of(" FETCH (")))
         return text_holds(pattern, text_of(" FLAGS (")) && (!asks || !text_holds(command, text_of("FLAGS")));
     return text_holds(pattern, text_of(" EXISTS")) || text_holds(pattern, text_of(" RECENT")) ||
            text_holds(pattern, text_of(" EXPUNGE")) || text_begins(pattern, text_of("* FLAGS ")) ||
-           text_begins(pattern, text_of("* OK [PERMANENTFLAGS "));
+           text_begins(pattern, text_of("* OK [PERMANENTFLAGS ")) || text_begins(pattern, text_of("* VANISHED ")) ||
+           text_begins(pattern, text_of("* OK [HIGHESTMODSEQ "));
 }
 
 /* What became of a mailbox could not be found out; or what was to happen late did not. */
@@ -120,7 +123,8 @@ static bool owes_expunges(const struct run *run, size_t tagged, struct text comm
 {
     for (size_t at = run->at; at < tagged && is_expunging(command); at++)
         if (run->d->steps[at].what == STEP_SERVER && !run->done[at] &&
-            text_holds(run->d->steps[at].text, text_of(" EXPUNGE")))
+            (text_holds(run->d->steps[at].text, text_of(" EXPUNGE")) ||
+             text_begins(run->d->steps[at].text, text_of("* VANISHED "))))
             return true;
     return false;
 }
