@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""The clients of others log in, by each mechanism that they have, over loopback: logins.py HOST [tls]
+"""The clients of others log in, by each mechanism that they have, over loopback: logins.py HOST PROVIDER
 
-With `tls` the host has STARTTLS: passwords are sent behind it alone, SCRAM is bound to it, and certificates let in."""
+PROVIDER is none, openssl or mbedtls.  With TLS the host has STARTTLS: passwords are sent behind it alone, SCRAM is bound
+to it where there is something to bind to, which OpenSSL always gives, and certificates let in."""
 import base64
 import imaplib
 import poplib
@@ -46,8 +47,8 @@ class Certificates:
 
 
 class Logins:
-    def __init__(self, tap: Tap, host: Host, certificates: Certificates | None):
-        self.tap, self.ports, self.certificates = tap, host.ports, certificates
+    def __init__(self, host: Host, certificates: Certificates | None, has_all: bool):
+        self.ports, self.certificates, self.has_all = host.ports, certificates, has_all
 
     # ---- gsasl ----
 
@@ -74,7 +75,25 @@ class Logins:
         good, said = self.gsasl(protocol, mechanism, PASSWORD, "-z", "kim", "--no-cb")
         assert not good, f"{USER} was let in as kim: {said}"
 
+    def offered_with(self, version: str) -> tuple | None:
+        """What IMAP offers in that version of TLS; None: the host has it not."""
+        client = imaplib.IMAP4("127.0.0.1", self.ports["imap"], timeout=HANG_S)
+        context = ssl.create_default_context(cafile=f"{self.certificates.host}.pem")
+        context.minimum_version = context.maximum_version = getattr(ssl.TLSVersion, f"TLSv{version.replace('.', '_')}")
+        try:
+            client.starttls(ssl_context=context)
+        except (ssl.SSLError, OSError):
+            return None
+        client.logout()
+        return client.capabilities
+
     def by_plus(self, protocol: str, mechanism: str, version: str) -> None:
+        """Where -PLUS is not offered, it is not taken either."""
+        offered = self.offered_with(version)
+        if offered is None or f"AUTH={mechanism}-PLUS" not in offered:
+            assert not self.has_all, f"not with OpenSSL: {offered}"
+            assert not self.gsasl(protocol, mechanism + "-PLUS")[0], "what is not offered was taken"
+            return
         priority = f"--priority=NORMAL:-VERS-ALL:+VERS-TLS{version}"
         good, said = self.gsasl(protocol, mechanism + "-PLUS", PASSWORD, priority)
         assert good, said
@@ -225,15 +244,15 @@ def tests_of_tls(logins: Logins) -> list[tuple]:
     return tests
 
 
-def main(program: Path, has_tls: bool, where: Path) -> None:
-    tap = Tap()
+def main(program: Path, provider: str, where: Path) -> None:
+    tap, has_tls = Tap(), provider != "none"
     programs = ("gsasl", "curl", "swaks", *(["openssl"] if has_tls else []))
     if not all([tap.ok(shutil.which(name) is not None, f"{name} is here") for name in programs]):
         tap.end()
     certificates = Certificates(where) if has_tls else None
     files = [f"{where}/host.pem", f"{where}/host.key", f"{where}/ca.pem"] if has_tls else []
     host = Host([program, USER, PASSWORD, *files], PORTS)
-    logins = Logins(tap, host, certificates)
+    logins = Logins(host, certificates, provider == "openssl")
     by_name = [(f"gsasl by EXTERNAL, {protocol}", logins.by_external, protocol) for protocol in ("smtp", "imap")]
     try:
         for name, test, *arguments in tests_of(logins) + (tests_of_tls(logins) if has_tls else by_name):
@@ -248,4 +267,4 @@ def main(program: Path, has_tls: bool, where: Path) -> None:
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as where:
-        main(Path(sys.argv[1]), sys.argv[2:] == ["tls"], Path(where))
+        main(Path(sys.argv[1]), sys.argv[2], Path(where))
