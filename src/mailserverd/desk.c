@@ -33,12 +33,13 @@ static void advance(struct desk *desk)
     mailsrv_engine_advance(desk->engine, time_us(CLOCK_MONOTONIC), time_us(CLOCK_REALTIME));
 }
 
-/* One round: what there is to do, and a wait for the store where there is nothing. */
+/* One round: what there is to do, and a wait for the store where it owes something. */
 static void go_on(struct desk *desk)
 {
     char drained[64];
     struct pollfd ready = { .fd = desk->awake[0], .events = POLLIN };
-    if (mailsrv_engine_turn(desk->engine, TURN_UNITS) != MAILSRV_MORE && poll(&ready, 1, WAIT_MS) > 0)
+    if (mailsrv_engine_turn(desk->engine, TURN_UNITS) != MAILSRV_MORE &&
+        mailsrv_engine_stat(desk->engine, MAILSRV_STAT_OPS_OUT) != 0 && poll(&ready, 1, WAIT_MS) > 0)
         while (read(desk->awake[0], drained, sizeof drained) > 0)
             ;
     advance(desk);

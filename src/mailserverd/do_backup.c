@@ -3,6 +3,7 @@
 
 #include <mailsrv/stores/durable.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -26,6 +27,25 @@ static int32_t tell(void *user, uint64_t octets, uint64_t octets_all)
     return ferror(b->errand->err) ? MAILSRV_TEMP : MAILSRV_OK;
 }
 
+static bool is_empty(const char *path)
+{
+    DIR *all = opendir(path);
+    bool empty = all != NULL;
+    for (struct dirent *one; empty && (one = readdir(all)) != NULL;)
+        empty = strcmp(one->d_name, ".") == 0 || strcmp(one->d_name, "..") == 0;
+    if (all != NULL)
+        closedir(all);
+    return empty;
+}
+
+static bool make_directory(const struct errand *e, const char *path)
+{
+    if (mkdir(path, 0700) == 0 || (errno == EEXIST && is_empty(path)))
+        return true;
+    fprintf(e->err, "mailserverd: %s: expected a directory that is empty, or not there: %s\n", path, strerror(errno));
+    return false;
+}
+
 /* Last of all: who came meanwhile is among them, and gets his account when it is served. */
 static bool copy_people(const struct errand *e, const char *directory)
 {
@@ -43,10 +63,8 @@ int do_backup(struct errand *e)
     const int n = snprintf(store, sizeof store, "%s/store", directory);
     if (*directory != '/' || n < 0 || (size_t)n >= PATH_OCTETS)
         return errand_failed(e, directory, MAILSRV_CANNOT);
-    if (mkdir(directory, 0700) != 0 && errno != EEXIST) {
-        fprintf(e->err, "mailserverd: %s: %s\n", directory, strerror(errno));
+    if (!make_directory(e, directory))
         return 1;
-    }
     const int32_t status = mailsrv_durable_copy(e->office->store, store, tell, &b);
     if (status != MAILSRV_OK)
         return errand_failed(e, store, status);

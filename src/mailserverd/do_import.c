@@ -162,27 +162,43 @@ static int32_t take_message(struct import *im, const struct exchanged_message *a
 
 /* ---- A mailbox ---- */
 
-static int32_t find_mailbox(struct import *im, const struct exchanged_mailbox *about)
+/* The UIDVALIDITY that it had is kept where that can be, and with it what clients know of the mailbox. */
+static int32_t make_mailbox(struct import *im, const struct exchanged_mailbox *about, uint32_t uidvalidity)
 {
-    const mailsrv_bytes name = { (const uint8_t *)about->name, strlen(about->name) };
-    const mailsrv_arg_mbox_create made = { .size = sizeof made,
-                                           .attributes = about->attributes,
-                                           .store = im->store,
-                                           .name = name,
-                                           .unix_us = now_us() };
-    const mailsrv_arg_mbox_status asks = { .size = sizeof asks, .store = im->store, .name = name };
+    const mailsrv_arg_mbox_create arg = { .size = sizeof arg,
+                                          .attributes = about->attributes,
+                                          .store = im->store,
+                                          .name = { (const uint8_t *)about->name, strlen(about->name) },
+                                          .unix_us = now_us(),
+                                          .uidvalidity = uidvalidity };
     mailsrv_asked *asked;
-    int32_t status = desk_ask(im->desk, MAILSRV_OP_MBOX_STATUS, &im->account, &asks, &asked);
-    if (status == MAILSRV_OK) {
-        im->mailbox = ((const mailsrv_mbox_status *)desk_value(asked))->mailbox;
-    } else if (status == MAILSRV_NONEXISTENT) {
-        desk_free(im->desk, asked);
-        status = desk_ask(im->desk, MAILSRV_OP_MBOX_CREATE, &im->account, &made, &asked);
-        if (status == MAILSRV_OK)
-            im->mailbox = ((const mailsrv_mbox_created *)desk_value(asked))->mailbox;
-    }
+    const int32_t status = desk_ask(im->desk, MAILSRV_OP_MBOX_CREATE, &im->account, &arg, &asked);
+    if (status == MAILSRV_OK)
+        im->mailbox = ((const mailsrv_mbox_created *)desk_value(asked))->mailbox;
     desk_free(im->desk, asked);
     return status;
+}
+
+static int32_t find_mailbox(struct import *im, const struct exchanged_mailbox *about)
+{
+    const mailsrv_arg_mbox_status arg = { .size = sizeof arg,
+                                          .store = im->store,
+                                          .name = { (const uint8_t *)about->name, strlen(about->name) } };
+    mailsrv_asked *asked;
+    const int32_t status = desk_ask(im->desk, MAILSRV_OP_MBOX_STATUS, &im->account, &arg, &asked);
+    if (status == MAILSRV_OK)
+        im->mailbox = ((const mailsrv_mbox_status *)desk_value(asked))->mailbox;
+    desk_free(im->desk, asked);
+    return status;
+}
+
+/* INBOX is always there, and can be imported while it is new. */
+static int32_t enter_mailbox(struct import *im, const struct exchanged_mailbox *about)
+{
+    int32_t status = about->uidvalidity != 0 ? make_mailbox(im, about, about->uidvalidity) : MAILSRV_ALREADYEXISTS;
+    if (status == MAILSRV_ALREADYEXISTS)
+        status = find_mailbox(im, about);
+    return status == MAILSRV_NONEXISTENT ? make_mailbox(im, about, 0) : status;
 }
 
 static int32_t begin_mailbox(struct import *im, const struct exchanged_mailbox *about)
@@ -193,7 +209,7 @@ static int32_t begin_mailbox(struct import *im, const struct exchanged_mailbox *
                                                 .name = { (const uint8_t *)about->name, strlen(about->name) } };
     int32_t status = commit(im);
     if (status == MAILSRV_OK)
-        status = find_mailbox(im, about);
+        status = enter_mailbox(im, about);
     if (status == MAILSRV_OK && (about->attributes & MAILSRV_NAME_SUBSCRIBED) != 0)
         status = desk_do(im->desk, MAILSRV_OP_MBOX_SUBSCRIBE, &im->account, &wanted);
     im->has_mailbox = status == MAILSRV_OK;

@@ -23,8 +23,9 @@ static const struct {
 
 /* A message of a folder. */
 struct entry {
-    char *path;   /* cur/NAME or new/NAME */
-    uint32_t uid; /* 0: not in the list */
+    char uidl[EXCHANGE_UIDL_MAX + 1]; /* that POP3 knew it by; empty: not in the list */
+    char *path;                       /* cur/NAME or new/NAME */
+    uint32_t uid;                     /* 0: not in the list */
 };
 
 struct folder {
@@ -66,7 +67,7 @@ static bool add_entry(struct folder *f, const char *in, const char *name)
     if (more == NULL || asprintf(&path, "%s/%s", in, name) < 0)
         return false;
     f->entries = more;
-    f->entries[f->n++] = (struct entry){ path, 0 };
+    f->entries[f->n++] = (struct entry){ .path = path };
     return true;
 }
 
@@ -112,7 +113,7 @@ static struct entry *find_entry(const struct folder *f, const char *base)
     return NULL;
 }
 
-/* dovecot-uidlist, version 3: "3 VUIDVALIDITY NUIDNEXT GGUID", then lines "UID [extensions] :NAME". */
+/* dovecot-uidlist, version 3: "3 VUIDVALIDITY NUIDNEXT GGUID", then lines "UID [PUIDL and others] :NAME". */
 static void read_uids(struct folder *f)
 {
     FILE *file = open_list(f, "dovecot-uidlist");
@@ -129,8 +130,13 @@ static void read_uids(struct folder *f)
             continue;
         colon[2 + base_octets(colon + 2)] = '\0';
         struct entry *entry = find_entry(f, colon + 2);
-        if (entry != NULL)
-            entry->uid = (uint32_t)strtoul(line, NULL, 10);
+        if (entry == NULL)
+            continue;
+        *colon = '\0';
+        entry->uid = (uint32_t)strtoul(line, NULL, 10);
+        const char *uidl = strstr(line, " P");
+        if (uidl != NULL)
+            snprintf(entry->uidl, sizeof entry->uidl, "%.*s", (int)strcspn(uidl + 2, " "), uidl + 2);
     }
     free(line);
     fclose(file);
@@ -185,6 +191,7 @@ static bool read_entry(const struct folder *f, const struct entry *entry, FILE *
     m->octets = crlf_octets(file.p, file.n);
     m->internal_us = file.modified_us;
     m->uid = entry->uid;
+    memcpy(m->uidl, entry->uidl, sizeof m->uidl);
     read_flags(f, entry->path, m);
     exchange_put_message(to, m);
     crlf_write(file.p, file.n, to);
@@ -425,7 +432,7 @@ static bool write_message(struct writing *w, const struct exchange_source *from,
         return false;
     bool ok = copy_octets(from, m->octets, file) && fflush(file) == 0 && futimens(fileno(file), times) == 0;
     ok = fclose(file) == 0 && ok && renameat(w->folder, made, w->folder, path) == 0;
-    fprintf(w->uids, "%" PRIu32 " :%s\n", m->uid, base);
+    fprintf(w->uids, "%" PRIu32 "%s%s :%s\n", m->uid, m->uidl[0] != '\0' ? " P" : "", m->uidl, base);
     return ok;
 }
 

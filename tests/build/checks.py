@@ -110,7 +110,9 @@ def symbols(p: Report) -> None:
                        ("mailserver-pool", "stores/libmailserver-pool.so.1"),
                        ("mailserver-kit", "stores/libmailserver-kit.so.1"),
                        ("mailserver-durable", "stores/libmailserver-durable.so.1"),
-                       ("mailserver-uv", "uv/libmailserver-uv.so.1")):
+                       ("mailserver-uv", "uv/libmailserver-uv.so.1"),
+                       ("mailserver-openssl", "tls/libmailserver-openssl.so.1"),
+                       ("mailserver-mbedtls", "tls/libmailserver-mbedtls.so.1")):
         path = BUILD / "plain" / "src" / file
         p.command(f"{path.name} exports what it promises", [*tool, "exports", name, path])
         dynamic = p.run(["objdump", "-p", path]).stdout

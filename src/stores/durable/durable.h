@@ -726,6 +726,9 @@ int32_t mailsrv__durable_opened(struct durable *d, uint64_t number, const struct
 /* UIDNEXT has come to the end: a new UIDVALIDITY, and UIDs from 1. */
 int32_t mailsrv__durable_renumber(struct durable *d, const mailsrv_id *mailbox, struct mailbox *mbox,
                                   int64_t unix_us);
+/* The same, with that UIDVALIDITY. */
+int32_t mailsrv__durable_renumber_as(struct durable *d, const mailsrv_id *mailbox, struct mailbox *mbox,
+                                     uint32_t uidvalidity);
 /* Runs that grow by one UID after the other. */
 struct runs {
     mailsrv_run *v;
