@@ -428,13 +428,19 @@ typedef struct mailsrv_mbox_status {
     uint32_t rights;   /* MAILSRV_RIGHT_... */
 } mailsrv_mbox_status;
 
-/* MBOX_CREATE: makes a mailbox, durably.  Answer: mailsrv_mbox_created; MAILSRV_ALREADYEXISTS; MAILSRV_LIMIT. */
+/* MBOX_CREATE: makes a mailbox, durably.  Answer: mailsrv_mbox_created; MAILSRV_ALREADYEXISTS; MAILSRV_LIMIT.
+ *
+ * With a `uidvalidity` it is imported, and has the one that it had elsewhere, so that clients that moved with it fetch
+ * nothing anew; MAILSRV_ALREADYEXISTS also where its name bore that one or a higher one here.  INBOX is imported so while
+ * it has never held a message: it keeps its id. */
 typedef struct mailsrv_arg_mbox_create {
     uint32_t size;
     uint32_t attributes; /* special uses; MAILSRV_NAME_SUBSCRIBED: subscribes as well */
     uint64_t store;
     mailsrv_bytes name;
     int64_t unix_us; /* now: UIDVALIDITY is at least its seconds */
+    uint32_t uidvalidity; /* for import; 0: a new one */
+    uint32_t reserved;
 } mailsrv_arg_mbox_create;
 
 typedef struct mailsrv_mbox_created {

@@ -115,7 +115,8 @@ typedef struct mailsrv_tls_provider {
     int32_t (*encrypt)(void *connection, mailsrv_tls_io *io);
     /* Says that we will send no more: close_notify, in the room. */
     int32_t (*close)(void *connection, mailsrv_tls_io *io);
-    /* How many octets of room `octets` of plaintext need beside their own number, at most; 0: close_notify's. */
+    /* How many octets of room `octets` of plaintext need beside their own number, at most: no more than 192 for up to
+     * 256 octets; 0: close_notify's. */
     size_t (*expansion)(const void *connection, size_t octets);
     /* Fills in `*info`, as far as its size reaches; the bytes live as long as the connection. */
     void (*info)(void *connection, mailsrv_tls_info *info);

@@ -111,18 +111,20 @@ static bool hand_over(mailsrv_session *s)
     return in.n != before;
 }
 
+/* A piece is decrypted beforehand, so that it is known whether more has come (mailsrv__input_waits). */
 static void take(mailsrv_session *s, struct input *in, bool in_a_slice)
 {
     struct tls *tls = s->tls;
-    while (tls->state == TLS_OPEN && !tls->peer_closed && mailsrv__session_reads(s) &&
-           (!in_a_slice || mailsrv__may_go_on(s))) {
-        if (tls->at != tls->n && !hand_over(s))
+    while (tls->state == TLS_OPEN && !tls->peer_closed && (!in_a_slice || mailsrv__may_go_on(s))) {
+        bool reads = mailsrv__session_reads(s), has_cipher = tls->left.n != 0 || in->n != 0;
+        if (tls->at != tls->n) {
+            if (!reads || !hand_over(s))
+                break;
+        } else if (tls->more || (reads && has_cipher)) {
+            decrypt_some(s, in);
+        } else {
             break;
-        if (tls->at != tls->n)
-            continue;
-        if (!tls->more && tls->left.n == 0 && in->n == 0)
-            break;
-        decrypt_some(s, in);
+        }
     }
     if (tls->peer_closed)
         mailsrv__input_skip(in, in->n);
@@ -139,6 +141,7 @@ void mailsrv__tls_take(mailsrv_session *s, struct input *in)
     if (s->tls->state == TLS_SHAKING)
         mailsrv__tls_shake(s, in);
     take(s, in, false);
+    s->tls->host_keeps = in->n != 0;
 }
 
 void mailsrv__tls_eof(mailsrv_session *s)
@@ -156,6 +159,7 @@ void mailsrv__tls_go_on(mailsrv_session *s)
 {
     struct input nothing = { NULL, 0 };
     take(s, &nothing, true);
+    s->input_waits = s->tls->host_keeps || mailsrv__tls_has_input(s, true);
 }
 
 /* ---- Out ---- */

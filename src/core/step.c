@@ -315,7 +315,7 @@ int mailsrv__session_run(struct work *work, uint32_t units)
         run_next(s);
     if (!s->ended && s->next == NULL && s->called)
         run_called(s);
-    if (s->tls != NULL) {
+    if (s->tls != NULL && s->tls->provider != NULL) {
         mailsrv__tls_shake_on(s);
         mailsrv__tls_go_on(s);
     }

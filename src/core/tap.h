@@ -32,8 +32,8 @@ struct tap {
     void (*fini)(void *state); /* gives back what the state holds; NULL: nothing */
 };
 
-/* The one that makes the structure.  An engine runs it, beside those of the profile, once a ready-made store is bound to
- * it or a session reads from it: a program that only receives does not even link it. */
+/* The one that makes the structure.  An engine runs it, beside those of the profile, once a ready-made store is bound
+ * to it or a session reads from it: a program that only receives does not even link it. */
 extern const struct tap mailsrv__structure_tap;
 
 /* Adds a tap to a profile that is not sealed, for a machine's `defaults`.  False: there are TAPS_MAX. */

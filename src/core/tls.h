@@ -37,6 +37,7 @@ struct tls {
     bool has_begun;  /* an octet of the handshake has come */
     bool shakes_on;  /* the handshake goes on without the peer */
     bool more;       /* the provider may have plaintext that was not asked for yet */
+    bool host_keeps; /* it has ciphertext that was not taken */
     bool eof_waits;  /* the peer will send no more, but what he sent is not done with */
     bool peer_closed; /* he said so himself */
     struct timer timer;    /* of the whole handshake */

@@ -11,7 +11,14 @@ bool mailsrv__imap_parse_fetch(struct imap *p, struct reader *r)
     if (f == NULL || !mailsrv__parse_sp(r) || !mailsrv__imap_parse_set(p, r, &f->set) || !mailsrv__parse_sp(r) ||
         !mailsrv__parse_fetch_atts(r, &f->atts))
         return false;
-    return !p->command.by_uid || mailsrv__fetch_add_uid(r, &f->atts);
+    if (p->command.by_uid && !mailsrv__fetch_add_uid(r, &f->atts))
+        return false;
+    bool shaped = mailsrv__fetch_has(&f->atts, ATT_ENVELOPE) || mailsrv__fetch_has(&f->atts, ATT_STRUCTURE) ||
+                  mailsrv__fetch_has(&f->atts, ATT_BODYSTRUCTURE);
+    if (shaped)
+        f->shape = mailsrv__imap_take(p, sizeof *f->shape);
+    r->no_memory = r->no_memory || (shaped && f->shape == NULL);
+    return !r->no_memory;
 }
 
 /* ---- The response of a message ---- */
@@ -84,10 +91,18 @@ static enum step send_item(struct imap *p, const struct att *att)
 {
     if (att->kind == ATT_BODY)
         return mailsrv__fetch_send(p, att);
+    if (att->kind >= ATT_ENVELOPE)
+        return mailsrv__fetch_shape(p, att->kind);
     int32_t status = mailsrv__fetch_say_next(p);
     if (status == MAILSRV_GONE)
         return STEP_NEXT;
     return status == MAILSRV_OK && say_plain(p, att->kind) ? STEP_NEXT : STEP_CLOSE;
+}
+
+static void forget_item(struct sending *s)
+{
+    s->resolved = s->announced = s->missing = s->counting = s->counted = false;
+    s->count = 0;
 }
 
 static enum step send_items(struct imap *p)
@@ -95,18 +110,23 @@ static enum step send_items(struct imap *p)
     struct fetch *f = mailsrv__fetch_of(p);
     struct sending *s = &f->sending;
     const struct att *first = mailsrv__fetch_first_body(&f->atts);
-    if (!s->ready && first != NULL) {
+    if (!s->ready && f->atts.structured) {
+        enum step step = mailsrv__fetch_structure(p);
+        if (step != STEP_NEXT)
+            return step;
+    }
+    if (!s->ready && !s->failed && first != NULL) {
         enum step step = mailsrv__fetch_prepare(p, first);
         if (step != STEP_NEXT)
             return step;
-        s->resolved = false;
+        forget_item(s);
     }
     s->ready = true;
     while (!s->failed && s->item < f->atts.n) {
         enum step step = send_item(p, &f->atts.v[s->item]);
         if (step != STEP_NEXT)
             return step;
-        s->resolved = s->announced = false;
+        forget_item(s);
         s->item++;
     }
     return !s->begun || say_end(p) ? STEP_NEXT : STEP_CLOSE;
@@ -119,8 +139,6 @@ static enum step finish(struct imap *p)
     const struct fetch *f = mailsrv__fetch_of(p);
     if (f->failure.status != MAILSRV_OK)
         return mailsrv__failure_end(p, &f->failure);
-    if (f->atts.unserved)
-        return mailsrv__imap_refuse(p, MAILSRV_CANNOT, SPAN("some of what was asked for cannot be fetched here"));
     if (f->seen_failure.status != MAILSRV_OK)
         return mailsrv__failure_end(p, &f->seen_failure);
     if (f->gone && !p->command.by_uid)
@@ -133,6 +151,10 @@ void mailsrv__imap_fetch_fini(struct imap *p)
     struct fetch *f = mailsrv__fetch_of(p);
     if (f == NULL)
         return;
+    mailsrv__fetch_drop_structures(p);
+    mailsrv__fetch_drop_scanner(p);
+    if (f->shape != NULL)
+        mailsrv__shape_fini(p);
     for (uint32_t i = 0; i < LANES; i++)
         if (f->lanes[i].used)
             mailsrv__fetch_drop_lane(p, f->lanes[i].message);
@@ -219,6 +241,7 @@ static enum step end_page(struct imap *p)
     mailsrv__fetch_ask_seen(p); /* no octet of the page had to be read */
     if (f->flags_asked)
         return mailsrv__then_answers(&p->session, seen_answered);
+    mailsrv__fetch_drop_structures(p);
     f->n_page = f->now = 0;
     return f->failure.status == MAILSRV_OK || f->failure.status == MAILSRV_CORRUPT ? collect(&p->session) : finish(p);
 }
@@ -248,6 +271,7 @@ enum step mailsrv__fetch_go_on(mailsrv_session *session)
         if (step != STEP_NEXT)
             return step;
         mailsrv__fetch_drop_lane(p, f->now);
+        mailsrv__fetch_drop_scanner(p);
         f->sending = (struct sending){ 0 };
         f->now++;
         if (f->failure.status != MAILSRV_OK && f->failure.status != MAILSRV_CORRUPT)
@@ -269,6 +293,8 @@ static enum step ask_rows(struct imap *p)
         return mailsrv__imap_no_memory(p);
     mailsrv_arg_rows *arg = ask.arg;
     arg->fields = MAILSRV_ROW_OCTETS | MAILSRV_ROW_INTERNALDATE;
+    if (f->atts.structured && !f->no_structures)
+        arg->fields |= MAILSRV_ROW_STRUCTURE;
     arg->mbox = p->mbox.value;
     arg->uids = mailsrv__uids_copy(&f->uids, &ask);
     arg->n_uids = f->uids.n_runs;
@@ -277,8 +303,9 @@ static enum step ask_rows(struct imap *p)
     return mailsrv__then_answers(&p->session, rows_answered);
 }
 
-static void take_rows(struct fetch *f, const mailsrv_rows *rows)
+static void take_rows(struct imap *p, const mailsrv_rows *rows)
 {
+    struct fetch *f = mailsrv__fetch_of(p);
     uint32_t at = 0;
     for (uint32_t i = 0; i < rows->n; i++) {
         const mailsrv_row *row = mailsrv__imap_page_row(rows, i);
@@ -292,6 +319,8 @@ static void take_rows(struct fetch *f, const mailsrv_rows *rows)
         m->octets = row->octets;
         m->internal_us = row->internal_us;
         m->there = true;
+        if (f->atts.structured && m->structure == NULL)
+            mailsrv__fetch_keep_structure(p, m, row);
     }
 }
 
@@ -311,12 +340,16 @@ static enum step rows_answered(mailsrv_session *session)
     struct fetch *f = mailsrv__fetch_of(p);
     const mailsrv_answer *answer = mailsrv__answer(session, 0);
     const mailsrv_rows *rows = answer->value;
+    if (answer->status == MAILSRV_NOMEM && f->atts.structured && !f->no_structures) {
+        f->no_structures = true;
+        return ask_rows(p);
+    }
     mailsrv__failure_keep(&f->failure, answer->status, mailsrv__span(answer->text));
     if (answer->status == MAILSRV_OK && rows->more != 0 && !mailsrv__imap_page_goes_on(rows, &f->cursor))
         mailsrv__failure_keep(&f->failure, MAILSRV_CORRUPT, (struct span){ NULL, 0 });
     if (f->failure.status != MAILSRV_OK)
         return finish(p);
-    take_rows(f, rows);
+    take_rows(p, rows);
     f->cursor = rows->next;
     if (rows->more != 0)
         return ask_rows(p);
@@ -358,7 +391,7 @@ static enum step collect(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
     struct fetch *f = mailsrv__fetch_of(p);
-    bool needs_octets = mailsrv__fetch_has(&f->atts, ATT_BODY);
+    bool needs_octets = mailsrv__fetch_has(&f->atts, ATT_BODY) || f->atts.structured;
     bool needs_rows =
         needs_octets || mailsrv__fetch_has(&f->atts, ATT_INTERNALDATE) || mailsrv__fetch_has(&f->atts, ATT_SIZE);
     uint32_t most = needs_octets ? PAGE_BODIES : PAGE_MESSAGES;

@@ -1,9 +1,12 @@
-/* A FETCH that runs: between fetch.c and fetch_read.c. */
+/* A FETCH that runs: between fetch.c, fetch_read.c, fetch_part.c and fetch_shape.c. */
 #ifndef IMAP_FETCH_H
 #define IMAP_FETCH_H
 
 #include "imap/fetch_att.h"
 #include "imap/messages.h"
+#include "message/addresses.h"
+#include "message/header_filter.h"
+#include "message/structure.h"
 
 enum {
     PAGE_MESSAGES = 128, /* whose rows are asked for together */
@@ -17,6 +20,9 @@ struct message {
     uint32_t uid, number;
     uint64_t octets;
     int64_t internal_us;
+    char *structure; /* that came with its row; NULL: none did */
+    size_t structure_octets;
+    uint64_t prefix; /* octets that stand before what that is of */
     bool there; /* its row came */
     bool unseen; /* it is to become \Seen, or has */
 };
@@ -49,7 +55,46 @@ struct sending {
     bool ready;     /* what comes first of its octets is there: it is worth a response */
     bool failed;    /* what was not said of it is left out */
     bool begun;     /* "* n FETCH (" is out */
-    bool announced; /* the length of the literal is out: a promise */
+    bool announced; /* the length of the literal is out, or the beginning of a structure: a promise */
+    bool missing;   /* there is no such part */
+    /* Fields of a header: it is read once to count, and once to say. */
+    struct header_filter filter;
+    bool counting, counted;
+    uint64_t count_at, count;
+    uint64_t skip, left; /* octets of them that are not said, and that are still to be said */
+    /* What the message is made of. */
+    bool structured;
+    struct span blob;
+    uint64_t prefix;
+    struct scanner *scanner; /* that reads it, or has read it; NULL: it came with the row */
+    uint64_t scan_at;
+};
+
+/* A value that is said. */
+struct source {
+    struct part part;
+    enum part_field field;
+    struct span rest;        /* fields behind it */
+    struct part_value value; /* of which the first `taken` octets have been read */
+    uint64_t taken;
+    struct span text; /* what has been read */
+    bool begun, loaded;
+};
+
+enum { LONG_VALUE_MAX = 32 * 1024 }; /* of a value that is read from the message: what is behind that is left out */
+
+/* ENVELOPE, BODY or BODYSTRUCTURE of the message whose turn it is. */
+struct shape {
+    struct structure walk;
+    struct part parts[STRUCTURE_DEPTH_MAX]; /* that have begun */
+    uint32_t left[STRUCTURE_DEPTH_MAX];     /* children of each that have not */
+    uint32_t depth;
+    uint8_t at, field; /* what comes next of it, and of an envelope */
+    bool extended, first;
+    struct source source;
+    struct address_list list;
+    char *room; /* for long values; NULL: there was none yet */
+    char small_room[3 * STRUCTURE_VALUE_MAX + 8];
 };
 
 struct fetch {
@@ -70,6 +115,8 @@ struct fetch {
     bool flags_asked;            /* in this step */
     uint64_t seen_at;            /* the unseen of the page are \Seen from this modseq on; 0: they are not */
     bool short_reads;            /* the store gives less than it is asked for: nothing is read behind that */
+    struct shape *shape;         /* NULL: none was asked for */
+    bool no_structures;          /* there was no memory for them: each message is read instead */
     bool gone;                   /* something that was asked for is not there any more */
     struct failure failure;      /* why it was not all answered */
     struct failure seen_failure; /* why \Seen was not set */
@@ -95,6 +142,13 @@ void mailsrv__fetch_seen_answered(struct imap *p, unsigned i);
 
 /* ---- fetch_read.c ---- */
 
+/* Octets of the message whose turn it is, from `at` on, `end` being the end of those that are wanted.  STEP_NEXT: there
+ * are some, or the message has `failed`. */
+enum step mailsrv__fetch_octets(struct imap *p, uint64_t at, uint64_t end, struct span *out);
+
+/* What the message whose turn it is cannot be read for. */
+enum step mailsrv__fetch_fails(struct imap *p, const struct failure *failure);
+
 /* Sees to it that what an attribute begins with is there.  STEP_NEXT: it is, or the message has `failed`. */
 enum step mailsrv__fetch_prepare(struct imap *p, const struct att *att);
 
@@ -106,5 +160,30 @@ const struct att *mailsrv__fetch_first_body(const struct fetch_atts *atts);
 
 /* Forgets what was read of a message. */
 void mailsrv__fetch_drop_lane(struct imap *p, uint32_t message);
+
+/* ---- fetch_part.c ---- */
+
+/* Where the octets of a section stand; partial or not.  UNKNOWN: first the structure, or the end of the header, must be
+ * known. */
+enum range { RANGE_FOUND, RANGE_NONE, RANGE_UNKNOWN };
+enum range mailsrv__fetch_range(const struct att *att, const struct message *m, const struct sending *s,
+                                uint64_t *first, uint64_t *last);
+
+/* Keeps the structure that came with a row, if it is one; without memory it is not kept. */
+void mailsrv__fetch_keep_structure(struct imap *p, struct message *m, const mailsrv_row *row);
+void mailsrv__fetch_drop_structures(struct imap *p); /* of the page */
+void mailsrv__fetch_drop_scanner(struct imap *p);
+
+/* Sees to it that the structure of the message whose turn it is is there; where none came with its row the message is
+ * read.  STEP_NEXT: it is, or the message has `failed`. */
+enum step mailsrv__fetch_structure(struct imap *p);
+
+/* ---- fetch_shape.c ---- */
+
+/* Says ENVELOPE, BODY or BODYSTRUCTURE; the structure is there. */
+enum step mailsrv__fetch_shape(struct imap *p, enum att_kind kind);
+
+/* Gives back the room for long values. */
+void mailsrv__shape_fini(struct imap *p);
 
 #endif

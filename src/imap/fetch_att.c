@@ -1,5 +1,7 @@
 #include "imap/fetch_att.h"
 
+#include "text/writer.h"
+
 static bool add(struct reader *r, struct fetch_atts *out, struct att att)
 {
     if (att.kind != ATT_BODY && mailsrv__fetch_has(out, att.kind))
@@ -9,6 +11,7 @@ static bool add(struct reader *r, struct fetch_atts *out, struct att att)
         return mailsrv__parse_fails(r, "fewer attributes");
     out->v[out->n++] = att;
     out->kinds |= 1u << att.kind;
+    out->structured = out->structured || (att.kind >= ATT_ENVELOPE && att.kind < ATT_BODY) || att.n_part != 0;
     return true;
 }
 
@@ -24,29 +27,54 @@ bool mailsrv__fetch_add_uid(struct reader *r, struct fetch_atts *out)
     return true;
 }
 
+/* Memory of the command. */
+static void *take(struct reader *r, size_t n)
+{
+    void *p = mailsrv__arena_take(r->arena, n);
+    r->no_memory = r->no_memory || p == NULL;
+    return p;
+}
+
+static bool too_many(struct reader *r, const char *expected)
+{
+    r->too_many = true;
+    return mailsrv__parse_fails(r, expected);
+}
+
 /* ---- Sections ---- */
 
 /* header-list = "(" header-fld-name *(SP header-fld-name) ")" */
-static bool parse_header_list(struct reader *r)
+static bool parse_header_list(struct reader *r, struct att *body)
 {
-    struct span name;
-    if (!mailsrv__parse_sp(r) || !mailsrv__parse_char(r, '(') || !mailsrv__parse_astring(r, &name))
+    struct span *all = take(r, FIELD_NAMES_MAX * sizeof *all);
+    if (all == NULL || !mailsrv__parse_sp(r) || !mailsrv__parse_char(r, '('))
         return false;
-    while (!mailsrv__parse_is(r, ')'))
-        if (!mailsrv__parse_sp(r) || !mailsrv__parse_astring(r, &name))
+    body->fields = all;
+    do {
+        if (body->n_fields == FIELD_NAMES_MAX)
+            return too_many(r, "fewer fields");
+        if (!mailsrv__parse_astring(r, &all[body->n_fields++]))
             return false;
+    } while (!mailsrv__parse_is(r, ')') && mailsrv__parse_sp(r));
     return mailsrv__parse_char(r, ')');
 }
 
 /* section-msgtext = "HEADER" / "HEADER.FIELDS" [".NOT"] SP header-list / "TEXT", behind a part also "MIME" */
-static bool parse_other_text(struct reader *r, bool of_part)
+static bool parse_text(struct reader *r, struct att *body)
 {
-    if (mailsrv__parse_word(r, SPAN("HEADER.FIELDS")) || mailsrv__parse_word(r, SPAN("HEADER.FIELDS.NOT")))
-        return parse_header_list(r);
-    if (of_part && (mailsrv__parse_word(r, SPAN("HEADER")) || mailsrv__parse_word(r, SPAN("TEXT")) ||
-                    mailsrv__parse_word(r, SPAN("MIME"))))
-        return true;
-    return mailsrv__parse_fails(r, "a body section");
+    if (mailsrv__parse_word(r, SPAN("HEADER.FIELDS")))
+        body->section = SECTION_FIELDS;
+    else if (mailsrv__parse_word(r, SPAN("HEADER.FIELDS.NOT")))
+        body->section = SECTION_FIELDS_NOT;
+    else if (mailsrv__parse_word(r, SPAN("HEADER")))
+        body->section = SECTION_HEADER;
+    else if (mailsrv__parse_word(r, SPAN("TEXT")))
+        body->section = SECTION_TEXT;
+    else if (body->n_part != 0 && mailsrv__parse_word(r, SPAN("MIME")))
+        body->section = SECTION_MIME;
+    else
+        return mailsrv__parse_fails(r, "a body section");
+    return !mailsrv__att_is_filtered(body) || parse_header_list(r, body);
 }
 
 static bool at_digit(const struct reader *r)
@@ -55,13 +83,18 @@ static bool at_digit(const struct reader *r)
 }
 
 /* section-part ["." section-text]; section-part = nz-number *("." nz-number) */
-static bool parse_part(struct reader *r)
+static bool parse_part(struct reader *r, struct att *body)
 {
-    uint32_t number;
+    uint32_t *numbers = take(r, PART_NUMBERS_MAX * sizeof *numbers);
+    if (numbers == NULL)
+        return false;
+    body->part = numbers;
     do {
         if (!at_digit(r))
-            return parse_other_text(r, true);
-        if (!mailsrv__parse_nz_number(r, &number))
+            return parse_text(r, body);
+        if (body->n_part == PART_NUMBERS_MAX)
+            return too_many(r, "a part nearer to the message");
+        if (!mailsrv__parse_nz_number(r, &numbers[body->n_part++]))
             return false;
         if (!mailsrv__parse_is(r, '.'))
             return true;
@@ -81,26 +114,92 @@ static bool parse_partial(struct reader *r, struct att *body)
     return body->most != 0 ? mailsrv__parse_char(r, '>') : mailsrv__parse_fails(r, "a number above 0");
 }
 
+/* ---- The section's name in the response ---- */
+
+static const struct span section_names[] = {
+    [SECTION_ALL] = { "", 0 },
+    [SECTION_HEADER] = { "HEADER", 6 },
+    [SECTION_TEXT] = { "TEXT", 4 },
+    [SECTION_MIME] = { "MIME", 4 },
+    [SECTION_FIELDS] = { "HEADER.FIELDS", 13 },
+    [SECTION_FIELDS_NOT] = { "HEADER.FIELDS.NOT", 17 },
+};
+
+static bool is_plain(struct span name)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if (name.p[i] <= ' ' || name.p[i] > '~' || memchr("(){}%*\"\\]", name.p[i], 9) != NULL)
+            return false;
+    return name.n != 0;
+}
+
+/* A name that is no atom is quoted; what a quoted string cannot hold is in no field's name: it stands as "?". */
+static void write_field(struct writer *w, struct span name)
+{
+    bool quoted = !is_plain(name);
+    if (quoted)
+        mailsrv__write_char(w, '"');
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
+        if (c == '"' || c == '\\')
+            mailsrv__write_char(w, '\\');
+        mailsrv__write_char(w, c >= ' ' && c <= '~' ? c : '?');
+    }
+    if (quoted)
+        mailsrv__write_char(w, '"');
+}
+
+static size_t name_octets(const struct att *body)
+{
+    size_t octets = sizeof "BODY[HEADER.FIELDS.NOT ()]" + (size_t)body->n_part * 11;
+    for (uint32_t i = 0; i < body->n_fields; i++)
+        octets += 2 * body->fields[i].n + 3;
+    return octets;
+}
+
+static void write_name(struct writer *w, const struct att *body)
+{
+    mailsrv__write(w, SPAN("BODY["));
+    for (uint32_t i = 0; i < body->n_part; i++) {
+        if (i != 0)
+            mailsrv__write_char(w, '.');
+        mailsrv__write_u64(w, body->part[i]);
+    }
+    if (body->n_part != 0 && body->section != SECTION_ALL)
+        mailsrv__write_char(w, '.');
+    mailsrv__write(w, section_names[body->section]);
+    for (uint32_t i = 0; i < body->n_fields; i++) {
+        mailsrv__write(w, i == 0 ? SPAN(" (") : SPAN(" "));
+        write_field(w, body->fields[i]);
+    }
+    if (body->n_fields != 0)
+        mailsrv__write_char(w, ')');
+    mailsrv__write_char(w, ']');
+}
+
+static bool set_name(struct reader *r, struct att *body)
+{
+    struct writer w = { .room = name_octets(body) };
+    w.p = take(r, w.room);
+    if (w.p == NULL)
+        return false;
+    write_name(&w, body);
+    body->name = mailsrv__written(&w);
+    return true;
+}
+
 /* section = "[" [section-spec] "]" */
 static bool parse_section(struct reader *r, struct fetch_atts *out, bool sets_seen)
 {
-    struct att body = { ATT_BODY, .name = SPAN("BODY[]"), .section = SECTION_ALL };
-    bool served = true;
+    struct att body = { .kind = ATT_BODY };
     if (!mailsrv__parse_char(r, '['))
         return false;
-    if (mailsrv__parse_word(r, SPAN("HEADER")))
-        body = (struct att){ ATT_BODY, .name = SPAN("BODY[HEADER]"), .section = SECTION_HEADER };
-    else if (mailsrv__parse_word(r, SPAN("TEXT")))
-        body = (struct att){ ATT_BODY, .name = SPAN("BODY[TEXT]"), .section = SECTION_TEXT };
-    else if (!mailsrv__parse_is(r, ']'))
-        served = false;
-    if (!served && !(at_digit(r) ? parse_part(r) : parse_other_text(r, false)))
+    if (!mailsrv__parse_is(r, ']') && !(at_digit(r) ? parse_part(r, &body) : parse_text(r, &body)))
         return false;
-    if (!mailsrv__parse_char(r, ']') || !parse_partial(r, &body))
+    if (!mailsrv__parse_char(r, ']') || !parse_partial(r, &body) || !set_name(r, &body))
         return false;
-    out->unserved = out->unserved || !served;
-    out->sets_seen = out->sets_seen || (served && sets_seen);
-    return !served || add(r, out, body);
+    out->sets_seen = out->sets_seen || sets_seen;
+    return add(r, out, body);
 }
 
 /* ---- Attributes ---- */
@@ -113,6 +212,8 @@ static const struct word {
     { { "FLAGS", 5 }, ATT_FLAGS },
     { { "INTERNALDATE", 12 }, ATT_INTERNALDATE },
     { { "RFC822.SIZE", 11 }, ATT_SIZE },
+    { { "ENVELOPE", 8 }, ATT_ENVELOPE },
+    { { "BODYSTRUCTURE", 13 }, ATT_BODYSTRUCTURE },
 };
 
 /* RFC 3501 section 6.4.5: RFC822 is BODY[], RFC822.HEADER is BODY.PEEK[HEADER], RFC822.TEXT is BODY[TEXT], but for the
@@ -133,10 +234,8 @@ static bool parse_body_att(struct reader *r, struct fetch_atts *out)
         return parse_section(r, out, false);
     if (!mailsrv__parse_word(r, SPAN("BODY")))
         return mailsrv__parse_fails(r, "something to fetch");
-    if (!mailsrv__parse_is(r, '[')) {
-        out->unserved = true;
-        return true;
-    }
+    if (!mailsrv__parse_is(r, '['))
+        return add(r, out, (struct att){ .kind = ATT_STRUCTURE });
     return parse_section(r, out, true);
 }
 
@@ -145,10 +244,6 @@ static bool parse_att(struct reader *r, struct fetch_atts *out)
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (mailsrv__parse_word(r, words[i].name))
             return add(r, out, (struct att){ .kind = words[i].kind });
-    }
-    if (mailsrv__parse_word(r, SPAN("ENVELOPE")) || mailsrv__parse_word(r, SPAN("BODYSTRUCTURE"))) {
-        out->unserved = true;
-        return true;
     }
     for (size_t i = 0; i < sizeof olds / sizeof *olds; i++) {
         if (!mailsrv__parse_word(r, olds[i].name))
@@ -159,15 +254,21 @@ static bool parse_att(struct reader *r, struct fetch_atts *out)
     return parse_body_att(r, out);
 }
 
-/* "ALL" / "FULL" / "FAST" */
+/* RFC 3501 section 6.4.5: each goes on where the one before it ends. */
 static bool parse_macro(struct reader *r, struct fetch_atts *out)
 {
-    bool all = mailsrv__parse_word(r, SPAN("ALL")) || mailsrv__parse_word(r, SPAN("FULL"));
-    if (!all && !mailsrv__parse_word(r, SPAN("FAST")))
-        return false;
-    out->unserved = all; /* ENVELOPE is among them */
-    return add(r, out, (struct att){ .kind = ATT_FLAGS }) && add(r, out, (struct att){ .kind = ATT_INTERNALDATE }) &&
-           add(r, out, (struct att){ .kind = ATT_SIZE });
+    static const enum att_kind full[] = { ATT_FLAGS, ATT_INTERNALDATE, ATT_SIZE, ATT_ENVELOPE, ATT_STRUCTURE };
+    size_t n = 0;
+    if (mailsrv__parse_word(r, SPAN("FAST")))
+        n = 3;
+    else if (mailsrv__parse_word(r, SPAN("ALL")))
+        n = 4;
+    else if (mailsrv__parse_word(r, SPAN("FULL")))
+        n = 5;
+    for (size_t i = 0; i < n; i++)
+        if (!add(r, out, (struct att){ .kind = full[i] }))
+            return false;
+    return n != 0;
 }
 
 bool mailsrv__parse_fetch_atts(struct reader *r, struct fetch_atts *out)

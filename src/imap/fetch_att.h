@@ -4,34 +4,52 @@
 
 #include "imap/parse.h"
 
-/* Sections that are served. */
-enum section { SECTION_ALL, SECTION_HEADER, SECTION_TEXT };
+/* What of a message, or of one of its parts. */
+enum section { SECTION_ALL, SECTION_HEADER, SECTION_TEXT, SECTION_MIME, SECTION_FIELDS, SECTION_FIELDS_NOT };
 
-enum att_kind { ATT_UID, ATT_FLAGS, ATT_INTERNALDATE, ATT_SIZE, ATT_BODY };
+enum att_kind {
+    ATT_UID,
+    ATT_FLAGS,
+    ATT_INTERNALDATE,
+    ATT_SIZE,
+    ATT_ENVELOPE,
+    ATT_STRUCTURE,      /* BODY without a section */
+    ATT_BODYSTRUCTURE,
+    ATT_BODY
+};
 
 struct att {
     enum att_kind kind;
-    /* BODY: a part of the message's octets. */
-    struct span name; /* as the response has it, without <origin>; static */
+    /* BODY: octets of the message. */
+    struct span name; /* as the response has it, without <origin>; static, or in the arena */
     enum section section;
+    const uint32_t *part; /* its numbers; the message itself has none */
+    uint32_t n_part;
+    uint32_t n_fields;
+    const struct span *fields; /* of SECTION_FIELDS and _NOT */
     bool is_partial;
     uint64_t first, most; /* partial: from octet `first` on, at most so many */
 };
 
-enum { ATTS_MAX = 24 };
+enum { ATTS_MAX = 24, PART_NUMBERS_MAX = 200, FIELD_NAMES_MAX = 200 };
 
-/* In the order of asking, and so of answering; those of the first four kinds once. */
+/* In the order of asking, and so of answering; those of other kinds than ATT_BODY once. */
 struct fetch_atts {
     struct att v[ATTS_MAX];
     uint32_t n;
     uint32_t kinds; /* a bit for each kind that is among them */
     bool sets_seen;
-    bool unserved; /* something was asked for that takes a scanner of MIME */
+    bool structured; /* something needs the structure of the message */
 };
 
 static inline bool mailsrv__fetch_has(const struct fetch_atts *atts, enum att_kind kind)
 {
     return (atts->kinds >> kind & 1) != 0;
+}
+
+static inline bool mailsrv__att_is_filtered(const struct att *att)
+{
+    return att->section == SECTION_FIELDS || att->section == SECTION_FIELDS_NOT;
 }
 
 /* "ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")" */

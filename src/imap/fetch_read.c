@@ -66,21 +66,19 @@ static uint64_t least_of(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* The octets of an attribute, from `*at` to `*end`.  False: first the end of the header must be known. */
-static bool resolve(const struct att *att, const struct message *m, const struct sending *s, uint64_t *at,
-                    uint64_t *end)
+/* The octets of an attribute, from `*at` to `*end`; those of a header that is filtered are all read. */
+static enum range resolve(const struct att *att, const struct message *m, const struct sending *s, uint64_t *at,
+                          uint64_t *end)
 {
-    if (att->section != SECTION_ALL && !s->header_known)
-        return false;
-    uint64_t first = att->section == SECTION_TEXT ? s->header_end : 0;
-    uint64_t last = att->section == SECTION_HEADER ? s->header_end : m->octets;
-    if (att->is_partial) {
+    uint64_t first = 0, last = 0;
+    enum range range = mailsrv__fetch_range(att, m, s, &first, &last);
+    if (range == RANGE_FOUND && att->is_partial && !mailsrv__att_is_filtered(att)) {
         first += least_of(att->first, last - first);
         last = first + least_of(att->most, last - first);
     }
     *at = first;
     *end = last;
-    return true;
+    return range;
 }
 
 const struct att *mailsrv__fetch_first_body(const struct fetch_atts *atts)
@@ -95,9 +93,10 @@ const struct att *mailsrv__fetch_first_body(const struct fetch_atts *atts)
 static bool first_range(const struct fetch *f, const struct message *m, uint64_t *at, uint64_t *end)
 {
     static const struct sending nothing_known = { 0 };
-    if (!m->there)
+    const struct att *first = mailsrv__fetch_first_body(&f->atts);
+    if (!m->there || first == NULL)
         return false;
-    if (!resolve(mailsrv__fetch_first_body(&f->atts), m, &nothing_known, at, end)) {
+    if (resolve(first, m, &nothing_known, at, end) == RANGE_UNKNOWN) {
         *at = 0;
         *end = m->octets;
     }
@@ -230,7 +229,7 @@ static bool has_failed(const struct chunk *c)
 
 /* Once the length of a literal is out there is no way back (RFC 9051 section 4.3).  Else what was not said is left out.
  * Of several failures the one that may pass counts: another try is worth it. */
-static enum step fail(struct imap *p, const struct failure *failure)
+enum step mailsrv__fetch_fails(struct imap *p, const struct failure *failure)
 {
     struct fetch *f = mailsrv__fetch_of(p);
     if (f->sending.announced)
@@ -266,27 +265,86 @@ static bool find_empty_line(uint8_t *line, struct span text, size_t *n)
     return false;
 }
 
+enum step mailsrv__fetch_octets(struct imap *p, uint64_t at, uint64_t end, struct span *out)
+{
+    const struct chunk *c = find_chunk(mailsrv__fetch_of(p), at);
+    *out = (struct span){ NULL, 0 };
+    if (has_failed(c))
+        return mailsrv__fetch_fails(p, &c->failure);
+    if (c == NULL)
+        return ask_ranges(p, at, end);
+    if (!mailsrv__may_go_on(&p->session))
+        return mailsrv__then_turn(&p->session, mailsrv__fetch_go_on);
+    *out = mailsrv__span_after(c->octets, (size_t)(at - c->offset));
+    if (end - at < out->n)
+        out->n = (size_t)(end - at);
+    mailsrv__spend(&p->session, 1 + (uint32_t)(out->n / UNIT_OCTETS));
+    return STEP_NEXT;
+}
+
 /* Where the header ends is seen when it has streamed past; a message without an empty line is all header. */
 static enum step find_header_end(struct imap *p, const struct message *m)
 {
-    struct fetch *f = mailsrv__fetch_of(p);
-    struct sending *s = &f->sending;
+    struct sending *s = &mailsrv__fetch_of(p)->sending;
     while (!s->header_known && s->scanned < m->octets) {
+        struct span octets;
         size_t n;
-        const struct chunk *c = find_chunk(f, s->scanned);
-        if (has_failed(c))
-            return fail(p, &c->failure);
-        if (c == NULL)
-            return ask_ranges(p, s->scanned, m->octets);
-        if (!mailsrv__may_go_on(&p->session))
-            return mailsrv__then_turn(&p->session, mailsrv__fetch_go_on);
-        s->header_known =
-            find_empty_line(&s->line, mailsrv__span_after(c->octets, (size_t)(s->scanned - c->offset)), &n);
+        enum step step = mailsrv__fetch_octets(p, s->scanned, m->octets, &octets);
+        if (step != STEP_NEXT || s->failed)
+            return step;
+        s->header_known = find_empty_line(&s->line, octets, &n);
         s->scanned += n;
-        mailsrv__spend(&p->session, 1 + (uint32_t)(n / UNIT_OCTETS));
     }
     s->header_known = true;
     s->header_end = s->scanned;
+    return STEP_NEXT;
+}
+
+/* ---- Fields of a header ---- */
+
+static void begin_filter(struct sending *s, const struct att *att)
+{
+    s->filter = mailsrv__header_filter(att->fields, att->n_fields, att->section == SECTION_FIELDS_NOT);
+}
+
+static enum step count_fields(struct imap *p, const struct att *att)
+{
+    struct sending *s = &mailsrv__fetch_of(p)->sending;
+    struct span octets, part;
+    if (!s->counting)
+        begin_filter(s, att);
+    if (!s->counting)
+        s->count_at = s->at;
+    s->counting = true;
+    while (s->count_at < s->end) {
+        enum step step = mailsrv__fetch_octets(p, s->count_at, s->end, &octets);
+        if (step != STEP_NEXT || s->failed)
+            return step;
+        s->count_at += octets.n;
+        while (mailsrv__header_filter_take(&s->filter, &octets, &part))
+            s->count += part.n;
+    }
+    if (mailsrv__header_filter_end(&s->filter, &part))
+        s->count += part.n;
+    begin_filter(s, att);
+    s->counted = true;
+    s->skip = att->is_partial ? least_of(att->first, s->count) : 0;
+    s->left = att->is_partial ? least_of(att->most, s->count - s->skip) : s->count;
+    return STEP_NEXT;
+}
+
+static enum step find_range(struct imap *p, const struct att *att)
+{
+    struct sending *s = &mailsrv__fetch_of(p)->sending;
+    const struct message *m = &mailsrv__fetch_of(p)->page[mailsrv__fetch_of(p)->now];
+    enum range range = resolve(att, m, s, &s->at, &s->end);
+    if (range == RANGE_UNKNOWN) {
+        enum step step = att->n_part != 0 ? mailsrv__fetch_structure(p) : find_header_end(p, m);
+        if (step != STEP_NEXT || s->failed)
+            return step;
+        range = resolve(att, m, s, &s->at, &s->end);
+    }
+    s->missing = range != RANGE_FOUND;
     return STEP_NEXT;
 }
 
@@ -294,45 +352,46 @@ enum step mailsrv__fetch_prepare(struct imap *p, const struct att *att)
 {
     struct fetch *f = mailsrv__fetch_of(p);
     struct sending *s = &f->sending;
-    const struct message *m = &f->page[f->now];
     if (s->resolved)
         return STEP_NEXT;
-    if (att->section != SECTION_ALL && !s->header_known) {
-        enum step step = find_header_end(p, m);
-        if (step != STEP_NEXT || s->failed)
-            return step;
-    }
-    resolve(att, m, s, &s->at, &s->end);
+    enum step step = find_range(p, att);
+    if (step == STEP_NEXT && !s->failed && !s->missing && mailsrv__att_is_filtered(att) && !s->counted)
+        step = count_fields(p, att);
+    if (step != STEP_NEXT || s->failed)
+        return step;
     const struct chunk *c = s->at < s->end ? find_chunk(f, s->at) : NULL;
     if (has_failed(c))
-        return fail(p, &c->failure);
+        return mailsrv__fetch_fails(p, &c->failure);
     if (c == NULL && s->at < s->end)
         return ask_ranges(p, s->at, s->end);
     s->resolved = true;
     return STEP_NEXT;
 }
 
+/* The name of a section is as long as the client made it. */
 /* "BODY[TEXT]<0> {120}", or "" where there is nothing.  Its octets are there: what is said now will be kept. */
 static bool announce(struct imap *p, const struct att *att)
 {
     struct sending *s = &mailsrv__fetch_of(p)->sending;
     char room[64];
     struct writer w = { .p = room, .room = sizeof room };
-    mailsrv__write(&w, att->name);
+    uint64_t octets = mailsrv__att_is_filtered(att) ? s->left : s->end - s->at;
     if (att->is_partial) {
         mailsrv__write_char(&w, '<');
         mailsrv__write_u64(&w, att->first);
         mailsrv__write_char(&w, '>');
     }
-    if (s->at == s->end) {
+    if (s->missing) {
+        mailsrv__write(&w, SPAN(" NIL"));
+    } else if (octets == 0) {
         mailsrv__write(&w, SPAN(" \"\""));
     } else {
         mailsrv__write(&w, SPAN(" {"));
-        mailsrv__write_u64(&w, s->end - s->at);
+        mailsrv__write_u64(&w, octets);
         mailsrv__write(&w, SPAN("}\r\n"));
     }
     s->announced = true;
-    return mailsrv__say(&p->session, mailsrv__written(&w));
+    return mailsrv__say(&p->session, att->name) && mailsrv__say(&p->session, mailsrv__written(&w));
 }
 
 static bool say_some(struct imap *p, const struct chunk *c)
@@ -346,21 +405,56 @@ static bool say_some(struct imap *p, const struct chunk *c)
     return mailsrv__say_lent(&p->session, c->lent, octets);
 }
 
-static enum step send_octets(struct imap *p)
+/* A part of the fields; what the filter had to keep back is its own, not the chunk's. */
+static bool say_part(struct imap *p, const struct chunk *c, struct span part)
+{
+    struct sending *s = &mailsrv__fetch_of(p)->sending;
+    bool is_lent = c != NULL && part.p >= c->octets.p && part.p < c->octets.p + c->octets.n;
+    size_t skip = s->skip < part.n ? (size_t)s->skip : part.n;
+    s->skip -= skip;
+    part = mailsrv__span_after(part, skip);
+    if (s->left < part.n)
+        part.n = (size_t)s->left;
+    s->left -= part.n;
+    if (part.n == 0)
+        return true;
+    return is_lent ? mailsrv__say_lent(&p->session, c->lent, part) : mailsrv__say(&p->session, part);
+}
+
+static bool say_fields(struct imap *p, const struct chunk *c)
+{
+    struct sending *s = &mailsrv__fetch_of(p)->sending;
+    struct span octets = mailsrv__span_after(c->octets, (size_t)(s->at - c->offset)), part;
+    if (s->end - s->at < octets.n)
+        octets.n = (size_t)(s->end - s->at);
+    s->at += octets.n;
+    mailsrv__spend(&p->session, 1 + (uint32_t)(octets.n / UNIT_OCTETS));
+    while (mailsrv__header_filter_take(&s->filter, &octets, &part))
+        if (!say_part(p, c, part))
+            return false;
+    if (s->at == s->end && mailsrv__header_filter_end(&s->filter, &part) && !say_part(p, c, part))
+        return false;
+    if (s->left == 0)
+        s->at = s->end;
+    return true;
+}
+
+static enum step send_octets(struct imap *p, const struct att *att)
 {
     struct fetch *f = mailsrv__fetch_of(p);
     struct sending *s = &f->sending;
-    while (s->at < s->end) {
+    bool filtered = mailsrv__att_is_filtered(att);
+    while (s->at < s->end && !(filtered && s->left == 0)) {
         const struct chunk *c = find_chunk(f, s->at);
         if (has_failed(c))
-            return fail(p, &c->failure);
+            return mailsrv__fetch_fails(p, &c->failure);
         if (!mailsrv__window_open(&p->session))
             return mailsrv__then_window(&p->session, mailsrv__fetch_go_on);
         if (c == NULL)
             return ask_ranges(p, s->at, s->end);
         if (!mailsrv__may_go_on(&p->session))
             return mailsrv__then_turn(&p->session, mailsrv__fetch_go_on);
-        if (!say_some(p, c))
+        if (!(filtered ? say_fields(p, c) : say_some(p, c)))
             return STEP_CLOSE;
     }
     return STEP_NEXT;
@@ -379,5 +473,5 @@ enum step mailsrv__fetch_send(struct imap *p, const struct att *att)
         if (status != MAILSRV_OK || !announce(p, att))
             return STEP_CLOSE;
     }
-    return send_octets(p);
+    return send_octets(p, att);
 }

@@ -14,11 +14,12 @@ bool mailsrv__imap_say(struct imap *p, struct writer *line)
 
 enum { QUOTED_MAX = 512 }; /* what is longer goes out as a literal */
 
-/* QUOTED-CHAR of IMAP4rev1 is 7 bit; no CR, LF, NUL. */
+/* QUOTED-CHAR of IMAP4rev1 is 7 bit; no CR, LF, NUL.  Other controls go out as a literal, too: there are clients that
+ * stumble over them. */
 static bool can_be_quoted(struct span s)
 {
     for (size_t i = 0; i < s.n; i++)
-        if ((uint8_t)s.p[i] >= 0x80 || s.p[i] == 0 || s.p[i] == '\r' || s.p[i] == '\n')
+        if (s.p[i] < ' ' || s.p[i] > '~')
             return false;
     return s.n <= QUOTED_MAX;
 }

@@ -3,64 +3,145 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
-#define LINE_MAX_OCTETS 512
+#define LINE_OCTETS 1024
+#define TEXT_OCTETS 512
+
+static enum log_format as;
+
+void log_as(enum log_format format)
+{
+    as = format;
+}
+
+/* ---- One line, in one piece: those of threads do not mix ---- */
+
+struct line {
+    char text[LINE_OCTETS];
+    size_t n;
+};
+
+static void add(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void add(struct line *line, const char *format, ...)
+{
+    va_list more;
+    va_start(more, format);
+    const int n = vsnprintf(line->text + line->n, sizeof line->text - line->n, format, more);
+    va_end(more);
+    if (n > 0)
+        line->n += (size_t)n < sizeof line->text - line->n ? (size_t)n : sizeof line->text - line->n - 1;
+}
+
+static void add_time(struct line *line)
+{
+    struct timespec now = { 0, 0 };
+    struct tm utc;
+    char date[32];
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
+    add(line, "%s.%03dZ", date, (int)(now.tv_nsec / 1000000));
+}
+
+/* A JSON string (RFC 8259 section 7); what is not ASCII comes out as it came in, as escapes. */
+static void add_string(struct line *line, const char *p, size_t n)
+{
+    add(line, "\"");
+    for (size_t i = 0; i < n && line->n + 8 < sizeof line->text; i++) {
+        const unsigned char c = (unsigned char)p[i];
+        if (c == '"' || c == '\\')
+            add(line, "\\%c", c);
+        else if (c < 0x20 || c > 0x7E)
+            add(line, "\\u%04x", c);
+        else
+            add(line, "%c", c);
+    }
+    add(line, "\"");
+}
+
+static void finish(struct line *line)
+{
+    if (as == LOG_JSON)
+        add(line, "}");
+    fprintf(stderr, "%s\n", line->text);
+}
+
+static void begin(struct line *line)
+{
+    line->n = 0;
+    if (as == LOG_JSON)
+        add(line, "{\"time\":\"");
+    add_time(line);
+    add(line, as == LOG_JSON ? "\"" : " ");
+}
 
 void log_line(const char *format, ...)
 {
-    char line[LINE_MAX_OCTETS];
-    struct timespec now = { 0, 0 };
-    struct tm utc;
+    struct line line;
+    char text[TEXT_OCTETS];
     va_list more;
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    size_t n = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &utc);
-    n += (size_t)snprintf(line + n, sizeof line - n, ".%03dZ ", (int)(now.tv_nsec / 1000000));
     va_start(more, format);
-    vsnprintf(line + n, sizeof line - n, format, more);
+    vsnprintf(text, sizeof text, format, more);
     va_end(more);
-    fprintf(stderr, "%s\n", line); /* in one piece: lines of threads do not mix */
-}
-
-static const char *what_of(int32_t what)
-{
-    switch (what) {
-    case MAILSRV_EVENT_SESSION_ENDED:
-        return "ended";
-    case MAILSRV_EVENT_MESSAGE_ACCEPTED:
-        return "accepted a message";
-    case MAILSRV_EVENT_MESSAGE_REFUSED:
-        return "refused a message";
-    case MAILSRV_EVENT_RECIPIENT_REFUSED:
-        return "refused a recipient";
-    case MAILSRV_EVENT_LOGIN:
-        return "login";
-    case MAILSRV_EVENT_LOGIN_FAILED:
-        return "refused a login";
-    case MAILSRV_EVENT_OP_TIMED_OUT:
-        return "waited too long for the store";
-    case MAILSRV_EVENT_OUT_OF_MEMORY:
-        return "out of memory for";
-    case MAILSRV_EVENT_STORE_FAILED:
-        return "the store answered what it must not";
-    default:
-        return NULL;
+    begin(&line);
+    if (as == LOG_JSON) {
+        add(&line, ",\"message\":");
+        add_string(&line, text, strlen(text));
+    } else {
+        add(&line, "%s", text);
     }
+    finish(&line);
 }
 
-void log_event(void *user, const mailsrv_event *event)
+void log_session(uint64_t session, const char *what, const char *text, size_t n)
 {
-    const char *what = what_of(event->what);
-    (void)user;
+    struct line line;
+    const int octets = (int)(n < TEXT_OCTETS ? n : TEXT_OCTETS);
+    begin(&line);
+    if (as == LOG_JSON) {
+        if (session != 0)
+            add(&line, ",\"session\":%" PRIu64, session);
+        add(&line, ",\"message\":");
+        add_string(&line, what, strlen(what));
+        add(&line, ",\"text\":");
+        add_string(&line, text, (size_t)octets);
+    } else if (session != 0) {
+        add(&line, "session %" PRIu64 " %s: %.*s", session, what, octets, text);
+    } else {
+        add(&line, "%s: %.*s", what, octets, text);
+    }
+    finish(&line);
+}
+
+/* ---- Events ---- */
+
+static const char *const events[] = {
+    [MAILSRV_EVENT_SESSION_ENDED] = "ended",
+    [MAILSRV_EVENT_MESSAGE_ACCEPTED] = "accepted a message",
+    [MAILSRV_EVENT_MESSAGE_REFUSED] = "refused a message",
+    [MAILSRV_EVENT_RECIPIENT_REFUSED] = "refused a recipient",
+    [MAILSRV_EVENT_LOGIN] = "login",
+    [MAILSRV_EVENT_LOGIN_FAILED] = "refused a login",
+    [MAILSRV_EVENT_OP_TIMED_OUT] = "waited too long for the store",
+    [MAILSRV_EVENT_OUT_OF_MEMORY] = "out of memory for",
+    [MAILSRV_EVENT_STORE_FAILED] = "the store answered what it must not",
+    [MAILSRV_EVENT_TLS_STARTED] = "is under TLS",
+    [MAILSRV_EVENT_TLS_FAILED] = "failed at TLS",
+    [MAILSRV_EVENT_TLS_CUT] = "was cut off under TLS",
+};
+
+void log_event(const mailsrv_event *event)
+{
+    char number[32];
+    const size_t known = sizeof events / sizeof *events;
+    const char *what = event->what >= 0 && (size_t)event->what < known ? events[event->what] : NULL;
     if (event->what == MAILSRV_EVENT_SESSION_BEGAN)
         return;
-    if (what == NULL)
-        log_line("session %" PRIu64 ": event %" PRId32 ": %.*s", event->session_id, event->what, (int)event->text.n,
-                 (const char *)event->text.p);
-    else if (event->session_id == 0)
-        log_line("%s: %.*s", what, (int)event->text.n, (const char *)event->text.p);
-    else
-        log_line("session %" PRIu64 " %s: %.*s", event->session_id, what, (int)event->text.n,
-                 (const char *)event->text.p);
+    if (what == NULL) {
+        snprintf(number, sizeof number, "event %" PRId32, event->what);
+        what = number;
+    }
+    log_session(event->session_id, what, (const char *)event->text.p, event->text.n);
 }

@@ -2,9 +2,7 @@
 #ifndef MAILSERVERD_SERVE_H
 #define MAILSERVERD_SERVE_H
 
-#include "options.h"
-
-/* Serves until SIGTERM or SIGINT; the exit status. */
-int serve(const struct options *options);
+/* Serves as the file says until SIGTERM or SIGINT; the exit status. */
+int serve(const char *path);
 
 #endif

@@ -7,12 +7,12 @@ static struct span text_since(const struct writer *w, size_t begin)
     return (struct span){ w->p + begin, w->n - begin };
 }
 
-/* dot-atom = [CFWS] 1*atext *("." 1*atext) [CFWS]; obsolete with CFWS around the dots, which goes.  False: there is
- * none. */
+/* dot-atom = [CFWS] 1*atext *("." 1*atext) [CFWS]; obsolete with CFWS around the dots, which goes; dots may stand where
+ * they must not.  False: there is none. */
 static bool read_dot_atom(struct lexer *lx, struct writer *room)
 {
     struct span atom = mailsrv__lex_atom(lx, false);
-    if (atom.n == 0)
+    if (atom.n == 0 && !mailsrv__lex_is(lx, '.'))
         return false;
     mailsrv__write(room, atom);
     mailsrv__lex_blanks(lx);

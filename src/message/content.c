@@ -20,6 +20,7 @@ static struct span from_semicolon(struct lexer lx)
 bool mailsrv__content_type(struct span text, struct content_type *out)
 {
     struct lexer lx = { .rest = text };
+    *out = (struct content_type){ .type = { NULL, 0 } };
     mailsrv__lex_blanks(&lx);
     out->type = mailsrv__lex_token(&lx);
     mailsrv__lex_blanks(&lx);
@@ -84,13 +85,18 @@ static bool read_parameter(struct span text, struct parameter *out)
     return out->value.rest.n != 0 && !mailsrv__lex_is(&out->value, ';');
 }
 
+static struct span text_since(const struct writer *w, size_t begin)
+{
+    return (struct span){ w->n == begin ? "" : w->p + begin, w->n - begin };
+}
+
 /* value = token / quoted-string; what is neither ends at a blank or a semicolon ("=?utf-8?q?a?="). */
 static struct span take_value(struct lexer *lx, struct writer *room)
 {
     size_t begin = room->n, n = 0;
     if (mailsrv__lex_is(lx, '"')) {
         mailsrv__lex_quoted(lx, room);
-        return (struct span){ room->p + begin, room->n - begin };
+        return text_since(room, begin);
     }
     struct lexer token = *lx;
     n = mailsrv__lex_token(&token).n;
@@ -99,7 +105,7 @@ static struct span take_value(struct lexer *lx, struct writer *room)
             n++;
     mailsrv__write(room, mailsrv__span_first(lx->rest, n));
     mailsrv__lex_skip(lx, n);
-    return (struct span){ room->p + begin, room->n - begin };
+    return text_since(room, begin);
 }
 
 static void add(struct parameters *ps, const struct parameter *p, size_t at)
@@ -135,11 +141,15 @@ void mailsrv__parameters_begin(struct parameters *ps, struct span text)
             return;
         mailsrv__lex_skip(&lx, 1);
         mailsrv__lex_blanks(&lx);
+        size_t at = text.n - lx.rest.n;
         if (!read_parameter(lx.rest, &p))
             continue;
-        add(ps, &p, text.n - lx.rest.n);
         lx = p.value;
-        take_value(&lx, &nowhere);
+        if (mailsrv__lex_is(&lx, '"') && !mailsrv__lex_quoted(&lx, &nowhere))
+            return; /* no value: it has no end */
+        if (lx.rest.p == p.value.rest.p)
+            take_value(&lx, &nowhere);
+        add(ps, &p, at);
     }
 }
 
@@ -217,7 +227,7 @@ static struct span take_sections(const struct parameters *ps, uint32_t group, ui
     size_t begin = room->n;
     for (uint32_t section = 0; section < n; section++)
         join(ps, group, section, extended, room);
-    return (struct span){ room->p + begin, room->n - begin };
+    return text_since(room, begin);
 }
 
 /* The i-th.  False: it comes with the first of its sections. */

@@ -12,10 +12,12 @@ static struct span line_of(struct span text)
     return mailsrv__span_first(text, lf == NULL ? text.n : (size_t)(lf - text.p) + 1);
 }
 
+/* A CR without LF ends no line. */
 static struct span without_end(struct span line)
 {
-    if (line.n != 0 && line.p[line.n - 1] == '\n')
-        line.n--;
+    if (line.n == 0 || line.p[line.n - 1] != '\n')
+        return line;
+    line.n--;
     if (line.n != 0 && line.p[line.n - 1] == '\r')
         line.n--;
     return line;

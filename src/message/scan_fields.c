@@ -129,9 +129,24 @@ static void see_type(struct incoming *in)
     in->boundary_n = (uint16_t)boundary.n;
 }
 
+static void add_text(struct scanner *s, struct span text)
+{
+    struct incoming *in = &s->in;
+    size_t most = in->id == FIELD_CONTENT_TYPE ? CONTENT_TYPE_MAX : STRUCTURE_VALUE_MAX;
+    while (in->octets == 0 && text.n != 0 && is_blank(text.p[0]))
+        text = mailsrv__span_after(text, 1);
+    in->octets += text.n;
+    if (in->value.n < most)
+        mailsrv__scan_add(s, &in->value, mailsrv__span_first(text, most - in->value.n));
+}
+
 static void end_field(struct scanner *s)
 {
     struct incoming *in = &s->in;
+    if (in->id != 0 && in->cr) { /* the message has ended: it stands alone */
+        add_text(s, SPAN("\r"));
+        in->ends++;
+    }
     if (in->id == FIELD_CONTENT_TYPE && !in->has_type)
         see_type(in);
     if (in->id != 0 && !s->failed && !mailsrv__scan_is_tight(s) && may_keep(in, in->id)) {
@@ -196,17 +211,6 @@ static size_t take_name(struct scanner *s, struct span octets, uint64_t at)
         return i + 1;
     }
     return octets.n;
-}
-
-static void add_text(struct scanner *s, struct span text)
-{
-    struct incoming *in = &s->in;
-    size_t most = in->id == FIELD_CONTENT_TYPE ? CONTENT_TYPE_MAX : STRUCTURE_VALUE_MAX;
-    while (in->octets == 0 && text.n != 0 && is_blank(text.p[0]))
-        text = mailsrv__span_after(text, 1);
-    in->octets += text.n;
-    if (in->value.n < most)
-        mailsrv__scan_add(s, &in->value, mailsrv__span_first(text, most - in->value.n));
 }
 
 /* A CR before the line's end belongs to that. */

@@ -139,18 +139,35 @@ void mailsrv__scan_end_parts(struct scanner *s, uint32_t n_levels, uint64_t end,
 
 static struct span boundary_of(const struct scanner *s, const struct level *level)
 {
+    if (level->boundary_n == 0)
+        return (struct span){ NULL, 0 };
     return (struct span){ s->boundaries.p + level->boundary_at, level->boundary_n };
 }
 
+/* Behind a boundary: nothing but blanks, with "--" before them or not. */
+static bool is_exact(struct span rest)
+{
+    if (rest.n >= 2 && rest.p[0] == '-' && rest.p[1] == '-')
+        rest = mailsrv__span_after(rest, 2);
+    for (size_t i = 0; i < rest.n; i++)
+        if (memchr(" \t\r\n", rest.p[i], 4) == NULL)
+            return false;
+    return true;
+}
+
 /* RFC 2046 section 5.1.1: it is sufficient that the boundary appears in its entirety at the beginning of the line.  Of
- * several that do the longest is meant, and of equal ones the innermost. */
+ * several that do, the innermost is meant with nothing behind it, else the longest, and of equal ones the innermost. */
 uint32_t mailsrv__scan_delimiter(const struct scanner *s, struct span line, bool *is_last)
 {
     uint32_t best = s->n_levels;
     size_t longest = 0;
-    for (uint32_t i = s->n_levels; i-- != 0;) {
+    bool exact = false;
+    for (uint32_t i = s->n_levels; i-- != 0 && !exact;) {
         struct span boundary = boundary_of(s, mailsrv__scan_level(s, i));
-        if (boundary.n <= longest || boundary.n > line.n || memcmp(boundary.p, line.p, boundary.n) != 0)
+        if (boundary.n == 0 || boundary.n > line.n || memcmp(boundary.p, line.p, boundary.n) != 0)
+            continue;
+        exact = is_exact(mailsrv__span_after(line, boundary.n));
+        if (!exact && boundary.n <= longest)
             continue;
         best = i;
         longest = boundary.n;
@@ -165,7 +182,9 @@ static bool write_part(struct scanner *s, const struct scanned_part *p)
 {
     struct growing *to = &s->blob;
     char kind = (char)p->kind;
-    struct span fields = { s->fields.p + p->fields_at, p->fields_n };
+    struct span fields = { NULL, p->fields_n };
+    if (fields.n != 0)
+        fields.p = s->fields.p + p->fields_at;
     return mailsrv__scan_add(s, to, (struct span){ &kind, 1 }) && mailsrv__scan_number(s, to, p->children) &&
            mailsrv__scan_number(s, to, p->offset) && mailsrv__scan_number(s, to, p->header_octets) &&
            mailsrv__scan_number(s, to, p->body_octets) && mailsrv__scan_number(s, to, p->body_lines) &&

@@ -97,7 +97,16 @@ static enum line see_line(const struct scanner *s, struct span line)
     return line.p[1] == '\n' ? LINE_EMPTY : LINE_PLAIN;
 }
 
-/* The line end before a delimiter belongs to it (RFC 2046 section 5.1.1).  The delimiter that would begin part 4,097 is
+/* The line end before a delimiter belongs to it (RFC 2046 section 5.1.1), but for one that ends a header, or the
+ * delimiter before it. */
+static bool line_end_is_its(const struct scanner *s)
+{
+    const struct level *top = mailsrv__scan_top(s);
+    uint64_t begin = top->in_header ? mailsrv__scan_part(s, top->part)->offset : top->body;
+    return s->line > begin;
+}
+
+/* The delimiter that would begin part 4,097 is
  * none: what follows it is of the part before it. */
 static enum line enter_delimiter(struct scanner *s)
 {
@@ -110,7 +119,10 @@ static enum line enter_delimiter(struct scanner *s)
         mailsrv__scan_part(s, s->n_parts - 1)->kind |= PART_OPAQUE;
         return LINE_PLAIN;
     }
-    mailsrv__scan_end_parts(s, at + 1, s->line - s->line_end, s->lines - (s->line_end != 0));
+    if (line_end_is_its(s))
+        mailsrv__scan_end_parts(s, at + 1, s->line - s->line_end, s->lines - 1);
+    else
+        mailsrv__scan_end_parts(s, at + 1, s->line, s->lines);
     if (s->failed)
         return LINE_PLAIN;
     if (is_last) {

@@ -410,7 +410,7 @@ static enum step end_answered(mailsrv_session *session)
     return refusal == NULL ? deliver(s) : mailsrv__smtp_refuse_all(s, refusal, text);
 }
 
-static enum step consult_at_end(struct smtp *s)
+enum step mailsrv__smtp_senders_checked(struct smtp *s)
 {
     if (mailsrv__smtp_consults(s, MAILSRV_STAGE_EOM))
         return mailsrv__smtp_consult(s, MAILSRV_STAGE_EOM, end_answered);
@@ -422,14 +422,14 @@ static enum step header_answered(mailsrv_session *session)
     struct smtp *s = mailsrv__smtp_of(session);
     struct span text;
     const char *refusal = mailsrv__smtp_late_verdict(s, &text);
-    return refusal == NULL ? consult_at_end(s) : mailsrv__smtp_refuse_all(s, refusal, text);
+    return refusal == NULL ? mailsrv__smtp_check_senders(s) : mailsrv__smtp_refuse_all(s, refusal, text);
 }
 
 /* A message that is all header has ended with it. */
 static enum step consult_about_header(struct smtp *s)
 {
     if (s->mail->header_was_asked || !mailsrv__smtp_consults(s, MAILSRV_STAGE_HEADERS))
-        return consult_at_end(s);
+        return mailsrv__smtp_check_senders(s);
     if (s->mail->header.lost)
         return refuse_status(s, MAILSRV_NOMEM, (struct span){ NULL, 0 });
     s->mail->header_was_asked = true;

@@ -172,6 +172,10 @@ bool mailsrv__smtp_ask_sender(struct smtp *s, struct span address);
 /* Reads the i-th answer to that: NULL, or the line of the refusal. */
 const char *mailsrv__smtp_sender_answered(const struct smtp *s, unsigned i);
 
+/* Are those of the field From the account's?  Goes on with mailsrv__smtp_senders_checked, or refuses the message. */
+enum step mailsrv__smtp_check_senders(struct smtp *s);
+enum step mailsrv__smtp_senders_checked(struct smtp *s);
+
 /* Is the header of a message looked at for that? */
 bool mailsrv__smtp_checks_from(const struct smtp *s);
 

@@ -32,13 +32,13 @@ void mailsrv__standing_free(mailsrv_session *session, struct standing *standing)
     *standing = (struct standing){ .fate = FATE_USUAL };
 }
 
-static bool add_fields(mailsrv_session *session, struct standing *standing, mailsrv_bytes fields)
+bool mailsrv__standing_add(mailsrv_session *session, struct standing *standing, struct span fields)
 {
     struct noted **last = &standing->fields;
     while (*last != NULL)
         last = &(*last)->next;
     if (fields.n != 0)
-        *last = mailsrv__note(session, mailsrv__span(fields));
+        *last = mailsrv__note(session, fields);
     return fields.n == 0 || *last != NULL;
 }
 
@@ -60,7 +60,7 @@ static bool send_elsewhere(mailsrv_session *session, struct standing *standing, 
 
 bool mailsrv__standing_take(mailsrv_session *session, struct standing *standing, const mailsrv_verdict *verdict)
 {
-    if (!add_fields(session, standing, verdict->fields))
+    if (!mailsrv__standing_add(session, standing, mailsrv__span(verdict->fields)))
         return false;
     switch (verdict->verdict) {
     case MAILSRV_POLICY_ACCEPT:

@@ -45,6 +45,9 @@ struct standing {
 
 void mailsrv__standing_free(mailsrv_session *session, struct standing *standing);
 
+/* Adds header fields.  False: no memory. */
+bool mailsrv__standing_add(mailsrv_session *session, struct standing *standing, struct span fields);
+
 /* Takes a verdict that refuses nothing.  False: no memory. */
 bool mailsrv__standing_take(mailsrv_session *session, struct standing *standing, const mailsrv_verdict *verdict);
 
@@ -106,6 +109,7 @@ struct transaction {
     struct noted *fixups;
     struct kept_header header;
     bool header_was_asked; /* POLICY was, about the header */
+    uint32_t n_senders;    /* of the field From that were looked at */
     bool fate_is_late;     /* HEADERS or EOM said where the message goes */
     struct noted *refusal_note; /* the octets of refusal_text; NULL: they are somebody else's */
     struct taps *taps;

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = "base text message dns frame core sasl mailauth mailbox smtp pop3 imap queue tls stores uv mailserverd".split()
 PROTOCOLS = {"smtp", "pop3", "imap"}
-PUBLIC_ONLY = {"stores", "uv", "mailserverd"}
+PUBLIC_ONLY = {"tls", "stores", "uv", "mailserverd"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
 C_LIBRARY = {"<assert.h>", "<limits.h>", "<stdbool.h>", "<stddef.h>", "<stdint.h>", "<string.h>", "<stdalign.h>",
              "<stdatomic.h>"}

@@ -110,7 +110,9 @@ def symbols(p: Report) -> None:
                        ("mailserver-pool", "stores/libmailserver-pool.so.1"),
                        ("mailserver-kit", "stores/libmailserver-kit.so.1"),
                        ("mailserver-durable", "stores/libmailserver-durable.so.1"),
-                       ("mailserver-uv", "uv/libmailserver-uv.so.1")):
+                       ("mailserver-uv", "uv/libmailserver-uv.so.1"),
+                       ("mailserver-openssl", "tls/libmailserver-openssl.so.1"),
+                       ("mailserver-mbedtls", "tls/libmailserver-mbedtls.so.1")):
         path = BUILD / "plain" / "src" / file
         p.command(f"{path.name} exports what it promises", [*tool, "exports", name, path])
         dynamic = p.run(["objdump", "-p", path]).stdout
@@ -174,8 +176,8 @@ def install(p: Report) -> None:
             else:
                 p.check(f"{name}: mailserverd is not there", not server.exists())
     for wrong, reason in ((["-Dtls=enabled"], "has no tls"),
-                          (["-Dmailserverd=enabled", "-Duv=disabled"], "mailserverd needs uv and durable"),
-                          (["-Dmailserverd=enabled", "-Ddurable=disabled"], "mailserverd needs uv and durable")):
+                          (["-Dmailserverd=enabled", "-Duv=disabled"], "mailserverd needs uv, durable"),
+                          (["-Dmailserverd=enabled", "-Ddurable=disabled"], "mailserverd needs uv, durable")):
         with tempfile.TemporaryDirectory() as where:
             done = p.run(["meson", "setup", where, *wrong])
             p.check(f"{' '.join(wrong)} is refused", done.returncode != 0 and reason in done.stdout, done.stdout)

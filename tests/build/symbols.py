@@ -25,6 +25,8 @@ MAPS = {
     "mailserver-kit": "src/stores/kit/kit.map",
     "mailserver-durable": "src/stores/durable/durable.map",
     "mailserver-uv": "src/uv/uv.map",
+    "mailserver-openssl": "src/tls/openssl/openssl.map",
+    "mailserver-mbedtls": "src/tls/mbedtls/mbedtls.map",
 }
 SCALARS = {"uint8_t": 1, "uint16_t": 2, "uint32_t": 4, "int32_t": 4, "uint64_t": 8, "int64_t": 8}
 
@@ -66,7 +68,8 @@ class Abi:
 
 
 def library(header: str) -> str:
-    return "mailserver-" + Path(header).stem if "/stores/" in header or header == "mailsrv/uv.h" else "mailserver"
+    beside = "/stores/" in header or header in ("mailsrv/uv.h", "mailsrv/openssl.h", "mailsrv/mbedtls.h")
+    return "mailserver-" + Path(header).stem if beside else "mailserver"
 
 
 def rows() -> list[dict]:

@@ -20,6 +20,7 @@ enum step_kind {
     STEP_OP,          /* O: an operation and its answer */
     STEP_ANSWER,      /* A: the late answer */
     STEP_TIME,        /* T: microseconds */
+    STEP_TLS,         /* TLS: the client begins its handshake */
     STEP_COUNT,       /* M: account, messages */
     STEP_MESSAGE,     /* M: account, which one, its pattern */
     STEP_ROW,         /* R: account and mailbox, which one, what its row says */
@@ -79,7 +80,13 @@ struct dialogue {
     const mailsrv_machine *machine;
     int32_t face;
     bool is_pop3, is_lmtp, is_imap;
+    bool without_codes; /* POP3: RESP-CODES is off */
     bool has_loose; /* there is an S~ */
+    bool has_tls;   /* it sets when TLS is done */
+    bool tls_first; /* from the first octet on */
+    bool has_plain_passwords; /* it says whether they are taken in the clear */
+    bool is_clear;  /* what it shows is so without TLS alone */
+    bool is_provided; /* and what this one shows with the library's alone */
     uint8_t peer[4];
     struct text external; /* who the host knows the client to be; empty: nobody */
     bool has_scram;       /* there is cryptography, and each account has keys */

@@ -59,15 +59,13 @@ static size_t piece_end(const struct run *run)
     return end;
 }
 
-static void feed_octets(struct run *run, size_t n)
+size_t host_feed(struct run *run, const void *p, size_t n)
 {
     uint8_t *exact = malloc(n); /* of exactly this size: a step too far is seen */
     size_t consumed = n + 1;
     if (exact == NULL)
         abort();
-    memcpy(exact, run->in.p + run->in_pos, n);
-    if (run->plan->traced)
-        trace("C: ", (struct text){ run->in.p + run->in_pos, n });
+    memcpy(exact, p, n);
     enter(run);
     int32_t status = mailsrv_session_feed(run->session, exact, n, &consumed);
     leave();
@@ -76,21 +74,32 @@ static void feed_octets(struct run *run, size_t n)
     if (status == MAILSRV_E_CLOSED) {
         if ((run->wants & MAILSRV_WANT_READ) != 0)
             run_wrong(run, "a session that has ended wants to read");
-        return;
+        return 0;
     }
     if (status != MAILSRV_OK || consumed > n) {
         run_wrong(run, "feed failed");
-        return;
+        return 0;
     }
-    run->in_pos += consumed;
     if (consumed < n && (run->wants & MAILSRV_WANT_READ) != 0)
         run_wrong(run, "not all was taken, and yet the session wants to read");
+    return consumed;
+}
+
+static void feed_octets(struct run *run, size_t n)
+{
+    if (run->plan->traced)
+        trace("C: ", (struct text){ run->in.p + run->in_pos, n });
+    size_t taken = host_feed(run, run->in.p + run->in_pos, n);
+    run->in_pos += taken;
+    run->clear_pos += taken;
 }
 
 static bool feed_eof(struct run *run)
 {
     if (!run->eof_due || run->eof_fed || run->in_pos < run->in.n)
         return false;
+    if (tls_says_closed(run))
+        return true;
     run->eof_fed = true;
     enter(run);
     int32_t status = mailsrv_session_feed_eof(run->session);
@@ -106,6 +115,8 @@ static bool feed_one(struct run *run)
     if (run->session == NULL)
         return false;
     size_t end = piece_end(run);
+    if (tls_is_on(run) && (end != run->in_pos || run->wire_pos != run->wire.n))
+        return tls_feed(run, end);
     if (end == run->in_pos)
         return feed_eof(run);
     if ((run->wants & MAILSRV_WANT_READ) == 0)
@@ -158,7 +169,10 @@ static void deliver(struct run *run, const mailsrv_out *v, size_t n)
     size_t before = run->out.n;
     for (size_t left = n; left != 0; v++) {
         size_t part = v->n < left ? v->n : left;
-        buffer_add(&run->out, v->p, part);
+        if (tls_is_on(run))
+            fake_client_take(&run->client, v->p, part, &run->out, &run->wire);
+        else
+            buffer_add(&run->out, v->p, part);
         left -= part;
     }
     if (run->plan->traced)
@@ -304,6 +318,7 @@ static bool one_round(struct run *run)
     moved = turn(run) || moved;
     moved = take_operations(run) || moved;
     moved = take_ready(run) || moved;
+    moved = tls_host(run) || moved;
     return send(run, false) || moved;
 }
 

@@ -54,6 +54,9 @@ static const struct name numbers[] = {
     { "plain_passwords", MAILSRV_PROFILE_PLAIN_PASSWORDS },
     { "bare_line_ends", MAILSRV_PROFILE_BARE_LINE_ENDS },
     { "overquota_permanent", MAILSRV_PROFILE_OVERQUOTA_PERMANENT },
+    { "tls", MAILSRV_PROFILE_TLS },
+    { "tls_discard", MAILSRV_PROFILE_TLS_DISCARD },
+    { "tls_timeout_ms", MAILSRV_PROFILE_TLS_TIMEOUT_MS },
     { NULL, 0 },
 };
 
@@ -70,6 +73,7 @@ static const struct name extensions[] = {
     { "size", MAILSRV_EXT_SIZE },         { "pipelining", MAILSRV_EXT_PIPELINING },
     { "8bitmime", MAILSRV_EXT_8BITMIME }, { "enhancedstatuscodes", MAILSRV_EXT_ENHANCEDSTATUSCODES },
     { "chunking", MAILSRV_EXT_CHUNKING }, { "top", MAILSRV_EXT_TOP },
+    { "starttls", MAILSRV_EXT_STARTTLS },
     { "uidl", MAILSRV_EXT_UIDL },         { "smtputf8", MAILSRV_EXT_SMTPUTF8 },
     { "pop3_pipelining", MAILSRV_EXT_POP3_PIPELINING },
     { "resp_codes", MAILSRV_EXT_RESP_CODES },

@@ -112,6 +112,14 @@ static void write_into(const struct entry *entry)
 
 /* ---- The answers ---- */
 
+/* Work of the library that another thread might do. */
+static void do_job(struct run *run, const struct entry *entry)
+{
+    const mailsrv_arg_job *arg = entry->op->arg;
+    arg->run(arg->work);
+    mailsrv_op_answer_status(run->engine, entry->id, MAILSRV_OK);
+}
+
 static void answer_policy(struct run *run, const struct entry *entry)
 {
     if (verdict_answer(run, entry) != MAILSRV_OK)
@@ -120,6 +128,10 @@ static void answer_policy(struct run *run, const struct entry *entry)
 
 static void answer_by_store(struct run *run, const struct entry *entry)
 {
+    if (entry->kind == MAILSRV_OP_JOB) {
+        do_job(run, entry);
+        return;
+    }
     uint64_t handles = open_handles(run);
     uint64_t before = stored(run);
     uint64_t messages = mailsrv_memory_stat(run->store, MAILSRV_MEMORY_STAT_MESSAGES);
@@ -237,7 +249,8 @@ static void check_owner(struct run *run, const mailsrv_op *op)
 {
     mailsrv_info info = { .size = sizeof info };
     bool may_be_nobodys =
-        kind_closes(op->kind) || kind_loads(op->kind) || op->kind == MAILSRV_OP_QUEUE_DELETE || run->session == NULL;
+        kind_closes(op->kind) || kind_loads(op->kind) || op->kind == MAILSRV_OP_QUEUE_DELETE || run->session == NULL ||
+        (kind_writes(op->kind) && tls_is_gone(run)); /* it was asked, and then its session ended */
     if (op->host == NULL && may_be_nobodys)
         return;
     if (op->host != run || run->session == NULL || mailsrv_session_info(run->session, &info) != MAILSRV_OK ||

@@ -105,6 +105,8 @@ static bool is_smtp_refusal(const struct run *run, struct text line)
         return true;
     if (run->heap.failed && has_code(line, "452 4.5.3")) /* no room for a recipient */
         return true;
+    if (run->heap.failed && run->d->has_tls && has_code(line, "454 4.7.0")) /* RFC 3207 section 4 */
+        return true;
     bool queues = run->fault_is_queue || (run->heap.failed && run->commits_stored != 0);
     if (queues && has_code(line, "451 4.3.0")) /* neither stored nor queued: it is tried again */
         return true;
@@ -148,6 +150,8 @@ static const char *pop3_code(const struct run *run)
 static bool is_pop3_refusal(const struct run *run, struct text line)
 {
     bool unanswered = run->plan->fault == FAULT_NEVER || run->plan->fault == FAULT_TARDY;
+    if (run->d->without_codes)
+        return text_begins(line, text_of("-ERR "));
     bool in_use = refusal_of(run)->status == MAILSRV_INUSE && is_login(run->fault_kind);
     /* What was never answered holds the lock of the login that asked it. */
     if ((in_use || unanswered) && text_begins(line, text_of("-ERR [IN-USE]")))
@@ -218,7 +222,8 @@ void oracle_silent(struct run *run, struct text pattern)
 {
     struct text rest = { run->out.p + run->out_pos, run->out.n - run->out_pos };
     bool imap = run->d->is_imap && imap_may_be_silent(run, pattern);
-    if (run_excused(run) && (imap || (run_closes(run) && may_break_off(run))))
+    bool no_tls = run_closes(run) && tls_is_gone(run);
+    if (run_excused(run) && (no_tls || imap || (run_closes(run) && may_break_off(run))))
         run->diverged = true;
     else
         expected(run, run_closes(run) ? "the session ended, after: " : "nothing came, but: ", rest, pattern);

@@ -220,6 +220,11 @@ static void parse_set(struct parser *p, struct text rest)
     } else if (!text_number(rest, &setup->number)) {
         wrong(p, "a number is expected");
     }
+    p->d->has_plain_passwords |= !is_string && setup->key == MAILSRV_PROFILE_PLAIN_PASSWORDS;
+    if (is_string || setup->key != MAILSRV_PROFILE_TLS)
+        return;
+    p->d->has_tls = true;
+    p->d->tls_first = setup->number == MAILSRV_TLS_IMPLICIT;
 }
 
 static void parse_enable(struct parser *p, struct text rest)
@@ -230,6 +235,7 @@ static void parse_enable(struct parser *p, struct text rest)
     else if (!text_is(rest, "on") && !text_is(rest, "off"))
         wrong(p, "on or off is expected");
     setup->number = text_is(rest, "on");
+    p->d->without_codes |= setup->key == MAILSRV_EXT_RESP_CODES && text_is(rest, "off");
 }
 
 static void parse_serve(struct parser *p, struct text rest)
@@ -543,6 +549,23 @@ static void parse_queue(struct parser *p, struct text rest)
     step->text = rest;
 }
 
+/* ---- TLS ---- */
+
+static void parse_wire(struct parser *p, struct text rest)
+{
+    p->d->is_clear = text_is(rest, "clear");
+    p->d->is_provided = text_is(rest, "provider");
+    if (!p->d->is_clear && !p->d->is_provided)
+        wrong(p, "clear or provider is expected");
+}
+
+static void parse_tls(struct parser *p, struct text rest)
+{
+    if (!text_is(rest, "begins"))
+        wrong(p, "begins is expected");
+    add_step(p, STEP_TLS);
+}
+
 /* ---- The whole ---- */
 
 static const struct {
@@ -556,6 +579,7 @@ static const struct {
     { "message*", parse_messages }, { "R:", parse_row },       { "X:", parse_act },
     { "N:", parse_notify },         { "external:", parse_external }, { "crypto:", parse_crypto },
     { "local_port:", parse_local_port },
+    { "wire:", parse_wire },         { "TLS:", parse_tls },
 };
 
 static void parse_line(struct parser *p, struct text line)
@@ -588,6 +612,9 @@ static void join_input(struct dialogue *d)
         if (d->steps[i].what == STEP_CLIENT)
             buffer_add(&all, d->steps[i].text.p, d->steps[i].text.n);
     d->input = keep(d, &all);
+    bool logs_in =
+        d->is_imap || d->is_pop3 || d->face == MAILSRV_FACE_SUBMISSION || text_holds(d->input, text_of("AUTH"));
+    d->is_clear |= logs_in && !d->has_plain_passwords && !d->has_tls; /* under TLS passwords would be taken */
     buffer_free(&all);
 }
 

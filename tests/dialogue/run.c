@@ -52,6 +52,18 @@ static void describe_faults(const struct plan *plan, struct buffer *b)
         add_item(b, endings[plan->ending], plan->end_at);
 }
 
+static void describe_tls(const struct plan *plan, struct buffer *b)
+{
+    static const char *const by[] = { "", ", TLS by the library", ", TLS by the host" };
+    buffer_add_text(b, by[plan->tls]);
+    buffer_add_text(b, plan->jobs ? ", with jobs" : "");
+    buffer_add_text(b, plan->cut_off ? ", cut off" : "");
+    if (plan->wire_piece != 0)
+        add_item(b, "records in pieces of", plan->wire_piece);
+    if (plan->tls_fails != 0)
+        add_item(b, "TLS fails at call", plan->tls_fails);
+}
+
 static void describe(const struct plan *plan, struct buffer *b)
 {
     static const char *const sendings[] = { "", ", sent octet by octet", ", sent late" };
@@ -69,6 +81,7 @@ static void describe(const struct plan *plan, struct buffer *b)
     buffer_add_text(b, plan->bound ? ", bound" : "");
     if (plan->units != 0)
         add_item(b, "units", plan->units);
+    describe_tls(plan, b);
     describe_faults(plan, b);
 }
 
@@ -96,6 +109,7 @@ static void give_up(struct run *run)
     buffer_free(&run->in);
     buffer_free(&run->out);
     buffer_free(&run->slice_bytes);
+    buffer_free(&run->wire);
     buffer_free(&run->why);
     free(run->done);
 }
@@ -117,6 +131,7 @@ struct outcome run_dialogue(const struct dialogue *d, const struct plan *plan, c
         .diverged = run.diverged,
         .allocation_failed = run.heap.failed,
         .commits = (run.ledger.kinds >> MAILSRV_OP_BODY_COMMIT & 1) != 0,
+        .tls_failed = plan->tls_fails != 0 && run.fake.calls >= plan->tls_fails,
         .operations = run.ledger.taken,
         .allocations = run.heap.calls,
     };

@@ -4,6 +4,7 @@
 
 #include "allocators.h"
 #include "dialogue.h"
+#include "fake_tls.h"
 #include "imap.h"
 #include "ledger.h"
 #include "match.h"
@@ -47,6 +48,9 @@ enum sabotage {
     N_SABOTAGES
 };
 
+/* Who does TLS, from the first octet on, or after STARTTLS where the dialogue has that. */
+enum tls_by { TLS_BY_NOBODY, TLS_BY_LIBRARY, TLS_BY_HOST };
+
 enum { CUTS_MAX = 24 };
 
 struct plan {
@@ -60,6 +64,11 @@ struct plan {
     enum memory memory;
     bool bound;     /* handlers and turn, instead of run and next_op */
     uint32_t units; /* of each run or turn; 0: plenty */
+    enum tls_by tls;
+    bool jobs;           /* the handshake is done by operations */
+    size_t wire_piece;   /* ciphertext is fed in pieces of so many octets; 0: as it comes */
+    unsigned tls_fails;  /* the n-th call of the provider fails, from 1 */
+    bool cut_off;        /* the client ends without a close_notify */
     enum fault fault;
     uint64_t nth; /* from 1 */
     int32_t status;
@@ -109,6 +118,16 @@ struct run {
     size_t n_slices;
     struct buffer slice_bytes;
 
+    enum tls_by tls_by;        /* of this run */
+    struct fake fake;          /* the library's side */
+    struct fake_client client; /* the other one */
+    struct buffer wire;        /* what it sends */
+    size_t wire_pos;           /* what the session has taken of it */
+    size_t clear_pos;          /* of in_pos, what was fed in the clear */
+    bool has_closed;           /* close_notify is in the wire */
+    bool host_may_begin;       /* the client has begun the handshake that the host does */
+    bool host_began;           /* it is done */
+
     struct ledger ledger;
     struct lease *leases;
     size_t commits_stored;        /* COMMITs after which the store held more */
@@ -143,6 +162,9 @@ struct run {
 /* Sets everything up to the session.  False: there was no memory, as planned, or it is wrong. */
 bool host_begin(struct run *run);
 
+/* Feeds `n` octets; how many were taken. */
+size_t host_feed(struct run *run, const void *p, size_t n);
+
 /* Goes on until nothing moves any more. */
 void host_pump(struct run *run);
 
@@ -151,6 +173,35 @@ void host_end(struct run *run);
 
 /* Ends the session alone. */
 void host_free_session(struct run *run);
+
+/* ---- host_tls.c ---- */
+
+/* Gives the profile its provider, or leaves TLS to the host.  False: there was no memory, or it is wrong. */
+bool tls_set_up(struct run *run);
+
+/* The client begins its handshake. */
+void tls_begin(struct run *run);
+
+/* Feeds the next piece of ciphertext. */
+bool tls_feed(struct run *run, size_t end);
+
+/* The client says that it will send no more.  True: that is to be fed before the end. */
+bool tls_says_closed(struct run *run);
+
+/* The host does its part, if that is wanted. */
+bool tls_host(struct run *run);
+
+/* Could nothing be said, because TLS has failed, or has not begun? */
+bool tls_is_gone(const struct run *run);
+
+/* When all is over. */
+void tls_check(struct run *run);
+
+/* Is the client under the library's TLS? */
+static inline bool tls_is_on(const struct run *run)
+{
+    return run->client.is_active;
+}
 
 /* Moves the clock to where the engine wants to be called next.  False: it never does. */
 bool host_sleep(struct run *run);
@@ -218,6 +269,7 @@ struct outcome {
     bool diverged;
     bool allocation_failed;
     bool commits; /* a COMMIT was asked */
+    bool tls_failed; /* the provider, as planned */
     uint64_t operations;
     uint64_t allocations;
 };
@@ -234,7 +286,8 @@ bool run_closes(const struct run *run);
 /* Has a fault happened, so that a refusal is in its right? */
 static inline bool run_excused(const struct run *run)
 {
-    return run->fault_fired || run->heap.failed;
+    bool tls_failed = run->plan->tls_fails != 0 && run->fake.calls >= run->plan->tls_fails;
+    return run->fault_fired || run->heap.failed || tls_failed;
 }
 
 /* Is something wrong already, so that going on tells nothing more? */

@@ -16,7 +16,7 @@ static const struct step *step_at(const struct run *run, size_t at)
 static bool is_barrier(enum step_kind what)
 {
     return what == STEP_CLIENT || what == STEP_EOF || what == STEP_TIME || what == STEP_ANSWER || what == STEP_ACT ||
-           what == STEP_NOTIFY;
+           what == STEP_NOTIFY || what == STEP_TLS;
 }
 
 /* The next step that names an operation and to which none came yet: from `at` on, before something else is done. */
@@ -257,12 +257,23 @@ static void play_client(struct run *run, const struct step *step)
         say(run, step->text);
 }
 
+/* The client begins its handshake, with the library or with the host. */
+static void play_tls(struct run *run)
+{
+    if (!nothing_unread(run) || run->stopped)
+        return;
+    tls_begin(run);
+    host_pump(run);
+}
+
 static void play_closes(struct run *run)
 {
     if (!run_closes(run))
         script_wait(run, SIZE_MAX);
     if (nothing_unread(run) && !run->stopped && !run_closes(run))
         oracle_silent(run, text_of("the end of the session"));
+    else if (run->client.is_open && !run->client.is_closed && !run_excused(run) && !run->stopped)
+        run_wrong(run, "the session has ended without a close_notify");
 }
 
 static void play_op(struct run *run, const struct step *step)
@@ -366,6 +377,9 @@ static void play(struct run *run, const struct step *step)
     case STEP_EOF:
         run->eof_due = true;
         host_pump(run);
+        break;
+    case STEP_TLS:
+        play_tls(run);
         break;
     case STEP_OP:
         play_op(run, step);
@@ -492,6 +506,7 @@ void script_run(struct run *run)
         end_by_itself(run);
     if (run_is_wrong(run) || run->stopped || !nothing_unread(run))
         return;
-    if (run->in_pos < run->in.n && !run_closes(run) && run->ledger.n_out == 0)
+    bool is_left = run->in_pos < run->in.n || run->wire_pos < run->wire.n;
+    if (is_left && !run_closes(run) && run->ledger.n_out == 0)
         run_wrong(run, "input is left that the session does not take");
 }

@@ -105,6 +105,8 @@ static bool add_scram(struct run *run, const struct setup *setup, const mailsrv_
                                         .iterations = SCRAM_ITERATIONS,
                                         .salt = { (const uint8_t *)SCRAM_SALT, sizeof SCRAM_SALT - 1 } };
         if (keys != NULL) {
+            counted_add_secret(&run->heap, (struct text){ (const char *)keys->stored, octets });
+            counted_add_secret(&run->heap, (struct text){ (const char *)keys->server, octets });
             record.stored_key = (mailsrv_bytes){ keys->stored, octets };
             record.server_key = (mailsrv_bytes){ keys->server, octets };
         }
@@ -235,6 +237,8 @@ static bool make_profile(struct run *run)
     for (size_t i = 0; i < run->d->n_setups; i++)
         if (!set_up(run, &run->d->setups[i]))
             return false;
+    if (!tls_set_up(run))
+        return false;
     if (mailsrv_profile_seal(run->profile, &error) == MAILSRV_OK)
         return true;
     run_wrong_text(run, "the profile cannot be sealed: ", text_of(error.expected));
@@ -258,6 +262,8 @@ static bool serve(struct run *run)
 {
     mailsrv_handler handler = run->plan->bound ? take_bound : NULL;
     for (int32_t kind = 1; kind < 64; kind++) {
+        if (kind == MAILSRV_OP_JOB && !run->plan->jobs)
+            continue;
         if (((run->d->unserved >> kind) & 1) != 0 || strcmp(mailsrv_op_name(kind), "unknown") == 0)
             continue;
         if (mailsrv_engine_serve(run->engine, kind, handler, run) != MAILSRV_OK) {
@@ -307,7 +313,11 @@ bool host_begin(struct run *run)
         run->heap.fail_last = run->plan->fault == FAULT_DROUGHT ? UINT64_MAX : run->plan->nth;
     }
     run->guard_before = guard_caught();
-    return make_store(run) && make_profile(run) && make_engine(run) && make_session(run);
+    if (!make_store(run) || !make_profile(run) || !make_engine(run) || !make_session(run))
+        return false;
+    if (run->tls_by != TLS_BY_NOBODY && !run->d->has_tls)
+        tls_begin(run);
+    return true;
 }
 
 /* ---- The end ---- */
@@ -315,7 +325,7 @@ bool host_begin(struct run *run)
 static void check_info(struct run *run)
 {
     mailsrv_info info = { .size = sizeof info };
-    if (mailsrv_session_info(run->session, &info) != MAILSRV_OK || info.octets_in != run->in_pos ||
+    if (mailsrv_session_info(run->session, &info) != MAILSRV_OK || info.octets_in != run->clear_pos + run->wire_pos ||
         info.octets_out != run->out_octets)
         run_wrong(run, "a session has counted other octets than its host");
 }
@@ -410,6 +420,7 @@ void host_end(struct run *run)
     }
     mailsrv_profile_unref(run->profile);
     mailsrv_config_free(run->config);
+    tls_check(run);
     if (run->store != NULL && mailsrv_memory_stat(run->store, MAILSRV_MEMORY_STAT_LENT) != 0)
         run_wrong(run, "bytes that the store lent were not released");
     mailsrv_store_free(run->store);

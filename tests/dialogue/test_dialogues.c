@@ -24,6 +24,7 @@ static const struct group {
     { "ends", { "closed", "eof", "shutdown" } },
     { "hosts", { "sips", "clogged", "feeds-first", "bound" } },
     { "pairs", { "pairs" } },
+    { "tls", { "tls", "tls-hosts", "tls-told", "tls-memory", "tls-fails", "tls-ends" } },
 };
 
 enum { N_GROUPS = sizeof groups / sizeof groups[0] };

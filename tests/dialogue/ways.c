@@ -8,6 +8,9 @@
 /* Input up to this length is cut, closed and ended at every place. */
 enum { SHORT_INPUT = 4096, NEAR = 32 };
 
+/* Calls of a provider that fail, and places where a session under TLS ends. */
+enum { TLS_FAILS_MAX = 60, TLS_ENDS_MAX = 40 };
+
 /* From here on the places become fewer, so that a dialogue of a megabyte does not take as long as all others. */
 enum { LONG_INPUT = 128 * 1024 };
 
@@ -293,6 +296,114 @@ static void way_bound(struct pass *p)
     go(p, &(struct plan){ .units = 1, .bytewise = true, .bound = true });
 }
 
+/* ---- TLS ---- */
+
+/* A dialogue of STARTTLS has TLS in every way; one that says what is so in the clear has none. */
+static bool takes_tls(const struct pass *p)
+{
+    return !p->d->is_clear && !p->d->has_tls;
+}
+
+static void way_tls(struct pass *p)
+{
+    static const size_t pieces[] = { 0, 1, 7 };
+    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0] && !p->d->is_clear; i++)
+        for (unsigned jobs = 0; jobs < 2; jobs++) {
+            struct plan plan = { .tls = TLS_BY_LIBRARY, .wire_piece = pieces[i], .jobs = jobs != 0 };
+            go(p, &plan);
+            plan.bytewise = true;
+            plan.cut_off = true;
+            go(p, &plan);
+            plan.answering = ANSWER_LATE;
+            plan.eager = true;
+            go(p, &plan);
+        }
+}
+
+static void way_tls_hosts(struct pass *p)
+{
+    for (unsigned jobs = 0; jobs < 2 && !p->d->is_clear; jobs++) {
+        const struct plan tls = { .tls = TLS_BY_LIBRARY, .jobs = jobs != 0 };
+        struct plan sips = tls, clogged = tls, first = tls, bound = tls, block = tls;
+        sips.sending = SEND_ONE_OCTET;
+        clogged.sending = SEND_LATE;
+        clogged.wire_piece = 100;
+        first.order = FEED_FIRST;
+        bound.bound = true;
+        bound.units = 1;
+        block.memory = MEMORY_BLOCK;
+        go(p, &sips);
+        go(p, &clogged);
+        go(p, &first);
+        go(p, &bound);
+        go(p, &block);
+    }
+}
+
+/* The host does TLS, and tells. */
+static void way_tls_told(struct pass *p)
+{
+    if (p->d->is_clear || p->d->is_provided)
+        return;
+    go(p, &(struct plan){ .tls = TLS_BY_HOST });
+    go(p, &(struct plan){ .tls = TLS_BY_HOST, .bytewise = true });
+    go(p, &(struct plan){ .tls = TLS_BY_HOST, .sending = SEND_ONE_OCTET });
+    go(p, &(struct plan){ .tls = TLS_BY_HOST, .sending = SEND_LATE, .order = FEED_FIRST });
+}
+
+static void way_tls_memory(struct pass *p)
+{
+    for (enum fault fault = FAULT_ALLOCATION; fault <= FAULT_DROUGHT && takes_tls(p); fault++) {
+        struct outcome outcome;
+        uint64_t n = 0;
+        do {
+            n++;
+            outcome = go(p, &(struct plan){ .tls = TLS_BY_LIBRARY,
+                                            .fault = fault,
+                                            .nth = n,
+                                            .quits = (n & 1) != 0,
+                                            .jobs = (n & 2) != 0 });
+        } while (outcome.allocation_failed && p->result->wrong == 0);
+    }
+}
+
+/* The provider fails at each of its calls: the session ends, without a word that was not encrypted. */
+static void way_tls_fails(struct pass *p)
+{
+    struct outcome outcome;
+    unsigned n = 0;
+    do {
+        n++;
+        outcome = go(p, &(struct plan){ .tls = TLS_BY_LIBRARY, .tls_fails = n, .jobs = (n & 1) != 0 });
+    } while (outcome.tls_failed && n < TLS_FAILS_MAX && !p->d->is_clear && p->result->wrong == 0);
+}
+
+/* What stands in one record counts as taken at once, though the session holds it back behind an answer that the file
+ * has later: what is answered then is not what the file has, but for sessions that are simply freed. */
+static bool answers_later(const struct pass *p)
+{
+    for (size_t i = 0; i < p->d->n_steps; i++)
+        if (p->d->steps[i].what == STEP_OP && p->d->steps[i].reply == REPLY_LATER)
+            return true;
+    return false;
+}
+
+static void way_tls_ends(struct pass *p)
+{
+    size_t n_endings = answers_later(p) ? 2 : 4;
+    static const enum ending endings[] = { END_FREED, END_FREED_AT_ONCE, END_EOF, END_SHUTDOWN };
+    struct places places = places_of(p, TLS_ENDS_MAX);
+    size_t each = places.n / TLS_ENDS_MAX + 1;
+    for (size_t i = 0; i < places.n && takes_tls(p); i += each)
+        for (size_t k = 0; k < n_endings; k++)
+            go(p, &(struct plan){ .tls = TLS_BY_LIBRARY,
+                                  .jobs = (i & 1) != 0,
+                                  .ending = endings[k],
+                                  .end_at = places.v[i],
+                                  .answering = (k + i) % 3 == 0 ? ANSWER_LATE : ANSWER_AT_ONCE });
+    free(places.v);
+}
+
 /* ---- Pairs ---- */
 
 static void plan_fault(struct pass *p, struct plan *plan)
@@ -381,6 +492,12 @@ static const struct way {
     { "feeds-first", way_feeds_first },
     { "bound", way_bound },
     { "pairs", way_pairs },
+    { "tls", way_tls },
+    { "tls-hosts", way_tls_hosts },
+    { "tls-told", way_tls_told },
+    { "tls-memory", way_tls_memory },
+    { "tls-fails", way_tls_fails },
+    { "tls-ends", way_tls_ends },
 };
 
 enum { N_WAYS = sizeof ways / sizeof ways[0] };

@@ -112,7 +112,7 @@ static mailsrv_id create(struct way *w, int account, const char *name, uint32_t 
     struct way_box box;
     mailsrv_asked *asked;
     way_store(w, account, &box);
-    mailsrv_arg_mbox_create arg = { sizeof arg, attributes, box.store, way_bytes(name), INT64_C(1700000000000000) };
+    mailsrv_arg_mbox_create arg = { sizeof arg, attributes, box.store, way_bytes(name), INT64_C(1700000000000000), 0, 0 };
     const mailsrv_mbox_created *value = way_hear(w, MAILSRV_OP_MBOX_CREATE, account, &arg, &asked);
     mailsrv_id id = value->mailbox;
     mailsrv_asked_free(asked);

@@ -32,6 +32,20 @@ FAULTS = {
     "literal": ("frame/literal.c", "        f->number = 0;\n", ""),
     # A quoted string may end behind what there is.
     "imap_parse": ("imap/parse.c", "if (n >= r->rest.n || r->rest.p[n] != '\"')", "if (r->rest.p[n] != '\"')"),
+    # The CR of a line's end that was cut is not counted with it.
+    "scanner": ("message/scanner.c", "char before = n > 1 ? octets.p[n - 2] : s->last;",
+                "char before = n > 1 ? octets.p[n - 2] : '\\n';"),
+    # A number may go on behind the end of the blob.
+    "structure": ("message/structure.c", "for (unsigned i = 0; i < from->n && i < NUMBER_OCTETS_MAX; i++) {",
+                  "for (unsigned i = 0; i < NUMBER_OCTETS_MAX; i++) {"),
+    # A backslash at the end escapes what stands behind it.
+    "fields": ("message/lexer.c", "if (c == '\\\\' && i + 1 < text.n)", "if (c == '\\\\')"),
+    # Bits that the padding leaves over may be set: two texts are one value.
+    "base64": ("text/base64.c", "if ((bits & ((UINT32_C(1) << 8 * pad) - 1)) != 0)", "if (bits > UINT32_C(0xFFFFFF))"),
+    # A value may be empty.
+    "scram": ("sasl/scram_message.c", "if (text.n < 3 ||", "if (text.n < 2 ||"),
+    # DEL is allowed.
+    "prepare": ("sasl/prepare.c", "{ 0x7F, 0x9F }", "{ 0x80, 0x9F }"),
     # A long reverse-path is copied into room for a short one.
     "smtp": ("smtp/transaction.c", "mailsrv__session_take(session, sizeof *t + reverse_path.n)",
              "mailsrv__session_take(session, sizeof *t + (reverse_path.n & 15))"),

@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """seeds.py DIALOGUES OUT: writes the first inputs of the fuzz targets, a directory each, out of the dialogues."""
+import base64
 import hashlib
 import re
 import shutil
 import struct
 import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "hosts"))
+import hard  # noqa: E402  (beside the tests with other servers)
 
 OCTETS_MAX = 8192
 ESCAPES = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"\\": b"\\"}
@@ -52,6 +56,22 @@ def words(client: bytes) -> set[bytes]:
     return {line[m.end():] for line in client.split(b"\r\n") for m in re.finditer(rb"[ (]", line)}
 
 
+def base64s(client: bytes) -> set[bytes]:
+    """What may be base64 in a login."""
+    return {word for line in client.split(b"\r\n") for word in line.split(b" ")[-1:] if len(word) % 4 == 0 and word}
+
+
+def decoded(texts: set[bytes]) -> set[bytes]:
+    """What is."""
+    found = set()
+    for text in texts:
+        try:
+            found.add(base64.b64decode(text, validate=True))
+        except ValueError:
+            continue
+    return found
+
+
 def records() -> list[bytes]:
     """Records as text/queue_record.h has them."""
     def field(text: bytes) -> bytes:
@@ -60,6 +80,19 @@ def records() -> list[bytes]:
     fields = [(b"a@remote.test", b"pat@here.test", b""), (b"", b'"odd user"@here.test', b"4.2.2 full")]
     return [struct.pack("<BBH", 1, fate, code) + b"".join(map(field, f)) for f in fields
             for fate, code in ((1, 0), (2, 550))]
+
+
+def values(messages: set[bytes]) -> set[bytes]:
+    """Of header fields."""
+    return {m[1] for message in messages for m in re.finditer(rb"(?m)^[\w-]+:(.*(?:\r?\n[ \t].*)*)", message)}
+
+
+def structures() -> list[bytes]:
+    """Blobs as message/structure.h has them: a text, a multipart with two parts, a message in a message."""
+    text = bytes([1, 0, 30, 1, 1, 0, 0, 20, 10, 1, 7, 2, 10]) + b"hello"
+    multipart = bytes([1, 1, 60, 3, 2, 2, 0, 20, 40, 4, 0, 0, 0, 22, 2, 8, 1, 0, 1, 0, 40, 2, 8, 1, 0])
+    message = bytes([1, 0, 50, 2, 3, 1, 0, 20, 30, 3, 0, 1, 0, 20, 10, 20, 2, 4, 6, 7, 2, 0])
+    return [text, multipart, message]
 
 
 def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
@@ -72,12 +105,19 @@ def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
               "top": messages, "header_editor": messages | streams, "queue_record": set(records())}
     seeds["path"] = {p for d in dialogues for p in paths(d.client)}
     seeds["decimal"] = {n for d in dialogues for n in re.findall(rb"\d+", d.client)}
+    hard_ones = {message for _, message in hard.messages(1) if len(message) < OCTETS_MAX // 2}
+    seeds["scanner"] = messages | hard_ones
+    seeds["fields"] = values(messages | hard_ones)
+    seeds["structure"] = set(structures())
+    seeds["base64"] = {text for d in dialogues for text in base64s(d.client)}
+    seeds["scram"] = {message for message in decoded(seeds["base64"]) if b"r=" in message}
+    seeds["prepare"] = {"I\u00adX".encode(), "a\u00a0b\u3000\u200b".encode(), b"secret", "p\u00e4ss".encode(), b"a\x07"}
     return seeds
 
 
 def write(out: Path, name: str, seeds: set[bytes]) -> None:
     """The four octets that decide about chance stand before all but the plain parsers' inputs."""
-    has_knobs = name not in ("path", "decimal", "imap_parse")
+    has_knobs = name not in ("path", "decimal", "imap_parse", "base64", "scram", "prepare")
     (out / name).mkdir(parents=True)
     for seed in seeds:
         digest = hashlib.sha1(seed).digest()

@@ -3,6 +3,7 @@
  * goes wrong (an operation fails, the session ends in the middle, memory is short), and then nothing may be left open.
  *
  * PROTOCOL is smtp, lmtp, pop3 or imap. */
+#include "../dialogue/crypto.h"
 #include "fuzz.h"
 
 #include <mailsrv/mailsrv.h>
@@ -18,6 +19,7 @@ struct world {
     mailsrv_session *session;
     struct bytes out;
     uint32_t *chance; /* NULL: all goes its best way */
+    uint8_t randoms; /* calls of the engine's random numbers */
     bool faulty;
     size_t leaves_in; /* pieces until the session is freed; 0: it is not */
 };
@@ -37,15 +39,29 @@ static mailsrv_profile *make_profile(void)
     mailsrv_profile_new(NULL, faces[PROTOCOL].machine(), faces[PROTOCOL].face, &profile);
     mailsrv_profile_set_str(profile, MAILSRV_PROFILE_HOSTNAME, "mx.here.test", 12);
     mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_PLAIN_PASSWORDS, 1);
+    mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_AUTH_MECHANISMS, MAILSRV_SASL_ALL);
+    mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_AUTH_DELAY_MS, 0);
     mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX, 65536);
     CHECK(mailsrv_profile_seal(profile, NULL) == MAILSRV_OK, "the profile cannot be sealed");
     return profile;
+}
+
+/* Keys for SCRAM that no password has. */
+static void add_keys(mailsrv_store *store, const mailsrv_id *id)
+{
+    static const uint8_t key[32];
+    mailsrv_scram_record record = { .size = sizeof record, .iterations = 4096, .salt = { (const uint8_t *)"salt", 4 } };
+    for (int32_t hash = MAILSRV_HASH_SHA1; hash <= MAILSRV_HASH_SHA256; hash++) {
+        record.stored_key = record.server_key = (mailsrv_bytes){ key, hash == MAILSRV_HASH_SHA1 ? 20 : 32 };
+        mailsrv_memory_set_scram(store, id, hash, &record);
+    }
 }
 
 static mailsrv_id add_account(mailsrv_store *store, const char *name, const char *address)
 {
     mailsrv_id id;
     mailsrv_memory_add_account(store, name, strlen(name), "secret", 6, &id);
+    add_keys(store, &id);
     mailsrv_memory_add_address(store, address, strlen(address), &id, 1);
     return id;
 }
@@ -87,6 +103,8 @@ static void make_engine(struct world *w)
 {
     mailsrv_config *config;
     mailsrv_config_new(NULL, &config);
+    mailsrv_crypto crypto = test_crypto(&w->randoms);
+    mailsrv_config_set_crypto(config, &crypto);
     if (w->faulty && draw(w->chance, 2) == 0)
         mailsrv_config_set_u64(config, MAILSRV_CONFIG_MEMORY_MAX, 131072);
     CHECK(mailsrv_engine_new(config, &w->engine) == MAILSRV_OK, "no engine");
@@ -205,6 +223,7 @@ static void converse(struct world *w, struct span all, mailsrv_profile *profile)
     if (w->faulty && draw(w->chance, 2) == 0)
         w->leaves_in = 1 + draw(w->chance, 16);
     CHECK(mailsrv_server_new(w->engine, profile, NULL, NULL, &w->session) == MAILSRV_OK, "no session");
+    mailsrv_session_set_external(w->session, "pat", 3);
     pump(w);
     in_pieces(all, w->chance, say, w);
     end(w);

@@ -32,10 +32,10 @@ class Mail:
 class Host:
     """A running host; `ports` has what it said: smtp, pop3."""
 
-    def __init__(self, argv: list, ports: list[str], env: dict | None = None):
+    def __init__(self, argv: list, ports: list[str], env: dict | None = None, pass_fds: list[int] = []):
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen([str(a) for a in argv], stdout=subprocess.PIPE, stderr=self.errors, text=True,
-                                        stdin=subprocess.DEVNULL, env=os.environ | (env or {}))
+                                        stdin=subprocess.DEVNULL, env=os.environ | (env or {}), pass_fds=pass_fds)
         self.ports: dict[str, int] = {}
         while len(self.ports) < len(ports):
             line = self.process.stdout.readline()

@@ -9,6 +9,7 @@ from pathlib import Path
 import clients
 from host import ALL, BOTH, ROOT, USERS, Host, Mail
 from script import Script
+from server import Server
 from tap import Tap
 
 
@@ -43,12 +44,9 @@ def kind_of(name: str, built: Path, mail: Path) -> Kind:
 
 def mailserverd(built: Path, mail: Path) -> list:
     """The server, over a durable store in a directory of its own."""
-    accounts = mail / "accounts"
-    accounts.touch(0o600)
-    accounts.write_text("".join(f"{user} {user}@here.test {password}\n" for user, password in USERS.items()))
-    services = [word for service in ALL for word in (f"--{service}", "127.0.0.1:0")]
-    return [built / "src/mailserverd/mailserverd", "serve", "--data", mail / "data", "--accounts", accounts, "--hostname",
-            "here.test", *services]
+    server = Server(built, mail)
+    server.add_users()
+    return server.argv("serve")
 
 
 def main(built: Path, name: str) -> None:

@@ -78,16 +78,16 @@ class Killed:
         self.check()
 
     def from_the_log_alone(self) -> None:
-        for path in (self.mail / "data").glob("index.db*"):
+        for path in (self.mail / "data/store").glob("index.db*"):
             path.unlink()
         self.check()
 
     def goes_back(self) -> str:
         """What is said of a directory that is as it was before the last load: nothing, if nobody looks."""
-        shutil.copytree(self.mail / "data", self.mail / "before")
+        shutil.copytree(self.mail / "data/store", self.mail / "before")
         self.under_load()
-        shutil.rmtree(self.mail / "data")
-        (self.mail / "before").rename(self.mail / "data")
+        shutil.rmtree(self.mail / "data/store")
+        (self.mail / "before").rename(self.mail / "data/store")
         try:
             self.check()
         except AssertionError as e:

@@ -64,6 +64,7 @@ struct liar {
             mailsrv_arg_flags flags;
             mailsrv_arg_copy copy;
             mailsrv_arg_mbox_status mbox_status;
+            mailsrv_arg_mbox_create mbox_create;
         } arg;
         mailsrv_target targets[2];
         mailsrv_run run;

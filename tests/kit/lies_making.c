@@ -152,6 +152,30 @@ static enum go with_those_below(struct liar *liar, struct telling *t)
     return GO_ON;
 }
 
+/* ---- Import ---- */
+
+static uint32_t imports(const struct telling *t)
+{
+    return is_create(t, "imported") ? ((const mailsrv_arg_mbox_create *)t->op.arg)->uidvalidity : 0;
+}
+
+static enum go a_new_one(struct liar *liar, struct telling *t)
+{
+    if (imports(t) == 0)
+        return GO_ON;
+    liar->is.arg.mbox_create = *(const mailsrv_arg_mbox_create *)t->op.arg;
+    liar->is.arg.mbox_create.uidvalidity = 0;
+    t->op.arg = &liar->is.arg.mbox_create;
+    return GO_ON;
+}
+
+static void imported_twice(struct liar *liar, struct telling *t)
+{
+    (void)liar;
+    if (imports(t) == 77 && t->status == MAILSRV_ALREADYEXISTS)
+        says_made(t);
+}
+
 /* ---- By whom it is seen ---- */
 
 static void seen_here_only(struct liar *liar, struct telling *t)
@@ -202,6 +226,8 @@ const struct lie lies_making[] = {
     { .check = "an id is given once", .what = "again with its name", .after = id_again },
     { .check = "UIDVALIDITY grows", .what = "it is the name's", .after = uidvalidity_again },
     { .check = "UIDVALIDITY grows", .what = "it begins at 1", .after = counts_from_one },
+    { .check = "UIDVALIDITY is imported", .what = "a new one is given", .before = a_new_one },
+    { .check = "UIDVALIDITY is imported", .what = "as often as one likes", .after = imported_twice },
     { .check = "a deleted mailbox is gone", .what = "it is still there", .before = keeps_it },
     { .check = "a deleted mailbox is gone", .what = "and can be deleted again", .after = gone_is_fine },
     { .check = "a mailbox may go while it is open", .what = "its handle lives on", .after = handle_lives_on },

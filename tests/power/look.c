@@ -132,6 +132,10 @@ static void match(struct look *l, const mailsrv_row *row, uint32_t number)
     message->state = THERE;
     if (message->octets != row->octets)
         mail_wrong(l->m, "a message has another length", number);
+    char text[16];
+    mailsrv_bytes uidl = mail_uidl_of(number, text);
+    if (row->uidl.n != uidl.n || memcmp(row->uidl.p, uidl.p, uidl.n) != 0)
+        mail_wrong(l->m, "a message has another UIDL than it was given", number);
 }
 
 static void look_at(struct look *l, const mailsrv_row *row)

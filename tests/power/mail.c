@@ -144,7 +144,7 @@ struct sending {
     struct box *boxes[TARGETS_MAX];
     struct item *item;
     uint32_t number;
-    char record[16];
+    char record[16], uidl[16];
     int engine;
 };
 
@@ -185,6 +185,11 @@ static bool stage(struct mail *m, struct sending *s, int engine, size_t octets)
     return false;
 }
 
+mailsrv_bytes mail_uidl_of(uint32_t number, char text[16])
+{
+    return (mailsrv_bytes){ (const uint8_t *)text, (size_t)snprintf(text, 16, "u-%u", number) };
+}
+
 /* Into a mailbox that is there; with flags and a keyword, now and then. */
 static void to_box(struct mail *m, struct sending *s, int account, uint64_t random)
 {
@@ -202,6 +207,7 @@ static void to_box(struct mail *m, struct sending *s, int account, uint64_t rand
                                        .flags = message->marks.flags,
                                        .account = m->shore.accounts[account],
                                        .mailbox = box->id,
+                                       .uidl = mail_uidl_of(s->number, s->uidl),
                                        .keywords = &mail_keywords[keyword % KEYWORDS],
                                        .n_keywords = keyword < KEYWORDS };
     s->arg.n_targets++;

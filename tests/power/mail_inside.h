@@ -27,6 +27,7 @@ void mail_close_box(struct mail *m, struct opened *box);
 
 /* ---- What is known ---- */
 uint8_t mail_octet(uint32_t number, size_t i); /* of a message */
+mailsrv_bytes mail_uidl_of(uint32_t number, char text[16]);
 mailsrv_bytes mail_record_of(uint32_t number, uint32_t version, char text[16]);
 /* A message has that UID and modseq: they only ever ascend. */
 void mail_was_given(struct mail *m, int account, struct box *box, struct message *message, uint32_t uid,

@@ -365,7 +365,9 @@ static struct box *foresee_move(struct mail *m, struct account *a)
 {
     struct box *box = &a->boxes[a->n];
     *box = a->boxes[0];
-    new_name(m, box->name);
+    do
+        new_name(m, box->name);
+    while (box->name[0] == 'i'); /* not below INBOX */
     box->state = PERHAPS;
     box->is_inbox_moved = true;
     box->subscribed = box->subscribed_perhaps = false;

@@ -272,6 +272,7 @@ static void starve_all(struct allocations *a, const char *name, uint32_t shards,
     for (; run_with(a, shards, at, in_a_row, wrong); at += step, n++)
         if (wrong[0] != '\0' && bad++ == 0)
             snprintf(text, sizeof text, "the %llu. fails: %s", (unsigned long long)at, wrong);
+    fflush(stdout);
     printf("# %s: %llu runs, %u bad\n", name, (unsigned long long)n, bad);
     tap(bad == 0, "memory fails", name, text);
     tap(n > 50, "memory fails, often", name, "");

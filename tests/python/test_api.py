@@ -3,14 +3,19 @@ import asyncio
 import contextlib
 import ctypes
 import gc
+import hashlib
+import hmac
 import logging
+import re
 import threading
 import unittest
+from base64 import b64decode, b64encode
 from unittest import mock
 
 import tap
 from dict_store import DictStore
-from mailsrv import LATER, Engine, Error, Kind, Profile, Refused, Secret, Session, Status, c, version
+from mailsrv import LATER, Engine, Error, Kind, Profile, Refused, Secret, Session, Status, c, scram_keys, version
+from mailsrv.crypto import TABLE
 from peer import LETTER, MESSAGE, MX, POP3, Peer, end
 
 PAT = b"pat.............."[:16]
@@ -384,6 +389,65 @@ class Handlers(Case):
         self.assertEqual(self.engine.stat(c.MAILSRV_STAT_SESSIONS), 1)
         self.assertIn(c.MAILSRV_EVENT_SESSION_BEGAN, [event.what for event in self.engine.events()])
         self.assertEqual(list(self.engine.events()), [])
+
+
+class Scram(Case):
+    """A login by SCRAM (RFC 5802), with Python's own hashes on both sides."""
+
+    def login(self, hash: str, number: int, password: str) -> bytes:
+        keys = scram_keys("secret", hash=number)
+        self.engine.bind(DictStore({"pat": ("secret", "pat@here.test")}))
+        self.engine.serve(Kind.AUTH_SCRAM_KEYS, lambda op: self.asked.append(op.arg) or {"account": PAT, **keys})
+        peer = Peer(self.engine, POP3)
+        mechanism = f"SCRAM-SHA-{hash[3:]}".encode()
+        self.assertIn(mechanism, peer.say(b"CAPA"))
+        first = b64decode(peer.say(b"AUTH " + mechanism + b" " + b64encode(b"n,,n=pat,r=abc"))[2:])
+        salt, iterations = re.fullmatch(rb"r=abc.+,s=(.+),i=(\d+)", first).groups()
+        salted = hashlib.pbkdf2_hmac(hash, password.encode(), b64decode(salt), int(iterations))
+        client = hmac.digest(salted, b"Client Key", hash)
+        final = b"c=biws," + first.partition(b",")[0]
+        signed = b",".join([b"n=pat,r=abc", first, final])
+        signature = hmac.digest(hashlib.new(hash, client).digest(), signed, hash)
+        proof = bytes(a ^ b for a, b in zip(client, signature))
+        said = peer.say(b64encode(final + b",p=" + b64encode(proof)))
+        if said.startswith(b"+ "):
+            server = hmac.digest(hmac.digest(salted, b"Server Key", hash), signed, hash)
+            self.assertEqual(b64decode(said[2:]), b"v=" + b64encode(server))
+            said = peer.say(b"")
+        return said
+
+    def setUp(self):
+        super().setUp()
+        self.asked = []
+
+    def test_it_lets_in(self):
+        said = self.login("sha256", c.MAILSRV_HASH_SHA256, "secret")
+        self.assertFalse(said.startswith(b"-ERR [AUTH]"), said)
+        self.assertEqual((self.asked[0].user, self.asked[0].mechanism, self.asked[0].service),
+                         (b"pat", b"SCRAM-SHA-256", b"pop"))
+
+    def test_with_sha1(self):
+        self.assertFalse(self.login("sha1", c.MAILSRV_HASH_SHA1, "secret").startswith(b"-ERR [AUTH]"))
+
+    def test_a_wrong_password(self):
+        self.assertTrue(self.login("sha256", c.MAILSRV_HASH_SHA256, "Secret").startswith(b"-ERR [AUTH]"))
+
+    def test_without_crypto_it_is_not_offered(self):
+        engine = Engine(crypto=None)
+        engine.bind(DictStore({"pat": ("secret", "pat@here.test")}))
+        engine.serve(Kind.AUTH_SCRAM_KEYS, lambda op: None)
+        self.assertNotIn(b"SCRAM", Peer(engine, POP3).say(b"CAPA"))
+        end(engine)
+
+    def test_the_keys_are_those_of_the_library(self):
+        password, salt = c.mailsrv_bytes(), c.mailsrv_bytes()
+        text, salty = (ctypes.c_uint8 * 6)(*b"secret"), (ctypes.c_uint8 * 4)(*b"salt")
+        password.p, password.n, salt.p, salt.n = ctypes.addressof(text), 6, ctypes.addressof(salty), 4
+        stored, server = (ctypes.c_uint8 * 32)(), (ctypes.c_uint8 * 32)()
+        self.assertEqual(c.mailsrv_scram_keys(ctypes.byref(TABLE), c.MAILSRV_HASH_SHA256, ctypes.byref(password),
+                                              ctypes.byref(salt), 4096, stored, server), Status.OK)
+        keys = scram_keys("secret", salt=b"salt")
+        self.assertEqual((bytes(stored), bytes(server)), (keys["stored_key"], keys["server_key"]))
 
 
 class Passwords(Case):

@@ -256,7 +256,8 @@ static void test_walks(void **state)
 
 static const char *atts_shown(const struct fetch_atts *atts)
 {
-    static const char *const names[] = { "UID", "FLAGS", "INTERNALDATE", "RFC822.SIZE" };
+    static const char *const names[] = { "UID",      "FLAGS", "INTERNALDATE", "RFC822.SIZE",
+                                         "ENVELOPE", "BODY",  "BODYSTRUCTURE" };
     static char text[1024];
     size_t n = 0;
     text[0] = '\0';
@@ -271,7 +272,7 @@ static const char *atts_shown(const struct fetch_atts *atts)
             n += (size_t)snprintf(text + n, sizeof text - n, "<%llu.%llu>", (unsigned long long)a->first,
                                   (unsigned long long)a->most);
     }
-    snprintf(text + n, sizeof text - n, "%s%s", atts->sets_seen ? " seen" : "", atts->unserved ? " unserved" : "");
+    snprintf(text + n, sizeof text - n, "%s%s", atts->sets_seen ? " seen" : "", atts->structured ? " structured" : "");
     return text;
 }
 
@@ -284,8 +285,8 @@ static void test_attributes(void **state)
         { "FLAGS", "FLAGS" },
         { "uid", "UID" },
         { "FAST", "FLAGS INTERNALDATE RFC822.SIZE" },
-        { "ALL", "FLAGS INTERNALDATE RFC822.SIZE unserved" },
-        { "FULL", "FLAGS INTERNALDATE RFC822.SIZE unserved" },
+        { "ALL", "FLAGS INTERNALDATE RFC822.SIZE ENVELOPE structured" },
+        { "FULL", "FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODY structured" },
         { "(RFC822.SIZE UID UID FLAGS)", "RFC822.SIZE UID FLAGS" },
         { "BODY[]", "BODY[]/0 seen" },
         { "BODY.PEEK[]", "BODY[]/0" },
@@ -295,16 +296,16 @@ static void test_attributes(void **state)
         { "RFC822", "RFC822/0 seen" },
         { "RFC822.HEADER", "RFC822.HEADER/1" },
         { "RFC822.TEXT", "RFC822.TEXT/2 seen" },
-        { "ENVELOPE", " unserved" },
-        { "BODY", " unserved" },
-        { "BODYSTRUCTURE", " unserved" },
-        { "(FLAGS BODY)", "FLAGS unserved" },
-        { "BODY.PEEK[HEADER.FIELDS (Subject \"To\")]", " unserved" },
-        { "BODY[HEADER.FIELDS.NOT (Subject)]<0.1>", " unserved" },
-        { "(BODY[1] BODY[TEXT])", "BODY[TEXT]/2 seen unserved" },
-        { "BODY.PEEK[1]", " unserved" },
-        { "BODY.PEEK[1.2.3.MIME]", " unserved" },
-        { "BODY.PEEK[4.HEADER.FIELDS (X)]", " unserved" },
+        { "ENVELOPE", "ENVELOPE structured" },
+        { "BODY", "BODY structured" },
+        { "BODYSTRUCTURE", "BODYSTRUCTURE structured" },
+        { "(FLAGS BODY)", "FLAGS BODY structured" },
+        { "BODY.PEEK[header.fields (Subject \"To\" \"a b\")]", "BODY[HEADER.FIELDS (Subject To \"a b\")]/4" },
+        { "BODY[HEADER.FIELDS.NOT (Subject)]<0.1>", "BODY[HEADER.FIELDS.NOT (Subject)]/5<0.1> seen" },
+        { "(BODY[1] BODY[TEXT])", "BODY[1]/0 BODY[TEXT]/2 seen structured" },
+        { "BODY.PEEK[1]", "BODY[1]/0 structured" },
+        { "BODY.PEEK[1.2.3.MIME]", "BODY[1.2.3.MIME]/3 structured" },
+        { "BODY.PEEK[4.HEADER.FIELDS (X)]", "BODY[4.HEADER.FIELDS (X)]/4 structured" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct reader r = read(cases[i].text);

@@ -7,6 +7,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ struct world {
     mailsrv_crypto crypto;
     uint8_t stored[32], server[32];
     uint32_t acts_as;      /* that is answered */
+    bool spoils_nonce;     /* the client's final message has another one */
     int32_t status;
     char asked[256]; /* what the last operation said */
     char out[4096];  /* all of it */
@@ -125,7 +127,9 @@ static void make_engine(struct world *w)
     } served[] = { { MAILSRV_OP_AUTH_VERIFY, verify },       { MAILSRV_OP_AUTH_SCRAM_KEYS, scram_keys },
                    { MAILSRV_OP_AUTH_EXTERNAL, external },   { MAILSRV_OP_STORE_OPEN, store_open },
                    { MAILSRV_OP_STORE_CLOSE, ok },           { MAILSRV_OP_MBOX_OPEN, ok },
-                   { MAILSRV_OP_ROWS, ok } };
+                   { MAILSRV_OP_ROWS, ok },                  { MAILSRV_OP_BODY_BEGIN, ok },
+                   { MAILSRV_OP_BODY_WRITE, ok },            { MAILSRV_OP_BODY_COMMIT, ok },
+                   { MAILSRV_OP_BODY_CLOSE, ok } };
     mailsrv_config *config;
     w->crypto = test_crypto(&w->calls);
     assert_int_equal(mailsrv_config_new(NULL, &config), MAILSRV_OK);
@@ -145,6 +149,7 @@ static struct world *new_world(uint64_t tls, const char *secret)
     assert_int_equal(mailsrv_profile_set_str(w->profile, MAILSRV_PROFILE_HOSTNAME, "here.test", 9), MAILSRV_OK);
     assert_int_equal(mailsrv_profile_set_u64(w->profile, MAILSRV_PROFILE_TLS, tls), MAILSRV_OK);
     assert_int_equal(mailsrv_profile_set_u64(w->profile, MAILSRV_PROFILE_AUTH_DELAY_MS, 0), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_set_u64(w->profile, MAILSRV_PROFILE_AUTH_FAILURES_MAX, 100), MAILSRV_OK);
     if (secret != NULL)
         assert_int_equal(mailsrv_profile_set_str(w->profile, MAILSRV_PROFILE_SCRAM_SECRET, secret, strlen(secret)),
                          MAILSRV_OK);
@@ -277,7 +282,7 @@ static const char *scram(struct world *w, const char *mechanism, int32_t hash, c
     strcpy(final, "c=");
     final[2 + mailsrv__base64((const uint8_t *)cbind, n_cbind, final + 2)] = 0;
     strcat(final, ",r=");
-    strncat(final, server_first + 2, strcspn(server_first + 2, ","));
+    strncat(final, server_first + 2, strcspn(server_first + 2, ",") - w->spoils_nonce);
     prove(w, hash, bare, server_first, final, proof);
     size_t n = strlen(final);
     memcpy(final + n, ",p=", 3);
@@ -365,25 +370,47 @@ static void test_downgrade(void **state)
     assert_true(begins(scram(w, "SCRAM-SHA-256-PLUS", MAILSRV_HASH_SHA256, "n,,", "n,,", 3), "a NO "));
     assert_true(begins(scram(w, "SCRAM-SHA-256-PLUS", MAILSRV_HASH_SHA256, "p=tls-other,,", "p=tls-other,,", 13),
                        "a NO "));
+    assert_true(begins(scram(w, "SCRAM-SHA-256", MAILSRV_HASH_SHA256, "n,,", "y,,", 3), "a NO "));
     assert_true(begins(scram(w, "SCRAM-SHA-256", MAILSRV_HASH_SHA256, "n,,", "n,,", 3), "+ "));
     free_world(w);
 }
 
-/* A binding that the TLS layer has not is not there, and the others are. */
+/* RFC 5802 section 5.1: the nonce of the final message is the one that we gave, however well it was signed. */
+static void test_another_nonce(void **state)
+{
+    struct world *w = new_world(MAILSRV_TLS_IMPLICIT, NULL);
+    (void)state;
+    secure(w, &bindings);
+    w->spoils_nonce = true;
+    assert_true(begins(scram(w, "SCRAM-SHA-256", MAILSRV_HASH_SHA256, "n,,", "n,,", 3), "a NO "));
+    free_world(w);
+}
+
+static bool offers_plus(struct world *w, const mailsrv_tls_info *info)
+{
+    secure(w, info);
+    return strstr(w->line, " AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-1-PLUS ") != NULL;
+}
+
+/* A client takes the usual binding: where that is missing he is not led to it, and need not be told of the others. */
 static void test_bindings_that_are_missing(void **state)
 {
     struct world *w = new_world(MAILSRV_TLS_IMPLICIT, NULL);
-    mailsrv_tls_info info = bindings;
+    mailsrv_tls_info only_exporter = bindings, only_unique = bindings;
     (void)state;
-    info.unique = info.exporter = (mailsrv_bytes){ NULL, 0 };
-    secure(w, &info);
+    only_exporter.unique = (mailsrv_bytes){ NULL, 0 };
+    only_unique.exporter = (mailsrv_bytes){ NULL, 0 };
+    only_exporter.version = only_unique.version = 0x0304;
+    assert_true(offers_plus(w, &only_exporter));
     assert_true(begins(scram(w, "SCRAM-SHA-256-PLUS", MAILSRV_HASH_SHA256, "p=tls-unique,,", "p=tls-unique,,", 14),
                        "a NO "));
-    info.end_point = (mailsrv_bytes){ NULL, 0 };
-    secure(w, &info);
-    assert_null(strstr(w->line, "PLUS"));
+    assert_false(offers_plus(w, &only_unique));
     assert_true(begins(scram(w, "SCRAM-SHA-256-PLUS", MAILSRV_HASH_SHA256, "p=tls-unique,,", "p=tls-unique,,", 14),
                        "a NO [CANNOT]"));
+    assert_true(begins(scram(w, "SCRAM-SHA-256", MAILSRV_HASH_SHA256, "y,,", "y,,", 3), "+ "));
+    only_exporter.version = only_unique.version = 0x0303;
+    assert_false(offers_plus(w, &only_exporter));
+    assert_true(offers_plus(w, &only_unique));
     free_world(w);
 }
 
@@ -416,11 +443,83 @@ static void test_acting_as(void **state)
     assert_true(begins(say_base64(w, "a AUTHENTICATE PLAIN ", "kim\0pat\0secret", 14), "a NO [AUTHENTICATIONFAILED]"));
     assert_string_equal(w->asked, "PLAIN imap secured pat kim ");
     assert_true(begins(scram(w, "SCRAM-SHA-256", MAILSRV_HASH_SHA256, "n,a=kim,", "n,a=kim,", 8), "a NO "));
+    assert_true(begins(say_base64(w, "a AUTHENTICATE PLAIN ", "kim\0pat\0secret", 14), "a NO "));
+    assert_true(begins(scram(w, "SCRAM-SHA-256", MAILSRV_HASH_SHA256, "n,a=user,", "n,a=user,", 9), "+ "));
+    assert_true(begins(say(w, "\r\n"), "a OK ")); /* who names himself asks for nothing */
+    secure(w, &bindings);
     w->acts_as = 1;
     assert_true(begins(scram(w, "SCRAM-SHA-256", MAILSRV_HASH_SHA256, "n,a=kim,", "n,a=kim,", 8), "+ "));
     assert_true(begins(say(w, "\r\n"), "a OK "));
     secure(w, &bindings);
     assert_true(begins(say_base64(w, "a AUTHENTICATE PLAIN ", "kim\0pat\0secret", 14), "a OK "));
+    free_world(w);
+}
+
+/* RFC 4616 section 2, RFC 4013 section 2.3: nobody is asked about a name or a password that is none. */
+static void test_names_that_are_none(void **state)
+{
+    static const mailsrv_bytes plain[] = {
+        { (const uint8_t *)"pat", 3 },           { (const uint8_t *)"\0pat", 4 },
+        { (const uint8_t *)"\0\0secret", 8 },    { (const uint8_t *)"\0pat\0", 5 },
+        { (const uint8_t *)"\0p\at\0secret", 11 }, { (const uint8_t *)"\0pat\0se\0ret", 11 },
+        { (const uint8_t *)"\0pat\0se\xE4ret", 11 }, { (const uint8_t *)"\x7F\0pat\0secret", 12 },
+    };
+    struct world *w = new_world(MAILSRV_TLS_IMPLICIT, NULL);
+    (void)state;
+    secure(w, &bindings);
+    assert_int_equal(mailsrv_session_set_external(w->session, "pat", 3), MAILSRV_OK);
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+        assert_true(begins(say_base64(w, "a AUTHENTICATE PLAIN ", (const char *)plain[i].p, plain[i].n), "a NO "));
+        assert_string_equal(w->asked, "");
+    }
+    assert_true(begins(say_base64(w, "a AUTHENTICATE EXTERNAL ", "p\at", 4), "a NO "));
+    assert_string_equal(w->asked, "");
+    assert_true(begins(say_base64(w, "a AUTHENTICATE SCRAM-SHA-256 ", "n,,n=p\at,r=abc", 14), "a NO "));
+    assert_string_equal(w->asked, "");
+    assert_true(begins(say(w, "a AUTHENTICATE LOGIN =\r\n"), "+ "));
+    assert_true(begins(say_base64(w, "", "secret", 6), "a NO "));
+    assert_string_equal(w->asked, "");
+    assert_true(begins(say_base64(w, "a AUTHENTICATE LOGIN ", "pat", 3), "+ "));
+    assert_true(begins(say(w, "\r\n"), "a NO "));
+    assert_string_equal(w->asked, "");
+    free_world(w);
+}
+
+/* RESOLVE is told who submits. */
+static void resolve(void *user, mailsrv_engine *e, const mailsrv_op *op)
+{
+    struct world *w = user;
+    const mailsrv_arg_resolve *arg = op->arg;
+    w->acts_as = arg->submitter.b[0];
+    mailsrv_op_answer_status(e, op->id, MAILSRV_NONEXISTENT);
+}
+
+static void test_submitter(void **state)
+{
+    struct world *w = calloc(1, sizeof *w);
+    (void)state;
+    make_engine(w);
+    assert_int_equal(mailsrv_engine_serve(w->engine, MAILSRV_OP_RESOLVE, resolve, w), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_new(NULL, mailsrv_smtp(), MAILSRV_FACE_MX, &w->profile), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_set_str(w->profile, MAILSRV_PROFILE_HOSTNAME, "here.test", 9), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_set_u64(w->profile, MAILSRV_PROFILE_PLAIN_PASSWORDS, 1), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_set_u64(w->profile, MAILSRV_PROFILE_AUTH_MECHANISMS, MAILSRV_SASL_PLAIN),
+                     MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_set_u64(w->profile, MAILSRV_PROFILE_TLS, MAILSRV_TLS_OFFERED), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_seal(w->profile, NULL), MAILSRV_OK);
+    begin(w);
+    w->acts_as = 99;
+    say(w, "EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@here.test>\r\nRSET\r\n");
+    assert_int_equal(w->acts_as, 0);
+    assert_true(begins(say_base64(w, "AUTH PLAIN ", "\0pat\0secret", 11), "235 "));
+    assert_string_equal(w->asked, "PLAIN smtp clear pat  ");
+    assert_non_null(strstr(w->out, "250-STARTTLS\r\n")); /* RFC 3207 section 4.2: not any more, it would forget him */
+    w->out[0] = 0;
+    assert_true(begins(say(w, "EHLO x\r\n"), "250 AUTH PLAIN"));
+    assert_null(strstr(w->out, "STARTTLS"));
+    assert_true(begins(say(w, "STARTTLS\r\n"), "503 5.5.1 not after a login"));
+    say(w, "MAIL FROM:<>\r\nRCPT TO:<a@here.test>\r\n");
+    assert_int_equal(w->acts_as, 7);
     free_world(w);
 }
 
@@ -524,9 +623,12 @@ int main(void)
         cmocka_unit_test(test_plain_under_tls),
         cmocka_unit_test(test_bindings),
         cmocka_unit_test(test_downgrade),
+        cmocka_unit_test(test_another_nonce),
         cmocka_unit_test(test_bindings_that_are_missing),
         cmocka_unit_test(test_certificate),
         cmocka_unit_test(test_acting_as),
+        cmocka_unit_test(test_names_that_are_none),
+        cmocka_unit_test(test_submitter),
         cmocka_unit_test(test_made_up_salts),
         cmocka_unit_test(test_no_random_numbers),
         cmocka_unit_test(test_external_name),

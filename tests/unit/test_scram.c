@@ -182,6 +182,14 @@ static void test_first_message(void **state)
     assert_true(mailsrv__scram_read_first(span_of("n,,n=pat,r=abc"), &f) && f.binding == SCRAM_CANNOT_BIND);
 }
 
+static void test_a_nul_in_an_extension(void **state)
+{
+    struct scram_first f;
+    (void)state;
+    assert_true(reads_first("n,,n=pat,r=abc,x=y0z", 20, &f));
+    assert_false(reads_first("n,,n=pat,r=abc,x=y\0z", 20, &f));
+}
+
 static void test_every_prefix_of_a_first_message(void **state)
 {
     static const char whole[] = "p=tls-unique,a=kim,n=pat,r=abc";
@@ -269,6 +277,7 @@ int main(void)
         cmocka_unit_test(test_keys_of_what_is_no_password),
         cmocka_unit_test(test_keys_of_a_prepared_password),
         cmocka_unit_test(test_first_message),
+        cmocka_unit_test(test_a_nul_in_an_extension),
         cmocka_unit_test(test_every_prefix_of_a_first_message),
         cmocka_unit_test(test_every_prefix_of_a_final_message),
         cmocka_unit_test(test_names_that_are_none),

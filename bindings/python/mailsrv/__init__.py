@@ -3,6 +3,7 @@
 Server serves; Engine, Profile and Session are what it is made of, for other loops and for tests; `c` is the library as
 it is in C.
 """
+from .crypto import scram_keys
 from .engine import Engine
 from .host import Connection, Server
 from .library import c
@@ -14,7 +15,7 @@ from .store import MemoryStore, Store
 from .values import Record, Secret
 
 __all__ = ["CLOSE", "Connection", "Engine", "Error", "Kind", "LATER", "MemoryStore", "Operation", "Profile", "READ",
-           "Record", "Refused", "Secret", "Server", "Session", "Status", "Store", "WRITE", "c", "version"]
+           "Record", "Refused", "Secret", "Server", "Session", "Status", "Store", "WRITE", "c", "scram_keys", "version"]
 
 
 def version() -> str:

@@ -15,6 +15,7 @@ import threading
 from contextlib import contextmanager
 from typing import Any, Callable, Iterator, Mapping
 
+from . import crypto
 from .library import c
 from .operation import LATER, Operation
 from .status import Error, Refused, Status, check
@@ -27,14 +28,17 @@ Handler = Callable[[Operation], Any]
 
 
 class Engine:
-    def __init__(self, *, memory_max: int | None = None, events_max: int | None = None, allocator: Any = None):
-        """`allocator` is a c.mailsrv_allocator whose functions the caller keeps until the engine is freed."""
+    def __init__(self, *, memory_max: int | None = None, events_max: int | None = None, allocator: Any = None,
+                 crypto: Any = crypto.TABLE):
+        """`allocator` is a c.mailsrv_allocator whose functions the caller keeps until the engine is freed.  `crypto`, a
+        c.mailsrv_crypto or None, is what SCRAM is made of: Python's own hashes and random numbers."""
         engine, config = ctypes.POINTER(c.mailsrv_engine)(), ctypes.POINTER(c.mailsrv_config)()
         check(c.mailsrv_config_new(allocator, ctypes.byref(config)))
         try:
             for key, value in ((c.MAILSRV_CONFIG_MEMORY_MAX, memory_max), (c.MAILSRV_CONFIG_EVENTS_MAX, events_max)):
                 if value is not None:
                     check(c.mailsrv_config_set_u64(config, key, value))
+            check(c.mailsrv_config_set_crypto(config, crypto))
             check(c.mailsrv_engine_new(config, ctypes.byref(engine)))
         finally:
             c.mailsrv_config_free(config)

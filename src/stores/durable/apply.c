@@ -101,7 +101,9 @@ static bool message(struct index *x, struct reader *from, bool as_is)
     int64_t modseq = (int64_t)number(from), octets = (int64_t)number(from), internal = (int64_t)number(from);
     int64_t saved = (int64_t)number(from), id;
     mailsrv_id email = mailsrv__durable_get_id(from);
-    int64_t keywords[2] = { (int64_t)number(from), (int64_t)number(from) };
+    int64_t keywords[2];
+    keywords[0] = (int64_t)number(from);
+    keywords[1] = (int64_t)number(from);
     id = (int64_t)number(from);
     mailsrv_bytes prefix = mailsrv__durable_get_bytes(from), uidl = mailsrv__durable_get_bytes(from);
     mailsrv_bytes recipient = mailsrv__durable_get_bytes(from);

@@ -302,21 +302,25 @@ static int32_t renumber_some(struct durable *d, const mailsrv_id *mailbox, const
     return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
 }
 
-int32_t mailsrv__durable_renumber(struct durable *d, const mailsrv_id *mailbox, struct mailbox *mbox, int64_t unix_us)
+int32_t mailsrv__durable_renumber_as(struct durable *d, const mailsrv_id *mailbox, struct mailbox *mbox,
+                                     uint32_t uidvalidity)
 {
-    struct account a;
     uint32_t from = 1;
-    if (mailsrv__durable_account(&d->writer, &mbox->account, &a) != MAILSRV_OK)
-        return mailsrv__durable_broken(d);
-    uint32_t uidvalidity = mailsrv__durable_new_uidvalidity(&a, unix_us);
-    if (uidvalidity == 0)
-        return MAILSRV_LIMIT;
     int32_t status = mailsrv__durable_compact_before_bulk(d);
     while (status == MAILSRV_OK && from != 0)
         status = renumber_some(d, mailbox, mbox, uidvalidity, &from);
     if (status == MAILSRV_OK && mailsrv__durable_mailbox(&d->writer, mailbox, mbox) != MAILSRV_OK)
         status = mailsrv__durable_broken(d);
     return status;
+}
+
+int32_t mailsrv__durable_renumber(struct durable *d, const mailsrv_id *mailbox, struct mailbox *mbox, int64_t unix_us)
+{
+    struct account a;
+    if (mailsrv__durable_account(&d->writer, &mbox->account, &a) != MAILSRV_OK)
+        return mailsrv__durable_broken(d);
+    uint32_t uidvalidity = mailsrv__durable_new_uidvalidity(&a, unix_us);
+    return uidvalidity != 0 ? mailsrv__durable_renumber_as(d, mailbox, mbox, uidvalidity) : MAILSRV_LIMIT;
 }
 
 /* ---- The queue ---- */

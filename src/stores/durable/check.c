@@ -95,6 +95,9 @@ static const struct question {
                                  " AND account NOT IN (SELECT id FROM account)" },
     { "a name of a mailbox that is not there", "SELECT hex(name) FROM name WHERE length(mailbox) > 0"
                                                " AND mailbox NOT IN (SELECT id FROM mailbox)" },
+    { "a name that is known, and said to be gone",
+      "SELECT hex(name) FROM name JOIN tomb ON tomb.base = 0 AND tomb.kind = 5"
+      " AND tomb.mailbox = CAST(account || name AS BLOB)" },
     { "a number that was not given", "SELECT id FROM body, state WHERE id > last_body UNION ALL"
                                      " SELECT number FROM queue, state WHERE number > last_queue" },
     { "a segment whose live octets are counted wrong",

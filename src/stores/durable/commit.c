@@ -95,20 +95,27 @@ static int32_t check(const mailsrv_target *target, const struct account *a, cons
     return a->octets > a->quota || octets > a->quota - a->octets ? MAILSRV_OVERQUOTA : MAILSRV_OK;
 }
 
-/* An imported UIDL is 1 to 70 octets of printable ASCII without space and names one message only (RFC 1939 section 7);
- * one that is not so is left out. */
-static mailsrv_bytes good_uidl(struct durable *d, int64_t box, mailsrv_bytes uidl)
+static bool is_uidl(mailsrv_bytes uidl)
 {
-    static const mailsrv_bytes none;
-    if (uidl.n == 0 || uidl.n > 70)
-        return none;
     for (size_t i = 0; i < uidl.n; i++)
         if (uidl.p[i] < 0x21 || uidl.p[i] > 0x7e)
-            return none;
-    sqlite3_stmt *row = mailsrv__durable_ask(&d->writer, SQL_MESSAGE_UIDL, "ib", box, uidl);
-    bool taken = row == NULL || sqlite3_step(row) != SQLITE_DONE;
-    sqlite3_reset(row);
-    return taken ? none : uidl;
+            return false;
+    return uidl.n != 0 && uidl.n <= 70;
+}
+
+/* An imported UIDL is 1 to 70 octets of printable ASCII without space and names one message only (RFC 1939 section 7);
+ * one that is not so is left out. */
+static int32_t good_uidl(struct durable *d, int64_t box, mailsrv_bytes *uidl)
+{
+    int result = SQLITE_ROW; /* it names another */
+    if (is_uidl(*uidl)) {
+        sqlite3_stmt *row = mailsrv__durable_ask(&d->writer, SQL_MESSAGE_UIDL, "ib", box, *uidl);
+        result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+        sqlite3_reset(row);
+    }
+    if (result == SQLITE_ROW)
+        *uidl = (mailsrv_bytes){ NULL, 0 };
+    return result == SQLITE_ROW || result == SQLITE_DONE ? MAILSRV_OK : mailsrv__durable_broken(d);
 }
 
 /* Names for which there is no room are left out: no message is refused for a label. */
@@ -121,6 +128,9 @@ static int32_t put_message(struct commit *c, const mailsrv_target *target, const
     bool all;
     int32_t status = mailsrv__durable_intern(d, &target->account, mailbox, mbox->box, target->keywords,
                                              target->n_keywords, true, keywords, &all);
+    mailsrv_bytes uidl = target->uidl;
+    if (status == MAILSRV_OK)
+        status = good_uidl(d, mbox->box, &uidl);
     if (status != MAILSRV_OK)
         return status;
     r->email = mailsrv__durable_new_id(d);
@@ -138,7 +148,7 @@ static int32_t put_message(struct commit *c, const mailsrv_target *target, const
     mailsrv__durable_put_number(to, keywords[1], 8);
     mailsrv__durable_put_number(to, body->number, 8);
     mailsrv__durable_put_bytes(to, target->prefix);
-    mailsrv__durable_put_bytes(to, good_uidl(d, mbox->box, target->uidl));
+    mailsrv__durable_put_bytes(to, uidl);
     mailsrv__durable_put_bytes(to, target->recipient);
     mailsrv__durable_touch(c->task, mailbox, r->modseq);
     return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);

@@ -135,10 +135,50 @@ static int32_t put_mailbox(struct change *c, const mailsrv_mbox_created *made, u
     return take_effect(c);
 }
 
+static uint32_t borne_by(const struct change *c, const struct name *name)
+{
+    return name->uidvalidity != 0 ? name->uidvalidity : c->account.forgotten_uidvalidity;
+}
+
+/* INBOX has been there from the beginning; no client knows a UID of it. */
+static int32_t import_inbox(struct change *c, uint32_t uidvalidity)
+{
+    struct mailbox mbox;
+    mailsrv_mbox_created *made = &c->task->value.created;
+    int32_t status = find(c, &c->account.inbox, &mbox);
+    if (status == MAILSRV_OK && mbox.uidnext != 1)
+        status = MAILSRV_ALREADYEXISTS;
+    if (status == MAILSRV_OK)
+        status = mailsrv__durable_renumber_as(c->d, &c->account.inbox, &mbox, uidvalidity);
+    if (status != MAILSRV_OK)
+        return status;
+    *made = (mailsrv_mbox_created){ sizeof *made, uidvalidity, c->account.inbox, c->account.modseq };
+    c->task->answer.value = made;
+    return MAILSRV_OK;
+}
+
+static int32_t make(struct change *c, const mailsrv_arg_mbox_create *arg, const struct name *name)
+{
+    mailsrv_mbox_created *made = &c->task->value.created;
+    int32_t status = has_room(c);
+    if (status == MAILSRV_OK && arg->uidvalidity != 0 && arg->uidvalidity <= borne_by(c, name))
+        status = MAILSRV_ALREADYEXISTS;
+    if (status != MAILSRV_OK)
+        return status;
+    made->size = sizeof *made;
+    made->uidvalidity =
+        arg->uidvalidity != 0 ? arg->uidvalidity : mailsrv__durable_new_uidvalidity(&c->account, arg->unix_us);
+    made->mailbox = mailsrv__durable_new_id(c->d);
+    made->modseq = c->modseq;
+    c->task->answer.value = made;
+    if (made->uidvalidity == 0)
+        return MAILSRV_LIMIT;
+    return put_mailbox(c, made, (name->attributes & MAILSRV_NAME_SUBSCRIBED) | (arg->attributes & ATTRIBUTES));
+}
+
 int32_t mailsrv__durable_mbox_create(struct durable *d, struct task *t)
 {
     const mailsrv_arg_mbox_create *arg = t->op->arg;
-    mailsrv_mbox_created *made = &t->value.created;
     struct change c;
     struct name name;
     int32_t status = begin(&c, d, t, arg->store);
@@ -146,20 +186,13 @@ int32_t mailsrv__durable_mbox_create(struct durable *d, struct task *t)
         status = take_name(&c, arg->name);
     if (status == MAILSRV_OK)
         status = look_up(&c, c.name, &name);
-    if (status == MAILSRV_OK && !mailsrv__durable_no_id(&name.mailbox))
-        status = MAILSRV_ALREADYEXISTS;
-    if (status == MAILSRV_OK)
-        status = has_room(&c);
     if (status != MAILSRV_OK)
         return status;
-    made->size = sizeof *made;
-    made->uidvalidity = mailsrv__durable_new_uidvalidity(&c.account, arg->unix_us);
-    made->mailbox = mailsrv__durable_new_id(d);
-    made->modseq = c.modseq;
-    t->answer.value = made;
-    if (made->uidvalidity == 0)
-        return MAILSRV_LIMIT;
-    return put_mailbox(&c, made, (name.attributes & MAILSRV_NAME_SUBSCRIBED) | (arg->attributes & ATTRIBUTES));
+    if (mailsrv__durable_no_id(&name.mailbox))
+        return make(&c, arg, &name);
+    if (arg->uidvalidity == 0 || !mailsrv__durable_same(&name.mailbox, &c.account.inbox))
+        return MAILSRV_ALREADYEXISTS;
+    return import_inbox(&c, arg->uidvalidity);
 }
 
 /* ---- DELETE ---- */
@@ -189,8 +222,7 @@ int32_t mailsrv__durable_mbox_delete(struct durable *d, struct task *t)
  * takes it for what was there (RFC 9051 section 2.3.1.1).  0: there are no more. */
 static uint32_t uidvalidity_under(struct change *c, const struct name *name, uint32_t own, int64_t unix_us)
 {
-    uint32_t borne = name->uidvalidity != 0 ? name->uidvalidity : c->account.forgotten_uidvalidity;
-    if (own > borne)
+    if (own > borne_by(c, name))
         return own;
     uint32_t fresh = mailsrv__durable_new_uidvalidity(&c->account, unix_us);
     c->account.uidvalidity = fresh;
@@ -289,6 +321,8 @@ static int32_t move_inbox(struct change *c, int64_t unix_us)
 {
     struct durable *d = c->d;
     struct name name;
+    if (lies_below(c->name, (mailsrv_bytes){ (const uint8_t *)"INBOX", 5 }))
+        return MAILSRV_CANNOT;
     int32_t status = look_up(c, c->name, &name);
     if (status == MAILSRV_OK && !mailsrv__durable_no_id(&name.mailbox))
         status = MAILSRV_ALREADYEXISTS;

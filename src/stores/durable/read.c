@@ -217,7 +217,9 @@ static int32_t read_staged(struct durable *d, struct task *t, const mailsrv_arg_
 static int32_t copy(struct durable *d, struct message *message, bool now, const mailsrv_arg_read *arg,
                     mailsrv_read_bytes *value, mailsrv_answer *answer)
 {
-    struct range range = { arg->offset, room_for(value, answer, arg, message->octets), value->octets.n };
+    struct range range = { .offset = arg->offset };
+    range.p = room_for(value, answer, arg, message->octets);
+    range.n = value->octets.n;
     return range.p != NULL ? mailsrv__durable_message_copy(d, message, now, &range) : MAILSRV_NOMEM;
 }
 

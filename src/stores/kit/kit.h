@@ -203,6 +203,9 @@ bool mailsrv__kit_no_id(const mailsrv_id *id);
 
 int32_t mailsrv__kit_create(struct kit *k, const struct box *box, mailsrv_bytes name, uint32_t attributes,
                             mailsrv_mbox_created *out);
+/* With the UIDVALIDITY that it had elsewhere. */
+int32_t mailsrv__kit_import_box(struct kit *k, const struct box *box, const char *name, uint32_t uidvalidity,
+                                mailsrv_mbox_created *out);
 /* It must have been made. */
 bool mailsrv__kit_make(struct kit *k, const struct box *box, const char *name, mailsrv_mbox_created *out);
 int32_t mailsrv__kit_delete(struct kit *k, const struct box *box, const mailsrv_id *mailbox);

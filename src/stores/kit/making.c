@@ -118,6 +118,30 @@ static void uidvalidity_grows(struct kit *k)
     mailsrv__kit_expect(k, last > box.opened.uidvalidity, "UIDVALIDITY is not above that of INBOX");
 }
 
+/* As it was elsewhere, unless its name bore that or more here; what is made afterwards has a new one again. */
+static void uidvalidity_imported(struct kit *k)
+{
+    struct box box;
+    mailsrv_mbox_created made, fresh;
+    mailsrv_mbox_status is;
+    if (!mailsrv__kit_open(k, 0, 0, &box))
+        return;
+    int32_t status = mailsrv__kit_import_box(k, &box, "imported", 77, &made);
+    if (!mailsrv__kit_expect_status(k, status, MAILSRV_OK, "MBOX_CREATE with a UIDVALIDITY"))
+        return;
+    status = mailsrv__kit_status(k, &box, &made.mailbox, NULL, &is);
+    if (mailsrv__kit_expect_status(k, status, MAILSRV_OK, "MBOX_STATUS of what was imported"))
+        mailsrv__kit_expect(k, made.uidvalidity == 77 && is.uidvalidity == 77, "a mailbox has another UIDVALIDITY");
+    if (!remove_it(k, &box, &made.mailbox))
+        return;
+    status = mailsrv__kit_import_box(k, &box, "imported", 77, &fresh);
+    mailsrv__kit_expect_status(k, status, MAILSRV_ALREADYEXISTS, "MBOX_CREATE with a UIDVALIDITY that its name bore");
+    if (mailsrv__kit_make(k, &box, "imported", &fresh))
+        mailsrv__kit_expect(k, fresh.uidvalidity > box.opened.uidvalidity, "a new UIDVALIDITY is not above all");
+    status = mailsrv__kit_import_box(k, &box, "imported", UINT32_MAX / 2, &fresh);
+    mailsrv__kit_expect_status(k, status, MAILSRV_ALREADYEXISTS, "MBOX_CREATE with a UIDVALIDITY of a taken name");
+}
+
 /* ---- MBOX_DELETE ---- */
 
 static void deleted_is_gone(struct kit *k)
@@ -264,6 +288,7 @@ const struct check mailsrv__kit_making[] = {
     { "what is no name is refused", IMAP, no_name },
     { "an id is given once", IMAP, new_each_time },
     { "UIDVALIDITY grows", IMAP, uidvalidity_grows },
+    { "UIDVALIDITY is imported", IMAP, uidvalidity_imported },
     { "a deleted mailbox is gone", IMAP, deleted_is_gone },
     { "a mailbox may go while it is open", IMAP, deleted_while_open },
     { "INBOX is not deleted", IMAP, inbox_stays },

@@ -121,7 +121,14 @@ static int32_t hear(struct kit *k, const struct box *box, int32_t kind, const vo
 int32_t mailsrv__kit_create(struct kit *k, const struct box *box, mailsrv_bytes name, uint32_t attributes,
                             mailsrv_mbox_created *out)
 {
-    mailsrv_arg_mbox_create arg = { sizeof arg, attributes, box->in, name, KIT_NOW };
+    mailsrv_arg_mbox_create arg = { sizeof arg, attributes, box->in, name, KIT_NOW, 0, 0 };
+    return hear(k, box, MAILSRV_OP_MBOX_CREATE, &arg, out, sizeof *out);
+}
+
+int32_t mailsrv__kit_import_box(struct kit *k, const struct box *box, const char *name, uint32_t uidvalidity,
+                                mailsrv_mbox_created *out)
+{
+    mailsrv_arg_mbox_create arg = { sizeof arg, 0, box->in, mailsrv__kit_bytes(name), KIT_NOW, uidvalidity, 0 };
     return hear(k, box, MAILSRV_OP_MBOX_CREATE, &arg, out, sizeof *out);
 }
 

@@ -191,7 +191,10 @@ static void inbox(struct kit *k)
     target.flags = MAILSRV_FLAG_FLAGGED;
     if (!filled(k, &box, names, 1, &made) || !mailsrv__kit_send(k, 0, &target, 151, 100, &result) ||
         !mailsrv__kit_expect_status(k, result.status, MAILSRV_OK, "BODY_COMMIT to INBOX") ||
-        !mailsrv__kit_open(k, 0, 0, &inbox) || !rename_to(k, &box, &inbox.opened.mailbox, "moved"))
+        !mailsrv__kit_open(k, 0, 0, &inbox) ||
+        !mailsrv__kit_expect_status(k, mailsrv__kit_rename(k, &box, &inbox.opened.mailbox, "inbox/moved"),
+                                    MAILSRV_CANNOT, "MBOX_RENAME of INBOX to a name below it") ||
+        !rename_to(k, &box, &inbox.opened.mailbox, "moved"))
         return;
     moved(k, &inbox, &result);
     if (mailsrv__kit_names(k, &box, ROWS_MAX, &seen) && has(k, &seen, "INBOX/below", &made.mailbox))

@@ -35,7 +35,7 @@ struct account *mailsrv__memory_by_name(struct memory *m, const void *name, size
 static bool init_account(struct memory *m, struct account *a)
 {
     static const struct path inbox = { 5, "INBOX" };
-    struct making how = { 0, 0, NULL };
+    struct making how = { 0, 0, 0, NULL };
     a->id = mailsrv__memory_new_id(m);
     a->quota = UINT64_C(1) << 63;
     a->last_uidvalidity = (uint32_t)m->knobs[MAILSRV_MEMORY_EPOCH] - 1;

@@ -83,7 +83,7 @@ int32_t mailsrv_memory_add_mailbox(mailsrv_store *store, const mailsrv_id *accou
 {
     struct memory *m = mailsrv__memory(store);
     struct account *a = mailsrv__memory_account(m, account);
-    struct making how = { attributes, 0, NULL };
+    struct making how = { attributes, 0, 0, NULL };
     struct path path;
     struct mailbox *mbox;
     if (a == NULL)

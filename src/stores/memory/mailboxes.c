@@ -21,6 +21,8 @@ int32_t mailsrv__memory_make_mailbox(struct memory *m, struct account *a, const 
         return MAILSRV_ALREADYEXISTS;
     if (a->n_mailboxes >= m->knobs[MAILSRV_MEMORY_MAILBOXES] || a->last_uidvalidity == UINT32_MAX)
         return MAILSRV_LIMIT;
+    if (how->uidvalidity != 0 && name != NULL && how->uidvalidity <= name->highest)
+        return MAILSRV_ALREADYEXISTS;
     name = mailsrv__memory_name_made(m, a, path);
     struct mailbox *mbox = name != NULL ? mailsrv__memory_mailbox_new(m, a) : NULL;
     if (mbox == NULL)
@@ -29,7 +31,10 @@ int32_t mailsrv__memory_make_mailbox(struct memory *m, struct account *a, const 
         mailsrv__memory_mailbox_end(m, mbox);
         return MAILSRV_NOMEM;
     }
-    mbox->uidvalidity = mailsrv__memory_new_uidvalidity(a, how->unix_us);
+    mbox->uidvalidity =
+        how->uidvalidity != 0 ? how->uidvalidity : mailsrv__memory_new_uidvalidity(a, how->unix_us);
+    if (a->last_uidvalidity < mbox->uidvalidity)
+        a->last_uidvalidity = mbox->uidvalidity;
     mbox->uses = how->attributes & SPECIAL_USES;
     name->subscribed = name->subscribed || (how->attributes & MAILSRV_NAME_SUBSCRIBED) != 0;
     mailsrv__memory_give_name(mbox, name, ++a->modseq);
@@ -38,16 +43,38 @@ int32_t mailsrv__memory_make_mailbox(struct memory *m, struct account *a, const 
     return MAILSRV_OK;
 }
 
+/* INBOX has been there from the beginning; no client knows a UID of it. */
+static int32_t import_inbox(struct account *a, uint32_t uidvalidity)
+{
+    struct mailbox *inbox = a->inbox;
+    if (inbox->uidnext != 1)
+        return MAILSRV_ALREADYEXISTS;
+    inbox->uidvalidity = inbox->name->highest = uidvalidity;
+    if (a->last_uidvalidity < uidvalidity)
+        a->last_uidvalidity = uidvalidity;
+    return MAILSRV_OK;
+}
+
+static bool is_inbox(struct account *a, const struct path *path)
+{
+    struct name *name = mailsrv__memory_name(a, path);
+    return name != NULL && name->mailbox == a->inbox;
+}
+
 int32_t mailsrv__memory_mbox_create(struct memory *m, const mailsrv_op *op, struct reply *r)
 {
     const mailsrv_arg_mbox_create *arg = op->arg;
     struct account *a = account_of(m, arg->store);
-    struct making how = { arg->attributes, arg->unix_us, NULL };
+    struct making how = { arg->attributes, arg->uidvalidity, arg->unix_us, NULL };
     struct path path;
-    struct mailbox *mbox;
+    struct mailbox *mbox = a != NULL ? a->inbox : NULL;
+    int32_t status;
     if (a == NULL || !mailsrv__memory_path(arg->name, &path))
         return MAILSRV_CANNOT;
-    int32_t status = mailsrv__memory_make_mailbox(m, a, &path, &how, &mbox);
+    if (arg->uidvalidity != 0 && is_inbox(a, &path))
+        status = import_inbox(a, arg->uidvalidity);
+    else
+        status = mailsrv__memory_make_mailbox(m, a, &path, &how, &mbox);
     if (status != MAILSRV_OK)
         return status;
     r->has_value = true;

@@ -339,7 +339,8 @@ int32_t mailsrv__memory_mbox_status(struct memory *m, const mailsrv_op *op, stru
 
 /* ---- mailboxes.c ---- */
 struct making {
-    uint32_t attributes; /* MAILSRV_NAME_... */
+    uint32_t attributes;  /* MAILSRV_NAME_... */
+    uint32_t uidvalidity; /* imported; 0: a new one */
     int64_t unix_us;
     const struct mailbox *keywords_of; /* whose dictionary it begins with; NULL: an empty one */
 };

@@ -127,7 +127,7 @@ static void move_messages(const struct renaming *r, struct mailbox *from, struct
 static int32_t rename_inbox(const struct renaming *r)
 {
     struct mailbox *inbox = r->from->mailbox, *mbox;
-    struct making how = { 0, r->unix_us, inbox };
+    struct making how = { 0, 0, r->unix_us, inbox };
     int32_t status = mailsrv__memory_make_mailbox(r->m, r->a, r->to, &how, &mbox);
     if (status == MAILSRV_OK)
         move_messages(r, inbox, mbox);

@@ -1,0 +1,565 @@
+/* ENVELOPE, BODY and BODYSTRUCTURE (RFC 9051 section 7.5.2, RFC 3501 section 7.4.2), out of the structure of a message,
+ * piece by piece: between two of them the session may wait for its window, for its turn, or for octets of a value that
+ * is too long to be kept with the row. */
+#include "imap/fetch.h"
+
+#include "message/content.h"
+#include "message/header.h"
+
+/* What comes next of a part. */
+enum {
+    PIECE_BEGIN, /* nothing was said yet */
+    PIECE_PART,
+    PIECE_TYPE,
+    PIECE_ID,
+    PIECE_DESCRIPTION,
+    PIECE_ENCODING,
+    PIECE_ENVELOPE,
+    PIECE_LINES,
+    PIECE_SUBTYPE, /* of a multipart, behind its parts */
+    PIECE_MD5,
+    PIECE_DISPOSITION,
+    PIECE_LANGUAGE,
+    PIECE_LOCATION,
+    PIECE_CLOSE,
+    PIECE_END
+};
+
+enum { LONG_ADDRESS_MAX = 8 * 1024 }; /* of a list that is longer than the room */
+
+static struct shape *shape_of(struct imap *p)
+{
+    return mailsrv__fetch_of(p)->shape;
+}
+
+static bool say(struct imap *p, struct span text)
+{
+    return mailsrv__say(&p->session, text);
+}
+
+static bool say_number(struct imap *p, uint64_t number)
+{
+    char room[24];
+    struct writer w = { .p = room, .room = sizeof room };
+    mailsrv__write_char(&w, ' ');
+    mailsrv__write_u64(&w, number);
+    return say(p, mailsrv__written(&w));
+}
+
+/* A NUL cannot be said (RFC 9051 section 9, CHAR8). */
+static bool say_string(struct imap *p, struct span text)
+{
+    if (text.n != 0 && memchr(text.p, 0, text.n) != NULL)
+        text.n = (size_t)((const char *)memchr(text.p, 0, text.n) - text.p);
+    return mailsrv__imap_say_string(p, text);
+}
+
+static bool say_nstring(struct imap *p, struct span text)
+{
+    return text.p == NULL ? say(p, SPAN("NIL")) : say_string(p, text);
+}
+
+/* ---- Values ---- */
+
+void mailsrv__shape_fini(struct imap *p)
+{
+    struct shape *shape = shape_of(p);
+    if (shape->room != NULL)
+        mailsrv__session_give(&p->session, shape->room, 2 * LONG_VALUE_MAX);
+    shape->room = NULL;
+}
+
+/* Where a value is unfolded or unquoted. */
+static struct writer room_of(struct shape *shape)
+{
+    if (shape->room != NULL)
+        return (struct writer){ .p = shape->room + LONG_VALUE_MAX, .room = LONG_VALUE_MAX };
+    return (struct writer){ .p = shape->small_room, .room = sizeof shape->small_room };
+}
+
+static bool find_value(struct source *s)
+{
+    enum part_field field;
+    s->taken = 0;
+    s->loaded = false;
+    while (mailsrv__part_value_next(&s->part, &s->rest, &field, &s->value))
+        if (field == s->field)
+            return true;
+    s->value = (struct part_value){ .there = false };
+    return false;
+}
+
+/* Reads on in a value that stands in the message, until the room is full or it has ended. */
+static enum step read_on(struct imap *p)
+{
+    struct source *s = &shape_of(p)->source;
+    const struct sending *sending = &mailsrv__fetch_of(p)->sending;
+    uint64_t from = sending->prefix + s->value.offset, end = from + s->value.octets;
+    while (s->taken < s->value.octets && s->text.n < LONG_VALUE_MAX) {
+        struct span octets;
+        enum step step = mailsrv__fetch_octets(p, from + s->taken, end, &octets);
+        if (step != STEP_NEXT)
+            return step;
+        if (octets.n == 0)
+            return STEP_CLOSE; /* it failed within the response */
+        octets = mailsrv__span_first(octets, LONG_VALUE_MAX - s->text.n);
+        memcpy(shape_of(p)->room + s->text.n, octets.p, octets.n);
+        s->text.n += octets.n;
+        s->taken += octets.n;
+    }
+    return STEP_NEXT;
+}
+
+static bool take_room(struct imap *p)
+{
+    struct shape *shape = shape_of(p);
+    if (shape->room == NULL)
+        shape->room = mailsrv__session_take(&p->session, 2 * LONG_VALUE_MAX);
+    return shape->room != NULL;
+}
+
+/* The text of what `find_value` found. */
+static enum step load(struct imap *p)
+{
+    struct source *s = &shape_of(p)->source;
+    if (!s->value.in_message) {
+        s->text = s->value.text;
+        return STEP_NEXT;
+    }
+    if (!take_room(p))
+        return STEP_CLOSE;
+    if (s->taken == 0)
+        s->text = (struct span){ shape_of(p)->room, 0 };
+    return read_on(p);
+}
+
+/* The first value of a field.  `text.p` NULL: the part has none. */
+static enum step value_of(struct imap *p, const struct part *part, enum part_field field, struct span *text)
+{
+    struct source *s = &shape_of(p)->source;
+    if (!s->begun) {
+        *s = (struct source){ .part = *part, .field = field, .rest = part->fields, .begun = true };
+        find_value(s);
+    }
+    *text = (struct span){ NULL, 0 };
+    if (!s->value.there) {
+        s->begun = false;
+        return STEP_NEXT;
+    }
+    enum step step = load(p);
+    if (step != STEP_NEXT)
+        return step;
+    s->begun = false;
+    *text = s->text.n != 0 ? s->text : SPAN("");
+    return STEP_NEXT;
+}
+
+static enum step said(bool good)
+{
+    return good ? STEP_NEXT : STEP_CLOSE;
+}
+
+/* A value as a string, unfolded; NIL where there is none. */
+static enum step say_value(struct imap *p, const struct part *part, enum part_field field, struct span before)
+{
+    struct span text;
+    enum step step = value_of(p, part, field, &text);
+    if (step != STEP_NEXT)
+        return step;
+    struct writer w = room_of(shape_of(p));
+    mailsrv__unfold(text, &w);
+    return said(say(p, before) && (text.p == NULL ? say(p, SPAN("NIL")) : say_string(p, mailsrv__written(&w))));
+}
+
+/* ---- ENVELOPE ---- */
+
+/* A domain that is not there must not be NIL, which marks a group: clients know these words from another server. */
+static bool say_address(struct imap *p, const struct list_address *a)
+{
+    struct span local = a->local, domain = a->domain;
+    if (a->kind == ENTRY_MAILBOX) {
+        local = local.p == NULL ? SPAN("MISSING_MAILBOX") : local;
+        domain = a->broken ? SPAN("SYNTAX_ERROR") : domain.p == NULL ? SPAN("MISSING_DOMAIN") : domain;
+    }
+    return say(p, SPAN("(")) && say_nstring(p, a->name) && say(p, SPAN(" ")) && say_nstring(p, a->route) &&
+           say(p, SPAN(" ")) && say_nstring(p, local) && say(p, SPAN(" ")) && say_nstring(p, domain) &&
+           say(p, SPAN(")"));
+}
+
+/* Where the rest of a long list may end within an address, more of it is read. */
+static enum step more_of_list(struct imap *p)
+{
+    struct shape *shape = shape_of(p);
+    struct source *s = &shape->source;
+    struct span rest = shape->list.lx.rest;
+    if (!s->value.in_message || s->taken == s->value.octets || rest.n > LONG_ADDRESS_MAX)
+        return STEP_NEXT;
+    if (rest.p != shape->room && rest.n != 0)
+        memmove(shape->room, rest.p, rest.n);
+    s->text = (struct span){ shape->room, rest.n };
+    shape->list.lx.rest = s->text;
+    enum step step = read_on(p);
+    shape->list.lx.rest = s->text;
+    return step;
+}
+
+/* The next address of all values of the field.  `*there` false: there is none. */
+static enum step next_address(struct imap *p, struct list_address *out, bool *there)
+{
+    struct shape *shape = shape_of(p);
+    struct source *s = &shape->source;
+    *there = false;
+    while (s->value.there) {
+        enum step step = s->loaded ? more_of_list(p) : load(p);
+        if (step != STEP_NEXT)
+            return step;
+        if (!s->loaded)
+            shape->list = mailsrv__address_list(s->text);
+        s->loaded = true;
+        struct writer room = room_of(shape);
+        *there = mailsrv__address_next(&shape->list, &room, out);
+        if (*there)
+            return STEP_NEXT;
+        find_value(s);
+    }
+    return STEP_NEXT;
+}
+
+static void begin_list(struct shape *shape, const struct part *part, enum part_field field)
+{
+    struct source *s = &shape->source;
+    if (s->begun)
+        return;
+    *s = (struct source){ .part = *part, .field = field, .rest = part->fields, .begun = true };
+    find_value(s);
+    shape->first = true;
+}
+
+/* Sender and Reply-To are those of From where they are absent or empty (RFC 9051 section 7.5.2). */
+static bool stands_for(enum part_field *field)
+{
+    if (*field != FIELD_SENDER && *field != FIELD_REPLY_TO)
+        return false;
+    *field = FIELD_FROM;
+    return true;
+}
+
+/* "((name route local domain)...)" or NIL; a list is said as slowly as it is read. */
+static enum step say_addresses(struct imap *p, const struct part *part, enum part_field field)
+{
+    struct shape *shape = shape_of(p);
+    struct list_address address;
+    bool there = true;
+    if (shape->source.begun)
+        field = shape->source.field;
+    begin_list(shape, part, field);
+    while (there) {
+        if (!mailsrv__window_open(&p->session))
+            return mailsrv__then_window(&p->session, mailsrv__fetch_go_on);
+        enum step step = next_address(p, &address, &there);
+        if (step != STEP_NEXT)
+            return step;
+        if (there && !(say(p, shape->first ? SPAN(" (") : SPAN("")) && say_address(p, &address)))
+            return STEP_CLOSE;
+        shape->first = shape->first && !there;
+        mailsrv__spend(&p->session, 1);
+    }
+    shape->source.begun = false;
+    if (shape->first && stands_for(&field))
+        return say_addresses(p, part, field);
+    return said(say(p, shape->first ? SPAN(" NIL") : SPAN(")")));
+}
+
+/* env-date SP env-subject SP env-from SP env-sender SP env-reply-to SP env-to SP env-cc SP env-bcc SP env-in-reply-to
+ * SP env-message-id: the fields of the blob in their order.  Says the next one; `field` is 0 behind the last. */
+static enum step say_envelope(struct imap *p, const struct part *part)
+{
+    struct shape *shape = shape_of(p);
+    enum part_field field = shape->field != 0 ? (enum part_field)shape->field : FIELD_DATE;
+    enum step step = mailsrv__is_address_field(field)
+                         ? say_addresses(p, part, field)
+                         : say_value(p, part, field, field == FIELD_DATE ? SPAN(" (") : SPAN(" "));
+    if (step != STEP_NEXT)
+        return step;
+    shape->field = (uint8_t)(field == FIELD_MESSAGE_ID ? 0 : field + 1);
+    return said(shape->field != 0 || say(p, SPAN(")")));
+}
+
+/* ---- Fields of a body ---- */
+
+static bool say_parameter(struct imap *p, bool first, struct span name, struct span value)
+{
+    return say(p, first ? SPAN(" (") : SPAN(" ")) && say_string(p, name) && say(p, SPAN(" ")) && say_string(p, value);
+}
+
+/* body-fld-param = "(" string SP string *(SP string SP string) ")" / nil.  A text without a charset is in US-ASCII (RFC
+ * 2046 section 4.1.2). */
+static bool say_parameters(struct imap *p, struct span text, bool is_text)
+{
+    struct writer room = room_of(shape_of(p));
+    struct parameters parameters;
+    struct span name, value, charset = SPAN("charset");
+    bool first = true, has_charset = false;
+    mailsrv__parameters_begin(&parameters, text);
+    while (mailsrv__parameter_next(&parameters, &room, &name, &value)) {
+        if (!say_parameter(p, first, name, value))
+            return false;
+        has_charset = has_charset || mailsrv__span_equal_nocase(name, charset);
+        first = false;
+    }
+    if (is_text && !has_charset && !say_parameter(p, first, charset, SPAN("us-ascii")))
+        return false;
+    return say(p, first && !is_text ? SPAN(" NIL") : SPAN(")"));
+}
+
+/* Type, subtype and parameters as they are said: the scanner has decided what the part is. */
+static void choose_type(const struct part *part, struct span text, struct content_type *out)
+{
+    bool valid = text.p != NULL && mailsrv__content_type(text, out);
+    bool is_text = valid && mailsrv__span_equal_nocase(out->type, SPAN("text"));
+    if (!valid || is_text != (part->kind == PART_TEXT))
+        *out = (struct content_type){ SPAN("application"), SPAN("octet-stream"), { NULL, 0 } };
+    if (part->kind == PART_TEXT && !is_text)
+        *out = (struct content_type){ SPAN("text"), SPAN("plain"), { NULL, 0 } };
+    if (part->kind == PART_OTHER && part->opaque)
+        *out = (struct content_type){ SPAN("application"), SPAN("octet-stream"), out->parameters };
+    if (part->kind == PART_MESSAGE)
+        *out = (struct content_type){ SPAN("message"), SPAN("rfc822"), out->parameters };
+    if (part->kind == PART_MULTIPART && !valid)
+        out->subtype = SPAN("mixed");
+}
+
+static enum step say_type(struct imap *p, const struct part *part)
+{
+    struct span text;
+    struct content_type type;
+    enum step step = value_of(p, part, FIELD_CONTENT_TYPE, &text);
+    if (step != STEP_NEXT)
+        return step;
+    choose_type(part, text, &type);
+    return said(say_string(p, type.type) && say(p, SPAN(" ")) && say_string(p, type.subtype) &&
+                say_parameters(p, type.parameters, part->kind == PART_TEXT));
+}
+
+/* Of a multipart the subtype, and only BODYSTRUCTURE has its parameters. */
+static enum step say_subtype(struct imap *p, const struct part *part)
+{
+    struct span text;
+    struct content_type type;
+    enum step step = value_of(p, part, FIELD_CONTENT_TYPE, &text);
+    if (step != STEP_NEXT)
+        return step;
+    choose_type(part, text, &type);
+    return said(say(p, SPAN(" ")) && say_string(p, type.subtype) &&
+                (!shape_of(p)->extended || say_parameters(p, type.parameters, false)));
+}
+
+static enum step say_encoding(struct imap *p, const struct part *part)
+{
+    struct span text, word, rest;
+    enum step step = value_of(p, part, FIELD_CONTENT_ENCODING, &text);
+    if (step != STEP_NEXT)
+        return step;
+    word = mailsrv__content_word(text, &rest);
+    return said(say(p, SPAN(" ")) && say_string(p, word.n != 0 ? word : SPAN("7bit")) &&
+                say_number(p, part->body_octets) && (part->kind != PART_TEXT || say_number(p, part->body_lines)));
+}
+
+/* body-fld-dsp = "(" string SP body-fld-param ")" / nil */
+static enum step say_disposition(struct imap *p, const struct part *part)
+{
+    struct span text, word, rest;
+    enum step step = value_of(p, part, FIELD_CONTENT_DISPOSITION, &text);
+    if (step != STEP_NEXT)
+        return step;
+    word = mailsrv__content_word(text, &rest);
+    if (word.n == 0)
+        return said(say(p, SPAN(" NIL")));
+    return said(say(p, SPAN(" (")) && say_string(p, word) && say_parameters(p, rest, false) && say(p, SPAN(")")));
+}
+
+/* Language-Header = "Content-Language" ":" 1#Language-tag   RFC 3282 section 2 */
+static enum step say_language(struct imap *p, const struct part *part)
+{
+    struct lexer lx = { { NULL, 0 }, { NULL, 0 } };
+    bool first = true;
+    enum step step = value_of(p, part, FIELD_CONTENT_LANGUAGE, &lx.rest);
+    if (step != STEP_NEXT)
+        return step;
+    for (mailsrv__lex_blanks(&lx); lx.rest.n != 0; mailsrv__lex_blanks(&lx)) {
+        struct span tag = mailsrv__lex_token(&lx);
+        if (tag.n == 0) {
+            mailsrv__lex_skip(&lx, 1);
+            continue;
+        }
+        if (!say(p, first ? SPAN(" (") : SPAN(" ")) || !say_string(p, tag))
+            return STEP_CLOSE;
+        first = false;
+    }
+    return said(say(p, first ? SPAN(" NIL") : SPAN(")")));
+}
+
+/* ---- The tree ---- */
+
+#define EMPTY_TEXT "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0"
+
+/* A multipart without parts has one that is empty: the grammar wants one (RFC 9051 section 9, body-type-mpart). */
+static enum step begin_part(struct imap *p)
+{
+    struct shape *shape = shape_of(p);
+    struct part part;
+    if (!mailsrv__structure_next(&shape->walk, &part))
+        return STEP_CLOSE;
+    mailsrv__spend(&p->session, 4);
+    bool in_multipart = part.depth != 0 && shape->parts[part.depth - 1].kind == PART_MULTIPART;
+    shape->depth = part.depth;
+    shape->parts[part.depth] = part;
+    shape->left[part.depth] = part.children;
+    shape->at = part.kind != PART_MULTIPART ? PIECE_TYPE : part.children != 0 ? PIECE_PART : PIECE_SUBTYPE;
+    if (!say(p, in_multipart ? SPAN("(") : SPAN(" (")))
+        return STEP_CLOSE;
+    if (shape->at != PIECE_SUBTYPE)
+        return STEP_NEXT;
+    return said(say(p, shape->extended ? SPAN(EMPTY_TEXT " NIL NIL NIL NIL)") : SPAN(EMPTY_TEXT ")")));
+}
+
+static enum step end_part(struct imap *p)
+{
+    struct shape *shape = shape_of(p);
+    if (!say(p, SPAN(")")))
+        return STEP_CLOSE;
+    if (shape->depth == 0) {
+        shape->at = PIECE_END;
+        return STEP_NEXT;
+    }
+    shape->depth--;
+    bool goes_on = --shape->left[shape->depth] != 0;
+    if (shape->parts[shape->depth].kind == PART_MESSAGE)
+        shape->at = PIECE_LINES;
+    else
+        shape->at = goes_on ? PIECE_PART : PIECE_SUBTYPE;
+    return STEP_NEXT;
+}
+
+/* Of the message within this one: its header comes next in the structure. */
+static enum step say_inner_envelope(struct imap *p)
+{
+    struct shape *shape = shape_of(p);
+    struct structure walk = shape->walk;
+    struct part inner;
+    if (!mailsrv__structure_next(&walk, &inner))
+        return STEP_CLOSE;
+    enum step step = say_envelope(p, &inner);
+    if (step == STEP_NEXT && shape->field == 0)
+        shape->at = PIECE_PART;
+    return step;
+}
+
+static uint8_t behind(const struct shape *shape, const struct part *part)
+{
+    switch (shape->at) {
+    case PIECE_ENCODING:
+        return part->kind == PART_MESSAGE ? PIECE_ENVELOPE : shape->extended ? PIECE_MD5 : PIECE_CLOSE;
+    case PIECE_LINES:
+        return shape->extended ? PIECE_MD5 : PIECE_CLOSE;
+    case PIECE_SUBTYPE:
+        return shape->extended ? PIECE_DISPOSITION : PIECE_CLOSE;
+    default:
+        return (uint8_t)(shape->at + 1);
+    }
+}
+
+static enum step say_piece(struct imap *p, const struct part *part)
+{
+    switch (shape_of(p)->at) {
+    case PIECE_TYPE:
+        return say_type(p, part);
+    case PIECE_ID:
+        return say_value(p, part, FIELD_CONTENT_ID, SPAN(" "));
+    case PIECE_DESCRIPTION:
+        return say_value(p, part, FIELD_CONTENT_DESCRIPTION, SPAN(" "));
+    case PIECE_ENCODING:
+        return say_encoding(p, part);
+    case PIECE_LINES:
+        return said(say_number(p, part->body_lines));
+    case PIECE_SUBTYPE:
+        return say_subtype(p, part);
+    case PIECE_MD5:
+        return say_value(p, part, FIELD_CONTENT_MD5, SPAN(" "));
+    case PIECE_DISPOSITION:
+        return say_disposition(p, part);
+    case PIECE_LANGUAGE:
+        return say_language(p, part);
+    default:
+        return say_value(p, part, FIELD_CONTENT_LOCATION, SPAN(" "));
+    }
+}
+
+static enum step go_on_body(struct imap *p)
+{
+    struct shape *shape = shape_of(p);
+    if (shape->at == PIECE_PART)
+        return begin_part(p);
+    if (shape->at == PIECE_CLOSE)
+        return end_part(p);
+    if (shape->at == PIECE_ENVELOPE)
+        return say_inner_envelope(p);
+    const struct part *part = &shape->parts[shape->depth];
+    enum step step = say_piece(p, part);
+    if (step == STEP_NEXT)
+        shape->at = behind(shape, part);
+    return step;
+}
+
+static enum step go_on_envelope(struct imap *p)
+{
+    struct shape *shape = shape_of(p);
+    enum step step = say_envelope(p, &shape->parts[0]);
+    if (step == STEP_NEXT && shape->field == 0)
+        shape->at = PIECE_END;
+    return step;
+}
+
+/* ---- An attribute ---- */
+
+static enum step begin(struct imap *p, enum att_kind kind)
+{
+    static const struct span names[] = {
+        [ATT_ENVELOPE] = { "ENVELOPE", 8 },
+        [ATT_STRUCTURE] = { "BODY", 4 },
+        [ATT_BODYSTRUCTURE] = { "BODYSTRUCTURE", 13 },
+    };
+    struct shape *shape = shape_of(p);
+    struct sending *sending = &mailsrv__fetch_of(p)->sending;
+    int32_t status = mailsrv__fetch_say_next(p);
+    if (status == MAILSRV_GONE)
+        return STEP_NEXT;
+    if (status != MAILSRV_OK || !say(p, names[kind]) || !mailsrv__structure_open(sending->blob, &shape->walk))
+        return STEP_CLOSE;
+    sending->announced = true;
+    shape->extended = kind == ATT_BODYSTRUCTURE;
+    shape->source.begun = false;
+    shape->field = 0;
+    shape->depth = 0;
+    shape->at = PIECE_PART;
+    if (kind != ATT_ENVELOPE)
+        return STEP_NEXT;
+    mailsrv__spend(&p->session, 4);
+    return said(mailsrv__structure_next(&shape->walk, &shape->parts[0]));
+}
+
+enum step mailsrv__fetch_shape(struct imap *p, enum att_kind kind)
+{
+    struct shape *shape = shape_of(p);
+    enum step step = shape->at == PIECE_BEGIN ? begin(p, kind) : STEP_NEXT;
+    while (step == STEP_NEXT && shape->at != PIECE_BEGIN && shape->at != PIECE_END) {
+        if (!mailsrv__window_open(&p->session))
+            return mailsrv__then_window(&p->session, mailsrv__fetch_go_on);
+        if (!mailsrv__may_go_on(&p->session))
+            return mailsrv__then_turn(&p->session, mailsrv__fetch_go_on);
+        step = kind == ATT_ENVELOPE ? go_on_envelope(p) : go_on_body(p);
+    }
+    if (step == STEP_NEXT)
+        shape->at = PIECE_BEGIN;
+    return step;
+}

@@ -1,0 +1,449 @@
+#include "config.h"
+#include "text.h"
+
+#include <mailsrv/mailsrv.h>
+
+#include <errno.h>
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+static const struct service services[] = {
+    { "mx", mailsrv_smtp, MAILSRV_FACE_MX, false },     { "submission", mailsrv_smtp, MAILSRV_FACE_SUBMISSION, true },
+    { "lmtp", mailsrv_smtp, MAILSRV_FACE_LMTP, false }, { "pop3", mailsrv_pop3, MAILSRV_FACE_POP3, true },
+    { "imap", mailsrv_imap, MAILSRV_FACE_IMAP, true },
+};
+
+/* A file while it is read. */
+struct reading {
+    struct config *config;
+    FILE *file;
+    unsigned line, section_line, mistakes;
+    char section[2 * WORD_OCTETS];
+    struct listener *listener;       /* whose section this is */
+    struct certificate *certificate; /* the same */
+};
+
+/* FILE:LINE: KEY: what was expected. */
+static void mistake(struct reading *r, unsigned line, const char *key, const char *expected, const char *given)
+{
+    r->mistakes++;
+    fprintf(stderr, "mailserverd: %s:%u: %s%sexpected %s%s%s\n", r->config->path, line, key, *key != '\0' ? ": " : "",
+            expected, given != NULL ? ", not " : "", given != NULL ? given : "");
+}
+
+/* ---- Values: each function is one kind of them ---- */
+
+typedef bool take_fn(struct reading *r, void *to, const char *value);
+
+static bool take_text(char *to, size_t room, const char *value)
+{
+    const size_t n = strlen(value);
+    if (n == 0 || n >= room)
+        return false;
+    memcpy(to, value, n + 1);
+    return true;
+}
+
+static bool take_word(struct reading *r, void *to, const char *value)
+{
+    (void)r;
+    return strpbrk(value, " \t") == NULL && take_text(to, WORD_OCTETS, value);
+}
+
+static bool take_path(struct reading *r, void *to, const char *value)
+{
+    (void)r;
+    return take_text(to, PATH_OCTETS, value);
+}
+
+static bool is_domain(const char *name)
+{
+    return *name != '\0' && *name != '.' && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") == strlen(name);
+}
+
+static bool take_domain(struct reading *r, void *to, const char *value)
+{
+    (void)r;
+    if (!take_text(to, NAME_OCTETS, value))
+        return false;
+    text_lower(to);
+    return is_domain(to);
+}
+
+static bool take_flag(struct reading *r, void *to, const char *value)
+{
+    (void)r;
+    *(bool *)to = strcmp(value, "yes") == 0;
+    return *(bool *)to || strcmp(value, "no") == 0;
+}
+
+/* 64, 64K, 64M, 64G */
+static bool take_number(uint64_t *to, const char *value, uint64_t least, uint64_t most)
+{
+    static const char units[] = "KMG";
+    char *end;
+    errno = 0;
+    const unsigned long long n = strtoull(value, &end, 10);
+    const char *unit = *end == '\0' ? NULL : strchr(units, *end);
+    const unsigned shift = unit == NULL ? 0 : 10 * (unsigned)(unit - units + 1);
+    if (*value < '0' || *value > '9' || errno != 0 || (*end != '\0' && (unit == NULL || end[1] != '\0')) ||
+        n > UINT64_MAX >> shift)
+        return false;
+    *to = (uint64_t)n << shift;
+    return *to >= least && *to <= most;
+}
+
+static bool take_threads(struct reading *r, void *to, const char *value)
+{
+    (void)r;
+    return take_number(to, value, 1, THREADS_MAX);
+}
+
+static bool take_memory(struct reading *r, void *to, const char *value)
+{
+    (void)r;
+    return take_number(to, value, UINT64_C(16) << 20, UINT64_C(1) << 40);
+}
+
+static bool take_message_octets(struct reading *r, void *to, const char *value)
+{
+    (void)r;
+    return take_number(to, value, 65536, UINT64_C(1) << 40);
+}
+
+static bool take_recipients(struct reading *r, void *to, const char *value)
+{
+    (void)r;
+    return take_number(to, value, 100, 1000);
+}
+
+static bool take_seconds(struct reading *r, void *to, const char *value)
+{
+    (void)r;
+    return take_number(to, value, 0, 3600);
+}
+
+static bool take_connections(struct reading *r, void *to, const char *value)
+{
+    (void)r;
+    return take_number(to, value, 1, 1000000);
+}
+
+static bool take_log(struct reading *r, void *to, const char *value)
+{
+    (void)r;
+    *(enum log_format *)to = strcmp(value, "json") == 0 ? LOG_JSON : LOG_TEXT;
+    return strcmp(value, "json") == 0 || strcmp(value, "text") == 0;
+}
+
+static bool take_delimiter(struct reading *r, void *to, const char *value)
+{
+    (void)r;
+    const bool none = strcmp(value, "none") == 0;
+    *(char *)to = none ? '\0' : *value;
+    return none || (strlen(value) == 1 && strchr("+-=_#", *value) != NULL);
+}
+
+static bool take_protocol(struct reading *r, void *to, const char *value)
+{
+    (void)r;
+    for (size_t i = 0; i < sizeof services / sizeof *services; i++)
+        if (strcmp(services[i].name, value) == 0)
+            *(const struct service **)to = &services[i];
+    return *(const struct service **)to != NULL;
+}
+
+static bool take_secured(struct reading *r, void *to, const char *value)
+{
+    static const char *const words[] = { "no", "starttls", "implicit" };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(words[i], value) == 0) {
+            *(enum secured *)to = (enum secured)i;
+            r->listener->secured_is_said = true;
+            return true;
+        }
+    return false;
+}
+
+/* Each word between spaces; the key may also stand again. */
+static bool each_word(struct reading *r, const char *value, bool (*take)(struct reading *r, const char *word))
+{
+    char copy[PATH_OCTETS], *at = copy;
+    if (!take_text(copy, sizeof copy, value))
+        return false;
+    for (char *word; (word = strsep(&at, " \t")) != NULL;)
+        if (*word != '\0' && !take(r, word))
+            return false;
+    return true;
+}
+
+static bool add_domain(struct reading *r, const char *word)
+{
+    struct config *c = r->config;
+    return c->n_domains < DOMAINS_MAX && take_domain(r, c->domains[c->n_domains], word) && ++c->n_domains != 0;
+}
+
+static bool take_domains(struct reading *r, void *to, const char *value)
+{
+    (void)to;
+    return each_word(r, value, add_domain);
+}
+
+static bool add_address(struct reading *r, const char *word)
+{
+    struct listener *l = r->listener;
+    return l->n_addresses < ADDRESSES_MAX && address_read(word, &l->addresses[l->n_addresses]) && ++l->n_addresses != 0;
+}
+
+static bool take_addresses(struct reading *r, void *to, const char *value)
+{
+    (void)to;
+    return each_word(r, value, add_address);
+}
+
+/* ---- Keys ---- */
+
+struct key {
+    const char *name;
+    take_fn *take;
+    size_t offset; /* of its value in the struct of its section */
+    const char *expected;
+};
+
+#define IN_SERVER(field) offsetof(struct config, field)
+#define IN_LISTENER(field) offsetof(struct listener, field)
+#define IN_TLS(field) offsetof(struct certificate, field)
+
+static const struct key server_keys[] = {
+    { "hostname", take_domain, IN_SERVER(hostname), "a domain, as in mail.example.org" },
+    { "data", take_path, IN_SERVER(data), "the path of a directory" },
+    { "domains", take_domains, 0, "at most 64 domains, as in example.org example.net" },
+    { "user", take_word, IN_SERVER(run_as), "the name of a user of this system" },
+    { "subaddress", take_delimiter, IN_SERVER(delimiter), "one of + - = _ #, or none" },
+    { "threads", take_threads, IN_SERVER(threads), "a number from 1 to 64" },
+    { "memory", take_memory, IN_SERVER(memory), "a number of octets from 16M, as in 256M" },
+    { "message-size", take_message_octets, IN_SERVER(message_max), "a number of octets from 64K, as in 100M" },
+    { "recipients", take_recipients, IN_SERVER(recipients_max), "a number from 100 to 1000" },
+    { "grace", take_seconds, IN_SERVER(grace_s), "a number of seconds up to 3600" },
+    { "log", take_log, IN_SERVER(log), "text or json" },
+};
+
+static const struct key tls_keys[] = {
+    { "certificate", take_path, IN_TLS(chain), "the path of a file, PEM, with the whole chain" },
+    { "key", take_path, IN_TLS(key), "the path of a file, PEM" },
+};
+
+static const struct key listener_keys[] = {
+    { "protocol", take_protocol, IN_LISTENER(service), "mx, submission, lmtp, pop3 or imap" },
+    { "address", take_addresses, 0, "at most 8 of ADDRESS:PORT or unix:PATH, as in 127.0.0.1:2525 or [::1]:2525" },
+    { "tls", take_secured, IN_LISTENER(secured), "no, starttls or implicit" },
+    { "plain-passwords", take_flag, IN_LISTENER(plain_passwords), "yes or no" },
+    { "connections", take_connections, IN_LISTENER(connections_max), "a number from 1 to 1000000" },
+    { "connections-per-peer", take_connections, IN_LISTENER(connections_per_peer), "a number from 1 to 1000000" },
+};
+
+#define N_KEYS(keys) (sizeof(keys) / sizeof *(keys))
+
+static void take_key(struct reading *r, const struct key *keys, size_t n, void *section, const char *name,
+                     const char *value)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(keys[i].name, name) == 0) {
+            if (!keys[i].take(r, (char *)section + keys[i].offset, value))
+                mistake(r, r->line, name, keys[i].expected, value);
+            return;
+        }
+    char known[256] = "one of";
+    for (size_t i = 0; i < n; i++) {
+        const size_t at = strlen(known);
+        snprintf(known + at, sizeof known - at, "%s %s", i == 0 ? "" : ",", keys[i].name);
+    }
+    mistake(r, r->line, name, known, NULL);
+}
+
+/* ---- Sections ---- */
+
+static bool begin_listener(struct reading *r, const char *name)
+{
+    struct config *c = r->config;
+    for (size_t i = 0; i < c->n_listeners; i++)
+        if (strcmp(c->listeners[i].name, name) == 0)
+            return false;
+    if (c->n_listeners == LISTENERS_MAX || !take_word(r, c->listeners[c->n_listeners].name, name))
+        return false;
+    r->listener = &c->listeners[c->n_listeners++];
+    r->listener->line = r->section_line;
+    r->listener->connections_max = 10000;
+    return true;
+}
+
+static bool begin_certificate(struct reading *r)
+{
+    struct config *c = r->config;
+    if (c->n_certificates == CERTIFICATES_MAX)
+        return false;
+    r->certificate = &c->certificates[c->n_certificates++];
+    r->certificate->line = r->section_line;
+    return true;
+}
+
+static void begin_section(struct reading *r, const char *section)
+{
+    snprintf(r->section, sizeof r->section, "%s", section);
+    r->listener = NULL;
+    r->certificate = NULL;
+    if (strncmp(section, "listener ", 9) == 0) {
+        if (!begin_listener(r, section + 9))
+            mistake(r, r->section_line, "", "a name of one word that no listener before has, and at most 32 listeners",
+                    section);
+    } else if (strcmp(section, "tls") == 0 || strncmp(section, "tls ", 4) == 0) {
+        if (!begin_certificate(r))
+            mistake(r, r->section_line, "", "at most 32 certificates", section);
+    } else if (strcmp(section, "server") != 0) {
+        mistake(r, r->section_line, "", "[server], [tls NAME] or [listener NAME]", section);
+    }
+}
+
+static int on_line(void *user, const char *section, const char *name, const char *value)
+{
+    struct reading *r = user;
+    if (strcmp(section, r->section) != 0)
+        begin_section(r, section);
+    if (strcmp(section, "server") == 0)
+        take_key(r, server_keys, N_KEYS(server_keys), r->config, name, value);
+    else if (r->listener != NULL)
+        take_key(r, listener_keys, N_KEYS(listener_keys), r->listener, name, value);
+    else if (r->certificate != NULL)
+        take_key(r, tls_keys, N_KEYS(tls_keys), r->certificate, name, value);
+    return 1;
+}
+
+/* A line for the parser, counted: it tells its handler no number. */
+static char *next_line(char *line, int room, void *user)
+{
+    struct reading *r = user;
+    if (fgets(line, room, r->file) == NULL)
+        return NULL;
+    r->line++;
+    if (line[strspn(line, " \t")] == '[')
+        r->section_line = r->line;
+    const size_t n = strlen(line);
+    if (n + 1 == (size_t)room && line[n - 1] != '\n') {
+        mistake(r, r->line, "", "a shorter line; a key with several values may be repeated", NULL);
+        for (int c = 0; c != '\n' && c != EOF;)
+            c = fgetc(r->file);
+        *line = '\0';
+    }
+    return line;
+}
+
+/* ---- The whole ---- */
+
+static void check_listener(struct reading *r, struct listener *l)
+{
+    const bool tls = r->config->n_certificates > 0;
+    bool loopback = true;
+    for (size_t i = 0; i < l->n_addresses; i++)
+        loopback = loopback && address_is_loopback(&l->addresses[i]);
+    if (!l->secured_is_said)
+        l->secured =
+            tls && (l->service == NULL || l->service->face != MAILSRV_FACE_LMTP) ? SECURED_STARTTLS : SECURED_NEVER;
+    if (l->service == NULL)
+        mistake(r, l->line, l->name, "protocol = mx, submission, lmtp, pop3 or imap", NULL);
+    if (l->n_addresses == 0)
+        mistake(r, l->line, l->name, "address = ADDRESS:PORT", NULL);
+    if (l->secured != SECURED_NEVER && !tls)
+        mistake(r, l->line, l->name, "a section [tls NAME] with certificate and key, or tls = no", NULL);
+    if (l->plain_passwords && !loopback)
+        mistake(r, l->line, l->name, "loopback addresses where plain-passwords = yes: they could be read on the way",
+                NULL);
+}
+
+static void check(struct reading *r)
+{
+    struct config *c = r->config;
+    if (c->data[0] == '\0')
+        mistake(r, r->line, "[server]", "data = DIRECTORY", NULL);
+    for (size_t i = 0; i < c->n_certificates; i++)
+        if (c->certificates[i].chain[0] == '\0' || c->certificates[i].key[0] == '\0')
+            mistake(r, c->certificates[i].line, "[tls]", "both certificate = FILE and key = FILE", NULL);
+    for (size_t i = 0; i < c->n_listeners; i++)
+        check_listener(r, &c->listeners[i]);
+    if (c->n_listeners == 0)
+        mistake(r, r->line, "", "a section [listener NAME]", NULL);
+}
+
+static void set_defaults(struct config *c, const char *path)
+{
+    memset(c, 0, sizeof *c);
+    c->references = 1;
+    snprintf(c->path, sizeof c->path, "%s", path);
+    c->delimiter = '+';
+    c->threads = 1;
+    c->memory = UINT64_C(256) << 20;
+    c->message_max = UINT64_C(100) << 20;
+    c->recipients_max = 100;
+    c->grace_s = 5;
+}
+
+static void complete(struct config *c)
+{
+    size_t n = sizeof c->hostname;
+    if (c->hostname[0] == '\0' && uv_os_gethostname(c->hostname, &n) != 0)
+        snprintf(c->hostname, sizeof c->hostname, "localhost");
+    if (c->n_domains == 0)
+        snprintf(c->domains[c->n_domains++], NAME_OCTETS, "%s", c->hostname);
+}
+
+static bool read_file(struct config *config, const char *path)
+{
+    struct reading r = { .config = config, .file = fopen(path, "re") };
+    set_defaults(config, path);
+    if (r.file == NULL) {
+        fprintf(stderr, "mailserverd: %s: %s\n", path, strerror(errno));
+        return false;
+    }
+    const int wrong = ini_parse_stream(next_line, &r, on_line, &r);
+    fclose(r.file);
+    if (wrong > 0)
+        mistake(&r, (unsigned)wrong, "", "[SECTION], KEY = VALUE, or # and a comment", NULL);
+    if (r.mistakes == 0) /* else more would follow from those */
+        check(&r);
+    complete(config);
+    return r.mistakes == 0;
+}
+
+const struct config *config_read(const char *path)
+{
+    struct config *config = malloc(sizeof *config);
+    if (config == NULL)
+        fprintf(stderr, "mailserverd: out of memory\n");
+    if (config != NULL && read_file(config, path))
+        return config;
+    free(config);
+    return NULL;
+}
+
+const struct config *config_ref(const struct config *config)
+{
+    __atomic_add_fetch(&((struct config *)(uintptr_t)config)->references, 1, __ATOMIC_RELAXED);
+    return config;
+}
+
+void config_unref(const struct config *config)
+{
+    struct config *c = (struct config *)(uintptr_t)config;
+    if (c != NULL && __atomic_sub_fetch(&c->references, 1, __ATOMIC_ACQ_REL) == 0)
+        free(c);
+}
+
+bool config_has_domain(const struct config *config, const char *domain, size_t n)
+{
+    for (size_t i = 0; i < config->n_domains; i++)
+        if (text_same(config->domains[i], strlen(config->domains[i]), domain, n))
+            return true;
+    return false;
+}

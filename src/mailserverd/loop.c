@@ -1,0 +1,317 @@
+#include "loop.h"
+#include "log.h"
+
+#include <mailsrv/mailsrv.h>
+#include <mailsrv/stores/durable.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EVENTS_MAX = 4096, PATIENCE_S = 2 };
+
+const int32_t loop_stat_keys[STATS_MAX] = {
+    MAILSRV_STAT_SESSIONS,   MAILSRV_STAT_MESSAGES, MAILSRV_STAT_MEMORY,        MAILSRV_STAT_IMAGES_OCTETS,
+    MAILSRV_STAT_TLS_OCTETS, MAILSRV_STAT_OPS_OUT,  MAILSRV_STAT_OPS_TIMED_OUT, MAILSRV_STAT_EVENTS_DROPPED,
+};
+
+static bool failed(const char *what, int32_t status)
+{
+    if (status != MAILSRV_OK)
+        log_line("%s: %s", what, mailsrv_strerror(status));
+    return status != MAILSRV_OK;
+}
+
+/* ---- The log ---- */
+
+static void on_event(void *user, const mailsrv_event *event)
+{
+    struct loop *l = user;
+    const uint64_t lost = mailsrv_engine_stat(l->engine, MAILSRV_STAT_EVENTS_DROPPED);
+    if (lost != l->lost)
+        log_line("%" PRIu64 " lines were lost: more happened at once than there is room for", lost - l->lost);
+    l->lost = lost;
+    log_event(event);
+}
+
+static int32_t on_begin(void *user, mailsrv_uv_connection *connection)
+{
+    const struct listener *listener = user;
+    mailsrv_peer peer = { .size = sizeof peer };
+    mailsrv_info info = { .size = sizeof info };
+    struct address from = { .text = "" };
+    char text[2 * ADDRESS_OCTETS], shown[ADDRESS_OCTETS + 16] = "a local socket";
+    mailsrv_uv_connection_peer(connection, &peer);
+    mailsrv_session_info(mailsrv_uv_connection_session(connection), &info);
+    if (peer.address_octets != 0) {
+        uv_inet_ntop(peer.address_octets == 16 ? AF_INET6 : AF_INET, peer.address, from.text, sizeof from.text);
+        address_show(&from, peer.port, shown, sizeof shown);
+    }
+    const int n = snprintf(text, sizeof text, "%s from %s", listener->name, shown);
+    log_session(info.id, "began", text, (size_t)n);
+    return MAILSRV_OK;
+}
+
+/* ---- Listeners ---- */
+
+/* The socket of this thread; -1: another one has it. */
+static int socket_of(const struct loop *l, const char *listener, const struct address *address)
+{
+    const struct bound *b = sockets_find(l->sockets, listener, address);
+    if (b == NULL || l->number >= b->n_fds)
+        return -1;
+    return fcntl(b->fds[l->number], F_DUPFD_CLOEXEC, 0);
+}
+
+static bool listen_at(struct loop *l, size_t which, const struct address *address)
+{
+    const struct listener *listener = &l->plan->config->listeners[which];
+    const int fd = socket_of(l, listener->name, address);
+    const mailsrv_uv_listener_setup setup = { .size = sizeof setup,
+                                              .connections_max = (uint32_t)listener->connections_max,
+                                              .flags = MAILSRV_UV_LISTEN_SOCKET,
+                                              .socket = fd,
+                                              .profile = l->plan->profiles[which],
+                                              .on_begin = on_begin,
+                                              .user = (void *)(uintptr_t)listener };
+    if (fd < 0)
+        return true;
+    const int32_t status = mailsrv_uv_listen(l->driver, &setup, &l->listeners[l->n_listeners]);
+    if (failed(listener->name, status)) {
+        close(fd);
+        return false;
+    }
+    l->n_listeners++;
+    return true;
+}
+
+static bool listen_to_all(struct loop *l)
+{
+    const struct config *c = l->plan->config;
+    bool ok = true;
+    for (size_t i = 0; i < c->n_listeners; i++)
+        for (size_t k = 0; k < c->listeners[i].n_addresses; k++)
+            ok = listen_at(l, i, &c->listeners[i].addresses[k]) && ok;
+    return ok;
+}
+
+/* Those who are here stay, by the profiles that they came by. */
+static void change_plan(struct loop *l, struct plan *plan)
+{
+    for (size_t i = 0; i < l->n_listeners; i++)
+        mailsrv_uv_listener_close(l->listeners[i]);
+    l->n_listeners = 0;
+    plan_unref(l->plan);
+    l->plan = plan;
+    l->directory.config = plan->config;
+    listen_to_all(l);
+}
+
+/* ---- News ---- */
+
+static void on_closed(void *user)
+{
+    struct loop *l = user;
+    uv_close((uv_handle_t *)&l->has_news, NULL);
+}
+
+static void close_now(struct loop *l, unsigned closes)
+{
+    if (closes == l->closes)
+        return;
+    l->closes = closes;
+    mailsrv_uv_close(l->driver, closes == 1 ? (uint32_t)(l->plan->config->grace_s * 1000) : 0, on_closed, l);
+}
+
+static void publish(struct loop *l, bool stats, bool plan)
+{
+    uint64_t counted[STATS_MAX] = { 0 };
+    for (size_t i = 0; i < STATS_MAX && stats; i++)
+        counted[i] = mailsrv_engine_stat(l->engine, loop_stat_keys[i]);
+    pthread_mutex_lock(&l->mutex);
+    if (stats) {
+        memcpy(l->stats, counted, sizeof counted);
+        l->stats_are_new = true;
+    }
+    if (plan)
+        l->plan_is_old = false;
+    pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->mutex);
+}
+
+static void on_news(uv_async_t *async)
+{
+    struct loop *l = async->data;
+    pthread_mutex_lock(&l->mutex);
+    const struct news news = l->news;
+    l->news = (struct news){ .closes = news.closes };
+    pthread_mutex_unlock(&l->mutex);
+    if (news.people != NULL)
+        directory_change(&l->directory, news.people);
+    if (news.plan != NULL && news.closes == 0)
+        change_plan(l, news.plan);
+    else
+        plan_unref(news.plan);
+    if (news.closes == 0 || l->closes == 0)
+        publish(l, news.wants_stats, news.plan != NULL);
+    close_now(l, news.closes);
+}
+
+static void tell(struct loop *l)
+{
+    uv_async_send(&l->has_news);
+    pthread_mutex_unlock(&l->mutex);
+}
+
+/* False: it has ended, and nothing is locked. */
+static bool lock_living(struct loop *l)
+{
+    pthread_mutex_lock(&l->mutex);
+    if (!l->ended)
+        return true;
+    pthread_mutex_unlock(&l->mutex);
+    return false;
+}
+
+void loop_tell_people(struct loop *l, struct people *people)
+{
+    if (!lock_living(l)) {
+        people_unref(people);
+        return;
+    }
+    people_unref(l->news.people);
+    l->news.people = people;
+    tell(l);
+}
+
+void loop_tell_plan(struct loop *l, struct plan *plan)
+{
+    if (!lock_living(l)) {
+        plan_unref(plan);
+        return;
+    }
+    plan_unref(l->news.plan);
+    l->news.plan = plan;
+    l->plan_is_old = true;
+    tell(l);
+    pthread_mutex_lock(&l->mutex);
+    while (l->plan_is_old && !l->ended)
+        pthread_cond_wait(&l->changed, &l->mutex);
+    pthread_mutex_unlock(&l->mutex);
+}
+
+void loop_close(struct loop *l)
+{
+    if (!lock_living(l))
+        return;
+    l->news.closes++;
+    tell(l);
+}
+
+bool loop_stats(struct loop *l, uint64_t *out)
+{
+    struct timespec until;
+    if (!lock_living(l))
+        return false;
+    l->stats_are_new = false;
+    l->news.wants_stats = true;
+    tell(l);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_S;
+    pthread_mutex_lock(&l->mutex);
+    while (!l->stats_are_new && !l->ended && pthread_cond_timedwait(&l->changed, &l->mutex, &until) != ETIMEDOUT)
+        ;
+    const bool ok = l->stats_are_new;
+    memcpy(out, l->stats, sizeof l->stats);
+    pthread_mutex_unlock(&l->mutex);
+    return ok;
+}
+
+/* ---- Its life ---- */
+
+static int32_t new_engine(const struct config *config, mailsrv_engine **out)
+{
+    mailsrv_config *setup;
+    int32_t status = mailsrv_config_new(NULL, &setup);
+    if (status != MAILSRV_OK)
+        return status;
+    mailsrv_config_set_u64(setup, MAILSRV_CONFIG_EVENTS_MAX, EVENTS_MAX);
+    mailsrv_config_set_u64(setup, MAILSRV_CONFIG_MEMORY_MAX, config->memory / config->threads);
+    mailsrv_config_set_crypto(setup, plan_crypto());
+    status = mailsrv_engine_new(setup, out);
+    mailsrv_config_free(setup);
+    return status;
+}
+
+static bool begin_engine(struct loop *l)
+{
+    const mailsrv_uv_setup setup = { .size = sizeof setup, .on_event = on_event, .user = l };
+    int32_t status = new_engine(l->plan->config, &l->engine);
+    if (status == MAILSRV_OK)
+        status = mailsrv_uv_new(&l->uv, l->engine, &setup, &l->driver);
+    if (status == MAILSRV_OK) /* its threads wake the loop */
+        status = mailsrv_durable_bind(l->store, l->engine, mailsrv_uv_wake, l->driver);
+    if (status == MAILSRV_OK)
+        status = login_serve(&l->directory, l->engine);
+    if (status == MAILSRV_OK)
+        status = resolve_serve(&l->directory, l->engine);
+    return !failed("the engine", status);
+}
+
+static void *run(void *user)
+{
+    struct loop *l = user;
+    uv_run(&l->uv, UV_RUN_DEFAULT);
+    pthread_mutex_lock(&l->mutex);
+    l->ended = true;
+    pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->mutex);
+    return NULL;
+}
+
+bool loop_begin(struct loop *l, mailsrv_store *store, struct sockets *sockets, struct plan *plan, struct people *people)
+{
+    l->store = store;
+    l->sockets = sockets;
+    l->plan = plan;
+    l->directory = (struct directory){ .config = plan->config, .loop = &l->uv, .people = people };
+    l->ended = true;
+    pthread_mutex_init(&l->mutex, NULL);
+    pthread_cond_init(&l->changed, NULL);
+    if (uv_loop_init(&l->uv) != 0 || uv_async_init(&l->uv, &l->has_news, on_news) != 0) {
+        fprintf(stderr, "mailserverd: out of memory\n");
+        return false;
+    }
+    l->has_news.data = l;
+    if (!begin_engine(l) || !listen_to_all(l))
+        return false;
+    l->ended = false;
+    l->is_running = pthread_create(&l->thread, NULL, run, l) == 0;
+    return l->is_running;
+}
+
+void loop_join(struct loop *l)
+{
+    if (l->is_running) {
+        pthread_join(l->thread, NULL);
+    } else if (l->driver != NULL) { /* it was not made whole */
+        mailsrv_uv_close(l->driver, 0, on_closed, l);
+        uv_run(&l->uv, UV_RUN_DEFAULT);
+    } else {
+        mailsrv_engine_free(l->engine, 0);
+    }
+}
+
+void loop_end(struct loop *l)
+{
+    mailsrv_uv_free(l->driver);
+    uv_loop_close(&l->uv);
+    people_unref(l->directory.people);
+    people_unref(l->news.people);
+    plan_unref(l->news.plan);
+    plan_unref(l->plan);
+}

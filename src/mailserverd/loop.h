@@ -1,0 +1,66 @@
+/* A thread that serves: a loop of libuv, an engine, and the listeners of the plan in force. */
+#ifndef MAILSERVERD_LOOP_H
+#define MAILSERVERD_LOOP_H
+
+#include "login.h"
+#include "plan.h"
+#include "sockets.h"
+
+#include <mailsrv/store.h>
+#include <mailsrv/uv.h>
+
+#include <pthread.h>
+
+#define STATS_MAX 8
+
+/* What other threads have for it. */
+struct news {
+    struct plan *plan;     /* NULL: the one in force stays */
+    struct people *people; /* NULL: the same */
+    unsigned closes;       /* 1: politely, 2: at once */
+    bool wants_stats;
+};
+
+struct loop {
+    unsigned number;
+    mailsrv_store *store;
+    struct sockets *sockets; /* changed only while no news of a plan is on its way */
+    struct plan *plan;       /* in force */
+    struct directory directory;
+    uv_loop_t uv;
+    uv_async_t has_news;
+    mailsrv_engine *engine; /* the driver's, once there is one */
+    mailsrv_uv *driver;
+    mailsrv_uv_listener *listeners[SOCKETS_MAX];
+    size_t n_listeners;
+    uint64_t lost; /* events */
+    unsigned closes;
+    pthread_t thread;
+    bool is_running;       /* there is one */
+    pthread_mutex_t mutex; /* of what follows */
+    pthread_cond_t changed;
+    struct news news;
+    uint64_t stats[STATS_MAX];
+    bool stats_are_new, plan_is_old; /* the last plan that was told is not in force yet */
+    bool ended;
+};
+
+/* Makes its engine, bound to the store, and its thread.  Both references are the loop's from here on.  False: it has
+ * told standard error; it is to be joined and ended all the same. */
+bool loop_begin(struct loop *loop, mailsrv_store *store, struct sockets *sockets, struct plan *plan,
+                struct people *people);
+
+/* From any thread.  References are taken over. */
+void loop_tell_people(struct loop *loop, struct people *people);
+void loop_tell_plan(struct loop *loop, struct plan *plan); /* waits until it is in force */
+void loop_close(struct loop *loop);                        /* each call is one more signal */
+
+/* What the engine counts, by keys of mailsrv_engine_stat; false: it has ended, or does not answer. */
+bool loop_stats(struct loop *loop, uint64_t *out);
+extern const int32_t loop_stat_keys[STATS_MAX];
+
+/* Waits until it has closed; afterwards, and after the store is freed, its memory goes. */
+void loop_join(struct loop *loop);
+void loop_end(struct loop *loop);
+
+#endif

@@ -1,0 +1,201 @@
+#include "plan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#if defined(MAILSERVERD_OPENSSL)
+#include <mailsrv/openssl.h>
+#define NEW_TLS mailsrv_openssl_new
+#elif defined(MAILSERVERD_MBEDTLS)
+#include <mailsrv/mbedtls.h>
+#define NEW_TLS mailsrv_mbedtls_new
+#endif
+
+#define PEM_OCTETS_MAX (1 << 20)
+
+/* ---- Certificates ---- */
+
+struct pem {
+    uint8_t *p;
+    size_t n;
+};
+
+static void forget(struct pem *pem)
+{
+    if (pem->p != NULL)
+        explicit_bzero(pem->p, pem->n);
+    free(pem->p);
+}
+
+static bool read_pem(const struct config *config, const struct certificate *certificate, const char *path,
+                     struct pem *out)
+{
+    struct stat is;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool ok = fd >= 0 && fstat(fd, &is) == 0 && S_ISREG(is.st_mode) && is.st_size > 0 && is.st_size <= PEM_OCTETS_MAX;
+    out->n = ok ? (size_t)is.st_size : 0;
+    out->p = ok ? malloc(out->n) : NULL;
+    ok = out->p != NULL && read(fd, out->p, out->n) == (ssize_t)out->n;
+    if (!ok)
+        fprintf(stderr, "mailserverd: %s:%u: %s: expected a file with PEM, of at most 1 MiB: %s\n", config->path,
+                certificate->line, path, fd < 0 ? strerror(errno) : "it is none");
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+#ifdef NEW_TLS
+static bool make_tls(struct plan *plan, const mailsrv_certificate *all, const struct plan *before)
+{
+    const mailsrv_tls_setup setup = { .size = sizeof setup,
+                                      .certificates = all,
+                                      .n_certificates = (uint32_t)plan->config->n_certificates,
+                                      .certificate_stride = sizeof *all,
+                                      .tickets_of = before != NULL ? before->tls : NULL };
+    mailsrv_error why = { .size = sizeof why };
+    const int32_t status = NEW_TLS(&setup, &plan->tls, &why);
+    const size_t which = why.key > 0 && (size_t)why.key <= plan->config->n_certificates ? (size_t)why.key - 1 : 0;
+    if (status != MAILSRV_OK)
+        fprintf(stderr, "mailserverd: %s:%u: [tls]: %s%s\n", plan->config->path, plan->config->certificates[which].line,
+                why.expected != NULL ? "expected " : "",
+                why.expected != NULL ? why.expected : mailsrv_strerror(status));
+    return status == MAILSRV_OK;
+}
+#else
+static bool make_tls(struct plan *plan, const mailsrv_certificate *all, const struct plan *before)
+{
+    (void)all;
+    (void)before;
+    fprintf(stderr, "mailserverd: %s:%u: [tls]: this program was built without a provider of TLS\n", plan->config->path,
+            plan->config->certificates[0].line);
+    return false;
+}
+#endif
+
+static bool read_certificates(struct plan *plan, const struct plan *before)
+{
+    const struct config *c = plan->config;
+    struct pem chains[CERTIFICATES_MAX] = { { NULL, 0 } }, keys[CERTIFICATES_MAX] = { { NULL, 0 } };
+    mailsrv_certificate all[CERTIFICATES_MAX];
+    bool ok = true;
+    if (c->n_certificates == 0)
+        return true;
+    for (size_t i = 0; i < c->n_certificates && ok; i++) {
+        ok = read_pem(c, &c->certificates[i], c->certificates[i].chain, &chains[i]) &&
+             read_pem(c, &c->certificates[i], c->certificates[i].key, &keys[i]);
+        all[i] = (mailsrv_certificate){ .size = sizeof *all,
+                                        .chain = { chains[i].p, chains[i].n },
+                                        .key = { keys[i].p, keys[i].n } };
+    }
+    ok = ok && make_tls(plan, all, before);
+    for (size_t i = 0; i < c->n_certificates; i++) {
+        forget(&chains[i]);
+        forget(&keys[i]);
+    }
+    return ok;
+}
+
+/* ---- Profiles ---- */
+
+static const uint64_t tls_modes[] = {
+    [SECURED_NEVER] = MAILSRV_TLS_NONE,
+    [SECURED_STARTTLS] = MAILSRV_TLS_OFFERED,
+    [SECURED_AT_ONCE] = MAILSRV_TLS_IMPLICIT,
+};
+
+static int32_t set_all(mailsrv_profile *profile, const struct plan *plan, const struct listener *l)
+{
+    const struct config *c = plan->config;
+    const bool smtp = l->service->machine == mailsrv_smtp;
+    const char delimiter[2] = { c->delimiter, '\0' };
+    int32_t status = mailsrv_profile_set_str(profile, MAILSRV_PROFILE_HOSTNAME, c->hostname, strlen(c->hostname));
+    if (status == MAILSRV_OK)
+        status = mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_PLAIN_PASSWORDS, l->plain_passwords);
+    if (status == MAILSRV_OK)
+        status = mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_TLS, tls_modes[l->secured]);
+    if (status == MAILSRV_OK && l->secured != SECURED_NEVER)
+        status = mailsrv_profile_set_tls(profile, plan->tls);
+    if (status == MAILSRV_OK && l->service->face != MAILSRV_FACE_POP3)
+        status = mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX, c->message_max);
+    if (status == MAILSRV_OK && smtp)
+        status = mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_RECIPIENTS_MAX, c->recipients_max);
+    if (status == MAILSRV_OK && smtp)
+        status = mailsrv_profile_set_str(profile, MAILSRV_PROFILE_DETAIL_DELIMITER, delimiter, strlen(delimiter));
+    return status;
+}
+
+static bool make_profile(struct plan *plan, size_t which)
+{
+    const struct listener *l = &plan->config->listeners[which];
+    mailsrv_error why = { .size = sizeof why };
+    int32_t status = mailsrv_profile_new(NULL, l->service->machine(), l->service->face, &plan->profiles[which]);
+    if (status == MAILSRV_OK)
+        status = set_all(plan->profiles[which], plan, l);
+    if (status == MAILSRV_OK)
+        status = mailsrv_profile_seal(plan->profiles[which], &why);
+    if (status != MAILSRV_OK)
+        fprintf(stderr, "mailserverd: %s:%u: [listener %s]: %s%s\n", plan->config->path, l->line, l->name,
+                why.expected != NULL ? "expected " : mailsrv_strerror(status),
+                why.expected != NULL ? why.expected : "");
+    return status == MAILSRV_OK;
+}
+
+/* ---- Its life ---- */
+
+static bool complete(struct plan *plan, const char *path, const struct plan *before)
+{
+    plan->config = config_read(path);
+    if (plan->config == NULL || !read_certificates(plan, before))
+        return false;
+    for (size_t i = 0; i < plan->config->n_listeners; i++)
+        if (!make_profile(plan, i))
+            return false;
+    return true;
+}
+
+struct plan *plan_make(const char *path, const struct plan *before)
+{
+    struct plan *plan = calloc(1, sizeof *plan);
+    if (plan == NULL) {
+        fprintf(stderr, "mailserverd: out of memory\n");
+        return NULL;
+    }
+    plan->references = 1;
+    if (complete(plan, path, before))
+        return plan;
+    plan_unref(plan);
+    return NULL;
+}
+
+struct plan *plan_ref(struct plan *plan)
+{
+    __atomic_add_fetch(&plan->references, 1, __ATOMIC_RELAXED);
+    return plan;
+}
+
+void plan_unref(struct plan *plan)
+{
+    if (plan == NULL || __atomic_sub_fetch(&plan->references, 1, __ATOMIC_ACQ_REL) != 0)
+        return;
+    for (size_t i = 0; i < LISTENERS_MAX; i++)
+        mailsrv_profile_unref(plan->profiles[i]);
+    mailsrv_tls_unref(plan->tls);
+    config_unref(plan->config);
+    free(plan);
+}
+
+const mailsrv_crypto *plan_crypto(void)
+{
+#if defined(MAILSERVERD_OPENSSL)
+    return mailsrv_openssl_crypto();
+#elif defined(MAILSERVERD_MBEDTLS)
+    return mailsrv_mbedtls_crypto();
+#else
+    return NULL;
+#endif
+}

@@ -1,0 +1,73 @@
+/* RESOLVE: an address is a user, an alias, a user with something behind the delimiter, its domain's catch-all, or
+ * nobody.  A domain that takes mail takes it for its postmaster (RFC 5321 section 4.5.1): where nobody is that, for the
+ * first user of that domain. */
+#include "login.h"
+#include "text.h"
+
+#include <string.h>
+
+/* The whole address in lower case; 0: it is too long. */
+static size_t write_address(const struct directory *d, mailsrv_bytes local, mailsrv_bytes domain, char *out)
+{
+    const struct config *c = d->config;
+    const int n = domain.n == 0
+                      ? snprintf(out, ADDRESS_MAX, "%.*s@%s", (int)local.n, (const char *)local.p, c->domains[0])
+                      : snprintf(out, ADDRESS_MAX, "%.*s@%.*s", (int)local.n, (const char *)local.p, (int)domain.n,
+                                 (const char *)domain.p);
+    if (n < 0 || n >= ADDRESS_MAX || memchr(local.p, '\0', local.n) != NULL)
+        return 0;
+    text_lower(out);
+    return (size_t)n;
+}
+
+static const struct person *first_of(const struct people *people, const char *domain)
+{
+    for (size_t i = 0; i < people->n_persons; i++) {
+        const char *at = strchr(people->persons[i].address, '@');
+        if (at != NULL && strcmp(at, domain) == 0)
+            return &people->persons[i];
+    }
+    return people->n_persons > 0 ? &people->persons[0] : NULL;
+}
+
+static size_t find(const struct directory *d, const mailsrv_arg_resolve *arg, const struct person **out)
+{
+    char address[ADDRESS_MAX];
+    size_t n = write_address(d, arg->local_part, arg->domain, address);
+    if (n == 0)
+        return 0;
+    if (arg->detail.n != 0 && people_find(d->people, address, n) == NULL &&
+        people_find_alias(d->people, address, n) == NULL)
+        n = write_address(d, arg->user, arg->domain, address);
+    const size_t found = people_resolve(d->people, address, n, out);
+    if (found > 0 || strncmp(address, "postmaster@", 11) != 0)
+        return found;
+    out[0] = first_of(d->people, address + 10);
+    return out[0] != NULL;
+}
+
+static void on_resolve(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    const struct directory *d = user;
+    const mailsrv_arg_resolve *arg = op->arg;
+    const struct person *found[TARGETS_MAX];
+    mailsrv_destination to[TARGETS_MAX];
+    const bool here = arg->domain.n == 0 || config_has_domain(d->config, (const char *)arg->domain.p, arg->domain.n);
+    const size_t n = here ? find(d, arg, found) : 0;
+    const mailsrv_resolved value = { .size = sizeof value, .n = (uint32_t)n, .stride = sizeof *to, .destinations = to };
+    const mailsrv_answer answer = { .size = sizeof answer, .status = MAILSRV_OK, .value = &value };
+    memset(to, 0, n * sizeof *to);
+    for (size_t i = 0; i < n; i++) {
+        to[i].kind = MAILSRV_TARGET_MAILBOX;
+        to[i].account = found[i]->account;
+    }
+    if (n == 0)
+        mailsrv_op_answer_status(engine, op->id, here ? MAILSRV_NONEXISTENT : MAILSRV_NOPERM);
+    else
+        mailsrv_op_answer(engine, op->id, &answer);
+}
+
+int32_t resolve_serve(struct directory *directory, mailsrv_engine *engine)
+{
+    return mailsrv_engine_serve(engine, MAILSRV_OP_RESOLVE, on_resolve, directory);
+}

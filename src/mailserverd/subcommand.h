@@ -1,0 +1,14 @@
+/* What a person types beside `serve`: done by the running server, or, when none runs, by this process with the store's
+ * lock. */
+#ifndef MAILSERVERD_SUBCOMMAND_H
+#define MAILSERVERD_SUBCOMMAND_H
+
+#include "config.h"
+
+/* Does it; `argv` begins with the subcommand.  The exit status. */
+int subcommand(const struct config *config, int argc, char **argv);
+
+/* Looks through the whole store, which nobody serves meanwhile. */
+int doctor(const struct config *config);
+
+#endif

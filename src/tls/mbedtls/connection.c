@@ -1,0 +1,271 @@
+/* One connection.  mbedTLS reads from what the session feeds and writes into the room that it lends. */
+#include "provider.h"
+
+#include <mbedtls/error.h>
+#include <mbedtls/platform_util.h>
+#include <mbedtls/version.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Reading and writing ---- */
+
+static int give(void *user, unsigned char *p, size_t n)
+{
+    struct connection *c = user;
+    mailsrv_tls_io *io = c->io;
+    size_t left = io->in_octets - io->taken;
+    if (left == 0)
+        return MBEDTLS_ERR_SSL_WANT_READ;
+    n = n < left ? n : left;
+    memcpy(p, io->in + io->taken, n);
+    if (!c->is_open)
+        mailsrv__mbedtls_hello(&c->hello, p, n);
+    io->taken += n;
+    return (int)n;
+}
+
+static int take(void *user, const unsigned char *p, size_t n)
+{
+    struct connection *c = user;
+    mailsrv_tls_io *io = c->io;
+    size_t left = io->room_octets - io->room_made;
+    if (left == 0) {
+        io->more = 1;
+        return MBEDTLS_ERR_SSL_WANT_WRITE;
+    }
+    n = n < left ? n : left;
+    memcpy(io->room + io->room_made, p, n);
+    io->room_made += n;
+    return (int)n;
+}
+
+/* ---- What the handshake asks ---- */
+
+/* The name that the client asks for (RFC 6066 section 3). */
+static int choose_certificate(void *user, mbedtls_ssl_context *ssl, const unsigned char *name, size_t n)
+{
+    struct connection *c = user;
+    int status = 0;
+    if (n <= NAME_OCTETS_MAX && memchr(name, 0, n) == NULL) {
+        memcpy(c->server_name, name, n);
+        c->server_name[n] = '\0';
+    }
+    for (size_t i = 0; i < c->context->n_certificates && status == 0; i++) {
+        struct certificate *certificate = &c->context->certificates[i];
+        if (mailsrv__mbedtls_is_for(&certificate->chain, (const char *)name, n))
+            status = mbedtls_ssl_set_hs_own_cert(ssl, &certificate->chain, &certificate->key);
+    }
+    return status;
+}
+
+static int write_ticket(void *user, const mbedtls_ssl_session *session, unsigned char *start, const unsigned char *end,
+                        size_t *n, uint32_t *lifetime)
+{
+    struct connection *c = user;
+    return mbedtls_ssl_ticket_write(&c->context->tickets->keys, session, start, end, n, lifetime);
+}
+
+static int parse_ticket(void *user, mbedtls_ssl_session *session, unsigned char *p, size_t n)
+{
+    struct connection *c = user;
+    int status = mbedtls_ssl_ticket_parse(&c->context->tickets->keys, session, p, n);
+    c->resumed |= status == 0;
+    return status;
+}
+
+/* RFC 5705 section 4, without a context, as it is in use before TLS 1.3. */
+static void export_from(struct connection *c, const unsigned char *master, size_t n, const unsigned char client[32],
+                        const unsigned char server[32], mbedtls_tls_prf_types prf)
+{
+    unsigned char seed[64];
+    memcpy(seed, client, 32);
+    memcpy(seed + 32, server, 32);
+    if (mbedtls_ssl_tls_prf(prf, master, n, "EXPORTER-Channel-Binding", seed, sizeof seed, c->exporter,
+                            sizeof c->exporter) == 0)
+        c->n_exporter = sizeof c->exporter;
+}
+
+#if IS_MBEDTLS_3
+static void keys_made(void *user, mbedtls_ssl_key_export_type type, const unsigned char *secret, size_t n,
+                      const unsigned char client[32], const unsigned char server[32], mbedtls_tls_prf_types prf)
+{
+    if (type == MBEDTLS_SSL_KEY_EXPORT_TLS12_MASTER_SECRET)
+        export_from(user, secret, n, client, server, prf);
+}
+#elif defined(MBEDTLS_SSL_EXPORT_KEYS)
+static int keys_made(void *user, const unsigned char *master, const unsigned char *keys, size_t mac, size_t key,
+                     size_t iv, const unsigned char client[32], const unsigned char server[32],
+                     mbedtls_tls_prf_types prf)
+{
+    (void)keys;
+    (void)mac;
+    (void)key;
+    (void)iv;
+    export_from(user, master, 48, client, server, prf);
+    return 0;
+}
+#endif
+
+/* ---- Life ---- */
+
+static void end(void *connection)
+{
+    struct connection *c = connection;
+    mbedtls_ssl_free(&c->ssl);
+    mailsrv__mbedtls_info_free(c);
+    mbedtls_platform_zeroize(c->exporter, sizeof c->exporter);
+    free(c);
+}
+
+/* The settings are copied, so that what they call back knows the connection; what they point to is the context's. */
+static void set_up(struct connection *c)
+{
+    c->config = c->context->config;
+    mbedtls_ssl_conf_sni(&c->config, choose_certificate, c);
+    if (c->context->tickets != NULL)
+        mbedtls_ssl_conf_session_tickets_cb(&c->config, write_ticket, parse_ticket, c);
+#if IS_MBEDTLS_3
+    mbedtls_ssl_set_export_keys_cb(&c->ssl, keys_made, c);
+#elif defined(MBEDTLS_SSL_EXPORT_KEYS)
+    mbedtls_ssl_conf_export_keys_ext_cb(&c->config, keys_made, c);
+#endif
+}
+
+static int32_t begin(void *context, void **connection)
+{
+    struct connection *c = calloc(1, sizeof *c);
+    if (c == NULL)
+        return MAILSRV_NOMEM;
+    c->context = context;
+    mbedtls_ssl_init(&c->ssl);
+    set_up(c);
+    if (mbedtls_ssl_setup(&c->ssl, &c->config) != 0) {
+        end(c);
+        return MAILSRV_NOMEM;
+    }
+    mbedtls_ssl_set_bio(&c->ssl, c, take, give, NULL);
+    *connection = c;
+    return MAILSRV_OK;
+}
+
+/* ---- Calls ---- */
+
+static void enter(struct connection *c, mailsrv_tls_io *io)
+{
+    io->taken = io->plain_made = io->room_made = 0;
+    io->more = 0;
+    c->io = io;
+}
+
+/* What a call says that did not succeed.  Where mbedTLS closes in silence the peer is told all the same. */
+static int32_t leave(struct connection *c, int result)
+{
+    if (result == MBEDTLS_ERR_SSL_WANT_READ || result == MBEDTLS_ERR_SSL_WANT_WRITE)
+        return MAILSRV_MORE;
+    if (result == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY && c->is_open)
+        return MAILSRV_E_CLOSED;
+    mbedtls_strerror(result, c->why, sizeof c->why);
+    if (c->io->room_made == 0 && result != MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
+        mbedtls_ssl_send_alert_message(&c->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
+                                       c->is_open ? MBEDTLS_SSL_ALERT_MSG_BAD_RECORD_MAC
+                                                  : MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE);
+    return MAILSRV_CANNOT;
+}
+
+static int32_t handshake(void *connection, mailsrv_tls_io *io)
+{
+    struct connection *c = connection;
+    enter(c, io);
+    int result = mbedtls_ssl_handshake(&c->ssl);
+    if (result != 0)
+        return leave(c, result);
+    c->is_open = true;
+#if defined(MBEDTLS_SSL_KEYING_MATERIAL_EXPORT)
+    static const char label[] = "EXPORTER-Channel-Binding";
+    if (mbedtls_ssl_export_keying_material(&c->ssl, c->exporter, sizeof c->exporter, label, sizeof label - 1, NULL, 0,
+                                           0) == 0)
+        c->n_exporter = sizeof c->exporter;
+#endif
+    return MAILSRV_OK;
+}
+
+static int32_t decrypt(void *connection, mailsrv_tls_io *io)
+{
+    struct connection *c = connection;
+    enter(c, io);
+    int result = mbedtls_ssl_read(&c->ssl, io->plain, io->plain_octets);
+    if (result <= 0)
+        return leave(c, result == 0 ? MBEDTLS_ERR_SSL_WANT_READ : result);
+    io->plain_made = (size_t)result;
+    return MAILSRV_OK;
+}
+
+static int32_t encrypt(void *connection, mailsrv_tls_io *io)
+{
+    struct connection *c = connection;
+    enter(c, io);
+    while (io->taken != io->in_octets) {
+        int result = mbedtls_ssl_write(&c->ssl, io->in + io->taken, io->in_octets - io->taken);
+        if (result <= 0) {
+            mbedtls_strerror(result, c->why, sizeof c->why);
+            return MAILSRV_CANNOT;
+        }
+        io->taken += (size_t)result;
+    }
+    return MAILSRV_OK;
+}
+
+static int32_t close_notify(void *connection, mailsrv_tls_io *io)
+{
+    struct connection *c = connection;
+    enter(c, io);
+    mbedtls_ssl_close_notify(&c->ssl);
+    return MAILSRV_OK;
+}
+
+/* A record's header, IV, padding and tag; and an alert that has waited. */
+enum { RECORD_OCTETS = 16384, BESIDE_OCTETS = 96, BEFORE_OCTETS = 32 };
+
+static size_t expansion(const void *connection, size_t octets)
+{
+    (void)connection;
+    return BEFORE_OCTETS + BESIDE_OCTETS * (octets / RECORD_OCTETS + 1);
+}
+
+static void info(void *connection, mailsrv_tls_info *out)
+{
+    mailsrv__mbedtls_info(connection, out);
+}
+
+/* The two buffers for records, the keys, the session; and what a handshake needs beside. */
+enum { OCTETS_OPEN = 2 * (16384 + 384) + 1024, OCTETS_HANDSHAKE = 8 * 1024 };
+
+static uint64_t octets(const void *connection)
+{
+    const struct connection *c = connection;
+    return sizeof *c + OCTETS_OPEN + (c->is_open ? 0 : OCTETS_HANDSHAKE) + (c->texts == NULL ? 0 : sizeof *c->texts);
+}
+
+static const char *why(const void *connection)
+{
+    return ((const struct connection *)connection)->why;
+}
+
+const mailsrv_tls_provider mailsrv__mbedtls_provider = {
+    .size = sizeof mailsrv__mbedtls_provider,
+#if defined(MBEDTLS_THREADING_C)
+    .features = MAILSRV_TLS_THREADS,
+#endif
+    .name = MBEDTLS_VERSION_STRING_FULL,
+    .context_free = mailsrv__mbedtls_context_free,
+    .begin = begin,
+    .end = end,
+    .handshake = handshake,
+    .decrypt = decrypt,
+    .encrypt = encrypt,
+    .close = close_notify,
+    .expansion = expansion,
+    .info = info,
+    .octets = octets,
+    .why = why,
+};

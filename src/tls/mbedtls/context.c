@@ -1,0 +1,203 @@
+#include "provider.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#if IS_MBEDTLS_3
+#include <psa/crypto.h>
+#endif
+
+enum { DAY_S = 24 * 60 * 60 };
+
+/* ---- Random numbers ---- */
+
+static bool generator_begin(struct generator *g)
+{
+    static const unsigned char what[] = "libmailserver";
+    mbedtls_entropy_init(&g->entropy);
+    mbedtls_ctr_drbg_init(&g->drbg);
+    return mbedtls_ctr_drbg_seed(&g->drbg, mbedtls_entropy_func, &g->entropy, what, sizeof what - 1) == 0;
+}
+
+static void generator_end(struct generator *g)
+{
+    mbedtls_ctr_drbg_free(&g->drbg);
+    mbedtls_entropy_free(&g->entropy);
+}
+
+/* ---- Tickets ---- */
+
+static void tickets_unref(struct tickets *t)
+{
+    if (t == NULL || __atomic_sub_fetch(&t->references, 1, __ATOMIC_ACQ_REL) != 0)
+        return;
+    mbedtls_ssl_ticket_free(&t->keys);
+    generator_end(&t->random);
+    free(t);
+}
+
+static struct tickets *tickets_new(uint32_t lifetime_s)
+{
+    struct tickets *t = calloc(1, sizeof *t);
+    if (t == NULL)
+        return NULL;
+    t->references = 1;
+    mbedtls_ssl_ticket_init(&t->keys);
+    if (generator_begin(&t->random) && mbedtls_ssl_ticket_setup(&t->keys, mbedtls_ctr_drbg_random, &t->random.drbg,
+                                                                MBEDTLS_CIPHER_AES_256_GCM, lifetime_s) == 0)
+        return t;
+    tickets_unref(t);
+    return NULL;
+}
+
+static bool set_tickets(struct context *c, const mailsrv_tls_setup *setup)
+{
+    if ((setup->flags & MAILSRV_TLS_NO_TICKETS) != 0)
+        return true;
+    const struct context *before = mailsrv_tls_context(setup->tickets_of, &mailsrv__mbedtls_provider);
+    if (before != NULL && before->tickets != NULL) {
+        c->tickets = before->tickets;
+        __atomic_add_fetch(&c->tickets->references, 1, __ATOMIC_RELAXED);
+    } else {
+        c->tickets = tickets_new(setup->ticket_s == 0 ? DAY_S : setup->ticket_s);
+    }
+    return c->tickets != NULL;
+}
+
+/* ---- Settings ---- */
+
+/* With forward secrecy, and authenticated (RFC 9325 section 4.2). */
+static bool is_wanted(const char *suite)
+{
+    static const char *const never[] = { "PSK", "NULL", "CAMELLIA", "ARIA", "CCM", "3DES", "ECDH-", "anon" };
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++)
+        if (strstr(suite, never[i]) != NULL)
+            return false;
+    return strstr(suite, "DHE-") != NULL || strncmp(suite, "TLS1-3-", 7) == 0;
+}
+
+static void choose_suites(struct context *c)
+{
+    size_t n = 0;
+    for (const int *all = mbedtls_ssl_list_ciphersuites(); *all != 0 && n + 1 < SUITES_MAX; all++) {
+        const char *name = mbedtls_ssl_get_ciphersuite_name(*all);
+        if (name != NULL && is_wanted(name))
+            c->suites[n++] = *all;
+    }
+    mbedtls_ssl_conf_ciphersuites(&c->config, c->suites);
+}
+
+static bool set_up(struct context *c)
+{
+    mbedtls_ssl_config *config = &c->config;
+    if (mbedtls_ssl_config_defaults(config, MBEDTLS_SSL_IS_SERVER, MBEDTLS_SSL_TRANSPORT_STREAM,
+                                    MBEDTLS_SSL_PRESET_DEFAULT) != 0)
+        return false;
+    mbedtls_ssl_conf_rng(config, mbedtls_ctr_drbg_random, &c->random.drbg);
+    mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_NONE);
+    choose_suites(c);
+#if IS_MBEDTLS_3
+    mbedtls_ssl_conf_min_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
+    return psa_crypto_init() == PSA_SUCCESS;
+#else
+    mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
+    return true;
+#endif
+}
+
+/* What cannot be vouched for gives no identity, and ends nothing (RFC 5246 section 7.4.6). */
+static bool set_clients(struct context *c, const mailsrv_tls_setup *setup)
+{
+    if (setup->client_roots.n == 0)
+        return true;
+    if (!mailsrv__mbedtls_roots_read(&c->roots, &setup->client_roots))
+        return false;
+    c->asks_clients = true;
+    mbedtls_ssl_conf_authmode(&c->config, MBEDTLS_SSL_VERIFY_OPTIONAL);
+    mbedtls_ssl_conf_ca_chain(&c->config, &c->roots, NULL);
+    return true;
+}
+
+/* ---- Making ---- */
+
+static const mailsrv_certificate *certificate_at(const mailsrv_tls_setup *setup, size_t i)
+{
+    return (const mailsrv_certificate *)(const void *)((const char *)setup->certificates +
+                                                       i * setup->certificate_stride);
+}
+
+static int32_t refuse(mailsrv_error *why, int32_t key, const char *expected)
+{
+    mailsrv_error all = { .status = MAILSRV_E_VALUE, .key = key, .expected = expected };
+    if (why == NULL)
+        return MAILSRV_E_VALUE;
+    all.size = why->size;
+    memcpy(why, &all, why->size < sizeof all ? why->size : sizeof all);
+    return MAILSRV_E_VALUE;
+}
+
+static int32_t read_certificates(struct context *c, const mailsrv_tls_setup *setup, mailsrv_error *why)
+{
+    const char *expected = NULL;
+    c->certificates = calloc(setup->n_certificates, sizeof *c->certificates);
+    if (c->certificates == NULL)
+        return MAILSRV_NOMEM;
+    for (uint32_t i = 0; i < setup->n_certificates; i++) {
+        c->n_certificates = i + 1;
+        if (!mailsrv__mbedtls_certificate_read(&c->certificates[i], certificate_at(setup, i), &c->random, &expected))
+            return refuse(why, (int32_t)i + 1, expected);
+    }
+    for (size_t i = 0; i < c->n_certificates; i++)
+        if (mailsrv__mbedtls_goes_with_first(c, i) &&
+            mbedtls_ssl_conf_own_cert(&c->config, &c->certificates[i].chain, &c->certificates[i].key) != 0)
+            return MAILSRV_NOMEM;
+    return MAILSRV_OK;
+}
+
+static int32_t fill(struct context *c, const mailsrv_tls_setup *setup, mailsrv_error *why)
+{
+    mbedtls_ssl_config_init(&c->config);
+    mbedtls_x509_crt_init(&c->roots);
+    if (!generator_begin(&c->random) || !set_up(c))
+        return MAILSRV_NOMEM;
+    int32_t status = read_certificates(c, setup, why);
+    if (status != MAILSRV_OK)
+        return status;
+    if (!set_clients(c, setup))
+        return refuse(why, 0, "roots for clients as PEM");
+    return set_tickets(c, setup) ? MAILSRV_OK : MAILSRV_NOMEM;
+}
+
+void mailsrv__mbedtls_context_free(void *context)
+{
+    struct context *c = context;
+    mbedtls_ssl_config_free(&c->config);
+    mbedtls_x509_crt_free(&c->roots);
+    for (size_t i = 0; i < c->n_certificates; i++)
+        mailsrv__mbedtls_certificate_free(&c->certificates[i]);
+    tickets_unref(c->tickets);
+    generator_end(&c->random);
+    free(c->certificates);
+    free(c);
+}
+
+static bool is_usable(const mailsrv_tls_setup *setup)
+{
+    return setup != NULL && setup->size >= sizeof *setup && setup->n_certificates != 0 && setup->certificates != NULL &&
+           setup->certificate_stride >= sizeof(mailsrv_certificate) && setup->ticket_s <= 7 * DAY_S;
+}
+
+int32_t mailsrv_mbedtls_new(const mailsrv_tls_setup *setup, mailsrv_tls **out, mailsrv_error *why)
+{
+    if (!is_usable(setup) || out == NULL)
+        return MAILSRV_E_USAGE;
+    struct context *c = calloc(1, sizeof *c);
+    if (c == NULL)
+        return MAILSRV_NOMEM;
+    int32_t status = fill(c, setup, why);
+    if (status == MAILSRV_OK)
+        status = mailsrv_tls_new(NULL, &mailsrv__mbedtls_provider, c, out);
+    if (status != MAILSRV_OK)
+        mailsrv__mbedtls_context_free(c);
+    return status;
+}

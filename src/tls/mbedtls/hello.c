@@ -1,0 +1,92 @@
+/* mbedTLS uses extended_master_secret whenever a client offers it, and does not say so.  Without it what an exporter
+ * gives is not this connection's alone (RFC 9266 section 4.2), so the ClientHello is looked at on its way. */
+#include "provider.h"
+
+enum { RECORD_HEADER = 5, HANDSHAKE = 22, CLIENT_HELLO = 1, EXTENDED_MASTER_SECRET = 23 };
+
+/* ClientHello (RFC 5246 section 7.4.1.2): what is read, one after the other. */
+enum stage {
+    AT_MESSAGE,     /* its type, one octet */
+    AT_SESSION,     /* behind its length, version and random: one octet of length */
+    AT_SUITES,      /* two octets of length */
+    AT_COMPRESSION, /* one */
+    AT_EXTENSIONS,  /* two: of all extensions */
+    AT_EXTENSION,   /* its number, two octets */
+    AT_LENGTH,      /* its length, two octets */
+    AT_END          /* nothing is looked at any more */
+};
+
+static unsigned width(uint8_t stage)
+{
+    return stage == AT_MESSAGE || stage == AT_SESSION || stage == AT_COMPRESSION ? 1 : 2;
+}
+
+static void take_length(struct hello *h)
+{
+    uint32_t used = 4 + h->value;
+    h->offers_ems |= h->extension == EXTENDED_MASTER_SECRET;
+    h->extensions_left = (uint16_t)(used < h->extensions_left ? h->extensions_left - used : 0);
+    h->skip = h->value;
+    h->stage = h->extensions_left == 0 ? AT_END : AT_EXTENSION;
+}
+
+/* A number is complete. */
+static void take_value(struct hello *h)
+{
+    switch (h->stage) {
+    case AT_MESSAGE:
+        h->skip = 3 + 2 + 32;
+        h->stage = h->value == CLIENT_HELLO ? AT_SESSION : AT_END;
+        break;
+    case AT_EXTENSIONS:
+        h->extensions_left = (uint16_t)h->value;
+        h->stage = h->value == 0 ? AT_END : AT_EXTENSION;
+        break;
+    case AT_EXTENSION:
+        h->extension = (uint16_t)h->value;
+        h->stage = AT_LENGTH;
+        break;
+    case AT_LENGTH:
+        take_length(h);
+        break;
+    default:
+        h->skip = h->value;
+        h->stage++;
+    }
+    h->have = 0;
+    h->value = 0;
+}
+
+static void take_octet(struct hello *h, uint8_t octet)
+{
+    if (h->skip != 0) {
+        h->skip--;
+        return;
+    }
+    h->value = h->value << 8 | octet;
+    if (++h->have == width(h->stage))
+        take_value(h);
+}
+
+/* The record's header: its type, its version, its length. */
+static void take_header(struct hello *h, uint8_t octet)
+{
+    if (h->header == 0 && octet != HANDSHAKE)
+        h->stage = AT_END;
+    h->record_left = (uint16_t)(h->record_left << 8 | octet);
+    if (++h->header == RECORD_HEADER && h->record_left == 0)
+        h->header = 0; /* an empty one */
+}
+
+void mailsrv__mbedtls_hello(struct hello *h, const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n && h->stage != AT_END; i++) {
+        if (h->header < RECORD_HEADER) {
+            take_header(h, p[i]);
+            continue;
+        }
+        take_octet(h, p[i]);
+        if (--h->record_left == 0)
+            h->header = 0;
+    }
+}

@@ -1,0 +1,104 @@
+#include "identity.h"
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/x509v3.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { YEAR_S = 365 * 24 * 3600 };
+
+static void must(int good)
+{
+    if (!good)
+        abort();
+}
+
+static char *text_of(BIO *bio)
+{
+    char *made;
+    size_t n = (size_t)BIO_get_mem_data(bio, &made);
+    char *text = malloc(n + 1);
+    must(text != NULL);
+    memcpy(text, made, n);
+    text[n] = '\0';
+    BIO_free(bio);
+    return text;
+}
+
+static void extend(X509 *own, X509 *issuer, int nid, const char *value)
+{
+    X509V3_CTX ctx;
+    X509V3_set_ctx_nodb(&ctx);
+    X509V3_set_ctx(&ctx, issuer, own, NULL, NULL, 0);
+    X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
+    must(e != NULL && X509_add_ext(own, e, -1) == 1);
+    X509_EXTENSION_free(e);
+}
+
+static void read_issuer(const struct identity *by, X509 **issuer, EVP_PKEY **key)
+{
+    BIO *chain = BIO_new_mem_buf(by->chain, -1), *secret = BIO_new_mem_buf(by->key, -1);
+    *issuer = PEM_read_bio_X509(chain, NULL, NULL, NULL);
+    *key = PEM_read_bio_PrivateKey(secret, NULL, NULL, NULL);
+    BIO_free(chain);
+    BIO_free(secret);
+    must(*issuer != NULL && *key != NULL);
+}
+
+static void describe(X509 *own, bool is_root)
+{
+    static long serial = 1;
+    X509_NAME *name = X509_get_subject_name(own);
+    must(X509_set_version(own, 2) && ASN1_INTEGER_set(X509_get_serialNumber(own), serial++) &&
+         X509_gmtime_adj(X509_getm_notBefore(own), -3600) != NULL &&
+         X509_gmtime_adj(X509_getm_notAfter(own), YEAR_S) != NULL &&
+         X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                                    (const unsigned char *)(is_root ? "root of tests" : "of tests"), -1, -1, 0));
+}
+
+void identity_make(struct identity *identity, enum key_kind kind, const char *names, const struct identity *by)
+{
+    EVP_PKEY *key = kind == KEY_EC ? EVP_EC_gen("P-256") : EVP_RSA_gen(2048), *signing = key;
+    X509 *own = X509_new(), *issuer = own;
+    must(key != NULL && own != NULL);
+    describe(own, names == NULL);
+    must(X509_set_pubkey(own, key));
+    if (by != NULL)
+        read_issuer(by, &issuer, &signing);
+    must(X509_set_issuer_name(own, X509_get_subject_name(issuer)));
+    extend(own, issuer, NID_basic_constraints, names == NULL ? "critical,CA:TRUE" : "CA:FALSE");
+    if (names != NULL)
+        extend(own, issuer, NID_subject_alt_name, names);
+    must(X509_sign(own, signing, EVP_sha256()) != 0);
+    BIO *chain = BIO_new(BIO_s_mem()), *secret = BIO_new(BIO_s_mem());
+    must(PEM_write_bio_X509(chain, own) && PEM_write_bio_PrivateKey(secret, key, NULL, NULL, 0, NULL, NULL));
+    identity->chain = text_of(chain);
+    identity->key = text_of(secret);
+    if (by != NULL) {
+        X509_free(issuer);
+        EVP_PKEY_free(signing);
+    }
+    X509_free(own);
+    EVP_PKEY_free(key);
+}
+
+void identity_free(struct identity *identity)
+{
+    free(identity->chain);
+    free(identity->key);
+}
+
+mailsrv_bytes identity_bytes(const char *pem)
+{
+    return (mailsrv_bytes){ (const uint8_t *)pem, strlen(pem) };
+}
+
+mailsrv_certificate identity_certificate(const struct identity *identity)
+{
+    return (mailsrv_certificate){ .size = sizeof(mailsrv_certificate),
+                                  .chain = identity_bytes(identity->chain),
+                                  .key = identity_bytes(identity->key) };
+}

@@ -1,0 +1,20 @@
+/* Certificates and keys for tests, made as they are needed, as PEM. */
+#ifndef TLS_IDENTITY_H
+#define TLS_IDENTITY_H
+
+#include <mailsrv/tls.h>
+
+struct identity {
+    char *chain, *key;
+};
+
+enum key_kind { KEY_EC, KEY_RSA };
+
+/* `names` as OpenSSL writes them ("DNS:mx.here.test,email:pat@here.test"); `by` NULL: signed by itself. */
+void identity_make(struct identity *identity, enum key_kind kind, const char *names, const struct identity *by);
+void identity_free(struct identity *identity);
+
+mailsrv_certificate identity_certificate(const struct identity *identity);
+mailsrv_bytes identity_bytes(const char *pem);
+
+#endif
