@@ -17,12 +17,28 @@ static bool has_uidl(const struct pop3 *p)
 
 static bool pipelines(const struct pop3 *p)
 {
-    return mailsrv__enabled(&p->session, MAILSRV_EXT_PIPELINING);
+    return mailsrv__enabled(&p->session, MAILSRV_EXT_POP3_PIPELINING);
 }
 
 static bool has_stls(const struct pop3 *p)
 {
     return mailsrv__can_start_tls(&p->session);
+}
+
+static bool has_codes(const struct pop3 *p)
+{
+    return mailsrv__enabled(&p->session, MAILSRV_EXT_RESP_CODES);
+}
+
+static bool has_utf8(const struct pop3 *p)
+{
+    return mailsrv__enabled(&p->session, MAILSRV_EXT_POP3_UTF8);
+}
+
+/* Strangers need not know it (RFC 2449 section 6.9). */
+static bool is_logged_in(const struct pop3 *p)
+{
+    return p->state == IN_TRANS;
 }
 
 static bool always(const struct pop3 *p)
@@ -32,8 +48,8 @@ static bool always(const struct pop3 *p)
 }
 
 /* RFC 2449 section 5: what is announced before login is announced after it, so that a client asks once; but for
- * STLS, which is of no use then.  IMPLEMENTATION is missing because no client may act on it (section 6.9).  EXPIRE:
- * nothing here is deleted but by DELE and QUIT (section 6.7). */
+ * STLS, which is of no use then.  EXPIRE: nothing here is deleted but by DELE and QUIT (section 6.7).  LOGIN-DELAY is
+ * missing because nobody who comes again soon is refused (section 6.5). */
 static const struct capability {
     struct span line;
     bool (*is_there)(const struct pop3 *p);
@@ -42,10 +58,12 @@ static const struct capability {
     { { "UIDL\r\n", 6 }, has_uidl },
     { { "STLS\r\n", 6 }, has_stls },
     { { "USER\r\n", 6 }, takes_passwords },
-    { { "RESP-CODES\r\n", 12 }, always },
-    { { "AUTH-RESP-CODE\r\n", 16 }, always }, /* RFC 3206 section 6 */
+    { { "RESP-CODES\r\n", 12 }, has_codes },
+    { { "AUTH-RESP-CODE\r\n", 16 }, has_codes }, /* RFC 3206 section 6 */
     { { "PIPELINING\r\n", 12 }, pipelines },
     { { "EXPIRE NEVER\r\n", 14 }, always },
+    { { "UTF8 USER\r\n", 11 }, has_utf8 }, /* RFC 6856 section 2 */
+    { { "IMPLEMENTATION libmailserver\r\n", 30 }, is_logged_in },
 };
 
 /* RFC 5034 section 3: announced after login as well. */

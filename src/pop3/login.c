@@ -1,6 +1,7 @@
 /* From a login (sasl/sasl.h) to a maildrop: STORE_OPEN, LOCK, MBOX_OPEN, ROWS.  What fails on the way gives back what
  * was opened before it, and the peer may try again (RFC 1939 section 4). */
 #include "pop3/pop3.h"
+#include "text/utf8.h"
 
 enum { LOAD_ROWS = 200 }; /* of a page: one slice of work */
 
@@ -25,6 +26,27 @@ void mailsrv__pop3_forget_user(struct pop3 *p)
     p->user_n = 0;
 }
 
+/* RFC 6856 section 2.2: a name or password that is no UTF-8 is refused, also before the command UTF8.  Without that
+ * extension they are octets. */
+static bool may_be_said(const struct pop3 *p, struct span text)
+{
+    if (!mailsrv__enabled(&p->session, MAILSRV_EXT_POP3_UTF8))
+        return true;
+    while (text.n != 0)
+        if (mailsrv__utf8_take(&text) == UTF8_BAD)
+            return false;
+    return true;
+}
+
+/* ---- UTF8 ---- */
+
+enum step mailsrv__pop3_utf8(struct pop3 *p, const struct args *a)
+{
+    (void)a;
+    p->utf8 = true;
+    return mailsrv__pop3_reply(p, SPAN("+OK UTF-8 it is\r\n"));
+}
+
 /* ---- USER ---- */
 
 static enum step no_passwords(struct pop3 *p)
@@ -37,6 +59,8 @@ enum step mailsrv__pop3_user(struct pop3 *p, const struct args *a)
 {
     if (!mailsrv__pop3_takes_passwords(p))
         return no_passwords(p);
+    if (!may_be_said(p, a->v[0]))
+        return mailsrv__pop3_bad(p, SPAN("-ERR no UTF-8\r\n"));
     char *user = mailsrv__session_take(&p->session, a->v[0].n);
     if (user == NULL)
         return mailsrv__pop3_refuse(p, MAILSRV_NOMEM, (struct span){ 0 });
@@ -247,6 +271,10 @@ enum step mailsrv__pop3_pass(struct pop3 *p, const struct args *a)
         return no_passwords(p);
     if (p->user == NULL)
         return mailsrv__pop3_bad(p, SPAN("-ERR USER comes first\r\n"));
+    if (!may_be_said(p, a->v[0])) {
+        mailsrv__pop3_forget_user(p);
+        return mailsrv__pop3_bad(p, SPAN("-ERR no UTF-8\r\n"));
+    }
     struct sasl *sasl = mailsrv__sasl_new(&p->session, &face, &mailsrv__sasl_user_pass);
     enum step step = sasl == NULL ? begin_no_memory(p)
                                   : mailsrv__sasl_start_password(sasl, (struct span){ p->user, p->user_n }, a->v[0]);

@@ -1,4 +1,5 @@
 #include "pop3/pop3.h"
+#include "text/http.h"
 
 enum { REST = 1 }; /* the last argument runs to the end of the line */
 
@@ -26,6 +27,7 @@ static const struct command {
     { "TOP", IN_TRANS, 2, 2, 0, MAILSRV_OP_READ, MAILSRV_EXT_TOP, mailsrv__pop3_top },
     { "UIDL", IN_TRANS, 0, 1, 0, MAILSRV_OP_ROWS, MAILSRV_EXT_UIDL, mailsrv__pop3_uidl },
     { "USER", IN_AUTH, 1, 1, 0, 0, 0, mailsrv__pop3_user },
+    { "UTF8", IN_AUTH, 0, 0, 0, 0, MAILSRV_EXT_POP3_UTF8, mailsrv__pop3_utf8 },
 };
 
 static const struct command *find(const struct pop3 *p, struct span name)
@@ -70,16 +72,26 @@ static bool cut_args(struct span line, const struct command *c, struct args *arg
     return args->n >= c->args_least;
 }
 
+/* The lines of a request of HTTP, and its body, are another's text: none of them may be run. */
+static enum step unknown(struct pop3 *p, struct span word)
+{
+    if (!mailsrv__is_http_method(word))
+        return mailsrv__pop3_bad(p, SPAN("-ERR unknown command\r\n"));
+    mailsrv__pop3_reply(p, SPAN("-ERR this is no web server\r\n"));
+    return STEP_CLOSE;
+}
+
 /* Runs one line, without its CRLF.  Everything that can be decided from the table is decided here, so that a handler
  * starts from a legal command. */
 static enum step run_line(struct pop3 *p, struct span line)
 {
     struct args args;
-    const struct command *c = find(p, take_word(&line));
+    struct span word = take_word(&line);
+    const struct command *c = find(p, word);
     if (c == NULL || c->run != mailsrv__pop3_pass)
         mailsrv__pop3_forget_user(p); /* RFC 1939 section 7: PASS comes immediately after USER */
     if (c == NULL)
-        return mailsrv__pop3_bad(p, SPAN("-ERR unknown command\r\n"));
+        return unknown(p, word);
     if ((c->states & p->state) == 0)
         return mailsrv__pop3_bad(p, SPAN("-ERR not now\r\n"));
     if (!cut_args(line, c, &args))

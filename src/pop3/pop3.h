@@ -3,7 +3,7 @@
  *   pop3.c    the machine, the table of commands, one line
  *   capa.c    CAPA
  *   stls.c    STLS
- *   login.c   USER, PASS, AUTH, opening the maildrop
+ *   login.c   UTF8, USER, PASS, AUTH, opening the maildrop
  *   list.c    STAT, LIST, UIDL
  *   retr.c    RETR, TOP
  *   quit.c    DELE, RSET, NOOP, QUIT
@@ -44,6 +44,7 @@ struct reading {
     uint64_t size;   /* of the message, as the peer was told */
     uint32_t uid;
     bool is_top;
+    bool needs_utf8; /* and the peer has not said UTF8 */
     bool begun; /* +OK is out: no -ERR any more */
 };
 
@@ -75,6 +76,7 @@ struct pop3 {
     uint32_t at;           /* the index of the message where a listing goes on */
     uint32_t page;         /* of the first message of its page */
     uint8_t state;
+    bool utf8;    /* UTF8 was said (RFC 6856 section 2.1) */
     bool listing; /* a listing has begun: no -ERR any more */
 };
 
@@ -88,6 +90,7 @@ enum step mailsrv__pop3_stls(struct pop3 *p, const struct args *a);
 enum step mailsrv__pop3_user(struct pop3 *p, const struct args *a);
 enum step mailsrv__pop3_pass(struct pop3 *p, const struct args *a);
 enum step mailsrv__pop3_auth(struct pop3 *p, const struct args *a);
+enum step mailsrv__pop3_utf8(struct pop3 *p, const struct args *a);
 enum step mailsrv__pop3_capa(struct pop3 *p, const struct args *a);
 enum step mailsrv__pop3_stat(struct pop3 *p, const struct args *a);
 enum step mailsrv__pop3_list(struct pop3 *p, const struct args *a);

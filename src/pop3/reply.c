@@ -1,7 +1,27 @@
 #include "pop3/pop3.h"
 
+/* RFC 2449 section 8: without RESP-CODES a bracket is nothing but text, and no code is said. */
+static struct span without_code(struct span line)
+{
+    const char *end = memchr(line.p, ']', line.n);
+    size_t n = end == NULL ? 0 : (size_t)(end - line.p) + 2;
+    return n < line.n ? mailsrv__span_after(line, n) : line;
+}
+
+static bool say_plainly(struct pop3 *p, struct span line)
+{
+    char room[LINE_ROOM];
+    struct writer w = { .p = room, .room = sizeof room };
+    mailsrv__write(&w, SPAN("-ERR "));
+    mailsrv__write(&w, without_code(line));
+    return mailsrv__say(&p->session, mailsrv__written(&w));
+}
+
 enum step mailsrv__pop3_reply(struct pop3 *p, struct span line)
 {
+    bool coded = line.n > 6 && memcmp(line.p, "-ERR [", 6) == 0;
+    if (coded && !mailsrv__enabled(&p->session, MAILSRV_EXT_RESP_CODES))
+        return say_plainly(p, line) ? STEP_NEXT : STEP_CLOSE;
     return mailsrv__say(&p->session, line) ? STEP_NEXT : STEP_CLOSE;
 }
 

@@ -1,4 +1,5 @@
 /* RETR and TOP: a message in ranges, each asked when the one before it has gone out as far as the window lets it. */
+#include "message/header.h"
 #include "pop3/pop3.h"
 #include "text/decimal.h"
 
@@ -106,6 +107,43 @@ static bool begin(struct pop3 *p)
     return mailsrv__pop3_say(p, &line) == STEP_NEXT;
 }
 
+/* ---- Messages that need UTF-8 mode ---- */
+
+static bool is_ascii(struct span text)
+{
+    for (size_t i = 0; i < text.n; i++)
+        if ((uint8_t)text.p[i] >= 0x80)
+            return false;
+    return true;
+}
+
+/* "with UTF8SMTP ...", as the trace of a message that came by SMTPUTF8 has it (RFC 6531 section 4.3). */
+static bool has_utf8_protocol(struct span received)
+{
+    static const char with[] = "with UTF8";
+    for (size_t i = 0; i + sizeof with - 1 <= received.n; i++)
+        if (memcmp(received.p + i, with, sizeof with - 1) == 0)
+            return true;
+    return false;
+}
+
+/* RFC 6856 section 2.1: such a message is not sent as it is.  One that needs it came by SMTPUTF8, as the topmost
+ * Received says, and has octets in its header that are not ASCII, as far as that is here.  Header fields with 8 bits
+ * that came without are everyday's, and no client is helped by refusing them. */
+static bool needs_utf8(struct span text, bool is_all)
+{
+    struct span header = mailsrv__span_first(text, mailsrv__header_octets(text));
+    struct span rest = header;
+    struct header_field field;
+    bool is_whole = is_all || header.n < text.n;
+    if (is_whole && is_ascii(header))
+        return false;
+    while (mailsrv__header_next(&rest, &field))
+        if (mailsrv__span_equal_nocase(field.name, SPAN("Received")))
+            return has_utf8_protocol(field.value);
+    return false;
+}
+
 /* Takes over an answer that is OK: MAILSRV_OK or what is wrong with it. */
 static int32_t take_range(struct pop3 *p)
 {
@@ -120,10 +158,17 @@ static int32_t take_range(struct pop3 *p)
     if (r->lent == NULL)
         return MAILSRV_NOMEM;
     r->octets = mailsrv__span(bytes->octets);
+    r->needs_utf8 = r->offset == 0 && !p->utf8 && needs_utf8(r->octets, r->octets.n == r->size);
     r->offset += r->octets.n;
     if (r->is_top)
         r->octets.n = mailsrv__top_take(&r->top, r->octets);
     return MAILSRV_OK;
+}
+
+static enum step refuse_utf8(struct pop3 *p)
+{
+    reading_fini(p);
+    return mailsrv__pop3_reply(p, SPAN("-ERR [UTF8] this message needs UTF-8 mode\r\n")); /* RFC 6856 section 5 */
 }
 
 static enum step range_answered(mailsrv_session *session)
@@ -134,6 +179,8 @@ static enum step range_answered(mailsrv_session *session)
     int32_t status = take_range(p);
     if (status != MAILSRV_OK)
         return failed(p, status, (struct span){ 0 });
+    if (!p->reading.begun && p->reading.needs_utf8 && mailsrv__enabled(session, MAILSRV_EXT_POP3_UTF8))
+        return refuse_utf8(p);
     if (!p->reading.begun && !begin(p))
         return STEP_CLOSE;
     return send_range(session);

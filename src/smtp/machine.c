@@ -1,4 +1,5 @@
 #include "smtp/smtp.h"
+#include "text/http.h"
 #include "text/utf8.h"
 
 /* ---- Commands that need no file of their own ---- */
@@ -87,21 +88,10 @@ static const struct command *find(const struct smtp *s, struct span name)
     return NULL;
 }
 
-/* What a web browser, or a web server that was led astray, says first (RFC 9110 section 9). */
-static bool is_http(struct span verb)
-{
-    static const char methods[][8] = { "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
-                                       "PRI" };
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-        if (mailsrv__span_equal_nocase(verb, (struct span){ methods[i], strlen(methods[i]) }))
-            return true;
-    return false;
-}
-
-/* The lines of such a request, and its body, are another's text: none of them may be run. */
+/* The lines of a request of HTTP, and its body, are another's text: none of them may be run. */
 static enum step not_known(struct smtp *s, struct span verb)
 {
-    if (!is_http(verb))
+    if (!mailsrv__is_http_method(verb))
         return mailsrv__smtp_bad(s, "500 5.5.1 command not known");
     mailsrv__smtp_reply(s, "421 4.7.0 this is no web server, closing");
     return STEP_CLOSE;

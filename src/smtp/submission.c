@@ -112,9 +112,8 @@ static enum found find_sender(const struct smtp *s, uint32_t n, struct writer *o
     if (a.broken || w.n == sizeof room) /* what was cut may look like another */
         return FOUND_NO_MAILBOX;
     write_mailbox(out, &a);
-    return out->n < out->room && mailsrv__mailbox_read(mailsrv__written(out), &address) == PATH_OK && address.domain.n != 0
-               ? FOUND_MAILBOX
-               : FOUND_NO_MAILBOX;
+    bool whole = out->n < out->room && mailsrv__mailbox_read(mailsrv__written(out), &address) == PATH_OK;
+    return whole && address.domain.n != 0 ? FOUND_MAILBOX : FOUND_NO_MAILBOX;
 }
 
 /* Is it the reverse-path, which was looked at when MAIL came? */
@@ -202,7 +201,9 @@ static enum step check_more(struct smtp *s)
             return mailsrv__smtp_refuse_all(s, mailsrv__smtp_line(s, MAILSRV_NOMEM, AT_DATA), none);
         return mailsrv__then_answers(&s->session, from_answered);
     }
-    return checks ? mailsrv__smtp_refuse_all(s, "550 5.7.1 too many senders in the field From", none) : senders_are_fine(s);
+    if (checks)
+        return mailsrv__smtp_refuse_all(s, "550 5.7.1 too many senders in the field From", none);
+    return senders_are_fine(s);
 }
 
 enum step mailsrv__smtp_check_senders(struct smtp *s)

@@ -80,6 +80,7 @@ struct dialogue {
     const mailsrv_machine *machine;
     int32_t face;
     bool is_pop3, is_lmtp, is_imap;
+    bool without_codes; /* POP3: RESP-CODES is off */
     bool has_loose; /* there is an S~ */
     bool has_tls;   /* it sets when TLS is done */
     bool tls_first; /* from the first octet on */

@@ -150,6 +150,8 @@ static const char *pop3_code(const struct run *run)
 static bool is_pop3_refusal(const struct run *run, struct text line)
 {
     bool unanswered = run->plan->fault == FAULT_NEVER || run->plan->fault == FAULT_TARDY;
+    if (run->d->without_codes)
+        return text_begins(line, text_of("-ERR "));
     bool in_use = refusal_of(run)->status == MAILSRV_INUSE && is_login(run->fault_kind);
     /* What was never answered holds the lock of the login that asked it. */
     if ((in_use || unanswered) && text_begins(line, text_of("-ERR [IN-USE]")))

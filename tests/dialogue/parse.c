@@ -235,6 +235,7 @@ static void parse_enable(struct parser *p, struct text rest)
     else if (!text_is(rest, "on") && !text_is(rest, "off"))
         wrong(p, "on or off is expected");
     setup->number = text_is(rest, "on");
+    p->d->without_codes |= setup->key == MAILSRV_EXT_RESP_CODES && text_is(rest, "off");
 }
 
 static void parse_serve(struct parser *p, struct text rest)
