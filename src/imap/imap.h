@@ -241,7 +241,8 @@ bool mailsrv__imap_view_ended(struct imap *p);
 
 /* ---- CONDSTORE and QRESYNC (RFC 7162) ---- */
 
-/* From now on MODSEQs are told.  The first time, where a mailbox is selected, HIGHESTMODSEQ is said.  False: no memory. */
+/* From now on MODSEQs are told.  The first time, where a mailbox is selected, HIGHESTMODSEQ is said.  False: no
+ * memory. */
 bool mailsrv__imap_use_condstore(struct imap *p);
 
 /* It is enabled by ENABLE alone, and is more than CONDSTORE. */

@@ -141,8 +141,8 @@ static struct key *parse_numbers(struct parsing *g, bool by_uid)
     return mailsrv__imap_parse_numbers(g->p, g->r, by_uid, &key.set) ? new_key(g, key) : NULL;
 }
 
-/* search-modsequence = "MODSEQ" [SP entry-name SP entry-type-req] SP mod-sequence-valzer (RFC 7162 section 7).  A message
- * has one modseq, whatever of it has changed, so that the entry says nothing. */
+/* search-modsequence = "MODSEQ" [SP entry-name SP entry-type-req] SP mod-sequence-valzer (RFC 7162 section 7).  A
+ * message has one modseq, whatever of it has changed, so that the entry says nothing. */
 static struct key *parse_modseq(struct parsing *g)
 {
     struct reader *r = g->r;
