@@ -1,5 +1,5 @@
 /* CAPABILITY (RFC 9051 section 6.1.1). */
-#include "imap/imap.h"
+#include "imap/messages.h"
 
 static const struct {
     struct span name;
@@ -38,6 +38,8 @@ void mailsrv__imap_write_capabilities(const struct imap *p, struct writer *w)
         mailsrv__write_char(w, ' ');
         mailsrv__write(w, capabilities[i].name);
     }
+    if (mailsrv__imap_can_move(p))
+        mailsrv__write(w, SPAN(" MOVE")); /* RFC 6851 */
     if (mailsrv__imap_has_qresync(p))
         mailsrv__write(w, SPAN(" QRESYNC")); /* RFC 7162 */
     if (mailsrv__can_start_tls(&p->session))

@@ -28,6 +28,8 @@ static const struct row rows[] = {
     { "LOGOUT", IN_ANY, TELL_NOTHING, 0, 0, 0, 0, NULL, mailsrv__imap_logout, NULL, NULL },
     { "LSUB", IN_LOGGED_IN, TELL_ALL, 0, 0, MAILSRV_OP_MBOX_LIST, 0, mailsrv__imap_parse_list, mailsrv__imap_lsub,
       NULL, NULL },
+    { "MOVE", IN_SELECTED, TELL_ALL, TELL_ALL, ROW_NUMBERED | ROW_TRYCREATE | ROW_EXPUNGES | ROW_WRITES, 0,
+      MAILSRV_EXT_MOVE, mailsrv__imap_parse_copy, mailsrv__imap_move, mailsrv__imap_copy_fini, NULL },
     { "NOOP", IN_ANY, TELL_ALL, 0, ROW_SYNCS, 0, 0, NULL, mailsrv__imap_noop, NULL, NULL },
     { "SEARCH", IN_SELECTED, TELL_FLAGS, TELL_ALL, 0, 0, 0, mailsrv__imap_parse_search, mailsrv__imap_search, NULL,
       NULL },
