@@ -18,7 +18,8 @@ from collections import Counter
 from pathlib import Path
 
 import hard
-from host import HANG_S
+from host import HANG_S, USERS
+from server import Server
 from tap import Tap
 
 NOBODY = 65534
@@ -74,6 +75,11 @@ def parse(text: bytes, at: int) -> tuple[list, int]:
         c = text[at:at + 1]
         if c == b")":
             return out, at + 1
+        if text.startswith(b"BODY[", at): # a section, with its fields and its origin
+            name = re.compile(rb"[^\]]*\](<\d+>)?").match(text, at)
+            out.append(name[0])
+            at = name.end()
+            continue
         if c == b" ":
             at += 1
         elif c == b"(":
@@ -129,13 +135,13 @@ class Dovecot:
 
 class Ours:
     def __init__(self, build: Path):
-        import daemon
-        self.server = daemon.Server(build)
+        self.server = Server(build)
+        self.server.add_users()
         self.host = self.server.start()
         self.socket = socket.create_connection(("127.0.0.1", self.host.ports["imap"]), HANG_S)
         files = self.socket.makefile("rwb")
         self.imap = Imap(files, files)
-        self.imap.ask(b"LOGIN pat secret")
+        self.imap.ask(f"LOGIN pat {USERS['pat']}".encode())
         self.imap.ask(b"SELECT INBOX")
 
     def end(self) -> None:
@@ -189,6 +195,8 @@ RULES = {
                                    "syntactically invalid Content-Type header field is encountered.",
     "a parameter without a name or a value": "RFC 2045 section 5.1: token := 1*<any (US-ASCII) CHAR except SPACE, CTLs, "
                                              "or tspecials>",
+    "the empty line of a header": "RFC 3501 section 6.4.5: the blank line is included in all header fetches, except in the "
+                                  "case of a message which has no body and no blank line.",
 }
 UNREAD = (b"MISSING_MAILBOX", b"MISSING_DOMAIN", b"SYNTAX_ERROR", b"INVALID_ROUTE")
 
@@ -279,6 +287,37 @@ class Compared:
         self.extensions(where, ours[-3:], theirs[-3:])
 
 
+# ---- The octets of the parts ----
+
+SECTIONS_MAX = 60 # of a message
+
+
+def sections(body: list, number: str = "") -> list[str]:
+    """Names of sections (RFC 9051 section 6.4.5) of every part."""
+    before = f"{number}." if number else ""
+    if isinstance(body[0], list):
+        return [name for i, part in enumerate(parts_of(body)) for name in sections(part, f"{before}{i + 1}")]
+    here = number or "1"
+    names = [here, f"{here}.MIME", f"{here}<3.5>"]
+    if is_message(body):
+        names += [f"{here}.HEADER", f"{here}.TEXT", f"{here}.HEADER.FIELDS (SUBJECT From)", *sections(body[8], here)]
+    return names
+
+
+def octets(compared: Compared, body: list, number: int, theirs: Imap, ours: Imap) -> None:
+    names = ["HEADER", "TEXT", "HEADER.FIELDS (To subject X-Y)", "HEADER.FIELDS.NOT (Received Date)<5.90>", *sections(body)]
+    for name in names[:SECTIONS_MAX]:
+        section, _, partial = name.partition("<")
+        what = f"BODY.PEEK[{section}]{'<' + partial if partial else ''}".encode()
+        key = f"BODY[{section}]{'<' + partial.split('.')[0] + '>' if partial else ''}".encode().upper()
+        a, b = (of.fetch(number, what).get(key) for of in (ours, theirs))
+        a, b = a or b"", b or b""
+        if ("HEADER" in name or "MIME" in name) and b"\r\n" in (a[len(b):], b[len(a):]) and a[:len(b)] == b[:len(a)]:
+            compared.rules["the empty line of a header"] += 1
+        elif a != b:
+            compared.bad.append((name, a, b))
+
+
 WHAT = b"ENVELOPE BODYSTRUCTURE RFC822.SIZE BODY.PEEK[]"
 
 
@@ -296,6 +335,7 @@ def compare(number: int, message: bytes, theirs: Imap, ours: Imap) -> Compared:
         return compared
     compared.envelopes("envelope", o[b"ENVELOPE"], t[b"ENVELOPE"])
     compared.bodies("body", o[b"BODYSTRUCTURE"], t[b"BODYSTRUCTURE"])
+    octets(compared, t[b"BODYSTRUCTURE"], number, theirs, ours)
     return compared
 
 
