@@ -127,6 +127,9 @@ static const char *const events[] = {
     [MAILSRV_EVENT_OP_TIMED_OUT] = "waited too long for the store",
     [MAILSRV_EVENT_OUT_OF_MEMORY] = "out of memory for",
     [MAILSRV_EVENT_STORE_FAILED] = "the store answered what it must not",
+    [MAILSRV_EVENT_TLS_STARTED] = "is under TLS",
+    [MAILSRV_EVENT_TLS_FAILED] = "failed at TLS",
+    [MAILSRV_EVENT_TLS_CUT] = "was cut off under TLS",
 };
 
 void log_event(const mailsrv_event *event)

@@ -8,6 +8,7 @@ import re
 import signal
 import smtplib
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -313,6 +314,43 @@ def privileges(server: Server) -> None:
     server.config.write_text(kept)
 
 
+def shown(port: int, name: str, trusted: Path) -> str:
+    """The version under which a client that asks for a host finds one of that name."""
+    context = ssl.create_default_context(cafile=str(trusted))
+    with socket.create_connection(("127.0.0.1", port)) as plain, context.wrap_socket(plain, server_hostname=name) as s:
+        assert s.recv(4) == b"* OK"
+        return s.version()
+
+
+def certificates(server: Server) -> None:
+    """By the name that is asked for; other ones after SIGHUP, which those that do not fit are not."""
+    kept = server.config.read_text()
+    others = [listener(name) for name in ALL if name != "imap"]
+    imaps = listener("imap").replace("tls = no", "tls = implicit")
+    both = server.certify("mail.here.test") + server.certify("mail.there.test")
+    server.configure(both, imaps, *others)
+    host = server.start()
+    for name in ("mail.here.test", "mail.there.test"):
+        assert shown(host.ports["imap"], name, server.path / f"{name}.pem") == "TLSv1.3"
+    server.configure(server.certify("third.here.test", key_of="mail.here.test"), imaps, *others)
+    status, _, said = server.does("check-config")
+    assert status == 1 and f"{server.config}:" in said and "[tls]: expected" in said, said
+    host.process.send_signal(signal.SIGHUP)
+    wait_for(host, "the configuration is as it was")
+    shown(host.ports["imap"], "mail.here.test", server.path / "mail.here.test.pem")
+    server.configure(server.certify("third.here.test"), imaps, *others)
+    host.process.send_signal(signal.SIGHUP)
+    wait_for(host, "reloaded")
+    shown(host.ports["imap"], "third.here.test", server.path / "third.here.test.pem")
+    with socket.create_connection(("127.0.0.1", host.ports["imap"])) as junk:
+        junk.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        while junk.recv(100):
+            pass
+    wait_for(host, "failed at TLS")
+    assert host.end() == 0, host.said()
+    server.config.write_text(kept)
+
+
 def restart(server: Server) -> None:
     """What was there is there, and what was deleted is not; UIDLs stay."""
     host = server.start()
@@ -387,6 +425,7 @@ def main(built: Path) -> None:
         tap.run("sockets of a supervisor", activation, server)
         if os.geteuid() == 0:
             tap.run("privileges are dropped", privileges, server)
+        tap.run("certificates", certificates, server)
         tap.run("a restart", restart, server)
         tap.run("signals", ends, server)
         tap.run("doctor", doctor, server)

@@ -1,0 +1,35 @@
+/* Inside the durable store: the files of SQLite. */
+#ifndef STORES_DURABLE_VFS_H
+#define STORES_DURABLE_VFS_H
+
+#include <mailsrv/store.h>
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+
+struct durable;
+
+/* ---- vfs.c: the files of SQLite ---- */
+struct vfs {
+    sqlite3_vfs base;
+    struct durable *d;
+    char name[40];
+    pthread_mutex_t lock; /* of all below: what the connections have in common */
+    uint32_t opened;      /* connections */
+    uint32_t n_shared;
+    bool reserved, exclusive;
+    void **regions;
+    int n_regions;
+    uint32_t shm_shared[SQLITE_SHM_NLOCK];
+    bool shm_exclusive[SQLITE_SHM_NLOCK];
+};
+
+int32_t mailsrv__durable_vfs_open(struct vfs *vfs, struct durable *d);
+void mailsrv__durable_vfs_close(struct vfs *vfs);
+
+/* ---- scratch.c: files of SQLite without a name ---- */
+int mailsrv__durable_scratch_octets(void); /* of one, as SQLite has room for */
+void mailsrv__durable_scratch_open(sqlite3_file *file);
+
+#endif
