@@ -168,7 +168,10 @@ struct bad {
     const char *last; /* the last reply but one to QUIT begins so; NULL: the session has ended by then */
 };
 
-#define BAD(what, input, last) { what, input, sizeof(input) - 1, last }
+#define BAD(what, input, last)                                                                                         \
+    {                                                                                                                  \
+        what, input, sizeof(input) - 1, last                                                                           \
+    }
 
 /* SMTP smuggling (CVE-2023-51764, -51765, -51766 and what came after): each of these ended the data in some server. */
 static const struct bad smuggling[] = {

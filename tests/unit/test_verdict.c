@@ -19,14 +19,19 @@ struct world {
 static void begin_world(struct world *w)
 {
     mailsrv_config *config;
-    mailsrv_peer peer = { .size = sizeof peer, .address_octets = 4, .address = { 192, 0, 2, 7 }, .port = 7, .local_port = 26 };
+    mailsrv_peer peer = { .size = sizeof peer,
+                          .address_octets = 4,
+                          .address = { 192, 0, 2, 7 },
+                          .port = 7,
+                          .local_port = 26 };
     assert_int_equal(mailsrv_config_new(NULL, &config), MAILSRV_OK);
     assert_int_equal(mailsrv_engine_new(config, &w->engine), MAILSRV_OK);
     mailsrv_config_free(config);
     assert_int_equal(mailsrv_engine_serve(w->engine, MAILSRV_OP_POLICY, NULL, NULL), MAILSRV_OK);
     assert_int_equal(mailsrv_profile_new(NULL, mailsrv_smtp(), MAILSRV_FACE_MX, &w->profile), MAILSRV_OK);
     assert_int_equal(mailsrv_profile_set_str(w->profile, MAILSRV_PROFILE_HOSTNAME, "mx.here.test", 12), MAILSRV_OK);
-    assert_int_equal(mailsrv_profile_set_u64(w->profile, MAILSRV_PROFILE_POLICY_STAGES, MAILSRV_STAGE_CONNECT), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_set_u64(w->profile, MAILSRV_PROFILE_POLICY_STAGES, MAILSRV_STAGE_CONNECT),
+                     MAILSRV_OK);
     assert_int_equal(mailsrv_profile_seal(w->profile, NULL), MAILSRV_OK);
     assert_int_equal(mailsrv_engine_advance(w->engine, 1, 1), MAILSRV_OK);
     assert_int_equal(mailsrv_server_new(w->engine, w->profile, &peer, NULL, &w->session), MAILSRV_OK);
@@ -161,9 +166,21 @@ static void test_codes(void **state)
 static void test_fields(void **state)
 {
     static const char *const good[] = { "", "X: 1\r\n", "X: 1\r\n 2\r\n\t3\r\nY:\r\n", "X:1\r\nX: \xc3\xa4\r\n" };
-    static const char *const bad[] = { "X: 1",       "X: 1\n",         "X: 1\r\n\r\n",    "X: 1\r\n\r\nbody\r\n", " X: 1\r\n",
-                                       "X 1\r\n",    ": 1\r\n",        "X : 1\r\n",       "X: a\rb\r\n",          "X: a\nb\r\n",
-                                       "X: \xe4\r\n", "X: 1\r\n \t\r\n", "X\xc3\xa4: 1\r\n", "\r\n",                 "X: \x01\r\n" };
+    static const char *const bad[] = { "X: 1",
+                                       "X: 1\n",
+                                       "X: 1\r\n\r\n",
+                                       "X: 1\r\n\r\nbody\r\n",
+                                       " X: 1\r\n",
+                                       "X 1\r\n",
+                                       ": 1\r\n",
+                                       "X : 1\r\n",
+                                       "X: a\rb\r\n",
+                                       "X: a\nb\r\n",
+                                       "X: \xe4\r\n",
+                                       "X: 1\r\n \t\r\n",
+                                       "X\xc3\xa4: 1\r\n",
+                                       "\r\n",
+                                       "X: \x01\r\n" };
     struct world w;
     mailsrv_verdict v = of(MAILSRV_POLICY_ADD_FIELDS);
     char line[1100] = "X: ";
@@ -242,9 +259,8 @@ static void test_addresses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_question), cmocka_unit_test(test_verdicts),
-        cmocka_unit_test(test_codes),        cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_sizes_of_fields), cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_the_question), cmocka_unit_test(test_verdicts),        cmocka_unit_test(test_codes),
+        cmocka_unit_test(test_fields),       cmocka_unit_test(test_sizes_of_fields), cmocka_unit_test(test_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
