@@ -135,6 +135,27 @@ class Logins:
             good, said = self.curl(scheme, mechanism, WRONG)
             assert not good and "Login denied" in said, said
 
+    # ---- msmtp ----
+
+    def msmtp(self, mechanism: str, password: str, *more: str) -> tuple[bool, str]:
+        port = self.ports["smtpx" if mechanism == "external" and self.certificates is None else "smtp"]
+        tls = ["--tls=off"] if self.certificates is None else [
+            "--tls=on", "--tls-starttls=on", f"--tls-trust-file={self.certificates.host}.pem"]
+        return run(["msmtp", "--file=/dev/null", "--host=127.0.0.1", f"--port={port}", f"--auth={mechanism}", f"--user={USER}",
+                    f"--passwordeval=printf %s '{password}'", "--from=pat@here.test", "--domain=client.test", *tls, *more,
+                    "pat@here.test"], "Subject: by msmtp\n\nhello\n")
+
+    def by_msmtp(self, mechanism: str) -> None:
+        more = []
+        if mechanism == "external" and self.certificates is not None:
+            name = self.certificates.user
+            more = [f"--tls-cert-file={name}.pem", f"--tls-key-file={name}.key"]
+        good, said = self.msmtp(mechanism, PASSWORD, *more)
+        assert good, said
+        if mechanism != "external":
+            good, said = self.msmtp(mechanism, WRONG)
+            assert not good and "535 5.7.8" in said, said
+
     # ---- swaks ----
 
     def by_swaks(self, mechanism: str) -> None:
@@ -228,6 +249,8 @@ def tests_of(logins: Logins) -> list[tuple]:
     for mechanism in ("PLAIN", "LOGIN"):
         tests.append((f"swaks by {mechanism}", logins.by_swaks, mechanism))
         tests.append((f"smtplib by {mechanism}", logins.by_smtplib, mechanism))
+    for mechanism in ("plain", "login", "scram-sha-1", "scram-sha-256", "external"):
+        tests.append((f"msmtp by {mechanism}", logins.by_msmtp, mechanism))
     return [*tests, ("imaplib", logins.by_imaplib), ("poplib", logins.by_poplib)]
 
 
@@ -246,7 +269,7 @@ def tests_of_tls(logins: Logins) -> list[tuple]:
 
 def main(program: Path, provider: str, where: Path) -> None:
     tap, has_tls = Tap(), provider != "none"
-    programs = ("gsasl", "curl", "swaks", *(["openssl"] if has_tls else []))
+    programs = ("gsasl", "curl", "swaks", "msmtp", *(["openssl"] if has_tls else []))
     if not all([tap.ok(shutil.which(name) is not None, f"{name} is here") for name in programs]):
         tap.end()
     certificates = Certificates(where) if has_tls else None
