@@ -10,10 +10,14 @@
  *   capability.c  CAPABILITY
  *   starttls.c    STARTTLS
  *   login.c       LOGIN, AUTHENTICATE
- *   list.c        LIST, LSUB
  *   select.c      SELECT, EXAMINE, CLOSE, UNSELECT
  *   enable.c      ENABLE, and what CONDSTORE turns on
  *   resync.c      what has vanished since, for QRESYNC
+ *   list.c        LIST, LSUB; list_parse.c: their grammar
+ *   status.c      STATUS, also of LIST
+ *   mailboxes.c   CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE
+ *   uses.c        special uses of mailboxes
+ *   about.c       NAMESPACE, ID
  *   idle.c        IDLE
  *   noop.c        NOOP, LOGOUT
  *   messages.h    the commands about messages: FETCH, STORE, EXPUNGE, COPY, SEARCH, APPEND
@@ -52,6 +56,7 @@ enum {
 };
 
 struct imap;
+struct statuses;
 
 /* Of a command that takes a literal as a stream: APPEND. */
 struct streams {
@@ -108,6 +113,7 @@ struct command {
     bool syncs;            /* first what the row says */
     bool told_modseq;      /* HIGHESTMODSEQ is owed */
     bool ends_highest;     /* OK says it: something was removed */
+    struct statuses *statuses; /* that are being told, in `own`; NULL: none */
 };
 
 struct imap {
@@ -293,8 +299,22 @@ enum step mailsrv__imap_login(struct imap *p);
 bool mailsrv__imap_parse_authenticate(struct imap *p, struct reader *r);
 enum step mailsrv__imap_authenticate(struct imap *p);
 bool mailsrv__imap_parse_list(struct imap *p, struct reader *r);
+bool mailsrv__imap_parse_lsub(struct imap *p, struct reader *r);
 enum step mailsrv__imap_list(struct imap *p);
-enum step mailsrv__imap_lsub(struct imap *p);
+bool mailsrv__imap_parse_status(struct imap *p, struct reader *r);
+enum step mailsrv__imap_status_command(struct imap *p);
+bool mailsrv__imap_parse_create(struct imap *p, struct reader *r);
+enum step mailsrv__imap_create(struct imap *p);
+bool mailsrv__imap_parse_name(struct imap *p, struct reader *r);
+enum step mailsrv__imap_delete(struct imap *p);
+bool mailsrv__imap_parse_rename(struct imap *p, struct reader *r);
+enum step mailsrv__imap_rename(struct imap *p);
+enum step mailsrv__imap_subscribe(struct imap *p);
+enum step mailsrv__imap_unsubscribe(struct imap *p);
+void mailsrv__imap_names_fini(struct imap *p);
+enum step mailsrv__imap_namespace(struct imap *p);
+bool mailsrv__imap_parse_id(struct imap *p, struct reader *r);
+enum step mailsrv__imap_id(struct imap *p);
 bool mailsrv__imap_parse_select(struct imap *p, struct reader *r);
 enum step mailsrv__imap_select(struct imap *p);
 void mailsrv__imap_select_fini(struct imap *p);
@@ -312,6 +332,9 @@ enum step mailsrv__imap_endless(struct imap *p);
 
 /* The session leaves: gives back its mailbox and its store. */
 void mailsrv__imap_abandon(struct imap *p);
+
+/* Does LIST take RETURN (STATUS ...)? */
+bool mailsrv__imap_lists_status(const struct imap *p);
 
 /* May a login succeed here at all?  And one by LOGIN? */
 bool mailsrv__imap_takes_logins(const struct imap *p);

@@ -17,7 +17,7 @@ struct select {
     struct set numbers, uids; /* that belong together */
     struct set known;
     struct walk walk;
-    struct vanished vanished;
+    struct vanished *vanished;
 };
 
 /* ---- Leaving ---- */
@@ -93,13 +93,17 @@ static bool parse_match(struct reader *r, struct select *select)
 }
 
 /* "QRESYNC" SP "(" uidvalidity SP mod-sequence-value [SP known-uids] [SP seq-match-data] ")" */
-static bool parse_qresync(struct reader *r, struct select *select)
+static bool parse_qresync(struct imap *p, struct reader *r, struct select *select)
 {
     select->resyncs = true;
+    select->vanished = mailsrv__imap_take(p, sizeof *select->vanished);
+    r->no_memory = select->vanished == NULL;
+    if (r->no_memory)
+        return false;
     select->all_uids = (mailsrv_run){ 1, UINT32_MAX };
     select->known = (struct set){ &select->all_uids, 1 };
     if (!mailsrv__parse_sp(r) || !mailsrv__parse_char(r, '(') || !mailsrv__parse_nz_number(r, &select->uidvalidity) ||
-        !mailsrv__parse_sp(r) || !mailsrv__parse_modseq(r, &select->vanished.since))
+        !mailsrv__parse_sp(r) || !mailsrv__parse_modseq(r, &select->vanished->since))
         return false;
     bool more = mailsrv__parse_is(r, ' ') && mailsrv__parse_sp(r);
     if (more && !mailsrv__parse_is(r, '(')) {
@@ -116,7 +120,7 @@ static bool parse_param(struct imap *p, struct reader *r, struct select *select)
     if (mailsrv__parse_word(r, SPAN("CONDSTORE")) && mailsrv__enabled(&p->session, MAILSRV_EXT_CONDSTORE))
         return select->condstore = true;
     if (p->qresync && !select->resyncs && mailsrv__parse_word(r, SPAN("QRESYNC")))
-        return parse_qresync(r, select);
+        return parse_qresync(p, r, select);
     return mailsrv__parse_fails(r, "CONDSTORE, or QRESYNC once it is enabled");
 }
 
@@ -144,8 +148,8 @@ bool mailsrv__imap_parse_select(struct imap *p, struct reader *r)
 void mailsrv__imap_select_fini(struct imap *p)
 {
     struct select *select = p->command.own;
-    if (select != NULL)
-        mailsrv__imap_vanished_fini(&select->vanished);
+    if (select != NULL && select->vanished != NULL)
+        mailsrv__imap_vanished_fini(select->vanished);
 }
 
 /* Nothing is selected then (RFC 9051 section 6.3.2). */
@@ -180,7 +184,7 @@ static bool say_changed(struct imap *p, const struct member *member)
 {
     struct select *select = p->command.own;
     struct marks marks;
-    if (!mailsrv__view_marks(&p->view, member->uid, &marks) || marks.modseq <= select->vanished.since)
+    if (!mailsrv__view_marks(&p->view, member->uid, &marks) || marks.modseq <= select->vanished->since)
         return true;
     char room[96];
     struct writer w = { .p = room, .room = sizeof room };
@@ -221,9 +225,9 @@ static enum step say_since(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
     struct select *select = p->command.own;
-    select->vanished.known = &select->known;
+    select->vanished->known = &select->known;
     mailsrv__walk_begin(&select->walk, &p->view, &select->known, true);
-    return mailsrv__imap_say_vanished(p, &select->vanished, say_changes);
+    return mailsrv__imap_say_vanished(p, select->vanished, say_changes);
 }
 
 /* The UIDs up to one that has still the number that the client knows are all there, for none has gone that was in front
@@ -231,7 +235,7 @@ static enum step say_since(mailsrv_session *session)
 static void compare(struct imap *p, struct select *select, uint32_t number, uint32_t uid)
 {
     if (mailsrv__view_number(&p->view, uid) == number)
-        select->vanished.match = uid;
+        select->vanished->match = uid;
 }
 
 static enum step match(mailsrv_session *session)

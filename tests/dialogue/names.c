@@ -85,6 +85,13 @@ static const struct name extensions[] = {
     { "condstore", MAILSRV_EXT_CONDSTORE },
     { "qresync", MAILSRV_EXT_QRESYNC },
     { "esearch", MAILSRV_EXT_ESEARCH },
+    { "namespace", MAILSRV_EXT_NAMESPACE },
+    { "id", MAILSRV_EXT_ID },
+    { "special_use", MAILSRV_EXT_SPECIAL_USE },
+    { "children", MAILSRV_EXT_CHILDREN },
+    { "list_extended", MAILSRV_EXT_LIST_EXTENDED },
+    { "list_status", MAILSRV_EXT_LIST_STATUS },
+    { "status_size", MAILSRV_EXT_STATUS_SIZE },
     { "sasl_ir", MAILSRV_EXT_SASL_IR },   { NULL, 0 },
 };
 

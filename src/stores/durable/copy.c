@@ -1,5 +1,5 @@
-/* COPY and MOVE: rows that share the body, and keep what makes two messages one: email and UIDL (RFC 1939 section 7).  Many are
- * copied in parts, so that other accounts' changes go on meanwhile; they appear all at once. */
+/* COPY and MOVE: rows that share the body, and keep what makes two messages one: email and UIDL (RFC 1939 section 7).
+ * Many are copied in parts, so that other accounts' changes go on meanwhile; they appear all at once. */
 #include "durable.h"
 
 #include <string.h>
