@@ -6,7 +6,8 @@
  *     PLAIN, LOGIN, USER and PASS, IMAP's LOGIN   AUTH_VERIFY (op.h); under TLS, or where the profile takes
  *                                                 passwords in the clear (MAILSRV_PROFILE_PLAIN_PASSWORDS)
  *     SCRAM-SHA-1, SCRAM-SHA-256 (RFC 5802, 7677) AUTH_SCRAM_KEYS, and a crypto table (tls.h)
- *     SCRAM-...-PLUS                              the same, where the TLS layer gives a channel binding
+ *     SCRAM-...-PLUS                              the same, where the TLS layer gives the usual channel binding:
+ *                                                 tls-exporter in TLS 1.3, tls-unique before it
  *     EXTERNAL                                    AUTH_EXTERNAL, where somebody outside knows the peer:
  *                                                 mailsrv_session_set_external, or his certificate
  *

@@ -6,6 +6,7 @@
 #include <mailsrv/base.h>
 #include <mailsrv/engine.h>
 #include <mailsrv/inbox.h>
+#include <mailsrv/message.h>
 #include <mailsrv/op.h>
 #include <mailsrv/policy.h>
 #include <mailsrv/profile.h>

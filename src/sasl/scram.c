@@ -45,10 +45,15 @@ static struct span binding_of(const mailsrv_session *session, struct span name)
     return (struct span){ NULL, 0 };
 }
 
+/* None of the protocols says which kinds there are, so a client takes the usual one: tls-exporter in TLS 1.3 (RFC 9266
+ * section 3), tls-unique before it (RFC 5802 section 6.1).  Without that no -PLUS is offered: he would fail. */
 bool mailsrv__sasl_can_bind(const mailsrv_session *session)
 {
-    return binding_of(session, SPAN("tls-exporter")).n != 0 || binding_of(session, SPAN("tls-unique")).n != 0 ||
-           binding_of(session, SPAN("tls-server-end-point")).n != 0;
+    enum { TLS_1_3 = 0x0304 };
+    mailsrv_tls_info info = { .size = sizeof info };
+    if (!mailsrv__tls_info(session, &info))
+        return false;
+    return info.version >= TLS_1_3 ? info.exporter.n != 0 : info.unique.n != 0;
 }
 
 /* RFC 5802 section 6: a client that could bind and was not told that we can has been lied to on the way. */

@@ -49,6 +49,9 @@ FAULTS = {
     # A long reverse-path is copied into room for a short one.
     "smtp": ("smtp/transaction.c", "mailsrv__session_take(session, sizeof *t + reverse_path.n)",
              "mailsrv__session_take(session, sizeof *t + (reverse_path.n & 15))"),
+    # The memory of a kept header is given back as if it were as small as the header.
+    "submission": ("smtp/header.c", "mailsrv__session_give(session, h->p, h->room);\n    *h",
+                   "mailsrv__session_give(session, h->p, h->n);\n    *h"),
     # An address with two mailboxes gets room for one.
     "lmtp": ("smtp/transaction.c", "sizeof(struct recipient) + n * (", "sizeof(struct recipient) + 1 * ("),
     # The tag is not kept: IDLE and APPEND outlive the text of their command.

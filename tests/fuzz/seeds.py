@@ -41,7 +41,7 @@ class Dialogue:
         lines = path.read_bytes().split(b"\n")
         client = [octets_of(line, b"C") for line in lines if re.match(rb"C[:|*]", line)]
         profile = next(line for line in lines if line.startswith(b"profile: ")).split()
-        self.protocol = {b"mx": "smtp", b"lmtp": "lmtp", b"pop3": "pop3", b"imap": "imap"}[profile[-1]]
+        self.protocol = "smtp" if profile[-1] == b"mx" else profile[-1].decode()
         self.client = b"".join(client)
         self.messages = [b"".join(octets_of(line, b"|") for line in block.split(b"\n"))
                          for block in re.findall(rb"(?m)((?:^\|.*\n)+)", path.read_bytes())]
@@ -98,7 +98,8 @@ def structures() -> list[bytes]:
 def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
     streams = {d.client for d in dialogues}
     messages = {m for d in dialogues for m in d.messages}
-    seeds = {protocol: {d.client for d in dialogues if d.protocol == protocol} for protocol in ("smtp", "lmtp", "pop3", "imap")}
+    seeds = {protocol: {d.client for d in dialogues if d.protocol == protocol} for protocol in
+             ("smtp", "lmtp", "submission", "pop3", "imap")}
     seeds["literal"] = seeds["imap"]
     seeds["imap_parse"] = {word for d in dialogues if d.protocol == "imap" for word in words(d.client)}
     seeds |= {"line": streams, "dots": streams | messages, "counted": streams | messages, "stuff": messages | streams,

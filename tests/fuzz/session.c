@@ -2,14 +2,14 @@
  * answers late and in any order.  The replies and what is in the store afterwards are the same.  A third time something
  * goes wrong (an operation fails, the session ends in the middle, memory is short), and then nothing may be left open.
  *
- * PROTOCOL is smtp, lmtp, pop3 or imap. */
+ * PROTOCOL is smtp, lmtp, submission, pop3 or imap. */
 #include "../dialogue/crypto.h"
 #include "fuzz.h"
 
 #include <mailsrv/mailsrv.h>
 #include <mailsrv/stores/memory.h>
 
-enum protocol { smtp, lmtp, pop3, imap };
+enum protocol { smtp, lmtp, submission, pop3, imap };
 
 enum { PLENTY = 1 << 20, UNITS_MAX = 300, MONO_US = 1000000 };
 
@@ -33,6 +33,7 @@ static mailsrv_profile *make_profile(void)
         int32_t face;
     } faces[] = { [smtp] = { mailsrv_smtp, MAILSRV_FACE_MX },
                   [lmtp] = { mailsrv_smtp, MAILSRV_FACE_LMTP },
+                  [submission] = { mailsrv_smtp, MAILSRV_FACE_SUBMISSION },
                   [pop3] = { mailsrv_pop3, MAILSRV_FACE_POP3 },
                   [imap] = { mailsrv_imap, MAILSRV_FACE_IMAP } };
     mailsrv_profile *profile;
@@ -42,6 +43,9 @@ static mailsrv_profile *make_profile(void)
     mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_AUTH_MECHANISMS, MAILSRV_SASL_ALL);
     mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_AUTH_DELAY_MS, 0);
     mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX, 65536);
+    mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_POLICY_STAGES, MAILSRV_STAGES_ALL);
+    mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_SENDER_FIELD, 1);
+    mailsrv_profile_set_str(profile, MAILSRV_PROFILE_POSTMASTER, "kim@here.test", 13);
     CHECK(mailsrv_profile_seal(profile, NULL) == MAILSRV_OK, "the profile cannot be sealed");
     return profile;
 }
@@ -99,6 +103,40 @@ static void set_knobs(struct world *w)
     }
 }
 
+/* ---- POLICY: a verdict that depends on the question alone ---- */
+
+static uint32_t hash_of(uint32_t hash, mailsrv_bytes bytes)
+{
+    for (size_t i = 0; i < bytes.n; i++)
+        hash = (hash ^ bytes.p[i]) * 16777619u;
+    return hash;
+}
+
+static int32_t verdict_of(const mailsrv_arg_policy *arg)
+{
+    uint32_t hash = hash_of(hash_of(2166136261u ^ arg->stage, arg->reverse_path), arg->recipient);
+    hash = hash_of(hash_of(hash, arg->hello), arg->header) >> 7;
+    if (arg->stage == MAILSRV_STAGE_CONNECT || hash % 3 != 0)
+        return MAILSRV_POLICY_CONTINUE;
+    return (int32_t)(hash / 3 % (MAILSRV_POLICY_RELAY_OK + 1));
+}
+
+static void decide(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    struct world *w = user;
+    const mailsrv_arg_policy *arg = op->arg;
+    mailsrv_verdict v = { .size = sizeof v, .verdict = verdict_of(arg), .to.kind = MAILSRV_TARGET_MAILBOX };
+    if (v.verdict == MAILSRV_POLICY_ADD_FIELDS)
+        v.fields = (mailsrv_bytes){ (const uint8_t *)"X-Seen: yes,\r\n twice\r\n", 22 };
+    if (v.verdict == MAILSRV_POLICY_REDIRECT && arg->recipients % 2 == 0) {
+        v.to.kind = MAILSRV_TARGET_QUEUE;
+        v.address = (mailsrv_bytes){ (const uint8_t *)"boss@elsewhere.test", 19 };
+    }
+    mailsrv_memory_find_account(w->store, "kim", 3, &v.to.account);
+    mailsrv_answer answer = { .size = sizeof answer, .value = &v };
+    CHECK(mailsrv_op_answer(engine, op->id, &answer) == MAILSRV_OK, "a verdict is not taken");
+}
+
 static void make_engine(struct world *w)
 {
     mailsrv_config *config;
@@ -110,6 +148,7 @@ static void make_engine(struct world *w)
     CHECK(mailsrv_engine_new(config, &w->engine) == MAILSRV_OK, "no engine");
     mailsrv_config_free(config);
     mailsrv_store_bind(w->store, w->engine);
+    mailsrv_engine_serve(w->engine, MAILSRV_OP_POLICY, decide, w);
     mailsrv_engine_advance(w->engine, MONO_US, MONO_US);
 }
 

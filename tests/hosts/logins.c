@@ -1,11 +1,22 @@
-/* logins.c - a server for the tests of logins, on a loop of libuv and over the store in memory: logins NAME PASSWORD.
- * It has no TLS, takes passwords in the clear, and has keys for SCRAM.  On the ports imapx, smtpx and popx it knows
- * everybody, without asking, as NAME. */
-#include "crypto.h"
+/* logins.c - a server for the tests of logins, on a loop of libuv and over the store in memory:
+ * logins NAME PASSWORD [CHAIN KEY ROOTS].  It has keys for SCRAM.  On the ports smtpx, popx and imapx it knows everybody,
+ * without asking, as NAME.  Without files it takes passwords in the clear; with them, each PEM, it has STARTTLS, and whom
+ * ROOTS vouch for as CN=NAME is NAME.
+ *
+ * PROVIDER is openssl or mbedtls; without it there is no TLS, and the cryptography is that of the tests. */
 
 #include <mailsrv/mailsrv.h>
 #include <mailsrv/stores/memory.h>
 #include <mailsrv/uv.h>
+
+#ifdef PROVIDER
+#define NAME_OF_(a, b) mailsrv_##a##_##b
+#define NAME_OF(a, b) NAME_OF_(a, b)
+#include <mailsrv/mbedtls.h>
+#include <mailsrv/openssl.h>
+#else
+#include "crypto.h"
+#endif
 
 #include <signal.h>
 #include <stdbool.h>
@@ -34,12 +45,67 @@ static void must(int32_t status, const char *what)
         exit((fprintf(stderr, "%s: %s\n", what, mailsrv_strerror(status)), 1));
 }
 
+#ifdef PROVIDER
+
+static mailsrv_crypto crypto_here(void)
+{
+    return *NAME_OF(PROVIDER, crypto)();
+}
+
+static mailsrv_bytes read_file(const char *path)
+{
+    static uint8_t room[3][16384];
+    static size_t n_files;
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        exit((perror(path), 1));
+    uint8_t *p = room[n_files++];
+    size_t n = fread(p, 1, sizeof room[0], file);
+    fclose(file);
+    return (mailsrv_bytes){ p, n };
+}
+
+static mailsrv_tls *tls_from(char **files)
+{
+    mailsrv_tls *tls;
+    mailsrv_error why = { .size = sizeof why };
+    if (files[0] == NULL)
+        return NULL;
+    const mailsrv_certificate certificate = { .size = sizeof certificate,
+                                              .chain = read_file(files[0]),
+                                              .key = read_file(files[1]) };
+    const mailsrv_tls_setup setup = { .size = sizeof setup,
+                                      .certificates = &certificate,
+                                      .n_certificates = 1,
+                                      .certificate_stride = sizeof certificate,
+                                      .client_roots = read_file(files[2]) };
+    must(NAME_OF(PROVIDER, new)(&setup, &tls, &why), why.expected == NULL ? "TLS" : why.expected);
+    return tls;
+}
+
+#else
+
 /* Random numbers that differ: the test's own are always the same. */
 static int32_t some_random(void *user, uint8_t *out, size_t n)
 {
     (void)user;
     return uv_random(NULL, NULL, out, n, 0, NULL) == 0 ? MAILSRV_OK : MAILSRV_TEMP;
 }
+
+static mailsrv_crypto crypto_here(void)
+{
+    static uint8_t calls;
+    mailsrv_crypto crypto = test_crypto(&calls);
+    crypto.random = some_random;
+    return crypto;
+}
+
+static mailsrv_tls *tls_from(char **files)
+{
+    return files[0] == NULL ? NULL : (exit(2), NULL);
+}
+
+#endif
 
 static void add_keys(mailsrv_store *store, const mailsrv_id *account, const mailsrv_crypto *crypto, const char *password)
 {
@@ -71,15 +137,37 @@ static mailsrv_store *store_for(const char *name, const char *password, const ma
     return store;
 }
 
-static mailsrv_profile *profile_for(const struct door *door)
+static mailsrv_profile *profile_for(const struct door *door, mailsrv_tls *tls)
 {
     mailsrv_profile *profile;
     must(mailsrv_profile_new(NULL, door->machine(), door->face, &profile), door->name);
     mailsrv_profile_set_str(profile, MAILSRV_PROFILE_HOSTNAME, "here.test", 9);
-    mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_PLAIN_PASSWORDS, 1);
+    mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_PLAIN_PASSWORDS, tls == NULL);
+    mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_TLS, tls == NULL ? MAILSRV_TLS_NONE : MAILSRV_TLS_OFFERED);
+    mailsrv_profile_set_tls(profile, tls);
     mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_AUTH_DELAY_MS, 10);
     must(mailsrv_profile_seal(profile, NULL), door->name);
     return profile;
+}
+
+static bool is(mailsrv_bytes b, const char *before, const char *text)
+{
+    const size_t n = strlen(before);
+    return b.n == n + strlen(text) && memcmp(b.p, before, n) == 0 && memcmp(b.p + n, text, b.n - n) == 0;
+}
+
+/* By the name that is known from outside, or by the certificate; as himself. */
+static void external(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    const mailsrv_arg_auth_external *arg = op->arg;
+    mailsrv_identity identity = { .size = sizeof identity, .acts_as = arg->identity.n != 0 };
+    const mailsrv_answer answer = { .size = sizeof answer, .value = &identity };
+    const bool known = is(arg->external, "", everybody) || is(arg->subject, "CN=", everybody);
+    mailsrv_memory_find_account(user, everybody, strlen(everybody), &identity.account);
+    if (known && (arg->identity.n == 0 || is(arg->identity, "", everybody)))
+        mailsrv_op_answer(engine, op->id, &answer);
+    else
+        mailsrv_op_answer_status(engine, op->id, MAILSRV_DENIED);
 }
 
 static int32_t know_everybody(void *user, mailsrv_uv_connection *connection)
@@ -122,27 +210,27 @@ static mailsrv_engine *engine_with(const mailsrv_crypto *crypto, mailsrv_store *
     must(mailsrv_engine_new(config, &engine), "the engine");
     mailsrv_config_free(config);
     must(mailsrv_store_bind(store, engine), "the store");
+    must(mailsrv_engine_serve(engine, MAILSRV_OP_AUTH_EXTERNAL, external, store), "EXTERNAL");
     return engine;
 }
 
 int main(int argc, char **argv)
 {
-    uint8_t calls = 0;
-    mailsrv_crypto crypto = test_crypto(&calls);
+    mailsrv_crypto crypto = crypto_here();
     const mailsrv_uv_setup setup = { .size = sizeof setup, .on_event = say_event };
     mailsrv_profile *profiles[DOORS];
     mailsrv_uv *driver;
     uv_signal_t signal_;
     uv_loop_t *loop = uv_default_loop();
-    if (argc != 3)
+    if (argc != 3 && argc != 6)
         return 2;
     signal(SIGPIPE, SIG_IGN);
     everybody = argv[1];
-    crypto.random = some_random;
+    mailsrv_tls *tls = tls_from(argv + 3);
     mailsrv_store *store = store_for(argv[1], argv[2], &crypto);
     must(mailsrv_uv_new(loop, engine_with(&crypto, store), &setup, &driver), "the driver");
     for (int i = 0; i < DOORS; i++)
-        open_door(driver, profiles[i] = profile_for(doors + i), doors + i);
+        open_door(driver, profiles[i] = profile_for(doors + i, tls), doors + i);
     fflush(stdout);
     uv_signal_init(loop, &signal_);
     signal_.data = driver;
@@ -152,5 +240,6 @@ int main(int argc, char **argv)
     mailsrv_uv_free(driver);
     for (int i = 0; i < DOORS; i++)
         mailsrv_profile_unref(profiles[i]);
+    mailsrv_tls_unref(tls);
     return uv_loop_close(loop);
 }

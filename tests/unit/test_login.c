@@ -386,21 +386,31 @@ static void test_another_nonce(void **state)
     free_world(w);
 }
 
-/* A binding that the TLS layer has not is not there, and the others are. */
+static bool offers_plus(struct world *w, const mailsrv_tls_info *info)
+{
+    secure(w, info);
+    return strstr(w->line, " AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-1-PLUS ") != NULL;
+}
+
+/* A client takes the usual binding: where that is missing he is not led to it, and need not be told of the others. */
 static void test_bindings_that_are_missing(void **state)
 {
     struct world *w = new_world(MAILSRV_TLS_IMPLICIT, NULL);
-    mailsrv_tls_info info = bindings;
+    mailsrv_tls_info only_exporter = bindings, only_unique = bindings;
     (void)state;
-    info.unique = info.exporter = (mailsrv_bytes){ NULL, 0 };
-    secure(w, &info);
+    only_exporter.unique = (mailsrv_bytes){ NULL, 0 };
+    only_unique.exporter = (mailsrv_bytes){ NULL, 0 };
+    only_exporter.version = only_unique.version = 0x0304;
+    assert_true(offers_plus(w, &only_exporter));
     assert_true(begins(scram(w, "SCRAM-SHA-256-PLUS", MAILSRV_HASH_SHA256, "p=tls-unique,,", "p=tls-unique,,", 14),
                        "a NO "));
-    info.end_point = (mailsrv_bytes){ NULL, 0 };
-    secure(w, &info);
-    assert_null(strstr(w->line, "PLUS"));
+    assert_false(offers_plus(w, &only_unique));
     assert_true(begins(scram(w, "SCRAM-SHA-256-PLUS", MAILSRV_HASH_SHA256, "p=tls-unique,,", "p=tls-unique,,", 14),
                        "a NO [CANNOT]"));
+    assert_true(begins(scram(w, "SCRAM-SHA-256", MAILSRV_HASH_SHA256, "y,,", "y,,", 3), "+ "));
+    only_exporter.version = only_unique.version = 0x0303;
+    assert_false(offers_plus(w, &only_exporter));
+    assert_true(offers_plus(w, &only_unique));
     free_world(w);
 }
 
