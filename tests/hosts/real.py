@@ -281,7 +281,8 @@ received = false
                     last = self.put(1) if self.again(kind) else None
                     sent += last or []
             for message in sent:
-                assert any(f.read_bytes().endswith(message.replace(b"\r\n", b"\n")) for f in (maildir / "new").iterdir())
+                body = message.replace(b"\r\n", b"\n").split(b"\n\n", 1)[1]  # it adds a field of its own
+                assert any(f.read_bytes().split(b"\n\n", 1)[1] == body for f in (maildir / "new").iterdir()), body
 
     seen: set = set()
 
@@ -393,6 +394,9 @@ set ssl_ca_certificates_file = "{self.cert}"
 set copy = no
 set quit = yes
 set delete = yes
+set confirmappend = no
+set confirmcreate = no
+set wait_key = no
 set mbox_type = Maildir
 """)
         self.run("neomutt", "-n", "-F", config, "-s", "by neomutt", "-a", attached, "--", "pat@here.test", says=b"Hello\n")
@@ -403,7 +407,7 @@ set mbox_type = Maildir
         client.logout()
         assert b'"attached.txt"' in structure and b'"MIXED"' in structure.upper(), structure
         saved = self.path / "saved"
-        command = f"<tag-pattern>~A<enter><tag-prefix><copy-message>{saved}<enter><enter-command>quit<enter>"
+        command = f"<tag-pattern>~A<enter><tag-prefix><copy-message>{saved}<enter><quit>"
         self.run("script", "-qec", f"TERM=xterm neomutt -n -F {config} -f imaps://localhost:{self.ports['imaps']}/INBOX"
                  f" -e 'push \"{command}\"'", "/dev/null", fine=(0, 1))
         files = [f for part in ("cur", "new") for f in (saved / part).iterdir()] if saved.is_dir() else []
