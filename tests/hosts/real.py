@@ -207,7 +207,7 @@ tls_trust_file {self.cert}
         client.quit()
 
     def imaplib_reads(self) -> None:
-        """imaplib: STARTTLS; AUTHENTICATE, mailboxes, flags, APPEND, COPY, SEARCH"""
+        """imaplib: STARTTLS; AUTHENTICATE, mailboxes, flags, APPEND, COPY"""
         self.put(3)
         client = imaplib.IMAP4("localhost", self.ports["imap"], timeout=HANG_S)
         assert "LOGINDISABLED" in client.capabilities
@@ -219,8 +219,6 @@ tls_trust_file {self.cert}
         assert client.append("Sent", r"(\Seen)", imaplib.Time2Internaldate(0), b"Subject: mine\r\n\r\nHello\r\n")[0] == "OK"
         assert client.copy("1:2", "Work/Old")[0] == "OK" and client.rename("Work/Old", "Work/New")[0] == "OK"
         assert client.status("Work/New", "(MESSAGES UNSEEN)")[1][0].endswith(b"(MESSAGES 2 UNSEEN 2)")
-        assert client.search(None, "SUBJECT", "1")[1] == [b"2"]
-        assert client.search(None, "TEXT", '"eight bits"')[1] == [b"1 2 3"]
         kind, data = client.fetch("1", "(ENVELOPE BODYSTRUCTURE BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
         assert kind == "OK" and b'"number 0"' in data[0][0] and data[0][1] == b"Subject: number 0\r\n\r\n", data
         client.logout()
