@@ -14,7 +14,7 @@ static const struct {
 /* Who has logged in does so no more. */
 static void write_logins(const struct imap *p, struct writer *w)
 {
-    if (mailsrv__imap_takes_logins(p) && mailsrv__sasl_offered(&p->session, 0) != NULL) {
+    if (mailsrv__imap_takes_logins(p) && mailsrv__sasl_offers_any(&p->session)) {
         mailsrv__sasl_write_names(&p->session, SPAN(" AUTH="), w);
         if (mailsrv__enabled(&p->session, MAILSRV_EXT_SASL_IR))
             mailsrv__write(w, SPAN(" SASL-IR")); /* RFC 4959 */

@@ -653,14 +653,27 @@ static void copy_for_ever(struct killed *k, uint64_t seed)
     }
 }
 
+/* One to three copies have begun. */
+static void wait_for_copies(const struct killed *k, pid_t child, uint64_t random)
+{
+    const struct timespec moment = { 0, 100000 };
+    siginfo_t ended = { .si_pid = 0 };
+    while (atomic_load(&k->begun) < 1 + random % 3 && ended.si_pid == 0) {
+        nanosleep(&moment, NULL);
+        if (waitid(P_PID, (id_t)child, &ended, WEXITED | WNOHANG | WNOWAIT) != 0)
+            abort();
+    }
+    struct timespec pause = { 0, (long)(random >> 8) % 20000 * 1000 };
+    nanosleep(&pause, NULL);
+}
+
 static void kill_one(struct killed *k, uint64_t *random)
 {
     struct disk *more = disk_new(*random);
     pid_t child = fork();
     if (child == 0)
         copy_for_ever(k, *random);
-    struct timespec pause = { 0, (long)(20000 + disk_random(more) % 150000) * 1000 };
-    nanosleep(&pause, NULL);
+    wait_for_copies(k, child, disk_random(more) >> 1);
     kill(child, SIGKILL);
     int how = 0;
     waitpid(child, &how, 0);

@@ -100,6 +100,20 @@ static void match_marks(struct look *l, struct message *message, const mailsrv_r
     message->is_changing = message->is_moved = false;
 }
 
+/* Of a COMMIT in several shards one may have done its part, and the COMMIT is not answered because another has not: what
+ * was asked after it has been answered then. */
+static bool is_late(const struct look *l, const mailsrv_row *row)
+{
+    return l->m->shore.setup.shards > 1 &&
+           (row->uid <= l->box->uid_max || row->modseq <= l->m->known.accounts[l->account].modseq_max);
+}
+
+static void late_was_given(struct message *message, const mailsrv_row *row)
+{
+    message->uid = row->uid;
+    message->modseq = row->modseq;
+}
+
 static void match(struct look *l, const mailsrv_row *row, uint32_t number)
 {
     struct message *message = find(l, row, number);
@@ -110,6 +124,8 @@ static void match(struct look *l, const mailsrv_row *row, uint32_t number)
     l->seen[message - l->box->messages] = true;
     if (message->state == GONE || message->state == NEVER_WAS)
         mail_wrong(l->m, "a message came back", number);
+    else if (message->uid == 0 && is_late(l, row))
+        late_was_given(message, row);
     else if (message->uid == 0)
         mail_was_given(l->m, l->account, l->box, message, row->uid, row->modseq);
     match_marks(l, message, row);

@@ -16,19 +16,19 @@
 /* ---- Allocations ---- */
 
 static struct allocations {
-    atomic_uint_least64_t n, fails_at; /* the n-th; 0: none */
-    uint64_t in_a_row;                 /* and so many with it */
-    atomic_int_least64_t live;
+    atomic_uint n, fails_at; /* the n-th; 0: none */
+    uint32_t in_a_row;       /* and so many with it */
+    atomic_int live;
 } own, sqlite;
 
 static bool fails(struct allocations *a)
 {
-    uint64_t n = atomic_fetch_add(&a->n, 1) + 1;
-    uint64_t first = atomic_load(&a->fails_at);
+    uint32_t n = atomic_fetch_add(&a->n, 1) + 1;
+    uint32_t first = atomic_load(&a->fails_at);
     return first != 0 && n >= first && n - first < a->in_a_row;
 }
 
-static void starve(struct allocations *a, uint64_t fails_at, uint64_t in_a_row)
+static void starve(struct allocations *a, uint32_t fails_at, uint32_t in_a_row)
 {
     a->n = 0;
     a->in_a_row = in_a_row;
@@ -97,6 +97,7 @@ struct run {
     struct disk *disk;
     mailsrv_durable_files files;
     struct mail mail;
+    bool is_copied;
     bool opened; /* before, with these accounts */
     mailsrv_id accounts[2];
     char wrong[200];
@@ -139,6 +140,7 @@ static void ask_the_rest(struct run *r)
     mail_settle(m);
     mail_close_box(m, &opened);
     mailsrv_durable_set_quota(m->shore.store, &m->shore.accounts[1], 1u << 30);
+    r->is_copied = mailsrv_durable_copy(m->shore.store, "/copy", NULL, NULL) == MAILSRV_OK;
 }
 
 /* All is read as well, but not judged: an answer may be that there is no memory. */
@@ -202,7 +204,25 @@ static void look(struct run *r)
     mailsrv_durable_check(&r->mail.shore.setup, not_so, r);
 }
 
-static void begin(struct run *r)
+/* What was answered OK is whole, and opens. */
+static void look_at_copy(struct run *r)
+{
+    mailsrv_durable_setup setup = r->mail.shore.setup;
+    mailsrv_store *store;
+    mailsrv_id id;
+    setup.directory = "/copy";
+    mailsrv_durable_check(&setup, not_so, r);
+    int32_t status = mailsrv_durable_open(&setup, &store);
+    if (status != MAILSRV_OK) {
+        say(r, "a copy cannot be opened", status);
+        return;
+    }
+    if (mailsrv_durable_find_account(store, "kim@here", 8, &id) != MAILSRV_OK)
+        say(r, "a copy has not all accounts", MAILSRV_OK);
+    mailsrv_store_free(store);
+}
+
+static void begin(struct run *r, uint32_t shards)
 {
     memset(r, 0, sizeof *r);
     r->disk = disk_new(3);
@@ -211,15 +231,16 @@ static void begin(struct run *r)
     r->mail.shore.setup.segment_octets = 8192;
     r->mail.shore.setup.memory_octets = 16384;
     r->mail.shore.setup.checkpoint_pages = 6;
+    r->mail.shore.setup.shards = shards;
 }
 
 /* One run; false: nothing failed any more. */
-static bool run_with(struct allocations *a, uint64_t fails_at, uint64_t in_a_row, char wrong[200])
+static bool run_with(struct allocations *a, uint32_t shards, uint32_t fails_at, uint32_t in_a_row, char wrong[200])
 {
     struct run *r = malloc(sizeof *r);
     if (r == NULL)
         abort();
-    begin(r);
+    begin(r, shards);
     starve(a, fails_at, in_a_row);
     if (open_store(r)) {
         load(r);
@@ -229,7 +250,9 @@ static bool run_with(struct allocations *a, uint64_t fails_at, uint64_t in_a_row
     starve(a, 0, 0);
     if (r->wrong[0] == '\0')
         look(r);
-    if (r->wrong[0] == '\0') {
+    if (r->wrong[0] == '\0' && r->is_copied)
+        look_at_copy(r);
+    if (r->wrong[0] == '\0' && shards == 1) {
         r->files.unlink(r->disk, "/disk/index.db");
         r->files.unlink(r->disk, "/disk/index.db-wal");
         look(r);
@@ -240,34 +263,36 @@ static bool run_with(struct allocations *a, uint64_t fails_at, uint64_t in_a_row
     return failed;
 }
 
-static void starve_all(struct allocations *a, const char *name, uint64_t first, uint64_t step, uint64_t in_a_row)
+static void starve_all(struct allocations *a, const char *name, uint32_t shards, uint32_t first, uint32_t step,
+                       uint32_t in_a_row)
 {
-    uint64_t n = 0, at = first;
+    uint32_t n = 0, at = first;
     char wrong[200] = "", text[240] = "";
     uint32_t bad = 0;
-    for (; run_with(a, at, in_a_row, wrong); at += step, n++)
+    for (; run_with(a, shards, at, in_a_row, wrong); at += step, n++)
         if (wrong[0] != '\0' && bad++ == 0)
-            snprintf(text, sizeof text, "the %llu. fails: %s", (unsigned long long)at, wrong);
+            snprintf(text, sizeof text, "the %u. fails: %s", at, wrong);
     fflush(stdout);
-    printf("# %s: %llu runs, %u bad\n", name, (unsigned long long)n, bad);
+    printf("# %s: %u runs, %u bad\n", name, n, bad);
     tap(bad == 0, "memory fails", name, text);
     tap(n > 50, "memory fails, often", name, "");
 }
 
-static uint64_t number_of(const char *name, uint64_t otherwise)
+static uint32_t number_of(const char *name, uint32_t otherwise)
 {
     const char *text = getenv(name);
-    return text != NULL ? strtoull(text, NULL, 10) : otherwise;
+    return text != NULL ? (uint32_t)strtoull(text, NULL, 10) : otherwise;
 }
 
 /* Of those of SQLite, and of several in a row, one of so many, from the seed. */
 int main(void)
 {
-    uint64_t step = number_of("POWER_STARVED_STEP", 97), seed = number_of("MAILSRV_SEED", 1);
-    uint64_t few = step / 16 + 1;
+    uint32_t step = number_of("POWER_STARVED_STEP", 97), seed = number_of("MAILSRV_SEED", 1);
+    uint32_t few = step / 16 + 1;
     starve_sqlite();
-    starve_all(&own, "the store's", 1, 1, 1);
-    starve_all(&own, "several of the store's", 1 + seed % few, few, 20);
-    starve_all(&sqlite, "SQLite's", 1 + seed % step, step, 1);
+    starve_all(&own, "the store's", 1, 1, 1, 1);
+    starve_all(&own, "several of the store's", 1, 1 + seed % few, few, 20);
+    starve_all(&sqlite, "SQLite's", 1, 1 + seed % step, step, 1);
+    starve_all(&own, "of a store of three shards", 3, 1 + seed % 5, 5, 1);
     return tap_end();
 }

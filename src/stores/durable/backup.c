@@ -493,6 +493,7 @@ static struct backup *new_backup(struct work *w, struct durable *d, const char *
 
 static void free_backup(struct backup *b, bool failed)
 {
+    mailsrv__durable_index_close(&b->target->writer);
     mailsrv__durable_vfs_close(&b->target->vfs);
     if (failed && b->is_ours)
         remove_all(b);

@@ -129,21 +129,28 @@ static int32_t read_table(struct durable *d, struct family *out)
     return out->n < 2 || out->n > SHARDS_MAX ? MAILSRV_CORRUPT : MAILSRV_OK;
 }
 
+static void put_table(const struct family *f, struct buffer *to)
+{
+    mailsrv__durable_put_number(to, 0, 4);
+    mailsrv__durable_put_number(to, FORMAT, 4);
+    mailsrv__durable_put_number(to, f->n, 4);
+    mailsrv__durable_put(to, f->table, sizeof f->table);
+    if (!to->failed)
+        mailsrv__durable_set_number(to->p, mailsrv__durable_crc(0, to->p + 4, to->n - 4), 4);
+}
+
 int32_t mailsrv__durable_table_write(const struct family *f, struct durable *d)
 {
     char path[PATH_MAX_OCTETS];
     struct buffer octets = { NULL, 0, 0, false };
     void *file;
-    mailsrv__durable_put_number(&octets, 0, 4);
-    mailsrv__durable_put_number(&octets, FORMAT, 4);
-    mailsrv__durable_put_number(&octets, f->n, 4);
-    mailsrv__durable_put(&octets, f->table, sizeof f->table);
-    if (octets.failed)
-        return MAILSRV_NOMEM;
-    mailsrv__durable_set_number(octets.p, mailsrv__durable_crc(0, octets.p + 4, octets.n - 4), 4);
+    put_table(f, &octets);
     snprintf(path, sizeof path, "%s/" DURABLE_SHARDS, d->directory);
-    int32_t status = d->files.open(
-        d->files.user, path, MAILSRV_DURABLE_WRITE | MAILSRV_DURABLE_CREATE | MAILSRV_DURABLE_EMPTY, &file);
+    int32_t status = octets.failed ? MAILSRV_NOMEM
+                                   : d->files.open(d->files.user, path,
+                                                   MAILSRV_DURABLE_WRITE | MAILSRV_DURABLE_CREATE |
+                                                       MAILSRV_DURABLE_EMPTY,
+                                                   &file);
     if (status == MAILSRV_OK) {
         status = d->files.write(d->files.user, file, octets.p, octets.n, 0);
         if (status == MAILSRV_OK)
