@@ -48,8 +48,8 @@ typedef struct mailsrv_uv_setup {
 
 /* Joins `engine` to `loop`; `setup` NULL: all defaults.  The first thing done is mailsrv_engine_advance.  The engine is
  * the driver's from here on, who frees it when all is closed: the host neither advances nor turns nor frees it, makes no
- * sessions and asks for no ready ones, but may call everything else.  The loop is the host's, and outlives the driver's closing;
- * the driver keeps it running until then.
+ * sessions and asks for no ready ones, but may call everything else.  JOB is the driver's to answer, on libuv's pool of
+ * threads.  The loop is the host's, and outlives the driver's closing; the driver keeps it running until then.
  * MAILSRV_OK; or MAILSRV_NOMEM, MAILSRV_E_USAGE, MAILSRV_TEMP (libuv said no), and the engine is still the host's. */
 MAILSRV_API int32_t mailsrv_uv_new(uv_loop_s *loop, mailsrv_engine *engine, const mailsrv_uv_setup *setup,
                                    mailsrv_uv **out);

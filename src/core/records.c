@@ -157,7 +157,8 @@ void mailsrv__tls_eof(mailsrv_session *s)
 
 void mailsrv__tls_go_on(mailsrv_session *s)
 {
-    struct input nothing = { NULL, 0 };
+    static const uint8_t nowhere;
+    struct input nothing = { &nowhere, 0 };
     take(s, &nothing, true);
     s->input_waits = s->tls->host_keeps || mailsrv__tls_has_input(s, true);
 }

@@ -78,7 +78,7 @@ static enum step say_sasl(struct pop3 *p)
 
 static bool has_sasl(const struct pop3 *p)
 {
-    return mailsrv__pop3_takes_logins(p) && mailsrv__sasl_offered(&p->session, 0) != NULL;
+    return mailsrv__pop3_takes_logins(p) && mailsrv__sasl_offers_any(&p->session);
 }
 
 enum step mailsrv__pop3_capa(struct pop3 *p, const struct args *a)

@@ -12,6 +12,7 @@ static const struct mechanism *const all[] = {
     &mailsrv__sasl_plain,
     &mailsrv__sasl_login,
 };
+enum { ALL = sizeof all / sizeof *all };
 
 bool mailsrv__auth_readable(const mailsrv_session *session)
 {
@@ -54,12 +55,12 @@ bool mailsrv__sasl_is_offered(const mailsrv_session *session, const struct mecha
     return is_served(session, m) && is_safe(session, m);
 }
 
-const struct mechanism *mailsrv__sasl_offered(const mailsrv_session *session, unsigned i)
+bool mailsrv__sasl_offers_any(const mailsrv_session *session)
 {
-    for (size_t at = 0; at < sizeof all / sizeof *all; at++)
-        if (mailsrv__sasl_is_offered(session, all[at]) && i-- == 0)
-            return all[at];
-    return NULL;
+    for (size_t i = 0; i < ALL; i++)
+        if (mailsrv__sasl_is_offered(session, all[i]))
+            return true;
+    return false;
 }
 
 static bool has_name(const struct mechanism *m, struct span name)
@@ -67,30 +68,33 @@ static bool has_name(const struct mechanism *m, struct span name)
     return mailsrv__span_equal_nocase(name, (struct span){ m->name, strlen(m->name) });
 }
 
+static const struct mechanism *find(struct span name)
+{
+    for (size_t i = 0; i < ALL; i++)
+        if (has_name(all[i], name))
+            return all[i];
+    return NULL;
+}
+
 bool mailsrv__sasl_wants_tls(const mailsrv_session *session, struct span name)
 {
-    for (size_t at = 0; at < sizeof all / sizeof *all; at++)
-        if (has_name(all[at], name))
-            return is_served(session, all[at]) && (all[at]->flags & SASL_READABLE) != 0 &&
-                   !mailsrv__auth_readable(session);
-    return false;
+    const struct mechanism *m = find(name);
+    return m != NULL && is_served(session, m) && (m->flags & SASL_READABLE) != 0 && !mailsrv__auth_readable(session);
 }
 
 const struct mechanism *mailsrv__sasl_find(const mailsrv_session *session, struct span name)
 {
-    const struct mechanism *m;
-    for (unsigned i = 0; (m = mailsrv__sasl_offered(session, i)) != NULL; i++)
-        if (has_name(m, name))
-            return m;
-    return NULL;
+    const struct mechanism *m = find(name);
+    return m != NULL && mailsrv__sasl_is_offered(session, m) ? m : NULL;
 }
 
 void mailsrv__sasl_write_names(const mailsrv_session *session, struct span before, struct writer *w)
 {
-    const struct mechanism *m;
-    for (unsigned i = 0; (m = mailsrv__sasl_offered(session, i)) != NULL; i++) {
+    for (size_t i = 0; i < ALL; i++) {
+        if (!mailsrv__sasl_is_offered(session, all[i]))
+            continue;
         mailsrv__write(w, before);
-        mailsrv__write(w, (struct span){ m->name, strlen(m->name) });
+        mailsrv__write(w, (struct span){ all[i]->name, strlen(all[i]->name) });
     }
 }
 

@@ -100,8 +100,8 @@ bool mailsrv__auth_readable(const mailsrv_session *session);
 /* Is a login with name and password offered, so far as it depends on logins? */
 bool mailsrv__auth_takes_passwords(const mailsrv_session *session);
 
-/* The i-th mechanism that is offered here and now; NULL: there are no more. */
-const struct mechanism *mailsrv__sasl_offered(const mailsrv_session *session, unsigned i);
+/* Is any mechanism offered, here and now? */
+bool mailsrv__sasl_offers_any(const mailsrv_session *session);
 
 bool mailsrv__sasl_is_offered(const mailsrv_session *session, const struct mechanism *mechanism);
 

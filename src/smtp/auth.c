@@ -3,7 +3,7 @@
 
 bool mailsrv__smtp_offers_auth(const struct smtp *s)
 {
-    return mailsrv__sasl_offered(&s->session, 0) != NULL;
+    return mailsrv__sasl_offers_any(&s->session);
 }
 
 /* ---- How a login ends ---- */

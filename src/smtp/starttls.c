@@ -18,7 +18,7 @@ enum step mailsrv__smtp_starttls(struct smtp *s, struct span rest)
 {
     (void)rest;
     mailsrv_session *session = &s->session;
-    if (mailsrv__secure(session))
+    if (mailsrv__secure(session) && mailsrv__enabled(session, MAILSRV_EXT_STARTTLS))
         return mailsrv__smtp_bad(s, "503 5.5.1 TLS is active already");
     if (s->authenticated) /* what has been found out about him would have to be forgotten (section 4.2) */
         return mailsrv__smtp_bad(s, "503 5.5.1 not after a login");

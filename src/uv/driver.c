@@ -188,6 +188,7 @@ int32_t mailsrv_uv_new(uv_loop_s *loop, mailsrv_engine *engine, const mailsrv_uv
         free(d);
         return status;
     }
+    mailsrv__uv_serve_jobs(d);
     *out = d;
     return MAILSRV_OK;
 }

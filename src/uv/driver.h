@@ -108,6 +108,9 @@ int mailsrv__uv_socket_init(uv_loop_t *loop, union socket *socket, bool is_local
 /* Takes the connection that libuv holds, if there is room for it. */
 void mailsrv__uv_accept(mailsrv_uv_listener *l);
 
+/* JOB is answered by threads of libuv's pool. */
+void mailsrv__uv_serve_jobs(mailsrv_uv *d);
+
 /* Its memory goes with its socket and its last connection. */
 void mailsrv__uv_listener_drop(mailsrv_uv_listener *l);
 

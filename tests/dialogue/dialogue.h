@@ -112,6 +112,8 @@ struct counts {
     size_t cuts;        /* at most so many single cuts of long input; 0: no single cuts */
     size_t random_cuts; /* runs cut at random places */
     size_t pairs;
+    size_t tls_step; /* of the allocations under TLS each n-th fails */
+    size_t tls_ends; /* at most so many places where a session under TLS ends */
 };
 
 struct result {

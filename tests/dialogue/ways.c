@@ -8,8 +8,8 @@
 /* Input up to this length is cut, closed and ended at every place. */
 enum { SHORT_INPUT = 4096, NEAR = 32 };
 
-/* Calls of a provider that fail, and places where a session under TLS ends. */
-enum { TLS_FAILS_MAX = 60, TLS_ENDS_MAX = 40 };
+/* Calls of a provider that fail. */
+enum { TLS_FAILS_MAX = 60 };
 
 /* From here on the places become fewer, so that a dialogue of a megabyte does not take as long as all others. */
 enum { LONG_INPUT = 128 * 1024 };
@@ -304,20 +304,22 @@ static bool takes_tls(const struct pass *p)
     return !p->d->is_clear && !p->d->has_tls;
 }
 
+/* In records that arrive whole, octet by octet, in pieces; each octet in a record of its own. */
 static void way_tls(struct pass *p)
 {
-    static const size_t pieces[] = { 0, 1, 7 };
-    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0] && !p->d->is_clear; i++)
-        for (unsigned jobs = 0; jobs < 2; jobs++) {
-            struct plan plan = { .tls = TLS_BY_LIBRARY, .wire_piece = pieces[i], .jobs = jobs != 0 };
-            go(p, &plan);
-            plan.bytewise = true;
-            plan.cut_off = true;
-            go(p, &plan);
-            plan.answering = ANSWER_LATE;
-            plan.eager = true;
-            go(p, &plan);
-        }
+    const struct plan plans[] = {
+        { .jobs = true },
+        { .wire_piece = 1 },
+        { .wire_piece = 7, .jobs = true, .answering = ANSWER_LATE },
+        { .bytewise = true, .cut_off = true },
+        { .bytewise = true, .eager = true, .jobs = true, .answering = ANSWER_LATE_REVERSED },
+        { .bytewise = true, .wire_piece = 3, .answering = ANSWER_LATE },
+    };
+    for (size_t i = 0; i < sizeof plans / sizeof plans[0] && !p->d->is_clear; i++) {
+        struct plan plan = plans[i];
+        plan.tls = TLS_BY_LIBRARY;
+        go(p, &plan);
+    }
 }
 
 static void way_tls_hosts(struct pass *p)
@@ -355,9 +357,9 @@ static void way_tls_memory(struct pass *p)
 {
     for (enum fault fault = FAULT_ALLOCATION; fault <= FAULT_DROUGHT && takes_tls(p); fault++) {
         struct outcome outcome;
-        uint64_t n = 0;
+        uint64_t n = fault == FAULT_DROUGHT ? 1 : 0;
         do {
-            n++;
+            n += p->counts->tls_step;
             outcome = go(p, &(struct plan){ .tls = TLS_BY_LIBRARY,
                                             .fault = fault,
                                             .nth = n,
@@ -392,8 +394,8 @@ static void way_tls_ends(struct pass *p)
 {
     size_t n_endings = answers_later(p) ? 2 : 4;
     static const enum ending endings[] = { END_FREED, END_FREED_AT_ONCE, END_EOF, END_SHUTDOWN };
-    struct places places = places_of(p, TLS_ENDS_MAX);
-    size_t each = places.n / TLS_ENDS_MAX + 1;
+    struct places places = places_of(p, p->counts->tls_ends);
+    size_t each = places.n / p->counts->tls_ends + 1;
     for (size_t i = 0; i < places.n && takes_tls(p); i += each)
         for (size_t k = 0; k < n_endings; k++)
             go(p, &(struct plan){ .tls = TLS_BY_LIBRARY,
@@ -546,5 +548,7 @@ struct counts dialogue_counts(void)
         .cuts = (size_t)from_environment("DIALOGUE_CUTS", 2000),
         .random_cuts = (size_t)from_environment("DIALOGUE_RANDOM_CUTS", 200),
         .pairs = (size_t)from_environment("DIALOGUE_PAIRS", 200),
+        .tls_step = (size_t)from_environment("DIALOGUE_TLS_STEP", 5),
+        .tls_ends = (size_t)from_environment("DIALOGUE_TLS_ENDS", 10),
     };
 }

@@ -46,6 +46,10 @@ FAULTS = {
     "scram": ("sasl/scram_message.c", "if (text.n < 3 ||", "if (text.n < 2 ||"),
     # DEL is allowed.
     "prepare": ("sasl/prepare.c", "{ 0x7F, 0x9F }", "{ 0x80, 0x9F }"),
+    # What the machine does not take of a record is lost.
+    "records": ("core/records.c", "tls->at = (uint16_t)(tls->n - in.n);", "tls->at = tls->n;"),
+    # Extensions of no octets end the list.
+    "hello": ("tls/mbedtls/hello.c", "h->extensions_left == 0 ? AT_END", "h->extensions_left == 0 || h->value == 0 ? AT_END"),
     # A long reverse-path is copied into room for a short one.
     "smtp": ("smtp/transaction.c", "mailsrv__session_take(session, sizeof *t + reverse_path.n)",
              "mailsrv__session_take(session, sizeof *t + (reverse_path.n & 15))"),

@@ -101,6 +101,8 @@ def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
     seeds = {protocol: {d.client for d in dialogues if d.protocol == protocol} for protocol in
              ("smtp", "lmtp", "submission", "pop3", "imap")}
     seeds["literal"] = seeds["imap"]
+    seeds["records"] = seeds["smtp"]
+    seeds["hello"] = {bytes([0, 23, 0, 0, 255, 1, 0, 1, 0]), bytes([0, 0, 0, 2, 0, 0, 0, 23, 0, 0]), bytes([22, 3, 1, 0, 1])}
     seeds["imap_parse"] = {word for d in dialogues if d.protocol == "imap" for word in words(d.client)}
     seeds |= {"line": streams, "dots": streams | messages, "counted": streams | messages, "stuff": messages | streams,
               "top": messages, "header_editor": messages | streams, "queue_record": set(records())}

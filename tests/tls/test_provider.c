@@ -74,7 +74,7 @@ static mailsrv_tls_info info_of(const struct peer *c)
 
 static bool is_text(mailsrv_bytes b, const char *text)
 {
-    return b.n == strlen(text) && memcmp(b.p, text, b.n) == 0;
+    return b.n == strlen(text) && (b.n == 0 || memcmp(b.p, text, b.n) == 0);
 }
 
 /* ---- Handshakes ---- */
