@@ -63,6 +63,7 @@ enum wait {
 
 struct body;
 struct op;
+struct logins;
 struct sasl;
 struct tls;
 
@@ -189,6 +190,9 @@ void mailsrv__session_event(mailsrv_session *session, int32_t what, struct span 
 
 /* Is an operation of this kind answered by anybody? */
 bool mailsrv__served(const mailsrv_session *session, int32_t kind);
+
+/* How logins go in its engine, for a machine that may be without; NULL: not at all. */
+const struct logins *mailsrv__logins(const mailsrv_session *session);
 
 /* Profile of a session. */
 uint64_t mailsrv__setting(const mailsrv_session *session, int32_t key);
