@@ -116,8 +116,9 @@ MAILSRV_API const char *mailsrv_op_name(int32_t kind);
  * Answer: MAILSRV_OK with a mailsrv_resolved; MAILSRV_NONEXISTENT: no such recipient here; MAILSRV_NOPERM: the domain
  * is not ours, and this peer may not have mail for it relayed; or any other.  Not served: every recipient is refused.
  *
- * With MAILSRV_RESOLVE_SENDER it is about a sender: may `submitter` send mail as this address?  He may where mail for the
- * address goes to a mailbox of his, among others: the same answer as for a recipient says so.  Any other answer refuses the sender. */
+ * With MAILSRV_RESOLVE_SENDER it is about a sender: may `submitter` send mail as this address?  He may where mail for
+ * the address goes to a mailbox of his, among others: the same answer as for a recipient says so.  Any other answer
+ * refuses the sender. */
 #define MAILSRV_RESOLVE_SENDER 1u /* the address is that of a sender, of the envelope or of the field From */
 #define MAILSRV_RESOLVE_RELAY 2u  /* the peer may have mail relayed: he has logged in, or a RELAY_OK said so */
 #define MAILSRV_RESOLVE_UTF8 4u   /* the message may need SMTPUTF8 (RFC 6531) on its way */
@@ -137,8 +138,8 @@ typedef struct mailsrv_arg_resolve {
 #define MAILSRV_TARGET_MAILBOX 1
 #define MAILSRV_TARGET_QUEUE 2
 
-/* QUEUE: the address is ours and its owner has mail forwarded.  A destination QUEUE without it is relaying, and refused to
- * a peer of MAILSRV_FACE_MX who may not (MAILSRV_RESOLVE_RELAY). */
+/* QUEUE: the address is ours and its owner has mail forwarded.  A destination QUEUE without it is relaying, and refused
+ * to a peer of MAILSRV_FACE_MX who may not (MAILSRV_RESOLVE_RELAY). */
 #define MAILSRV_TO_FORWARD 1u
 #define MAILSRV_TO_ASCII 2u /* no message that needs SMTPUTF8 can be delivered there */
 

@@ -128,6 +128,13 @@ MAILSRV_API int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t ke
 #define MAILSRV_EXT_LITERAL_PLUS 30 /* off: not announced; {n+} is understood all the same */
 #define MAILSRV_EXT_IDLE 31
 #define MAILSRV_EXT_UIDPLUS 32
+#define MAILSRV_EXT_NAMESPACE 33     /* RFC 2342 */
+#define MAILSRV_EXT_ID 34            /* RFC 2971 */
+#define MAILSRV_EXT_SPECIAL_USE 37   /* RFC 6154; also CREATE-SPECIAL-USE, where mailboxes can be made */
+#define MAILSRV_EXT_CHILDREN 38      /* RFC 3348: \HasChildren in every LIST */
+#define MAILSRV_EXT_LIST_EXTENDED 43 /* RFC 5258 */
+#define MAILSRV_EXT_LIST_STATUS 44   /* RFC 5819; it needs LIST_EXTENDED */
+#define MAILSRV_EXT_STATUS_SIZE 45   /* RFC 8438 */
 #define MAILSRV_EXT_SASL_IR 46 /* IMAP: a response that comes with AUTHENTICATE (RFC 4959) */
 /* `on` 0 or 1.  MAILSRV_OK, MAILSRV_E_UNKNOWN_KEY, MAILSRV_E_USAGE after the seal. */
 MAILSRV_API int32_t mailsrv_profile_enable(mailsrv_profile *profile, int32_t extension, int32_t on);

@@ -9,6 +9,13 @@ static const struct {
     { { "LITERAL+", 8 }, MAILSRV_EXT_LITERAL_PLUS, 0 },           /* RFC 7888 */
     { { "IDLE", 4 }, MAILSRV_EXT_IDLE, 0 },                       /* RFC 2177 */
     { { "UIDPLUS", 7 }, MAILSRV_EXT_UIDPLUS, MAILSRV_OP_EXPUNGE }, /* RFC 4315 */
+    { { "NAMESPACE", 9 }, MAILSRV_EXT_NAMESPACE, 0 },             /* RFC 2342 */
+    { { "ID", 2 }, MAILSRV_EXT_ID, 0 },                           /* RFC 2971 */
+    { { "CHILDREN", 8 }, MAILSRV_EXT_CHILDREN, MAILSRV_OP_MBOX_LIST }, /* RFC 3348 */
+    { { "SPECIAL-USE", 11 }, MAILSRV_EXT_SPECIAL_USE, MAILSRV_OP_MBOX_LIST }, /* RFC 6154 */
+    { { "CREATE-SPECIAL-USE", 18 }, MAILSRV_EXT_SPECIAL_USE, MAILSRV_OP_MBOX_CREATE },
+    { { "LIST-EXTENDED", 13 }, MAILSRV_EXT_LIST_EXTENDED, MAILSRV_OP_MBOX_LIST }, /* RFC 5258 */
+    { { "STATUS=SIZE", 11 }, MAILSRV_EXT_STATUS_SIZE, MAILSRV_OP_MBOX_STATUS }, /* RFC 8438 */
 };
 
 /* Who has logged in does so no more. */
@@ -23,6 +30,14 @@ static void write_logins(const struct imap *p, struct writer *w)
         mailsrv__write(w, SPAN(" LOGINDISABLED"));
 }
 
+/* It is an option of the extended LIST alone. */
+bool mailsrv__imap_lists_status(const struct imap *p)
+{
+    return mailsrv__enabled(&p->session, MAILSRV_EXT_LIST_STATUS) &&
+           mailsrv__enabled(&p->session, MAILSRV_EXT_LIST_EXTENDED) &&
+           mailsrv__served(&p->session, MAILSRV_OP_MBOX_LIST) && mailsrv__served(&p->session, MAILSRV_OP_MBOX_STATUS);
+}
+
 void mailsrv__imap_write_capabilities(const struct imap *p, struct writer *w)
 {
     mailsrv__write(w, SPAN("IMAP4rev1"));
@@ -34,6 +49,8 @@ void mailsrv__imap_write_capabilities(const struct imap *p, struct writer *w)
         mailsrv__write_char(w, ' ');
         mailsrv__write(w, capabilities[i].name);
     }
+    if (mailsrv__imap_lists_status(p))
+        mailsrv__write(w, SPAN(" LIST-STATUS")); /* RFC 5819 */
     if (mailsrv__can_start_tls(&p->session))
         mailsrv__write(w, SPAN(" STARTTLS"));
     if (p->state == IN_GREETED)

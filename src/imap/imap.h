@@ -10,7 +10,11 @@
  *   capability.c  CAPABILITY
  *   starttls.c    STARTTLS
  *   login.c       LOGIN, AUTHENTICATE
- *   list.c        LIST, LSUB
+ *   list.c        LIST, LSUB; list_parse.c: their grammar
+ *   status.c      STATUS, also of LIST
+ *   mailboxes.c   CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE
+ *   uses.c        special uses of mailboxes
+ *   about.c       NAMESPACE, ID
  *   select.c      SELECT, EXAMINE, CLOSE
  *   idle.c        IDLE
  *   noop.c        NOOP, LOGOUT
@@ -50,6 +54,7 @@ enum {
 };
 
 struct imap;
+struct statuses;
 
 /* Of a command that takes a literal as a stream: APPEND. */
 struct streams {
@@ -101,6 +106,7 @@ struct command {
     uint8_t tries;         /* at telling */
     bool by_uid;           /* its UID form */
     bool syncs;            /* first what the row says */
+    struct statuses *statuses; /* that are being told, in `own`; NULL: none */
 };
 
 struct imap {
@@ -238,8 +244,22 @@ enum step mailsrv__imap_login(struct imap *p);
 bool mailsrv__imap_parse_authenticate(struct imap *p, struct reader *r);
 enum step mailsrv__imap_authenticate(struct imap *p);
 bool mailsrv__imap_parse_list(struct imap *p, struct reader *r);
+bool mailsrv__imap_parse_lsub(struct imap *p, struct reader *r);
 enum step mailsrv__imap_list(struct imap *p);
-enum step mailsrv__imap_lsub(struct imap *p);
+bool mailsrv__imap_parse_status(struct imap *p, struct reader *r);
+enum step mailsrv__imap_status_command(struct imap *p);
+bool mailsrv__imap_parse_create(struct imap *p, struct reader *r);
+enum step mailsrv__imap_create(struct imap *p);
+bool mailsrv__imap_parse_name(struct imap *p, struct reader *r);
+enum step mailsrv__imap_delete(struct imap *p);
+bool mailsrv__imap_parse_rename(struct imap *p, struct reader *r);
+enum step mailsrv__imap_rename(struct imap *p);
+enum step mailsrv__imap_subscribe(struct imap *p);
+enum step mailsrv__imap_unsubscribe(struct imap *p);
+void mailsrv__imap_names_fini(struct imap *p);
+enum step mailsrv__imap_namespace(struct imap *p);
+bool mailsrv__imap_parse_id(struct imap *p, struct reader *r);
+enum step mailsrv__imap_id(struct imap *p);
 bool mailsrv__imap_parse_select(struct imap *p, struct reader *r);
 enum step mailsrv__imap_select(struct imap *p);
 enum step mailsrv__imap_examine(struct imap *p);
@@ -256,6 +276,9 @@ enum step mailsrv__imap_endless(struct imap *p);
 
 /* The session leaves: gives back its mailbox and its store. */
 void mailsrv__imap_abandon(struct imap *p);
+
+/* Does LIST take RETURN (STATUS ...)? */
+bool mailsrv__imap_lists_status(const struct imap *p);
 
 /* May a login succeed here at all?  And one by LOGIN? */
 bool mailsrv__imap_takes_logins(const struct imap *p);

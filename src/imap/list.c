@@ -1,123 +1,219 @@
-/* LIST and LSUB over the pages of MBOX_LIST (RFC 9051 section 6.3.9, RFC 3501 section 6.3.9). */
-#include "imap/imap.h"
+/* LIST and LSUB over the pages of MBOX_LIST (RFC 9051 section 6.3.9, RFC 3501 section 6.3.9, RFC 5258). */
+#include "imap/list.h"
 
-#include "imap/names.h"
+enum { PAGE = 64, PAGE_WITH_STATUS = 16, NAMES_A_UNIT = 8 };
 
-enum { PAGE = 64, LEVELS = NAME_OCTETS + 1, NAMES_A_UNIT = 8 };
-
-struct list {
-    struct span reference, sent;
-    struct writer pattern;
-    bool subscribed; /* LSUB */
-    mailsrv_cursor cursor;
-    /* The name before this one, and which of its beginnings are names that have been said, or cannot be.  Names ascend,
-     * so whatever may stand above a name is a beginning of the one before it. */
-    struct writer before;
-    uint64_t said[LEVELS / 64];
+/* Of a level: the attributes that the store has of it, and these. */
+enum {
+    LEVEL_EXISTS = 1 << 8,          /* there is a mailbox */
+    LEVEL_PARENT = 1 << 9,          /* below it, too */
+    LEVEL_SELECTS = 1 << 10,        /* something below it is selected */
+    LEVEL_SELECTS_UNSAID = 1 << 11, /* ... that no pattern matches */
+    LEVEL_MATCHES = 1 << 12,        /* a pattern does */
+    LEVEL_MATCHES_LAST = 1 << 13,   /* ... that ends with "%" */
+    LEVEL_KNOWN = 1 << 14,          /* the others mean something */
+    LEVEL_SAID = 1 << 15,
+    LEVEL_USES = MAILSRV_NAME_ALL | MAILSRV_NAME_ARCHIVE | MAILSRV_NAME_DRAFTS | MAILSRV_NAME_FLAGGED |
+                 MAILSRV_NAME_JUNK | MAILSRV_NAME_SENT | MAILSRV_NAME_TRASH
 };
 
-/* list = "LIST" SP mailbox SP list-mailbox: the reference is no name, and may be any string. */
-bool mailsrv__imap_parse_list(struct imap *p, struct reader *r)
+/* ---- Saying a name ---- */
+
+static void write_attribute(struct writer *w, bool *first, struct span name)
 {
-    struct list *list = mailsrv__imap_own(p, r, sizeof *list);
-    char *room = list == NULL ? NULL : mailsrv__imap_take(p, PATTERN_OCTETS + NAME_OCTETS);
-    r->no_memory = room == NULL;
-    if (r->no_memory)
-        return false;
-    list->pattern = (struct writer){ .p = room, .room = PATTERN_OCTETS };
-    list->before = (struct writer){ .p = room + PATTERN_OCTETS, .room = NAME_OCTETS };
-    return mailsrv__parse_sp(r) && mailsrv__parse_astring(r, &list->reference) && mailsrv__parse_sp(r) &&
-           mailsrv__parse_list_mailbox(r, &list->sent);
+    if (!*first)
+        mailsrv__write_char(w, ' ');
+    *first = false;
+    mailsrv__write(w, name);
 }
 
-/* ---- One name ---- */
-
-static bool is_said(const struct list *list, size_t n)
+static void write_uses(struct writer *w, bool *first, uint32_t level)
 {
-    return (list->said[n / 64] >> (n % 64) & 1) != 0;
+    for (size_t i = 0; i < USES; i++)
+        if ((level & mailsrv__uses[i].bit) != 0)
+            write_attribute(w, first, mailsrv__uses[i].name);
 }
 
-static void mark_said(struct list *list, size_t n)
+/* A level without a mailbox bears \Noselect for clients that do not know \NonExistent. */
+static void write_attributes(struct writer *w, const struct list *list, uint32_t level)
 {
-    list->said[n / 64] |= UINT64_C(1) << (n % 64);
+    bool first = true;
+    if ((list->options & RETURN_SUBSCRIBED) != 0 && (level & MAILSRV_NAME_SUBSCRIBED) != 0)
+        write_attribute(w, &first, SPAN("\\Subscribed"));
+    if ((level & LEVEL_EXISTS) == 0)
+        write_attribute(w, &first, SPAN("\\Noselect \\NonExistent"));
+    if ((list->options & RETURN_CHILDREN) != 0)
+        write_attribute(w, &first, (level & LEVEL_PARENT) != 0 ? SPAN("\\HasChildren") : SPAN("\\HasNoChildren"));
+    if ((list->options & RETURN_SPECIAL_USE) != 0)
+        write_uses(w, &first, level);
 }
 
-/* Goes on to the next name: what is said of the beginnings that both have stays. */
-static void go_to(struct list *list, struct span name)
-{
-    size_t same = 0;
-    while (same < name.n && same < list->before.n && name.p[same] == list->before.p[same])
-        same++;
-    for (size_t n = same + 1; n <= list->before.n; n++)
-        list->said[n / 64] &= ~(UINT64_C(1) << (n % 64));
-    list->before.n = 0;
-    mailsrv__write(&list->before, name);
-}
-
-static bool say_name(struct imap *p, const struct list *list, struct span attributes, struct span name)
+static bool say_name(struct imap *p, const struct list *list, uint32_t level, struct span name)
 {
     char room[LINE_ROOM];
     struct writer line = mailsrv__imap_line(room);
-    mailsrv__write(&line, list->subscribed ? SPAN("* LSUB (") : SPAN("* LIST ("));
-    mailsrv__write(&line, attributes);
+    mailsrv__write(&line, list->lsub ? SPAN("* LSUB (") : SPAN("* LIST ("));
+    if (!list->lsub)
+        write_attributes(&line, list, level);
+    else if ((level & MAILSRV_NAME_SUBSCRIBED) == 0)
+        mailsrv__write(&line, SPAN("\\Noselect"));
     mailsrv__write(&line, SPAN(") \"/\" "));
     mailsrv__imap_write_mailbox(&line, name);
+    if ((list->options & SELECT_RECURSIVE) != 0 && (level & LEVEL_SELECTS) != 0)
+        mailsrv__write(&line, SPAN(" (\"CHILDINFO\" (\"SUBSCRIBED\"))"));
     return mailsrv__imap_say(p, &line);
 }
 
-/* A level that is no name itself, above one that is: it is told where the pattern ends with "%", so that a client who
- * goes down level by level finds what lies below. */
-static bool say_levels_above(struct imap *p, struct list *list, struct span name)
+/* ---- What is listed ---- */
+
+static bool is_selected(const struct list *list, uint32_t level)
 {
-    struct span pattern = mailsrv__written(&list->pattern);
-    if (pattern.n == 0 || pattern.p[pattern.n - 1] != '%')
-        return true;
-    for (size_t n = 1; n < name.n; n++) {
-        struct span level = mailsrv__span_first(name, n);
-        if (name.p[n] != '/' || is_said(list, n))
+    bool used = (level & LEVEL_USES) != 0 && (level & LEVEL_EXISTS) != 0;
+    bool uses = used || (list->options & SELECT_SPECIAL_USE) == 0;
+    bool subscribed = (list->options & SELECT_SUBSCRIBED) != 0;
+    return uses && (level & (subscribed ? MAILSRV_NAME_SUBSCRIBED : LEVEL_EXISTS)) != 0;
+}
+
+/* A level that is not selected, above one that is.  It is told where the pattern ends with "%", so that a client who
+ * goes down level by level finds what lies below; or where RECURSIVEMATCH asks for it. */
+static bool is_above(const struct list *list, uint32_t level)
+{
+    if ((list->options & SELECT_RECURSIVE) != 0)
+        return (level & LEVEL_SELECTS_UNSAID) != 0 && (level & LEVEL_MATCHES) != 0;
+    bool may = list->lsub || (level & LEVEL_EXISTS) == 0;
+    bool plain = list->lsub || (list->options & (SELECT_SUBSCRIBED | SELECT_SPECIAL_USE)) == 0;
+    return may && plain && (level & LEVEL_SELECTS) != 0 && (level & LEVEL_MATCHES_LAST) != 0;
+}
+
+/* Could what is below it, and still to come, change what is said of it? */
+static bool waits(const struct list *list, uint32_t level)
+{
+    return ((list->options & RETURN_CHILDREN) != 0 && (level & LEVEL_PARENT) == 0) ||
+           ((list->options & SELECT_RECURSIVE) != 0 && (level & LEVEL_SELECTS) == 0);
+}
+
+static void match(const struct list *list, struct span name, uint16_t *level)
+{
+    for (uint32_t i = 0; i < list->n; i++) {
+        struct span pattern = list->sent[i];
+        if (pattern.n == 0 || !mailsrv__name_matches(pattern, name))
             continue;
-        mark_said(list, n);
-        struct span attributes = list->subscribed ? SPAN("\\Noselect") : SPAN("\\Noselect \\NonExistent");
-        if (mailsrv__name_matches(pattern, level) && !say_name(p, list, attributes, level))
+        *level |= LEVEL_MATCHES;
+        if (pattern.p[pattern.n - 1] == '%')
+            *level |= LEVEL_MATCHES_LAST;
+    }
+}
+
+/* ---- Levels ---- */
+
+static bool say_level(struct imap *p, struct list *list, size_t n, bool complete)
+{
+    uint16_t *level = &list->levels[n];
+    struct span name = { list->before.p, n };
+    bool selected = is_selected(list, *level) && (*level & LEVEL_MATCHES) != 0;
+    if ((*level & LEVEL_SAID) != 0 || (!selected && !is_above(list, *level)) || (!complete && waits(list, *level)))
+        return true;
+    *level |= LEVEL_SAID;
+    if ((list->options & RETURN_STATUS) != 0 && (*level & LEVEL_EXISTS) != 0) {
+        mailsrv__write(&list->statuses.due, name);
+        mailsrv__write_char(&list->statuses.due, '\n');
+    }
+    return say_name(p, list, *level, name);
+}
+
+/* No name that lies below those of more than `same` octets is still to come. */
+static bool leave_levels(struct imap *p, struct list *list, size_t same)
+{
+    for (size_t n = same + 1; n <= list->before.n; n++) {
+        if ((list->levels[n] & LEVEL_KNOWN) != 0 && !say_level(p, list, n, true))
             return false;
+        list->levels[n] = 0;
     }
     return true;
 }
 
-static bool is_listed(const struct list *list, const mailsrv_mbox_entry *entry)
+/* `level` is that of a name below. */
+static bool mark_above(struct imap *p, struct list *list, size_t n, uint32_t level)
 {
-    static const mailsrv_id none;
-    if (list->subscribed)
-        return (entry->attributes & MAILSRV_NAME_SUBSCRIBED) != 0;
-    return memcmp(&entry->mailbox, &none, sizeof none) != 0;
+    uint16_t *above = &list->levels[n];
+    if ((*above & LEVEL_KNOWN) == 0) {
+        *above = LEVEL_KNOWN;
+        match(list, (struct span){ list->before.p, n }, above);
+    }
+    if ((level & LEVEL_EXISTS) != 0)
+        *above |= LEVEL_PARENT;
+    if (is_selected(list, level)) {
+        *above |= LEVEL_SELECTS;
+        if ((level & LEVEL_MATCHES) == 0)
+            *above |= LEVEL_SELECTS_UNSAID;
+    }
+    return say_level(p, list, n, false);
+}
+
+static bool go_to(struct imap *p, struct list *list, struct span name)
+{
+    size_t same = 0;
+    while (same < name.n && same < list->before.n && name.p[same] == list->before.p[same])
+        same++;
+    if (!leave_levels(p, list, same))
+        return false;
+    list->before.n = 0;
+    mailsrv__write(&list->before, name);
+    return true;
 }
 
 static bool take_entry(struct imap *p, struct list *list, const mailsrv_mbox_entry *entry)
 {
+    static const mailsrv_id none;
     struct span name = mailsrv__span(entry->name);
-    if (!is_listed(list, entry) || name.n > NAME_OCTETS)
+    if (name.n > NAME_OCTETS || name.n == 0)
         return true;
-    go_to(list, name);
-    if (!say_levels_above(p, list, name))
+    if (!go_to(p, list, name))
         return false;
-    mark_said(list, name.n);
-    return !mailsrv__name_matches(mailsrv__written(&list->pattern), name) ||
-           say_name(p, list, (struct span){ NULL, 0 }, name);
+    uint16_t level = LEVEL_KNOWN | (uint16_t)(entry->attributes & (LEVEL_USES | MAILSRV_NAME_SUBSCRIBED));
+    if (memcmp(&entry->mailbox, &none, sizeof none) != 0)
+        level |= LEVEL_EXISTS;
+    match(list, name, &level);
+    for (size_t n = 1; n < name.n; n++)
+        if (name.p[n] == '/' && !mark_above(p, list, n, level))
+            return false;
+    list->levels[name.n] = level;
+    return say_level(p, list, name.n, false);
 }
 
 /* ---- Pages ---- */
 
 static enum step ask_page(mailsrv_session *session);
 
-static enum step listed(struct imap *p)
+static enum step listed(mailsrv_session *session)
 {
+    struct imap *p = mailsrv__imap_of(session);
     const struct list *list = p->command.own;
-    return mailsrv__imap_ok(p, list->subscribed ? SPAN("subscriptions listed") : SPAN("mailboxes listed"));
+    return mailsrv__imap_ok(p, list->lsub ? SPAN("subscriptions listed") : SPAN("mailboxes listed"));
+}
+
+/* A STATUS that fails is left out (RFC 5819 section 2). */
+static enum step tell_statuses(struct imap *p, struct list *list, step_fn *then)
+{
+    if (list->statuses.due.n != 0)
+        return mailsrv__imap_status_tell(p, &list->statuses, then);
+    return mailsrv__window_open(&p->session) ? then(&p->session) : mailsrv__then_window(&p->session, then);
 }
 
 static bool goes_on(const struct list *list, const mailsrv_mbox_listed *page)
 {
     return page->n != 0 || memcmp(&page->next, &list->cursor, sizeof list->cursor) != 0;
+}
+
+static bool take_page(struct imap *p, struct list *list, const mailsrv_mbox_listed *page)
+{
+    for (uint32_t i = 0; i < page->n; i++) {
+        const void *entry = (const char *)page->entries + (size_t)i * page->stride;
+        if (!take_entry(p, list, entry))
+            return false;
+    }
+    mailsrv__spend(&p->session, page->n * NAMES_A_UNIT);
+    return page->more != 0 || leave_levels(p, list, 0);
 }
 
 static enum step page_answered(mailsrv_session *session)
@@ -127,18 +223,19 @@ static enum step page_answered(mailsrv_session *session)
     if (mailsrv__imap_status(p) != MAILSRV_OK)
         return mailsrv__imap_refuse(p, mailsrv__imap_status(p), mailsrv__imap_answer_text(p));
     const mailsrv_mbox_listed *page = mailsrv__answer(session, 0)->value;
-    for (uint32_t i = 0; i < page->n; i++) {
-        const void *entry = (const char *)page->entries + (size_t)i * page->stride;
-        if (!take_entry(p, list, entry))
-            return STEP_CLOSE;
-    }
-    mailsrv__spend(session, page->n * NAMES_A_UNIT);
+    if (!take_page(p, list, page))
+        return STEP_CLOSE;
     if (page->more == 0)
-        return listed(p);
+        return tell_statuses(p, list, listed);
     if (!goes_on(list, page))
         return mailsrv__imap_refuse(p, MAILSRV_CORRUPT, (struct span){ NULL, 0 });
     list->cursor = page->next;
-    return mailsrv__window_open(session) ? ask_page(session) : mailsrv__then_window(session, ask_page);
+    return tell_statuses(p, list, ask_page);
+}
+
+static uint32_t page_limit(const struct list *list)
+{
+    return (list->options & RETURN_STATUS) != 0 ? PAGE_WITH_STATUS : PAGE;
 }
 
 static enum step ask_page(mailsrv_session *session)
@@ -149,7 +246,7 @@ static enum step ask_page(mailsrv_session *session)
     if (ask.op == NULL)
         return mailsrv__imap_no_memory(p);
     mailsrv_arg_mbox_list *arg = ask.arg;
-    arg->limit = PAGE;
+    arg->limit = page_limit(list);
     arg->store = p->store.value;
     arg->cursor = list->cursor;
     return mailsrv__then_answers(session, page_answered);
@@ -157,28 +254,42 @@ static enum step ask_page(mailsrv_session *session)
 
 /* ---- The commands ---- */
 
-static enum step list_names(struct imap *p)
+/* RFC 5258 section 3: in an extended LIST an empty pattern matches nothing. */
+static bool read_patterns(struct list *list)
 {
-    struct list *list = p->command.own;
-    if (!mailsrv__pattern_read(list->reference, list->sent, &list->pattern))
-        return mailsrv__imap_bad(p, SPAN("expected a pattern, in modified UTF-7"));
-    return ask_page(&p->session);
+    for (uint32_t i = 0; i < list->n; i++) {
+        size_t room = list->text.room - list->text.n;
+        struct writer pattern = { .p = list->text.p + list->text.n,
+                                  .room = room < PATTERN_OCTETS ? room : PATTERN_OCTETS };
+        if (list->extended && list->sent[i].n == 0)
+            continue;
+        if (!mailsrv__pattern_read(list->reference, list->sent[i], &pattern))
+            return false;
+        list->sent[i] = mailsrv__written(&pattern);
+        list->text.n += pattern.n;
+    }
+    return true;
+}
+
+/* Room for the names of a page, and for those that waited for what lies below them. */
+static bool take_due(struct imap *p, struct list *list)
+{
+    size_t room = (PAGE_WITH_STATUS + LEVELS / 2) * (NAME_OCTETS + 1);
+    if ((list->options & RETURN_STATUS) == 0)
+        return true;
+    list->statuses.due = (struct writer){ .p = mailsrv__imap_take(p, room), .room = room };
+    return list->statuses.due.p != NULL;
 }
 
 /* An empty pattern asks for the hierarchy's separator, and the root of the reference: ours is empty. */
 enum step mailsrv__imap_list(struct imap *p)
 {
     struct list *list = p->command.own;
-    if (list->sent.n != 0)
-        return list_names(p);
-    if (!say_name(p, list, SPAN("\\Noselect"), (struct span){ NULL, 0 }))
-        return STEP_CLOSE;
-    return listed(p);
-}
-
-enum step mailsrv__imap_lsub(struct imap *p)
-{
-    struct list *list = p->command.own;
-    list->subscribed = true;
-    return list_names(p);
+    if (!list->lsub && !list->extended && list->sent[0].n == 0) {
+        bool said = mailsrv__say(&p->session, SPAN("* LIST (\\Noselect) \"/\" \"\"\r\n"));
+        return said ? listed(&p->session) : STEP_CLOSE;
+    }
+    if (!read_patterns(list))
+        return mailsrv__imap_bad(p, SPAN("expected a pattern, in modified UTF-7"));
+    return take_due(p, list) ? ask_page(&p->session) : mailsrv__imap_no_memory(p);
 }

@@ -20,4 +20,12 @@ bool mailsrv__pattern_read(struct span reference, struct span sent, struct write
 /* "*" is any octets, "%" any but "/".  The only matcher there is. */
 bool mailsrv__name_matches(struct span pattern, struct span name);
 
+/* The special uses of mailboxes (RFC 6154 section 2). */
+enum { USES = 7 };
+struct use {
+    struct span name;
+    uint32_t bit; /* MAILSRV_NAME_... */
+};
+extern const struct use mailsrv__uses[USES];
+
 #endif

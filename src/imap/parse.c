@@ -254,11 +254,8 @@ bool mailsrv__parse_list_mailbox(struct reader *r, struct span *out)
     return is_string(r) ? mailsrv__parse_string(r, out) : parse_run(r, is_list_char, "a pattern", out);
 }
 
-bool mailsrv__parse_mailbox(struct reader *r, struct span *out)
+static bool read_name(struct reader *r, struct span sent, struct span *out)
 {
-    struct span sent;
-    if (!mailsrv__parse_astring(r, &sent))
-        return false;
     char *p = mailsrv__arena_take(r->arena, NAME_OCTETS);
     if (p == NULL)
         return no_memory(r);
@@ -266,6 +263,22 @@ bool mailsrv__parse_mailbox(struct reader *r, struct span *out)
     r->no_name = !mailsrv__name_read(sent, &name);
     *out = r->no_name ? (struct span){ p, 0 } : mailsrv__written(&name);
     return true;
+}
+
+bool mailsrv__parse_mailbox(struct reader *r, struct span *out)
+{
+    struct span sent;
+    return mailsrv__parse_astring(r, &sent) && read_name(r, sent, out);
+}
+
+bool mailsrv__parse_new_mailbox(struct reader *r, struct span *out)
+{
+    struct span sent;
+    if (!mailsrv__parse_astring(r, &sent))
+        return false;
+    if (sent.n > 1 && sent.p[sent.n - 1] == '/')
+        sent.n--;
+    return read_name(r, sent, out);
 }
 
 /* ---- Numbers ---- */

@@ -46,6 +46,10 @@ bool mailsrv__parse_list_mailbox(struct reader *r, struct span *out); /* the pat
  * mailbox can have that name, which is no error of grammar. */
 bool mailsrv__parse_mailbox(struct reader *r, struct span *out);
 
+/* The same, of a mailbox to be made: with "/" behind it the client says that others will lie below it, which all may
+ * have (RFC 3501 section 6.3.3). */
+bool mailsrv__parse_new_mailbox(struct reader *r, struct span *out);
+
 /* Does a literal stand here whose octets are not with the command: one that is only announced, or streamed?  Takes
  * nothing. */
 bool mailsrv__parse_at_body(const struct reader *r);

@@ -35,6 +35,11 @@ void mailsrv__lex_blanks(struct lexer *lx)
     }
 }
 
+static bool ends_line(struct span text, size_t i)
+{
+    return text.p[i] == '\n' || (text.p[i] == '\r' && i + 1 < text.n && text.p[i + 1] == '\n');
+}
+
 bool mailsrv__lex_quoted(struct lexer *lx, struct writer *out)
 {
     struct span text = lx->rest;
@@ -46,7 +51,7 @@ bool mailsrv__lex_quoted(struct lexer *lx, struct writer *out)
         }
         if (c == '\\' && i + 1 < text.n)
             c = text.p[++i];
-        if (c != '\r' && c != '\n')
+        if (!ends_line(text, i))
             mailsrv__write_char(out, c);
     }
     mailsrv__lex_skip(lx, text.n);

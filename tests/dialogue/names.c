@@ -79,6 +79,13 @@ static const struct name extensions[] = {
     { "resp_codes", MAILSRV_EXT_RESP_CODES },
     { "pop3_utf8", MAILSRV_EXT_POP3_UTF8 },
     { "auth", MAILSRV_EXT_AUTH },
+    { "namespace", MAILSRV_EXT_NAMESPACE },
+    { "id", MAILSRV_EXT_ID },
+    { "special_use", MAILSRV_EXT_SPECIAL_USE },
+    { "children", MAILSRV_EXT_CHILDREN },
+    { "list_extended", MAILSRV_EXT_LIST_EXTENDED },
+    { "list_status", MAILSRV_EXT_LIST_STATUS },
+    { "status_size", MAILSRV_EXT_STATUS_SIZE },
     { "sasl_ir", MAILSRV_EXT_SASL_IR },   { NULL, 0 },
 };
 

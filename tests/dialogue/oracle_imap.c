@@ -53,6 +53,8 @@ static bool is_right_no(const struct run *run, struct text no, struct text comma
         return true; /* RFC 9051 section 6.3.12 */
     if (run->fault_kind == MAILSRV_OP_CHANGES && is_expunging(command) && text_begins(no, text_of("NO [UNAVAILABLE]")))
         return true; /* they are gone, and which is not known */
+    if (status == MAILSRV_CANNOT && text_holds(command, text_of("USE (\\")) && text_begins(no, text_of("NO [USEATTR]")))
+        return true; /* RFC 6154 section 3 */
     if (run->heap.failed && text_begins(no, text_of("NO [LIMIT]")))
         return true; /* a mailbox for which there is no room */
     struct text given = text_after(no, 3);
@@ -134,6 +136,19 @@ static bool only_tellings_are_missing(const struct run *run, size_t tagged, stru
     return true;
 }
 
+/* RFC 5819 section 2: a STATUS that cannot be told is left out of what LIST says. */
+static bool leaves_out_statuses(const struct run *run, size_t tagged, struct text command)
+{
+    bool asked = run->heap.failed || run->fault_is_late || run->fault_kind == MAILSRV_OP_MBOX_STATUS ||
+                 run->fault_kind == MAILSRV_OP_MBOX_OPEN || run->fault_kind == MAILSRV_OP_ROWS;
+    for (size_t at = run->at; at < tagged; at++)
+        if (run->d->steps[at].what == STEP_SERVER && !run->done[at] &&
+            !text_begins(run->d->steps[at].text, text_of("* STATUS ")) &&
+            !text_holds(buffer_text(&run->out), run->d->steps[at].text))
+            return false;
+    return asked && imap_is_verb(command, "LIST");
+}
+
 /* ---- What is said ---- */
 
 static bool may_say_bye(const struct run *run)
@@ -180,7 +195,8 @@ static bool may_say_tagged(struct run *run, struct text line)
     struct text awaited = at < run->d->n_steps ? run->d->steps[at].text : line;
     if (!is_same(imap_tag(awaited), tag))
         return false;
-    bool less = may_tell_less(run) && only_tellings_are_missing(run, at, command);
+    bool less = (may_tell_less(run) && only_tellings_are_missing(run, at, command)) ||
+                leaves_out_statuses(run, at, command);
     bool no = text_begins(rest, text_of("NO ")); /* awaited anyhow; what stands before it may be less */
     if (!no && owes_expunges(run, at, command))
         return false;

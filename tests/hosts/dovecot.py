@@ -18,7 +18,8 @@ from collections import Counter
 from pathlib import Path
 
 import hard
-from host import HANG_S
+from host import HANG_S, USERS
+from server import Server
 from tap import Tap
 
 NOBODY = 65534
@@ -74,6 +75,11 @@ def parse(text: bytes, at: int) -> tuple[list, int]:
         c = text[at:at + 1]
         if c == b")":
             return out, at + 1
+        if text.startswith(b"BODY[", at): # a section, with its fields and its origin
+            name = re.compile(rb"[^\]]*\](<\d+>)?").match(text, at)
+            out.append(name[0])
+            at = name.end()
+            continue
         if c == b" ":
             at += 1
         elif c == b"(":
@@ -129,13 +135,13 @@ class Dovecot:
 
 class Ours:
     def __init__(self, build: Path):
-        import daemon
-        self.server = daemon.Server(build)
+        self.server = Server(build)
+        self.server.add_users()
         self.host = self.server.start()
         self.socket = socket.create_connection(("127.0.0.1", self.host.ports["imap"]), HANG_S)
         files = self.socket.makefile("rwb")
         self.imap = Imap(files, files)
-        self.imap.ask(b"LOGIN pat secret")
+        self.imap.ask(f"LOGIN pat {USERS['pat']}".encode())
         self.imap.ask(b"SELECT INBOX")
 
     def end(self) -> None:
@@ -146,9 +152,13 @@ class Ours:
 
 # ---- What must never differ ----
 
+OCTETS = [b"application", b"octet-stream", None]
+
+
 def is_invalid(body: list) -> bool:
-    """Dovecot shows a Content-Type that it cannot read as a type without a name, or without a subtype."""
-    return not isinstance(body[0], list) and (not body[0] or not body[1])
+    """Dovecot shows a Content-Type that it cannot read as a type without a name, or without a subtype; "multipart" alone,
+    which nothing but a cut makes of a message, as octets."""
+    return not isinstance(body[0], list) and (not body[0] or not body[1] or body[:3] == OCTETS)
 
 
 def parts_of(body: list) -> list[list]:
@@ -168,7 +178,7 @@ def same_tree(ours: list, theirs: list) -> bool:
         return len(a) == len(b) and all(map(same_tree, a, b))
     if ours[6] != theirs[6]:
         return False
-    if is_invalid(theirs):
+    if is_invalid(theirs) and [v.lower() for v in ours[:2]] == [b"text", b"plain"]:
         return True
     if [v.lower() for v in ours[:2]] != [v.lower() for v in theirs[:2]]:
         return False
@@ -189,6 +199,11 @@ RULES = {
                                    "syntactically invalid Content-Type header field is encountered.",
     "a parameter without a name or a value": "RFC 2045 section 5.1: token := 1*<any (US-ASCII) CHAR except SPACE, CTLs, "
                                              "or tspecials>",
+    "a disposition without a name": "RFC 2183 section 2 and RFC 2045 section 5.1: token := 1*<any (US-ASCII) CHAR except "
+                                    "SPACE, CTLs, or tspecials>",
+    "a type in other letters": "RFC 2045 section 5.1: Matching of media type and subtype is ALWAYS case-insensitive.",
+    "the empty line of a header": "RFC 3501 section 6.4.5: the blank line is included in all header fetches, except in the "
+                                  "case of a message which has no body and no blank line.",
 }
 UNREAD = (b"MISSING_MAILBOX", b"MISSING_DOMAIN", b"SYNTAX_ERROR", b"INVALID_ROUTE")
 
@@ -245,6 +260,8 @@ class Compared:
         if ours and theirs:
             self.texts(where, ours[0], theirs[0])
             self.parameters(where, ours[1], theirs[1])
+        elif theirs and theirs[0] == b"" and ours is None:
+            self.rules["a disposition without a name"] += 1
         else:
             self.texts(where, ours, theirs)
 
@@ -264,11 +281,11 @@ class Compared:
             self.parameters(f"{where}.parameters", ours[len(a) + 1], theirs[len(b) + 1])
             self.extensions(where, ours[len(a) + 2:], theirs[len(b) + 2:])
             return
-        if is_invalid(theirs):
+        if is_invalid(theirs) and ours[0].lower() == b"text":
             self.rules["a Content-Type that is none"] += 1
         else:
-            self.texts(f"{where}.type", ours[0], theirs[0])
-            self.texts(f"{where}.subtype", ours[1], theirs[1])
+            if ours[:2] != theirs[:2]: # the tree is the same: it is a matter of letters
+                self.rules["a type in other letters"] += 1
             self.parameters(f"{where}.parameters", ours[2], theirs[2])
         for i in (3, 4, 5):
             self.texts(f"{where}.{i}", ours[i], theirs[i])
@@ -277,6 +294,37 @@ class Compared:
             self.bodies(f"{where}.message", ours[8], theirs[8])
         self.texts(f"{where}.md5", ours[-4], theirs[-4])
         self.extensions(where, ours[-3:], theirs[-3:])
+
+
+# ---- The octets of the parts ----
+
+SECTIONS_MAX = 60 # of a message
+
+
+def sections(body: list, number: str = "") -> list[str]:
+    """Names of sections (RFC 9051 section 6.4.5) of every part."""
+    before = f"{number}." if number else ""
+    if isinstance(body[0], list):
+        return [name for i, part in enumerate(parts_of(body)) for name in sections(part, f"{before}{i + 1}")]
+    here = number or "1"
+    names = [here, f"{here}.MIME", f"{here}<3.5>"]
+    if is_message(body):
+        names += [f"{here}.HEADER", f"{here}.TEXT", f"{here}.HEADER.FIELDS (SUBJECT From)", *sections(body[8], here)]
+    return names
+
+
+def octets(compared: Compared, body: list, number: int, theirs: Imap, ours: Imap) -> None:
+    names = ["HEADER", "TEXT", "HEADER.FIELDS (To subject X-Y)", "HEADER.FIELDS.NOT (Received Date)<5.90>", *sections(body)]
+    for name in names[:SECTIONS_MAX]:
+        section, _, partial = name.partition("<")
+        what = f"BODY.PEEK[{section}]{'<' + partial if partial else ''}".encode()
+        key = f"BODY[{section}]{'<' + partial.split('.')[0] + '>' if partial else ''}".encode().upper()
+        a, b = (of.fetch(number, what).get(key) for of in (ours, theirs))
+        a, b = a or b"", b or b""
+        if ("HEADER" in name or "MIME" in name) and b"\r\n" in (a[len(b):], b[len(a):]) and a[:len(b)] == b[:len(a)]:
+            compared.rules["the empty line of a header"] += 1
+        elif a != b:
+            compared.bad.append((name, a, b))
 
 
 WHAT = b"ENVELOPE BODYSTRUCTURE RFC822.SIZE BODY.PEEK[]"
@@ -296,6 +344,7 @@ def compare(number: int, message: bytes, theirs: Imap, ours: Imap) -> Compared:
         return compared
     compared.envelopes("envelope", o[b"ENVELOPE"], t[b"ENVELOPE"])
     compared.bodies("body", o[b"BODYSTRUCTURE"], t[b"BODYSTRUCTURE"])
+    octets(compared, t[b"BODYSTRUCTURE"], number, theirs, ours)
     return compared
 
 

@@ -56,10 +56,10 @@ struct disk {
     struct naming *namings, **last;
     struct plan plan;
     uint64_t calls, writes, n_syncs, octets;
-    bool dead, failed, opening, has_no_links;
+    bool dead, failed, failed_to_read, opening, has_no_links;
     bool left_out[SYNC_ALL];
     uint64_t syncs[SYNC_ALL];
-    uint64_t segments_gone, reads_now;
+    uint64_t segments_gone, reads, reads_now;
 };
 
 static void *must(void *p)
@@ -301,7 +301,10 @@ static int32_t read_file(void *user, void *file, void *p, size_t n, uint64_t off
     *got = left < n ? left : n;
     if (*got != 0)
         memcpy(p, c->p + offset, *got);
-    int32_t status = d->dead ? MAILSRV_TEMP : MAILSRV_OK;
+    bool fails = ++d->reads == d->plan.read_fails;
+    d->failed = d->failed || fails;
+    d->failed_to_read = d->failed_to_read || fails;
+    int32_t status = d->dead || fails ? MAILSRV_TEMP : MAILSRV_OK;
     pthread_mutex_unlock(&d->lock);
     return status;
 }
@@ -672,8 +675,8 @@ void disk_plan(struct disk *d, const struct plan *plan)
 {
     pthread_mutex_lock(&d->lock);
     d->plan = *plan;
-    d->calls = d->writes = d->n_syncs = 0;
-    d->failed = false;
+    d->calls = d->writes = d->n_syncs = d->reads = 0;
+    d->failed = d->failed_to_read = false;
     pthread_mutex_unlock(&d->lock);
 }
 
@@ -701,6 +704,14 @@ bool disk_has_failed(struct disk *d)
 {
     pthread_mutex_lock(&d->lock);
     bool failed = d->failed;
+    pthread_mutex_unlock(&d->lock);
+    return failed;
+}
+
+bool disk_has_failed_to_read(struct disk *d)
+{
+    pthread_mutex_lock(&d->lock);
+    bool failed = d->failed_to_read;
     pthread_mutex_unlock(&d->lock);
     return failed;
 }

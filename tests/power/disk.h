@@ -46,6 +46,7 @@ struct plan {
     uint64_t sync_fails;  /* the n-th sync fails: what it was to cover may be lost for ever */
     uint64_t octets_max;  /* the disk is full with so many */
     uint32_t dies_in;     /* the power goes in the first sync of that kind, a number of `enum sync` and one more */
+    uint64_t read_fails;  /* the n-th read fails */
 };
 
 struct disk *disk_new(uint64_t seed);
@@ -58,7 +59,8 @@ void disk_plan(struct disk *disk, const struct plan *plan);
 void disk_leave_out(struct disk *disk, enum sync sync);
 void disk_opening(struct disk *disk, bool opening); /* a store is being opened */
 bool disk_is_dead(struct disk *disk);
-bool disk_has_failed(struct disk *disk); /* a write or sync has, since the plan was made */
+bool disk_has_failed(struct disk *disk); /* a write, sync or read has, since the plan was made */
+bool disk_has_failed_to_read(struct disk *disk);
 /* The machine comes back after a loss of power. */
 void disk_cut(struct disk *disk);
 /* Only the process died: all that it wrote is to be seen. */

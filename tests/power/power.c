@@ -59,6 +59,10 @@ static struct plan plan_of(uint64_t random)
         plan.sync_fails = 1 + (random >> 20) % 40;
     if (random % 8 == 2)
         plan.octets_max = 150000 + (random >> 20) % 300000;
+    if (random % 8 == 3)
+        plan.read_fails = 1 + (random >> 20) % 100;
+    if (random % 8 == 4)
+        plan.read_fails = 1 + (random >> 20) % 2000;
     return plan;
 }
 
@@ -90,14 +94,15 @@ static void one_life(struct run *r)
     disk_plan(r->disk, &plan);
     int32_t status = open_store(r);
     if (status == MAILSRV_OK) {
-        before = r->mail;
         mail_begin(&r->mail);
+        before = r->mail;
         mail_check(&r->mail);
-        if (disk_is_dead(r->disk)) { /* it went while we looked: that tells nothing */
+        bool tells_nothing = disk_is_dead(r->disk) || disk_has_failed_to_read(r->disk); /* while we looked */
+        if (tells_nothing) {
             r->mail.known = before.known;
             memcpy(r->mail.wrong, before.wrong, sizeof before.wrong);
         }
-        for (int i = 0; i < CHANGES && !is_over(r); i++)
+        for (int i = 0; i < CHANGES && !is_over(r) && !tells_nothing; i++)
             mail_change(&r->mail, disk_random(r->disk));
         mail_end(&r->mail);
         shore_close(&r->mail.shore);

@@ -16,19 +16,19 @@
 /* ---- Allocations ---- */
 
 static struct allocations {
-    atomic_uint_least64_t n, fails_at; /* the n-th; 0: none */
-    uint64_t in_a_row;                 /* and so many with it */
-    atomic_int_least64_t live;
+    atomic_uint n, fails_at; /* the n-th; 0: none */
+    uint32_t in_a_row;       /* and so many with it */
+    atomic_int live;
 } own, sqlite;
 
 static bool fails(struct allocations *a)
 {
-    uint64_t n = atomic_fetch_add(&a->n, 1) + 1;
-    uint64_t first = atomic_load(&a->fails_at);
+    uint32_t n = atomic_fetch_add(&a->n, 1) + 1;
+    uint32_t first = atomic_load(&a->fails_at);
     return first != 0 && n >= first && n - first < a->in_a_row;
 }
 
-static void starve(struct allocations *a, uint64_t fails_at, uint64_t in_a_row)
+static void starve(struct allocations *a, uint32_t fails_at, uint32_t in_a_row)
 {
     a->n = 0;
     a->in_a_row = in_a_row;
@@ -235,7 +235,7 @@ static void begin(struct run *r, uint32_t shards)
 }
 
 /* One run; false: nothing failed any more. */
-static bool run_with(struct allocations *a, uint32_t shards, uint64_t fails_at, uint64_t in_a_row, char wrong[200])
+static bool run_with(struct allocations *a, uint32_t shards, uint32_t fails_at, uint32_t in_a_row, char wrong[200])
 {
     struct run *r = malloc(sizeof *r);
     if (r == NULL)
@@ -263,32 +263,32 @@ static bool run_with(struct allocations *a, uint32_t shards, uint64_t fails_at, 
     return failed;
 }
 
-static void starve_all(struct allocations *a, const char *name, uint32_t shards, uint64_t first, uint64_t step,
-                       uint64_t in_a_row)
+static void starve_all(struct allocations *a, const char *name, uint32_t shards, uint32_t first, uint32_t step,
+                       uint32_t in_a_row)
 {
-    uint64_t n = 0, at = first;
+    uint32_t n = 0, at = first;
     char wrong[200] = "", text[240] = "";
     uint32_t bad = 0;
     for (; run_with(a, shards, at, in_a_row, wrong); at += step, n++)
         if (wrong[0] != '\0' && bad++ == 0)
-            snprintf(text, sizeof text, "the %llu. fails: %s", (unsigned long long)at, wrong);
+            snprintf(text, sizeof text, "the %u. fails: %s", at, wrong);
     fflush(stdout);
-    printf("# %s: %llu runs, %u bad\n", name, (unsigned long long)n, bad);
+    printf("# %s: %u runs, %u bad\n", name, n, bad);
     tap(bad == 0, "memory fails", name, text);
     tap(n > 50, "memory fails, often", name, "");
 }
 
-static uint64_t number_of(const char *name, uint64_t otherwise)
+static uint32_t number_of(const char *name, uint32_t otherwise)
 {
     const char *text = getenv(name);
-    return text != NULL ? strtoull(text, NULL, 10) : otherwise;
+    return text != NULL ? (uint32_t)strtoull(text, NULL, 10) : otherwise;
 }
 
 /* Of those of SQLite, and of several in a row, one of so many, from the seed. */
 int main(void)
 {
-    uint64_t step = number_of("POWER_STARVED_STEP", 97), seed = number_of("MAILSRV_SEED", 1);
-    uint64_t few = step / 16 + 1;
+    uint32_t step = number_of("POWER_STARVED_STEP", 97), seed = number_of("MAILSRV_SEED", 1);
+    uint32_t few = step / 16 + 1;
     starve_sqlite();
     starve_all(&own, "the store's", 1, 1, 1, 1);
     starve_all(&own, "several of the store's", 1, 1 + seed % few, few, 20);

@@ -133,7 +133,8 @@ bool mailsrv__durable_vanish(struct index *x, int64_t box, uint64_t modseq, mail
     bool good = mailsrv__durable_run(x, SQL_VANISHED_ADD, "iiii", box, (int64_t)modseq, (int64_t)run.first,
                                      (int64_t)run.last) &&
                 mailsrv__durable_run(x, SQL_MAILBOX_HISTORY, "iii", box, (int64_t)1, (int64_t)0);
-    while (good && first_column(x, SQL_MAILBOX_RUNS, box) > (int64_t)x->history_max)
-        good = forget_oldest(x, box);
-    return good;
+    int64_t runs = good ? first_column(x, SQL_MAILBOX_RUNS, box) : -1;
+    while (runs > (int64_t)x->history_max)
+        runs = forget_oldest(x, box) ? first_column(x, SQL_MAILBOX_RUNS, box) : -1;
+    return runs >= 0;
 }

@@ -196,7 +196,8 @@ static bool begin_change(struct durable *d, struct mark *mark)
     *mark = (struct mark){ d->writer.state, d->group.n, d->loose.n };
     d->record.n = d->applied = 0;
     d->undo = d->begun = false;
-    if (mailsrv__durable_run(&d->writer, SQL_SAVE, ""))
+    /* Where SQLite has given the transaction up, this would be one by itself, and its end would make it be seen. */
+    if (sqlite3_get_autocommit(d->writer.db) == 0 && mailsrv__durable_run(&d->writer, SQL_SAVE, ""))
         return true;
     mailsrv__durable_broken(d);
     return false;

@@ -154,7 +154,10 @@ bool mailsrv__durable_parts_wait(struct durable *d, const struct task *first, co
         if (other->is_in_parts && changes(t, &other->account))
             return true;
     mailsrv_id mailbox, account;
-    return find_left(&d->writer, first, t, &mailbox, &account) != MAILSRV_NONEXISTENT;
+    int32_t status = find_left(&d->writer, first, t, &mailbox, &account);
+    if (status != MAILSRV_OK && status != MAILSRV_NONEXISTENT)
+        mailsrv__durable_broken(d);
+    return status != MAILSRV_NONEXISTENT;
 }
 
 /* ---- Applying ---- */

@@ -17,8 +17,32 @@ static bool take_names(struct kit *k, const mailsrv_changes *page, struct change
     return true;
 }
 
-static bool take_page(struct kit *k, const mailsrv_changes *page, struct changes *out)
+bool mailsrv__kit_pages(struct kit *k, const struct box *box, mailsrv_arg_changes *arg,
+                        bool (*take)(struct kit *k, const mailsrv_changes *page, void *out), void *out)
 {
+    bool more = true;
+    arg->size = sizeof *arg;
+    for (uint32_t pages = 0; more; pages++) {
+        mailsrv_asked *question;
+        if (!mailsrv__kit_expect(k, pages < PAGES_MAX, "the pages of CHANGES never end"))
+            return false;
+        const mailsrv_answer *answer =
+            mailsrv__kit_hear(k, box->engine, MAILSRV_OP_CHANGES, &box->account, arg, &question);
+        if (answer == NULL || !mailsrv__kit_expect_status(k, answer->status, MAILSRV_OK, "CHANGES") ||
+            !take(k, answer->value, out))
+            return false;
+        const mailsrv_changes *page = answer->value;
+        more = page->more != 0;
+        arg->cursor = page->next;
+        arg->n_keywords += page->n_keywords;
+        mailsrv__kit_drop(k, question);
+    }
+    return true;
+}
+
+static bool take_page(struct kit *k, const mailsrv_changes *page, void *changes)
+{
+    struct changes *out = changes;
     bool fits = out->list.n + page->n <= ROWS_MAX && out->n_vanished + page->n_vanished <= ROWS_MAX;
     if (!mailsrv__kit_expect(k, fits, "CHANGES gives more than has changed"))
         return false;
@@ -34,6 +58,7 @@ static bool take_page(struct kit *k, const mailsrv_changes *page, struct changes
         out->vanished[out->n_vanished++] = page->vanished[i];
     out->upto = page->upto;
     out->horizon = page->horizon;
+    out->list.pages++;
     return take_names(k, page, out);
 }
 
@@ -42,27 +67,11 @@ bool mailsrv__kit_changed(struct kit *k, const struct box *box, uint64_t since, 
     mailsrv_arg_changes arg;
     memset(&arg, 0, sizeof arg);
     memset(out, 0, sizeof *out);
-    arg.size = sizeof arg;
     arg.fields = MAILSRV_ROW_FLAGS | MAILSRV_ROW_MODSEQ | MAILSRV_ROW_KEYWORDS;
     arg.mbox = box->handle;
     arg.since = since;
     arg.limit = limit;
-    for (bool more = true; more; out->list.pages++) {
-        mailsrv_asked *question;
-        if (!mailsrv__kit_expect(k, out->list.pages < PAGES_MAX, "the pages of CHANGES never end"))
-            return false;
-        arg.n_keywords = out->n_names;
-        const mailsrv_answer *answer =
-            mailsrv__kit_hear(k, box->engine, MAILSRV_OP_CHANGES, &box->account, &arg, &question);
-        if (answer == NULL || !mailsrv__kit_expect_status(k, answer->status, MAILSRV_OK, "CHANGES") ||
-            !take_page(k, answer->value, out))
-            return false;
-        const mailsrv_changes *page = answer->value;
-        more = page->more != 0;
-        arg.cursor = page->next;
-        mailsrv__kit_drop(k, question);
-    }
-    return true;
+    return mailsrv__kit_pages(k, box, &arg, take_page, out);
 }
 
 bool mailsrv__kit_vanished(const struct changes *changes, uint32_t uid)

@@ -163,6 +163,9 @@ struct changes {
     char names[4][32]; /* of the dictionary, NUL-ended */
     uint32_t n_names;
 };
+/* CHANGES, page by page: each is handed to `take`, until that says false. */
+bool mailsrv__kit_pages(struct kit *k, const struct box *box, mailsrv_arg_changes *arg,
+                        bool (*take)(struct kit *k, const mailsrv_changes *page, void *out), void *out);
 /* All changes of the mailbox since a modseq, page by page. */
 bool mailsrv__kit_changed(struct kit *k, const struct box *box, uint64_t since, uint32_t limit, struct changes *out);
 bool mailsrv__kit_vanished(const struct changes *changes, uint32_t uid);

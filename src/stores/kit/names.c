@@ -66,11 +66,13 @@ bool mailsrv__kit_names(struct kit *k, const struct box *box, uint32_t limit, st
     return true;
 }
 
-static bool take_changes(struct kit *k, const mailsrv_changes *page, struct names *out)
+static bool take_changes(struct kit *k, const mailsrv_changes *page, void *names)
 {
-    out->horizon = page->horizon;
+    struct names *out = names;
     bool one_end = out->pages == 0 || out->upto == page->upto;
+    out->horizon = page->horizon;
     out->upto = page->upto;
+    out->pages++;
     return mailsrv__kit_expect(k, one_end, "the pages of one CHANGES of names have different ends") &&
            mailsrv__kit_expect(k, page->n == 0 && page->n_vanished == 0, "CHANGES of names gives rows") &&
            take_entries(k, page->entries, page->n_entries, page->entry_stride, out);
@@ -81,25 +83,10 @@ bool mailsrv__kit_names_changed(struct kit *k, const struct box *box, uint64_t s
     mailsrv_arg_changes arg;
     memset(&arg, 0, sizeof arg);
     memset(out, 0, sizeof *out);
-    arg.size = sizeof arg;
     arg.store = box->in;
     arg.since = since;
     arg.limit = limit;
-    for (bool more = true; more; out->pages++) {
-        mailsrv_asked *question;
-        if (!mailsrv__kit_expect(k, out->pages < PAGES_MAX, "the pages of CHANGES of names never end"))
-            return false;
-        const mailsrv_answer *answer =
-            mailsrv__kit_hear(k, box->engine, MAILSRV_OP_CHANGES, &box->account, &arg, &question);
-        if (answer == NULL || !mailsrv__kit_expect_status(k, answer->status, MAILSRV_OK, "CHANGES of names") ||
-            !take_changes(k, answer->value, out))
-            return false;
-        const mailsrv_changes *page = answer->value;
-        more = page->more != 0;
-        arg.cursor = page->next;
-        mailsrv__kit_drop(k, question);
-    }
-    return true;
+    return mailsrv__kit_pages(k, box, &arg, take_changes, out);
 }
 
 /* ---- Questions with one answer ---- */
@@ -157,31 +144,28 @@ int32_t mailsrv__kit_subscribe(struct kit *k, const struct box *box, const char 
     return hear(k, box, MAILSRV_OP_MBOX_SUBSCRIBE, &arg, NULL, 0);
 }
 
+/* Which mailbox: by id, or by name where that is NULL. */
+static void aim(const mailsrv_id *mailbox, const char *name, mailsrv_id *id, mailsrv_bytes *text)
+{
+    memset(id, 0, sizeof *id);
+    *text = mailsrv__kit_bytes(mailbox == NULL ? name : "");
+    if (mailbox != NULL)
+        *id = *mailbox;
+}
+
 int32_t mailsrv__kit_status(struct kit *k, const struct box *box, const mailsrv_id *mailbox, const char *name,
                             mailsrv_mbox_status *out)
 {
-    mailsrv_arg_mbox_status arg;
-    memset(&arg, 0, sizeof arg);
-    arg.size = sizeof arg;
-    arg.store = box->in;
-    if (mailbox != NULL)
-        arg.mailbox = *mailbox;
-    else
-        arg.name = mailsrv__kit_bytes(name);
+    mailsrv_arg_mbox_status arg = { .size = sizeof arg, .store = box->in };
+    aim(mailbox, name, &arg.mailbox, &arg.name);
     return hear(k, box, MAILSRV_OP_MBOX_STATUS, &arg, out, sizeof *out);
 }
 
 int32_t mailsrv__kit_opens(struct kit *k, const struct box *box, const mailsrv_id *mailbox, const char *name,
                            mailsrv_mbox_opened *out)
 {
-    mailsrv_arg_mbox_open arg;
-    memset(&arg, 0, sizeof arg);
-    arg.size = sizeof arg;
-    arg.store = box->in;
-    if (mailbox != NULL)
-        arg.mailbox = *mailbox;
-    else
-        arg.name = mailsrv__kit_bytes(name);
+    mailsrv_arg_mbox_open arg = { .size = sizeof arg, .store = box->in };
+    aim(mailbox, name, &arg.mailbox, &arg.name);
     return hear(k, box, MAILSRV_OP_MBOX_OPEN, &arg, out, sizeof *out);
 }
 
