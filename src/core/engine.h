@@ -93,8 +93,8 @@ struct mailsrv_engine {
     bool running; /* the same for a slice, for what calls back from inside one */
 };
 
-/* How logins go: sasl/sasl.h.  It hangs on the engine, so that a program that only receives, as by mailsrv_inbox, does not
- * even link it. */
+/* How logins go: sasl/sasl.h.  It hangs on the engine, so that a program that only receives, as by mailsrv_inbox, does
+ * not even link it. */
 struct logins;
 extern const struct logins mailsrv__sasl_logins;
 
