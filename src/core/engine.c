@@ -96,7 +96,7 @@ int32_t mailsrv_engine_allocator(const mailsrv_engine *e, mailsrv_allocator *out
     return MAILSRV_OK;
 }
 
-int32_t mailsrv__serve(mailsrv_engine *e, int32_t kind, mailsrv_handler handler, void *user)
+int32_t mailsrv_engine_serve(mailsrv_engine *e, int32_t kind, mailsrv_handler handler, void *user)
 {
     if (e == NULL || e->had_a_session)
         return MAILSRV_E_USAGE;
@@ -104,14 +104,6 @@ int32_t mailsrv__serve(mailsrv_engine *e, int32_t kind, mailsrv_handler handler,
         return MAILSRV_E_UNKNOWN_KEY;
     e->servers[kind] = (struct server){ handler, user, true };
     return MAILSRV_OK;
-}
-
-int32_t mailsrv_engine_serve(mailsrv_engine *e, int32_t kind, mailsrv_handler handler, void *user)
-{
-    int32_t status = mailsrv__serve(e, kind, handler, user);
-    if (status == MAILSRV_OK)
-        e->logins = &mailsrv__sasl_logins;
-    return status;
 }
 
 /* ---- Time ---- */

@@ -75,7 +75,6 @@ struct mailsrv_engine {
     mailsrv_port *ports;
     mailsrv_ending *endings;
     struct room *rooms; /* core/room.h */
-    const struct logins *logins; /* NULL: nobody serves what they ask */
     const struct tap *tap; /* beside those of the profiles: core/tap.h; NULL: none */
     mailsrv_crypto crypto;
     uint8_t secret[32]; /* core/crypto.h */
@@ -92,14 +91,6 @@ struct mailsrv_engine {
     bool outside; /* a handler or a letter runs: no advance, run, turn, dispatch, free */
     bool running; /* the same for a slice, for what calls back from inside one */
 };
-
-/* How logins go: sasl/sasl.h.  It hangs on the engine, so that a program that only receives, as by mailsrv_inbox, does
- * not even link it. */
-struct logins;
-extern const struct logins mailsrv__sasl_logins;
-
-/* As mailsrv_engine_serve, for a kind that no login asks. */
-int32_t mailsrv__serve(mailsrv_engine *engine, int32_t kind, mailsrv_handler handler, void *user);
 
 /* Puts work into the ring, unless it is there. */
 void mailsrv__ring_put(mailsrv_engine *engine, struct work *work);

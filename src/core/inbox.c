@@ -1,7 +1,4 @@
-/* Mail received in one call.  Built on public calls, but for mailsrv__serve, which is mailsrv_engine_serve without
- * logins: whoever wants something else finds here how to begin. */
-#include "core/engine.h"
-
+/* Mail received in one call.  Built on public calls alone: whoever wants something else finds here how to begin. */
 #include <mailsrv/inbox.h>
 
 #include <string.h>
@@ -217,7 +214,7 @@ static int32_t serve(mailsrv_engine *engine, struct inbox *box)
     };
     int32_t status = MAILSRV_OK;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && status == MAILSRV_OK; i++)
-        status = mailsrv__serve(engine, kinds[i].kind, kinds[i].handler, box);
+        status = mailsrv_engine_serve(engine, kinds[i].kind, kinds[i].handler, box);
     return status;
 }
 

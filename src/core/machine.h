@@ -63,7 +63,6 @@ enum wait {
 
 struct body;
 struct op;
-struct logins;
 struct sasl;
 struct tls;
 
@@ -191,14 +190,12 @@ void mailsrv__session_event(mailsrv_session *session, int32_t what, struct span 
 /* Is an operation of this kind answered by anybody? */
 bool mailsrv__served(const mailsrv_session *session, int32_t kind);
 
-/* How logins go in its engine, for a machine that may be without; NULL: not at all. */
-const struct logins *mailsrv__logins(const mailsrv_session *session);
-
 /* Profile of a session. */
 uint64_t mailsrv__setting(const mailsrv_session *session, int32_t key);
 struct span mailsrv__setting_str(const mailsrv_session *session, int32_t key);
 bool mailsrv__enabled(const mailsrv_session *session, int32_t extension);
 int32_t mailsrv__face(const mailsrv_session *session);
+const mailsrv_machine *mailsrv__machine(const mailsrv_session *session);
 
 /* ---- TLS; the primitives of cryptography are in core/crypto.h ---- */
 

@@ -169,11 +169,6 @@ void mailsrv__session_event(mailsrv_session *s, int32_t what, struct span text)
     mailsrv__event(s->engine, what, s->id, text.p, text.n);
 }
 
-const struct logins *mailsrv__logins(const mailsrv_session *s)
-{
-    return s->engine->logins;
-}
-
 bool mailsrv__served(const mailsrv_session *s, int32_t kind)
 {
     return s->engine->servers[kind].served;

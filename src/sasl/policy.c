@@ -102,14 +102,3 @@ bool mailsrv__auth_too_many(const mailsrv_session *session)
 {
     return session->failed_logins >= mailsrv__setting(session, MAILSRV_PROFILE_AUTH_FAILURES_MAX);
 }
-
-const struct logins mailsrv__sasl_logins = {
-    .offers_any = mailsrv__sasl_offers_any,
-    .wants_tls = mailsrv__sasl_wants_tls,
-    .find = mailsrv__sasl_find,
-    .write_names = mailsrv__sasl_write_names,
-    .make = mailsrv__sasl_new,
-    .start = mailsrv__sasl_start,
-    .line = mailsrv__sasl_line,
-    .no_line = mailsrv__sasl_no_line,
-};

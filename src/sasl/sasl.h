@@ -136,18 +136,6 @@ void mailsrv__sasl_free(mailsrv_session *session);
 /* Has the peer failed too often?  Then the reply is the last one. */
 bool mailsrv__auth_too_many(const mailsrv_session *session);
 
-/* The same, for a protocol that may be spoken without logins: mailsrv__logins. */
-struct logins {
-    bool (*offers_any)(const mailsrv_session *session);
-    bool (*wants_tls)(const mailsrv_session *session, struct span name);
-    const struct mechanism *(*find)(const mailsrv_session *session, struct span name);
-    void (*write_names)(const mailsrv_session *session, struct span before, struct writer *w);
-    struct sasl *(*make)(mailsrv_session *session, const struct sasl_face *face, const struct mechanism *mechanism);
-    enum step (*start)(struct sasl *sasl, const struct span *initial);
-    enum step (*line)(struct sasl *sasl, struct span line);
-    enum step (*no_line)(struct sasl *sasl, enum sasl_end end, int32_t status);
-};
-
 /* ---- For mechanisms ---- */
 
 /* Copies to sasl->arena.  False: no memory, and sasl->status says so. */

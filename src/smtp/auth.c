@@ -1,11 +1,5 @@
-/* AUTH (RFC 4954).  A program that only receives has no logins, and does not link them: core/engine.h. */
+/* AUTH (RFC 4954). */
 #include "smtp/smtp.h"
-
-bool mailsrv__smtp_offers_auth(const struct smtp *s)
-{
-    const struct logins *logins = mailsrv__logins(&s->session);
-    return logins != NULL && logins->offers_any(&s->session);
-}
 
 /* ---- How a login ends ---- */
 
@@ -62,17 +56,12 @@ static const struct sasl_face lmtp_face = { .service = { "lmtp", 4 }, .prompt = 
 
 /* ---- AUTH ---- */
 
-static enum step not_at_all(struct smtp *s)
-{
-    return mailsrv__smtp_bad(s, "502 5.5.1 command not implemented");
-}
-
 static enum step not_here(struct smtp *s, struct span name)
 {
-    if (mailsrv__logins(&s->session)->wants_tls(&s->session, name))
+    if (mailsrv__sasl_wants_tls(&s->session, name))
         return mailsrv__smtp_bad(s, "538 5.7.11 encryption is required for this mechanism");
     if (!mailsrv__smtp_offers_auth(s))
-        return not_at_all(s);
+        return mailsrv__smtp_bad(s, "502 5.5.1 command not implemented");
     return mailsrv__smtp_bad(s, "504 5.5.4 no such mechanism");
 }
 
@@ -83,16 +72,13 @@ static enum step start(struct smtp *s, struct span rest)
     while (n < rest.n && rest.p[n] != ' ')
         n++;
     struct span name = mailsrv__span_first(rest, n), initial = mailsrv__span_after(rest, n + 1);
-    const struct logins *logins = mailsrv__logins(&s->session);
-    if (logins == NULL)
-        return not_at_all(s);
-    const struct mechanism *m = logins->find(&s->session, name);
+    const struct mechanism *m = mailsrv__sasl_find(&s->session, name);
     if (m == NULL)
         return not_here(s, name);
-    struct sasl *sasl = logins->make(&s->session, mailsrv__smtp_is_lmtp(s) ? &lmtp_face : &smtp_face, m);
+    struct sasl *sasl = mailsrv__sasl_new(&s->session, mailsrv__smtp_is_lmtp(s) ? &lmtp_face : &smtp_face, m);
     if (sasl == NULL)
         return mailsrv__smtp_reply(s, line_of(s, MAILSRV_NOMEM));
-    return logins->start(sasl, n == rest.n ? NULL : &initial);
+    return mailsrv__sasl_start(sasl, n == rest.n ? NULL : &initial);
 }
 
 enum step mailsrv__smtp_auth(struct smtp *s, struct span rest)
@@ -110,17 +96,16 @@ enum step mailsrv__smtp_auth(struct smtp *s, struct span rest)
 
 enum step mailsrv__smtp_response(struct smtp *s, enum framed framed, struct span line)
 {
-    const struct logins *logins = mailsrv__logins(&s->session);
     struct sasl *sasl = s->session.sasl;
     switch (framed) {
     case FRAMED_LINE:
-        return logins->line(sasl, line);
+        return mailsrv__sasl_line(sasl, line);
     case FRAMED_TOO_LONG:
-        return logins->no_line(sasl, SASL_TOO_LONG, MAILSRV_DENIED);
+        return mailsrv__sasl_no_line(sasl, SASL_TOO_LONG, MAILSRV_DENIED);
     case FRAMED_NO_MEMORY:
-        return logins->no_line(sasl, SASL_REFUSED, MAILSRV_NOMEM);
+        return mailsrv__sasl_no_line(sasl, SASL_REFUSED, MAILSRV_NOMEM);
     default:
-        return logins->no_line(sasl, SASL_NOT_BASE64, MAILSRV_DENIED);
+        return mailsrv__sasl_no_line(sasl, SASL_NOT_BASE64, MAILSRV_DENIED);
     }
 }
 
@@ -148,7 +133,7 @@ static bool is_xtext(struct span value)
 }
 
 /* RFC 4954 section 5: one that is not trusted counts as "<>", and nobody is told of it where the message goes. */
-bool mailsrv__smtp_auth_parameter(struct span value)
+bool mailsrv__smtp_is_auth_parameter(struct span value)
 {
     return is_xtext(value);
 }
