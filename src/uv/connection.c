@@ -265,6 +265,27 @@ static void know_peer(mailsrv_uv_connection *c)
     }
 }
 
+enum { NETWORK_OCTETS = 8 }; /* whoever has an IPv6 address has the 2^64 around it */
+
+static bool is_same_peer(const mailsrv_peer *a, const mailsrv_peer *b)
+{
+    const size_t n = a->address_octets < NETWORK_OCTETS ? a->address_octets : NETWORK_OCTETS;
+    return n != 0 && a->address_octets == b->address_octets && memcmp(a->address, b->address, n) == 0;
+}
+
+/* Those whose session has ended are only waited for. */
+static bool has_too_many(const mailsrv_uv_connection *c)
+{
+    const mailsrv_uv_listener *l = c->listener;
+    const struct place *ring = &c->driver->connections;
+    uint32_t n = 0;
+    for (const struct place *at = ring->next; at != ring && l->setup.connections_per_peer != 0; at = at->next) {
+        const mailsrv_uv_connection *other = OWNER(at, const mailsrv_uv_connection, place);
+        n += other->listener == l && other->session != NULL && is_same_peer(&other->peer, &c->peer);
+    }
+    return n != 0 && n >= l->setup.connections_per_peer;
+}
+
 static bool begin(mailsrv_uv_connection *c)
 {
     const mailsrv_uv_listener_setup *setup = &c->listener->setup;
@@ -273,6 +294,8 @@ static bool begin(mailsrv_uv_connection *c)
     if (!c->listener->is_local)
         uv_tcp_nodelay(&c->socket.tcp, 1);
     know_peer(c);
+    if (has_too_many(c))
+        return false;
     if (mailsrv_server_new(c->driver->engine, setup->profile, &c->peer, c, &c->session) != MAILSRV_OK)
         return false;
     c->is_told = setup->on_begin == NULL || setup->on_begin(setup->user, c) == MAILSRV_OK;

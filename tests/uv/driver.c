@@ -159,14 +159,22 @@ struct peer {
     int end; /* 0: it is open, 1: closed, -1: reset */
 };
 
-static void connect_to(struct peer *p, uint16_t port)
+/* From 127.0.0.`host`. */
+static void connect_from(struct peer *p, uint8_t host, uint16_t port)
 {
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
+    struct sockaddr_in from = { .sin_family = AF_INET }, at = { .sin_family = AF_INET, .sin_port = htons(port) };
+    from.sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + host);
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     memset(p, 0, sizeof *p);
     p->fd = socket(AF_INET, SOCK_STREAM, 0);
+    must(bind(p->fd, (struct sockaddr *)&from, sizeof from), "an address of this machine");
     if (connect(p->fd, (struct sockaddr *)&at, sizeof at) != 0)
         p->end = -1;
+}
+
+static void connect_to(struct peer *p, uint16_t port)
+{
+    connect_from(p, 1, port);
 }
 
 static void look(struct peer *p)
@@ -239,6 +247,37 @@ static void limits(void)
     close(third.fd);
     end(&w, "limits");
     tap(w.began == 3 && w.events == 6, "limits", "every event was told", "");
+}
+
+/* The first two are of one address, the third one of another. */
+static void per_peer(void)
+{
+    struct world w;
+    struct peer first, second, third;
+    begin(&w, 0);
+    mailsrv_uv_listener_setup setup = w.setup;
+    mailsrv_uv_listener *other;
+    setup.connections_per_peer = 1;
+    must(mailsrv_uv_listen(w.driver, &setup, &other), "a listener");
+    const uint16_t port = mailsrv_uv_listener_port(other);
+    connect_to(&first, port);
+    tap(hears(&w, &first, "220"), "per peer", "one is served", first.got);
+    connect_to(&second, port);
+    tap(is_let_go(&w, &second, 1) && second.n == 0, "per peer", "no more of its address", second.got);
+    connect_from(&third, 2, port);
+    tap(hears(&w, &third, "220"), "per peer", "one of another address", third.got);
+    close(second.fd);
+    connect_to(&second, mailsrv_uv_listener_port(w.listener));
+    tap(hears(&w, &second, "220"), "per peer", "the same at another listener", second.got);
+    say(&first, "QUIT\r\n");
+    tap(is_let_go(&w, &first, 1), "per peer", "one leaves", first.got);
+    close(first.fd);
+    connect_to(&first, port);
+    tap(hears(&w, &first, "220"), "per peer", "and comes again", first.got);
+    close(first.fd);
+    close(second.fd);
+    close(third.fd);
+    end(&w, "per peer");
 }
 
 static void refusals(void)
@@ -489,6 +528,7 @@ int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
     limits();
+    per_peer();
     refusals();
     version_6();
     answers_from_the_loop();
