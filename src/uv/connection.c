@@ -230,12 +230,27 @@ void mailsrv__uv_serve(mailsrv_uv_connection *c)
 
 /* ---- The beginning ---- */
 
+/* Of our end; 0: it is not known. */
+static uint16_t local_port(const mailsrv_uv_connection *c)
+{
+    struct sockaddr_storage to;
+    int length = sizeof to;
+    if (uv_tcp_getsockname(&c->socket.tcp, (struct sockaddr *)&to, &length) != 0)
+        return 0;
+    if (to.ss_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)&to)->sin_port);
+    return to.ss_family == AF_INET6 ? ntohs(((const struct sockaddr_in6 *)&to)->sin6_port) : 0;
+}
+
 static void know_peer(mailsrv_uv_connection *c)
 {
     struct sockaddr_storage from;
     int length = sizeof from;
     c->peer.size = sizeof c->peer;
-    if (c->listener->is_local || uv_tcp_getpeername(&c->socket.tcp, (struct sockaddr *)&from, &length) != 0)
+    if (c->listener->is_local)
+        return;
+    c->peer.local_port = local_port(c);
+    if (uv_tcp_getpeername(&c->socket.tcp, (struct sockaddr *)&from, &length) != 0)
         return;
     if (from.ss_family == AF_INET) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)&from;

@@ -232,7 +232,8 @@ static void limits(void)
     connect_to(&first, port);
     connect_to(&second, port);
     tap(hears(&w, &first, "220") && hears(&w, &second, "220"), "limits", "two are served", "");
-    tap(w.peer.address_octets == 4 && w.peer.address[0] == 127 && w.peer.port != 0, "limits", "a peer is known", "");
+    tap(w.peer.address_octets == 4 && w.peer.address[0] == 127 && w.peer.port != 0 && w.peer.local_port == port, "limits",
+        "a peer is known", "");
     connect_to(&third, port);
     some_turns(&w);
     look(&third);
@@ -316,7 +317,8 @@ static void version_6(void)
     if (status == MAILSRV_OK) {
         at.sin6_port = htons(mailsrv_uv_listener_port(other));
         p.end = connect(p.fd, (struct sockaddr *)&at, sizeof at);
-        tap(hears(&w, &p, "220") && w.peer.address_octets == 16, "version 6", "it is served, and known", p.got);
+        tap(hears(&w, &p, "220") && w.peer.address_octets == 16 && w.peer.local_port == mailsrv_uv_listener_port(other),
+            "version 6", "it is served, and known", p.got);
     } else {
         tap(status == MAILSRV_NONEXISTENT, "version 6", "this machine has none", mailsrv_strerror(status));
     }
