@@ -1,5 +1,6 @@
 /* The layer of TLS as its host sees it: room that is lent, given back and counted; replies that share a record; what is
  * lent by a store is released once it is encrypted; TLS that the host does. */
+#include "core/tls.h"
 #include "fake_tls.h"
 #include "world.h"
 
@@ -160,6 +161,18 @@ static void test_what_is_lent_is_released_once_encrypted(void **state)
     end(&l);
 }
 
+/* What came in may have been a password: nothing of it stays where it was decrypted. */
+static void test_what_was_taken_is_wiped(void **state)
+{
+    static const uint8_t zeros[PLAIN_OCTETS];
+    struct line l;
+    (void)state;
+    open_line(&l);
+    say_sealed(&l, "what about secret\r\nsay 20\r\nand half a li");
+    assert_memory_equal(l.s->tls->plain, zeros, sizeof zeros);
+    end(&l);
+}
+
 /* ---- Records ---- */
 
 static void test_small_replies_share_a_record(void **state)
@@ -291,6 +304,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_idle_session_holds_no_room),
         cmocka_unit_test(test_what_is_lent_is_released_once_encrypted),
+        cmocka_unit_test(test_what_was_taken_is_wiped),
         cmocka_unit_test(test_small_replies_share_a_record),
         cmocka_unit_test(test_the_window_counts_ciphertext),
         cmocka_unit_test(test_a_lent_slice_stays_where_it_is),
