@@ -21,6 +21,9 @@ typedef struct mailsrv_profile mailsrv_profile;
 
 /* The machines. */
 MAILSRV_API const mailsrv_machine *mailsrv_smtp(void); /* RFC 5321 and RFC 2033, the receiving side */
+/* The same without AUTH and submission, the faces MX and LMTP alone: for programs that only take mail of other servers.
+ * They link nothing of logins. */
+MAILSRV_API const mailsrv_machine *mailsrv_smtp_receive(void);
 MAILSRV_API const mailsrv_machine *mailsrv_pop3(void); /* RFC 1939, the server */
 MAILSRV_API const mailsrv_machine *mailsrv_imap(void); /* RFC 3501 and RFC 9051, the server */
 

@@ -195,6 +195,7 @@ uint64_t mailsrv__setting(const mailsrv_session *session, int32_t key);
 struct span mailsrv__setting_str(const mailsrv_session *session, int32_t key);
 bool mailsrv__enabled(const mailsrv_session *session, int32_t extension);
 int32_t mailsrv__face(const mailsrv_session *session);
+const mailsrv_machine *mailsrv__machine(const mailsrv_session *session);
 
 /* ---- TLS; the primitives of cryptography are in core/crypto.h ---- */
 

@@ -280,6 +280,11 @@ bool mailsrv__enabled(const mailsrv_session *session, int32_t extension)
     return (session->profile->extensions_off >> extension & 1) == 0;
 }
 
+const mailsrv_machine *mailsrv__machine(const mailsrv_session *session)
+{
+    return session->profile->machine;
+}
+
 int32_t mailsrv__face(const mailsrv_session *session)
 {
     return session->profile->face;

@@ -241,6 +241,7 @@ static const struct key listener_keys[] = {
     { "address", take_addresses, 0, "at most 8 of ADDRESS:PORT or unix:PATH, as in 127.0.0.1:2525 or [::1]:2525" },
     { "tls", take_secured, IN_LISTENER(secured), "no, starttls or implicit" },
     { "plain-passwords", take_flag, IN_LISTENER(plain_passwords), "yes or no" },
+    { "channel-binding", take_flag, IN_LISTENER(channel_binding), "yes or no" },
     { "connections", take_connections, IN_LISTENER(connections_max), "a number from 1 to 1000000" },
     { "connections-per-peer", take_connections, IN_LISTENER(connections_per_peer), "a number from 1 to 1000000" },
 };
@@ -277,6 +278,7 @@ static bool begin_listener(struct reading *r, const char *name)
     r->listener = &c->listeners[c->n_listeners++];
     r->listener->line = r->section_line;
     r->listener->connections_max = 10000;
+    r->listener->connections_per_peer = 200;
     return true;
 }
 

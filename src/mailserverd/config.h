@@ -33,6 +33,7 @@ struct listener {
     enum secured secured;
     bool secured_is_said; /* in the file; else there is a default */
     bool plain_passwords;
+    bool channel_binding; /* SCRAM is also offered with it */
     uint64_t connections_max, connections_per_peer; /* 0: as many as come */
     unsigned line;                                  /* of its section */
 };

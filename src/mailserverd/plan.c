@@ -1,5 +1,7 @@
 #include "plan.h"
 
+#include <mailsrv/auth.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -108,6 +110,15 @@ static const uint64_t tls_modes[] = {
     [SECURED_AT_ONCE] = MAILSRV_TLS_IMPLICIT,
 };
 
+/* There are clients that choose a mechanism with channel binding, and cannot do it, and try no other. */
+static uint64_t mechanisms_of(const struct listener *l)
+{
+    const uint64_t without =
+        MAILSRV_SASL_PLAIN | MAILSRV_SASL_LOGIN | MAILSRV_SASL_SCRAM_SHA_1 | MAILSRV_SASL_SCRAM_SHA_256;
+    const uint64_t plus = MAILSRV_SASL_SCRAM_SHA_1_PLUS | MAILSRV_SASL_SCRAM_SHA_256_PLUS;
+    return l->channel_binding ? without | plus : without;
+}
+
 static int32_t set_all(mailsrv_profile *profile, const struct plan *plan, const struct listener *l)
 {
     const struct config *c = plan->config;
@@ -122,6 +133,8 @@ static int32_t set_all(mailsrv_profile *profile, const struct plan *plan, const 
         status = mailsrv_profile_set_tls(profile, plan->tls);
     if (status == MAILSRV_OK && l->service->face != MAILSRV_FACE_POP3)
         status = mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX, c->message_max);
+    if (status == MAILSRV_OK && l->service->logs_in)
+        status = mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_AUTH_MECHANISMS, mechanisms_of(l));
     if (status == MAILSRV_OK && smtp)
         status = mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_RECIPIENTS_MAX, c->recipients_max);
     if (status == MAILSRV_OK && smtp)

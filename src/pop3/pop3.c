@@ -188,7 +188,6 @@ static const mailsrv_machine machine = {
     .defaults = defaults,
     .greet = greet,
     .take = take,
-    .secured = mailsrv__pop3_secured,
     .leave = leave,
 };
 

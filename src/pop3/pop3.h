@@ -102,9 +102,6 @@ enum step mailsrv__pop3_rset(struct pop3 *p, const struct args *a);
 enum step mailsrv__pop3_noop(struct pop3 *p, const struct args *a);
 enum step mailsrv__pop3_quit(struct pop3 *p, const struct args *a);
 
-/* TLS has begun. */
-enum step mailsrv__pop3_secured(mailsrv_session *session);
-
 /* May a login succeed here at all?  And one by USER and PASS? */
 bool mailsrv__pop3_takes_logins(const struct pop3 *p);
 bool mailsrv__pop3_takes_passwords(const struct pop3 *p);

@@ -1,12 +1,6 @@
-/* STLS (RFC 2595 section 4). */
+/* STLS (RFC 2595 section 4).  There is nothing to forget behind it: a name does not outlive the command that follows
+ * USER. */
 #include "pop3/pop3.h"
-
-/* What the client said before is forgotten. */
-enum step mailsrv__pop3_secured(mailsrv_session *session)
-{
-    mailsrv__pop3_forget_user(mailsrv__pop3_of(session));
-    return STEP_NEXT;
-}
 
 enum step mailsrv__pop3_stls(struct pop3 *p, const struct args *a)
 {

@@ -1,11 +1,6 @@
 /* AUTH (RFC 4954). */
 #include "smtp/smtp.h"
 
-bool mailsrv__smtp_offers_auth(const struct smtp *s)
-{
-    return mailsrv__sasl_offers_any(&s->session);
-}
-
 /* ---- How a login ends ---- */
 
 static enum step denied(struct smtp *s)
@@ -138,7 +133,7 @@ static bool is_xtext(struct span value)
 }
 
 /* RFC 4954 section 5: one that is not trusted counts as "<>", and nobody is told of it where the message goes. */
-bool mailsrv__smtp_auth_parameter(struct span value)
+bool mailsrv__smtp_is_auth_parameter(struct span value)
 {
     return is_xtext(value);
 }

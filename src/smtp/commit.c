@@ -417,19 +417,25 @@ enum step mailsrv__smtp_senders_checked(struct smtp *s)
     return deliver(s);
 }
 
+static enum step check_senders(struct smtp *s)
+{
+    const struct smtp_users *users = mailsrv__smtp_users_of(&s->session);
+    return users == NULL ? mailsrv__smtp_senders_checked(s) : users->check_senders(s);
+}
+
 static enum step header_answered(mailsrv_session *session)
 {
     struct smtp *s = mailsrv__smtp_of(session);
     struct span text;
     const char *refusal = mailsrv__smtp_late_verdict(s, &text);
-    return refusal == NULL ? mailsrv__smtp_check_senders(s) : mailsrv__smtp_refuse_all(s, refusal, text);
+    return refusal == NULL ? check_senders(s) : mailsrv__smtp_refuse_all(s, refusal, text);
 }
 
 /* A message that is all header has ended with it. */
 static enum step consult_about_header(struct smtp *s)
 {
     if (s->mail->header_was_asked || !mailsrv__smtp_consults(s, MAILSRV_STAGE_HEADERS))
-        return mailsrv__smtp_check_senders(s);
+        return check_senders(s);
     if (s->mail->header.lost)
         return refuse_status(s, MAILSRV_NOMEM, (struct span){ NULL, 0 });
     s->mail->header_was_asked = true;

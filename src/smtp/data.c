@@ -322,7 +322,7 @@ static bool prepare(struct smtp *s)
 {
     struct transaction *t = s->mail;
     bool fixes = mailsrv__smtp_is_submission(s);
-    if (fixes && t->fixups == NULL && !mailsrv__smtp_prepare_fixups(s))
+    if (fixes && t->fixups == NULL && !mailsrv__smtp_users_of(&s->session)->prepare_fixups(s))
         return false;
     if (t->taps == NULL) {
         struct span drop = mailsrv__setting_str(&s->session, MAILSRV_PROFILE_DROP_FIELDS);

@@ -71,7 +71,7 @@ static void write_extensions(const struct smtp *s, struct writer *w)
         mailsrv__write(w, SPAN("\r\n"));
         last = w->n;
         mailsrv__write(w, SPAN("250-AUTH"));
-        mailsrv__sasl_write_names(&s->session, SPAN(" "), w);
+        mailsrv__smtp_users_of(&s->session)->write_mechanisms(s, w);
     }
     w->p[last + 3] = ' ';
     mailsrv__write(w, SPAN("\r\n"));

@@ -36,6 +36,12 @@ static enum step cmd_unserved(struct smtp *s, struct span rest)
     return mailsrv__smtp_bad(s, "502 5.5.1 command not implemented");
 }
 
+static enum step cmd_auth(struct smtp *s, struct span rest)
+{
+    const struct smtp_users *users = mailsrv__smtp_users_of(&s->session);
+    return users == NULL ? cmd_unserved(s, rest) : users->auth(s, rest);
+}
+
 static enum step cmd_quit(struct smtp *s, struct span rest)
 {
     (void)rest;
@@ -73,7 +79,7 @@ static const struct command {
     { "EXPN", ANY, ON_BOTH, PERHAPS, cmd_unserved },
     { "TURN", ANY, ON_BOTH, PERHAPS, cmd_unserved },
     { "ETRN", ANY, ON_BOTH, PERHAPS, cmd_unserved },
-    { "AUTH", ANY, ON_BOTH, PERHAPS, mailsrv__smtp_auth },
+    { "AUTH", ANY, ON_BOTH, PERHAPS, cmd_auth },
     { "STARTTLS", IN_FRESH | IN_READY, ON_BOTH, NONE, mailsrv__smtp_starttls },
 };
 
@@ -203,13 +209,14 @@ static enum step take_line(struct smtp *s, struct input *in)
     enum framed framed = mailsrv__line_take(&s->frame, &room, in, &line);
     if (framed == FRAMED_MORE)
         return STEP_WAIT;
-    enum step step = session->sasl != NULL ? mailsrv__smtp_response(s, framed, line) : run_framed(s, framed, line);
+    enum step step = session->sasl != NULL ? mailsrv__smtp_users_of(session)->response(s, framed, line)
+                                           : run_framed(s, framed, line);
     mailsrv__line_done(&s->frame, &room, true); /* it may have held a password */
     return step;
 }
 
 /* BDAT and its octets are one command. */
-static enum step take(mailsrv_session *session, struct input *in)
+enum step mailsrv__smtp_take(mailsrv_session *session, struct input *in)
 {
     struct smtp *s = mailsrv__smtp_of(session);
     if (s->phase == PHASE_LINES) {
@@ -220,17 +227,18 @@ static enum step take(mailsrv_session *session, struct input *in)
     return mailsrv__smtp_take_octets(s, in);
 }
 
-static enum step greet(mailsrv_session *session)
+enum step mailsrv__smtp_begin_session(mailsrv_session *session)
 {
     return mailsrv__smtp_greet(mailsrv__smtp_of(session));
 }
 
-static void leave(mailsrv_session *session)
+void mailsrv__smtp_leave(mailsrv_session *session)
 {
     struct smtp *s = mailsrv__smtp_of(session);
     struct line_room room = { .heap = mailsrv__session_heap(session), .purse = &session->purse };
     mailsrv__line_done(&s->frame, &room, true);
-    mailsrv__sasl_free(session);
+    if (mailsrv__smtp_users_of(session) != NULL)
+        mailsrv__smtp_users_of(session)->leave(session);
     mailsrv__transaction_free(session, s->mail);
     mailsrv__session_give(session, s->hello, s->hello_n);
     mailsrv__session_give(session, s->candidate, s->candidate_n);
@@ -238,11 +246,6 @@ static void leave(mailsrv_session *session)
     mailsrv__standing_free(session, &s->greeted);
     s->mail = NULL;
     s->hello = s->candidate = NULL;
-}
-
-static bool has_face(int32_t face)
-{
-    return face == MAILSRV_FACE_MX || face == MAILSRV_FACE_LMTP || face == MAILSRV_FACE_SUBMISSION;
 }
 
 static void defaults_of_submission(mailsrv_profile *profile)
@@ -258,7 +261,7 @@ static bool is_for_strangers(int32_t face)
     return face == MAILSRV_FACE_MX || face == MAILSRV_FACE_LMTP;
 }
 
-static void defaults(mailsrv_profile *profile)
+void mailsrv__smtp_defaults(mailsrv_profile *profile)
 {
     const uint64_t minute = 60000, day = 24 * 60 * minute;
     mailsrv__default_u64(profile, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX, UINT64_C(100) << 20, UINT64_C(64) << 10,
@@ -279,22 +282,9 @@ static void defaults(mailsrv_profile *profile)
     mailsrv__profile_tap(profile, &mailsrv__smtp_trace_tap);
 }
 
-static const mailsrv_machine machine = {
-    .name = "smtp",
-    .octets = sizeof(struct smtp),
-    .partings = { [PARTING_SHUTDOWN] = "421 4.3.2 shutting down, try again later\r\n",
-                  [PARTING_TIMEOUT] = "421 4.4.2 timed out\r\n",
-                  [PARTING_NO_MEMORY] = "421 4.3.2 out of memory, try again later\r\n",
-                  [PARTING_BUSY] = "421 4.3.2 too busy, try again later\r\n" },
-    .has_face = has_face,
-    .defaults = defaults,
-    .greet = greet,
-    .take = take,
-    .secured = mailsrv__smtp_secured,
-    .leave = leave,
-};
-
-const mailsrv_machine *mailsrv_smtp(void)
+/* Nobody logs in here. */
+const mailsrv_machine *mailsrv_smtp_receive(void)
 {
-    return &machine;
+    static const struct smtp_machine receive = { .machine = SMTP_MACHINE(is_for_strangers), .users = NULL };
+    return &receive.machine;
 }

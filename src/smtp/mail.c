@@ -118,7 +118,7 @@ static const char *take_parameters(const struct smtp *s, struct span rest, struc
                  mailsrv__smtp_has(s, MAILSRV_EXT_SMTPUTF8))
             refusal = take_utf8(&one, p);
         else if (mailsrv__span_equal_nocase(one.keyword, SPAN("AUTH")) && takes_auth(s))
-            refusal = mailsrv__smtp_auth_parameter(one.value) ? NULL : "501 5.5.4 bad AUTH";
+            refusal = mailsrv__smtp_users_of(&s->session)->is_auth_parameter(one.value) ? NULL : "501 5.5.4 bad AUTH";
         else
             refusal = "555 5.5.4 parameter not known";
         if (refusal != NULL)
@@ -158,7 +158,7 @@ static enum step consult(struct smtp *s)
 static enum step sender_answered(mailsrv_session *session)
 {
     struct smtp *s = mailsrv__smtp_of(session);
-    const char *refusal = mailsrv__smtp_sender_answered(s, 0);
+    const char *refusal = mailsrv__smtp_users_of(session)->sender_answered(s, 0);
     return refusal == NULL ? consult(s) : undo(s, refusal, mailsrv__span(mailsrv__answer(session, 0)->text));
 }
 

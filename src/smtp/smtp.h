@@ -11,6 +11,7 @@
  *   transaction.c  what MAIL begins: sender, recipients, targets
  *   trace.c        Received, Return-Path, Delivered-To; and the tap that counts hops
  *   policy.c       what the host's own rules are asked and what they may say
+ *   users.c        what a machine has for users of its own
  *   submission.c   who may send as whom; what a message of our own users lacks
  *   header.c       the header of a message, kept while it passes
  *   reply.c        lines of text, and what a status is told as
@@ -105,20 +106,9 @@ enum step mailsrv__smtp_rcpt(struct smtp *s, struct span rest);
 enum step mailsrv__smtp_data(struct smtp *s, struct span rest);
 enum step mailsrv__smtp_bdat(struct smtp *s, struct span rest);
 enum step mailsrv__smtp_rset(struct smtp *s, struct span rest);
-enum step mailsrv__smtp_auth(struct smtp *s, struct span rest);
-
-/* A login runs, and this is its next line, or what became of it. */
-enum step mailsrv__smtp_response(struct smtp *s, enum framed framed, struct span line);
-
-/* Is there a mechanism that can be used here and now? */
-bool mailsrv__smtp_offers_auth(const struct smtp *s);
-
-/* The value of MAIL's parameter AUTH: is it one? */
-bool mailsrv__smtp_auth_parameter(struct span value);
 enum step mailsrv__smtp_starttls(struct smtp *s, struct span rest);
 
 /* TLS has begun. */
-enum step mailsrv__smtp_secured(mailsrv_session *session);
 
 unsigned mailsrv__smtp_state(const struct smtp *s);
 
@@ -169,18 +159,79 @@ enum { SENDER_CHECK_PATH = 1, SENDER_CHECK_FROM = 2, SENDER_CHECK_ALL = 3 }; /* 
 /* Asks RESOLVE whether the account may send as this address.  False: no memory. */
 bool mailsrv__smtp_ask_sender(struct smtp *s, struct span address);
 
-/* Reads the i-th answer to that: NULL, or the line of the refusal. */
-const char *mailsrv__smtp_sender_answered(const struct smtp *s, unsigned i);
-
-/* Are those of the field From the account's?  Goes on with mailsrv__smtp_senders_checked, or refuses the message. */
-enum step mailsrv__smtp_check_senders(struct smtp *s);
+/* Goes on behind smtp_users.check_senders. */
 enum step mailsrv__smtp_senders_checked(struct smtp *s);
 
 /* Is the header of a message looked at for that? */
-bool mailsrv__smtp_checks_from(const struct smtp *s);
+static inline bool mailsrv__smtp_checks_from(const struct smtp *s)
+{
+    return mailsrv__smtp_is_submission(s) &&
+           ((mailsrv__setting(&s->session, MAILSRV_PROFILE_SENDER_CHECK) & SENDER_CHECK_FROM) != 0 ||
+            mailsrv__setting(&s->session, MAILSRV_PROFILE_SENDER_FIELD) != 0);
+}
 
-/* Fields for the header editor to add where they are missing.  False: no memory. */
+/* ---- What a machine has for users of its own.  It hangs on the machine, so that a program that only takes mail of
+ * other servers does not link it: mailsrv_smtp_receive ---- */
+
+struct smtp_users {
+    enum step (*auth)(struct smtp *s, struct span rest); /* AUTH */
+    /* A line of a login that runs. */
+    enum step (*response)(struct smtp *s, enum framed framed, struct span line);
+    bool (*offers_auth)(const struct smtp *s);
+    void (*write_mechanisms)(const struct smtp *s, struct writer *w);
+    bool (*is_auth_parameter)(struct span value); /* AUTH= of MAIL */
+    void (*leave)(mailsrv_session *session);
+    /* Reads the i-th answer to mailsrv__smtp_ask_sender: NULL, or the line of the refusal. */
+    const char *(*sender_answered)(const struct smtp *s, unsigned i);
+    /* Are those of the field From the account's?  Goes on with mailsrv__smtp_senders_checked, or refuses all. */
+    enum step (*check_senders)(struct smtp *s);
+    /* Fields for the header editor to add where they are missing.  False: no memory. */
+    bool (*prepare_fixups)(struct smtp *s);
+};
+
+/* users.c fills the table with these. */
+enum step mailsrv__smtp_auth(struct smtp *s, struct span rest);
+enum step mailsrv__smtp_response(struct smtp *s, enum framed framed, struct span line);
+bool mailsrv__smtp_is_auth_parameter(struct span value);
+const char *mailsrv__smtp_sender_answered(const struct smtp *s, unsigned i);
+enum step mailsrv__smtp_check_senders(struct smtp *s);
 bool mailsrv__smtp_prepare_fixups(struct smtp *s);
+
+struct smtp_machine {
+    struct mailsrv_machine machine;
+    const struct smtp_users *users; /* NULL: none */
+};
+
+/* NULL: there are no users here. */
+static inline const struct smtp_users *mailsrv__smtp_users_of(const mailsrv_session *session)
+{
+    return ((const struct smtp_machine *)(const void *)mailsrv__machine(session))->users;
+}
+
+static inline bool mailsrv__smtp_offers_auth(const struct smtp *s)
+{
+    const struct smtp_users *users = mailsrv__smtp_users_of(&s->session);
+    return users != NULL && users->offers_auth(s);
+}
+
+/* ---- The machine: users.c has the one with users, machine.c that without ---- */
+
+enum step mailsrv__smtp_begin_session(mailsrv_session *session);
+enum step mailsrv__smtp_take(mailsrv_session *session, struct input *in);
+enum step mailsrv__smtp_secured(mailsrv_session *session);
+void mailsrv__smtp_leave(mailsrv_session *session);
+void mailsrv__smtp_defaults(mailsrv_profile *profile);
+
+#define SMTP_MACHINE(faces)                                                                                            \
+    {                                                                                                                  \
+        .name = "smtp", .octets = sizeof(struct smtp),                                                                 \
+        .partings = { [PARTING_SHUTDOWN] = "421 4.3.2 shutting down, try again later\r\n",                             \
+                      [PARTING_TIMEOUT] = "421 4.4.2 timed out\r\n",                                                   \
+                      [PARTING_NO_MEMORY] = "421 4.3.2 out of memory, try again later\r\n",                            \
+                      [PARTING_BUSY] = "421 4.3.2 too busy, try again later\r\n" },                                    \
+        .has_face = faces, .defaults = mailsrv__smtp_defaults, .greet = mailsrv__smtp_begin_session,                   \
+        .take = mailsrv__smtp_take, .secured = mailsrv__smtp_secured, .leave = mailsrv__smtp_leave,                    \
+    }
 
 /* ---- Data ---- */
 

@@ -33,13 +33,6 @@ const char *mailsrv__smtp_sender_answered(const struct smtp *s, unsigned i)
     return mailsrv__smtp_line(s, answer->status, AT_DATA);
 }
 
-bool mailsrv__smtp_checks_from(const struct smtp *s)
-{
-    return mailsrv__smtp_is_submission(s) &&
-           ((mailsrv__setting(&s->session, MAILSRV_PROFILE_SENDER_CHECK) & SENDER_CHECK_FROM) != 0 ||
-            mailsrv__setting(&s->session, MAILSRV_PROFILE_SENDER_FIELD) != 0);
-}
-
 /* ---- The field From ---- */
 
 enum { SENDERS_MAX = 16, ENTRY_ROOM = 1024, SENDER_ROOM = 320, UNITS_PER_WALK = 16 };

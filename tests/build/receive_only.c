@@ -33,7 +33,7 @@ int main(void)
     size_t octets = 0;
     if (mailsrv_engine_new(NULL, &engine) != MAILSRV_OK ||
         mailsrv_inbox(engine, 1 << 20, on_message, &octets) != MAILSRV_OK ||
-        mailsrv_profile_new(NULL, mailsrv_smtp(), MAILSRV_FACE_MX, &profile) != MAILSRV_OK ||
+        mailsrv_profile_new(NULL, mailsrv_smtp_receive(), MAILSRV_FACE_MX, &profile) != MAILSRV_OK ||
         mailsrv_profile_set_str(profile, MAILSRV_PROFILE_HOSTNAME, "mx.here.test", 12) != MAILSRV_OK ||
         mailsrv_profile_seal(profile, NULL) != MAILSRV_OK || mailsrv_engine_advance(engine, 1, 1) != MAILSRV_OK ||
         mailsrv_server_new(engine, profile, NULL, NULL, &session) != MAILSRV_OK)

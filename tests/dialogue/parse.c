@@ -192,6 +192,9 @@ static void parse_profile(struct parser *p, struct text rest)
         d->machine = mailsrv_smtp();
         d->face = MAILSRV_FACE_LMTP;
         d->is_lmtp = true;
+    } else if (text_is(rest, "smtp receive")) {
+        d->machine = mailsrv_smtp_receive();
+        d->face = MAILSRV_FACE_MX;
     } else if (text_is(rest, "smtp submission")) {
         d->machine = mailsrv_smtp();
         d->face = MAILSRV_FACE_SUBMISSION;

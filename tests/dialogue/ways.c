@@ -390,8 +390,22 @@ static bool answers_later(const struct pass *p)
     return false;
 }
 
+/* The first two operations are the jobs of a handshake: the session goes while one is queued, or out; it is refused,
+ * and done all the same; it never ends. */
+static void lose_jobs(struct pass *p)
+{
+    static const enum fault faults[] = { FAULT_CANCEL, FAULT_STATUS, FAULT_NEVER, FAULT_TARDY };
+    go(p, &(struct plan){ .tls = TLS_BY_LIBRARY, .jobs = true, .ending = END_FREED_AT_ONCE });
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        for (uint64_t nth = 1; nth <= FAKE_FLIGHTS; nth++)
+            go(p, &(struct plan){
+                      .tls = TLS_BY_LIBRARY, .jobs = true, .fault = faults[i], .nth = nth, .status = MAILSRV_TEMP });
+}
+
 static void way_tls_ends(struct pass *p)
 {
+    if (takes_tls(p))
+        lose_jobs(p);
     size_t n_endings = answers_later(p) ? 2 : 4;
     static const enum ending endings[] = { END_FREED, END_FREED_AT_ONCE, END_EOF, END_SHUTDOWN };
     struct places places = places_of(p, p->counts->tls_ends);

@@ -41,7 +41,7 @@ class Dialogue:
         lines = path.read_bytes().split(b"\n")
         client = [octets_of(line, b"C") for line in lines if re.match(rb"C[:|*]", line)]
         profile = next(line for line in lines if line.startswith(b"profile: ")).split()
-        self.protocol = "smtp" if profile[-1] == b"mx" else profile[-1].decode()
+        self.protocol = "smtp" if profile[-1] in (b"mx", b"receive") else profile[-1].decode()
         self.client = b"".join(client)
         self.messages = [b"".join(octets_of(line, b"|") for line in block.split(b"\n"))
                          for block in re.findall(rb"(?m)((?:^\|.*\n)+)", path.read_bytes())]

@@ -28,11 +28,11 @@ class Server:
         text = "[server]\n" + "".join(f"{key.replace('_', '-')} = {value}\n" for key, value in keys.items())
         self.config.write_text(text + "".join(listeners or map(listener, ALL)))
 
-    def certify(self, name: str, key_of: str | None = None) -> str:
+    def certify(self, name: str, key_of: str | None = None, more: list[str] = []) -> str:
         """A certificate for a host, made by itself; with another one's key it is of no use.  Its section."""
         chain, key = self.path / f"{name}.pem", self.path / f"{name}.key"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-                        key, "-out", chain, "-days", "30", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"],
+                        key, "-out", chain, "-days", "30", "-subj", f"/CN={name}", "-addext", ",".join([f"subjectAltName=DNS:{name}", *more])],
                        check=True, capture_output=True)
         used = self.path / f"{key_of}.key" if key_of else key
         return f"[tls {name}]\ncertificate = {chain}\nkey = {used}\n"

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static uint32_t shards = 1;
+
 struct fixture {
     struct disk *disk;
     mailsrv_durable_files files;
@@ -22,6 +24,7 @@ static struct fixture *begin(uint64_t memory_octets)
     f->disk = disk_new(3);
     f->files = disk_files(f->disk);
     shore_init(&f->talk.shore, "/disk", &f->files);
+    f->talk.shore.setup.shards = shards;
     f->talk.shore.setup.memory_octets = memory_octets;
     f->talk.shore.setup.reserve_octets = 0; /* as it is without being set */
     if (shore_open(&f->talk.shore) != MAILSRV_OK)
@@ -274,8 +277,10 @@ static void full_disk(void)
     end(f);
 }
 
-int main(void)
+/* With an argument: so many shards. */
+int main(int argc, char **argv)
 {
+    shards = argc > 1 ? (uint32_t)atoi(argv[1]) : 1;
     make_body();
     slow_senders(UINT64_C(64) << 20, "64 slow senders, much memory");
     slow_senders(UINT64_C(1) << 20, "64 slow senders, little memory");

@@ -186,6 +186,7 @@ static void test_faces_belong_to_machines(void **state)
 {
     mailsrv_profile *p = NULL;
     (void)state;
+    assert_int_equal(mailsrv_profile_new(NULL, mailsrv_smtp_receive(), MAILSRV_FACE_SUBMISSION, &p), MAILSRV_E_USAGE);
     assert_int_equal(mailsrv_profile_new(NULL, mailsrv_smtp(), MAILSRV_FACE_POP3, &p), MAILSRV_E_USAGE);
     assert_int_equal(mailsrv_profile_new(NULL, mailsrv_pop3(), MAILSRV_FACE_MX, &p), MAILSRV_E_USAGE);
     assert_int_equal(mailsrv_profile_new(NULL, mailsrv_smtp(), 0, &p), MAILSRV_E_USAGE);

@@ -50,7 +50,7 @@ def load(name: str) -> ctypes.CDLL:
         return ctypes.CDLL(ctypes.util.find_library(name) or f"lib{name}.so.1")
     main = Path(given).absolute()
     file = main.name.replace("mailserver", name, 1)
-    places = [main.parent / folder / file for folder in (".", "stores", "uv")]
+    places = [main.parent / folder / file for folder in (".", "stores", "tls", "uv")]
     return ctypes.CDLL(str(next((place for place in places if place.exists()), places[0])))
 
 

@@ -256,11 +256,11 @@ static int32_t sync_above(struct durable *t)
 static int32_t take_directory(struct backup *b)
 {
     struct durable *t = b->target;
-    char path[PATH_MAX_OCTETS];
+    char *path = b->work->to;
     int32_t status = t->files.make_directory(t->files.user, t->directory);
     if (status != MAILSRV_OK)
         return status;
-    snprintf(path, sizeof path, "%s/lock", t->directory);
+    snprintf(path, PATH_MAX_OCTETS, "%s/lock", t->directory);
     status = t->files.lock(t->files.user, path, &b->lock);
     if (status != MAILSRV_OK) {
         b->lock = NULL;
@@ -273,7 +273,7 @@ static int32_t take_directory(struct backup *b)
     status = make_file(t, DURABLE_UNFINISHED);
     if (status == MAILSRV_OK)
         status = sync_above(t);
-    snprintf(path, sizeof path, "%s/bodies", t->directory);
+    snprintf(path, PATH_MAX_OCTETS, "%s/bodies", t->directory);
     if (status == MAILSRV_OK && b->shards == 0)
         status = t->files.make_directory(t->files.user, path);
     return status == MAILSRV_OK && b->shards == 0 ? mailsrv__durable_vfs_open(&t->vfs, t) : status;
@@ -298,9 +298,9 @@ static void remove_one(void *context, const char *name)
 static void remove_all(const struct backup *b)
 {
     struct durable *t = b->target;
-    char path[PATH_MAX_OCTETS];
+    char *path = b->work->to;
     struct remains in = { t, "" }, below = { t, "/bodies" };
-    snprintf(path, sizeof path, "%s%s", t->directory, b->shards == 0 ? "/bodies" : "");
+    snprintf(path, PATH_MAX_OCTETS, "%s%s", t->directory, b->shards == 0 ? "/bodies" : "");
     if ((b->shards != 0 || t->files.list(t->files.user, path, remove_one, &below) == MAILSRV_OK) &&
         t->files.list(t->files.user, t->directory, remove_one, &in) == MAILSRV_OK &&
         t->files.sync_directory(t->files.user, path) == MAILSRV_OK &&

@@ -1,0 +1,34 @@
+/* The machine of a server whose users log in. */
+#include "smtp/smtp.h"
+
+static bool offers_auth(const struct smtp *s)
+{
+    return mailsrv__sasl_offers_any(&s->session);
+}
+
+static void write_mechanisms(const struct smtp *s, struct writer *w)
+{
+    mailsrv__sasl_write_names(&s->session, SPAN(" "), w);
+}
+
+static bool has_face(int32_t face)
+{
+    return face == MAILSRV_FACE_MX || face == MAILSRV_FACE_LMTP || face == MAILSRV_FACE_SUBMISSION;
+}
+
+const mailsrv_machine *mailsrv_smtp(void)
+{
+    static const struct smtp_users users = {
+        .auth = mailsrv__smtp_auth,
+        .response = mailsrv__smtp_response,
+        .offers_auth = offers_auth,
+        .write_mechanisms = write_mechanisms,
+        .is_auth_parameter = mailsrv__smtp_is_auth_parameter,
+        .leave = mailsrv__sasl_free,
+        .sender_answered = mailsrv__smtp_sender_answered,
+        .check_senders = mailsrv__smtp_check_senders,
+        .prepare_fixups = mailsrv__smtp_prepare_fixups,
+    };
+    static const struct smtp_machine all = { .machine = SMTP_MACHINE(has_face), .users = &users };
+    return &all.machine;
+}
