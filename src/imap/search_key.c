@@ -233,7 +233,7 @@ static struct key *parse_one(struct parsing *g)
         return parse_keyword(g, true);
     if (mailsrv__parse_word(r, SPAN("NEW")))
         return parse_new(g);
-    if (mailsrv__enabled(&g->p->session, MAILSRV_EXT_CONDSTORE) && mailsrv__parse_word(r, SPAN("MODSEQ")))
+    if (mailsrv__parse_word(r, SPAN("MODSEQ")) && mailsrv__enabled(&g->p->session, MAILSRV_EXT_CONDSTORE))
         return parse_modseq(g);
     const struct word *word = take_word(r);
     if (word != NULL)

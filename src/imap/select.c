@@ -6,18 +6,21 @@
 
 #include "imap/messages.h"
 
-struct select {
-    struct span name;
-    bool to_write;
-    uint32_t uid; /* the message before the next one that is looked at */
-    /* QRESYNC: what the client knows. */
-    bool condstore, resyncs;
+/* QRESYNC: what the client knows. */
+struct resync {
     uint32_t uidvalidity;
     mailsrv_run all_uids;
     struct set numbers, uids; /* that belong together */
     struct set known;
     struct walk walk;
-    struct vanished *vanished;
+    struct vanished vanished;
+};
+
+struct select {
+    struct span name;
+    bool to_write, condstore;
+    uint32_t uid;          /* the message before the next one that is looked at */
+    struct resync *resync; /* NULL: it was not asked for */
 };
 
 /* ---- Leaving ---- */
@@ -86,28 +89,29 @@ static uint64_t count(const struct set *set)
 /* seq-match-data = "(" known-sequence-set SP known-uid-set ")" */
 static bool parse_match(struct reader *r, struct select *select)
 {
-    if (!mailsrv__parse_char(r, '(') || !parse_known(r, &select->numbers) || !mailsrv__parse_sp(r) ||
-        !parse_known(r, &select->uids) || !mailsrv__parse_char(r, ')'))
+    if (!mailsrv__parse_char(r, '(') || !parse_known(r, &select->resync->numbers) || !mailsrv__parse_sp(r) ||
+        !parse_known(r, &select->resync->uids) || !mailsrv__parse_char(r, ')'))
         return false;
-    return count(&select->numbers) == count(&select->uids) || mailsrv__parse_fails(r, "as many UIDs as numbers");
+    bool same = count(&select->resync->numbers) == count(&select->resync->uids);
+    return same || mailsrv__parse_fails(r, "as many UIDs as numbers");
 }
 
 /* "QRESYNC" SP "(" uidvalidity SP mod-sequence-value [SP known-uids] [SP seq-match-data] ")" */
 static bool parse_qresync(struct imap *p, struct reader *r, struct select *select)
 {
-    select->resyncs = true;
-    select->vanished = mailsrv__imap_take(p, sizeof *select->vanished);
-    r->no_memory = select->vanished == NULL;
+    select->resync = mailsrv__imap_take(p, sizeof *select->resync);
+    r->no_memory = select->resync == NULL;
     if (r->no_memory)
         return false;
-    select->all_uids = (mailsrv_run){ 1, UINT32_MAX };
-    select->known = (struct set){ &select->all_uids, 1 };
-    if (!mailsrv__parse_sp(r) || !mailsrv__parse_char(r, '(') || !mailsrv__parse_nz_number(r, &select->uidvalidity) ||
-        !mailsrv__parse_sp(r) || !mailsrv__parse_modseq(r, &select->vanished->since))
+    select->resync->all_uids = (mailsrv_run){ 1, UINT32_MAX };
+    select->resync->known = (struct set){ &select->resync->all_uids, 1 };
+    if (!mailsrv__parse_sp(r) || !mailsrv__parse_char(r, '(') ||
+        !mailsrv__parse_nz_number(r, &select->resync->uidvalidity) ||
+        !mailsrv__parse_sp(r) || !mailsrv__parse_modseq(r, &select->resync->vanished.since))
         return false;
     bool more = mailsrv__parse_is(r, ' ') && mailsrv__parse_sp(r);
     if (more && !mailsrv__parse_is(r, '(')) {
-        if (!parse_known(r, &select->known))
+        if (!parse_known(r, &select->resync->known))
             return false;
         more = mailsrv__parse_is(r, ' ') && mailsrv__parse_sp(r);
     }
@@ -119,7 +123,7 @@ static bool parse_param(struct imap *p, struct reader *r, struct select *select)
 {
     if (mailsrv__parse_word(r, SPAN("CONDSTORE")) && mailsrv__enabled(&p->session, MAILSRV_EXT_CONDSTORE))
         return select->condstore = true;
-    if (p->qresync && !select->resyncs && mailsrv__parse_word(r, SPAN("QRESYNC")))
+    if (p->qresync && select->resync == NULL && mailsrv__parse_word(r, SPAN("QRESYNC")))
         return parse_qresync(p, r, select);
     return mailsrv__parse_fails(r, "CONDSTORE, or QRESYNC once it is enabled");
 }
@@ -148,8 +152,8 @@ bool mailsrv__imap_parse_select(struct imap *p, struct reader *r)
 void mailsrv__imap_select_fini(struct imap *p)
 {
     struct select *select = p->command.own;
-    if (select != NULL && select->vanished != NULL)
-        mailsrv__imap_vanished_fini(select->vanished);
+    if (select != NULL && select->resync != NULL)
+        mailsrv__imap_vanished_fini(&select->resync->vanished);
 }
 
 /* Nothing is selected then (RFC 9051 section 6.3.2). */
@@ -184,7 +188,7 @@ static bool say_changed(struct imap *p, const struct member *member)
 {
     struct select *select = p->command.own;
     struct marks marks;
-    if (!mailsrv__view_marks(&p->view, member->uid, &marks) || marks.modseq <= select->vanished->since)
+    if (!mailsrv__view_marks(&p->view, member->uid, &marks) || marks.modseq <= select->resync->vanished.since)
         return true;
     char room[96];
     struct writer w = { .p = room, .room = sizeof room };
@@ -214,7 +218,7 @@ static enum step say_changes(mailsrv_session *session)
         if (!mailsrv__may_go_on(session))
             return mailsrv__then_turn(session, say_changes);
         mailsrv__spend(session, 1);
-        walked = mailsrv__walk_next(&select->walk, &member);
+        walked = mailsrv__walk_next(&select->resync->walk, &member);
         if (walked == WALK_MEMBER && !say_changed(p, &member))
             return STEP_CLOSE;
     }
@@ -225,9 +229,9 @@ static enum step say_since(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
     struct select *select = p->command.own;
-    select->vanished->known = &select->known;
-    mailsrv__walk_begin(&select->walk, &p->view, &select->known, true);
-    return mailsrv__imap_say_vanished(p, select->vanished, say_changes);
+    select->resync->vanished.known = &select->resync->known;
+    mailsrv__walk_begin(&select->resync->walk, &p->view, &select->resync->known, true);
+    return mailsrv__imap_say_vanished(p, &select->resync->vanished, say_changes);
 }
 
 /* The UIDs up to one that has still the number that the client knows are all there, for none has gone that was in front
@@ -235,27 +239,27 @@ static enum step say_since(mailsrv_session *session)
 static void compare(struct imap *p, struct select *select, uint32_t number, uint32_t uid)
 {
     if (mailsrv__view_number(&p->view, uid) == number)
-        select->vanished->match = uid;
+        select->resync->vanished.match = uid;
 }
 
 static enum step match(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
     struct select *select = p->command.own;
-    while (select->numbers.n != 0) {
+    while (select->resync->numbers.n != 0) {
         if (!mailsrv__may_go_on(session))
             return mailsrv__then_turn(session, match);
         mailsrv__spend(session, 2);
-        mailsrv_run *numbers = select->numbers.runs, *uids = select->uids.runs;
+        mailsrv_run *numbers = select->resync->numbers.runs, *uids = select->resync->uids.runs;
         uint32_t a = numbers->last - numbers->first, b = uids->last - uids->first, least = a < b ? a : b;
         compare(p, select, numbers->first, uids->first);
         compare(p, select, numbers->first + least, uids->first + least);
         if (a == least)
-            select->numbers = (struct set){ numbers + 1, select->numbers.n - 1 };
+            select->resync->numbers = (struct set){ numbers + 1, select->resync->numbers.n - 1 };
         else
             numbers->first += least + 1;
         if (b == least)
-            select->uids = (struct set){ uids + 1, select->uids.n - 1 };
+            select->resync->uids = (struct set){ uids + 1, select->resync->uids.n - 1 };
         else
             uids->first += least + 1;
     }
@@ -272,7 +276,8 @@ static enum step say_rest(struct imap *p, uint32_t unseen)
                 (!has_condstore || mailsrv__imap_say_highest(p));
     if (!said)
         return STEP_CLOSE;
-    bool resyncs = select->resyncs && p->modseqs && select->uidvalidity == mailsrv__view_uidvalidity(&p->view);
+    bool resyncs = select->resync != NULL && p->modseqs &&
+                   select->resync->uidvalidity == mailsrv__view_uidvalidity(&p->view);
     return resyncs ? match(&p->session) : end_select(&p->session);
 }
 
