@@ -711,7 +711,7 @@ typedef struct mailsrv_arg_changed {
     uint32_t size;
     uint32_t names;     /* 1: mailboxes of `account` were made, renamed, removed or subscribed; `mailbox` says nothing */
     mailsrv_id account; /* zero, with `mailbox`: any */
-    mailsrv_id mailbox; /* zero: the account's INBOX */
+    mailsrv_id mailbox; /* zero: the account's INBOX, or, after a RENAME, any of its mailboxes */
     uint64_t modseq;    /* the highest that is known of; 0: not known */
 } mailsrv_arg_changed;
 

@@ -62,6 +62,8 @@ typedef struct mailsrv_store mailsrv_store;
 MAILSRV_API int32_t mailsrv_store_bind(mailsrv_store *store, mailsrv_engine *engine);
 
 /* A mailbox has been changed from outside of this engine: by another engine, another process, or the store by itself.
+ * Zero is that of the notice CHANGED: any.  There is none for an account's names: an engine holds nothing of them, each
+ * LIST asks.
  * A poke, no more: what the engine holds of it is brought up to date by asking CHANGES.  `modseq_hint` is the highest
  * that is known of; what is at it already asks nothing; 0: not known.  MAILSRV_OK or MAILSRV_E_USAGE. */
 MAILSRV_API int32_t mailsrv_notify(mailsrv_engine *engine, const mailsrv_id *mailbox, uint64_t modseq_hint);

@@ -95,7 +95,8 @@ typedef struct mailsrv_uv_listener_setup {
     void (*on_end)(void *user, mailsrv_uv_connection *connection);
     void *user;
     int32_t socket;           /* with MAILSRV_UV_LISTEN_SOCKET */
-    uint32_t reserved;        /* 0 */
+    uint32_t connections_per_peer; /* at once from one IPv4 address, or one /64 of IPv6; who comes beyond them is closed
+                                    * without a word; 0: as many as come */
 } mailsrv_uv_listener_setup;
 
 /* Listens.  `out` may be NULL.  The listener belongs to the driver, and lives until mailsrv_uv_listener_close or

@@ -98,8 +98,8 @@ void mailsrv__changed_by(const struct op *op)
         add(e, &op->pub.account, &((const mailsrv_arg_mbox_delete *)op->pub.arg)->mailbox, 0);
         add_names(e, &op->pub.account, 0);
         break;
-    case MAILSRV_OP_MBOX_RENAME: /* INBOX loses its messages; another may have got a new UIDVALIDITY */
-        add(e, &op->pub.account, &((const mailsrv_arg_mbox_rename *)op->pub.arg)->mailbox, 0);
+    case MAILSRV_OP_MBOX_RENAME: /* INBOX loses its messages; another may get a new UIDVALIDITY, and those below, too */
+        add(e, &op->pub.account, &(mailsrv_id){ { 0 } }, 0); /* which they are is not known here */
         add_names(e, &op->pub.account, 0);
         break;
     case MAILSRV_OP_MBOX_SUBSCRIBE:

@@ -88,13 +88,14 @@ static size_t find_end(struct literal_frame *f, const struct input *in)
 
 /* ---- Literals ---- */
 
-/* What is swallowed must end. */
+/* What is swallowed must end: all of it, for a command may announce literal after literal. */
 static void swallow(struct literal_frame *f, const struct literal_room *room)
 {
-    if (f->left > room->swallows_max) {
+    if (f->swallowed > room->swallows_max || f->left > room->swallows_max - f->swallowed) {
         f->bad = LITERAL_ENDLESS;
         f->place = AT_END;
     } else {
+        f->swallowed += f->left;
         f->place = IN_SWALLOWED;
     }
 }

@@ -27,7 +27,7 @@ enum literal_bad {
     LITERAL_TOO_LONG,  /* more octets than a command may have */
     LITERAL_NO_MEMORY,
     LITERAL_REFUSED,   /* by whoever was asked what becomes of a literal */
-    LITERAL_ENDLESS    /* {n+} announced more than is swallowed: the next command is not worth waiting for */
+    LITERAL_ENDLESS    /* its {n+} announced more than is swallowed: the next command is not worth waiting for */
 };
 
 enum literal_place { IN_LINE, AT_LITERAL, IN_KEPT, IN_STREAMED, IN_SWALLOWED, AT_END };
@@ -42,6 +42,7 @@ struct literal_frame {
     size_t streamed_at; /* where in `kept` the announcement of the streamed literal ends; 0: there is none */
     uint64_t left;      /* octets of the literal that are still to come */
     uint64_t number;    /* of the announcement that is being read */
+    uint64_t swallowed; /* octets of the command that were, or are being, read to no purpose */
     uint8_t place, announce, bad;
     bool cr;      /* the last octet of the line was a CR */
     bool nonsync; /* {n+}: its octets come without being asked for */
@@ -53,7 +54,7 @@ struct literal_room {
     struct heap *heap;
     struct purse *purse;   /* or NULL */
     size_t octets_max;     /* of a command, streamed literals not counted; LITERAL_BEGINNING or more */
-    uint64_t swallows_max; /* octets of a {n+} that are read to no purpose */
+    uint64_t swallows_max; /* octets of {n+} in a command that are read to no purpose */
 };
 
 /* Takes input up to something that whoever runs the commands must know of. */

@@ -22,7 +22,8 @@ struct literal_room mailsrv__imap_room(struct imap *p)
         .heap = mailsrv__session_heap(&p->session),
         .purse = &p->session.purse,
         .octets_max = octets_max(p),
-        .swallows_max = known ? 2 * message : SWALLOWS_BEFORE_LOGIN, /* a message that is a little too large, too */
+        /* a message that is a little too large, too; before login, in all commands */
+        .swallows_max = known ? 2 * message : SWALLOWS_BEFORE_LOGIN - p->swallowed,
     };
 }
 
@@ -51,6 +52,8 @@ static void forget_parsed(struct imap *p)
 void mailsrv__imap_forget_command(struct imap *p)
 {
     struct literal_room room = mailsrv__imap_room(p);
+    if (p->state == IN_GREETED) /* at most what the room had left for it */
+        p->swallowed += (uint32_t)p->frame.swallowed;
     forget_parsed(p);
     mailsrv__literal_done(&p->frame, &room);
 }

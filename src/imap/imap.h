@@ -118,6 +118,7 @@ struct imap {
     mailsrv_id mailbox;   /* the selected one */
     uint32_t recent;      /* messages above this UID are \Recent here */
     uint32_t rights;
+    uint32_t swallowed; /* before login, of literals that nobody wanted */
     uint8_t state;
     bool can_write; /* selected, not examined */
     bool keywords;  /* the mailbox takes them */

@@ -139,7 +139,7 @@ static void end_comparing(struct image *image)
 /* UIDs between two rows of an answer are gone. */
 static bool compare_row(struct image *image, const mailsrv_row *row)
 {
-    if (row->uid > image->compared + 1) {
+    if (row->uid > image->compared && row->uid - image->compared > 1) { /* behind the last UID there is none */
         image->vanishing = (mailsrv_run){ image->compared + 1, row->uid - 1 };
         image->compared = row->uid - 1;
         return true;

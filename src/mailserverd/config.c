@@ -278,6 +278,7 @@ static bool begin_listener(struct reading *r, const char *name)
     r->listener = &c->listeners[c->n_listeners++];
     r->listener->line = r->section_line;
     r->listener->connections_max = 10000;
+    r->listener->connections_per_peer = 200;
     return true;
 }
 

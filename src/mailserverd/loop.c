@@ -73,6 +73,7 @@ static bool listen_at(struct loop *l, size_t which, const struct address *addres
     const int fd = socket_of(l, listener->name, address);
     const mailsrv_uv_listener_setup setup = { .size = sizeof setup,
                                               .connections_max = (uint32_t)listener->connections_max,
+                                              .connections_per_peer = (uint32_t)listener->connections_per_peer,
                                               .flags = MAILSRV_UV_LISTEN_SOCKET,
                                               .socket = fd,
                                               .profile = l->plan->profiles[which],

@@ -230,12 +230,27 @@ void mailsrv__uv_serve(mailsrv_uv_connection *c)
 
 /* ---- The beginning ---- */
 
+/* Of our end; 0: it is not known. */
+static uint16_t local_port(const mailsrv_uv_connection *c)
+{
+    struct sockaddr_storage to;
+    int length = sizeof to;
+    if (uv_tcp_getsockname(&c->socket.tcp, (struct sockaddr *)&to, &length) != 0)
+        return 0;
+    if (to.ss_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)&to)->sin_port);
+    return to.ss_family == AF_INET6 ? ntohs(((const struct sockaddr_in6 *)&to)->sin6_port) : 0;
+}
+
 static void know_peer(mailsrv_uv_connection *c)
 {
     struct sockaddr_storage from;
     int length = sizeof from;
     c->peer.size = sizeof c->peer;
-    if (c->listener->is_local || uv_tcp_getpeername(&c->socket.tcp, (struct sockaddr *)&from, &length) != 0)
+    if (c->listener->is_local)
+        return;
+    c->peer.local_port = local_port(c);
+    if (uv_tcp_getpeername(&c->socket.tcp, (struct sockaddr *)&from, &length) != 0)
         return;
     if (from.ss_family == AF_INET) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)&from;
@@ -250,6 +265,27 @@ static void know_peer(mailsrv_uv_connection *c)
     }
 }
 
+enum { NETWORK_OCTETS = 8 }; /* whoever has an IPv6 address has the 2^64 around it */
+
+static bool is_same_peer(const mailsrv_peer *a, const mailsrv_peer *b)
+{
+    const size_t n = a->address_octets < NETWORK_OCTETS ? a->address_octets : NETWORK_OCTETS;
+    return n != 0 && a->address_octets == b->address_octets && memcmp(a->address, b->address, n) == 0;
+}
+
+/* Those whose session has ended are only waited for. */
+static bool has_too_many(const mailsrv_uv_connection *c)
+{
+    const mailsrv_uv_listener *l = c->listener;
+    const struct place *ring = &c->driver->connections;
+    uint32_t n = 0;
+    for (const struct place *at = ring->next; at != ring && l->setup.connections_per_peer != 0; at = at->next) {
+        const mailsrv_uv_connection *other = OWNER(at, const mailsrv_uv_connection, place);
+        n += other->listener == l && other->session != NULL && is_same_peer(&other->peer, &c->peer);
+    }
+    return n != 0 && n >= l->setup.connections_per_peer;
+}
+
 static bool begin(mailsrv_uv_connection *c)
 {
     const mailsrv_uv_listener_setup *setup = &c->listener->setup;
@@ -258,6 +294,8 @@ static bool begin(mailsrv_uv_connection *c)
     if (!c->listener->is_local)
         uv_tcp_nodelay(&c->socket.tcp, 1);
     know_peer(c);
+    if (has_too_many(c))
+        return false;
     if (mailsrv_server_new(c->driver->engine, setup->profile, &c->peer, c, &c->session) != MAILSRV_OK)
         return false;
     c->is_told = setup->on_begin == NULL || setup->on_begin(setup->user, c) == MAILSRV_OK;

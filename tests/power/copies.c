@@ -552,6 +552,89 @@ static void ids(void)
     tap(meet_without, "ids", "meet without the sync of the first segment of its own", "");
 }
 
+/* ---- What goes while a copy is made ---- */
+
+/* Files whose first link waits until it is let go. */
+static struct {
+    mailsrv_durable_files base;
+    atomic_bool is_reached, goes_on;
+} held;
+
+static int32_t held_link(void *user, const char *path, const char *other)
+{
+    const struct timespec moment = { 0, 100000 };
+    atomic_store(&held.is_reached, true);
+    while (!atomic_load(&held.goes_on))
+        nanosleep(&moment, NULL);
+    return held.base.link(user, path, other);
+}
+
+static bool waits_for(struct run *r, uint64_t gone, int ms)
+{
+    const struct timespec moment = { 0, 1000000 };
+    for (int i = 0; i < ms && disk_segments_gone(r->disk) <= gone; i++)
+        nanosleep(&moment, NULL);
+    return disk_segments_gone(r->disk) > gone;
+}
+
+static void remove_everything(struct mail *m)
+{
+    const mailsrv_run all = { 1, UINT32_MAX };
+    for (int a = 0; a < 2; a++)
+        for (size_t i = 0; i < m->known.accounts[a].n; i++) {
+            struct opened box;
+            mailsrv_asked *asked;
+            if (m->known.accounts[a].boxes[i].state != THERE || !mail_open_box(m, a, &m->known.accounts[a].boxes[i], &box))
+                continue;
+            mailsrv_arg_expunge arg = { .size = sizeof arg, .mbox = box.value.mbox, .uids = &all, .n_uids = 1,
+                                        .mailbox = box.value.mailbox };
+            mail_hear(m, 0, MAILSRV_OP_EXPUNGE, a, &arg, &asked);
+            mailsrv_asked_free(asked);
+            mail_close_box(m, &box);
+        }
+    mail_settle(m);
+}
+
+/* Everything goes while a copy is made, and every segment is retired: their files stay until it is done. */
+static void all_goes(void)
+{
+    struct run *r = malloc(sizeof *r);
+    struct copying c = { .stops_at = 0 };
+    const struct timespec moment = { 0, 100000 };
+    if (r == NULL)
+        abort();
+    begin(r, 12);
+    mail_end(&r->mail);
+    shore_close(&r->mail.shore);
+    held.base = r->files;
+    r->files.link = held_link;
+    if (open_one(r, &r->mail) != MAILSRV_OK)
+        abort();
+    mail_begin(&r->mail);
+    for (int i = 0; i < 60; i++)
+        mail_deliver(&r->mail, disk_random(r->disk));
+    begin_copying(&c, r->mail.shore.store, COPY);
+    r->copy.known = r->mail.known;
+    r->copy.last_number = r->mail.last_number;
+    expect_new_ones(&r->copy);
+    while (!atomic_load(&held.is_reached))
+        nanosleep(&moment, NULL);
+    uint64_t gone = disk_segments_gone(r->disk);
+    remove_everything(&r->mail);
+    tap(!waits_for(r, gone, 500), "while a copy is made", "nothing is removed", "");
+    atomic_store(&held.goes_on, true);
+    end_copying(&c);
+    tap(c.status == MAILSRV_OK && waits_for(r, gone, 20000), "when a copy is made", "what has waited is removed", "");
+    mail_end(&r->mail);
+    shore_close(&r->mail.shore);
+    disk_cut(r->disk);
+    if (c.status == MAILSRV_OK)
+        copy_is_whole(r);
+    tap(r->mail.wrong[0] == '\0', "a copy", "has what went while it was made", r->mail.wrong);
+    end(r);
+    free(r);
+}
+
 /* ---- What is refused ---- */
 
 static int32_t stop(void *user, uint64_t octets, uint64_t all)
@@ -754,6 +837,7 @@ int main(int argc, char **argv)
     if (argc == 1) {
         refusals();
         ids();
+        all_goes();
     }
     under_faults(seed, argc > 1 ? strtoull(argv[1], NULL, 10) : seeds);
     for (int i = SYNC_COUNT; i < SYNC_ALL && argc == 1; i++)

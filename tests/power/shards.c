@@ -228,7 +228,7 @@ static bool survives(uint64_t seed, uint64_t sync_fails, enum sync left_out)
     struct commit c;
     uint32_t ok[2] = { 0, 0 };
     begin_open(&f, seed);
-    disk_has_links(f.disk, seed % 2 == 0);
+    disk_has_links(f.disk, seed % 40 < 20);
     stage(&f, &c, LARGE);
     disk_plan(f.disk, &(struct plan){ .sync_fails = sync_fails });
     if (left_out != SYNC_ALL)

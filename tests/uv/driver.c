@@ -159,14 +159,22 @@ struct peer {
     int end; /* 0: it is open, 1: closed, -1: reset */
 };
 
-static void connect_to(struct peer *p, uint16_t port)
+/* From 127.0.0.`host`. */
+static void connect_from(struct peer *p, uint8_t host, uint16_t port)
 {
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
+    struct sockaddr_in from = { .sin_family = AF_INET }, at = { .sin_family = AF_INET, .sin_port = htons(port) };
+    from.sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + host);
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     memset(p, 0, sizeof *p);
     p->fd = socket(AF_INET, SOCK_STREAM, 0);
+    must(bind(p->fd, (struct sockaddr *)&from, sizeof from), "an address of this machine");
     if (connect(p->fd, (struct sockaddr *)&at, sizeof at) != 0)
         p->end = -1;
+}
+
+static void connect_to(struct peer *p, uint16_t port)
+{
+    connect_from(p, 1, port);
 }
 
 static void look(struct peer *p)
@@ -224,7 +232,8 @@ static void limits(void)
     connect_to(&first, port);
     connect_to(&second, port);
     tap(hears(&w, &first, "220") && hears(&w, &second, "220"), "limits", "two are served", "");
-    tap(w.peer.address_octets == 4 && w.peer.address[0] == 127 && w.peer.port != 0, "limits", "a peer is known", "");
+    tap(w.peer.address_octets == 4 && w.peer.address[0] == 127 && w.peer.port != 0 && w.peer.local_port == port, "limits",
+        "a peer is known", "");
     connect_to(&third, port);
     some_turns(&w);
     look(&third);
@@ -238,6 +247,37 @@ static void limits(void)
     close(third.fd);
     end(&w, "limits");
     tap(w.began == 3 && w.events == 6, "limits", "every event was told", "");
+}
+
+/* The first two are of one address, the third one of another. */
+static void per_peer(void)
+{
+    struct world w;
+    struct peer first, second, third;
+    begin(&w, 0);
+    mailsrv_uv_listener_setup setup = w.setup;
+    mailsrv_uv_listener *other;
+    setup.connections_per_peer = 1;
+    must(mailsrv_uv_listen(w.driver, &setup, &other), "a listener");
+    const uint16_t port = mailsrv_uv_listener_port(other);
+    connect_to(&first, port);
+    tap(hears(&w, &first, "220"), "per peer", "one is served", first.got);
+    connect_to(&second, port);
+    tap(is_let_go(&w, &second, 1) && second.n == 0, "per peer", "no more of its address", second.got);
+    connect_from(&third, 2, port);
+    tap(hears(&w, &third, "220"), "per peer", "one of another address", third.got);
+    close(second.fd);
+    connect_to(&second, mailsrv_uv_listener_port(w.listener));
+    tap(hears(&w, &second, "220"), "per peer", "the same at another listener", second.got);
+    say(&first, "QUIT\r\n");
+    tap(is_let_go(&w, &first, 1), "per peer", "one leaves", first.got);
+    close(first.fd);
+    connect_to(&first, port);
+    tap(hears(&w, &first, "220"), "per peer", "and comes again", first.got);
+    close(first.fd);
+    close(second.fd);
+    close(third.fd);
+    end(&w, "per peer");
 }
 
 static void refusals(void)
@@ -277,7 +317,8 @@ static void version_6(void)
     if (status == MAILSRV_OK) {
         at.sin6_port = htons(mailsrv_uv_listener_port(other));
         p.end = connect(p.fd, (struct sockaddr *)&at, sizeof at);
-        tap(hears(&w, &p, "220") && w.peer.address_octets == 16, "version 6", "it is served, and known", p.got);
+        tap(hears(&w, &p, "220") && w.peer.address_octets == 16 && w.peer.local_port == mailsrv_uv_listener_port(other),
+            "version 6", "it is served, and known", p.got);
     } else {
         tap(status == MAILSRV_NONEXISTENT, "version 6", "this machine has none", mailsrv_strerror(status));
     }
@@ -487,6 +528,7 @@ int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
     limits();
+    per_peer();
     refusals();
     version_6();
     answers_from_the_loop();
