@@ -99,6 +99,8 @@ MAILSRV_API const char *mailsrv_op_name(int32_t kind);
 #define MAILSRV_OP_MBOX_SUBSCRIBE 30
 /* Logins without a password. */
 #define MAILSRV_OP_AUTH_EXTERNAL 31 /* auth.h */
+/* IMAP's MOVE at once; without it COPY and EXPUNGE do it. */
+#define MAILSRV_OP_MOVE 33
 /* The host's own rules for mail, in policy.h. */
 #define MAILSRV_OP_POLICY 37
 /* The queue. */
@@ -311,6 +313,7 @@ typedef struct mailsrv_locked {
 /* What a mailbox can do. */
 #define MAILSRV_MBOX_HISTORY 1u  /* CHANGES tells what vanished; else its horizon is always now */
 #define MAILSRV_MBOX_KEYWORDS 2u /* FLAGS takes keywords */
+#define MAILSRV_MBOX_NOMODSEQ 4u /* modseqs do not outlive the process: peers are not told of them */
 
 /* What the account may do with a mailbox (RFC 4314 section 2.1).  The store refuses what is not among it with
  * MAILSRV_NOPERM; who announces it knows it from here. */
@@ -633,6 +636,7 @@ typedef struct mailsrv_arg_copy {
     const mailsrv_run *uids;
     mailsrv_id to; /* a mailbox; zero: the account's INBOX */
     int64_t saved_us; /* now: the copies' date of saving */
+    mailsrv_id mailbox; /* that `mbox` is of, for the notice CHANGED of MOVE */
 } mailsrv_arg_copy;
 
 typedef struct mailsrv_copied {
@@ -644,6 +648,10 @@ typedef struct mailsrv_copied {
     const mailsrv_run *from; /* what was there to be copied */
     const mailsrv_run *to;   /* as many UIDs */
 } mailsrv_copied;
+
+/* ---- MOVE: as COPY, and what was copied is removed from where it was, in one change: both or neither, however it ends.
+ * Argument: mailsrv_arg_copy.  Answer: mailsrv_copied, its modseq that of both.  No quota is in its way.
+ * MAILSRV_CANNOT: not in one change; the library does it by COPY and EXPUNGE. ---- */
 
 /* ---- The queue.  It is served when all three kinds are, and BODY_BEGIN answers MAILSRV_BODY_TAKES_QUEUE. ---- */
 

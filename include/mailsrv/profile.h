@@ -131,6 +131,12 @@ MAILSRV_API int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t ke
 #define MAILSRV_EXT_LITERAL_PLUS 30 /* off: not announced; {n+} is understood all the same */
 #define MAILSRV_EXT_IDLE 31
 #define MAILSRV_EXT_UIDPLUS 32
+#define MAILSRV_EXT_UNSELECT 35  /* RFC 3691 */
+#define MAILSRV_EXT_MOVE 36      /* RFC 6851 */
+#define MAILSRV_EXT_ENABLE 39    /* RFC 5161; without it there is no QRESYNC */
+#define MAILSRV_EXT_CONDSTORE 40 /* RFC 7162; without it there is no QRESYNC */
+#define MAILSRV_EXT_QRESYNC 41   /* RFC 7162 */
+#define MAILSRV_EXT_ESEARCH 42   /* RFC 4731 */
 #define MAILSRV_EXT_NAMESPACE 33     /* RFC 2342 */
 #define MAILSRV_EXT_ID 34            /* RFC 2971 */
 #define MAILSRV_EXT_SPECIAL_USE 37   /* RFC 6154; also CREATE-SPECIAL-USE, where mailboxes can be made */

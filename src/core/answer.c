@@ -154,6 +154,7 @@ static bool lists_are_whole(const mailsrv_op *op, const void *value)
     case MAILSRV_OP_FLAGS:
         return runs_are_whole(v->flagged.modified, v->flagged.n_modified);
     case MAILSRV_OP_COPY:
+    case MAILSRV_OP_MOVE:
         return runs_are_whole(v->copied.from, v->copied.n_from) && runs_are_whole(v->copied.to, v->copied.n_to);
     case MAILSRV_OP_POLICY:
         return mailsrv__verdict_is_whole(&v->verdict);
@@ -448,6 +449,7 @@ static bool copy_list(struct op *op)
     case MAILSRV_OP_FLAGS:
         return copy_modified(op);
     case MAILSRV_OP_COPY:
+    case MAILSRV_OP_MOVE:
         return copy_copied(op);
     case MAILSRV_OP_QUEUE_SCAN:
         return copy_queue_items(op);

@@ -69,7 +69,8 @@ static void changed_up_to(const struct op *op, const mailsrv_id *mailbox, uint64
 /* It was done, though there may have been no memory for the list in its answer. */
 static bool was_done(const struct op *op)
 {
-    bool has_list = op->pub.kind == MAILSRV_OP_FLAGS || op->pub.kind == MAILSRV_OP_COPY;
+    bool has_list = op->pub.kind == MAILSRV_OP_FLAGS || op->pub.kind == MAILSRV_OP_COPY ||
+                    op->pub.kind == MAILSRV_OP_MOVE;
     return op->answer.status == MAILSRV_OK || (has_list && op->value_given);
 }
 
@@ -90,6 +91,10 @@ void mailsrv__changed_by(const struct op *op)
         break;
     case MAILSRV_OP_COPY:
         changed_up_to(op, &((const mailsrv_arg_copy *)op->pub.arg)->to, op->value.copied.modseq);
+        break;
+    case MAILSRV_OP_MOVE:
+        changed_up_to(op, &((const mailsrv_arg_copy *)op->pub.arg)->to, op->value.copied.modseq);
+        changed_up_to(op, &((const mailsrv_arg_copy *)op->pub.arg)->mailbox, op->value.copied.modseq);
         break;
     case MAILSRV_OP_MBOX_CREATE:
         add_names(e, &op->pub.account, op->value.mbox_created.modseq);

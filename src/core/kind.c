@@ -36,6 +36,7 @@ static const struct kind kinds[KIND_NUMBERS] = {
     [MAILSRV_OP_FLAGS] = { "FLAGS", sizeof(mailsrv_arg_flags), sizeof(mailsrv_flagged), 0,
                            KIND_WRITES | KIND_STAYS, 0 },
     [MAILSRV_OP_COPY] = { "COPY", sizeof(mailsrv_arg_copy), sizeof(mailsrv_copied), 0, KIND_WRITES | KIND_STAYS, 0 },
+    [MAILSRV_OP_MOVE] = { "MOVE", sizeof(mailsrv_arg_copy), sizeof(mailsrv_copied), 0, KIND_WRITES | KIND_STAYS, 0 },
     [MAILSRV_OP_MBOX_LIST] = { "MBOX_LIST", sizeof(mailsrv_arg_mbox_list), sizeof(mailsrv_mbox_listed), 0, 0, 0 },
     [MAILSRV_OP_MBOX_STATUS] = { "MBOX_STATUS", sizeof(mailsrv_arg_mbox_status), sizeof(mailsrv_mbox_status), 0, 0, 0 },
     [MAILSRV_OP_MBOX_CREATE] = { "MBOX_CREATE", sizeof(mailsrv_arg_mbox_create), sizeof(mailsrv_mbox_created), 0,

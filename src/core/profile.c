@@ -225,10 +225,7 @@ static bool is_extension(int32_t number)
            number == MAILSRV_EXT_STARTTLS || number == MAILSRV_EXT_AUTH || number == MAILSRV_EXT_SASL_IR ||
            number == MAILSRV_EXT_TOP || number == MAILSRV_EXT_UIDL ||
            (number >= MAILSRV_EXT_POP3_PIPELINING && number <= MAILSRV_EXT_POP3_UTF8) ||
-           (number >= MAILSRV_EXT_LITERAL_PLUS && number <= MAILSRV_EXT_UIDPLUS) ||
-           number == MAILSRV_EXT_NAMESPACE || number == MAILSRV_EXT_ID || number == MAILSRV_EXT_SPECIAL_USE ||
-           number == MAILSRV_EXT_CHILDREN ||
-           (number >= MAILSRV_EXT_LIST_EXTENDED && number <= MAILSRV_EXT_STATUS_SIZE);
+           (number >= MAILSRV_EXT_LITERAL_PLUS && number <= MAILSRV_EXT_SASL_IR);
 }
 
 int32_t mailsrv_profile_enable(mailsrv_profile *profile, int32_t extension, int32_t on)

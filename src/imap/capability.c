@@ -1,5 +1,5 @@
 /* CAPABILITY (RFC 9051 section 6.1.1). */
-#include "imap/imap.h"
+#include "imap/messages.h"
 
 static const struct {
     struct span name;
@@ -16,6 +16,10 @@ static const struct {
     { { "CREATE-SPECIAL-USE", 18 }, MAILSRV_EXT_SPECIAL_USE, MAILSRV_OP_MBOX_CREATE },
     { { "LIST-EXTENDED", 13 }, MAILSRV_EXT_LIST_EXTENDED, MAILSRV_OP_MBOX_LIST }, /* RFC 5258 */
     { { "STATUS=SIZE", 11 }, MAILSRV_EXT_STATUS_SIZE, MAILSRV_OP_MBOX_STATUS }, /* RFC 8438 */
+    { { "UNSELECT", 8 }, MAILSRV_EXT_UNSELECT, 0 },                /* RFC 3691 */
+    { { "ESEARCH", 7 }, MAILSRV_EXT_ESEARCH, 0 },                  /* RFC 4731 */
+    { { "ENABLE", 6 }, MAILSRV_EXT_ENABLE, 0 },                    /* RFC 5161 */
+    { { "CONDSTORE", 9 }, MAILSRV_EXT_CONDSTORE, MAILSRV_OP_CHANGES }, /* RFC 7162 */
 };
 
 /* Who has logged in does so no more. */
@@ -49,6 +53,10 @@ void mailsrv__imap_write_capabilities(const struct imap *p, struct writer *w)
         mailsrv__write_char(w, ' ');
         mailsrv__write(w, capabilities[i].name);
     }
+    if (mailsrv__imap_can_move(p))
+        mailsrv__write(w, SPAN(" MOVE")); /* RFC 6851 */
+    if (mailsrv__imap_has_qresync(p))
+        mailsrv__write(w, SPAN(" QRESYNC")); /* RFC 7162 */
     if (mailsrv__imap_lists_status(p))
         mailsrv__write(w, SPAN(" LIST-STATUS")); /* RFC 5819 */
     if (mailsrv__can_start_tls(&p->session))

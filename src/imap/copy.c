@@ -1,24 +1,5 @@
-/* COPY (RFC 9051 section 6.4.7). */
-#include "imap/messages.h"
-
-struct copy {
-    struct set set; /* what is named; then the UIDs of that */
-    struct span name;
-    mailsrv_id to;
-    uint32_t at;       /* of the runs: where looking at them goes on */
-    uint32_t n_uids;   /* of the runs: those that stand for UIDs already */
-    uint32_t gone;     /* the highest UID that has gone and was looked at */
-    uint32_t write;    /* of the view */
-    bool writes;       /* into the selected mailbox */
-    struct lent *lent; /* of the answer; NULL: none is kept */
-    const mailsrv_copied *copied;
-    bool says_to; /* COPYUID: the second set has begun */
-};
-
-static struct copy *copy_of(struct imap *p)
-{
-    return p->command.own;
-}
+/* COPY (RFC 9051 section 6.4.7), and how MOVE begins and ends, which is the same (RFC 6851). */
+#include "imap/copy.h"
 
 /* copy = "COPY" SP sequence-set SP mailbox */
 bool mailsrv__imap_parse_copy(struct imap *p, struct reader *r)
@@ -30,7 +11,7 @@ bool mailsrv__imap_parse_copy(struct imap *p, struct reader *r)
 
 void mailsrv__imap_copy_fini(struct imap *p)
 {
-    struct copy *c = copy_of(p);
+    struct copy *c = mailsrv__copy_of(p);
     if (c == NULL)
         return;
     mailsrv__unreserve(&p->session);
@@ -51,9 +32,12 @@ static bool say_copyuid_begin(struct imap *p)
 {
     char room[LINE_ROOM];
     struct writer w = mailsrv__imap_line(room);
-    mailsrv__write(&w, p->command.tag);
+    if (mailsrv__copy_of(p)->moves)
+        mailsrv__write_char(&w, '*'); /* before the EXPUNGEs (RFC 6851 section 4.3) */
+    else
+        mailsrv__write(&w, p->command.tag);
     mailsrv__write(&w, SPAN(" OK [COPYUID "));
-    mailsrv__write_u64(&w, copy_of(p)->copied->uidvalidity);
+    mailsrv__write_u64(&w, mailsrv__copy_of(p)->copied->uidvalidity);
     mailsrv__write_char(&w, ' ');
     p->session.mid_reply = say(p, &w);
     return p->session.mid_reply;
@@ -69,11 +53,20 @@ static bool say_run(struct imap *p, mailsrv_run run, bool first)
     return say(p, &w);
 }
 
+static enum step end(struct imap *p)
+{
+    bool moves = mailsrv__copy_of(p)->moves;
+    if (!mailsrv__say(&p->session, moves ? SPAN("] moved\r\n") : SPAN("] COPY completed\r\n")))
+        return STEP_CLOSE;
+    p->session.mid_reply = false;
+    return moves ? mailsrv__imap_ok(p, SPAN("MOVE completed")) : mailsrv__imap_end(p);
+}
+
 /* Both sets are whole, however long they are, and pair by position (RFC 4315 section 3).  Next step of itself. */
 static enum step say_runs(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
-    struct copy *c = copy_of(p);
+    struct copy *c = mailsrv__copy_of(p);
     const mailsrv_run *runs = c->says_to ? c->copied->to : c->copied->from;
     uint32_t n = c->says_to ? c->copied->n_to : c->copied->n_from;
     for (; c->at < n; c->at++) {
@@ -86,20 +79,16 @@ static enum step say_runs(mailsrv_session *session)
             return STEP_CLOSE;
     }
     c->at = 0;
-    if (c->says_to) {
-        if (!mailsrv__say(session, SPAN("] COPY completed\r\n")))
-            return STEP_CLOSE;
-        session->mid_reply = false;
-        return mailsrv__imap_end(p);
-    }
+    if (c->says_to)
+        return end(p);
     c->says_to = true;
     return mailsrv__say(session, SPAN(" ")) ? mailsrv__then_turn(session, say_runs) : STEP_CLOSE;
 }
 
-static enum step say_copyuid(mailsrv_session *session)
+enum step mailsrv__copy_say_uids(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
-    copy_of(p)->at = 0;
+    mailsrv__copy_of(p)->at = 0;
     return say_copyuid_begin(p) ? say_runs(session) : STEP_CLOSE;
 }
 
@@ -108,11 +97,13 @@ static enum step say_copyuid(mailsrv_session *session)
 static enum step copied(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
-    struct copy *c = copy_of(p);
+    struct copy *c = mailsrv__copy_of(p);
     const mailsrv_answer *answer = mailsrv__answer(session, 0);
     const mailsrv_copied *value = answer->value;
     if (c->writes)
         mailsrv__view_wrote(&p->view, c->write, answer->status == MAILSRV_OK ? value->modseq : 0);
+    if (c->moves)
+        return mailsrv__move_copied(p);
     if (mailsrv__answer_is_done(session, 0)) /* whoever is told NO tries again, and has them twice */
         return mailsrv__imap_ok(p, SPAN("copied; for what their UIDs are there was no memory"));
     if (answer->status != MAILSRV_OK)
@@ -121,20 +112,22 @@ static enum step copied(mailsrv_session *session)
         return mailsrv__imap_ok(p, SPAN("nothing was there to be copied"));
     c->lent = mailsrv__take_lent(session, 0);
     c->copied = value;
-    return mailsrv__imap_tell(p, say_copyuid);
+    return mailsrv__imap_tell(p, mailsrv__copy_say_uids);
 }
 
 /* All of them at once: it is all or nothing (RFC 9051 section 6.4.7).  UIDs that are not there are no error, so the set
  * need not be spelled out. */
-static enum step ask_copy(struct imap *p)
+enum step mailsrv__copy_ask(struct imap *p)
 {
-    struct copy *c = copy_of(p);
+    struct copy *c = mailsrv__copy_of(p);
     size_t octets = c->set.n * sizeof *c->set.runs;
+    bool at_once = mailsrv__move_is_at_once(p);
+    int32_t kind = at_once ? MAILSRV_OP_MOVE : MAILSRV_OP_COPY;
     struct ask ask = { NULL, NULL };
     if (mailsrv__write_is_late(&p->session))
         return mailsrv__imap_refuse(p, MAILSRV_TEMP, (struct span){ NULL, 0 });
     if (mailsrv__reserve(&p->session, LINE_ROOM))
-        ask = mailsrv__ask(&p->session, MAILSRV_OP_COPY, octets);
+        ask = mailsrv__ask(&p->session, kind, octets);
     if (ask.op == NULL)
         return mailsrv__imap_no_memory(p);
     mailsrv_arg_copy *arg = ask.arg;
@@ -145,7 +138,8 @@ static enum step ask_copy(struct imap *p)
     arg->n_uids = c->set.n;
     arg->to = c->to;
     arg->saved_us = mailsrv__unix_us(&p->session);
-    c->writes = memcmp(&c->to, &p->mailbox, sizeof c->to) == 0;
+    arg->mailbox = p->mailbox;
+    c->writes = at_once || memcmp(&c->to, &p->mailbox, sizeof c->to) == 0;
     if (c->writes)
         c->write = mailsrv__view_writes(&p->view);
     mailsrv__spend(&p->session, (uint32_t)(octets / 1024));
@@ -157,7 +151,7 @@ static enum step ask_copy(struct imap *p)
 static enum step name_uids(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
-    struct copy *c = copy_of(p);
+    struct copy *c = mailsrv__copy_of(p);
     for (; c->at < c->set.n; c->at++) {
         if (!mailsrv__may_go_on(session))
             return mailsrv__then_turn(session, name_uids);
@@ -169,7 +163,7 @@ static enum step name_uids(mailsrv_session *session)
             c->set.runs[c->n_uids++] = run;
     }
     c->set.n = c->n_uids;
-    return c->n_uids == 0 ? mailsrv__imap_ok(p, SPAN("nothing was there to be copied")) : ask_copy(p);
+    return c->n_uids == 0 ? mailsrv__imap_ok(p, SPAN("nothing was there to be copied")) : mailsrv__copy_ask(p);
 }
 
 /* ---- Messages that are gone ---- */
@@ -192,7 +186,7 @@ static bool names(const struct set *set, uint32_t first, uint32_t n)
 static enum step look_for_gone(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
-    struct copy *c = copy_of(p);
+    struct copy *c = mailsrv__copy_of(p);
     mailsrv_run run;
     while (c->gone < p->view.max_uid && mailsrv__runs_next(&p->view.gone, c->gone + 1, &run)) {
         if (!mailsrv__may_go_on(session))
@@ -211,13 +205,13 @@ static enum step found(mailsrv_session *session)
     const mailsrv_answer *answer = mailsrv__answer(session, 0);
     if (answer->status != MAILSRV_OK)
         return mailsrv__imap_refuse(p, answer->status, mailsrv__span(answer->text));
-    copy_of(p)->to = ((const mailsrv_mbox_status *)answer->value)->mailbox;
+    mailsrv__copy_of(p)->to = ((const mailsrv_mbox_status *)answer->value)->mailbox;
     return p->command.by_uid ? name_uids(session) : look_for_gone(session);
 }
 
 enum step mailsrv__imap_copy(struct imap *p)
 {
-    struct copy *c = copy_of(p);
+    struct copy *c = mailsrv__copy_of(p);
     struct ask ask = mailsrv__ask(&p->session, MAILSRV_OP_MBOX_STATUS, mailsrv__ask_octets(c->name.n));
     if (ask.op == NULL)
         return mailsrv__imap_no_memory(p);

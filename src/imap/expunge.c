@@ -58,6 +58,7 @@ static enum step expunged(mailsrv_session *session)
     mailsrv__view_wrote(&p->view, x->write, answer->status == MAILSRV_OK ? value->modseq : 0);
     if (answer->status != MAILSRV_OK)
         return fail(p, answer->status, mailsrv__span(answer->text));
+    p->command.ends_highest = p->command.ends_highest || value->modseq != 0;
     x->uids.n_runs = x->uids.n_uids = 0;
     return collect(session);
 }

@@ -4,13 +4,49 @@
 
 #include "text/imap_date.h"
 
-/* fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")") */
+/* "CHANGEDSINCE" SP mod-sequence-value / "VANISHED" (RFC 7162 section 7) */
+static bool parse_modifier(struct imap *p, struct reader *r, struct fetch *f)
+{
+    if (mailsrv__parse_word(r, SPAN("CHANGEDSINCE")))
+        return mailsrv__parse_sp(r) && mailsrv__parse_modseq(r, &f->since);
+    bool can_vanish = p->qresync && p->command.by_uid && f->vanished == NULL;
+    if (!can_vanish || !mailsrv__parse_word(r, SPAN("VANISHED")))
+        return mailsrv__parse_fails(r, "CHANGEDSINCE, or in UID FETCH VANISHED once QRESYNC is enabled");
+    f->vanished = mailsrv__imap_take(p, sizeof *f->vanished);
+    r->no_memory = f->vanished == NULL;
+    return !r->no_memory;
+}
+
+/* fetch-modifiers = "(" fetch-modifier *(SP fetch-modifier) ")"; VANISHED needs CHANGEDSINCE. */
+static bool parse_modifiers(struct imap *p, struct reader *r, struct fetch *f)
+{
+    if (!mailsrv__enabled(&p->session, MAILSRV_EXT_CONDSTORE) || !mailsrv__parse_is(r, ' '))
+        return true;
+    if (!mailsrv__parse_sp(r) || !mailsrv__parse_char(r, '(') || !parse_modifier(p, r, f))
+        return false;
+    while (mailsrv__parse_is(r, ' '))
+        if (!mailsrv__parse_sp(r) || !parse_modifier(p, r, f))
+            return false;
+    if (f->since == 0)
+        return mailsrv__parse_fails(r, "CHANGEDSINCE");
+    return mailsrv__fetch_add_modseq(r, &f->atts) && mailsrv__parse_char(r, ')');
+}
+
+static bool has_modseqs(const struct imap *p, const struct fetch *f)
+{
+    return mailsrv__enabled(&p->session, MAILSRV_EXT_CONDSTORE) || !mailsrv__fetch_has(&f->atts, ATT_MODSEQ);
+}
+
+/* fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")")
+ *         [SP fetch-modifiers] */
 bool mailsrv__imap_parse_fetch(struct imap *p, struct reader *r)
 {
     struct fetch *f = mailsrv__imap_own(p, r, sizeof *f);
     if (f == NULL || !mailsrv__parse_sp(r) || !mailsrv__imap_parse_set(p, r, &f->set) || !mailsrv__parse_sp(r) ||
-        !mailsrv__parse_fetch_atts(r, &f->atts))
+        !mailsrv__parse_fetch_atts(r, &f->atts) || !parse_modifiers(p, r, f))
         return false;
+    if (!has_modseqs(p, f))
+        return mailsrv__parse_fails(r, "something to fetch");
     if (p->command.by_uid && !mailsrv__fetch_add_uid(r, &f->atts))
         return false;
     bool shaped = mailsrv__fetch_has(&f->atts, ATT_ENVELOPE) || mailsrv__fetch_has(&f->atts, ATT_STRUCTURE) ||
@@ -80,6 +116,8 @@ static bool say_plain(struct imap *p, enum att_kind kind)
     } else if (kind == ATT_SIZE) {
         mailsrv__write(&w, SPAN("RFC822.SIZE "));
         mailsrv__write_u64(&w, m->octets);
+    } else if (kind == ATT_MODSEQ) {
+        mailsrv__imap_write_modseq(&w, m->modseq);
     } else {
         mailsrv__write(&w, SPAN("INTERNALDATE "));
         mailsrv__write_imap_date_time(&w, m->internal_us);
@@ -151,6 +189,8 @@ void mailsrv__imap_fetch_fini(struct imap *p)
     struct fetch *f = mailsrv__fetch_of(p);
     if (f == NULL)
         return;
+    if (f->vanished != NULL)
+        mailsrv__imap_vanished_fini(f->vanished);
     mailsrv__fetch_drop_structures(p);
     mailsrv__fetch_drop_scanner(p);
     if (f->shape != NULL)
@@ -377,11 +417,16 @@ static bool all_are_there(const struct fetch *f)
     return n == f->n_page;
 }
 
+/* Its modseq is taken before its flags are: whatever comes in between is told again. */
 static void add_message(struct imap *p, const struct member *member, bool needs_octets, bool needs_rows)
 {
     struct fetch *f = mailsrv__fetch_of(p);
+    struct marks marks;
+    uint64_t modseq = mailsrv__view_marks(&p->view, member->uid, &marks) ? marks.modseq : 0;
+    if (modseq <= f->since && f->since != 0)
+        return;
     struct message *m = &f->page[f->n_page++];
-    *m = (struct message){ .uid = member->uid, .number = member->number, .there = !needs_rows };
+    *m = (struct message){ .uid = member->uid, .number = member->number, .modseq = modseq, .there = !needs_rows };
     if (needs_rows && !needs_octets)
         take_sizes(p, m);
 }
@@ -417,8 +462,18 @@ enum step mailsrv__imap_fetch(struct imap *p)
     struct fetch *f = mailsrv__fetch_of(p);
     if (f->atts.n == 0)
         return finish(p);
+    bool uses_modseqs = mailsrv__fetch_has(&f->atts, ATT_MODSEQ);
+    if (uses_modseqs && !p->modseqs)
+        return mailsrv__imap_no_modseqs(p);
+    if (uses_modseqs && !mailsrv__imap_use_condstore(p))
+        return STEP_CLOSE;
+    p->command.told_modseq = uses_modseqs;
     p->command.handles = f->reading;
     p->command.n_handles = LANES;
     mailsrv__walk_begin(&f->walk, &p->view, &f->set, p->command.by_uid);
-    return collect(&p->session);
+    if (f->vanished == NULL)
+        return collect(&p->session);
+    f->vanished->since = f->since;
+    f->vanished->known = &f->set;
+    return mailsrv__imap_say_vanished(p, f->vanished, collect);
 }

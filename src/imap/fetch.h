@@ -23,6 +23,7 @@ struct message {
     char *structure; /* that came with its row; NULL: none did */
     size_t structure_octets;
     uint64_t prefix; /* octets that stand before what that is of */
+    uint64_t modseq;
     bool there; /* its row came */
     bool unseen; /* it is to become \Seen, or has */
 };
@@ -117,6 +118,8 @@ struct fetch {
     bool short_reads;            /* the store gives less than it is asked for: nothing is read behind that */
     struct shape *shape;         /* NULL: none was asked for */
     bool no_structures;          /* there was no memory for them: each message is read instead */
+    uint64_t since;              /* CHANGEDSINCE; 0: whenever */
+    struct vanished *vanished;   /* NULL: it was not asked for */
     bool gone;                   /* something that was asked for is not there any more */
     struct failure failure;      /* why it was not all answered */
     struct failure seen_failure; /* why \Seen was not set */

@@ -27,6 +27,11 @@ bool mailsrv__fetch_add_uid(struct reader *r, struct fetch_atts *out)
     return true;
 }
 
+bool mailsrv__fetch_add_modseq(struct reader *r, struct fetch_atts *out)
+{
+    return add(r, out, (struct att){ .kind = ATT_MODSEQ });
+}
+
 /* Memory of the command. */
 static void *take(struct reader *r, size_t n)
 {
@@ -212,6 +217,7 @@ static const struct word {
     { { "FLAGS", 5 }, ATT_FLAGS },
     { { "INTERNALDATE", 12 }, ATT_INTERNALDATE },
     { { "RFC822.SIZE", 11 }, ATT_SIZE },
+    { { "MODSEQ", 6 }, ATT_MODSEQ },
     { { "ENVELOPE", 8 }, ATT_ENVELOPE },
     { { "BODYSTRUCTURE", 13 }, ATT_BODYSTRUCTURE },
 };

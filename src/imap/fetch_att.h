@@ -12,6 +12,7 @@ enum att_kind {
     ATT_FLAGS,
     ATT_INTERNALDATE,
     ATT_SIZE,
+    ATT_MODSEQ,
     ATT_ENVELOPE,
     ATT_STRUCTURE,      /* BODY without a section */
     ATT_BODYSTRUCTURE,
@@ -57,5 +58,8 @@ bool mailsrv__parse_fetch_atts(struct reader *r, struct fetch_atts *out);
 
 /* UID FETCH answers UID whether it was asked for or not: first, then (RFC 9051 section 6.4.9). */
 bool mailsrv__fetch_add_uid(struct reader *r, struct fetch_atts *out);
+
+/* CHANGEDSINCE answers MODSEQ as well (RFC 7162 section 3.1.4.1). */
+bool mailsrv__fetch_add_modseq(struct reader *r, struct fetch_atts *out);
 
 #endif

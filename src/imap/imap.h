@@ -10,12 +10,14 @@
  *   capability.c  CAPABILITY
  *   starttls.c    STARTTLS
  *   login.c       LOGIN, AUTHENTICATE
+ *   select.c      SELECT, EXAMINE, CLOSE, UNSELECT
+ *   enable.c      ENABLE, and what CONDSTORE turns on
+ *   resync.c      what has vanished since, for QRESYNC
  *   list.c        LIST, LSUB; list_parse.c: their grammar
  *   status.c      STATUS, also of LIST
  *   mailboxes.c   CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE
  *   uses.c        special uses of mailboxes
  *   about.c       NAMESPACE, ID
- *   select.c      SELECT, EXAMINE, CLOSE
  *   idle.c        IDLE
  *   noop.c        NOOP, LOGOUT
  *   messages.h    the commands about messages: FETCH, STORE, EXPUNGE, COPY, SEARCH, APPEND
@@ -92,6 +94,7 @@ struct reply {
 enum { TAG_MAX = 64 };
 
 /* The command that runs, or that is coming in. */
+struct vanished;
 struct command {
     const struct row *row; /* NULL: not known yet */
     struct span tag;       /* in the arena */
@@ -99,13 +102,17 @@ struct command {
     void *own;             /* of the row's functions, in the arena, zeroed; NULL: parse did not take any */
     struct reply reply;    /* static, or in the arena */
     step_fn *then;         /* what follows when all is told */
+    struct vanished *vanished; /* what has vanished is being said; NULL: it is not */
     struct handle *handles; /* that `own` holds: closed before the mailbox is when the session leaves; NULL: none */
-    bool (*answered)(struct imap *p, const struct told *told); /* was that FETCH said already?  NULL: none was */
+    /* Was that FETCH said already?  NULL: none was.  Where only its flags are known, it may be cut to its modseq. */
+    bool (*answered)(struct imap *p, struct told *told);
     uint8_t n_handles;
     uint8_t tells;         /* TELL_..., first what the row says */
     uint8_t tries;         /* at telling */
     bool by_uid;           /* its UID form */
     bool syncs;            /* first what the row says */
+    bool told_modseq;      /* HIGHESTMODSEQ is owed */
+    bool ends_highest;     /* OK says it: something was removed */
     struct statuses *statuses; /* that are being told, in `own`; NULL: none */
 };
 
@@ -122,6 +129,8 @@ struct imap {
     uint8_t state;
     bool can_write; /* selected, not examined */
     bool keywords;  /* the mailbox takes them */
+    bool modseqs;   /* it has them (RFC 7162 section 3.1.2.2) */
+    bool condstore, qresync; /* enabled: to the end of the connection */
     bool idling;
     int64_t idle_us; /* when IDLE last said something */
 };
@@ -168,6 +177,7 @@ enum step mailsrv__imap_bad(struct imap *p, struct span text);
 enum step mailsrv__imap_tell(struct imap *p, step_fn *then);
 enum step mailsrv__imap_tell_known(struct imap *p, step_fn *then); /* what is known already: it asks nothing */
 enum step mailsrv__imap_end(struct imap *p);
+enum step mailsrv__imap_say_reply(mailsrv_session *session); /* the tagged line: all is told */
 
 /* The reply of a status, for mailsrv__imap_done: its code, and `text` or what is usual. */
 struct reply mailsrv__imap_status_reply(struct imap *p, int32_t status, struct span text);
@@ -213,6 +223,7 @@ bool mailsrv__imap_say_code(struct imap *p, struct span code, uint64_t number);
 
 bool mailsrv__imap_say_names(struct imap *p);  /* FLAGS and OK [PERMANENTFLAGS] */
 bool mailsrv__imap_say_recent(struct imap *p); /* RECENT: of what is told */
+void mailsrv__imap_write_modseq(struct writer *w, uint64_t modseq); /* "MODSEQ (5)" */
 
 /* ---- The selected mailbox ---- */
 
@@ -235,7 +246,51 @@ enum step mailsrv__imap_then_view(struct imap *p, step_fn *next);
 /* Has the view ended?  Then it says BYE; the step returns STEP_CLOSE. */
 bool mailsrv__imap_view_ended(struct imap *p);
 
+/* ---- CONDSTORE and QRESYNC (RFC 7162) ---- */
+
+/* From now on MODSEQs are told.  The first time, where a mailbox is selected, HIGHESTMODSEQ is said.  False: no
+ * memory. */
+bool mailsrv__imap_use_condstore(struct imap *p);
+
+/* It is enabled by ENABLE alone, and is more than CONDSTORE. */
+static inline bool mailsrv__imap_has_qresync(const struct imap *p)
+{
+    return mailsrv__enabled(&p->session, MAILSRV_EXT_ENABLE) && mailsrv__enabled(&p->session, MAILSRV_EXT_CONDSTORE) &&
+           mailsrv__enabled(&p->session, MAILSRV_EXT_QRESYNC) && mailsrv__served(&p->session, MAILSRV_OP_CHANGES);
+}
+
+/* OK [HIGHESTMODSEQ], or [NOMODSEQ] of a mailbox that has none. */
+bool mailsrv__imap_say_highest(struct imap *p);
+
+/* BAD: what was asked for takes modseqs (RFC 7162 section 3.1.2.2). */
+enum step mailsrv__imap_no_modseqs(struct imap *p);
+
+/* mod-sequence-value: 1 and more, below 2^63. */
+bool mailsrv__parse_modseq(struct reader *r, uint64_t *out);
+
+/* VANISHED (EARLIER): UIDs of `known` that have gone since a modseq, and were not told before or will not be at the
+ * command's end.  Begun in memory that is zeroed. */
+struct vanished {
+    const struct set *known;
+    uint64_t since;
+    uint32_t match; /* where the store has forgotten: UIDs up to this one are all there */
+    step_fn *then;
+    mailsrv_cursor cursor;
+    struct lent *lent; /* of the page; NULL: none */
+    const mailsrv_run *runs;
+    uint32_t n, at;
+    mailsrv_run all, left; /* all: where the store has forgotten; left: of the run at hand */
+    bool more;
+    struct writer line;
+    char room[512];
+};
+enum step mailsrv__imap_say_vanished(struct imap *p, struct vanished *v, step_fn *then);
+void mailsrv__imap_vanished_fini(struct vanished *v);
+
 /* ---- The commands: what table.c names ---- */
+bool mailsrv__imap_parse_enable(struct imap *p, struct reader *r);
+enum step mailsrv__imap_enable(struct imap *p);
+enum step mailsrv__imap_unselect_only(struct imap *p);
 enum step mailsrv__imap_capability(struct imap *p);
 enum step mailsrv__imap_noop(struct imap *p);
 enum step mailsrv__imap_starttls(struct imap *p);
@@ -263,6 +318,7 @@ bool mailsrv__imap_parse_id(struct imap *p, struct reader *r);
 enum step mailsrv__imap_id(struct imap *p);
 bool mailsrv__imap_parse_select(struct imap *p, struct reader *r);
 enum step mailsrv__imap_select(struct imap *p);
+void mailsrv__imap_select_fini(struct imap *p);
 enum step mailsrv__imap_examine(struct imap *p);
 enum step mailsrv__imap_close(struct imap *p);
 enum step mailsrv__imap_idle(struct imap *p);

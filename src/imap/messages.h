@@ -6,6 +6,7 @@
  *   store.c        STORE
  *   expunge.c      EXPUNGE, UID EXPUNGE, and what CLOSE removes
  *   copy.c         COPY
+ *   move.c         MOVE
  *   search.c       SEARCH: which messages, in slices
  *   search_key.c   what it looks for: grammar and matching
  *   append.c       APPEND
@@ -29,6 +30,8 @@ enum step mailsrv__imap_expunge(struct imap *p);
 bool mailsrv__imap_parse_copy(struct imap *p, struct reader *r);
 enum step mailsrv__imap_copy(struct imap *p);
 void mailsrv__imap_copy_fini(struct imap *p);
+enum step mailsrv__imap_move(struct imap *p);
+bool mailsrv__imap_can_move(const struct imap *p);
 bool mailsrv__imap_parse_search(struct imap *p, struct reader *r);
 enum step mailsrv__imap_search(struct imap *p);
 bool mailsrv__imap_parse_append(struct imap *p, struct reader *r);

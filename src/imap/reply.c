@@ -73,6 +73,20 @@ static void write_tag(struct imap *p, struct writer *line)
     mailsrv__write(line, p->command.tag.n == 0 ? SPAN("*") : p->command.tag);
 }
 
+/* RFC 7162 sections 3.2.7 and 3.2.9, RFC 6851 section 4.4: what removed something ends with it. */
+static bool ends_with_highest(const struct imap *p, const struct reply *reply)
+{
+    return p->command.ends_highest && p->qresync && p->modseqs && reply->ending == END_OK && reply->code.n == 0 &&
+           mailsrv__imap_is_selected(p);
+}
+
+static void write_highest(const struct imap *p, struct writer *line)
+{
+    mailsrv__write(line, SPAN("[HIGHESTMODSEQ "));
+    mailsrv__write_u64(line, mailsrv__view_highest(&p->view));
+    mailsrv__write(line, SPAN("] "));
+}
+
 /* resp-cond-state, with its tag */
 static bool say_ending(struct imap *p, const struct reply *reply)
 {
@@ -85,6 +99,8 @@ static bool say_ending(struct imap *p, const struct reply *reply)
     mailsrv__write(&line, reply->code);
     if (reply->code.n != 0)
         mailsrv__write_char(&line, ' ');
+    else if (ends_with_highest(p, reply))
+        write_highest(p, &line);
     mailsrv__write(&line, reply->text);
     return mailsrv__imap_say(p, &line);
 }
@@ -98,7 +114,7 @@ enum step mailsrv__imap_end(struct imap *p)
     return mailsrv__imap_view_ended(p) ? STEP_CLOSE : STEP_NEXT;
 }
 
-static enum step say_it(mailsrv_session *session)
+enum step mailsrv__imap_say_reply(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
     if (!say_ending(p, &p->command.reply))
@@ -109,7 +125,7 @@ static enum step say_it(mailsrv_session *session)
 enum step mailsrv__imap_done(struct imap *p, struct reply reply)
 {
     p->command.reply = reply;
-    return mailsrv__imap_tell(p, say_it);
+    return mailsrv__imap_tell(p, mailsrv__imap_say_reply);
 }
 
 enum step mailsrv__imap_ok(struct imap *p, struct span text)

@@ -174,6 +174,13 @@ bool mailsrv__imap_say_code(struct imap *p, struct span code, uint64_t number)
     return mailsrv__imap_say(p, &line);
 }
 
+void mailsrv__imap_write_modseq(struct writer *w, uint64_t modseq)
+{
+    mailsrv__write(w, SPAN("MODSEQ ("));
+    mailsrv__write_u64(w, modseq);
+    mailsrv__write_char(w, ')');
+}
+
 /* Messages above the mark: those of the image, and those that have gone without having been told. */
 bool mailsrv__imap_say_recent(struct imap *p)
 {

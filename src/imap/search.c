@@ -1,5 +1,5 @@
 /* SEARCH (RFC 9051 section 6.4.4): over all members of the view, in slices.  What is found goes out as it is found, so
- * that the result of a million takes no memory. */
+ * that the result of a million takes no memory.  With RETURN (RFC 4731) it is an ESEARCH response. */
 #include "imap/search_key.h"
 
 enum { KEYS_FOR_A_UNIT = 16 };
@@ -8,8 +8,16 @@ enum { KEYS_FOR_A_UNIT = 16 };
  * the image loads the sizes and dates of all messages; it is asked for rows where it has no memory for that. */
 enum { CANDIDATES = 32 };
 
+/* RFC 4731 section 3.1: what RETURN asks for. */
+enum { RETURN_MIN = 1 << 0, RETURN_MAX = 1 << 1, RETURN_ALL = 1 << 2, RETURN_COUNT = 1 << 3 };
+
 struct search {
     struct search_program program;
+    uint8_t returns; /* RETURN_...; 0: an ordinary result */
+    uint32_t first, last, found; /* of what was found: the lowest, the highest, how many */
+    mailsrv_run run;             /* of it, that is to be said; first 0: none */
+    bool said_run;
+    uint64_t first_modseq, last_modseq, highest;
     mailsrv_run all_uids;
     struct set all;
     struct walk walk;
@@ -29,11 +37,49 @@ static struct search *search_of(struct imap *p)
     return p->command.own;
 }
 
-/* search = "SEARCH" SP search-program */
+static bool parse_return(struct reader *r, uint8_t *out)
+{
+    static const struct {
+        struct span name;
+        uint8_t option;
+    } options[] = {
+        { { "MIN", 3 }, RETURN_MIN }, { { "MAX", 3 }, RETURN_MAX },
+        { { "ALL", 3 }, RETURN_ALL }, { { "COUNT", 5 }, RETURN_COUNT },
+    };
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        if (!mailsrv__parse_word(r, options[i].name))
+            continue;
+        *out |= options[i].option;
+        return true;
+    }
+    return mailsrv__parse_fails(r, "MIN, MAX, ALL or COUNT");
+}
+
+/* search-return-opts = "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")" SP; nothing is ALL. */
+static bool parse_returns(struct imap *p, struct reader *r, uint8_t *out)
+{
+    if (!mailsrv__enabled(&p->session, MAILSRV_EXT_ESEARCH) || !mailsrv__parse_word(r, SPAN("RETURN")))
+        return true;
+    if (!mailsrv__parse_sp(r) || !mailsrv__parse_char(r, '('))
+        return false;
+    if (mailsrv__parse_is(r, ')')) {
+        *out = RETURN_ALL;
+    } else {
+        if (!parse_return(r, out))
+            return false;
+        while (mailsrv__parse_is(r, ' '))
+            if (!mailsrv__parse_sp(r) || !parse_return(r, out))
+                return false;
+    }
+    return mailsrv__parse_char(r, ')') && mailsrv__parse_sp(r);
+}
+
+/* search = "SEARCH" SP [search-return-opts] search-program */
 bool mailsrv__imap_parse_search(struct imap *p, struct reader *r)
 {
     struct search *s = mailsrv__imap_own(p, r, sizeof *s);
-    if (s == NULL || !mailsrv__parse_sp(r) || !mailsrv__parse_search_program(p, r, &s->program))
+    if (s == NULL || !mailsrv__parse_sp(r) || !parse_returns(p, r, &s->returns) ||
+        !mailsrv__parse_search_program(p, r, &s->program))
         return false;
     if (s->program.numbers)
         p->command.tells = TELL_FLAGS; /* also in the UID form: numbers are in use (RFC 9051 section 7.5.1) */
@@ -45,23 +91,114 @@ bool mailsrv__imap_parse_search(struct imap *p, struct reader *r)
 static bool begin_line(struct imap *p)
 {
     struct search *s = search_of(p);
-    if (!s->begun)
-        s->begun = p->session.mid_reply = mailsrv__say(&p->session, SPAN("* SEARCH"));
+    char room[LINE_ROOM];
+    struct writer line = mailsrv__imap_line(room);
+    if (s->begun)
+        return true;
+    if (s->returns == 0) {
+        mailsrv__write(&line, SPAN("* SEARCH"));
+    } else {
+        mailsrv__write(&line, SPAN("* ESEARCH (TAG \""));
+        mailsrv__write(&line, p->command.tag);
+        mailsrv__write(&line, p->command.by_uid ? SPAN("\") UID") : SPAN("\")"));
+    }
+    s->begun = p->session.mid_reply = mailsrv__say(&p->session, mailsrv__written(&line));
     return s->begun;
 }
 
-static bool say_hit(struct imap *p, const struct member *member)
+/* What stands in the response's sequence set is said when it is known where a run of it ends. */
+static bool say_run(struct imap *p)
 {
-    char room[16];
+    struct search *s = search_of(p);
+    char room[32];
+    struct writer w = { .p = room, .room = sizeof room };
+    if (s->run.first == 0)
+        return true;
+    mailsrv__write(&w, s->said_run ? SPAN(",") : SPAN(" ALL "));
+    mailsrv__imap_write_run(&w, s->run);
+    s->said_run = true;
+    s->run.first = 0;
+    return begin_line(p) && mailsrv__say(&p->session, mailsrv__written(&w));
+}
+
+static bool keep_hit(struct imap *p, uint32_t number)
+{
+    struct search *s = search_of(p);
+    if ((s->returns & RETURN_ALL) == 0)
+        return true;
+    if (s->run.first != 0 && s->run.last == number - 1) {
+        s->run.last = number;
+        return true;
+    }
+    bool said = say_run(p);
+    s->run = (mailsrv_run){ number, number };
+    return said;
+}
+
+static bool say_number(struct imap *p, struct span name, uint64_t number)
+{
+    char room[48];
     struct writer w = { .p = room, .room = sizeof room };
     mailsrv__write_char(&w, ' ');
-    mailsrv__write_u64(&w, p->command.by_uid ? member->uid : member->number);
+    mailsrv__write(&w, name);
+    mailsrv__write_u64(&w, number);
     return begin_line(p) && mailsrv__say(&p->session, mailsrv__written(&w));
+}
+
+static bool say_hit(struct imap *p, const struct candidate *c)
+{
+    struct search *s = search_of(p);
+    uint32_t number = p->command.by_uid ? c->member.uid : c->member.number;
+    if (s->found++ == 0) {
+        s->first = number;
+        s->first_modseq = c->marks.modseq;
+    }
+    s->last = number;
+    s->last_modseq = c->marks.modseq;
+    if (s->highest < c->marks.modseq)
+        s->highest = c->marks.modseq;
+    if (s->returns == RETURN_MIN) { /* the first one is all */
+        s->ended = true;
+        s->n = s->now + 1;
+    }
+    return s->returns == 0 ? say_number(p, (struct span){ "", 0 }, number) : keep_hit(p, number);
+}
+
+/* RFC 4731 section 3.2: of the messages that the result names. */
+static uint64_t modseq_of(const struct search *s)
+{
+    if ((s->returns & (RETURN_ALL | RETURN_COUNT)) != 0)
+        return s->highest;
+    uint64_t first = (s->returns & RETURN_MIN) != 0 ? s->first_modseq : 0;
+    uint64_t last = (s->returns & RETURN_MAX) != 0 ? s->last_modseq : 0;
+    return first < last ? last : first;
+}
+
+/* Without a message there is neither MIN, MAX, ALL nor MODSEQ (section 3.1). */
+static bool say_returns(struct imap *p)
+{
+    struct search *s = search_of(p);
+    return say_run(p) &&
+           ((s->returns & RETURN_MIN) == 0 || s->found == 0 || say_number(p, SPAN("MIN "), s->first)) &&
+           ((s->returns & RETURN_MAX) == 0 || s->found == 0 || say_number(p, SPAN("MAX "), s->last)) &&
+           ((s->returns & RETURN_COUNT) == 0 || say_number(p, SPAN("COUNT "), s->found)) &&
+           (!s->program.modseq || s->found == 0 || say_number(p, SPAN("MODSEQ "), modseq_of(s)));
+}
+
+/* search-sort-mod-seq (RFC 7162 section 3.1.5) */
+static bool say_modseq(struct imap *p)
+{
+    const struct search *s = search_of(p);
+    if (!s->program.modseq || s->found == 0)
+        return true;
+    return say_number(p, SPAN("(MODSEQ "), s->highest) && mailsrv__say(&p->session, SPAN(")"));
 }
 
 static bool end_line(struct imap *p)
 {
-    bool said = mailsrv__say(&p->session, SPAN("\r\n"));
+    const struct search *s = search_of(p);
+    bool whole = s->failure.status != MAILSRV_OK || (s->returns == 0 ? say_modseq(p) : say_returns(p));
+    bool said = whole && mailsrv__say(&p->session, SPAN("\r\n"));
     p->session.mid_reply = !said;
     return said;
 }
@@ -114,7 +251,7 @@ static enum step judge(mailsrv_session *session)
         mailsrv__spend(session, 1);
         if (s->program.fields != 0 && !c->has_row)
             miss(p, c);
-        else if (matches(p, c) == MATCH_YES && !say_hit(p, &c->member))
+        else if (matches(p, c) == MATCH_YES && !say_hit(p, c))
             return STEP_CLOSE;
     }
     s->n = s->now = 0;
@@ -269,6 +406,11 @@ enum step mailsrv__imap_search(struct imap *p)
             p, (struct reply){ END_NO, SPAN("[BADCHARSET (US-ASCII UTF-8)]"), SPAN("that charset is not known here") });
     if (s->program.needs_text)
         return mailsrv__imap_refuse(p, MAILSRV_CANNOT, SPAN("the text of messages cannot be searched here"));
+    if (s->program.modseq && !p->modseqs)
+        return mailsrv__imap_no_modseqs(p);
+    if (s->program.modseq && !mailsrv__imap_use_condstore(p))
+        return STEP_CLOSE;
+    p->command.told_modseq = s->program.modseq;
     s->all_uids = (mailsrv_run){ 1, UINT32_MAX };
     s->all = (struct set){ &s->all_uids, 1 };
     mailsrv__walk_begin(&s->walk, &p->view, &s->all, true);

@@ -141,6 +141,32 @@ static struct key *parse_numbers(struct parsing *g, bool by_uid)
     return mailsrv__imap_parse_numbers(g->p, g->r, by_uid, &key.set) ? new_key(g, key) : NULL;
 }
 
+/* search-modsequence = "MODSEQ" [SP entry-name SP entry-type-req] SP mod-sequence-valzer (RFC 7162 section 7).  A
+ * message has one modseq, whatever of it has changed, so that the entry says nothing. */
+static struct key *parse_modseq(struct parsing *g)
+{
+    struct reader *r = g->r;
+    struct key key = { .kind = KEY_MODSEQ };
+    struct span entry;
+    g->out->modseq = true;
+    if (!mailsrv__parse_sp(r))
+        return NULL;
+    if (mailsrv__parse_is(r, '"')) {
+        if (!mailsrv__parse_string(r, &entry) || !mailsrv__parse_sp(r))
+            return NULL;
+        bool is_flag = entry.n > 7 && mailsrv__span_equal_nocase((struct span){ entry.p, 7 }, SPAN("/flags/"));
+        bool has_type = mailsrv__parse_word(r, SPAN("PRIV")) || mailsrv__parse_word(r, SPAN("SHARED")) ||
+                        mailsrv__parse_word(r, SPAN("ALL"));
+        if (!is_flag || !has_type) {
+            mailsrv__parse_fails(r, "an entry of flags, and priv, shared or all");
+            return NULL;
+        }
+        if (!mailsrv__parse_sp(r))
+            return NULL;
+    }
+    return mailsrv__parse_number64(r, &key.octets) ? new_key(g, key) : NULL;
+}
+
 static struct key *parse_key(struct parsing *g);
 
 /* "OR" SP search-key SP search-key */
@@ -207,6 +233,8 @@ static struct key *parse_one(struct parsing *g)
         return parse_keyword(g, true);
     if (mailsrv__parse_word(r, SPAN("NEW")))
         return parse_new(g);
+    if (mailsrv__parse_word(r, SPAN("MODSEQ")) && mailsrv__enabled(&g->p->session, MAILSRV_EXT_CONDSTORE))
+        return parse_modseq(g);
     const struct word *word = take_word(r);
     if (word != NULL)
         return parse_plain(g, word);
@@ -318,6 +346,8 @@ static enum match match_key(const struct key *k, const struct candidate *c)
         return match_flags(k, c);
     case KEY_RECENT:
         return of(c->recent);
+    case KEY_MODSEQ:
+        return c->has_marks ? of(c->marks.modseq >= k->octets) : MATCH_UNKNOWN;
     case KEY_NUMBERS:
         return of(mailsrv__set_has(&k->set, c->member.number));
     case KEY_UIDS:

@@ -18,7 +18,8 @@ enum key_kind {
     KEY_SMALLER,
     KEY_BEFORE,
     KEY_ON,
-    KEY_SINCE
+    KEY_SINCE,
+    KEY_MODSEQ
 };
 
 struct key {
@@ -27,7 +28,7 @@ struct key {
     uint32_t flags;
     uint64_t keywords[2];
     struct set set;
-    uint64_t octets;
+    uint64_t octets; /* or a modseq */
     int32_t days;
 };
 
@@ -37,6 +38,7 @@ struct search_program {
     uint32_t fields; /* MAILSRV_ROW_... that rows are needed for; 0: none */
     bool numbers;    /* it names messages by number */
     bool needs_text; /* something is among them that takes the text of messages */
+    bool modseq;     /* MODSEQ is among them: the result says the highest */
     bool bad_charset;
 };
 

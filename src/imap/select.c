@@ -1,4 +1,4 @@
-/* SELECT, EXAMINE and CLOSE (RFC 9051 sections 6.3.2, 6.3.3, 6.4.1).
+/* SELECT, EXAMINE, CLOSE (RFC 9051 sections 6.3.2, 6.3.3, 6.4.1) and UNSELECT (RFC 3691).
  *
  * A session has a handle of its own: who is it that opened the mailbox for writing decides what is \Recent.  What it
  * sees is the view of an image that it shares. */
@@ -6,10 +6,21 @@
 
 #include "imap/messages.h"
 
+/* QRESYNC: what the client knows. */
+struct resync {
+    uint32_t uidvalidity;
+    mailsrv_run all_uids;
+    struct set numbers, uids; /* that belong together */
+    struct set known;
+    struct walk walk;
+    struct vanished vanished;
+};
+
 struct select {
     struct span name;
-    bool to_write;
-    uint32_t uid; /* the message before the next one that is looked at for [UNSEEN] */
+    bool to_write, condstore;
+    uint32_t uid;          /* the message before the next one that is looked at */
+    struct resync *resync; /* NULL: it was not asked for */
 };
 
 /* ---- Leaving ---- */
@@ -57,11 +68,92 @@ void mailsrv__imap_abandon(struct imap *p)
 
 /* ---- The command ---- */
 
-/* select = "SELECT" SP mailbox */
+/* known-uids and known-sequence-set: sequence-set without "*" (RFC 7162 section 7). */
+static bool parse_known(struct reader *r, struct set *out)
+{
+    struct span text = r->rest;
+    if (!mailsrv__parse_sequence_set(r, 1, out))
+        return false;
+    bool has_star = memchr(text.p, '*', text.n - r->rest.n) != NULL;
+    return !has_star || mailsrv__parse_fails(r, "a sequence set without *");
+}
+
+static uint64_t count(const struct set *set)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < set->n; i++)
+        n += (uint64_t)set->runs[i].last - set->runs[i].first + 1;
+    return n;
+}
+
+/* seq-match-data = "(" known-sequence-set SP known-uid-set ")" */
+static bool parse_match(struct reader *r, struct select *select)
+{
+    if (!mailsrv__parse_char(r, '(') || !parse_known(r, &select->resync->numbers) || !mailsrv__parse_sp(r) ||
+        !parse_known(r, &select->resync->uids) || !mailsrv__parse_char(r, ')'))
+        return false;
+    bool same = count(&select->resync->numbers) == count(&select->resync->uids);
+    return same || mailsrv__parse_fails(r, "as many UIDs as numbers");
+}
+
+/* "QRESYNC" SP "(" uidvalidity SP mod-sequence-value [SP known-uids] [SP seq-match-data] ")" */
+static bool parse_qresync(struct imap *p, struct reader *r, struct select *select)
+{
+    select->resync = mailsrv__imap_take(p, sizeof *select->resync);
+    r->no_memory = select->resync == NULL;
+    if (r->no_memory)
+        return false;
+    select->resync->all_uids = (mailsrv_run){ 1, UINT32_MAX };
+    select->resync->known = (struct set){ &select->resync->all_uids, 1 };
+    if (!mailsrv__parse_sp(r) || !mailsrv__parse_char(r, '(') ||
+        !mailsrv__parse_nz_number(r, &select->resync->uidvalidity) ||
+        !mailsrv__parse_sp(r) || !mailsrv__parse_modseq(r, &select->resync->vanished.since))
+        return false;
+    bool more = mailsrv__parse_is(r, ' ') && mailsrv__parse_sp(r);
+    if (more && !mailsrv__parse_is(r, '(')) {
+        if (!parse_known(r, &select->resync->known))
+            return false;
+        more = mailsrv__parse_is(r, ' ') && mailsrv__parse_sp(r);
+    }
+    return (!more || parse_match(r, select)) && mailsrv__parse_char(r, ')');
+}
+
+/* select-param.  QRESYNC must have been enabled (RFC 7162 section 3.2.5). */
+static bool parse_param(struct imap *p, struct reader *r, struct select *select)
+{
+    if (mailsrv__parse_word(r, SPAN("CONDSTORE")) && mailsrv__enabled(&p->session, MAILSRV_EXT_CONDSTORE))
+        return select->condstore = true;
+    if (p->qresync && select->resync == NULL && mailsrv__parse_word(r, SPAN("QRESYNC")))
+        return parse_qresync(p, r, select);
+    return mailsrv__parse_fails(r, "CONDSTORE, or QRESYNC once it is enabled");
+}
+
+/* select-params = "(" select-param *(SP select-param) ")" (RFC 4466 section 2.1) */
+static bool parse_params(struct imap *p, struct reader *r, struct select *select)
+{
+    if (!mailsrv__parse_is(r, ' '))
+        return true;
+    if (!mailsrv__parse_sp(r) || !mailsrv__parse_char(r, '(') || !parse_param(p, r, select))
+        return false;
+    while (mailsrv__parse_is(r, ' '))
+        if (!mailsrv__parse_sp(r) || !parse_param(p, r, select))
+            return false;
+    return mailsrv__parse_char(r, ')');
+}
+
+/* select = "SELECT" SP mailbox [SP select-params] */
 bool mailsrv__imap_parse_select(struct imap *p, struct reader *r)
 {
     struct select *select = mailsrv__imap_own(p, r, sizeof *select);
-    return select != NULL && mailsrv__parse_sp(r) && mailsrv__parse_mailbox(r, &select->name);
+    return select != NULL && mailsrv__parse_sp(r) && mailsrv__parse_mailbox(r, &select->name) &&
+           parse_params(p, r, select);
+}
+
+void mailsrv__imap_select_fini(struct imap *p)
+{
+    struct select *select = p->command.own;
+    if (select != NULL && select->resync != NULL)
+        mailsrv__imap_vanished_fini(&select->resync->vanished);
 }
 
 /* Nothing is selected then (RFC 9051 section 6.3.2). */
@@ -79,19 +171,114 @@ static enum step give_up(struct imap *p, int32_t status, struct span text)
 
 /* ---- What is said of it ---- */
 
-static enum step say_rest(struct imap *p, uint32_t unseen)
+static enum step end_select(mailsrv_session *session)
 {
+    struct imap *p = mailsrv__imap_of(session);
     struct reply reply = { END_OK, SPAN("[READ-ONLY]"), SPAN("open to look") };
-    bool said = (unseen == 0 || mailsrv__imap_say_code(p, SPAN("UNSEEN"), unseen)) &&
-                mailsrv__imap_say_code(p, SPAN("UIDVALIDITY"), mailsrv__view_uidvalidity(&p->view)) &&
-                mailsrv__imap_say_code(p, SPAN("UIDNEXT"), mailsrv__view_uidnext(&p->view));
-    if (!said)
-        return STEP_CLOSE;
     if (p->can_write) {
         reply.code = SPAN("[READ-WRITE]");
         reply.text = SPAN("open");
     }
     return mailsrv__imap_done(p, reply);
+}
+
+/* ---- QRESYNC: what is new since (RFC 7162 section 3.2.5) ---- */
+
+static bool say_changed(struct imap *p, const struct member *member)
+{
+    struct select *select = p->command.own;
+    struct marks marks;
+    if (!mailsrv__view_marks(&p->view, member->uid, &marks) || marks.modseq <= select->resync->vanished.since)
+        return true;
+    char room[96];
+    struct writer w = { .p = room, .room = sizeof room };
+    mailsrv__write(&w, SPAN("* "));
+    mailsrv__write_u64(&w, member->number);
+    mailsrv__write(&w, SPAN(" FETCH (UID "));
+    mailsrv__write_u64(&w, member->uid);
+    mailsrv__write(&w, SPAN(" FLAGS "));
+    if (!mailsrv__say(&p->session, mailsrv__written(&w)) || !mailsrv__imap_say_flags(p, &marks, member->uid))
+        return false;
+    w.n = 0;
+    mailsrv__write_char(&w, ' ');
+    mailsrv__imap_write_modseq(&w, marks.modseq);
+    mailsrv__write(&w, SPAN(")\r\n"));
+    return mailsrv__say(&p->session, mailsrv__written(&w));
+}
+
+static enum step say_changes(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    struct select *select = p->command.own;
+    enum walked walked = WALK_NOTHING;
+    struct member member;
+    while (walked != WALK_END) {
+        if (!mailsrv__window_open(session))
+            return mailsrv__then_window(session, say_changes);
+        if (!mailsrv__may_go_on(session))
+            return mailsrv__then_turn(session, say_changes);
+        mailsrv__spend(session, 1);
+        walked = mailsrv__walk_next(&select->resync->walk, &member);
+        if (walked == WALK_MEMBER && !say_changed(p, &member))
+            return STEP_CLOSE;
+    }
+    return end_select(session);
+}
+
+static enum step say_since(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    struct select *select = p->command.own;
+    select->resync->vanished.known = &select->resync->known;
+    mailsrv__walk_begin(&select->resync->walk, &p->view, &select->resync->known, true);
+    return mailsrv__imap_say_vanished(p, &select->resync->vanished, say_changes);
+}
+
+/* The UIDs up to one that has still the number that the client knows are all there, for none has gone that was in front
+ * of it: of those pairs the highest counts (RFC 7162 section 3.2.5.2). */
+static void compare(struct imap *p, struct select *select, uint32_t number, uint32_t uid)
+{
+    if (mailsrv__view_number(&p->view, uid) == number)
+        select->resync->vanished.match = uid;
+}
+
+static enum step match(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    struct select *select = p->command.own;
+    while (select->resync->numbers.n != 0) {
+        if (!mailsrv__may_go_on(session))
+            return mailsrv__then_turn(session, match);
+        mailsrv__spend(session, 2);
+        mailsrv_run *numbers = select->resync->numbers.runs, *uids = select->resync->uids.runs;
+        uint32_t a = numbers->last - numbers->first, b = uids->last - uids->first, least = a < b ? a : b;
+        compare(p, select, numbers->first, uids->first);
+        compare(p, select, numbers->first + least, uids->first + least);
+        if (a == least)
+            select->resync->numbers = (struct set){ numbers + 1, select->resync->numbers.n - 1 };
+        else
+            numbers->first += least + 1;
+        if (b == least)
+            select->resync->uids = (struct set){ uids + 1, select->resync->uids.n - 1 };
+        else
+            uids->first += least + 1;
+    }
+    return say_since(session);
+}
+
+static enum step say_rest(struct imap *p, uint32_t unseen)
+{
+    struct select *select = p->command.own;
+    bool has_condstore = mailsrv__enabled(&p->session, MAILSRV_EXT_CONDSTORE);
+    bool said = (unseen == 0 || mailsrv__imap_say_code(p, SPAN("UNSEEN"), unseen)) &&
+                mailsrv__imap_say_code(p, SPAN("UIDVALIDITY"), mailsrv__view_uidvalidity(&p->view)) &&
+                mailsrv__imap_say_code(p, SPAN("UIDNEXT"), mailsrv__view_uidnext(&p->view)) &&
+                (!has_condstore || mailsrv__imap_say_highest(p));
+    if (!said)
+        return STEP_CLOSE;
+    bool resyncs = select->resync != NULL && p->modseqs &&
+                   select->resync->uidvalidity == mailsrv__view_uidvalidity(&p->view);
+    return resyncs ? match(&p->session) : end_select(&p->session);
 }
 
 /* The number of the first message without \Seen (RFC 3501 section 6.3.1). */
@@ -114,8 +301,12 @@ static enum step find_unseen(mailsrv_session *session)
 
 static enum step show(struct imap *p)
 {
+    const struct select *select = p->command.own;
     mailsrv__view_select(&p->view);
     p->state = IN_SELECTED;
+    p->condstore = p->condstore || select->condstore;
+    p->view.condstore = p->condstore && p->modseqs;
+    p->view.qresync = p->qresync;
     if (!mailsrv__imap_say_names(p) || !mailsrv__imap_say_number(p, mailsrv__view_exists(&p->view), SPAN(" EXISTS")) ||
         !mailsrv__imap_say_recent(p))
         return STEP_CLOSE;
@@ -171,6 +362,7 @@ static enum step opened(mailsrv_session *session)
     p->recent = answer->recent;
     p->rights = answer->rights;
     p->keywords = (answer->features & MAILSRV_MBOX_KEYWORDS) != 0;
+    p->modseqs = (answer->features & MAILSRV_MBOX_NOMODSEQ) == 0;
     p->can_write = select->to_write && (answer->rights & RIGHTS_TO_CHANGE) != 0;
     return look(p);
 }
@@ -230,4 +422,11 @@ enum step mailsrv__imap_close(struct imap *p)
 {
     bool removes = p->can_write && mailsrv__served(&p->session, MAILSRV_OP_EXPUNGE);
     return removes ? mailsrv__imap_expunge_all(p, expunged) : mailsrv__imap_unselect(p, closed);
+}
+
+/* ---- UNSELECT: nothing is removed ---- */
+
+enum step mailsrv__imap_unselect_only(struct imap *p)
+{
+    return mailsrv__imap_unselect(p, closed);
 }

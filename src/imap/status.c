@@ -5,7 +5,7 @@
 
 /* ---- Items ---- */
 
-enum item { MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, OCTETS, ITEMS };
+enum item { MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, OCTETS, HIGHESTMODSEQ, ITEMS };
 
 static const struct {
     struct span name;
@@ -17,6 +17,7 @@ static const struct {
     [UIDVALIDITY] = { { "UIDVALIDITY", 11 }, 0 },
     [UNSEEN] = { { "UNSEEN", 6 }, 0 },
     [OCTETS] = { { "SIZE", 4 }, MAILSRV_EXT_STATUS_SIZE },
+    [HIGHESTMODSEQ] = { { "HIGHESTMODSEQ", 13 }, MAILSRV_EXT_CONDSTORE },
 };
 
 static bool parse_item(struct imap *p, struct reader *r, uint32_t *out)
@@ -48,7 +49,16 @@ static bool wants(const struct statuses *s, enum item item)
     return (s->items >> item & 1) != 0;
 }
 
-static uint64_t value_of(const struct statuses *s, const mailsrv_mbox_status *found, enum item item)
+/* RFC 7162 section 3.1.7: 0 where there are none.  Of the selected mailbox it is what has been told, as everywhere. */
+static uint64_t highest(const struct imap *p, const mailsrv_mbox_status *found)
+{
+    if (mailsrv__imap_is_selected(p) && memcmp(&found->mailbox, &p->mailbox, sizeof p->mailbox) == 0)
+        return p->modseqs ? mailsrv__view_highest(&p->view) : 0;
+    return (found->features & MAILSRV_MBOX_NOMODSEQ) != 0 ? 0 : found->modseq;
+}
+
+static uint64_t value_of(const struct imap *p, const struct statuses *s, const mailsrv_mbox_status *found,
+                         enum item item)
 {
     switch (item) {
     case MESSAGES:
@@ -61,6 +71,8 @@ static uint64_t value_of(const struct statuses *s, const mailsrv_mbox_status *fo
         return found->uidvalidity;
     case UNSEEN:
         return found->unseen;
+    case HIGHESTMODSEQ:
+        return highest(p, found);
     default:
         return found->octets;
     }
@@ -85,6 +97,8 @@ static bool say_status(struct imap *p, struct statuses *s, const mailsrv_mbox_st
     char room[LINE_ROOM];
     struct writer line = mailsrv__imap_line(room);
     bool first = true;
+    if (wants(s, HIGHESTMODSEQ) && !mailsrv__imap_use_condstore(p)) /* RFC 7162 section 3.1 */
+        return false;
     mailsrv__write(&line, SPAN("* STATUS "));
     mailsrv__imap_write_mailbox(&line, name);
     for (uint32_t i = 0; i < ITEMS; i++) {
@@ -93,7 +107,7 @@ static bool say_status(struct imap *p, struct statuses *s, const mailsrv_mbox_st
         mailsrv__write(&line, first ? SPAN(" (") : SPAN(" "));
         mailsrv__write(&line, items[i].name);
         mailsrv__write_char(&line, ' ');
-        mailsrv__write_u64(&line, value_of(s, found, i));
+        mailsrv__write_u64(&line, value_of(p, s, found, i));
         first = false;
     }
     mailsrv__write_char(&line, ')');

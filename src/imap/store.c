@@ -7,6 +7,12 @@ struct store {
     struct flags flags;
     int32_t how; /* MAILSRV_FLAGS_... */
     bool silent;
+    bool has_condition;  /* UNCHANGEDSINCE: those that are newer are left alone, and named in MODIFIED */
+    uint64_t condition;
+    mailsrv_run *modified; /* UIDs, ascending */
+    uint32_t n_modified, modified_room;
+    uint32_t saying; /* of them */
+    bool untold;     /* there was no memory for all of them */
     bool gone;         /* a message that was named is not there any more */
     bool ended;        /* the walk */
     struct uids uids;  /* of the next operation */
@@ -39,21 +45,94 @@ static bool parse_att_flags(struct reader *r, struct store *s)
     return mailsrv__parse_sp(r) && mailsrv__parse_flags(r, &s->flags);
 }
 
-/* store = "STORE" SP sequence-set SP store-att-flags */
+/* store-modifiers = "(" "UNCHANGEDSINCE" SP mod-sequence-valzer ")" (RFC 7162 section 7) */
+static bool parse_modifiers(struct imap *p, struct reader *r, struct store *s)
+{
+    if (!mailsrv__enabled(&p->session, MAILSRV_EXT_CONDSTORE) || !mailsrv__parse_is(r, '('))
+        return true;
+    if (!mailsrv__parse_char(r, '('))
+        return false;
+    if (!mailsrv__parse_word(r, SPAN("UNCHANGEDSINCE")))
+        return mailsrv__parse_fails(r, "UNCHANGEDSINCE");
+    s->has_condition = true;
+    return mailsrv__parse_sp(r) && mailsrv__parse_number64(r, &s->condition) && mailsrv__parse_char(r, ')') &&
+           mailsrv__parse_sp(r);
+}
+
+/* store = "STORE" SP sequence-set SP [store-modifiers SP] store-att-flags */
 bool mailsrv__imap_parse_store(struct imap *p, struct reader *r)
 {
     struct store *s = mailsrv__imap_own(p, r, sizeof *s);
     return s != NULL && mailsrv__parse_sp(r) && mailsrv__imap_parse_set(p, r, &s->set) && mailsrv__parse_sp(r) &&
-           parse_att_flags(r, s);
+           parse_modifiers(p, r, s) && parse_att_flags(r, s);
+}
+
+/* ---- MODIFIED (RFC 7162 section 3.1.3) ---- */
+
+static bool say_piece(struct imap *p, const struct writer *w)
+{
+    bool said = mailsrv__say(&p->session, mailsrv__written(w));
+    p->session.mid_reply = true;
+    return said;
+}
+
+/* Every UID of such a run is a member, so that its numbers are a run, too. */
+static void write_modified(const struct imap *p, struct writer *w, mailsrv_run run)
+{
+    if (!p->command.by_uid)
+        run = (mailsrv_run){ mailsrv__view_number(&p->view, run.first), mailsrv__view_number(&p->view, run.last) };
+    mailsrv__imap_write_run(w, run);
+}
+
+static enum step say_modified(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    struct store *s = store_of(p);
+    while (s->saying < s->n_modified) {
+        if (!mailsrv__window_open(session))
+            return mailsrv__then_window(session, say_modified);
+        if (!mailsrv__may_go_on(session))
+            return mailsrv__then_turn(session, say_modified);
+        mailsrv__spend(session, 1);
+        char room[32];
+        struct writer w = { .p = room, .room = sizeof room };
+        if (s->saying != 0)
+            mailsrv__write_char(&w, ',');
+        write_modified(p, &w, s->modified[s->saying++]);
+        if (!say_piece(p, &w))
+            return STEP_CLOSE;
+    }
+    if (!mailsrv__say(session, SPAN("] some were changed by others, and are left alone\r\n")))
+        return STEP_CLOSE;
+    session->mid_reply = false;
+    return mailsrv__imap_end(p);
+}
+
+static enum step begin_modified(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    char room[LINE_ROOM];
+    struct writer w = mailsrv__imap_line(room);
+    if (p->view.lost) /* numbers mean nothing any more */
+        return mailsrv__imap_say_reply(session);
+    mailsrv__write(&w, p->command.tag);
+    mailsrv__write(&w, SPAN(" OK [MODIFIED "));
+    return say_piece(p, &w) ? say_modified(session) : STEP_CLOSE;
 }
 
 /* ---- The end ---- */
 
 static enum step finish(struct imap *p)
 {
-    const struct store *s = store_of(p);
+    struct store *s = store_of(p);
+    if (s->untold)
+        mailsrv__failure_keep(&s->failure, MAILSRV_NOMEM, (struct span){ NULL, 0 });
     if (s->failure.status != MAILSRV_OK)
         return mailsrv__failure_end(p, &s->failure);
+    if (s->n_modified != 0) {
+        p->command.reply = (struct reply){ .ending = END_OK, .text = SPAN("STORE completed") };
+        return mailsrv__imap_tell(p, begin_modified);
+    }
     if (s->gone && !p->command.by_uid && !s->silent)
         return mailsrv__imap_expunge_issued(p); /* RFC 2180 sections 4.2.2 and 4.2.3 */
     return mailsrv__imap_ok(p, SPAN("STORE completed"));
@@ -62,7 +141,7 @@ static enum step finish(struct imap *p)
 /* ---- The answer: the flags of each message, also of those that had them before ---- */
 
 /* What is told at the end need not tell it again: it is in the journal like anybody's change. */
-static bool is_answered(struct imap *p, const struct told *told)
+static bool is_answered(struct imap *p, struct told *told)
 {
     const struct store *s = store_of(p);
     return told->marks.modseq <= s->answered && mailsrv__set_has(&s->set, p->command.by_uid ? told->uid : told->number);
@@ -73,20 +152,27 @@ static bool say_fetch(struct imap *p, const struct member *member)
     struct marks marks;
     if (!mailsrv__imap_told_marks(p, member->uid, &marks))
         return true;
-    char room[64];
+    char room[96];
     struct writer w = { .p = room, .room = sizeof room };
     mailsrv__write(&w, SPAN("* "));
     mailsrv__write_u64(&w, member->number);
     mailsrv__write(&w, SPAN(" FETCH ("));
-    if (p->command.by_uid) { /* RFC 9051 section 6.4.9 */
+    if (p->command.by_uid || p->condstore) { /* RFC 9051 section 6.4.9, RFC 7162 section 3.2.4 */
         mailsrv__write(&w, SPAN("UID "));
         mailsrv__write_u64(&w, member->uid);
         mailsrv__write_char(&w, ' ');
     }
     mailsrv__write(&w, SPAN("FLAGS "));
     p->session.mid_reply = mailsrv__say(&p->session, mailsrv__written(&w));
+    w.n = 0;
+    if (p->view.condstore) { /* RFC 7162 section 3.1.3 */
+        mailsrv__write_char(&w, ' ');
+        mailsrv__imap_write_modseq(&w, marks.modseq);
+        p->command.told_modseq = true;
+    }
+    mailsrv__write(&w, SPAN(")\r\n"));
     bool said = p->session.mid_reply && mailsrv__imap_say_flags(p, &marks, member->uid) &&
-                mailsrv__say(&p->session, SPAN(")\r\n"));
+                mailsrv__say(&p->session, mailsrv__written(&w));
     p->session.mid_reply = p->session.mid_reply && !said;
     return said;
 }
@@ -165,7 +251,7 @@ static enum step all_written(struct imap *p)
  * changed as by anybody, so that it is told.  Of a message that met the condition the client knows the flags, as long
  * as its modseq is that of the change. */
 
-static bool is_own(struct imap *p, const struct told *told)
+static bool is_own(struct imap *p, struct told *told)
 {
     const struct store *s = store_of(p);
     uint32_t low = 0, high = s->n_own;
@@ -176,8 +262,10 @@ static bool is_own(struct imap *p, const struct told *told)
         else
             high = middle;
     }
-    return low < s->n_own && s->own[low] == told->marks.modseq &&
-           mailsrv__set_has(&s->set, p->command.by_uid ? told->uid : told->number);
+    bool own = low < s->n_own && s->own[low] == told->marks.modseq &&
+               mailsrv__set_has(&s->set, p->command.by_uid ? told->uid : told->number);
+    told->modseq_alone = told->modseq_alone || own;
+    return own && !p->view.condstore; /* the new MODSEQ is told all the same (RFC 7162 section 3.1.3) */
 }
 
 enum { OWN_FIRST = 16, OWN_MOST = 8192 };
@@ -202,7 +290,35 @@ static void keep_own(struct imap *p, uint64_t modseq)
 
 static bool is_conditional(const struct store *s)
 {
-    return s->silent && !s->again;
+    return s->silent && !s->again && !s->has_condition;
+}
+
+/* Has it the flags that the client knows, and this change? */
+static bool meets_what_was_told(const struct imap *p, const struct store *s)
+{
+    return is_conditional(s) || (s->silent && s->has_condition && s->condition <= p->view.told);
+}
+
+enum { MODIFIED_FIRST = 32, MODIFIED_MOST = 65536 };
+
+static void keep_modified(struct imap *p, mailsrv_run run)
+{
+    struct store *s = store_of(p);
+    if (s->n_modified != 0 && s->modified[s->n_modified - 1].last == run.first - 1) {
+        s->modified[s->n_modified - 1].last = run.last;
+        return;
+    }
+    if (s->n_modified == s->modified_room && s->modified_room < MODIFIED_MOST) {
+        uint32_t room = s->modified_room == 0 ? MODIFIED_FIRST : 2 * s->modified_room;
+        mailsrv_run *larger = mailsrv__imap_take(p, room * sizeof *larger);
+        if (larger != NULL && s->n_modified != 0)
+            memcpy(larger, s->modified, s->n_modified * sizeof *larger);
+        s->modified = larger == NULL ? s->modified : larger;
+        s->modified_room = larger == NULL ? s->modified_room : room;
+    }
+    s->untold = s->untold || s->n_modified == s->modified_room;
+    if (!s->untold)
+        s->modified[s->n_modified++] = run;
 }
 
 static enum step collect(mailsrv_session *session);
@@ -218,8 +334,10 @@ static enum step flagged(mailsrv_session *session)
     mailsrv__failure_keep(&s->failure, answer->status, mailsrv__span(answer->text));
     if (s->failure.status != MAILSRV_OK)
         return all_written(p);
-    if (is_conditional(s) && value->modseq != 0)
+    if (meets_what_was_told(p, s) && value->modseq != 0)
         keep_own(p, value->modseq);
+    for (uint32_t i = 0; i < value->n_modified && s->has_condition; i++)
+        keep_modified(p, value->modified[i]);
     s->again = is_conditional(s) && value->n_modified != 0;
     if (s->again)
         return write(p);
@@ -258,7 +376,7 @@ static enum step write(struct imap *p)
     arg->keywords = mailsrv__keywords_copy(&s->flags, &ask);
     arg->n_keywords = s->flags.n_keywords;
     arg->flags = s->flags.flags;
-    arg->unchanged_since = is_conditional(s) ? p->view.told : UINT64_MAX;
+    arg->unchanged_since = s->has_condition ? s->condition : is_conditional(s) ? p->view.told : UINT64_MAX;
     arg->mailbox = p->mailbox;
     s->write = begin_write(p, s);
     return mailsrv__then_answers(&p->session, flagged);
@@ -292,6 +410,10 @@ enum step mailsrv__imap_store(struct imap *p)
     struct store *s = store_of(p);
     if (s->flags.n_keywords != 0 && !p->keywords)
         return mailsrv__imap_refuse(p, MAILSRV_CANNOT, SPAN("this mailbox has no keywords"));
+    if (s->has_condition && !p->modseqs)
+        return mailsrv__imap_no_modseqs(p);
+    if (s->has_condition && !mailsrv__imap_use_condstore(p))
+        return STEP_CLOSE;
     if (s->silent)
         p->command.answered = is_own;
     mailsrv__walk_begin(&s->walk, &p->view, &s->set, p->command.by_uid);

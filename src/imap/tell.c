@@ -25,9 +25,9 @@ bool mailsrv__imap_view_ended(struct imap *p)
 /* ---- What is told, as lines ---- */
 
 /* A FETCH that was not asked for has the UID: numbers may have changed meanwhile. */
-static bool say_fetch(struct imap *p, const struct told *told)
+static bool say_fetch(struct imap *p, struct told *told)
 {
-    char room[64];
+    char room[96];
     struct writer w = { .p = room, .room = sizeof room };
     if (p->command.answered != NULL && p->command.answered(p, told))
         return true;
@@ -35,23 +35,45 @@ static bool say_fetch(struct imap *p, const struct told *told)
     mailsrv__write_u64(&w, told->number);
     mailsrv__write(&w, SPAN(" FETCH (UID "));
     mailsrv__write_u64(&w, told->uid);
-    mailsrv__write(&w, SPAN(" FLAGS "));
-    return mailsrv__say(&p->session, mailsrv__written(&w)) &&
-           mailsrv__imap_say_flags(p, &told->marks, told->uid) && mailsrv__say(&p->session, SPAN(")\r\n"));
+    if (!told->modseq_alone) {
+        mailsrv__write(&w, SPAN(" FLAGS "));
+        if (!mailsrv__say(&p->session, mailsrv__written(&w)) || !mailsrv__imap_say_flags(p, &told->marks, told->uid))
+            return false;
+        w.n = 0;
+    }
+    if (p->view.condstore) { /* RFC 7162 section 3.1 */
+        mailsrv__write_char(&w, ' ');
+        mailsrv__imap_write_modseq(&w, told->marks.modseq);
+    }
+    mailsrv__write(&w, SPAN(")\r\n"));
+    return mailsrv__say(&p->session, mailsrv__written(&w));
 }
 
-static bool say_told(struct imap *p, const struct told *told)
+/* RFC 7162 section 3.2.10: in place of EXPUNGE; without EARLIER it renumbers, as that does. */
+static bool say_vanished(struct imap *p, mailsrv_run uids)
+{
+    char room[64];
+    struct writer line = { .p = room, .room = sizeof room - 2 };
+    mailsrv__write(&line, SPAN("* VANISHED "));
+    mailsrv__imap_write_run(&line, uids);
+    return mailsrv__imap_say(p, &line);
+}
+
+static bool say_told(struct imap *p, struct told *told)
 {
     switch (told->kind) {
     case TOLD_EXPUNGE:
         return mailsrv__imap_say_number(p, told->number, SPAN(" EXPUNGE"));
+    case TOLD_VANISHED:
+        return say_vanished(p, told->uids);
     case TOLD_EXISTS:
         return mailsrv__imap_say_number(p, told->number, SPAN(" EXISTS")) && mailsrv__imap_say_recent(p);
     case TOLD_NAMES:
         return mailsrv__imap_say_names(p);
     case TOLD_FETCH:
         return say_fetch(p, told);
-    default: /* without CONDSTORE and QRESYNC there is nothing else */
+    default: /* HIGHEST: it is said when all is */
+        p->command.told_modseq = true;
         return true;
     }
 }
@@ -66,6 +88,16 @@ static int32_t why_unknown(const struct imap *p)
     return status == MAILSRV_OK ? MAILSRV_TEMP : status;
 }
 
+/* What a client resynchronises from is what he has been told, and no more (RFC 7162 section 3.2). */
+static enum step end_telling(struct imap *p)
+{
+    struct command *c = &p->command;
+    bool in_ending = c->ends_highest && p->qresync && c->reply.ending == END_OK;
+    bool owed = c->told_modseq && p->modseqs && !in_ending && mailsrv__imap_is_selected(p) && !p->view.lost;
+    c->told_modseq = false;
+    return !owed || mailsrv__imap_say_highest(p) ? c->then(&p->session) : STEP_CLOSE;
+}
+
 /* What has happened is not known.  A store that does not answer costs nobody his reply; but OK is not said to an
  * EXPUNGE whose EXPUNGE responses have not been (RFC 9051 section 6.4.3), nor to what was cut short because numbers
  * mean nothing any more. */
@@ -78,7 +110,7 @@ static enum step give_up(struct imap *p)
         c->reply = mailsrv__imap_status_reply(p, MAILSRV_TEMP, SPAN("the messages are gone, which is told later"));
     else if (c->reply.ending == END_OK && cut_short)
         c->reply = mailsrv__imap_status_reply(p, why_unknown(p), SPAN("what became of it cannot be told now"));
-    return c->then(&p->session);
+    return end_telling(p);
 }
 
 /* ---- In slices ---- */
@@ -98,7 +130,7 @@ static enum step tell_on(mailsrv_session *session)
         if (mailsrv__view_next(&p->view, &unit, &told) && !say_told(p, &told))
             return STEP_CLOSE;
     }
-    return p->view.lost ? give_up(p) : p->command.then(session);
+    return p->view.lost ? give_up(p) : end_telling(p);
 }
 
 static enum step tell_synced(mailsrv_session *session);

@@ -7,7 +7,7 @@
 bool kind_writes(int32_t kind)
 {
     return kind == MAILSRV_OP_BODY_WRITE || kind == MAILSRV_OP_BODY_COMMIT || kind == MAILSRV_OP_EXPUNGE ||
-           kind == MAILSRV_OP_FLAGS || kind == MAILSRV_OP_COPY ||
+           kind == MAILSRV_OP_FLAGS || kind == MAILSRV_OP_COPY || kind == MAILSRV_OP_MOVE ||
            (kind >= MAILSRV_OP_MBOX_CREATE && kind <= MAILSRV_OP_MBOX_SUBSCRIBE);
 }
 
@@ -100,6 +100,7 @@ static struct closed used_handle(const mailsrv_op *op)
     case MAILSRV_OP_FLAGS:
         return used_mailbox(((const mailsrv_arg_flags *)op->arg)->mbox);
     case MAILSRV_OP_COPY:
+    case MAILSRV_OP_MOVE:
         return used_mailbox(((const mailsrv_arg_copy *)op->arg)->mbox);
     case MAILSRV_OP_CHANGES:
         return handle_of_changes(op->arg);

@@ -29,12 +29,14 @@ static int32_t status_of(const struct run *run)
 
 static bool is_appending(struct text command)
 {
-    return imap_is_verb(command, "APPEND") || imap_is_verb(command, "COPY") || imap_is_verb(command, "UID COPY");
+    return imap_is_verb(command, "APPEND") || imap_is_verb(command, "COPY") || imap_is_verb(command, "UID COPY") ||
+           imap_is_verb(command, "MOVE") || imap_is_verb(command, "UID MOVE");
 }
 
 static bool is_expunging(struct text command)
 {
-    return imap_is_verb(command, "EXPUNGE") || imap_is_verb(command, "UID EXPUNGE");
+    return imap_is_verb(command, "EXPUNGE") || imap_is_verb(command, "UID EXPUNGE") ||
+           imap_is_verb(command, "MOVE") || imap_is_verb(command, "UID MOVE");
 }
 
 /* `NO [CODE] text` against the fault. */
@@ -70,11 +72,14 @@ static bool is_telling(struct text pattern, struct text command)
     bool asks = imap_is_verb(command, "FETCH") || imap_is_verb(command, "UID FETCH");
     if (!text_begins(pattern, text_of("* ")) || selects)
         return false;
+    if (text_holds(pattern, text_of(" FETCH (UID ")) && text_holds(pattern, text_of(" MODSEQ (")) && !asks)
+        return true;
     if (text_holds(pattern, text_of(" FETCH (")))
         return text_holds(pattern, text_of(" FLAGS (")) && (!asks || !text_holds(command, text_of("FLAGS")));
     return text_holds(pattern, text_of(" EXISTS")) || text_holds(pattern, text_of(" RECENT")) ||
            text_holds(pattern, text_of(" EXPUNGE")) || text_begins(pattern, text_of("* FLAGS ")) ||
-           text_begins(pattern, text_of("* OK [PERMANENTFLAGS "));
+           text_begins(pattern, text_of("* OK [PERMANENTFLAGS ")) || text_begins(pattern, text_of("* VANISHED ")) ||
+           text_begins(pattern, text_of("* OK [HIGHESTMODSEQ "));
 }
 
 /* What became of a mailbox could not be found out; or what was to happen late did not. */
@@ -122,16 +127,24 @@ static bool owes_expunges(const struct run *run, size_t tagged, struct text comm
 {
     for (size_t at = run->at; at < tagged && is_expunging(command); at++)
         if (run->d->steps[at].what == STEP_SERVER && !run->done[at] &&
-            text_holds(run->d->steps[at].text, text_of(" EXPUNGE")))
+            (text_holds(run->d->steps[at].text, text_of(" EXPUNGE")) ||
+             text_begins(run->d->steps[at].text, text_of("* VANISHED "))))
             return true;
     return false;
+}
+
+/* MOVE says OK without it where there was no memory for what it says. */
+static bool is_for_memory(const struct run *run, struct text pattern)
+{
+    return run->heap.failed && text_begins(pattern, text_of("* OK [COPYUID "));
 }
 
 /* From here to the tagged response only tellings are missing. */
 static bool only_tellings_are_missing(const struct run *run, size_t tagged, struct text command)
 {
     for (size_t at = run->at; at < tagged; at++)
-        if (run->d->steps[at].what == STEP_SERVER && !run->done[at] && !is_telling(run->d->steps[at].text, command))
+        if (run->d->steps[at].what == STEP_SERVER && !run->done[at] && !is_telling(run->d->steps[at].text, command) &&
+            !is_for_memory(run, run->d->steps[at].text))
             return false;
     return true;
 }
@@ -170,6 +183,12 @@ static bool is_looked_at_only(const struct run *run, struct text rest)
            text_begins(rest, text_of("OK [READ-ONLY] "));
 }
 
+/* What a store cannot move at once is moved all the same. */
+static bool is_done_in_steps(const struct run *run)
+{
+    return run->fault_kind == MAILSRV_OP_MOVE && status_of(run) == MAILSRV_CANNOT;
+}
+
 static struct text without_end(struct text line)
 {
     return (struct text){ line.p, line.n - 2 };
@@ -198,7 +217,9 @@ static bool may_say_tagged(struct run *run, struct text line)
     bool less = (may_tell_less(run) && only_tellings_are_missing(run, at, command)) ||
                 leaves_out_statuses(run, at, command);
     bool no = text_begins(rest, text_of("NO ")); /* awaited anyhow; what stands before it may be less */
-    if (!no && owes_expunges(run, at, command))
+    bool ok_awaited = text_begins(text_after(awaited, tag.n + 1), text_of("OK"));
+    bool has_all = !is_for_memory(run, run->d->steps[run->at].text);
+    if (!no && ok_awaited && has_all && owes_expunges(run, at, command))
         return false;
     if ((no || less || may_be_behind(run)) && match_line(awaited, without_end(line), &run->captures))
         return true;
@@ -208,7 +229,7 @@ static bool may_say_tagged(struct run *run, struct text line)
         return is_right_no(run, rest, command);
     if (!text_begins(rest, text_of("OK ")))
         return false;
-    return leaves_out(run, command) || is_looked_at_only(run, rest) || less || may_be_behind(run);
+    return leaves_out(run, command) || is_done_in_steps(run) || is_looked_at_only(run, rest) || less || may_be_behind(run);
 }
 
 /* The bytes of a literal that was promised cannot be had: there is no other end than the connection's. */

@@ -230,7 +230,7 @@ static void test_a_wrong_refusal_is_noticed(void **state)
 #define IMAP_TEXT                                                                                                      \
     "profile: imap\nset: plain_passwords 1\nstore: account pat secret\nstore: mailbox pat Sent\n"                      \
     "message: pat \\Seen\n| one\nmessage: pat\n| two\nS: * OK <*>\nC: a LOGIN pat secret\nS: a OK <*>\n"               \
-    "C: b SELECT INBOX\nS*7: * <*>\nS: b OK <*>\n"
+    "C: b SELECT INBOX\nS*8: * <*>\nS: b OK <*>\n"
 
 static void test_other_sessions_act(void **state)
 {
@@ -251,7 +251,7 @@ static void test_other_sessions_act(void **state)
 /* A client waits for its `+`, and one that does not get it leaves the rest of its command out. */
 static void test_a_client_waits(void **state)
 {
-    static const char text[] = IMAP_TEXT "C: c EXAMINE {4}\nS: + <*>\nC: Sent\nS*7: * <*>\nS: c OK <*>\n";
+    static const char text[] = IMAP_TEXT "C: c EXAMINE {4}\nS: + <*>\nC: Sent\nS*8: * <*>\nS: c OK <*>\n";
     (void)state;
     assert_true(plays(text, &(struct plan){ 0 }, ""));
     for (uint64_t nth = 1; nth < 60; nth++)

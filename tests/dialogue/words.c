@@ -106,7 +106,7 @@ static void mailbox_words(const mailsrv_op *op, struct buffer *out)
         add_runs(out, arg->uids, arg->n_uids);
     } else if (op->kind == MAILSRV_OP_FLAGS) {
         flags_words(op->arg, out);
-    } else if (op->kind == MAILSRV_OP_COPY) {
+    } else if (op->kind == MAILSRV_OP_COPY || op->kind == MAILSRV_OP_MOVE) {
         const mailsrv_arg_copy *arg = op->arg;
         add_runs(out, arg->uids, arg->n_uids);
     } else if (op->kind == MAILSRV_OP_CHANGES) {

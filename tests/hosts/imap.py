@@ -56,6 +56,24 @@ def read_all(port: int, user: str = "pat") -> list[bytes]:
     return messages
 
 
+def change_names(port: int, user: str = "pat") -> None:
+    """A mailbox is made, listed, subscribed, renamed, looked at and removed, as imaplib understands it."""
+    client = login(port, user, select=None)
+    ok(client.create("Old/May"))
+    ok(client.subscribe("Old/May"))
+    ok(client.append("Old/May", None, None, b"Subject: May\r\n\r\ntext\r\n"))
+    assert b'(\\HasNoChildren) "/" "Old/May"' in ok(client.list("Old/")), "LIST has no Old/May"
+    assert ok(client.lsub("Old/")) == [b'() "/" "Old/May"'], "LSUB is not just Old/May"
+    ok(client.unsubscribe("Old/May"))
+    ok(client.rename("Old/May", "Old/June"))
+    (status,) = ok(client.status("Old/June", "(MESSAGES UNSEEN UIDNEXT)"))
+    assert status == b'"Old/June" (MESSAGES 1 UIDNEXT 2 UNSEEN 1)', status
+    assert ok(client.namespace()) == [b'(("" "/")) NIL NIL'], "NAMESPACE"
+    ok(client.delete("Old/June"))
+    assert ok(client.list("Old/")) == [None], "Old/June is still there"
+    client.logout()
+
+
 def read_by_curl(port: int, uid: int, user: str = "pat") -> bytes:
     done = subprocess.run(["curl", "-sS", "--user", f"{user}:{USERS[user]}", f"imap://127.0.0.1:{port}/INBOX;UID={uid}"],
                           capture_output=True, timeout=HANG_S)

@@ -40,6 +40,7 @@ class Strangers:
         for one, message in zip(got, sent):
             received(one, message)
         assert imap.read_all(self.imap) == got, "imaplib read something else"
+        imap.change_names(self.imap)
         client = imap.login(self.imap)
         uids = imap.ok(client.uid("SEARCH", "ALL"))[0].split()
         client.logout()

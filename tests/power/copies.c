@@ -1,7 +1,7 @@
-/* Copies of a store that goes on being used: on a disk that loses power, fails and is full, and in a directory in which a
- * process is killed.  A copy has what was answered before, is one that the check finds nothing wrong with, and its index
- * can be made from its log alone; every mailbox has a UIDVALIDITY above all that were given, and new ids meet none of the
- * original's.  What is not whole cannot be opened.  The original goes on.  And each sync is needed. */
+/* Copies of a store that goes on being used: on a disk that loses power, fails and is full, and in a directory in which
+ * a process is killed.  A copy has what was answered before, is one that the check finds nothing wrong with, and its
+ * index can be made from its log alone; every mailbox has a UIDVALIDITY above all that were given, and new ids meet none
+ * of the original's.  What is not whole cannot be opened.  The original goes on.  And each sync is needed. */
 #include "disk.h"
 #include "mail_inside.h"
 #include "tap.h"
@@ -436,7 +436,8 @@ static void under_faults(uint64_t seed, uint64_t seeds)
 
 static const char *const names[SYNC_ALL - SYNC_COUNT] = {
     "of the name that says that it is none yet", "of the directory's name", "of a segment", "of a large body",
-    "of the index", "of the names of large bodies", "of all other names", "of its end", "of the first segment of its own",
+    "of the index", "of the names of large bodies", "of all other names", "of its end",
+    "of the first segment of its own",
     "of its being a store like others",
 };
 
@@ -582,9 +583,10 @@ static void remove_everything(struct mail *m)
     const mailsrv_run all = { 1, UINT32_MAX };
     for (int a = 0; a < 2; a++)
         for (size_t i = 0; i < m->known.accounts[a].n; i++) {
+            const struct box *known = &m->known.accounts[a].boxes[i];
             struct opened box;
             mailsrv_asked *asked;
-            if (m->known.accounts[a].boxes[i].state != THERE || !mail_open_box(m, a, &m->known.accounts[a].boxes[i], &box))
+            if (known->state != THERE || !mail_open_box(m, a, known, &box))
                 continue;
             mailsrv_arg_expunge arg = { .size = sizeof arg, .mbox = box.value.mbox, .uids = &all, .n_uids = 1,
                                         .mailbox = box.value.mailbox };

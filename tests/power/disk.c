@@ -220,7 +220,9 @@ static enum sync copy_sync_of(struct disk *d, const char *path)
         return SYNC_COPY_RENEWED;
     if (!is_seen(d, "/vault/copy/unfinished"))
         return SYNC_ALL;
-    return strstr(path, "/bodies/") != NULL ? SYNC_COPY_BODY : ends_with(path, ".log") ? SYNC_COPY_LOG : SYNC_COPY_INDEX;
+    return strstr(path, "/bodies/") != NULL ? SYNC_COPY_BODY
+           : ends_with(path, ".log")        ? SYNC_COPY_LOG
+                                            : SYNC_COPY_INDEX;
 }
 
 static bool is_being_unlinked(const struct disk *d, const char *path)

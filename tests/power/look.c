@@ -100,8 +100,8 @@ static void match_marks(struct look *l, struct message *message, const mailsrv_r
     message->is_changing = message->is_moved = false;
 }
 
-/* Of a COMMIT in several shards one may have done its part, and the COMMIT is not answered because another has not: what
- * was asked after it has been answered then. */
+/* Of a COMMIT in several shards one may have done its part, and the COMMIT is not answered because another has not: then
+ * what was asked after it has been answered. */
 static bool is_late(const struct look *l, const mailsrv_row *row)
 {
     return l->m->shore.setup.shards > 1 &&

@@ -220,7 +220,7 @@ static void in_several(bool has_links, size_t octets, const char *name)
 
 /* ---- Syncs that fail, and that are left out ---- */
 
-/* The large body's: the n-th fails, whichever shard makes it.  What is answered OK is there, however often it is asked. */
+/* The n-th fails, whichever shard makes it.  What is answered OK is there, however often it is asked. */
 static bool survives(uint64_t seed, uint64_t sync_fails, enum sync left_out)
 {
     static const int to[2] = { 0, 1 };

@@ -257,7 +257,7 @@ static void test_walks(void **state)
 static const char *atts_shown(const struct fetch_atts *atts)
 {
     static const char *const names[] = { "UID",      "FLAGS", "INTERNALDATE", "RFC822.SIZE",
-                                         "ENVELOPE", "BODY",  "BODYSTRUCTURE" };
+                                         "MODSEQ",   "ENVELOPE", "BODY", "BODYSTRUCTURE" };
     static char text[1024];
     size_t n = 0;
     text[0] = '\0';
@@ -288,6 +288,7 @@ static void test_attributes(void **state)
         { "ALL", "FLAGS INTERNALDATE RFC822.SIZE ENVELOPE structured" },
         { "FULL", "FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODY structured" },
         { "(RFC822.SIZE UID UID FLAGS)", "RFC822.SIZE UID FLAGS" },
+        { "(MODSEQ modseq FLAGS)", "MODSEQ FLAGS" },
         { "BODY[]", "BODY[]/0 seen" },
         { "BODY.PEEK[]", "BODY[]/0" },
         { "BODY.peek[text]", "BODY[TEXT]/2" },

@@ -108,32 +108,34 @@ MAILSRV_API int32_t mailsrv_durable_open(const mailsrv_durable_setup *setup, mai
 MAILSRV_API int32_t mailsrv_durable_check(const mailsrv_durable_setup *setup,
                                           void (*report)(void *user, const char *text), void *user);
 
-/* Makes a copy of a store that is open, and goes on being used, in a directory of its own: a store that opens by itself,
- * with everything that was answered before the call.  What comes later may be there, each change whole or not at all.
- * Files that are never written to again get another name there (`link` of mailsrv_durable_files), and are copied where
- * that cannot be; so the copy is best made on the same file system, and carried away from there.
+/* Makes a copy of a store that is open, and goes on being used, in a directory of its own: a store that opens by
+ * itself, with everything that was answered before the call.  What comes later may be there, each change whole or not
+ * at all.  Files that are never written to again get another name there (`link` of mailsrv_durable_files), and are
+ * copied where that cannot be; so the copy is best made on the same file system, and carried away from there.
  *
  * The last component of `directory`, NUL-ended, is made where it is not there; else it must be empty.  The store's own
  * table of files reaches it.  While it is made nothing is removed from the disk, of the store either; changes and reads
- * go on.  What it needs of memory does not grow with the store but for 24 octets for each segment of the log.
+ * go on.  What it needs of memory does not grow with the store but for 24 octets for each segment of the log, and 8 for
+ * each large body that is to be removed afterwards.
  *
  * `progress`, unless NULL, is called by the caller's thread with the octets that are done and all there are, at first
- * with 0, at last with both the same.  Whatever it returns but MAILSRV_OK ends the copying, and is what the call returns.
- * It may call the store.
+ * with 0, at last with both the same.  Whatever it returns but MAILSRV_OK ends the copying, and is what the call
+ * returns.  It may call the store.
  *
- * A copy is told from its original by a file `copied`: the first mailsrv_durable_open of it gives every mailbox a new
- * UIDVALIDITY, because the original may have given UIDs and modseqs since that would come again (RFC 9051 section
- * 2.3.1.1), and removes the file.  Messages keep their UIDs, and what POP3 knows them by.  Where the original is never
- * served again (the store moves to another machine, say), remove the file before: then clients notice nothing.  A copy
- * that was made otherwise, by a snapshot of the file system, say, is one as soon as an empty file of that name is in it.
- * Items of the queue that the original has sent since are sent again.
+ * A copy is told from its original by a file `copied` (of several shards one in each): the first mailsrv_durable_open
+ * of it gives every mailbox a new UIDVALIDITY, because the original may have given UIDs and modseqs since that would
+ * come again (RFC 9051 section 2.3.1.1), and removes the file.  Messages keep their UIDs, and what POP3 knows them by.
+ * Where the original is never served again (the store moves to another machine, say), remove the file before: then
+ * clients notice nothing.  A copy that was made otherwise, by a snapshot of the file system, say, is one as soon as an
+ * empty file of that name is in it.  Items of the queue that the original has sent since are sent again.
  *
- * Waits, long; on any thread but one that an engine needs to go on.  The store must not be freed meanwhile.  MAILSRV_OK:
- * the copy is whole, and durable; MAILSRV_ALREADYEXISTS: there is something in the directory; MAILSRV_INUSE: another
- * copy is made there, or it is an open store's; MAILSRV_NONEXISTENT: what it is to be made in is not there;
- * MAILSRV_FULL; MAILSRV_NOMEM; MAILSRV_CORRUPT: the store is damaged; MAILSRV_TEMP; what `progress` returned; or
- * MAILSRV_E_USAGE.  After a failure what was made is removed, but for the directory, its `bodies` and `lock`; what cannot
- * be, and what a process that dies leaves, has a file `unfinished`, and is MAILSRV_CORRUPT to mailsrv_durable_open. */
+ * Waits, long; on any thread but one that an engine needs to go on.  The store must not be freed meanwhile.
+ * MAILSRV_OK: the copy is whole, and durable; MAILSRV_ALREADYEXISTS: there is something in the directory;
+ * MAILSRV_INUSE: another copy is made there, or it is an open store's; MAILSRV_NONEXISTENT: what it is to be made in
+ * is not there; MAILSRV_FULL; MAILSRV_NOMEM; MAILSRV_CORRUPT: the store is damaged; MAILSRV_TEMP; what `progress`
+ * returned; or MAILSRV_E_USAGE.  After a failure what was made is removed, but for the directory, its `bodies` and
+ * `lock`; what cannot be, and what a process that dies leaves, has a file `unfinished`, and is MAILSRV_CORRUPT to
+ * mailsrv_durable_open. */
 MAILSRV_API int32_t mailsrv_durable_copy(mailsrv_store *store, const char *directory,
                                          int32_t (*progress)(void *user, uint64_t octets, uint64_t octets_all),
                                          void *user);
@@ -158,8 +160,9 @@ MAILSRV_API int32_t mailsrv_durable_find_account(mailsrv_store *store, const cha
  * as the answer to a COMMIT: with MAILSRV_TEMP it may hold all the same. */
 MAILSRV_API int32_t mailsrv_durable_set_quota(mailsrv_store *store, const mailsrv_id *account, uint64_t octets);
 
-/* The shard of an account: for `shard` in the answer to RESOLVE (op.h), since a COMMIT with `atomic` over several shards
- * is refused with MAILSRV_CANNOT.  It never changes.  One that is no account's is in some shard, too.  Any thread. */
+/* The shard of an account: for `shard` in the answer to RESOLVE (op.h), since a COMMIT with `atomic` over several
+ * shards is refused with MAILSRV_CANNOT.  It never changes.  One that is no account's is in some shard, too.  Any
+ * thread. */
 MAILSRV_API uint32_t mailsrv_durable_shard(mailsrv_store *store, const mailsrv_id *account);
 
 /* Keys of mailsrv_durable_stat. */

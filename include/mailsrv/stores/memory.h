@@ -88,6 +88,8 @@ MAILSRV_API int32_t mailsrv_memory_find_account(mailsrv_store *store, const char
 #define MAILSRV_MEMORY_RELAY 17
 /* 1: no mailbox takes mail that needs SMTPUTF8; 0 (default): all do. */
 #define MAILSRV_MEMORY_ASCII 18
+/* 0: mailboxes say MAILSRV_MBOX_NOMODSEQ; 1 (default): they do not. */
+#define MAILSRV_MEMORY_MODSEQS 19
 
 /* MAILSRV_OK, MAILSRV_E_UNKNOWN_KEY, MAILSRV_E_VALUE, or MAILSRV_E_USAGE. */
 MAILSRV_API int32_t mailsrv_memory_set_u64(mailsrv_store *store, int32_t key, uint64_t value);

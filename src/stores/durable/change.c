@@ -223,7 +223,8 @@ static void put_expunge(struct buffer *to, const struct handle *h, uint64_t mods
     }
 }
 
-static int32_t expunge_all(struct durable *d, const struct handle *h, uint64_t modseq, const struct runs *gone)
+int32_t mailsrv__durable_expunge_all(struct durable *d, const struct handle *h, uint64_t modseq,
+                                     const struct runs *gone)
 {
     for (size_t i = 0; i < gone->n; i += ENTRY_RUNS) {
         put_expunge(&d->record, h, modseq, &gone->v[i], gone->n - i < ENTRY_RUNS ? gone->n - i : ENTRY_RUNS);
@@ -251,7 +252,7 @@ static int32_t expunge(struct durable *d, struct task *t)
     if (gone.n == 0)
         return MAILSRV_OK;
     mailsrv__durable_touch(t, &h->mailbox, modseq);
-    return expunge_all(d, h, modseq, &gone);
+    return mailsrv__durable_expunge_all(d, h, modseq, &gone);
 }
 
 /* ---- UIDs at their end (RFC 9051 section 2.3.1.1) ---- */
@@ -382,6 +383,7 @@ int32_t mailsrv__durable_change(struct durable *d, struct task *t)
     case MAILSRV_OP_FLAGS:
         return mailsrv__durable_flags(d, t);
     case MAILSRV_OP_COPY:
+    case MAILSRV_OP_MOVE:
         return mailsrv__durable_copy(d, t);
     case MAILSRV_OP_MBOX_CREATE:
         return mailsrv__durable_mbox_create(d, t);

@@ -1,5 +1,5 @@
-/* COPY: rows that share the body, and keep what makes two messages one: email and UIDL (RFC 1939 section 7).  Many are
- * copied in parts, so that other accounts' changes go on meanwhile; they appear all at once. */
+/* COPY and MOVE: rows that share the body, and keep what makes two messages one: email and UIDL (RFC 1939 section 7).
+ * Many are copied in parts, so that other accounts' changes go on meanwhile; they appear all at once. */
 #include "durable.h"
 
 #include <string.h>
@@ -21,6 +21,7 @@ struct copying {
     struct mailbox from, to;
     mailsrv_id to_id;
     bool is_large; /* in parts */
+    bool moves;    /* what was copied is removed in the same change */
     struct position at;
     uint32_t n;      /* copies so far */
     uint64_t octets; /* of them */
@@ -137,7 +138,7 @@ static int32_t take_row(struct copying *c, sqlite3_stmt *row)
     if (!mailsrv__durable_runs_add(c->task, &c->uids, (uint32_t)sqlite3_column_int64(row, 0)))
         return MAILSRV_NOMEM;
     c->octets += (uint64_t)sqlite3_column_int64(row, 2);
-    if (c->account.octets > c->account.quota || c->octets > c->account.quota - c->account.octets)
+    if (!c->moves && (c->account.octets > c->account.quota || c->octets > c->account.quota - c->account.octets))
         return MAILSRV_OVERQUOTA;
     put_copy(c, row);
     c->n++;
@@ -179,6 +180,8 @@ static int32_t begin(struct copying *c)
         status = find_target(c);
     if (status != MAILSRV_OK || !is_large(c))
         return status;
+    if (c->moves)
+        return MAILSRV_CANNOT; /* parts appear at once, and would have to vanish at once, too */
     c->is_large = true;
     return mailsrv__durable_parts_begin(c->d, c->task, &c->h->account, &c->to_id);
 }
@@ -212,7 +215,10 @@ static int32_t answer(struct copying *c)
     value->from = c->uids.v;
     value->to = to;
     mailsrv__durable_touch(c->task, &c->to_id, value->modseq);
-    return MAILSRV_OK;
+    if (!c->moves)
+        return MAILSRV_OK;
+    mailsrv__durable_touch(c->task, &c->h->mailbox, value->modseq);
+    return mailsrv__durable_expunge_all(c->d, c->h, value->modseq, &c->uids);
 }
 
 /* What it is about does not change meanwhile: the account's other changes wait for its end. */
@@ -224,7 +230,8 @@ int32_t mailsrv__durable_copy(struct durable *d, struct task *t)
         c = t->progress = mailsrv__durable_room(t, sizeof *c);
         if (c == NULL)
             return MAILSRV_NOMEM;
-        *c = (struct copying){ .d = d, .task = t, .arg = t->op->arg };
+        *c = (struct copying){ .d = d, .task = t, .arg = t->op->arg,
+                               .moves = t->op->kind == MAILSRV_OP_MOVE };
         status = begin(c);
     }
     bool ends = false;

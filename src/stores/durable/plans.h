@@ -59,6 +59,10 @@ struct runs {
 };
 bool mailsrv__durable_runs_add(struct task *t, struct runs *runs, uint32_t uid);
 
+/* ---- change.c ---- */
+int32_t mailsrv__durable_expunge_all(struct durable *d, const struct handle *h, uint64_t modseq,
+                                     const struct runs *gone);
+
 /* ---- keywords.c ---- */
 /* The bits of names in a mailbox's dictionary; those that it has not are added where `adds` says so.  `*all` false:
  * some have no room, and no bit. */
@@ -70,7 +74,7 @@ int32_t mailsrv__durable_dictionary(struct index *x, struct task *t, int64_t box
 
 /* ---- flags.c, copy.c, mailboxes.c: plans ---- */
 int32_t mailsrv__durable_flags(struct durable *d, struct task *t);
-int32_t mailsrv__durable_copy(struct durable *d, struct task *t);
+int32_t mailsrv__durable_copy(struct durable *d, struct task *t); /* MOVE as well */
 int32_t mailsrv__durable_mbox_create(struct durable *d, struct task *t);
 int32_t mailsrv__durable_mbox_delete(struct durable *d, struct task *t);
 int32_t mailsrv__durable_mbox_rename(struct durable *d, struct task *t);

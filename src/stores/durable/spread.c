@@ -96,6 +96,7 @@ static uint64_t handle_of(const mailsrv_op *op)
     case MAILSRV_OP_FLAGS:
         return ((const mailsrv_arg_flags *)op->arg)->mbox;
     case MAILSRV_OP_COPY:
+    case MAILSRV_OP_MOVE:
         return ((const mailsrv_arg_copy *)op->arg)->mbox;
     default:
         return 0;

@@ -56,7 +56,7 @@ static int32_t copy(struct kit *k, const struct box *box, uint32_t uid, const ma
 {
     mailsrv_asked *question;
     mailsrv_run run = { uid, uid };
-    mailsrv_arg_copy arg = { sizeof arg, 1, box->handle, &run, *to, COPY_NOW };
+    mailsrv_arg_copy arg = { sizeof arg, 1, box->handle, &run, *to, COPY_NOW, { { 0 } } };
     const mailsrv_answer *answer = mailsrv__kit_hear(k, box->engine, MAILSRV_OP_COPY, &box->account, &arg, &question);
     int32_t status = answer != NULL ? answer->status : MAILSRV_TEMP;
     if (status == MAILSRV_OK) {

@@ -150,7 +150,7 @@ static bool copy(struct kit *k, const struct box *box, const mailsrv_id *to)
 {
     static const mailsrv_run all = { 1, UINT32_MAX };
     mailsrv_asked *question;
-    mailsrv_arg_copy arg = { sizeof arg, 1, box->handle, &all, *to, KIT_NOW };
+    mailsrv_arg_copy arg = { sizeof arg, 1, box->handle, &all, *to, KIT_NOW, { { 0 } } };
     const mailsrv_answer *answer = mailsrv__kit_hear(k, box->engine, MAILSRV_OP_COPY, &box->account, &arg, &question);
     if (answer == NULL || !mailsrv__kit_expect_status(k, answer->status, MAILSRV_OK, "COPY"))
         return false;

@@ -1,4 +1,4 @@
-/* COPY: everything that needs memory first, then all at once. */
+/* COPY and MOVE: everything that needs memory first, then all at once. */
 #include "memory.h"
 
 #include <string.h>
@@ -10,6 +10,7 @@ struct copying {
     mailsrv_run *runs; /* what is copied */
     uint32_t n_runs;
     uint64_t octets;
+    bool moves;
 };
 
 static size_t named(const struct shelf *shelf, const mailsrv_arg_copy *arg)
@@ -92,6 +93,14 @@ static void show(const struct copying *c, size_t n)
     }
 }
 
+/* In the same change. */
+static void remove_originals(const struct copying *c)
+{
+    const mailsrv_arg_expunge all = { .size = sizeof all, .uids = c->runs, .n_uids = c->n_runs };
+    c->from->account->modseq--;
+    mailsrv__memory_expunge_from(c->m, c->from, &all);
+}
+
 static int32_t copy(struct copying *c, size_t n, struct reply *r)
 {
     mailsrv_copied *to = &r->value.copied;
@@ -99,10 +108,12 @@ static int32_t copy(struct copying *c, size_t n, struct reply *r)
     size_t made = make(c);
     if (made != n)
         return refuse(&c->to->shelf, made, MAILSRV_NOMEM);
-    if (a->octets > a->quota || c->octets > a->quota - a->octets)
+    if (!c->moves && (a->octets > a->quota || c->octets > a->quota - a->octets))
         return refuse(&c->to->shelf, made, MAILSRV_OVERQUOTA);
     c->runs[n] = (mailsrv_run){ c->to->uidnext, c->to->uidnext + (uint32_t)n - 1 };
     show(c, n);
+    if (c->moves)
+        remove_originals(c);
     to->modseq = a->modseq;
     to->from = c->runs;
     to->n_from = c->n_runs;
@@ -120,6 +131,9 @@ int32_t mailsrv__memory_copy(struct memory *m, const mailsrv_op *op, struct repl
         return MAILSRV_NONEXISTENT;
     if ((to->rights & MAILSRV_RIGHT_INSERT) == 0)
         return MAILSRV_NOPERM;
+    bool moves = op->kind == MAILSRV_OP_MOVE;
+    if (moves && (from->rights & MAILSRV_RIGHT_EXPUNGE) == 0)
+        return MAILSRV_NOPERM;
     size_t n = named(&from->shelf, arg);
     r->has_value = true;
     r->value.copied = (mailsrv_copied){ .size = sizeof r->value.copied, .uidvalidity = to->uidvalidity };
@@ -131,6 +145,6 @@ int32_t mailsrv__memory_copy(struct memory *m, const mailsrv_op *op, struct repl
     r->scratch = mailsrv__memory_take(m, r->n_scratch);
     if (r->scratch == NULL || !mailsrv__memory_shelf_reserve(m, &to->shelf, n))
         return MAILSRV_NOMEM;
-    struct copying c = { m, arg, from, to, r->scratch, 0, 0 };
+    struct copying c = { m, arg, from, to, r->scratch, 0, 0, moves };
     return copy(&c, n, r);
 }

@@ -25,6 +25,7 @@ static const struct knob {
     { "mailboxes", MAILSRV_MEMORY_MAILBOXES, 1, UINT32_MAX },
     { "relay", MAILSRV_MEMORY_RELAY, 0, 1 },
     { "ascii", MAILSRV_MEMORY_ASCII, 0, 1 },
+    { "modseqs", MAILSRV_MEMORY_MODSEQS, 0, 1 },
     { "quota", MAILSRV_MEMORY_QUOTA, 0, UINT64_C(1) << 63 },
     { "shard", MAILSRV_MEMORY_SHARD, 0, UINT32_MAX },
     { "uidnext", MAILSRV_MEMORY_UIDNEXT, 1, UINT32_MAX },
@@ -52,7 +53,7 @@ static int32_t check(int32_t key, uint64_t value)
 int32_t mailsrv_memory_set_u64(mailsrv_store *store, int32_t key, uint64_t value)
 {
     struct memory *m = mailsrv__memory(store);
-    int32_t status = key <= MAILSRV_MEMORY_ASCII ? check(key, value) : MAILSRV_E_UNKNOWN_KEY;
+    int32_t status = key <= MAILSRV_MEMORY_MODSEQS ? check(key, value) : MAILSRV_E_UNKNOWN_KEY;
     if (status != MAILSRV_OK)
         return status;
     if (key == MAILSRV_MEMORY_EPOCH && m->accounts != NULL)

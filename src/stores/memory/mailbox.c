@@ -80,7 +80,10 @@ static struct mailbox *meant(const struct account *a, const mailsrv_id *id, mail
 
 static uint32_t features(const struct memory *m)
 {
-    return MAILSRV_MBOX_KEYWORDS | (m->knobs[MAILSRV_MEMORY_HISTORY] != 0 ? MAILSRV_MBOX_HISTORY : 0);
+    uint32_t features = MAILSRV_MBOX_KEYWORDS;
+    if (m->knobs[MAILSRV_MEMORY_HISTORY] != 0)
+        features |= MAILSRV_MBOX_HISTORY;
+    return m->knobs[MAILSRV_MEMORY_MODSEQS] != 0 ? features : features | MAILSRV_MBOX_NOMODSEQ;
 }
 
 static int32_t open(struct memory *m, const struct binding *from, struct mailbox *mbox, bool for_writing,

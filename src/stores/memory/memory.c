@@ -81,6 +81,7 @@ static void set_defaults(struct memory *m)
     m->knobs[MAILSRV_MEMORY_READ_LENDS] = 1;
     m->knobs[MAILSRV_MEMORY_OCTETS_MAX] = UINT64_C(1) << 63;
     m->knobs[MAILSRV_MEMORY_EPOCH] = 1;
+    m->knobs[MAILSRV_MEMORY_MODSEQS] = 1;
     m->knobs[MAILSRV_MEMORY_HISTORY] = UINT64_MAX;
     m->knobs[MAILSRV_MEMORY_KEYWORDS] = MAILSRV_KEYWORDS_MAX;
     m->knobs[MAILSRV_MEMORY_MAILBOXES] = UINT32_MAX;

@@ -184,7 +184,7 @@ struct memory {
     uint64_t octets, lent, n_held, answered;
     bool has_scram; /* an account has keys */
     uint64_t open[HANDLE_READ + 1];
-    uint64_t knobs[MAILSRV_MEMORY_ASCII + 1];
+    uint64_t knobs[MAILSRV_MEMORY_MODSEQS + 1];
     uint64_t shuffled; /* state of the shuffle */
     union {
         mailsrv_row rows[PAGE_MAX];

@@ -10,7 +10,7 @@ const int32_t mailsrv__memory_kinds[] = {
     MAILSRV_OP_QUEUE_SCAN,  MAILSRV_OP_QUEUE_UPDATE, MAILSRV_OP_QUEUE_DELETE, MAILSRV_OP_CHANGES,
     MAILSRV_OP_FLAGS,       MAILSRV_OP_COPY,        MAILSRV_OP_MBOX_LIST,    MAILSRV_OP_MBOX_STATUS,
     MAILSRV_OP_MBOX_CREATE, MAILSRV_OP_MBOX_DELETE, MAILSRV_OP_MBOX_RENAME,  MAILSRV_OP_MBOX_SUBSCRIBE,
-    MAILSRV_OP_AUTH_SCRAM_KEYS, MAILSRV_OP_AUTH_EXTERNAL,
+    MAILSRV_OP_AUTH_SCRAM_KEYS, MAILSRV_OP_AUTH_EXTERNAL, MAILSRV_OP_MOVE,
     0,
 };
 
@@ -64,6 +64,7 @@ static int32_t perform_imap(struct memory *m, const struct binding *from, const 
     case MAILSRV_OP_FLAGS:
         return mailsrv__memory_flags(m, op, r);
     case MAILSRV_OP_COPY:
+    case MAILSRV_OP_MOVE:
         return mailsrv__memory_copy(m, op, r);
     default:
         return perform_names(m, from, op, r);
