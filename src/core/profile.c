@@ -170,7 +170,8 @@ static bool is_field_list(struct span list)
 /* One octet of atext that is in no name by itself, or none (RFC 5233 section 1 has "+"). */
 static bool is_delimiter(struct span text)
 {
-    return text.n == 0 || (text.n == 1 && text.p[0] != 0 && strchr("!#$%&*+-/=?^_`{|}~.", text.p[0]) != NULL);
+    static const char may_stand[] = "!#$%&*+-/=?^_`{|}~.";
+    return text.n == 0 || (text.n == 1 && memchr(may_stand, text.p[0], sizeof may_stand - 1) != NULL);
 }
 
 /* Mailbox with a domain, or nothing. */

@@ -79,6 +79,26 @@ static bool make_tls(struct plan *plan, const mailsrv_certificate *all, const st
 }
 #endif
 
+/* From the first key, so that it is the same tomorrow; without one, from nothing, and the same until the end. */
+static bool make_scram_secret(struct plan *plan, const struct pem *key, const struct plan *before)
+{
+    const mailsrv_crypto *crypto = plan_crypto();
+    const mailsrv_bytes parts[] = { { (const uint8_t *)"salts of nobody", 15 }, { key->p, key->n } };
+    uint8_t secret[32];
+    if (crypto == NULL)
+        return true;
+    if (key->n == 0 && before != NULL) {
+        memcpy(plan->scram_secret, before->scram_secret, sizeof plan->scram_secret);
+        return true;
+    }
+    const int32_t status = key->n != 0 ? crypto->hash(crypto->user, MAILSRV_HASH_SHA256, parts, 2, secret)
+                                       : crypto->random(crypto->user, secret, sizeof secret);
+    for (size_t i = 0; i < sizeof secret; i++)
+        snprintf(plan->scram_secret + 2 * i, 3, "%02x", secret[i]);
+    explicit_bzero(secret, sizeof secret);
+    return status == MAILSRV_OK;
+}
+
 static bool read_certificates(struct plan *plan, const struct plan *before)
 {
     const struct config *c = plan->config;
@@ -86,7 +106,7 @@ static bool read_certificates(struct plan *plan, const struct plan *before)
     mailsrv_certificate all[CERTIFICATES_MAX];
     bool ok = true;
     if (c->n_certificates == 0)
-        return true;
+        return make_scram_secret(plan, &keys[0], before);
     for (size_t i = 0; i < c->n_certificates && ok; i++) {
         ok = read_pem(c, &c->certificates[i], c->certificates[i].chain, &chains[i]) &&
              read_pem(c, &c->certificates[i], c->certificates[i].key, &keys[i]);
@@ -94,7 +114,7 @@ static bool read_certificates(struct plan *plan, const struct plan *before)
                                         .chain = { chains[i].p, chains[i].n },
                                         .key = { keys[i].p, keys[i].n } };
     }
-    ok = ok && make_tls(plan, all, before);
+    ok = ok && make_tls(plan, all, before) && make_scram_secret(plan, &keys[0], before);
     for (size_t i = 0; i < c->n_certificates; i++) {
         forget(&chains[i]);
         forget(&keys[i]);
@@ -135,6 +155,9 @@ static int32_t set_all(mailsrv_profile *profile, const struct plan *plan, const 
         status = mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX, c->message_max);
     if (status == MAILSRV_OK && l->service->logs_in)
         status = mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_AUTH_MECHANISMS, mechanisms_of(l));
+    if (status == MAILSRV_OK && l->service->logs_in && plan->scram_secret[0] != '\0')
+        status = mailsrv_profile_set_str(profile, MAILSRV_PROFILE_SCRAM_SECRET, plan->scram_secret,
+                                         strlen(plan->scram_secret));
     if (status == MAILSRV_OK && smtp)
         status = mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_RECIPIENTS_MAX, c->recipients_max);
     if (status == MAILSRV_OK && smtp)
@@ -199,6 +222,7 @@ void plan_unref(struct plan *plan)
         mailsrv_profile_unref(plan->profiles[i]);
     mailsrv_tls_unref(plan->tls);
     config_unref(plan->config);
+    explicit_bzero(plan->scram_secret, sizeof plan->scram_secret);
     free(plan);
 }
 

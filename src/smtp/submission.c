@@ -65,8 +65,9 @@ static bool next_mailbox(struct walk *walk, struct writer *room, struct list_add
 
 static bool is_dot_atom(struct span local)
 {
+    static const char special[] = "()<>[]:;@\\,\" \t";
     for (size_t i = 0; i < local.n; i++)
-        if (local.p[i] == ' ' || local.p[i] == '\t' || strchr("()<>[]:;@\\,\"", local.p[i]) != NULL)
+        if (memchr(special, local.p[i], sizeof special - 1) != NULL)
             return false;
     return local.n != 0 && local.p[0] != '.' && local.p[local.n - 1] != '.';
 }

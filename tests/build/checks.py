@@ -9,7 +9,7 @@ from report import BUILD, ROOT, Report
 
 CORE_ROOMS = "base text message dns frame core sasl mailauth mailbox smtp pop3 imap queue".split()
 SIZE_MAX = 80 * 1024
-LIBRARIES = "memory pool kit durable uv".split()  # beside the core
+LIBRARIES = "memory pool kit durable uv openssl mbedtls".split()  # beside the core
 FEATURES = [*LIBRARIES, "mailserverd"]
 
 # What the core may call: memory is copied, compared and measured, and heap.c stands for malloc.
