@@ -181,6 +181,38 @@ static bool leaves(struct text command)
     return imap_is_verb(command, "CLOSE") || imap_is_verb(command, "LOGOUT");
 }
 
+/* `* VANISHED` and UIDs, without (EARLIER): so many messages have gone (RFC 7162 section 3.2.10). */
+static bool is_vanished(struct text line, uint64_t *n)
+{
+    struct text begin = text_of("* VANISHED ");
+    uint64_t first = 0, number = 0;
+    *n = 0;
+    if (!text_begins(line, begin) || text_begins(line, text_of("* VANISHED (")))
+        return false;
+    for (size_t i = begin.n; i < line.n; i++) {
+        char c = line.p[i];
+        if (c >= '0' && c <= '9') {
+            number = number * 10 + (uint64_t)(c - '0');
+            continue;
+        }
+        if (c == ',' || c == '\r')
+            *n += 1 + (first != 0 ? number - first : 0);
+        first = c == ':' ? number : 0;
+        number = 0;
+    }
+    return true;
+}
+
+static const char *check_gone(struct view *view, uint64_t n)
+{
+    if (n == 0 || n > view->exists)
+        return "VANISHED of more than there is";
+    view->exists -= n;
+    if (keeps_numbers(view->command))
+        return "VANISHED while numbers are in use";
+    return leaves(view->command) || selects(view->command) ? "VANISHED of a mailbox that is left" : NULL;
+}
+
 static const char *check_told(struct view *view, struct text line)
 {
     uint64_t n = 0;
@@ -197,6 +229,8 @@ static const char *check_told(struct view *view, struct text line)
             return "EXPUNGE while numbers are in use";
         return leaves(view->command) || selects(view->command) ? "EXPUNGE of a mailbox that is left" : NULL;
     }
+    if (is_vanished(line, &n))
+        return check_gone(view, n);
     if (is_told(line, "FETCH", &n) && (n == 0 || n > view->exists))
         return "FETCH of a number that is not there";
     return NULL;

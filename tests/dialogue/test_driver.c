@@ -301,6 +301,11 @@ static void test_responses_are_looked_at(void **state)
         { "a FETCH 1 UID\r\n", "* 1 EXISTS\r\n* 1 EXPUNGE\r\na OK x\r\n", "numbers are in use" },
         { "a UID FETCH 1 UID\r\n", "* 1 EXISTS\r\n* 1 EXPUNGE\r\na OK x\r\n", NULL },
         { "a CLOSE\r\n", "* 1 EXISTS\r\na OK x\r\n", "that is left" },
+        { "a NOOP\r\n", "* 4 EXISTS\r\n* VANISHED 2,4:5\r\n* 1 EXISTS\r\na OK x\r\n", NULL },
+        { "a NOOP\r\n", "* 3 EXISTS\r\n* VANISHED 2:3\r\n* 2 FETCH (UID 4)\r\na OK x\r\n", "FETCH of a number" },
+        { "a NOOP\r\n", "* 1 EXISTS\r\n* VANISHED 2:3\r\na OK x\r\n", "more than there is" },
+        { "a STORE 1 FLAGS ()\r\n", "* 1 EXISTS\r\n* VANISHED 1\r\na OK x\r\n", "numbers are in use" },
+        { "a SELECT x\r\n", "* 1 EXISTS\r\n* VANISHED (EARLIER) 1:9\r\n* 1 FETCH (UID 10)\r\na OK x\r\n", NULL },
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
