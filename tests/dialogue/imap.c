@@ -216,6 +216,8 @@ static const char *check_gone(struct view *view, uint64_t n)
 static const char *check_told(struct view *view, struct text line)
 {
     uint64_t n = 0;
+    if (text_begins(line, text_of("* OK [CLOSED]"))) /* RFC 7162 section 3.2.11: what comes now is of the next one */
+        view->exists = 0;
     if (is_told(line, "EXISTS", &n)) {
         bool less = n < view->exists && !selects(view->command);
         view->exists = n;

@@ -305,6 +305,8 @@ static void test_responses_are_looked_at(void **state)
         { "a NOOP\r\n", "* 3 EXISTS\r\n* VANISHED 2:3\r\n* 2 FETCH (UID 4)\r\na OK x\r\n", "FETCH of a number" },
         { "a NOOP\r\n", "* 1 EXISTS\r\n* VANISHED 2:3\r\na OK x\r\n", "more than there is" },
         { "a STORE 1 FLAGS ()\r\n", "* 1 EXISTS\r\n* VANISHED 1\r\na OK x\r\n", "numbers are in use" },
+        { "a SELECT x\r\n", "* 9 EXISTS\r\n* OK [CLOSED] x\r\n* 1 EXISTS\r\n* BYE x\r\n", NULL },
+        { "a SELECT x\r\n", "* 9 EXISTS\r\n* OK [CLOSED] x\r\n* 1 FETCH (UID 1)\r\n", "FETCH of a number" },
         { "a SELECT x\r\n", "* 1 EXISTS\r\n* VANISHED (EARLIER) 1:9\r\n* 1 FETCH (UID 10)\r\na OK x\r\n", NULL },
     };
     (void)state;
