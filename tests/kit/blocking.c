@@ -121,6 +121,7 @@ static bool copy_value(mailsrv_job *job, int32_t kind, struct reply *r)
     case MAILSRV_OP_FLAGS:
         return copy_runs(job, &r->value.flagged.modified, r->value.flagged.n_modified);
     case MAILSRV_OP_COPY:
+    case MAILSRV_OP_MOVE:
         return copy_copied(job, &r->value.copied);
     case MAILSRV_OP_QUEUE_SCAN:
         return copy_items(job, &r->value.queued);

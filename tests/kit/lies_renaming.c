@@ -170,7 +170,17 @@ static enum go copies_into_inbox(struct liar *liar, struct telling *t)
     return GO_ON;
 }
 
+/* What is moved stays. */
+static enum go copies_only(struct liar *liar, struct telling *t)
+{
+    (void)liar;
+    if (t->op.kind == MAILSRV_OP_MOVE)
+        t->op.kind = MAILSRV_OP_COPY;
+    return GO_ON;
+}
+
 const struct lie lies_renaming[] = {
+    { .check = "MOVE moves, in one change", .what = "it copies", .before = copies_only },
     { .check = "RENAME keeps id, UIDVALIDITY and messages", .what = "but for UIDVALIDITY", .after = new_uidvalidity },
     { .check = "RENAME takes what lies below", .what = "one level down", .after = two_levels },
     { .check = "RENAME takes what lies below", .what = "and what begins like it", .after = by_prefix },

@@ -81,7 +81,7 @@ mailsrv_kit_setup world_setup(struct world *world)
     setup.size = sizeof setup;
     setup.covers = MAILSRV_KIT_RECEIVE | MAILSRV_KIT_POP3 | MAILSRV_KIT_QUEUE | MAILSRV_KIT_IMAP | MAILSRV_KIT_ATOMIC |
                    MAILSRV_KIT_IMPORT | MAILSRV_KIT_READS_STAGED | MAILSRV_KIT_LOCKS |
-                   MAILSRV_KIT_STRUCTURE;
+                   MAILSRV_KIT_STRUCTURE | MAILSRV_KIT_MOVE;
     setup.user = world;
     setup.open = world_open;
     setup.bind = world_bind;

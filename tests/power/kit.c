@@ -147,7 +147,7 @@ static void with(const char *name, uint32_t shards, bool is_simulated, bool is_s
         .size = sizeof setup,
         .covers = MAILSRV_KIT_RECEIVE | MAILSRV_KIT_POP3 | MAILSRV_KIT_QUEUE | MAILSRV_KIT_IMAP |
                   MAILSRV_KIT_ATOMIC | MAILSRV_KIT_IMPORT | MAILSRV_KIT_READS_STAGED | MAILSRV_KIT_LOCKS |
-                  MAILSRV_KIT_STRUCTURE,
+                  MAILSRV_KIT_STRUCTURE | MAILSRV_KIT_MOVE,
         .user = &w,
         .open = open_store,
         .bind = bind,

@@ -26,6 +26,7 @@ extern "C" {
 #define MAILSRV_KIT_READS_STAGED 64u /* READ of a body that is staged */
 #define MAILSRV_KIT_LOCKS 128u       /* LOCK and UNLOCK */
 #define MAILSRV_KIT_STRUCTURE 256u   /* structures are kept, and ROWS gives them */
+#define MAILSRV_KIT_MOVE 512u        /* MOVE */
 
 /* An account that is there from the start: an address that leads to its INBOX and nowhere else, without quotes, and,
  * for the tier POP3, what its user logs in with. */

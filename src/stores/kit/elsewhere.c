@@ -1,4 +1,4 @@
-/* COMMIT and COPY into another mailbox than INBOX. */
+/* COMMIT, COPY and MOVE into another mailbox than INBOX. */
 #include "kit.h"
 
 #include <string.h>
@@ -142,6 +142,66 @@ static void copies_to_nothing(struct kit *k)
     mailsrv__kit_expect_status(k, status, MAILSRV_NONEXISTENT, "COPY to a mailbox that is not there");
 }
 
+/* ---- MOVE ---- */
+
+struct moved {
+    uint32_t uid;
+    uint64_t modseq; /* 0: nothing was */
+};
+
+static struct moved move(struct kit *k, const struct box *box, mailsrv_run run, const mailsrv_id *to)
+{
+    mailsrv_asked *question;
+    struct moved result = { 0, 0 };
+    mailsrv_arg_copy arg = { sizeof arg, 1, box->handle, &run, *to, COPY_NOW, box->opened.mailbox };
+    const mailsrv_answer *answer = mailsrv__kit_hear(k, box->engine, MAILSRV_OP_MOVE, &box->account, &arg, &question);
+    if (answer != NULL && mailsrv__kit_expect_status(k, answer->status, MAILSRV_OK, "MOVE into another mailbox")) {
+        const mailsrv_copied *value = answer->value;
+        if (value->n_from == 1 && value->n_to == 1 && value->from[0].first == run.first)
+            result = (struct moved){ value->to[0].first, value->modseq };
+        mailsrv__kit_expect(k, result.modseq != 0, "MOVE names other messages than those that it moved");
+    }
+    mailsrv__kit_drop(k, question);
+    return result;
+}
+
+/* Both mailboxes have changed with the modseq that was answered: what was seen before it is whole without it. */
+static bool tells_moved(struct kit *k, const struct box *box, const struct box *there, uint64_t modseq, uint32_t gone,
+                        uint32_t uid)
+{
+    struct changes here, other;
+    if (!mailsrv__kit_changed(k, box, modseq - 1, 54, &here) || !mailsrv__kit_changed(k, there, modseq - 1, 54, &other))
+        return false;
+    const mailsrv_row *row = mailsrv__kit_find(&other.list, uid);
+    bool vanished = here.horizon > modseq - 1 || mailsrv__kit_vanished(&here, gone);
+    return row != NULL && row->modseq == modseq && vanished && mailsrv__kit_find(&here.list, gone) == NULL;
+}
+
+static void moves(struct kit *k)
+{
+    struct box box, there;
+    struct list list;
+    mailsrv_result result, stays;
+    const struct expected message = { "", 163, 100 };
+    if (!prepared(k, "moves", &box, &there, &result) || !mailsrv__kit_deliver(k, 0, 0, 166, 100, &stays))
+        return;
+    mailsrv_run run = { result.uid, result.uid };
+    struct moved moved = move(k, &box, run, &there.opened.mailbox);
+    if (moved.modseq == 0 || !mailsrv__kit_list(k, &box, ROWS_MAX, &list))
+        return;
+    mailsrv__kit_expect(k, list.n == 1 && list.rows[0].uid == stays.uid, "MOVE left there what it moved, or took more");
+    if (!mailsrv__kit_list(k, &there, ROWS_MAX, &list))
+        return;
+    const mailsrv_row *row = mailsrv__kit_find(&list, moved.uid);
+    mailsrv__kit_expect(k,
+                        list.n == 2 && row != NULL && row->flags == MAILSRV_FLAG_ANSWERED &&
+                            mailsrv__kit_same_id(&row->email, &result.email),
+                        "what was moved is not there, or has other flags or another email");
+    mailsrv__kit_expect(k, tells_moved(k, &box, &there, moved.modseq, result.uid, moved.uid),
+                        "what was moved has not changed both mailboxes with one modseq");
+    mailsrv__kit_reads_all(k, &there, moved.uid, &message);
+}
+
 /* A message is saved when it comes into its mailbox (RFC 8514 section 3). */
 static void dates_of_saving(struct kit *k)
 {
@@ -168,5 +228,6 @@ const struct check mailsrv__kit_elsewhere[] = {
     { "COPY translates keywords", IMAP, keywords },
     { "COPY to no mailbox is nonexistent", IMAP, copies_to_nothing },
     { "dates of saving are told", IMAP, dates_of_saving },
+    { "MOVE moves, in one change", IMAP | MAILSRV_KIT_MOVE, moves },
     { NULL, 0, NULL },
 };

@@ -93,6 +93,7 @@ static const char *why_not(uint32_t missing)
         { MAILSRV_KIT_READS_STAGED, "reading of staged bodies is not covered" },
         { MAILSRV_KIT_LOCKS, "locks are not covered" },
         { MAILSRV_KIT_STRUCTURE, "structures are not covered" },
+        { MAILSRV_KIT_MOVE, "MOVE is not covered" },
         { NEEDS_REOPEN, "the setup cannot reopen the store" },
         { NEEDS_HANDLES, "the setup does not count handles" },
         { NEEDS_QUOTA, "the setup sets no quota" },
