@@ -1,8 +1,8 @@
 /* serve_epoll.c - a mail server for the accounts of a directory (store_files.h), on epoll(7), edge-triggered:
- * serve_epoll SMTP_PORT POP3_PORT DIRECTORY.  As loops with call backs do, it feeds before it tells the time.  Where
- * DIRECTORY/tls.pem has a certificate and its key, STARTTLS and STLS are offered. */
+ * serve_epoll SMTP_PORT POP3_PORT DIRECTORY.  As loops with call backs do, it feeds before it tells the time. */
 #define _GNU_SOURCE /* accept4 */
 #include "store_files.h"
+#include "tls_file.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,13 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifdef WITH_OPENSSL
-#include <mailsrv/openssl.h>
-#endif
-
 static mailsrv_session *sessions[FD_SETSIZE]; /* by file descriptor; NULL: no peer */
 static mailsrv_profile *doors[FD_SETSIZE];    /* the same; NULL: no listener */
-static mailsrv_tls *tls;                      /* NULL: none is offered */
 static int epoll;
 
 static int64_t now(clockid_t clock)
@@ -30,32 +25,13 @@ static int64_t now(clockid_t clock)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-static void read_tls(const char *directory)
-{
-#ifdef WITH_OPENSSL
-    static uint8_t pem[65536];
-    char path[4096];
-    snprintf(path, sizeof path, "%s/tls.pem", directory);
-    FILE *file = fopen(path, "r");
-    const mailsrv_bytes all = { pem, file == NULL ? 0 : fread(pem, 1, sizeof pem, file) };
-    const mailsrv_certificate own = { .size = sizeof own, .chain = all, .key = all };
-    const mailsrv_tls_setup setup = { sizeof setup, 0, &own, 1, sizeof own, { 0 }, NULL, 0, 0 };
-    if (file != NULL && mailsrv_openssl_new(&setup, &tls, NULL) != MAILSRV_OK)
-        exit((fputs("tls.pem cannot be used\n", stderr), 1));
-#else
-    (void)directory;
-#endif
-}
-
-static void listen_on(const char *port, const char *name, const mailsrv_machine *machine, int32_t face)
+static void listen_on(const char *port, const char *name, const mailsrv_machine *machine, int32_t face, char *directory)
 {
     struct sockaddr_in at = { AF_INET, htons((uint16_t)atoi(port)), { htonl(INADDR_LOOPBACK) }, { 0 } };
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     mailsrv_profile_new(NULL, machine, face, &doors[fd]);
     mailsrv_profile_set_str(doors[fd], MAILSRV_PROFILE_HOSTNAME, "here.test", 9);
-    mailsrv_profile_set_u64(doors[fd], MAILSRV_PROFILE_PLAIN_PASSWORDS, 1); /* nobody else listens on loopback */
-    mailsrv_profile_set_u64(doors[fd], MAILSRV_PROFILE_TLS, tls != NULL ? MAILSRV_TLS_OFFERED : MAILSRV_TLS_NONE);
-    mailsrv_profile_set_tls(doors[fd], tls);
+    tls_offer(doors[fd], directory);
     if (bind(fd, (void *)&at, sizeof at) != 0 || listen(fd, 128) != 0 || mailsrv_profile_seal(doors[fd], NULL) != 0)
         exit((perror(name), 1));
     getsockname(fd, (void *)&at, &(socklen_t){ sizeof at });
@@ -103,18 +79,16 @@ int main(int argc, char **argv)
     struct epoll_event events[64];
     sigset_t end;
     sigemptyset(&end);
-    sigaddset(&end, SIGTERM);
-    sigprocmask(SIG_BLOCK, &end, NULL);
+    sigaddset(&end, SIGTERM), sigprocmask(SIG_BLOCK, &end, NULL);
     if (argc != 4 || mailsrv_engine_new(NULL, &engine) != MAILSRV_OK)
         return 2;
     for (const struct store_files *kind = store_files; kind->answer != NULL; kind++)
         mailsrv_engine_serve(engine, kind->kind, kind->answer, argv[3]);
-    read_tls(argv[3]);
     epoll = epoll_create1(0);
     const int signals = signalfd(-1, &end, 0);
     epoll_ctl(epoll, EPOLL_CTL_ADD, signals, &(struct epoll_event){ EPOLLIN, { .fd = signals } });
-    listen_on(argv[1], "smtp", mailsrv_smtp(), MAILSRV_FACE_MX);
-    listen_on(argv[2], "pop3", mailsrv_pop3(), MAILSRV_FACE_POP3);
+    listen_on(argv[1], "smtp", mailsrv_smtp(), MAILSRV_FACE_MX, argv[3]);
+    listen_on(argv[2], "pop3", mailsrv_pop3(), MAILSRV_FACE_POP3, argv[3]);
     for (int n = 0, fd = 0; fd != signals;) {
         for (int i = 0; i < n && fd != signals; i++)
             if (sessions[fd = events[i].data.fd] != NULL)
@@ -131,7 +105,6 @@ int main(int argc, char **argv)
     mailsrv_engine_close(engine);
     for (int fd = 0; fd < FD_SETSIZE; fd++)
         mailsrv_session_free(sessions[fd]), mailsrv_profile_unref(doors[fd]);
-    mailsrv_tls_unref(tls);
     while (mailsrv_engine_free(engine, 0) == MAILSRV_E_BUSY)
         mailsrv_engine_turn(engine, 10000);
 }

@@ -37,7 +37,7 @@ static const struct row rows[] = {
       MAILSRV_EXT_MOVE, mailsrv__imap_parse_copy, mailsrv__imap_move, mailsrv__imap_copy_fini, NULL },
     { "NAMESPACE", IN_LOGGED_IN, TELL_ALL, 0, 0, 0, MAILSRV_EXT_NAMESPACE, NULL, mailsrv__imap_namespace, NULL, NULL },
     { "NOOP", IN_ANY, TELL_ALL, 0, ROW_SYNCS, 0, 0, NULL, mailsrv__imap_noop, NULL, NULL },
-    { "RENAME", IN_LOGGED_IN, TELL_ALL, 0, 0, MAILSRV_OP_MBOX_RENAME, 0, mailsrv__imap_parse_rename,
+    { "RENAME", IN_LOGGED_IN, TELL_ALL, 0, ROW_EXPUNGES, MAILSRV_OP_MBOX_RENAME, 0, mailsrv__imap_parse_rename,
       mailsrv__imap_rename, mailsrv__imap_names_fini, NULL },
     { "SEARCH", IN_SELECTED, TELL_FLAGS, TELL_ALL, 0, 0, 0, mailsrv__imap_parse_search, mailsrv__imap_search, NULL,
       NULL },

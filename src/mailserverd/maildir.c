@@ -230,6 +230,12 @@ static bool is_subscribed(int root, const char *folder)
     return found;
 }
 
+static void sort(struct folder *f, int (*compare)(const void *a, const void *b))
+{
+    if (f->n > 0)
+        qsort(f->entries, f->n, sizeof *f->entries, compare);
+}
+
 /* `folder` is "" or ".A.B". */
 static bool read_folder(int root, const char *folder, FILE *to)
 {
@@ -243,10 +249,10 @@ static bool read_folder(int root, const char *folder, FILE *to)
     bool ok = f.fd >= 0 && name_from_utf7(levels, box.name, sizeof box.name) && list_messages(&f, "cur") &&
               list_messages(&f, "new");
     if (ok) {
-        qsort(f.entries, f.n, sizeof *f.entries, by_name);
+        sort(&f, by_name);
         read_uids(&f);
         read_letters(&f);
-        qsort(f.entries, f.n, sizeof *f.entries, by_uid);
+        sort(&f, by_uid);
         box.uidvalidity = f.uidvalidity;
         exchange_put_mailbox(to, &box);
     } else {

@@ -51,6 +51,10 @@ static bool is_refused(const struct smtp *s)
 static void refuse_later(struct smtp *s, const char *line)
 {
     s->mail->refusal = line;
+    if (s->mail->refused_by_policy) {
+        s->mail->refused_by_policy = false;
+        s->mail->refusal_text = (struct span){ NULL, 0 };
+    }
     mailsrv__body_drop(&s->session);
 }
 
@@ -65,18 +69,6 @@ static bool decode(struct smtp *s, struct input *in, size_t most, struct span *o
 
 enum moved { MOVED_ALL, MOVED_TO_END, MOVED_NO_FURTHER };
 
-static enum moved swallow(struct smtp *s, struct input *in)
-{
-    struct span piece;
-    while (in->n != 0) {
-        bool ended = decode(s, in, SIZE_MAX, &piece);
-        s->pace.octets += piece.n;
-        if (ended)
-            return MOVED_TO_END;
-    }
-    return MOVED_ALL;
-}
-
 /* Checks what has come.  The size limit holds for every verb of greeting and with or without SIZE= (RFC 1870 section
  * 6.3); without dots and before fields are dropped (section 5). */
 static void check(struct smtp *s, struct span piece)
@@ -89,6 +81,21 @@ static void check(struct smtp *s, struct span piece)
         refuse_later(s, mailsrv__smtp_line(s, MAILSRV_TOOBIG, AT_DATA));
     else if (bare && mailsrv__setting(&s->session, MAILSRV_PROFILE_BARE_LINE_ENDS) == 0)
         refuse_later(s, "550 5.6.0 a CR or LF stands alone"); /* RFC 5321 section 2.3.8 */
+}
+
+static enum moved swallow(struct smtp *s, struct input *in)
+{
+    struct span piece;
+    while (in->n != 0) {
+        bool ended = decode(s, in, SIZE_MAX, &piece);
+        if (s->mail != NULL && s->mail->refused_by_policy)
+            check(s, piece);
+        else
+            s->pace.octets += piece.n;
+        if (ended)
+            return MOVED_TO_END;
+    }
+    return MOVED_ALL;
 }
 
 bool mailsrv__smtp_put_waiting(struct smtp *s)
@@ -180,7 +187,7 @@ static void see_end(struct smtp *s)
 {
     struct line_ends *ends = s->mail->chunked ? &s->chunk.ends : &s->mail->dots.ends;
     mailsrv__line_ends_end(ends);
-    if (s->mail->refusal == NULL)
+    if (s->mail->refusal == NULL || s->mail->refused_by_policy)
         check(s, (struct span){ NULL, 0 });
 }
 
@@ -254,8 +261,9 @@ static void refuse_by_policy(struct smtp *s, const char *line, struct span text)
     struct transaction *t = s->mail;
     if (text.n != 0)
         t->refusal_note = mailsrv__note(&s->session, text);
-    t->refusal_text = mailsrv__noted(t->refusal_note);
     refuse_later(s, line);
+    t->refusal_text = mailsrv__noted(t->refusal_note);
+    t->refused_by_policy = true;
 }
 
 static enum step header_answered(mailsrv_session *session)

@@ -103,6 +103,7 @@ struct transaction {
     /* The message on its way. */
     const char *refusal;      /* it will be refused with this line; NULL: not so far */
     struct span refusal_text; /* instead of the line's own; of the body or of a tap */
+    bool refused_by_policy;   /* about the header: what is wrong with the octets outranks it, whenever that comes */
     struct dots dots;
     struct header_editor editor;
     struct missing_field missing[2]; /* that the editor adds; their texts are in `fixups` */

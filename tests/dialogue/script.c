@@ -107,7 +107,8 @@ const struct step *script_next_answer(struct run *run)
 
 static struct text unread(const struct run *run)
 {
-    return (struct text){ run->out.p + run->out_pos, run->out.n - run->out_pos };
+    return run->out.n == 0 ? (struct text){ "", 0 }
+                           : (struct text){ run->out.p + run->out_pos, run->out.n - run->out_pos };
 }
 
 /* The next line, without its CRLF.  False: there is no whole one. */

@@ -122,6 +122,7 @@ struct plain {
     struct bytes kept;
     struct span first_line;
     size_t octets, streamed_at;
+    uint64_t swallowed;
     enum literal_bad bad;
 };
 
@@ -194,10 +195,11 @@ static enum went swallow(struct plain *p, uint64_t octets, bool nonsync)
     struct span literal;
     if (!nonsync)
         return WENT_TO_END;
-    if (octets > SWALLOWS_MAX) {
+    if (octets > SWALLOWS_MAX - p->swallowed) {
         p->bad = LITERAL_ENDLESS;
         return WENT_TO_END;
     }
+    p->swallowed += octets;
     return take_all(p, octets, &literal) ? WENT_ON : WENT_OUT;
 }
 
@@ -253,6 +255,7 @@ static bool take_command(struct plain *p)
 {
     enum went went;
     p->kept.n = p->octets = p->streamed_at = 0;
+    p->swallowed = 0;
     p->first_line = (struct span){ NULL, 0 };
     p->bad = LITERAL_GOOD;
     while ((went = take_part(p)) == WENT_ON)

@@ -14,10 +14,10 @@ from tap import Tap
 
 # kind: what CAPA has no more, and what is refused
 POP3 = {
-    "AUTH_VERIFY": ({"USER"}, ["USER pat"]),
-    "STORE_OPEN": ({"USER"}, ["USER pat"]),
-    "MBOX_OPEN": ({"USER"}, ["USER pat"]),
-    "ROWS": ({"USER", "UIDL"}, ["USER pat"]),
+    "AUTH_VERIFY": ({"USER", "SASL"}, ["USER pat"]),
+    "STORE_OPEN": ({"USER", "SASL"}, ["USER pat"]),
+    "MBOX_OPEN": ({"USER", "SASL"}, ["USER pat"]),
+    "ROWS": ({"USER", "SASL", "UIDL"}, ["USER pat"]),
     "READ": ({"TOP"}, ["RETR 1", "TOP 1 0"]),
     "EXPUNGE": (set(), ["DELE 1"]),
     "LOCK": (set(), []),

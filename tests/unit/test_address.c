@@ -75,7 +75,7 @@ static void test_bad_paths(void **state)
         "<a@b_c>", "<a@b c>", "<.a@b>", "<a.@b>", "<a..b@c>", "<a b@c>", "<a\\b@c>", "<(a)@b>", "<\"a@b>", "<\"a\"b@c>",
         "<a\"b\"@c>", "<\"a\\\"@c>", "<\"a\tb\"@c>", "<\"a\\\x01\"@c>", "<\"\xe9\"@b>", "<a@\xe9>",
         "<\"\\\xc3\xa9\"@b>", "<\xc2\x85@b>", "<\xed\xa0\x80@b>", "<\xc0\xaf@b>", "<\xf4\x90\x80\x80@b>", "<a@-\xc3\xa9>",
-        "<\xc3" "a@b>", "<\xc3\xa9>",
+        "<\303a@b>", "<\xc3\xa9>",
         "<@one.test>", "<@one.test:>", "<@one.test,a@b>", "<@one.test,@two>", "<one.test:a@b>", "<@:a@b>",
         "<a@[192.0.2.1>", "<a@[192.0.2]>", "<a@[192.0.2.256]>", "<a@[192.0.2.1.2]>", "<a@[1920.2.1.2]>", "<a@[]>",
         "<a@[IPv6:]>", "<a@[tag:]>", "<a@[tag-:x]>", "<a@[tag:a[b]>", "<a@[b]c>", "<a@b@c>", "<postmasters>", "< a@b>",

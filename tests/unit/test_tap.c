@@ -2,6 +2,7 @@
  *
  * The machine is SMTP's or IMAP's with taps of the test's own added to the profile. */
 #include "core/tap.h"
+#include "smtp/smtp.h"
 
 #include <mailsrv/mailsrv.h>
 #include <mailsrv/stores/memory.h>
@@ -99,7 +100,7 @@ static const struct tap taps[] = {
 
 /* ---- A world: engine, store, session ---- */
 
-static mailsrv_machine machine;
+static struct smtp_machine copy; /* of the protocol's, whichever that is */
 static const mailsrv_machine *(*protocol)(void) = mailsrv_smtp;
 
 static void defaults(mailsrv_profile *profile)
@@ -149,9 +150,12 @@ static void make_session(struct world *w)
 {
     mailsrv_profile *profile;
     int32_t face = protocol == mailsrv_imap ? MAILSRV_FACE_IMAP : MAILSRV_FACE_MX;
-    machine = *protocol();
-    machine.defaults = wanted;
-    assert_int_equal(mailsrv_profile_new(NULL, &machine, face, &profile), MAILSRV_OK);
+    if (protocol == mailsrv_smtp)
+        copy = *(const struct smtp_machine *)(const void *)mailsrv_smtp();
+    else
+        copy.machine = *protocol();
+    copy.machine.defaults = wanted;
+    assert_int_equal(mailsrv_profile_new(NULL, &copy.machine, face, &profile), MAILSRV_OK);
     assert_int_equal(mailsrv_profile_set_str(profile, MAILSRV_PROFILE_HOSTNAME, "mx.here.test", 12), MAILSRV_OK);
     assert_int_equal(mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_PLAIN_PASSWORDS, 1), MAILSRV_OK);
     assert_int_equal(mailsrv_profile_seal(profile, NULL), MAILSRV_OK);
@@ -356,8 +360,8 @@ static void test_taps_are_limited(void **state)
 {
     (void)state;
     mailsrv_profile *profile;
-    machine = *mailsrv_smtp();
-    assert_int_equal(mailsrv_profile_new(NULL, &machine, MAILSRV_FACE_MX, &profile), MAILSRV_OK);
+    copy = *(const struct smtp_machine *)(const void *)mailsrv_smtp();
+    assert_int_equal(mailsrv_profile_new(NULL, &copy.machine, MAILSRV_FACE_MX, &profile), MAILSRV_OK);
     unsigned n = 0;
     while (mailsrv__profile_tap(profile, &taps[0]))
         n++;
