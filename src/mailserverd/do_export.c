@@ -20,7 +20,8 @@ struct export_of {
 static void give_text(char *out, size_t most, mailsrv_bytes text)
 {
     const size_t n = text.n < most ? text.n : most;
-    memcpy(out, text.p, n);
+    if (n != 0)
+        memcpy(out, text.p, n);
     out[n] = '\0';
 }
 

@@ -176,7 +176,8 @@ static void deliver(struct run *run, const mailsrv_out *v, size_t n)
         left -= part;
     }
     if (run->plan->traced)
-        trace("S: ", (struct text){ run->out.p + before, run->out.n - before });
+        trace("S: ", run->out.n == 0 ? (struct text){ "", 0 }
+                                     : (struct text){ run->out.p + before, run->out.n - before });
     if (run->plan->sabotage == SABOTAGE_LOSE_LINE && before == 0)
         run->out.n = 0;
     enter(run);

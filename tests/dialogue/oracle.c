@@ -220,7 +220,9 @@ void oracle_unexpected(struct run *run, struct text line, struct text pattern)
 
 void oracle_silent(struct run *run, struct text pattern)
 {
-    struct text rest = { run->out.p + run->out_pos, run->out.n - run->out_pos };
+    struct text rest = { "", 0 };
+    if (run->out.n != 0)
+        rest = (struct text){ run->out.p + run->out_pos, run->out.n - run->out_pos };
     bool imap = run->d->is_imap && imap_may_be_silent(run, pattern);
     bool no_tls = run_closes(run) && tls_is_gone(run);
     if (run_excused(run) && (no_tls || imap || (run_closes(run) && may_break_off(run))))
