@@ -54,6 +54,12 @@ static const struct person *find_user(const struct directory *d, mailsrv_bytes u
     return n < 0 || (size_t)n >= sizeof whole ? NULL : people_find(d->people, whole, (size_t)n);
 }
 
+/* Has it no NUL, behind which nothing would be looked at? */
+static bool is_text(mailsrv_bytes octets)
+{
+    return octets.n == 0 || memchr(octets.p, '\0', octets.n) == NULL;
+}
+
 static void on_verify(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 {
     struct directory *d = user;
@@ -68,9 +74,10 @@ static void on_verify(void *user, mailsrv_engine *engine, const mailsrv_op *op)
     v->engine = engine;
     v->id = op->id;
     v->people = people_ref(d->people);
-    v->person = memchr(arg->password.p, '\0', arg->password.n) == NULL ? find_user(d, arg->user) : NULL;
+    v->person = is_text(arg->password) ? find_user(d, arg->user) : NULL;
     v->acts_as = arg->identity.n != 0 && find_user(d, arg->identity) == v->person;
-    memcpy(v->password, arg->password.p, arg->password.n);
+    if (arg->password.n != 0)
+        memcpy(v->password, arg->password.p, arg->password.n);
     v->work.data = v;
     d->verifying++;
     if (uv_queue_work(d->loop, &v->work, verify, answer) != 0)

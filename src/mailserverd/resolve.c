@@ -14,7 +14,7 @@ static size_t write_address(const struct directory *d, mailsrv_bytes local, mail
                       ? snprintf(out, ADDRESS_MAX, "%.*s@%s", (int)local.n, (const char *)local.p, c->domains[0])
                       : snprintf(out, ADDRESS_MAX, "%.*s@%.*s", (int)local.n, (const char *)local.p, (int)domain.n,
                                  (const char *)domain.p);
-    if (n < 0 || n >= ADDRESS_MAX || memchr(local.p, '\0', local.n) != NULL)
+    if (n < 0 || n >= ADDRESS_MAX || (local.n != 0 && memchr(local.p, '\0', local.n) != NULL))
         return 0;
     text_lower(out);
     return (size_t)n;

@@ -171,7 +171,7 @@ def addresses(server: Server, host: Host) -> None:
 
 
 def wrong_passwords(host: Host) -> None:
-    for user, password in (("pat", "secreT"), ("pat", "secre"), ("pat", "x" * 600), ("ann", "secret")):
+    for user, password in (("pat", "secreT"), ("pat", ""), ("pat", "x" * 600), ("ann", "secret")):
         refused(host, user, password)
 
 
