@@ -3,6 +3,7 @@
 #include "folders.h"
 #include "office.h"
 #include "password.h"
+#include "privileges.h"
 
 #include <mailsrv/stores/durable.h>
 
@@ -11,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -19,40 +22,44 @@ enum { CANNOT_BE_SAID = 2 };
 /* ---- Who does it ---- */
 
 struct doer {
-    int fd; /* of this end */
-    struct office office;
-    pthread_t thread; /* where no server runs */
-    int other;
-    bool here;
+    int fd;      /* of this end */
+    pid_t child; /* where no server runs; 0: one does */
 };
 
-static void *serve_here(void *user)
+/* As the server would: what it makes is its user's.  Who typed the command may be root, and reads files of others. */
+static _Noreturn void serve_here(const struct config *config, int fd)
 {
-    struct doer *d = user;
-    office_serve(&d->office, d->other);
-    shutdown(d->other, SHUT_RDWR);
-    return NULL;
+    static struct office office;
+    const char failed = 1;
+    umask(077);
+    if (!privileges_drop(config) || !office_open(&office, config, stderr)) {
+        wire_send(fd, WIRE_EXIT, &failed, 1);
+        _exit(1);
+    }
+    office_serve(&office, fd);
+    office_close(&office);
+    _exit(0);
 }
 
 static bool begin_here(struct doer *d, const struct config *config)
 {
     int both[2];
-    if (!office_open(&d->office, config, stderr))
-        return false;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, both) != 0) {
-        office_close(&d->office);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, both) != 0 || (d->child = fork()) < 0) {
+        fprintf(stderr, "mailserverd: %s\n", strerror(errno));
         return false;
     }
+    if (d->child == 0) {
+        close(both[0]);
+        serve_here(config, both[1]);
+    }
+    close(both[1]);
     d->fd = both[0];
-    d->other = both[1];
-    d->here = pthread_create(&d->thread, NULL, serve_here, d) == 0;
-    return d->here;
+    return true;
 }
 
 static bool begin(struct doer *d, const struct config *config)
 {
-    memset(d, 0, sizeof *d);
-    d->fd = control_connect(config->data);
+    *d = (struct doer){ .fd = control_connect(config->data) };
     if (d->fd >= 0)
         return true;
     if (errno == ENOENT || errno == ECONNREFUSED) /* no server, or one that ended without a word */
@@ -64,12 +71,9 @@ static bool begin(struct doer *d, const struct config *config)
 static void end(struct doer *d)
 {
     shutdown(d->fd, SHUT_RDWR);
-    if (d->here) {
-        pthread_join(d->thread, NULL);
-        close(d->other);
-        office_close(&d->office);
-    }
     close(d->fd);
+    if (d->child > 0)
+        waitpid(d->child, NULL, 0);
 }
 
 static bool say(const struct doer *d, char **words, size_t n)
@@ -392,6 +396,8 @@ int doctor(const struct config *config)
 {
     char path[PATH_OCTETS + 16];
     unsigned faults = 0;
+    if (!privileges_drop(config))
+        return 1;
     snprintf(path, sizeof path, "%s/store", config->data);
     const mailsrv_durable_setup setup = { .size = sizeof setup, .directory = path };
     struct people *people = people_read(config->data, stderr);

@@ -1,5 +1,5 @@
-/* What a person types beside `serve`: done by the running server, or, when none runs, by this process with the store's
- * lock. */
+/* What a person types beside `serve`: done by the running server, or, when none runs, by a child that takes the store's
+ * lock, as the server's user. */
 #ifndef MAILSERVERD_SUBCOMMAND_H
 #define MAILSERVERD_SUBCOMMAND_H
 

@@ -1,4 +1,4 @@
-/* Frames between a subcommand and who has the store: a running server, or a thread of the subcommand's own.
+/* Frames between a subcommand and who has the store: a running server, or a child of the subcommand's own.
  *
  *     kind, 1 octet; length, 4 octets, little-endian; so many octets
  *

@@ -303,6 +303,8 @@ def privileges(server: Server) -> None:
     kept = server.config.read_text()
     os.chmod(server.path, 0o755)
     server.configure(user="nobody", data=server.path / "nobodys")
+    server.must("user", "add", "early", says="x\n")  # what is made before is that user's, too
+    assert {path.stat().st_uid for path in (server.path / "nobodys").rglob("*")} == {65534}
     host = server.start()
     ids = re.search(r"^Uid:\s+(\d+)\s+(\d+)\s+(\d+)", Path(f"/proc/{host.process.pid}/status").read_text(), re.M).groups()
     assert set(ids) == {"65534"}, ids
