@@ -4,6 +4,15 @@
 
 #include "text/imap_date.h"
 
+/* For what has vanished "*" is no message that there is: the last one may be what is gone (RFC 7162 section 3.2.6). */
+static bool take_vanished(struct imap *p, struct reader *r, struct fetch *f)
+{
+    struct reader again = { .rest = f->set_text, .arena = r->arena };
+    f->vanished = mailsrv__imap_take(p, sizeof *f->vanished);
+    r->no_memory = f->vanished == NULL || !mailsrv__parse_sequence_set(&again, UINT32_MAX, &f->known);
+    return !r->no_memory;
+}
+
 /* "CHANGEDSINCE" SP mod-sequence-value / "VANISHED" (RFC 7162 section 7) */
 static bool parse_modifier(struct imap *p, struct reader *r, struct fetch *f)
 {
@@ -12,9 +21,7 @@ static bool parse_modifier(struct imap *p, struct reader *r, struct fetch *f)
     bool can_vanish = p->qresync && p->command.by_uid && f->vanished == NULL;
     if (!can_vanish || !mailsrv__parse_word(r, SPAN("VANISHED")))
         return mailsrv__parse_fails(r, "CHANGEDSINCE, or in UID FETCH VANISHED once QRESYNC is enabled");
-    f->vanished = mailsrv__imap_take(p, sizeof *f->vanished);
-    r->no_memory = f->vanished == NULL;
-    return !r->no_memory;
+    return take_vanished(p, r, f);
 }
 
 /* fetch-modifiers = "(" fetch-modifier *(SP fetch-modifier) ")"; VANISHED needs CHANGEDSINCE. */
@@ -42,7 +49,10 @@ static bool has_modseqs(const struct imap *p, const struct fetch *f)
 bool mailsrv__imap_parse_fetch(struct imap *p, struct reader *r)
 {
     struct fetch *f = mailsrv__imap_own(p, r, sizeof *f);
-    if (f == NULL || !mailsrv__parse_sp(r) || !mailsrv__imap_parse_set(p, r, &f->set) || !mailsrv__parse_sp(r) ||
+    if (f == NULL || !mailsrv__parse_sp(r))
+        return false;
+    f->set_text = r->rest;
+    if (!mailsrv__imap_parse_set(p, r, &f->set) || !mailsrv__parse_sp(r) ||
         !mailsrv__parse_fetch_atts(r, &f->atts) || !parse_modifiers(p, r, f))
         return false;
     if (!has_modseqs(p, f))
@@ -474,6 +484,6 @@ enum step mailsrv__imap_fetch(struct imap *p)
     if (f->vanished == NULL)
         return collect(&p->session);
     f->vanished->since = f->since;
-    f->vanished->known = &f->set;
+    f->vanished->known = &f->known;
     return mailsrv__imap_say_vanished(p, f->vanished, collect);
 }

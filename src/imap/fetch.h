@@ -120,6 +120,8 @@ struct fetch {
     bool no_structures;          /* there was no memory for them: each message is read instead */
     uint64_t since;              /* CHANGEDSINCE; 0: whenever */
     struct vanished *vanished;   /* NULL: it was not asked for */
+    struct span set_text;        /* what `set` was read from, and what follows */
+    struct set known;            /* for VANISHED: the set again, its "*" without an upper end */
     bool gone;                   /* something that was asked for is not there any more */
     struct failure failure;      /* why it was not all answered */
     struct failure seen_failure; /* why \Seen was not set */
