@@ -1,5 +1,6 @@
 #include "exchange.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static bool read_text(const struct exchange_source *from, char *out, size_t n, size_t most)
@@ -38,6 +39,25 @@ enum exchanged exchange_next(const struct exchange_source *from, struct exchange
     if (!from->line(from->user, line, sizeof line))
         return EXCHANGED_END;
     return strncmp(line, "mailbox ", 8) == 0 ? read_mailbox(from, line, mailbox) : read_message(from, line, message);
+}
+
+bool exchange_take_all(const struct exchange_source *from, const struct exchange_sink *to)
+{
+    struct exchanged_mailbox mailbox;
+    struct exchanged_message *message = calloc(1, sizeof *message);
+    bool ok = message != NULL, more = true;
+    while (ok && more) {
+        const enum exchanged what = exchange_next(from, &mailbox, message);
+        more = what != EXCHANGED_END;
+        if (what == EXCHANGED_MAILBOX)
+            ok = to->begin_mailbox(to->user, &mailbox);
+        else if (what == EXCHANGED_MESSAGE)
+            ok = to->take_message(to->user, from, message);
+        else
+            ok = what == EXCHANGED_END;
+    }
+    free(message);
+    return ok;
 }
 
 void exchange_put_mailbox(FILE *to, const struct exchanged_mailbox *m)

@@ -44,6 +44,16 @@ struct exchange_source {
 enum exchanged exchange_next(const struct exchange_source *from, struct exchanged_mailbox *mailbox,
                              struct exchanged_message *message);
 
+/* Where it goes: each takes what has come, the octets of a message from the source included. */
+struct exchange_sink {
+    void *user;
+    bool (*begin_mailbox)(void *user, const struct exchanged_mailbox *mailbox);
+    bool (*take_message)(void *user, const struct exchange_source *from, const struct exchanged_message *message);
+};
+
+/* All of it, to its end.  False: it is not as it should be, or the sink could not. */
+bool exchange_take_all(const struct exchange_source *from, const struct exchange_sink *to);
+
 /* Both to a stream; the octets of a message follow. */
 void exchange_put_mailbox(FILE *to, const struct exchanged_mailbox *mailbox);
 void exchange_put_message(FILE *to, const struct exchanged_message *message);

@@ -349,8 +349,9 @@ static bool folder_name(const char *name, char *out, size_t room)
     return n != 0;
 }
 
-static bool begin_folder(struct writing *w, const struct exchanged_mailbox *box)
+static bool begin_folder(void *user, const struct exchanged_mailbox *box)
 {
+    struct writing *w = user;
     char name[1100] = ".";
     const bool inbox = strcmp(box->name, "INBOX") == 0;
     if (!end_folder(w) || (!inbox && !folder_name(box->name, name, sizeof name)))
@@ -421,8 +422,9 @@ static bool copy_octets(const struct exchange_source *from, uint64_t octets, FIL
     return !ferror(to);
 }
 
-static bool write_message(struct writing *w, const struct exchange_source *from, const struct exchanged_message *m)
+static bool write_message(void *user, const struct exchange_source *from, const struct exchanged_message *m)
 {
+    struct writing *w = user;
     char base[96], made[112], path[192], letters[FLAG_LETTERS + LETTERS + 1];
     const struct timespec when = { (time_t)(m->internal_us / 1000000), (long)(m->internal_us % 1000000) * 1000 };
     const struct timespec times[2] = { when, when };
@@ -442,31 +444,13 @@ static bool write_message(struct writing *w, const struct exchange_source *from,
     return ok;
 }
 
-static bool write_all(struct writing *w, const struct exchange_source *from)
-{
-    struct exchanged_mailbox mailbox;
-    struct exchanged_message *message = calloc(1, sizeof *message);
-    bool ok = message != NULL, more = true;
-    while (ok && more) {
-        const enum exchanged what = exchange_next(from, &mailbox, message);
-        more = what != EXCHANGED_END;
-        if (what == EXCHANGED_MAILBOX)
-            ok = begin_folder(w, &mailbox);
-        else if (what == EXCHANGED_MESSAGE)
-            ok = write_message(w, from, message);
-        else
-            ok = what == EXCHANGED_END;
-    }
-    free(message);
-    return ok;
-}
-
 bool maildir_write(const char *path, const struct exchange_source *from)
 {
     struct writing w = { .folder = -1 };
+    const struct exchange_sink sink = { &w, begin_folder, write_message };
     w.root = make_directory(AT_FDCWD, path);
     w.subscriptions = w.root < 0 ? NULL : create(w.root, "subscriptions");
-    bool ok = w.subscriptions != NULL && write_all(&w, from);
+    bool ok = w.subscriptions != NULL && exchange_take_all(from, &sink);
     ok = end_folder(&w) && ok;
     ok = w.subscriptions != NULL && fclose(w.subscriptions) == 0 && ok;
     if (!ok)

@@ -215,8 +215,9 @@ static bool end_mailbox(struct writing *w)
 }
 
 /* A/B is DIRECTORY/A/B.mbox. */
-static bool begin_mailbox(struct writing *w, const struct exchanged_mailbox *box)
+static bool begin_mailbox(void *user, const struct exchanged_mailbox *box)
 {
+    struct writing *w = user;
     char path[4096];
     const int n = snprintf(path, sizeof path, "%s/%s.mbox", w->path, box->name);
     if (!end_mailbox(w) || n < 0 || (size_t)n >= sizeof path)
@@ -272,8 +273,9 @@ static void write_lines(FILE *to, const char *p, size_t n)
 }
 
 /* A message is held whole: a line may be as long as it. */
-static bool write_message(struct writing *w, const struct exchange_source *from, const struct exchanged_message *m)
+static bool write_message(void *user, const struct exchange_source *from, const struct exchanged_message *m)
 {
+    struct writing *w = user;
     char *octets = w->file == NULL || m->octets > SIZE_MAX ? NULL : malloc((size_t)m->octets + 1);
     const bool ok = octets != NULL && from->read(from->user, octets, (size_t)m->octets);
     if (ok) {
@@ -285,30 +287,12 @@ static bool write_message(struct writing *w, const struct exchange_source *from,
     return ok && !ferror(w->file);
 }
 
-static bool write_all(struct writing *w, const struct exchange_source *from)
-{
-    struct exchanged_mailbox mailbox;
-    struct exchanged_message *message = calloc(1, sizeof *message);
-    bool ok = message != NULL, more = true;
-    while (ok && more) {
-        const enum exchanged what = exchange_next(from, &mailbox, message);
-        more = what != EXCHANGED_END;
-        if (what == EXCHANGED_MAILBOX)
-            ok = begin_mailbox(w, &mailbox);
-        else if (what == EXCHANGED_MESSAGE)
-            ok = write_message(w, from, message);
-        else
-            ok = what == EXCHANGED_END;
-    }
-    free(message);
-    return ok;
-}
-
 bool mbox_write(const char *path, const struct exchange_source *from)
 {
     struct writing w = { .path = path };
+    const struct exchange_sink sink = { &w, begin_mailbox, write_message };
     bool ok = mkdir(path, 0700) == 0 || errno == EEXIST;
-    ok = ok && write_all(&w, from);
+    ok = ok && exchange_take_all(from, &sink);
     ok = end_mailbox(&w) && ok;
     if (!ok)
         fprintf(stderr, "mailserverd: %s: not all could be written: %s\n", path, strerror(errno));
