@@ -296,15 +296,5 @@ enum step mailsrv__pop3_auth(struct pop3 *p, const struct args *a)
 
 enum step mailsrv__pop3_response(struct pop3 *p, enum framed framed, struct span line)
 {
-    struct sasl *sasl = p->session.sasl;
-    switch (framed) {
-    case FRAMED_LINE:
-        return mailsrv__sasl_line(sasl, line);
-    case FRAMED_TOO_LONG:
-        return mailsrv__sasl_no_line(sasl, SASL_TOO_LONG, MAILSRV_DENIED);
-    case FRAMED_NO_MEMORY:
-        return mailsrv__sasl_no_line(sasl, SASL_REFUSED, MAILSRV_NOMEM);
-    default:
-        return mailsrv__sasl_no_line(sasl, SASL_NOT_BASE64, MAILSRV_DENIED);
-    }
+    return mailsrv__sasl_framed(p->session.sasl, framed, line);
 }

@@ -190,6 +190,20 @@ enum step mailsrv__sasl_no_line(struct sasl *x, enum sasl_end end, int32_t statu
     return over(x, end);
 }
 
+enum step mailsrv__sasl_framed(struct sasl *x, enum framed framed, struct span line)
+{
+    switch (framed) {
+    case FRAMED_LINE:
+        return mailsrv__sasl_line(x, line);
+    case FRAMED_TOO_LONG:
+        return mailsrv__sasl_no_line(x, SASL_TOO_LONG, MAILSRV_DENIED);
+    case FRAMED_NO_MEMORY:
+        return mailsrv__sasl_no_line(x, SASL_REFUSED, MAILSRV_NOMEM);
+    default:
+        return mailsrv__sasl_no_line(x, SASL_NOT_BASE64, MAILSRV_DENIED);
+    }
+}
+
 enum step mailsrv__sasl_start_password(struct sasl *x, struct span user, struct span password)
 {
     enum sasl_turn turn = SASL_OVER;

@@ -16,6 +16,7 @@
 #include "base/arena.h"
 #include "core/ask.h"
 #include "core/machine.h"
+#include "frame/line.h"
 #include "text/writer.h"
 
 #include <mailsrv/auth.h>
@@ -129,6 +130,9 @@ enum step mailsrv__sasl_line(struct sasl *sasl, struct span line);
 
 /* A line that cannot be a response: it was too long, had a NUL, or there was no memory for it. */
 enum step mailsrv__sasl_no_line(struct sasl *sasl, enum sasl_end end, int32_t status);
+
+/* One of both, of what a protocol of lines has framed. */
+enum step mailsrv__sasl_framed(struct sasl *sasl, enum framed framed, struct span line);
 
 /* Forgets session->sasl, if there is one, wiped. */
 void mailsrv__sasl_free(mailsrv_session *session);

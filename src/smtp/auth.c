@@ -96,17 +96,7 @@ enum step mailsrv__smtp_auth(struct smtp *s, struct span rest)
 
 enum step mailsrv__smtp_response(struct smtp *s, enum framed framed, struct span line)
 {
-    struct sasl *sasl = s->session.sasl;
-    switch (framed) {
-    case FRAMED_LINE:
-        return mailsrv__sasl_line(sasl, line);
-    case FRAMED_TOO_LONG:
-        return mailsrv__sasl_no_line(sasl, SASL_TOO_LONG, MAILSRV_DENIED);
-    case FRAMED_NO_MEMORY:
-        return mailsrv__sasl_no_line(sasl, SASL_REFUSED, MAILSRV_NOMEM);
-    default:
-        return mailsrv__sasl_no_line(sasl, SASL_NOT_BASE64, MAILSRV_DENIED);
-    }
+    return mailsrv__sasl_framed(s->session.sasl, framed, line);
 }
 
 /* ---- AUTH=, of MAIL ---- */
