@@ -253,7 +253,7 @@ int serve(const char *path)
     const bool ok = begin(&s);
     if (ok) {
         const struct config *c = s.plan->config;
-        log_line("serving %zu users from %s as %s", s.office.people->n_persons, c->data, c->hostname);
+        log_line("serving %zu users from %s as %s", s.office.people->of[PEOPLE_USERS].n, c->data, c->hostname);
         show_listeners(&s);
         notify("READY=1");
         go_on(&s, &set);
