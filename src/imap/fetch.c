@@ -67,6 +67,77 @@ bool mailsrv__imap_parse_fetch(struct imap *p, struct reader *r)
     return !r->no_memory;
 }
 
+/* ---- \Seen ---- */
+
+static bool sets_seen(const struct imap *p, const struct fetch *f)
+{
+    return f->atts.sets_seen && p->can_write && (p->rights & MAILSRV_RIGHT_SEEN) != 0 &&
+           mailsrv__served(&p->session, MAILSRV_OP_FLAGS);
+}
+
+static void gather_unseen(struct imap *p)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    f->uids.n_runs = f->uids.n_uids = 0;
+    f->seen_at = 0;
+    for (uint32_t i = 0; i < f->n_page && sets_seen(p, f); i++) {
+        struct message *m = &f->page[i];
+        struct marks marks;
+        if (!m->there || !mailsrv__view_marks(&p->view, m->uid, &marks))
+            continue;
+        m->unseen = (marks.flags & MAILSRV_FLAG_SEEN) == 0;
+        if (m->unseen)
+            mailsrv__uids_add(&f->uids, m->uid);
+    }
+}
+
+void mailsrv__fetch_ask_seen(struct imap *p)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    if (f->uids.n_uids == 0)
+        return;
+    struct ask ask = { NULL, NULL };
+    bool late = mailsrv__write_is_late(&p->session);
+    if (!late)
+        ask = mailsrv__ask(&p->session, MAILSRV_OP_FLAGS, mailsrv__uids_octets(&f->uids));
+    if (late)
+        mailsrv__failure_keep(&f->seen_failure, MAILSRV_TEMP, (struct span){ NULL, 0 });
+    f->flags_asked = !late;
+    if (ask.op != NULL) {
+        mailsrv_arg_flags *arg = ask.arg;
+        arg->how = MAILSRV_FLAGS_ADD;
+        arg->mbox = p->mbox.value;
+        arg->uids = mailsrv__uids_copy(&f->uids, &ask);
+        arg->n_uids = f->uids.n_runs;
+        arg->flags = MAILSRV_FLAG_SEEN;
+        arg->unchanged_since = UINT64_MAX;
+        arg->mailbox = p->mailbox;
+    }
+    if (f->flags_asked)
+        f->write = mailsrv__view_writes(&p->view);
+    f->uids.n_runs = f->uids.n_uids = 0;
+}
+
+void mailsrv__fetch_seen_answered(struct imap *p, unsigned i)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    if (!f->flags_asked)
+        return;
+    const mailsrv_answer *answer = mailsrv__answer(&p->session, i);
+    const mailsrv_flagged *flagged = answer->value;
+    f->flags_asked = false;
+    mailsrv__view_wrote(&p->view, f->write, answer->status == MAILSRV_OK ? flagged->modseq : 0);
+    mailsrv__failure_keep(&f->seen_failure, answer->status, mailsrv__span(answer->text));
+    if (answer->status == MAILSRV_OK) /* without a modseq they were \Seen before, which the image has not heard of */
+        f->seen_at = flagged->modseq != 0 ? flagged->modseq : UINT64_MAX;
+}
+
+static enum step seen_answered(mailsrv_session *session)
+{
+    mailsrv__fetch_seen_answered(mailsrv__imap_of(session), 0);
+    return mailsrv__fetch_go_on(session);
+}
+
 /* ---- The response of a message ---- */
 
 static bool say_begin(struct imap *p, uint32_t number)
@@ -170,6 +241,10 @@ static enum step send_items(struct imap *p)
         forget_item(s);
     }
     s->ready = true;
+    if (mailsrv__fetch_has(&f->atts, ATT_FLAGS)) /* they are \Seen before they are said, if no READ was asked for */
+        mailsrv__fetch_ask_seen(p);
+    if (f->flags_asked)
+        return mailsrv__then_answers(&p->session, seen_answered);
     while (!s->failed && s->item < f->atts.n) {
         enum step step = send_item(p, &f->atts.v[s->item]);
         if (step != STEP_NEXT)
@@ -210,80 +285,9 @@ void mailsrv__imap_fetch_fini(struct imap *p)
             mailsrv__fetch_drop_lane(p, f->lanes[i].message);
 }
 
-/* ---- \Seen ---- */
-
-static bool sets_seen(const struct imap *p, const struct fetch *f)
-{
-    return f->atts.sets_seen && p->can_write && (p->rights & MAILSRV_RIGHT_SEEN) != 0 &&
-           mailsrv__served(&p->session, MAILSRV_OP_FLAGS);
-}
-
-static void gather_unseen(struct imap *p)
-{
-    struct fetch *f = mailsrv__fetch_of(p);
-    f->uids.n_runs = f->uids.n_uids = 0;
-    f->seen_at = 0;
-    for (uint32_t i = 0; i < f->n_page && sets_seen(p, f); i++) {
-        struct message *m = &f->page[i];
-        struct marks marks;
-        if (!m->there || !mailsrv__view_marks(&p->view, m->uid, &marks))
-            continue;
-        m->unseen = (marks.flags & MAILSRV_FLAG_SEEN) == 0;
-        if (m->unseen)
-            mailsrv__uids_add(&f->uids, m->uid);
-    }
-}
-
-void mailsrv__fetch_ask_seen(struct imap *p)
-{
-    struct fetch *f = mailsrv__fetch_of(p);
-    if (f->uids.n_uids == 0)
-        return;
-    struct ask ask = { NULL, NULL };
-    bool late = mailsrv__write_is_late(&p->session);
-    if (!late)
-        ask = mailsrv__ask(&p->session, MAILSRV_OP_FLAGS, mailsrv__uids_octets(&f->uids));
-    if (late)
-        mailsrv__failure_keep(&f->seen_failure, MAILSRV_TEMP, (struct span){ NULL, 0 });
-    f->flags_asked = !late;
-    if (ask.op != NULL) {
-        mailsrv_arg_flags *arg = ask.arg;
-        arg->how = MAILSRV_FLAGS_ADD;
-        arg->mbox = p->mbox.value;
-        arg->uids = mailsrv__uids_copy(&f->uids, &ask);
-        arg->n_uids = f->uids.n_runs;
-        arg->flags = MAILSRV_FLAG_SEEN;
-        arg->unchanged_since = UINT64_MAX;
-        arg->mailbox = p->mailbox;
-    }
-    if (f->flags_asked)
-        f->write = mailsrv__view_writes(&p->view);
-    f->uids.n_runs = f->uids.n_uids = 0;
-}
-
-void mailsrv__fetch_seen_answered(struct imap *p, unsigned i)
-{
-    struct fetch *f = mailsrv__fetch_of(p);
-    if (!f->flags_asked)
-        return;
-    const mailsrv_answer *answer = mailsrv__answer(&p->session, i);
-    const mailsrv_flagged *flagged = answer->value;
-    f->flags_asked = false;
-    mailsrv__view_wrote(&p->view, f->write, answer->status == MAILSRV_OK ? flagged->modseq : 0);
-    mailsrv__failure_keep(&f->seen_failure, answer->status, mailsrv__span(answer->text));
-    if (answer->status == MAILSRV_OK) /* without a modseq they were \Seen before, which the image has not heard of */
-        f->seen_at = flagged->modseq != 0 ? flagged->modseq : UINT64_MAX;
-}
-
 /* ---- Pages ---- */
 
 static enum step collect(mailsrv_session *session);
-
-static enum step seen_answered(mailsrv_session *session)
-{
-    mailsrv__fetch_seen_answered(mailsrv__imap_of(session), 0);
-    return mailsrv__fetch_go_on(session);
-}
 
 static enum step end_page(struct imap *p)
 {
@@ -374,14 +378,10 @@ static void take_rows(struct imap *p, const mailsrv_rows *rows)
     }
 }
 
-/* Whose flags are asked for is \Seen before the first of them is said; else that goes beside the first READ. */
 static enum step begin_page(struct imap *p)
 {
-    struct fetch *f = mailsrv__fetch_of(p);
     gather_unseen(p);
-    if (mailsrv__fetch_has(&f->atts, ATT_FLAGS))
-        mailsrv__fetch_ask_seen(p);
-    return f->flags_asked ? mailsrv__then_answers(&p->session, seen_answered) : mailsrv__fetch_go_on(&p->session);
+    return mailsrv__fetch_go_on(&p->session);
 }
 
 static enum step rows_answered(mailsrv_session *session)

@@ -281,6 +281,8 @@ struct vanished {
     uint32_t n, at;
     mailsrv_run all, left; /* all: where the store has forgotten; left: of the run at hand */
     bool more;
+    struct runs gone; /* what was found and is not said yet */
+    uint32_t n_gone;  /* how often it grew */
     struct writer line;
     char room[512];
 };

@@ -192,10 +192,14 @@ static enum step listed(mailsrv_session *session)
     return mailsrv__imap_ok(p, list->lsub ? SPAN("subscriptions listed") : SPAN("mailboxes listed"));
 }
 
-/* A STATUS that fails is left out (RFC 5819 section 2). */
-static enum step tell_statuses(struct imap *p, struct list *list, step_fn *then)
+/* Statuses are told after so many names, wherever the store's pages end.  One that fails is left out (RFC 5819
+ * section 2). */
+static enum step end_page(struct imap *p, struct list *list, step_fn *then)
 {
-    if (list->statuses.due.n != 0)
+    bool tells = then == listed || list->taken >= PAGE_WITH_STATUS;
+    if (tells)
+        list->taken = 0;
+    if (tells && list->statuses.due.n != 0)
         return mailsrv__imap_status_tell(p, &list->statuses, then);
     return mailsrv__window_open(&p->session) ? then(&p->session) : mailsrv__then_window(&p->session, then);
 }
@@ -212,6 +216,7 @@ static bool take_page(struct imap *p, struct list *list, const mailsrv_mbox_list
         if (!take_entry(p, list, entry))
             return false;
     }
+    list->taken += page->n;
     mailsrv__spend(&p->session, page->n * NAMES_A_UNIT);
     return page->more != 0 || leave_levels(p, list, 0);
 }
@@ -226,16 +231,11 @@ static enum step page_answered(mailsrv_session *session)
     if (!take_page(p, list, page))
         return STEP_CLOSE;
     if (page->more == 0)
-        return tell_statuses(p, list, listed);
+        return end_page(p, list, listed);
     if (!goes_on(list, page))
         return mailsrv__imap_refuse(p, MAILSRV_CORRUPT, (struct span){ NULL, 0 });
     list->cursor = page->next;
-    return tell_statuses(p, list, ask_page);
-}
-
-static uint32_t page_limit(const struct list *list)
-{
-    return (list->options & RETURN_STATUS) != 0 ? PAGE_WITH_STATUS : PAGE;
+    return end_page(p, list, ask_page);
 }
 
 static enum step ask_page(mailsrv_session *session)
@@ -246,7 +246,7 @@ static enum step ask_page(mailsrv_session *session)
     if (ask.op == NULL)
         return mailsrv__imap_no_memory(p);
     mailsrv_arg_mbox_list *arg = ask.arg;
-    arg->limit = page_limit(list);
+    arg->limit = (list->options & RETURN_STATUS) != 0 ? PAGE_WITH_STATUS - list->taken : PAGE;
     arg->store = p->store.value;
     arg->cursor = list->cursor;
     return mailsrv__then_answers(session, page_answered);

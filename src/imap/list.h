@@ -31,6 +31,7 @@ struct list {
     bool extended;       /* one of the three ways of RFC 5258 section 3 was used */
     bool lsub;
     mailsrv_cursor cursor;
+    uint32_t taken;      /* names since statuses were told */
     struct writer text;  /* of the patterns */
     /* The name before this one, and what is known of each of its beginnings that is a name or a level above one
      * (LEVEL_... in list.c).  Names ascend, so whatever may stand above a name is a beginning of the one before it. */

@@ -7,13 +7,19 @@
 
 #include "imap/messages.h"
 
-enum { PAGE = 256, LINE_FULL = 480 };
+enum { PAGE = 256, LINE_FULL = 480, RUNS_MAX = 256, RUNS_A_UNIT = 8 };
 
-void mailsrv__imap_vanished_fini(struct vanished *v)
+static void drop_page(struct vanished *v)
 {
     if (v->lent != NULL)
         mailsrv__lent_drop(v->lent);
     v->lent = NULL;
+}
+
+void mailsrv__imap_vanished_fini(struct vanished *v)
+{
+    drop_page(v);
+    mailsrv__runs_clear(&v->gone);
 }
 
 static struct vanished *current(struct imap *p)
@@ -32,7 +38,7 @@ static bool flush(struct imap *p, struct vanished *v)
     return mailsrv__imap_say(p, &line);
 }
 
-static bool add(struct imap *p, struct vanished *v, mailsrv_run run)
+static bool put(struct imap *p, struct vanished *v, mailsrv_run run)
 {
     if (v->line.n > LINE_FULL - 2 * sizeof "4294967295" && !flush(p, v))
         return false;
@@ -40,6 +46,29 @@ static bool add(struct imap *p, struct vanished *v, mailsrv_run run)
     v->line.room = LINE_FULL;
     mailsrv__write(&v->line, v->line.n == 0 ? SPAN("* VANISHED (EARLIER) ") : SPAN(","));
     mailsrv__imap_write_run(&v->line, run);
+    return true;
+}
+
+static bool put_gone(struct imap *p, struct vanished *v)
+{
+    mailsrv_run run = { 0, 0 };
+    bool good = true;
+    while (good && run.last != UINT32_MAX && mailsrv__runs_next(&v->gone, run.last + 1, &run))
+        good = put(p, v, run);
+    mailsrv__spend(&p->session, v->n_gone / RUNS_A_UNIT);
+    mailsrv__runs_clear(&v->gone);
+    v->n_gone = 0;
+    return good;
+}
+
+/* In order and as few as there are, wherever the store's pages end; what comes to be too many is said. */
+static bool add(struct imap *p, struct vanished *v, mailsrv_run run)
+{
+    if (v->n_gone == RUNS_MAX && !put_gone(p, v))
+        return false;
+    if (!mailsrv__runs_add(&v->gone, &run, 1)) /* no memory */
+        return put_gone(p, v) && put(p, v, run);
+    v->n_gone++;
     return true;
 }
 
@@ -100,8 +129,9 @@ static enum step say_page(mailsrv_session *session);
 static enum step end(struct imap *p)
 {
     struct vanished *v = current(p);
+    bool said = put_gone(p, v) && flush(p, v);
     mailsrv__imap_vanished_fini(v);
-    return flush(p, v) ? v->then(&p->session) : STEP_CLOSE;
+    return said ? v->then(&p->session) : STEP_CLOSE;
 }
 
 static enum step say_runs(struct imap *p, const mailsrv_run *runs, uint32_t n)
@@ -118,7 +148,7 @@ static enum step say_runs(struct imap *p, const mailsrv_run *runs, uint32_t n)
 static enum step say_missing(struct imap *p)
 {
     struct vanished *v = current(p);
-    mailsrv__imap_vanished_fini(v);
+    drop_page(v);
     v->more = false;
     v->all = (mailsrv_run){ v->match + 1, mailsrv__view_uidnext(&p->view) - 1 };
     return v->match == UINT32_MAX ? end(p) : say_runs(p, &v->all, 1);
@@ -144,7 +174,7 @@ static enum step page_came(mailsrv_session *session)
 static enum step ask_page(struct imap *p)
 {
     struct vanished *v = current(p);
-    mailsrv__imap_vanished_fini(v);
+    drop_page(v);
     struct ask ask = mailsrv__ask(&p->session, MAILSRV_OP_CHANGES, 0);
     if (ask.op == NULL)
         return say_missing(p);
@@ -181,5 +211,6 @@ enum step mailsrv__imap_say_vanished(struct imap *p, struct vanished *v, step_fn
 {
     p->command.vanished = v;
     v->then = then;
+    mailsrv__runs_init(&v->gone, mailsrv__room_heap(p->session.engine), CLASS_IMAGES);
     return v->since < p->view.image->upto ? ask_page(p) : then(&p->session);
 }

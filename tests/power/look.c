@@ -378,6 +378,30 @@ static void all_names(struct mail *m, int account, bool seen[BOXES_MAX], uint64_
     mail_close_box(m, &store);
 }
 
+/* Is what a MOVE made of a message there? */
+static bool has_arrived(const struct account *a, const struct message *message)
+{
+    for (size_t i = 0; i < a->n; i++)
+        for (size_t k = 0; a->boxes[i].state == THERE && k < a->boxes[i].n; k++) {
+            const struct message *copy = &a->boxes[i].messages[k];
+            if (copy->copy == message->move && copy->number == message->number && copy->state == THERE)
+                return true;
+        }
+    return false;
+}
+
+/* A MOVE that was not answered has done both, or neither. */
+static void check_moves(struct mail *m, struct account *a)
+{
+    for (size_t i = 0; i < a->n; i++)
+        for (size_t k = 0; k < a->boxes[i].n; k++) {
+            struct message *message = &a->boxes[i].messages[k];
+            if (message->move != 0 && (message->state == GONE) != has_arrived(a, message))
+                mail_wrong(m, "a MOVE is done in part", message->number);
+            message->move = 0;
+        }
+}
+
 static void check_account(struct mail *m, int account)
 {
     struct account *a = &m->known.accounts[account];
@@ -397,6 +421,7 @@ static void check_account(struct mail *m, int account)
     }
     if (modseq_max > a->modseq_max)
         a->modseq_max = modseq_max;
+    check_moves(m, a);
 }
 
 /* ---- The queue ---- */

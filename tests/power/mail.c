@@ -376,12 +376,14 @@ void mail_change(struct mail *m, uint64_t random)
         mail_deliver(m, random);
     else if (what < 100)
         mail_deliver_side_by_side(m, random);
-    else if (what < 150)
+    else if (what < 145)
         mail_expunge(m, random);
-    else if (what < 180)
+    else if (what < 170)
         mail_flag(m, random);
-    else if (what < 205)
+    else if (what < 190)
         mail_copy(m, random);
+    else if (what < 205)
+        mail_move(m, random);
     else if (what < 235)
         mail_mailbox(m, random);
     else

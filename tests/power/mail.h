@@ -34,7 +34,8 @@ struct message {
     bool is_changing;
     bool is_moved; /* by a RENAME of INBOX: its modseq must be above that which is known */
     bool was_there, was_there_before; /* when we looked last, and the time before */
-    uint32_t copy;  /* the number of the COPY that made it; 0: none */
+    uint32_t copy;  /* the number of the COPY or MOVE that made it; 0: none */
+    uint32_t move;  /* the number of a MOVE that was not answered, and has taken it perhaps; 0: none */
 };
 
 struct box {
@@ -94,6 +95,7 @@ void mail_requeue(struct mail *m, uint64_t random);
 void mail_expunge(struct mail *m, uint64_t random);
 void mail_flag(struct mail *m, uint64_t random);
 void mail_copy(struct mail *m, uint64_t random);
+void mail_move(struct mail *m, uint64_t random);
 void mail_mailbox(struct mail *m, uint64_t random); /* makes, renames, subscribes or deletes one */
 /* One of these, by chance. */
 void mail_change(struct mail *m, uint64_t random);

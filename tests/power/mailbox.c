@@ -181,7 +181,7 @@ void mail_flag(struct mail *m, uint64_t random)
     mail_close_box(m, &opened);
 }
 
-/* ---- COPY ---- */
+/* ---- COPY and MOVE ---- */
 
 /* Are all of them known to be there as they are? */
 static bool is_sure(const struct box *box, const mailsrv_run *run)
@@ -233,8 +233,25 @@ static void take_copies(struct mail *m, int account, struct box *to, size_t firs
         mail_wrong(m, "a UID of a COPY was given before", uid_max);
 }
 
-void mail_copy(struct mail *m, uint64_t random)
+/* What a MOVE takes may be gone from now on. */
+static void let_move(struct box *box, const mailsrv_run *run, uint32_t move)
 {
+    for (size_t i = 0; i < box->n; i++)
+        if (is_in(&box->messages[i], run))
+            box->messages[i].move = move;
+    let_go(box, run, false, THERE, PERHAPS_GONE);
+}
+
+static void has_moved(struct box *box, const mailsrv_run *run)
+{
+    let_go(box, run, false, PERHAPS_GONE, GONE);
+    for (size_t i = 0; i < box->n; i++)
+        box->messages[i].move = 0;
+}
+
+static void transfer(struct mail *m, uint64_t random, int32_t kind)
+{
+    bool moves = kind == MAILSRV_OP_MOVE;
     int account = random % 2 != 0;
     struct box *box = mail_some_box(m, account, random >> 20), *to = mail_some_box(m, account, random >> 28);
     struct opened opened;
@@ -245,15 +262,30 @@ void mail_copy(struct mail *m, uint64_t random)
         };
         mailsrv_asked *asked;
         size_t first = foresee_copies(m, box, &run, to);
-        const mailsrv_copied *value = mail_hear(m, 0, MAILSRV_OP_COPY, account, &arg, &asked);
+        if (moves)
+            let_move(box, &run, m->last_number);
+        const mailsrv_copied *value = mail_hear(m, 0, kind, account, &arg, &asked);
         if (value != NULL) {
             take_copies(m, account, to, first, value);
+            if (moves)
+                has_moved(box, &run);
             was_answered(m, account, 0, "");
             mail_raise_marks(m);
         }
+        m->must_look = m->must_look || value == NULL; /* of two that are alike it is not known later which it was */
         mailsrv_asked_free(asked);
     }
     mail_close_box(m, &opened);
+}
+
+void mail_copy(struct mail *m, uint64_t random)
+{
+    transfer(m, random, MAILSRV_OP_COPY);
+}
+
+void mail_move(struct mail *m, uint64_t random)
+{
+    transfer(m, random, MAILSRV_OP_MOVE);
 }
 
 /* ---- Mailboxes ---- */
