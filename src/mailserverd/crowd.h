@@ -19,7 +19,8 @@ struct crowd {
 void crowd_begin(struct crowd *crowd);
 void crowd_end(struct crowd *crowd);
 
-/* One more of `key` (0: is not counted), where that makes at most `most` (0: as many as come); else, or without memory, false. */
+/* One more of `key` (0: is not counted), where that makes at most `most` (0: as many as come); else, or without memory,
+ * false. */
 bool crowd_enter(struct crowd *crowd, uint64_t key, uint64_t most);
 void crowd_leave(struct crowd *crowd, uint64_t key);
 

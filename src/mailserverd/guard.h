@@ -24,9 +24,9 @@ void guard_end(struct guard *guard);
 /* `name` in lower case. */
 struct attempt guard_attempt(mailsrv_bytes peer, mailsrv_bytes name);
 
-/* Have so many failed (`failures_max`; 0: there is no limit) that this one is not looked at?  That is so for a name from
- * an address where that many failed for this name; and for each name from an address where that many failed for any,
- * but for names that have come in from there in the last day.  From elsewhere a name is never refused. */
+/* Have so many failed (`failures_max`; 0: there is no limit) that this one is not looked at?  That is so for a name
+ * from an address where that many failed for this name; and for each name from an address where that many failed for
+ * any, but for names that have come in from there in the last day.  From elsewhere a name is never refused. */
 bool guard_refuses(struct guard *guard, const struct attempt *attempt, uint64_t failures_max);
 
 void guard_failed(struct guard *guard, const struct attempt *attempt);

@@ -30,7 +30,8 @@ void guests_remove(struct guests *guests, uint64_t session);
 /* He tries to be `person`; NULL: nobody.  False: out of memory. */
 bool guest_tries(struct guest *guest, const struct attempt *attempt, const struct entry *person);
 
-/* Ends the sessions of users who are none any more, or have another password: politely, after the command in progress. */
+/* Ends the sessions of users who are none any more, or have another password: politely, after the command in
+ * progress. */
 void guests_see_off(const struct guests *guests, const struct people *people);
 
 #endif

@@ -31,7 +31,8 @@ static void answer_now(uv_timer_t *timer)
 }
 
 /* Without memory for that: at once. */
-static void answer_late(const struct directory *d, mailsrv_engine *engine, mailsrv_op_id id, int32_t status, uint64_t ms)
+static void answer_late(const struct directory *d, mailsrv_engine *engine, mailsrv_op_id id, int32_t status,
+                        uint64_t ms)
 {
     struct late *late = ms == 0 ? NULL : malloc(sizeof *late);
     if (late == NULL) {
