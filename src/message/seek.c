@@ -140,8 +140,13 @@ static void put_chars(struct seek *s, const uint32_t *chars, unsigned n)
 static void put_decoded(struct seek *s, struct span octets)
 {
     uint32_t chars[CHARSET_CHARS_MAX];
-    for (size_t i = 0; i < octets.n; i++)
-        put_chars(s, chars, mailsrv__charset_take(&s->reader, (uint8_t)octets.p[i], chars));
+    for (size_t i = 0; i < octets.n; i++) {
+        uint8_t octet = (uint8_t)octets.p[i];
+        if (octet < 0x80 && mailsrv__charset_is_ascii(&s->reader))
+            mailsrv__keys_char(&s->keys, octet);
+        else
+            put_chars(s, chars, mailsrv__charset_take(&s->reader, octet, chars));
+    }
 }
 
 static void take_text(struct seek *s, struct span octets)
