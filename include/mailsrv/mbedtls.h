@@ -4,7 +4,8 @@
  *     mailsrv_mbedtls_new(&setup, &tls, &why);
  *     mailsrv_profile_set_tls(profile, tls);
  *
- * The allocator of mbedTLS is the whole process's: what a connection holds is reported as an estimate.  Threads: any, where
+ * The allocator of mbedTLS is the whole process's: what a connection holds is counted by its parts, and
+ * is right within a tenth.  Threads: any, where
  * mbedTLS was built with them; else a handshake is never a job, and all engines are of one thread.
  */
 #ifndef MAILSRV_MBEDTLS_H
