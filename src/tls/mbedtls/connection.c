@@ -157,13 +157,10 @@ static int32_t leave(struct connection *c, int result)
     return MAILSRV_CANNOT;
 }
 
+/* In TLS 1.3 a ticket follows, which is part of it here: only a handshake may ask for more room. */
 static bool is_over(const struct connection *c)
 {
-#if IS_MBEDTLS_3
-    return c->ssl.MBEDTLS_PRIVATE(state) >= MBEDTLS_SSL_HANDSHAKE_OVER; /* it tells of tickets afterwards */
-#else
-    return c->ssl.state == MBEDTLS_SSL_HANDSHAKE_OVER;
-#endif
+    return c->ssl.MBEDTLS_PRIVATE(state) == MBEDTLS_SSL_HANDSHAKE_OVER;
 }
 
 /* Step by step, so that it is seen whether a certificate is shown: where none is, a session was resumed. */
