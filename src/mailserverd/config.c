@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <ini.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -19,18 +18,20 @@ static const struct service services[] = {
 /* A file while it is read. */
 struct reading {
     struct config *config;
-    FILE *file;
+    FILE *file, *err;
     unsigned line, section_line, mistakes;
-    char section[2 * WORD_OCTETS];
+    unsigned begun_line; /* of the section whose keys are being taken */
     struct listener *listener;       /* whose section this is */
     struct certificate *certificate; /* the same */
+    char *text;                      /* of the line */
+    size_t room;
 };
 
 /* FILE:LINE: KEY: what was expected. */
 static void mistake(struct reading *r, unsigned line, const char *key, const char *expected, const char *given)
 {
     r->mistakes++;
-    fprintf(stderr, "mailserverd: %s:%u: %s%sexpected %s%s%s\n", r->config->path, line, key, *key != '\0' ? ": " : "",
+    fprintf(r->err, "mailserverd: %s:%u: %s%sexpected %s%s%s\n", r->config->path, line, key, *key != '\0' ? ": " : "",
             expected, given != NULL ? ", not " : "", given != NULL ? given : "");
 }
 
@@ -59,9 +60,17 @@ static bool take_path(struct reading *r, void *to, const char *value)
     return take_text(to, PATH_OCTETS, value);
 }
 
+/* sub-domain *("." sub-domain), each of 1 to 63 octets (RFC 1035 section 2.3.4, RFC 5321 section 4.1.2) */
 static bool is_domain(const char *name)
 {
-    return *name != '\0' && *name != '.' && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") == strlen(name);
+    for (const char *at = name;;) {
+        const size_t n = strspn(at, "abcdefghijklmnopqrstuvwxyz0123456789-");
+        if (n == 0 || n > 63 || (at[n] != '.' && at[n] != '\0'))
+            return false;
+        if (at[n] == '\0')
+            return true;
+        at += n + 1;
+    }
 }
 
 static bool take_domain(struct reading *r, void *to, const char *value)
@@ -151,9 +160,11 @@ static bool take_protocol(struct reading *r, void *to, const char *value)
 {
     (void)r;
     for (size_t i = 0; i < sizeof services / sizeof *services; i++)
-        if (strcmp(services[i].name, value) == 0)
+        if (strcmp(services[i].name, value) == 0) {
             *(const struct service **)to = &services[i];
-    return *(const struct service **)to != NULL;
+            return true;
+        }
+    return false;
 }
 
 static bool take_secured(struct reading *r, void *to, const char *value)
@@ -257,7 +268,7 @@ static void take_key(struct reading *r, const struct key *keys, size_t n, void *
                 mistake(r, r->line, name, keys[i].expected, value);
             return;
         }
-    char known[256] = "one of";
+    char known[512] = "one of";
     for (size_t i = 0; i < n; i++) {
         const size_t at = strlen(known);
         snprintf(known + at, sizeof known - at, "%s %s", i == 0 ? "" : ",", keys[i].name);
@@ -294,7 +305,7 @@ static bool begin_certificate(struct reading *r)
 
 static void begin_section(struct reading *r, const char *section)
 {
-    snprintf(r->section, sizeof r->section, "%s", section);
+    r->begun_line = r->section_line;
     r->listener = NULL;
     r->certificate = NULL;
     if (strncmp(section, "listener ", 9) == 0) {
@@ -312,7 +323,7 @@ static void begin_section(struct reading *r, const char *section)
 static int on_line(void *user, const char *section, const char *name, const char *value)
 {
     struct reading *r = user;
-    if (strcmp(section, r->section) != 0)
+    if (r->begun_line != r->section_line)
         begin_section(r, section);
     if (strcmp(section, "server") == 0)
         take_key(r, server_keys, N_KEYS(server_keys), r->config, name, value);
@@ -323,22 +334,35 @@ static int on_line(void *user, const char *section, const char *name, const char
     return 1;
 }
 
+enum { SECTION_OCTETS_MAX = 49 /* of its name: the parser keeps no more */ };
+
+/* What the parser cannot take of a line; NULL: nothing. */
+static const char *is_unfit(const char *line, size_t n, size_t room)
+{
+    const char *name = line + strspn(line, " \t");
+    if (memchr(line, '\0', n) != NULL)
+        return "text, without NUL";
+    if (n >= room)
+        return "a shorter line; a key with several values may be repeated";
+    if (*name == '[' && strcspn(name + 1, "]") > SECTION_OCTETS_MAX)
+        return "a name of at most 49 octets";
+    return NULL;
+}
+
 /* A line for the parser, counted: it tells its handler no number. */
 static char *next_line(char *line, int room, void *user)
 {
     struct reading *r = user;
-    if (fgets(line, room, r->file) == NULL)
+    const ssize_t n = getline(&r->text, &r->room, r->file);
+    if (n < 0)
         return NULL;
     r->line++;
-    if (line[strspn(line, " \t")] == '[')
+    if (r->text[strspn(r->text, " \t")] == '[')
         r->section_line = r->line;
-    const size_t n = strlen(line);
-    if (n + 1 == (size_t)room && line[n - 1] != '\n') {
-        mistake(r, r->line, "", "a shorter line; a key with several values may be repeated", NULL);
-        for (int c = 0; c != '\n' && c != EOF;)
-            c = fgetc(r->file);
-        *line = '\0';
-    }
+    const char *expected = is_unfit(r->text, (size_t)n, (size_t)room);
+    if (expected != NULL)
+        mistake(r, r->line, "", expected, NULL);
+    memcpy(line, expected == NULL ? r->text : "", expected == NULL ? (size_t)n + 1 : 1);
     return line;
 }
 
@@ -400,16 +424,12 @@ static void complete(struct config *c)
         snprintf(c->domains[c->n_domains++], NAME_OCTETS, "%s", c->hostname);
 }
 
-static bool read_file(struct config *config, const char *path)
+static bool read_all(struct config *config, FILE *file, const char *path, FILE *err)
 {
-    struct reading r = { .config = config, .file = fopen(path, "re") };
+    struct reading r = { .config = config, .file = file, .err = err };
     set_defaults(config, path);
-    if (r.file == NULL) {
-        fprintf(stderr, "mailserverd: %s: %s\n", path, strerror(errno));
-        return false;
-    }
     const int wrong = ini_parse_stream(next_line, &r, on_line, &r);
-    fclose(r.file);
+    free(r.text);
     if (wrong > 0)
         mistake(&r, (unsigned)wrong, "", "[SECTION], KEY = VALUE, or # and a comment", NULL);
     if (r.mistakes == 0) /* else more would follow from those */
@@ -418,15 +438,27 @@ static bool read_file(struct config *config, const char *path)
     return r.mistakes == 0;
 }
 
-const struct config *config_read(const char *path)
+const struct config *config_read_file(FILE *file, const char *path, FILE *err)
 {
     struct config *config = malloc(sizeof *config);
     if (config == NULL)
-        fprintf(stderr, "mailserverd: out of memory\n");
-    if (config != NULL && read_file(config, path))
+        fprintf(err, "mailserverd: out of memory\n");
+    if (config != NULL && read_all(config, file, path, err))
         return config;
     free(config);
     return NULL;
+}
+
+const struct config *config_read(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        fprintf(stderr, "mailserverd: %s: %s\n", path, strerror(errno));
+        return NULL;
+    }
+    const struct config *config = config_read_file(file, path, stderr);
+    fclose(file);
+    return config;
 }
 
 const struct config *config_ref(const struct config *config)

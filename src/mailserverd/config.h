@@ -6,6 +6,8 @@
 
 #include <mailsrv/profile.h>
 
+#include <stdio.h>
+
 #define LISTENERS_MAX 32
 #define ADDRESSES_MAX 8 /* of a listener */
 #define DOMAINS_MAX 64
@@ -66,6 +68,9 @@ struct config {
 
 /* Reads the file.  NULL: it has said what is wrong, one line for each mistake, on standard error. */
 const struct config *config_read(const char *path);
+
+/* The same of a file that is open, `path` being its name for whoever reads `err`. */
+const struct config *config_read_file(FILE *file, const char *path, FILE *err);
 
 const struct config *config_ref(const struct config *config);
 void config_unref(const struct config *config); /* NULL is fine */

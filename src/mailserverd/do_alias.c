@@ -14,7 +14,8 @@ static bool read_targets(const struct errand *e, const struct people *people, ch
         if (!errand_address(e, e->argv[i], false, address))
             return false;
         const size_t octets = strlen(address);
-        if (people_find(people, address, octets) == NULL && people_find_alias(people, address, octets) == NULL) {
+        if (people_find(people, PEOPLE_USERS, address, octets) == NULL &&
+            people_find(people, PEOPLE_ALIASES, address, octets) == NULL) {
             fprintf(e->err, "mailserverd: %s: there is no such user or alias\n", address);
             return false;
         }
@@ -31,11 +32,12 @@ static int change(const struct errand *e, const char *address, bool add)
     char targets[TARGETS_OCTETS];
     struct people *people = people_read(e->config->data, e->err);
     bool ok = people != NULL && (!add || read_targets(e, people, targets));
-    if (ok && !add && people_find_alias(people, address, strlen(address)) == NULL) {
+    if (ok && !add && people_find(people, PEOPLE_ALIASES, address, strlen(address)) == NULL) {
         fprintf(e->err, "mailserverd: %s: there is no such alias\n", address);
         ok = false;
     }
-    ok = ok && people_put_alias(people, address, add ? targets : NULL) && people_write(people, e->config->data, e->err);
+    ok = ok && people_put(people, PEOPLE_ALIASES, address, add ? targets : NULL) &&
+         people_write(people, PEOPLE_ALIASES, e->config->data, e->err);
     people_unref(people);
     return ok && office_reload(office, e->err) ? 0 : 1;
 }
@@ -43,8 +45,9 @@ static int change(const struct errand *e, const char *address, bool add)
 static int list(struct errand *e)
 {
     pthread_mutex_lock(&e->office->mutex);
-    for (size_t i = 0; i < e->office->people->n_aliases; i++)
-        fprintf(e->out, "%s %s\n", e->office->people->aliases[i].address, e->office->people->aliases[i].targets);
+    const struct entries *all = &e->office->people->of[PEOPLE_ALIASES];
+    for (size_t i = 0; i < all->n; i++)
+        fprintf(e->out, "%s %s\n", all->all[i].address, all->all[i].text);
     pthread_mutex_unlock(&e->office->mutex);
     return 0;
 }

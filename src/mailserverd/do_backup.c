@@ -50,7 +50,8 @@ static bool make_directory(const struct errand *e, const char *path)
 static bool copy_people(const struct errand *e, const char *directory)
 {
     pthread_mutex_lock(&e->office->mutex);
-    const bool ok = people_write(e->office->people, directory, e->err);
+    const bool ok = people_write(e->office->people, PEOPLE_USERS, directory, e->err) &&
+                    people_write(e->office->people, PEOPLE_ALIASES, directory, e->err);
     pthread_mutex_unlock(&e->office->mutex);
     return ok;
 }

@@ -16,8 +16,8 @@ static int change(const struct errand *e, const char *address, const char *secre
 {
     struct office *office = e->office;
     struct people *people = people_read(e->config->data, e->err);
-    const bool ok =
-        people != NULL && people_put(people, address, secrets) && people_write(people, e->config->data, e->err);
+    const bool ok = people != NULL && people_put(people, PEOPLE_USERS, address, secrets) &&
+                    people_write(people, PEOPLE_USERS, e->config->data, e->err);
     people_unref(people);
     return ok && office_reload(office, e->err) ? 0 : 1;
 }
@@ -52,7 +52,7 @@ static int set_password(struct errand *e, const char *address)
 static bool is_known(const struct errand *e, const char *address)
 {
     pthread_mutex_lock(&e->office->mutex);
-    const bool known = people_find(e->office->people, address, strlen(address)) != NULL;
+    const bool known = people_find(e->office->people, PEOPLE_USERS, address, strlen(address)) != NULL;
     pthread_mutex_unlock(&e->office->mutex);
     return known;
 }
@@ -164,8 +164,9 @@ static int take_away(struct errand *e, const char *address, bool with_mail)
 static int list(struct errand *e)
 {
     pthread_mutex_lock(&e->office->mutex);
-    for (size_t i = 0; i < e->office->people->n_persons; i++)
-        fprintf(e->out, "%s\n", e->office->people->persons[i].address);
+    const struct entries *all = &e->office->people->of[PEOPLE_USERS];
+    for (size_t i = 0; i < all->n; i++)
+        fprintf(e->out, "%s\n", all->all[i].address);
     pthread_mutex_unlock(&e->office->mutex);
     return 0;
 }

@@ -25,6 +25,9 @@ struct mapped {
 bool map_file(int directory, const char *name, struct mapped *out); /* false: errno says why */
 void unmap_file(struct mapped *file);
 
+/* The same of an mbox that is in memory.  False: it is none, or there is no memory. */
+bool mbox_read_octets(const struct mapped *file, const char *name, FILE *to);
+
 /* A message of lines that end with LF or CRLF, as one of lines that end with CRLF. */
 uint64_t crlf_octets(const char *p, size_t n);
 void crlf_write(const char *p, size_t n, FILE *to);

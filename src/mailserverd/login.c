@@ -15,7 +15,7 @@ struct verification {
     mailsrv_engine *engine;
     mailsrv_op_id id;
     struct people *people; /* whose secrets are looked at */
-    const struct person *person;
+    const struct entry *person;
     char password[PASSWORD_MAX];
     bool ok, acts_as; /* the identity that was asked for is the user's own */
 };
@@ -23,7 +23,7 @@ struct verification {
 static void verify(uv_work_t *work)
 {
     struct verification *v = work->data;
-    v->ok = password_is(v->password, v->person != NULL ? v->person->secrets : NULL);
+    v->ok = password_is(v->password, v->person != NULL ? v->person->text : NULL);
 }
 
 static void answer(uv_work_t *work, int status)
@@ -45,13 +45,13 @@ static void answer(uv_work_t *work, int status)
 }
 
 /* pat is pat@ the first domain. */
-static const struct person *find_user(const struct directory *d, mailsrv_bytes user)
+static const struct entry *find_user(const struct directory *d, mailsrv_bytes user)
 {
     char whole[ADDRESS_MAX];
     if (user.n == 0 || user.n >= sizeof whole || memchr(user.p, '@', user.n) != NULL)
-        return people_find(d->people, (const char *)user.p, user.n);
+        return people_find(d->people, PEOPLE_USERS, (const char *)user.p, user.n);
     const int n = snprintf(whole, sizeof whole, "%.*s@%s", (int)user.n, (const char *)user.p, d->config->domains[0]);
-    return n < 0 || (size_t)n >= sizeof whole ? NULL : people_find(d->people, whole, (size_t)n);
+    return n < 0 || (size_t)n >= sizeof whole ? NULL : people_find(d->people, PEOPLE_USERS, whole, (size_t)n);
 }
 
 /* Has it no NUL, behind which nothing would be looked at? */
@@ -90,9 +90,9 @@ static void on_scram_keys(void *user, mailsrv_engine *engine, const mailsrv_op *
 {
     const struct directory *d = user;
     const mailsrv_arg_auth_scram_keys *arg = op->arg;
-    const struct person *person = find_user(d, arg->user);
+    const struct entry *person = find_user(d, arg->user);
     struct scram_keys keys;
-    if (person == NULL || !secrets_keys(person->secrets, arg->hash, &keys)) {
+    if (person == NULL || !secrets_keys(person->text, arg->hash, &keys)) {
         mailsrv_op_answer_status(engine, op->id, MAILSRV_DENIED);
         return;
     }

@@ -1,5 +1,5 @@
-#define _GNU_SOURCE /* strverscmp */
 #include "folders.h"
+#include "maildir_index.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,67 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LETTERS = 26, FLAG_LETTERS = 5 };
-
-static const struct {
-    char letter;
-    uint32_t flag;
-} flag_letters[FLAG_LETTERS] = {
-    { 'D', MAILSRV_FLAG_DRAFT }, { 'F', MAILSRV_FLAG_FLAGGED }, { 'R', MAILSRV_FLAG_ANSWERED },
-    { 'S', MAILSRV_FLAG_SEEN },  { 'T', MAILSRV_FLAG_DELETED },
-};
-
 /* ---- Reading ---- */
-
-/* A message of a folder. */
-struct entry {
-    char uidl[EXCHANGE_UIDL_MAX + 1]; /* that POP3 knew it by; empty: not in the list */
-    char *path;                       /* cur/NAME or new/NAME */
-    uint32_t uid;                     /* 0: not in the list */
-};
 
 struct folder {
     int fd;
-    struct entry *entries;
-    size_t n;
-    uint32_t uidvalidity;
-    char *letters[LETTERS]; /* of keywords */
+    struct maildir_index index;
 };
-
-/* NAME without :2,FLAGS, as the list of UIDs has it. */
-static size_t base_octets(const char *name)
-{
-    return strcspn(name, ":");
-}
-
-static const char *name_of(const struct entry *entry)
-{
-    return entry->path + 4;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strverscmp(name_of(a), name_of(b));
-}
-
-static int by_uid(const void *a, const void *b)
-{
-    const struct entry *x = a, *y = b;
-    if (x->uid != y->uid) /* those without one come last: they get what comes next */
-        return x->uid == 0 ? 1 : y->uid == 0 ? -1 : x->uid < y->uid ? -1 : 1;
-    return by_name(a, b);
-}
-
-static bool add_entry(struct folder *f, const char *in, const char *name)
-{
-    struct entry *more = realloc(f->entries, (f->n + 1) * sizeof *more);
-    char *path = NULL;
-    if (more == NULL || asprintf(&path, "%s/%s", in, name) < 0)
-        return false;
-    f->entries = more;
-    f->entries[f->n++] = (struct entry){ .path = path };
-    return true;
-}
 
 static bool list_messages(struct folder *f, const char *in)
 {
@@ -80,7 +25,7 @@ static bool list_messages(struct folder *f, const char *in)
         return fd < 0 && errno == ENOENT;
     for (struct dirent *one; ok && (one = readdir(all)) != NULL;)
         if (one->d_name[0] != '.')
-            ok = add_entry(f, in, one->d_name);
+            ok = maildir_index_add(&f->index, in, one->d_name);
     closedir(all);
     return ok;
 }
@@ -94,92 +39,7 @@ static FILE *open_list(const struct folder *f, const char *name)
     return file;
 }
 
-/* The entry of a name without flags; they are in order. */
-static struct entry *find_entry(const struct folder *f, const char *base)
-{
-    for (size_t low = 0, high = f->n; low < high;) {
-        const size_t middle = low + (high - low) / 2;
-        char name[512];
-        snprintf(name, sizeof name, "%.*s", (int)base_octets(name_of(&f->entries[middle])),
-                 name_of(&f->entries[middle]));
-        const int is = strverscmp(name, base);
-        if (is == 0)
-            return &f->entries[middle];
-        if (is < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
-}
-
-/* dovecot-uidlist, version 3: "3 VUIDVALIDITY NUIDNEXT GGUID", then lines "UID [PUIDL and others] :NAME". */
-static void read_uids(struct folder *f)
-{
-    FILE *file = open_list(f, "dovecot-uidlist");
-    char *line = NULL;
-    size_t room = 0;
-    if (file == NULL)
-        return;
-    if (getline(&line, &room, file) > 0 && strncmp(line, "3 ", 2) == 0 && strstr(line, " V") != NULL)
-        f->uidvalidity = (uint32_t)strtoul(strstr(line, " V") + 2, NULL, 10);
-    while (getline(&line, &room, file) > 0) {
-        line[strcspn(line, "\r\n")] = '\0';
-        char *colon = strstr(line, " :");
-        if (colon == NULL)
-            continue;
-        colon[2 + base_octets(colon + 2)] = '\0';
-        struct entry *entry = find_entry(f, colon + 2);
-        if (entry == NULL)
-            continue;
-        *colon = '\0';
-        entry->uid = (uint32_t)strtoul(line, NULL, 10);
-        const char *uidl = strstr(line, " P");
-        if (uidl != NULL)
-            snprintf(entry->uidl, sizeof entry->uidl, "%.*s", (int)strcspn(uidl + 2, " "), uidl + 2);
-    }
-    free(line);
-    fclose(file);
-}
-
-/* dovecot-keywords: "0 NAME" names the letter a. */
-static void read_letters(struct folder *f)
-{
-    FILE *file = open_list(f, "dovecot-keywords");
-    char *line = NULL, *name;
-    size_t room = 0;
-    while (file != NULL && getline(&line, &room, file) > 0) {
-        line[strcspn(line, "\r\n")] = '\0';
-        const unsigned long letter = strtoul(line, &name, 10);
-        if (name != line && *name == ' ' && letter < LETTERS && f->letters[letter] == NULL)
-            f->letters[letter] = strdup(name + 1);
-    }
-    free(line);
-    if (file != NULL)
-        fclose(file);
-}
-
-static void add_keyword(struct exchanged_message *m, const char *name)
-{
-    const size_t n = strlen(m->keywords);
-    snprintf(m->keywords + n, sizeof m->keywords - n, "%s%s", n == 0 ? "" : " ", name);
-}
-
-static void read_flags(const struct folder *f, const char *name, struct exchanged_message *m)
-{
-    const char *info = strstr(name, ":2,");
-    for (const char *p = info == NULL ? "" : info + 3; *p != '\0' && *p != ','; p++) {
-        for (size_t i = 0; i < FLAG_LETTERS; i++)
-            if (flag_letters[i].letter == *p)
-                m->flags |= flag_letters[i].flag;
-        if (*p == 'P')
-            add_keyword(m, "$Forwarded");
-        if (*p >= 'a' && *p <= 'z' && f->letters[*p - 'a'] != NULL)
-            add_keyword(m, f->letters[*p - 'a']);
-    }
-}
-
-static bool read_entry(const struct folder *f, const struct entry *entry, FILE *to)
+static bool read_entry(const struct folder *f, const struct maildir_entry *entry, FILE *to)
 {
     struct mapped file;
     struct exchanged_message *m = calloc(1, sizeof *m);
@@ -192,7 +52,7 @@ static bool read_entry(const struct folder *f, const struct entry *entry, FILE *
     m->internal_us = file.modified_us;
     m->uid = entry->uid;
     memcpy(m->uidl, entry->uidl, sizeof m->uidl);
-    read_flags(f, entry->path, m);
+    maildir_index_flags(&f->index, entry, m);
     exchange_put_message(to, m);
     crlf_write(file.p, file.n, to);
     unmap_file(&file);
@@ -200,13 +60,20 @@ static bool read_entry(const struct folder *f, const struct entry *entry, FILE *
     return true;
 }
 
+/* Has the lists that are there read. */
+static void complete(struct folder *f)
+{
+    FILE *uids = open_list(f, "dovecot-uidlist"), *keywords = open_list(f, "dovecot-keywords");
+    maildir_index_complete(&f->index, uids, keywords);
+    if (uids != NULL)
+        fclose(uids);
+    if (keywords != NULL)
+        fclose(keywords);
+}
+
 static void close_folder(struct folder *f)
 {
-    for (size_t i = 0; i < f->n; i++)
-        free(f->entries[i].path);
-    for (size_t i = 0; i < LETTERS; i++)
-        free(f->letters[i]);
-    free(f->entries);
+    maildir_index_free(&f->index);
     if (f->fd >= 0)
         close(f->fd);
 }
@@ -214,26 +81,11 @@ static void close_folder(struct folder *f)
 static bool is_subscribed(int root, const char *folder)
 {
     struct mapped file;
-    bool found = false;
     if (!map_file(root, "subscriptions", &file))
         return false;
-    const size_t n = strlen(folder);
-    for (const char *at = file.p, *end = file.p + file.n; at < end && !found;) {
-        const char *lf = memchr(at, '\n', (size_t)(end - at));
-        const size_t octets = (size_t)((lf == NULL ? end : lf) - at);
-        found = octets == n;
-        for (size_t i = 0; i < n && found; i++) /* levels are divided by a tab, a dot or a slash */
-            found = at[i] == folder[i] || (folder[i] == '.' && (at[i] == '\t' || at[i] == '/'));
-        at += octets + 1;
-    }
+    const bool found = maildir_is_subscribed(file.p, file.n, folder);
     unmap_file(&file);
     return found;
-}
-
-static void sort(struct folder *f, int (*compare)(const void *a, const void *b))
-{
-    if (f->n > 0)
-        qsort(f->entries, f->n, sizeof *f->entries, compare);
 }
 
 /* `folder` is "" or ".A.B". */
@@ -249,17 +101,14 @@ static bool read_folder(int root, const char *folder, FILE *to)
     bool ok = f.fd >= 0 && name_from_utf7(levels, box.name, sizeof box.name) && list_messages(&f, "cur") &&
               list_messages(&f, "new");
     if (ok) {
-        sort(&f, by_name);
-        read_uids(&f);
-        read_letters(&f);
-        sort(&f, by_uid);
-        box.uidvalidity = f.uidvalidity;
+        complete(&f);
+        box.uidvalidity = f.index.uidvalidity;
         exchange_put_mailbox(to, &box);
     } else {
         fprintf(stderr, "mailserverd: %s: it cannot be read as a folder\n", *folder == '\0' ? "." : folder);
     }
-    for (size_t i = 0; i < f.n && ok; i++)
-        ok = read_entry(&f, &f.entries[i], to);
+    for (size_t i = 0; i < f.index.n && ok; i++)
+        ok = read_entry(&f, &f.index.all[i], to);
     close_folder(&f);
     return ok;
 }
@@ -392,10 +241,7 @@ static size_t letter_of(struct writing *w, const char *name, size_t n)
 static void write_flags(struct writing *w, const struct exchanged_message *m, char *out)
 {
     bool set[LETTERS] = { false };
-    char *to = out;
-    for (size_t i = 0; i < FLAG_LETTERS; i++)
-        if ((m->flags & flag_letters[i].flag) != 0)
-            *to++ = flag_letters[i].letter;
+    char *to = out + maildir_flag_letters(m->flags, out);
     for (const char *p = m->keywords; *p != '\0';) {
         const size_t n = strcspn(p, " ");
         const size_t letter = letter_of(w, p, n);
@@ -425,7 +271,7 @@ static bool copy_octets(const struct exchange_source *from, uint64_t octets, FIL
 static bool write_message(void *user, const struct exchange_source *from, const struct exchanged_message *m)
 {
     struct writing *w = user;
-    char base[96], made[112], path[192], letters[FLAG_LETTERS + LETTERS + 1];
+    char base[96], made[112], path[192], letters[8 + LETTERS];
     const struct timespec when = { (time_t)(m->internal_us / 1000000), (long)(m->internal_us % 1000000) * 1000 };
     const struct timespec times[2] = { when, when };
     if (w->folder < 0)

@@ -154,7 +154,7 @@ static uint64_t pass(const char *at, const char *end, struct exchanged_message *
 
 static bool read_messages(const struct mapped *file, const char *name, FILE *to)
 {
-    const char *at = file->p, *end = file->p + file->n;
+    const char *at = file->n == 0 ? "" : file->p, *end = at + file->n;
     struct exchanged_mailbox box = { .attributes = 0 };
     struct exchanged_message *m = calloc(1, sizeof *m), *again = calloc(1, sizeof *again);
     bool begun = false;
@@ -181,6 +181,12 @@ static bool read_messages(const struct mapped *file, const char *name, FILE *to)
     return ok;
 }
 
+/* Is it an mbox?  Then its messages. */
+bool mbox_read_octets(const struct mapped *file, const char *name, FILE *to)
+{
+    return (file->n == 0 || (file->n > 5 && memcmp(file->p, "From ", 5) == 0)) && read_messages(file, name, to);
+}
+
 bool mbox_read(const char *path, const char *name, FILE *to)
 {
     struct mapped file;
@@ -189,11 +195,9 @@ bool mbox_read(const char *path, const char *name, FILE *to)
         fprintf(stderr, "mailserverd: %s: %s\n", path, strerror(errno));
         return false;
     }
-    if (file.n > 0 && (file.n < 5 || memcmp(file.p, "From ", 5) != 0)) {
+    ok = mbox_read_octets(&file, name, to);
+    if (!ok)
         fprintf(stderr, "mailserverd: %s: expected an mbox, which begins with \"From \"\n", path);
-        ok = false;
-    }
-    ok = ok && read_messages(&file, name, to);
     unmap_file(&file);
     return ok;
 }
@@ -276,7 +280,7 @@ static void write_lines(FILE *to, const char *p, size_t n)
 static bool write_message(void *user, const struct exchange_source *from, const struct exchanged_message *m)
 {
     struct writing *w = user;
-    char *octets = w->file == NULL || m->octets > SIZE_MAX ? NULL : malloc((size_t)m->octets + 1);
+    char *octets = w->file == NULL || m->octets >= SIZE_MAX ? NULL : malloc((size_t)m->octets + 1);
     const bool ok = octets != NULL && from->read(from->user, octets, (size_t)m->octets);
     if (ok) {
         write_head(w, m);

@@ -40,8 +40,8 @@ static bool open_store(struct office *office, FILE *err)
 /* Who is in the file has an account in the store. */
 static bool give_accounts(const struct office *office, struct people *people, FILE *err)
 {
-    for (size_t i = 0; i < people->n_persons; i++) {
-        struct person *p = &people->persons[i];
+    for (size_t i = 0; i < people->of[PEOPLE_USERS].n; i++) {
+        struct entry *p = &people->of[PEOPLE_USERS].all[i];
         const size_t n = strlen(p->address);
         int32_t status = mailsrv_durable_find_account(office->store, p->address, n, &p->account);
         if (status == MAILSRV_NONEXISTENT)

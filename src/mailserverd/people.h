@@ -18,43 +18,51 @@
 #define SECRETS_OCTETS 1024
 #define TARGETS_MAX 64 /* of an alias, with those that it leads to by others */
 
-struct person {
-    char *address; /* lower case */
-    char *secrets; /* HASH [SCRAM KEYS]... */
-    mailsrv_id account;
+/* A line of one of the files: a person, or an alias. */
+struct entry {
+    char *address; /* lower case; of an alias also @DOMAIN: whoever else */
+    char *text;    /* a person's HASH [SCRAM KEYS]...; an alias' targets in lower case, between spaces */
+    mailsrv_id account; /* a person's */
 };
 
-struct alias {
-    char *address; /* lower case; @DOMAIN: whoever else */
-    char *targets; /* lower case, between spaces */
+enum people_file { PEOPLE_USERS, PEOPLE_ALIASES, PEOPLE_FILES };
+
+struct entries {
+    struct entry *all; /* ascending */
+    size_t n;
 };
 
 struct people {
-    unsigned references;    /* atomic */
-    struct person *persons; /* ascending */
-    struct alias *aliases;  /* ascending */
-    size_t n_persons, n_aliases;
+    unsigned references; /* atomic */
+    struct entries of[PEOPLE_FILES];
 };
+
+/* ---- In memory ---- */
+
+/* Nobody, with one reference.  NULL: out of memory. */
+struct people *people_new(void);
+struct people *people_ref(struct people *people);
+void people_unref(struct people *people); /* secrets are wiped; NULL is fine */
+
+/* NULL: there is none. */
+const struct entry *people_find(const struct people *people, enum people_file file, const char *address, size_t n);
+
+/* Changes what is in memory, of who has the only reference; `text` NULL: takes it out.  False: out of memory. */
+bool people_put(struct people *people, enum people_file file, const char *address, const char *text);
+
+/* Who gets mail for an address: at most TARGETS_MAX persons; 0: nobody.  Aliases of aliases are followed. */
+size_t people_resolve(const struct people *people, const char *address, size_t n, const struct entry **out);
+
+/* ---- In files (people_file.c) ---- */
 
 /* Reads both files of a directory; one that is not there is empty.  NULL: it has told `err` what is wrong.  What comes
  * back has one reference, and no accounts yet. */
 struct people *people_read(const char *directory, FILE *err);
 
-struct people *people_ref(struct people *people);
-void people_unref(struct people *people); /* secrets are wiped; NULL is fine */
+/* Adds the lines of one of them, `path` being its name for whoever reads `err`.  False: it has told what is wrong. */
+bool people_read_lines(struct people *people, enum people_file which, FILE *file, const char *path, FILE *err);
 
-const struct person *people_find(const struct people *people, const char *address, size_t n);
-const struct alias *people_find_alias(const struct people *people, const char *address, size_t n);
-
-/* Changes what is in memory, of who has the only reference; `secrets` or `targets` NULL: takes it out.  False: out of
- * memory. */
-bool people_put(struct people *people, const char *address, const char *secrets);
-bool people_put_alias(struct people *people, const char *address, const char *targets);
-
-/* Replaces the files of a directory by what is in memory, durably.  False: it has told `err`. */
-bool people_write(const struct people *people, const char *directory, FILE *err);
-
-/* Who gets mail for an address: at most TARGETS_MAX persons; 0: nobody.  Aliases of aliases are followed. */
-size_t people_resolve(const struct people *people, const char *address, size_t n, const struct person **out);
+/* Replaces one file of a directory by what is in memory, durably.  False: it has told `err`. */
+bool people_write(const struct people *people, enum people_file which, const char *directory, FILE *err);
 
 #endif

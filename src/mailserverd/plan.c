@@ -38,7 +38,7 @@ static bool read_pem(const struct config *config, const struct certificate *cert
                      struct pem *out)
 {
     struct stat is;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO is none, and not waited for */
     bool ok = fd >= 0 && fstat(fd, &is) == 0 && S_ISREG(is.st_mode) && is.st_size > 0 && is.st_size <= PEM_OCTETS_MAX;
     out->n = ok ? (size_t)is.st_size : 0;
     out->p = ok ? malloc(out->n) : NULL;
@@ -183,10 +183,9 @@ static bool make_profile(struct plan *plan, size_t which)
 
 /* ---- Its life ---- */
 
-static bool complete(struct plan *plan, const char *path, const struct plan *before)
+static bool complete(struct plan *plan, const struct plan *before)
 {
-    plan->config = config_read(path);
-    if (plan->config == NULL || !read_certificates(plan, before))
+    if (!read_certificates(plan, before))
         return false;
     for (size_t i = 0; i < plan->config->n_listeners; i++)
         if (!make_profile(plan, i))
@@ -194,18 +193,26 @@ static bool complete(struct plan *plan, const char *path, const struct plan *bef
     return true;
 }
 
-struct plan *plan_make(const char *path, const struct plan *before)
+struct plan *plan_of(const struct config *config, const struct plan *before)
 {
     struct plan *plan = calloc(1, sizeof *plan);
     if (plan == NULL) {
         fprintf(stderr, "mailserverd: out of memory\n");
+        config_unref(config);
         return NULL;
     }
     plan->references = 1;
-    if (complete(plan, path, before))
+    plan->config = config;
+    if (complete(plan, before))
         return plan;
     plan_unref(plan);
     return NULL;
+}
+
+struct plan *plan_make(const char *path, const struct plan *before)
+{
+    const struct config *config = config_read(path);
+    return config == NULL ? NULL : plan_of(config, before);
 }
 
 struct plan *plan_ref(struct plan *plan)

@@ -18,6 +18,9 @@ struct plan {
  * NULL: there is none.  NULL: it has told standard error. */
 struct plan *plan_make(const char *path, const struct plan *before);
 
+/* The same of a configuration, whose reference it takes over, also where it fails. */
+struct plan *plan_of(const struct config *config, const struct plan *before);
+
 struct plan *plan_ref(struct plan *plan);
 void plan_unref(struct plan *plan); /* NULL is fine */
 

@@ -20,24 +20,25 @@ static size_t write_address(const struct directory *d, mailsrv_bytes local, mail
     return (size_t)n;
 }
 
-static const struct person *first_of(const struct people *people, const char *domain)
+static const struct entry *first_of(const struct people *people, const char *domain)
 {
-    for (size_t i = 0; i < people->n_persons; i++) {
-        const char *at = strchr(people->persons[i].address, '@');
+    const struct entries *all = &people->of[PEOPLE_USERS];
+    for (size_t i = 0; i < all->n; i++) {
+        const char *at = strchr(all->all[i].address, '@');
         if (at != NULL && strcmp(at, domain) == 0)
-            return &people->persons[i];
+            return &all->all[i];
     }
-    return people->n_persons > 0 ? &people->persons[0] : NULL;
+    return all->n > 0 ? &all->all[0] : NULL;
 }
 
-static size_t find(const struct directory *d, const mailsrv_arg_resolve *arg, const struct person **out)
+static size_t find(const struct directory *d, const mailsrv_arg_resolve *arg, const struct entry **out)
 {
     char address[ADDRESS_MAX];
     size_t n = write_address(d, arg->local_part, arg->domain, address);
     if (n == 0)
         return 0;
-    if (arg->detail.n != 0 && people_find(d->people, address, n) == NULL &&
-        people_find_alias(d->people, address, n) == NULL)
+    if (arg->detail.n != 0 && people_find(d->people, PEOPLE_USERS, address, n) == NULL &&
+        people_find(d->people, PEOPLE_ALIASES, address, n) == NULL)
         n = write_address(d, arg->user, arg->domain, address);
     const size_t found = people_resolve(d->people, address, n, out);
     if (found > 0 || strncmp(address, "postmaster@", 11) != 0)
@@ -50,7 +51,7 @@ static void on_resolve(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 {
     const struct directory *d = user;
     const mailsrv_arg_resolve *arg = op->arg;
-    const struct person *found[TARGETS_MAX];
+    const struct entry *found[TARGETS_MAX];
     mailsrv_destination to[TARGETS_MAX];
     const bool here = arg->domain.n == 0 || config_has_domain(d->config, (const char *)arg->domain.p, arg->domain.n);
     const size_t n = here ? find(d, arg, found) : 0;

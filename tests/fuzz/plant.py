@@ -50,6 +50,18 @@ FAULTS = {
     "records": ("core/records.c", "tls->at = (uint16_t)(tls->n - in.n);", "tls->at = tls->n;"),
     # Extensions of no octets end the list.
     "hello": ("tls/mbedtls/hello.c", "h->extensions_left == 0 ? AT_END", "h->extensions_left == 0 || h->value == 0 ? AT_END"),
+    # A word may be as long as the room for it, and its end stands in somebody else's.
+    "config": ("mailserverd/config.c", "if (n == 0 || n >= room)", "if (n == 0 || n > room)"),
+    # An address is kept as it was written.
+    "people": ("mailserverd/people.c", "    text_lower(copy);\n    memmove", "    memmove"),
+    # A UIDL may be one octet longer than it can be.
+    "maildir": ("mailserverd/maildir_index.c", "n > EXCHANGE_UIDL_MAX ||", "n > EXCHANGE_UIDL_MAX + 1 ||"),
+    # What is taken away of a quoted line is counted.
+    "mbox": ("mailserverd/mbox.c", "octets += crlf_octets(l.p + quote, l.n - quote);", "octets += crlf_octets(l.p, l.n);"),
+    # A UIDL may be one octet longer than it can be.
+    "exchange": ("mailserverd/exchange.c", "if (n > most ||", "if (n > most + 1 ||"),
+    # 0 is a kind of frame, too.
+    "wire": ("mailserverd/wire.c", " || head[0] == '\\0')", ")"),
     # A long reverse-path is copied into room for a short one.
     "smtp": ("smtp/transaction.c", "mailsrv__session_take(session, sizeof *t + reverse_path.n)",
              "mailsrv__session_take(session, sizeof *t + (reverse_path.n & 15))"),

@@ -95,6 +95,61 @@ def structures() -> list[bytes]:
     return [text, multipart, message]
 
 
+SERVER = b"[server]\nhostname = mail.here.test\ndomains = here.test there.test\ndata = /d\nuser = u\n"
+LISTENER = b"[listener %s]\nprotocol = %s\naddress = 127.0.0.1:2525 [::1]:25 unix:/s\nplain-passwords = yes\n"
+
+
+def configurations() -> set[bytes]:
+    """With each key, right and wrong."""
+    root = Path(__file__).resolve().parents[2]
+    keys = re.findall(r'\n    \{ "([a-z-]+)", take_', (root / "src/mailserverd/config.c").read_text())
+    faces = [b"mx", b"submission", b"lmtp", b"pop3", b"imap"]
+    listeners = b"".join(LISTENER % (face, face) for face in faces)
+    found = {SERVER + listeners, SERVER + b"user = " + b"u" * 63 + b"\n" + listeners,
+             SERVER + b"user = " + b"u" * 64 + b"\n" + listeners, b"[nothing]\na = b\n",
+             SERVER + b"[tls a]\ncertificate = /c\nkey = /k\n" + listeners.replace(b"plain-passwords = yes", b"tls = implicit"),
+             SERVER + LISTENER % (b"a", b"imap") * 2, SERVER + b"; comment\n  more\n" + LISTENER % (b"a" * 60, b"mx")}
+    for key in keys:
+        for value in (b"1", b"100", b"64K", b"99999999999999999999G", b"yes", b"none", b"json", b"x y"):
+            found |= {SERVER + key.encode() + b" = " + value + b"\n" + listeners, SERVER + listeners + key.encode() + b"=" + value + b"\n"}
+    return found
+
+
+def people() -> set[bytes]:
+    keys = b"4096:" + b"ab" * 16 + b":%s:%s"
+    scram = b" SCRAM-SHA-256:" + keys % (b"cd" * 32, b"ef" * 32) + b" SCRAM-SHA-1:" + keys % (b"cd" * 20, b"ef" * 20)
+    users = b"# users\nPat@here.test $y$j9T$salt$hash" + scram + b"\nkim@here.test *\n" + b"l" * 309 + b"@here.test x\n"
+    aliases = b"info@here.test pat@here.test sales@here.test\nsales@here.test info@here.test kim@here.test\n@here.test Info@here.test\n"
+    return {users, aliases, users + aliases, b"a@b c\n@b a@b\n"}
+
+
+def maildirs() -> set[bytes]:
+    uids = b"3 V1790000000 N4 G0123\n1 P%s W312 :1790.M1P1.host\n2 :1790.M1P1.host2:2,\n3 :1791.V,S=3\n" % (b"u" * 70)
+    names = b"1790.M1P1.host:2,DFRSTPab\n1790.M1P1.host2:2,S\n1791.V,S=3\n1792.new\n"
+    return {names + b"\n" + uids + b"\n0 $Junk\n1 Work\n25 z\n",
+            names + b"\n" + uids.replace(b"Pu", b"Puu") + b"\n", b"Entw&APw-rfe.2026\nA/B\n\n" + uids}
+
+
+def mboxes(messages: set[bytes]) -> set[bytes]:
+    head = b"From kim@remote.test Wed Nov 25 20:15:18 2026\nX-IMAPbase: 1790000000 12 $Junk\nX-UID: 7\nStatus: RO\nX-Status: AF\n"
+    some = [head + m.replace(b"\r\n", b"\n") + b"\n" for m in sorted(messages)[:20]]
+    return {head + b"X-Keywords: $Junk Work\n\n>From me\n>>From you\nFrom here\n\n" * 2, b"".join(some[:3]), *some}
+
+
+def exchanged() -> set[bytes]:
+    mailbox, message = b"mailbox 5 1 1790000000 9\nINBOX", b"message 7 3 1790000000000000 8 2 9\nabone threetext\r\n."
+    return {mailbox + message * 2, mailbox, message, b"message 0 0 -1 0 70 0\n" + b"u" * 70 + mailbox,
+            b"message 0 0 -1 0 71 0\n" + b"u" * 71 + mailbox}
+
+
+def frames() -> set[bytes]:
+    def frame(kind: bytes, octets: bytes = b"") -> bytes:
+        return kind + struct.pack("<I", len(octets)) + octets
+
+    command = frame(b"w", b"user") + frame(b"w", b"add") + frame(b"w", b"pat") + frame(b"g") + frame(b"d", b"secret\n") + frame(b"e")
+    return {command, frame(b"o", b"text\n") + frame(b"r", b"wrong\n") + frame(b"x", b"\1"), frame(b"x") + b"x\xff\xff\xff\xff"}
+
+
 def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
     streams = {d.client for d in dialogues}
     messages = {m for d in dialogues for m in d.messages}
@@ -115,12 +170,15 @@ def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
     seeds["base64"] = {text for d in dialogues for text in base64s(d.client)}
     seeds["scram"] = {message for message in decoded(seeds["base64"]) if b"r=" in message}
     seeds["prepare"] = {"I\u00adX".encode(), "a\u00a0b\u3000\u200b".encode(), b"secret", "p\u00e4ss".encode(), b"a\x07"}
+    seeds |= {"config": configurations(), "people": people(), "maildir": maildirs(), "mbox": mboxes(messages),
+              "exchange": exchanged(), "wire": frames()}
     return seeds
 
 
 def write(out: Path, name: str, seeds: set[bytes]) -> None:
     """The four octets that decide about chance stand before all but the plain parsers' inputs."""
-    has_knobs = name not in ("path", "decimal", "imap_parse", "base64", "scram", "prepare")
+    has_knobs = name not in ("path", "decimal", "imap_parse", "base64", "scram", "prepare", "config", "maildir", "mbox", "exchange",
+                             "wire")
     (out / name).mkdir(parents=True)
     for seed in seeds:
         digest = hashlib.sha1(seed).digest()

@@ -67,6 +67,29 @@ def configurations(tap: Tap, server: Server) -> None:
             (SERVER + "[tls x]\nkey = /nowhere\n" + IMAP, 3, "[tls]: expected both certificate = FILE and key = FILE"),
             (SERVER + "[tls x]\nkey = /nowhere\ncertificate = /nowhere\n" + IMAP, 3, "/nowhere: expected a file with PEM"),
             (SERVER, 2, "expected a section [listener NAME]"),
+            (SERVER + "colour = red\n" + IMAP, 3, "colour: expected one of hostname, data"),
+            (SERVER + "data =\n" + IMAP, 3, "data: expected the path of a directory"),
+            (SERVER + "domains = a.test b.test.\n" + IMAP, 3, "domains: expected at most 64 domains"),
+            (SERVER + "".join(f"domains = d{i}.test\n" for i in range(65)) + IMAP, 67, "domains: expected at most 64 domains"),
+            (SERVER + "user = a b\n" + IMAP, 3, "user: expected the name of a user of this system, not a b"),
+            (SERVER + "grace = 3601\n" + IMAP, 3, "grace: expected a number of seconds up to 3600, not 3601"),
+            (SERVER + IMAP + "plain-passwords = 1\n", 6, "plain-passwords: expected yes or no, not 1"),
+            (SERVER + IMAP + "channel-binding = true\n", 6, "channel-binding: expected yes or no, not true"),
+            (SERVER + IMAP + "connections = 0\n", 6, "connections: expected a number from 1 to 1000000, not 0"),
+            (SERVER + IMAP + "connections-per-peer = -1\n", 6, "connections-per-peer: expected a number from 1 to 1000000"),
+            (SERVER + IMAP + "protocol = nntp\n", 6, "protocol: expected mx, submission, lmtp, pop3 or imap, not nntp"),
+            (SERVER + IMAP + IMAP, 6, "expected a name of one word that no listener before has"),
+            (SERVER + IMAP + "[listener a b]\ntls = no\n", 6, "expected a name of one word that no listener before has"),
+            (SERVER + "".join(IMAP.replace("listener imap", f"listener {i}") for i in range(33)), 99, "expected a name of one word"),
+            (SERVER + IMAP + "[listener " + "x" * 60 + "]\ntls = no\n", 6, "expected a name of at most 49 octets"),
+            (SERVER + IMAP + "tls = n\0o\n", 6, "expected text, without NUL"),
+            (SERVER + "".join(f"[tls {i}]\nkey = /k\n" for i in range(33)) + IMAP, 67, "expected at most 32 certificates"),
+            (SERVER + "[tls x]\ncert = /c\n" + IMAP, 4, "cert: expected one of certificate, key"),
+            (SERVER + "[tls x]\ncertificate =\n" + IMAP, 4, "certificate: expected the path of a file, PEM, with the whole chain"),
+            (SERVER + "[tls x]\nkey =\n" + IMAP, 4, "key: expected the path of a file, PEM"),
+            (SERVER + "[tls x]\nkey = /dev/null\ncertificate = /dev/null\n" + IMAP, 3, "/dev/null: expected a file with PEM"),
+            (SERVER + "hostname = " + "a" * 64 + ".test\n" + IMAP, 3, "hostname: expected a domain"),
+            (SERVER + "hostname = mail..test\n" + IMAP, 3, "hostname: expected a domain"),
             ("[server]\nhostname = here.test\n" + IMAP, 5, "[server]: expected data = DIRECTORY")):
         server.config.write_text(text.format(data=server.data))
         status, _, said = server.does("check-config")
@@ -129,6 +152,13 @@ def users(server: Server) -> None:
     assert not any(password in kept for password in [*USERS.values(), "x y  z"]), kept
     for name in ("users", "aliases"):
         path = server.data / name
+        kept = path.read_text()
+        for line in ("pat@here.test", "no-address x", kept.splitlines()[1]):
+            path.write_text(kept + line + "\n")
+            status, _, said = server.does("user", "list")
+            where = f"{path}:{kept.count(chr(10)) + 1}: expected ADDRESS "
+            assert status == 1 and where in said and "each address once" in said, said
+        path.write_text(kept)
         path.chmod(0o640)
         status, _, said = server.does("user", "list")
         assert status == 1 and "expected mode 0600" in said, said
@@ -298,6 +328,19 @@ def activation(server: Server) -> None:
     server.config.write_text(kept)
 
 
+def descriptors(server: Server) -> None:
+    """It takes as many as it may have, whatever the habit is."""
+    words = " ".join(f"'{word}'" for word in server.argv("serve"))
+    host = Host(["/bin/sh", "-c", f"ulimit -Sn 64; exec {words}"], ALL)
+    limits = Path(f"/proc/{host.process.pid}/limits").read_text()
+    soft, hard = re.search(r"^Max open files +(\d+) +(\d+)", limits, re.M).groups()
+    peers = [clients.Raw(host.ports["smtp"]) for _ in range(100)]
+    assert soft == hard and all(peer.greeting.startswith(b"220") for peer in peers), limits
+    for peer in peers:
+        peer.close()
+    assert host.end() == 0, host.said()
+
+
 def privileges(server: Server) -> None:
     """Root only until its ports are bound."""
     kept = server.config.read_text()
@@ -425,6 +468,7 @@ def main(built: Path) -> None:
         tap.run("reload", reload, server)
         tap.run("several threads", several_threads, server)
         tap.run("sockets of a supervisor", activation, server)
+        tap.run("descriptors", descriptors, server)
         if os.geteuid() == 0:
             tap.run("privileges are dropped", privileges, server)
         tap.run("certificates", certificates, server)
