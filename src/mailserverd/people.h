@@ -20,8 +20,8 @@
 
 /* A line of one of the files: a person, or an alias. */
 struct entry {
-    char *address; /* lower case; of an alias also @DOMAIN: whoever else */
-    char *text;    /* a person's HASH [SCRAM KEYS]...; an alias' targets in lower case, between spaces */
+    char *address;      /* lower case; of an alias also @DOMAIN: whoever else */
+    char *text;         /* a person's HASH [SCRAM KEYS]...; an alias' targets in lower case, between spaces */
     mailsrv_id account; /* a person's */
 };
 
