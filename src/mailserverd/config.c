@@ -63,6 +63,12 @@ static bool take_word(struct reading *r, void *to, const char *value)
     return strpbrk(value, " \t") == NULL && take_text(to, WORD_OCTETS, value);
 }
 
+static bool take_user(struct reading *r, void *to, const char *value)
+{
+    r->config->run_as_line = r->line;
+    return take_word(r, to, value);
+}
+
 static bool take_path(struct reading *r, void *to, const char *value)
 {
     (void)r;
@@ -203,7 +209,7 @@ static const struct key server_keys[] = {
     { "hostname", take_domain, IN_SERVER(hostname), "a domain, as in mail.example.org", 0, 0 },
     { "data", take_path, IN_SERVER(data), "the path of a directory", 0, 0 },
     { "domains", take_domains, 0, "at most 64 domains, as in example.org example.net", 0, 0 },
-    { "user", take_word, IN_SERVER(run_as), "the name of a user of this system", 0, 0 },
+    { "user", take_user, IN_SERVER(run_as), "the name of a user of this system", 0, 0 },
     { "subaddress", take_delimiter, IN_SERVER(delimiter), "one of + - = _ #, or none", 0, 0 },
     { "threads", take_bounded, IN_SERVER(threads), "a number from 1 to 64", 1, THREADS_MAX },
     { "memory", take_bounded, IN_SERVER(memory), "a number of octets from 16M, as in 256M", UINT64_C(16) << 20,

@@ -51,6 +51,7 @@ struct config {
     unsigned references;    /* atomic */
     char path[PATH_OCTETS]; /* of the file */
     char hostname[NAME_OCTETS], data[PATH_OCTETS], run_as[WORD_OCTETS];
+    unsigned run_as_line;                   /* of that key */
     char domains[DOMAINS_MAX][NAME_OCTETS]; /* lower case; the first is that of names without one */
     size_t n_domains;
     char delimiter;       /* between a user's name and the rest of a subaddress; NUL: none */

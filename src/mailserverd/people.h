@@ -14,7 +14,7 @@
 
 #include <stdio.h>
 
-#define ADDRESS_MAX 320 /* octets, with its end: 64 "@" 255 (RFC 5321 section 4.5.3.1) */
+#define ADDRESS_MAX 256 /* octets, with its end: as long as a path with its <> (RFC 5321 section 4.5.3.1.3) */
 #define SECRETS_OCTETS 1024
 #define TARGETS_MAX 64 /* of an alias, with those that it leads to by others */
 
