@@ -2,7 +2,6 @@
 under TLS; what goes in by one comes out of the others unchanged."""
 import contextlib
 import imaplib
-import os
 import poplib
 import re
 import smtplib

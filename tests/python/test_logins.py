@@ -205,6 +205,7 @@ class Tls(unittest.TestCase):
         self.assertIn(b"STARTTLS", peer.say(b"EHLO a.test"))
         self.assertTrue(peer.say(b"STARTTLS").startswith(b"220"))
         self.assertIsNone(peer.session.tls())
+        self.assertEqual(peer.session.wants & c.MAILSRV_WANT_TLS_SERVER, 0)  # the host is not asked to do it
         end(engine)
 
 
