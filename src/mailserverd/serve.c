@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -198,6 +199,16 @@ static bool begin_loops(struct server *s)
     return s->loops != NULL;
 }
 
+/* Every connection is a descriptor, and by habit only 1,024 are given; select(2), for whose sake, is not used here. */
+static void take_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static bool begin(struct server *s)
 {
     s->plan = plan_make(s->path, NULL);
@@ -238,6 +249,7 @@ int serve(const char *path)
     s.path = path;
     umask(077); /* whatever is made here is for its owner alone */
     block_signals(&set);
+    take_descriptors();
     const bool ok = begin(&s);
     if (ok) {
         const struct config *c = s.plan->config;

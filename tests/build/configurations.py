@@ -13,6 +13,7 @@ class Configuration:
     cc: str
     options: list[str]
     runner: list[str] = field(default_factory=list)  # what foreign programs are run by
+    suite: str = ""  # the only one whose programs are built; empty: everything is
     lock: threading.Lock = field(default_factory=threading.Lock)
     built: bool | None = None
 
@@ -31,12 +32,16 @@ def foreign(machine: str, architecture: str) -> list[str]:
     return options
 
 
+MBEDTLS_3 = BUILD / "release/trixie/pkgconfig"  # where tests/build/setup has unpacked it
+
 ALL = {
     "plain": Configuration("gcc", ["-Dwerror=true"]),
     "clang": Configuration("clang", ["-Dwerror=true"]),
     "asan": Configuration("clang", ["-Db_sanitize=address,undefined", *CLANG_CHECKED]),
     "tsan": Configuration("clang", ["-Db_sanitize=thread", *CLANG_CHECKED]),
     "fuzz": Configuration("clang", FUZZ),
+    "mbedtls3": Configuration("gcc", ["-Dwerror=true", "-Ddefault_library=static", f"-Dpkg_config_path={MBEDTLS_3}"],
+                              suite="mbedtls"),
     "i686": Configuration("", foreign("i686", "i386"), ["qemu-i386-static"]),
     "s390x": Configuration("", foreign("s390x", "s390x"), ["qemu-s390x-static"]),
 }
@@ -65,7 +70,8 @@ def make(name: str, configuration: Configuration, report: Report) -> bool:
         if report.run(setup, env=env).returncode != 0:
             return False
         stamp.write_text(wanted)
-    done = report.run(["ninja", "-k0", "-C", where])
+    some = programs(name, configuration.suite) if configuration.suite else []
+    done = report.run(["ninja", "-k0", "-C", where, *some])
     if done.returncode != 0:
         wrong = [l for l in done.stdout.splitlines() if re.search(r"error|FAILED|undefined|warning:", l)]
         report.bad(f"the configuration {name} does not build", "\n".join(wrong[:20]))
@@ -76,6 +82,12 @@ def tests(name: str, suite: str) -> list[dict]:
     """The tests of a suite in a configuration that is built."""
     text = (BUILD / name / "meson-info" / "intro-tests.json").read_text()
     return [t for t in json.loads(text) if suite in (s.rpartition(":")[2] for s in t["suite"])]
+
+
+def programs(name: str, suite: str) -> list[str]:
+    """What the tests of a suite run."""
+    words = {word.removeprefix(f"{BUILD / name}/") for test in tests(name, suite) for word in test["cmd"]}
+    return sorted(word for word in words if word.startswith("tests/"))
 
 
 def run_suite(name: str, suite: str, report: Report, prefix: list[str] | None = None, **env: str) -> None:

@@ -34,6 +34,7 @@ PARTS = [
     Part("s390x", suites.s390x),
     Part("i686", suites.i686),
     Part("valgrind", suites.valgrind),
+    Part("mbedtls3", suites.mbedtls3),
     Part("hosts", suites.hosts),
     Part("python", suites.python),
     Part("power", suites.power),

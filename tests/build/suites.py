@@ -125,6 +125,14 @@ def s390x(p: Report) -> None:
     foreign("s390x", p)
 
 
+def mbedtls3(p: Report) -> None:
+    """The provider over mbedTLS 3, which is of another release of Debian: what is tested of it over 2.28."""
+    if not configurations.MBEDTLS_3.exists():
+        return p.skip("mbedtls3", "mbedTLS 3 is not unpacked")
+    if configurations.build("mbedtls3", p):
+        configurations.run_suite("mbedtls3", "mbedtls", p)
+
+
 def fuzz(p: Report) -> None:
     """Every reader of outside bytes; and each target finds the fault that a build switch plants for it."""
     if configurations.build("fuzz", p):

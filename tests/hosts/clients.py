@@ -45,9 +45,9 @@ def with_file(message: bytes, argv: list, before: str = "") -> None:
         run([*argv, before + file.name])
 
 
-def by_smtplib(port: int, message: bytes, to: str = "pat@here.test") -> None:
+def by_smtplib(port: int, message: bytes, *to: str) -> None:
     with smtplib.SMTP("127.0.0.1", port, local_hostname="client.remote.test", timeout=HANG_S) as client:
-        client.sendmail(SENDER, [to], message, mail_options=["BODY=8BITMIME"])
+        client.sendmail(SENDER, to or ["pat@here.test"], message, mail_options=["BODY=8BITMIME"])
 
 
 def smtp_source() -> str | None:

@@ -328,6 +328,19 @@ def activation(server: Server) -> None:
     server.config.write_text(kept)
 
 
+def descriptors(server: Server) -> None:
+    """It takes as many as it may have, whatever the habit is."""
+    words = " ".join(f"'{word}'" for word in server.argv("serve"))
+    host = Host(["/bin/sh", "-c", f"ulimit -Sn 64; exec {words}"], ALL)
+    limits = Path(f"/proc/{host.process.pid}/limits").read_text()
+    soft, hard = re.search(r"^Max open files +(\d+) +(\d+)", limits, re.M).groups()
+    peers = [clients.Raw(host.ports["smtp"]) for _ in range(100)]
+    assert soft == hard and all(peer.greeting.startswith(b"220") for peer in peers), limits
+    for peer in peers:
+        peer.close()
+    assert host.end() == 0, host.said()
+
+
 def privileges(server: Server) -> None:
     """Root only until its ports are bound."""
     kept = server.config.read_text()
@@ -455,6 +468,7 @@ def main(built: Path) -> None:
         tap.run("reload", reload, server)
         tap.run("several threads", several_threads, server)
         tap.run("sockets of a supervisor", activation, server)
+        tap.run("descriptors", descriptors, server)
         if os.geteuid() == 0:
             tap.run("privileges are dropped", privileges, server)
         tap.run("certificates", certificates, server)

@@ -90,11 +90,11 @@ class Logins:
     def by_plus(self, protocol: str, mechanism: str, version: str) -> None:
         """Where -PLUS is not offered, it is not taken either."""
         offered = self.offered_with(version)
+        priority = f"--priority=NORMAL:-VERS-ALL:+VERS-TLS{version}"
         if offered is None or f"AUTH={mechanism}-PLUS" not in offered:
             assert not self.has_all, f"not with OpenSSL: {offered}"
-            assert not self.gsasl(protocol, mechanism + "-PLUS")[0], "what is not offered was taken"
+            assert not self.gsasl(protocol, mechanism + "-PLUS", PASSWORD, priority)[0], "what is not offered was taken"
             return
-        priority = f"--priority=NORMAL:-VERS-ALL:+VERS-TLS{version}"
         good, said = self.gsasl(protocol, mechanism + "-PLUS", PASSWORD, priority)
         assert good, said
         good, said = self.gsasl(protocol, mechanism + "-PLUS", WRONG, priority)

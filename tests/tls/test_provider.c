@@ -109,7 +109,8 @@ static void shake_and_talk(uint64_t mode, bool jobs, size_t in_pieces, int versi
     assert_true(mailsrv_engine_stat(s.place.engine, MAILSRV_STAT_TLS_OCTETS) > 1000);
     const char *started = place_event(&s.place, MAILSRV_EVENT_TLS_STARTED);
     assert_non_null(started);
-    assert_non_null(strstr(started, "TLS 1."));
+    assert_int_equal(SSL_version(s.peer.ssl), PROVIDER_HAS_TLS_1_3 ? version : TLS1_2_VERSION);
+    assert_non_null(strstr(started, SSL_version(s.peer.ssl) == TLS1_3_VERSION ? "TLS 1.3" : "TLS 1.2"));
     talk(&s.peer);
     end(&s);
 }

@@ -21,6 +21,8 @@ static int give(void *user, unsigned char *p, size_t n)
     if (!c->is_open)
         mailsrv__mbedtls_hello(&c->hello, p, n);
     io->taken += n;
+    if (c->hello.is_wrong)
+        return MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE;
     return (int)n;
 }
 
@@ -55,21 +57,6 @@ static int choose_certificate(void *user, mbedtls_ssl_context *ssl, const unsign
         if (mailsrv__mbedtls_is_for(&certificate->chain, (const char *)name, n))
             status = mbedtls_ssl_set_hs_own_cert(ssl, &certificate->chain, &certificate->key);
     }
-    return status;
-}
-
-static int write_ticket(void *user, const mbedtls_ssl_session *session, unsigned char *start, const unsigned char *end,
-                        size_t *n, uint32_t *lifetime)
-{
-    struct connection *c = user;
-    return mbedtls_ssl_ticket_write(&c->context->tickets->keys, session, start, end, n, lifetime);
-}
-
-static int parse_ticket(void *user, mbedtls_ssl_session *session, unsigned char *p, size_t n)
-{
-    struct connection *c = user;
-    int status = mbedtls_ssl_ticket_parse(&c->context->tickets->keys, session, p, n);
-    c->resumed |= status == 0;
     return status;
 }
 
@@ -122,8 +109,6 @@ static void set_up(struct connection *c)
 {
     c->config = c->context->config;
     mbedtls_ssl_conf_sni(&c->config, choose_certificate, c);
-    if (c->context->tickets != NULL)
-        mbedtls_ssl_conf_session_tickets_cb(&c->config, write_ticket, parse_ticket, c);
 #if IS_MBEDTLS_3
     mbedtls_ssl_set_export_keys_cb(&c->ssl, keys_made, c);
 #elif defined(MBEDTLS_SSL_EXPORT_KEYS)
@@ -172,11 +157,31 @@ static int32_t leave(struct connection *c, int result)
     return MAILSRV_CANNOT;
 }
 
+static bool is_over(const struct connection *c)
+{
+#if IS_MBEDTLS_3
+    return c->ssl.MBEDTLS_PRIVATE(state) >= MBEDTLS_SSL_HANDSHAKE_OVER; /* it tells of tickets afterwards */
+#else
+    return c->ssl.state == MBEDTLS_SSL_HANDSHAKE_OVER;
+#endif
+}
+
+/* Step by step, so that it is seen whether a certificate is shown: where none is, a session was resumed. */
+static int shake(struct connection *c)
+{
+    int result = 0;
+    while (result == 0 && !is_over(c)) {
+        c->shows_own |= c->ssl.MBEDTLS_PRIVATE(state) == MBEDTLS_SSL_SERVER_CERTIFICATE;
+        result = mbedtls_ssl_handshake_step(&c->ssl);
+    }
+    return result;
+}
+
 static int32_t handshake(void *connection, mailsrv_tls_io *io)
 {
     struct connection *c = connection;
     enter(c, io);
-    int result = mbedtls_ssl_handshake(&c->ssl);
+    int result = shake(c);
     if (result != 0)
         return leave(c, result);
     c->is_open = true;
@@ -253,7 +258,7 @@ static const char *why(const void *connection)
 
 const mailsrv_tls_provider mailsrv__mbedtls_provider = {
     .size = sizeof mailsrv__mbedtls_provider,
-#if defined(MBEDTLS_THREADING_C)
+#if HAS_THREADS
     .features = MAILSRV_TLS_THREADS,
 #endif
     .name = MBEDTLS_VERSION_STRING_FULL,

@@ -61,7 +61,11 @@ static bool set_tickets(struct context *c, const mailsrv_tls_setup *setup)
     } else {
         c->tickets = tickets_new(setup->ticket_s == 0 ? DAY_S : setup->ticket_s);
     }
-    return c->tickets != NULL;
+    if (c->tickets == NULL)
+        return false;
+    mbedtls_ssl_conf_session_tickets_cb(&c->config, mbedtls_ssl_ticket_write, mbedtls_ssl_ticket_parse,
+                                        &c->tickets->keys);
+    return true;
 }
 
 /* ---- Settings ---- */

@@ -1,13 +1,17 @@
 /* mbedTLS uses extended_master_secret whenever a client offers it, and does not say so.  Without it what an exporter
- * gives is not this connection's alone (RFC 9266 section 4.2), so the ClientHello is looked at on its way. */
+ * gives is not this connection's alone (RFC 9266 section 4.2), so the ClientHello is looked at on its way.
+ *
+ * mbedTLS 3 puts a message together of several records before it looks at what it is: what is none, or larger than
+ * mbedTLS can take, ends here. */
 #include "provider.h"
 
-enum { RECORD_HEADER = 5, HANDSHAKE = 22, CLIENT_HELLO = 1, EXTENDED_MASTER_SECRET = 23 };
+enum { RECORD_HEADER = 5, HANDSHAKE = 22, CLIENT_HELLO = 1, EXTENDED_MASTER_SECRET = 23, MESSAGE_OCTETS_MAX = 16380 };
 
 /* ClientHello (RFC 5246 section 7.4.1.2): what is read, one after the other. */
 enum stage {
     AT_MESSAGE,     /* its type, one octet */
-    AT_SESSION,     /* behind its length, version and random: one octet of length */
+    AT_SIZE,        /* its length, three */
+    AT_SESSION,     /* behind its version and random: one octet of length */
     AT_SUITES,      /* two octets of length */
     AT_COMPRESSION, /* one */
     AT_EXTENSIONS,  /* two: of all extensions */
@@ -18,6 +22,8 @@ enum stage {
 
 static unsigned width(uint8_t stage)
 {
+    if (stage == AT_SIZE)
+        return 3;
     return stage == AT_MESSAGE || stage == AT_SESSION || stage == AT_COMPRESSION ? 1 : 2;
 }
 
@@ -35,8 +41,13 @@ static void take_value(struct hello *h)
 {
     switch (h->stage) {
     case AT_MESSAGE:
-        h->skip = 3 + 2 + 32;
-        h->stage = h->value == CLIENT_HELLO ? AT_SESSION : AT_END;
+        h->is_wrong = h->value != CLIENT_HELLO;
+        h->stage = h->is_wrong ? AT_END : AT_SIZE;
+        break;
+    case AT_SIZE:
+        h->is_wrong = h->value > MESSAGE_OCTETS_MAX;
+        h->skip = 2 + 32;
+        h->stage = h->is_wrong ? AT_END : AT_SESSION;
         break;
     case AT_EXTENSIONS:
         h->extensions_left = (uint16_t)h->value;

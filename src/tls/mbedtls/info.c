@@ -45,7 +45,7 @@ static const mbedtls_x509_crt *shown(const struct connection *c)
 /* By the hash of its signature, or a better one (RFC 5929 section 4.1). */
 static void find_end_point(const struct connection *c, struct texts *t)
 {
-    const mbedtls_x509_crt *own = c->resumed ? NULL : shown(c);
+    const mbedtls_x509_crt *own = c->shows_own ? shown(c) : NULL;
     if (own == NULL)
         return;
     mbedtls_md_type_t type = own->MBEDTLS_PRIVATE(sig_md);
@@ -124,7 +124,7 @@ static uint32_t version_of(const struct connection *c)
 /* In a session that was resumed nobody can say how the first one was made. */
 static bool is_unique(const struct connection *c)
 {
-    return version_of(c) >= 0x0304 || (c->hello.offers_ems && !c->resumed);
+    return version_of(c) >= 0x0304 || (c->hello.offers_ems && c->shows_own);
 }
 
 void mailsrv__mbedtls_info(struct connection *c, mailsrv_tls_info *out)
@@ -140,7 +140,7 @@ void mailsrv__mbedtls_info(struct connection *c, mailsrv_tls_info *out)
         .n_client_names = t->n_names,
         .exporter = { c->exporter, is_unique(c) ? c->n_exporter : 0 },
         .end_point = { t->end_point, t->n_end_point },
-        .resumed = c->resumed,
+        .resumed = !c->shows_own,
     };
     memcpy(out, &all, out->size < sizeof all ? out->size : sizeof all);
 }

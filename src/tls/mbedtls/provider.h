@@ -22,6 +22,13 @@
 
 #define IS_MBEDTLS_3 (MBEDTLS_VERSION_NUMBER >= 0x03000000)
 
+/* TLS 1.3 is made of PSA's functions, which know of threads since 3.6. */
+#if defined(MBEDTLS_THREADING_C) && (!IS_MBEDTLS_3 || MBEDTLS_VERSION_NUMBER >= 0x03060000)
+#define HAS_THREADS 1
+#else
+#define HAS_THREADS 0
+#endif
+
 #ifndef MBEDTLS_PRIVATE
 #define MBEDTLS_PRIVATE(field) field
 #endif
@@ -63,6 +70,7 @@ struct hello {
     uint16_t record_left, extensions_left, extension;
     uint8_t stage, have, header;
     bool offers_ems; /* extended_master_secret (RFC 7627) */
+    bool is_wrong;   /* it is none, or one that is too large */
 };
 
 enum { NAMES_MAX = 16, NAME_OCTETS_MAX = 255 };
@@ -84,7 +92,7 @@ struct connection {
     struct context *context;
     mailsrv_tls_io *io; /* of the running call */
     struct hello hello;
-    bool is_open, resumed;
+    bool is_open, shows_own;
     uint8_t exporter[32];
     size_t n_exporter;
     char server_name[NAME_OCTETS_MAX + 1];
