@@ -13,7 +13,7 @@ static bool take_vanished(struct imap *p, struct reader *r, struct fetch *f)
     return !r->no_memory;
 }
 
-/* "CHANGEDSINCE" SP mod-sequence-value / "VANISHED" (RFC 7162 section 7).  0 is no mod-sequence-value, but a phone sends
+/* "CHANGEDSINCE" SP mod-sequence-value / "VANISHED" (RFC 7162 section 7).  0 is no mod-sequence-value, but phones send
  * it for a mailbox that had none before: whatever there is has changed since. */
 static bool parse_modifier(struct imap *p, struct reader *r, struct fetch *f, bool *has_since)
 {
