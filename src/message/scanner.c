@@ -1,9 +1,6 @@
 /* Lines: which of them are delimiters, and which end a header.  Those of a body are only counted. */
 #include "message/scanning.h"
 
-/* What a line is, as far as it has been seen. */
-enum line { LINE_UNDECIDED, LINE_PLAIN, LINE_EMPTY, LINE_DELIMITER, LINE_LAST_DELIMITER };
-
 void mailsrv__scanner_init(struct scanner *s, struct heap *heap, enum mailsrv__class class_)
 {
     memset(s, 0, sizeof *s);
@@ -69,6 +66,8 @@ static size_t take_body(struct scanner *s, struct span octets)
         s->line = s->at + (uint64_t)(p - octets.p);
     }
     s->at += (uint64_t)(p - octets.p);
+    if (p != octets.p)
+        s->seen = LINE_PLAIN;
     return (size_t)(p - octets.p);
 }
 
@@ -139,7 +138,7 @@ static void enter_line(struct scanner *s, enum line line)
     uint64_t at = s->at;
     if (line == LINE_DELIMITER)
         line = enter_delimiter(s);
-    s->in_line = (uint8_t)line;
+    s->in_line = s->seen = (uint8_t)line;
     s->at = at - head.n;
     if (!s->failed && head.n != 0)
         take_line(s, head);

@@ -20,6 +20,9 @@ enum {
     FIELD_NAME_ROOM = 32
 };
 
+/* What a line is, as far as it has been seen. */
+enum line { LINE_UNDECIDED, LINE_PLAIN, LINE_EMPTY, LINE_DELIMITER, LINE_LAST_DELIMITER };
+
 /* Octets that grow. */
 struct growing {
     char *p;
@@ -68,6 +71,7 @@ struct scanner {
     bool failed;     /* there was none */
     bool dots;
     uint8_t in_line; /* what the line is */
+    uint8_t seen;    /* what the last one was whose kind is known */
     char last;       /* the octet before `at` */
     uint8_t line_end; /* octets of the end of the line before this one; 0: there is none before it */
     uint64_t at;     /* octets seen */

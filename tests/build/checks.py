@@ -31,6 +31,7 @@ def warnings(p: Report) -> None:
 def tree(p: Report) -> None:
     p.command("arrows", ["python3", "tests/build/arrows.py"])
     p.command("lengths", ["python3", "tests/build/lengths.py"])
+    p.command("tables of characters", ["python3", "tests/build/unicode.py"])
     listed = "".join(f.read_text() for f in (ROOT / "src").rglob("meson.build"))
     unlisted = [str(f.relative_to(ROOT)) for f in (ROOT / "src").rglob("*.c") if f"'{f.name}'" not in listed]
     p.check("every file of src is built", not unlisted, "\n".join(unlisted))

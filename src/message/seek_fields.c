@@ -1,0 +1,157 @@
+#include "message/seeking.h"
+
+enum { AT_LINE, AT_NAME, AT_VALUE };
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static void reset(struct kept_value *value)
+{
+    value->there = false;
+    value->n = 0;
+}
+
+void mailsrv__fields_begin(struct fields *f, enum seek_header header)
+{
+    f->header = header;
+    f->at = AT_LINE;
+    f->cr = f->has_field = f->too_long = false;
+    f->name_n = 0;
+    f->kept = NULL;
+    reset(&f->type);
+    reset(&f->encoding);
+    reset(&f->date);
+}
+
+/* ---- Octets of a field, without its line ends ---- */
+
+static void take_name(struct fields *f, char c)
+{
+    f->too_long = f->too_long || f->name_n == SEEK_NAME_MAX;
+    if (!f->too_long)
+        f->name[f->name_n++] = c;
+    mailsrv__words_take(&f->words, c);
+}
+
+static void take_value(struct fields *f, char c)
+{
+    if (f->kept != NULL && f->kept->n < SEEK_VALUE_MAX)
+        f->kept->p[f->kept->n++] = c;
+    mailsrv__words_take(&f->words, c);
+}
+
+static void take_octet(struct fields *f, char c)
+{
+    if (f->at == AT_NAME)
+        take_name(f, c);
+    else
+        take_value(f, c);
+}
+
+static void end_field(struct fields *f)
+{
+    if (!f->has_field)
+        return;
+    if (f->cr) /* the message has ended: it stands alone */
+        take_octet(f, '\r');
+    f->cr = false;
+    mailsrv__words_end(&f->words);
+    f->has_field = false;
+}
+
+static void begin_field(struct fields *f)
+{
+    end_field(f);
+    f->has_field = true;
+    f->at = AT_NAME;
+    f->name_n = 0;
+    f->too_long = false;
+    f->kept = NULL;
+    mailsrv__keys_begin(f->keys, f->header == SEEK_INNER);
+    mailsrv__words_begin(&f->words, mailsrv__keys_char, f->keys);
+}
+
+/* ---- Names ---- */
+
+/* Of a field that comes again the first one counts, as for the scanner; of a date the last one, as for ENVELOPE. */
+static struct kept_value *keep(struct fields *f, struct span name)
+{
+    struct kept_value *kept = NULL;
+    if (mailsrv__span_equal_nocase(name, SPAN("Content-Type")))
+        kept = &f->type;
+    else if (mailsrv__span_equal_nocase(name, SPAN("Content-Transfer-Encoding")))
+        kept = &f->encoding;
+    else if (mailsrv__span_equal_nocase(name, SPAN("Date")))
+        kept = &f->date;
+    if (kept == NULL || (kept->there && kept != &f->date))
+        return NULL;
+    kept->there = true;
+    kept->n = 0;
+    return kept;
+}
+
+/* The conditions that ask for that field see its value. */
+static void show_value(struct fields *f, struct span name)
+{
+    for (uint32_t i = 0; i < f->keys->n; i++) {
+        struct key *key = &f->keys->v[i];
+        if (key->kind == SEEK_FIELD && mailsrv__span_equal_nocase(key->name, name))
+            mailsrv__keys_begin_one(f->keys, key);
+    }
+}
+
+static void end_name(struct fields *f)
+{
+    struct span name = { f->name, f->too_long ? 0 : f->name_n };
+    while (name.n != 0 && is_blank(name.p[name.n - 1]))
+        name.n--;
+    mailsrv__words_end(&f->words);
+    mailsrv__words_begin(&f->words, mailsrv__keys_char, f->keys);
+    mailsrv__words_take(&f->words, ':');
+    f->at = AT_VALUE;
+    f->kept = keep(f, name);
+    if (f->header == SEEK_OWN)
+        show_value(f, name);
+}
+
+/* ---- Lines ---- */
+
+/* A CR before the line's end belongs to that. */
+static void take_in_line(struct fields *f, char c)
+{
+    if (f->cr && c != '\n')
+        take_octet(f, '\r');
+    f->cr = c == '\r';
+    if (c == '\r')
+        return;
+    if (f->at == AT_NAME && c == ':')
+        end_name(f);
+    else
+        take_octet(f, c);
+}
+
+/* A line that begins with a blank goes on with the field before it; a name without a colon ends with its line. */
+void mailsrv__fields_take(struct fields *f, struct span octets)
+{
+    for (size_t i = 0; i < octets.n; i++) {
+        char c = octets.p[i];
+        bool goes_on = f->at != AT_LINE || (is_blank(c) && f->has_field);
+        if (!goes_on)
+            begin_field(f);
+        else if (f->at == AT_LINE)
+            f->at = AT_VALUE;
+        if (c == '\n') {
+            f->cr = false;
+            f->at = AT_LINE;
+        } else {
+            take_in_line(f, c);
+        }
+    }
+}
+
+void mailsrv__fields_end(struct fields *f)
+{
+    end_field(f);
+}
