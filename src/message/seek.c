@@ -87,7 +87,7 @@ void mailsrv__seek_begin(struct seek *s)
 {
     mailsrv__seek_fini(s);
     s->keys.open = s->keys.n;
-    s->keys.folded_n = s->held_n = 0;
+    s->held_n = 0;
     s->text = false;
     for (uint32_t i = 0; i < s->keys.n; i++) {
         struct key *key = &s->keys.v[i];
@@ -140,8 +140,13 @@ static void put_chars(struct seek *s, const uint32_t *chars, unsigned n)
 static void put_decoded(struct seek *s, struct span octets)
 {
     uint32_t chars[CHARSET_CHARS_MAX];
-    for (size_t i = 0; i < octets.n; i++)
-        put_chars(s, chars, mailsrv__charset_take(&s->reader, (uint8_t)octets.p[i], chars));
+    for (size_t i = 0; i < octets.n; i++) {
+        uint8_t octet = (uint8_t)octets.p[i];
+        if (octet < 0x80 && mailsrv__charset_is_ascii(&s->reader))
+            mailsrv__keys_char(&s->keys, octet);
+        else
+            put_chars(s, chars, mailsrv__charset_take(&s->reader, octet, chars));
+    }
 }
 
 static void take_text(struct seek *s, struct span octets)
@@ -211,14 +216,25 @@ static void begin_header(struct seek *s, enum seek_header header)
         mailsrv__fields_begin(&s->fields, header);
 }
 
+/* RFC 3501 section 6.4.4 lets parts of other types than text and message be left out: of message/delivery-status,
+ * message/global and the like the octets are text. */
+static bool is_text(const struct seek *s, uint8_t kind)
+{
+    struct content_type type;
+    if (kind != PART_OTHER)
+        return kind == PART_TEXT || (kind & PART_OPAQUE) != 0;
+    return mailsrv__content_type(kept(&s->fields.type), &type) &&
+           mailsrv__span_equal_nocase(type.type, SPAN("message"));
+}
+
 /* A header has ended.  That of a message within the message follows, or the part's body. */
 static void take_empty(struct seek *s)
 {
     end_header(s);
     begin_header(s, SEEK_INNER);
     uint8_t kind = mailsrv__scan_part(&s->scanner, mailsrv__scan_top(&s->scanner)->part)->kind;
-    if (!s->header && (kind == PART_TEXT || (kind & PART_OPAQUE) != 0))
-        begin_text(s, kind != PART_TEXT);
+    if (!s->header && is_text(s, kind))
+        begin_text(s, (kind & PART_OPAQUE) != 0);
 }
 
 static void take_line(struct seek *s, enum line line, struct span octets)

@@ -83,7 +83,7 @@ static struct kept_value *keep(struct fields *f, struct span name)
         kept = &f->type;
     else if (mailsrv__span_equal_nocase(name, SPAN("Content-Transfer-Encoding")))
         kept = &f->encoding;
-    else if (f->header == SEEK_OWN && mailsrv__span_equal_nocase(name, SPAN("Date")))
+    else if (mailsrv__span_equal_nocase(name, SPAN("Date")))
         kept = &f->date;
     if (kept == NULL || (kept->there && kept != &f->date))
         return NULL;

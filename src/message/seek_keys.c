@@ -100,12 +100,20 @@ void mailsrv__keys_compare(struct keys *keys)
     keys->folded_n = 0;
 }
 
-void mailsrv__keys_char(void *ctx, uint32_t c)
+static void write_char(struct keys *keys, uint32_t c)
 {
-    struct keys *keys = ctx;
     struct writer w = { .p = keys->folded, .n = keys->folded_n, .room = SEEK_FOLDED_ROOM };
     mailsrv__write_utf8(&w, folded(c));
     keys->folded_n = w.n;
-    if (SEEK_FOLDED_ROOM - w.n < 4)
+}
+
+void mailsrv__keys_char(void *ctx, uint32_t c)
+{
+    struct keys *keys = ctx;
+    if (c < 0x80) /* most of all text */
+        keys->folded[keys->folded_n++] = (char)(c >= 'A' && c <= 'Z' ? c + 'a' - 'A' : c == '\t' ? ' ' : c);
+    else
+        write_char(keys, c);
+    if (SEEK_FOLDED_ROOM - keys->folded_n < 4)
         mailsrv__keys_compare(keys);
 }

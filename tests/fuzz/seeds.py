@@ -164,7 +164,7 @@ def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
     seeds["path"] = {p for d in dialogues for p in paths(d.client)}
     seeds["decimal"] = {n for d in dialogues for n in re.findall(rb"\d+", d.client)}
     hard_ones = {message for _, message in hard.messages(1) if len(message) < OCTETS_MAX // 2}
-    seeds["scanner"] = messages | hard_ones
+    seeds["scanner"] = seeds["seek"] = messages | hard_ones
     seeds["fields"] = values(messages | hard_ones)
     seeds["structure"] = set(structures())
     seeds["base64"] = {text for d in dialogues for text in base64s(d.client)}

@@ -125,6 +125,7 @@ static void test_odd_fields(void **state)
     CHECK("Subject \t: a\rb\r\nno colon\r\n goes: on\r\nX: y\r\r\n", "++++++---", field("subject", "A\rB"),
           field("SUBJECT", ""), text("no colon goes: on"), text("x: y\r"), field("x", "y"), field("x", "y\r"),
           field("no colon", ""), field("no colon goes", "on"), field("", "a"));
+    CHECK("X: y\r", "++-", field("x", "y\r"), text("x: Y\r"), field("x", "x:"));
     CHECK(" blank: first\r\nA: b\n\nA: c", "+---+", text("blank: first"), field("blank", "first"), field("a", "c"),
           field("a", "b\n"), body("a: c"));
 }
@@ -203,6 +204,15 @@ static void test_parts(void **state)
           (struct sought){ .kind = SEEK_SENT_ON, .day = 20782 });
 }
 
+static void test_other_messages(void **state)
+{
+    (void)state;
+    CHECK(
+        "Content-Type: message/delivery-status\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nAction: f=61iled\r\n",
+        "++", body("action: failed"), text("delivery"));
+    CHECK("Content-Type: messages/x\r\n\r\nAction: failed\r\n", "-", body("failed"));
+}
+
 static void test_ends(void **state)
 {
     (void)state;
@@ -241,9 +251,12 @@ static void test_opaque(void **state)
     static char message[32768];
     size_t n = 0;
     for (int i = 0; i <= STRUCTURE_DEPTH_MAX; i++)
-        n += (size_t)snprintf(message + n, sizeof message - n, "Content-Type: message/rfc822\r\nX-At: %d.\r\n\r\n", i);
-    n += (size_t)snprintf(message + n, sizeof message - n, "last");
-    const struct sought v[] = { body("x-at: 1."), body("x-at: 100."), body("last"), body("x-at: 0.") };
+        n += (size_t)snprintf(message + n, sizeof message - n,
+                              "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: "
+                              "quoted-printable\r\nX-At: %d.\r\n\r\n",
+                              i);
+    n += (size_t)snprintf(message + n, sizeof message - n, "\r\nla=73t");
+    const struct sought v[] = { body("x-at: 1."), body("x-at: 100."), body("la=73t"), body("x-at: 0.") };
     struct bench b;
     set_up(&b, v, LENGTH(v));
     seek_cut(&b, (struct span){ message, n }, 100);
@@ -348,11 +361,13 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fields),    cmocka_unit_test(test_odd_fields), cmocka_unit_test(test_encoded_words),
-        cmocka_unit_test(test_dates),     cmocka_unit_test(test_plain_body), cmocka_unit_test(test_decoded_bodies),
-        cmocka_unit_test(test_parts),     cmocka_unit_test(test_ends),       cmocka_unit_test(test_long_delimiter),
-        cmocka_unit_test(test_opaque),    cmocka_unit_test(test_early),      cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_fields),        cmocka_unit_test(test_odd_fields),
+        cmocka_unit_test(test_encoded_words), cmocka_unit_test(test_dates),
+        cmocka_unit_test(test_plain_body),    cmocka_unit_test(test_decoded_bodies),
+        cmocka_unit_test(test_parts),         cmocka_unit_test(test_other_messages),
+        cmocka_unit_test(test_ends),          cmocka_unit_test(test_long_delimiter),
+        cmocka_unit_test(test_opaque),        cmocka_unit_test(test_early),
+        cmocka_unit_test(test_bounds),        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

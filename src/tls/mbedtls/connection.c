@@ -157,13 +157,10 @@ static int32_t leave(struct connection *c, int result)
     return MAILSRV_CANNOT;
 }
 
+/* In TLS 1.3 a ticket follows, which is part of it here: only a handshake may ask for more room. */
 static bool is_over(const struct connection *c)
 {
-#if IS_MBEDTLS_3
-    return c->ssl.MBEDTLS_PRIVATE(state) >= MBEDTLS_SSL_HANDSHAKE_OVER; /* it tells of tickets afterwards */
-#else
-    return c->ssl.state == MBEDTLS_SSL_HANDSHAKE_OVER;
-#endif
+    return c->ssl.MBEDTLS_PRIVATE(state) == MBEDTLS_SSL_HANDSHAKE_OVER;
 }
 
 /* Step by step, so that it is seen whether a certificate is shown: where none is, a session was resumed. */
@@ -242,15 +239,6 @@ static void info(void *connection, mailsrv_tls_info *out)
     mailsrv__mbedtls_info(connection, out);
 }
 
-/* The two buffers for records, the keys, the session; and what a handshake needs beside. */
-enum { OCTETS_OPEN = 2 * (16384 + 384) + 1024, OCTETS_HANDSHAKE = 8 * 1024 };
-
-static uint64_t octets(const void *connection)
-{
-    const struct connection *c = connection;
-    return sizeof *c + OCTETS_OPEN + (c->is_open ? 0 : OCTETS_HANDSHAKE) + (c->texts == NULL ? 0 : sizeof *c->texts);
-}
-
 static const char *why(const void *connection)
 {
     return ((const struct connection *)connection)->why;
@@ -271,6 +259,6 @@ const mailsrv_tls_provider mailsrv__mbedtls_provider = {
     .close = close_notify,
     .expansion = expansion,
     .info = info,
-    .octets = octets,
+    .octets = mailsrv__mbedtls_octets,
     .why = why,
 };

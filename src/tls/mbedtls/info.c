@@ -116,7 +116,7 @@ static mailsrv_bytes text(const char *p)
     return (mailsrv_bytes){ (const uint8_t *)p, strlen(p) };
 }
 
-static uint32_t version_of(const struct connection *c)
+uint32_t mailsrv__mbedtls_version(const struct connection *c)
 {
     return strcmp(mbedtls_ssl_get_version(&c->ssl), "TLSv1.3") == 0 ? 0x0304 : 0x0303;
 }
@@ -124,7 +124,7 @@ static uint32_t version_of(const struct connection *c)
 /* In a session that was resumed nobody can say how the first one was made. */
 static bool is_unique(const struct connection *c)
 {
-    return version_of(c) >= 0x0304 || (c->hello.offers_ems && c->shows_own);
+    return mailsrv__mbedtls_version(c) >= 0x0304 || (c->hello.offers_ems && c->shows_own);
 }
 
 void mailsrv__mbedtls_info(struct connection *c, mailsrv_tls_info *out)
@@ -132,7 +132,7 @@ void mailsrv__mbedtls_info(struct connection *c, mailsrv_tls_info *out)
     const struct texts *t = texts_of(c);
     mailsrv_tls_info all = {
         .size = out->size,
-        .version = version_of(c),
+        .version = mailsrv__mbedtls_version(c),
         .cipher = text(t->cipher),
         .server_name = text(c->server_name),
         .client_subject = text(t->subject),
