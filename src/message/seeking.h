@@ -79,7 +79,7 @@ struct fields {
     size_t name_n;
     char name[SEEK_NAME_MAX];
     struct kept_value *kept; /* where the value goes, too, that comes in; or NULL */
-    struct kept_value type, encoding, date;
+    struct kept_value type, encoding, disposition, date;
     struct words words;
 };
 
