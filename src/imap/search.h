@@ -37,6 +37,7 @@ struct text_reader {
 struct looking {
     struct seek *seek; /* NULL: nothing of it is asked for */
     bool in_header;    /* and nothing behind the header */
+    uint32_t piece_octets; /* looked at in one go */
     bool begun;        /* with the candidate whose turn it is, */
     uint64_t at;       /* of which so many octets were looked at */
     bool short_reads;  /* the store gives less than it is asked for: nothing is read behind that */

@@ -4,8 +4,9 @@
 
 enum {
     HEADER_OCTETS = 8192, /* a header is rarely longer */
-    PIECE_OCTETS = 4096,  /* looked at between two looks at the time */
-    UNITS_A_PIECE = 32    /* what that takes */
+    PIECE_OCTETS = 2048,  /* looked at in one go, */
+    UNITS_A_PIECE = 40,   /* which takes that */
+    KEYS_A_PIECE = 8      /* of BODY and TEXT; for more of them a piece is shorter */
 };
 
 static struct looking *looking_of(struct imap *p)
@@ -40,9 +41,11 @@ int32_t mailsrv__search_text_begin(struct imap *p)
         return MAILSRV_OK;
     if (!gather(p, program, &v))
         return MAILSRV_NOMEM;
-    l->in_header = true;
+    uint32_t texts = 0;
     for (uint32_t i = 0; i < program->n_conditions; i++)
-        l->in_header = l->in_header && mailsrv__seek_in_header(v[i].kind);
+        texts += !mailsrv__seek_in_header(v[i].kind);
+    l->in_header = texts == 0;
+    l->piece_octets = PIECE_OCTETS / (1 + texts / KEYS_A_PIECE);
     p->command.handles = l->handles;
     p->command.n_handles = READERS;
     return mailsrv__seek_new(&p->command.arena, v, program->n_conditions, &l->seek);
@@ -228,8 +231,8 @@ static bool look(struct imap *p, const struct text_range *range)
 {
     struct looking *l = looking_of(p);
     struct span piece = mailsrv__span_after(range->octets, (size_t)(l->at - range->offset));
-    piece = mailsrv__span_first(piece, PIECE_OCTETS);
-    mailsrv__spend(&p->session, 1 + (uint32_t)piece.n * UNITS_A_PIECE / PIECE_OCTETS);
+    piece = mailsrv__span_first(piece, l->piece_octets);
+    mailsrv__spend(&p->session, 1 + (uint32_t)piece.n * UNITS_A_PIECE / l->piece_octets);
     l->at += piece.n;
     return mailsrv__seek_take(l->seek, piece);
 }
