@@ -26,7 +26,7 @@ class Receiver:
         self.path = self.server.path
         tls = self.server.certify("localhost", more=["IP:127.0.0.1"])
         self.ca = (self.path / "localhost.pem").read_text()
-        self.server.configure(tls, *map(self.listener, LISTENERS), hostname="here.test",
+        self.server.configure(tls, *map(self.listener, LISTENERS), hostname="here.test", grace=HANG_S,
                               domains=" ".join(["here.test", *(f"{route}.test" for route in ROUTES)]))
         self.users = [f"{user}@{route}.test" for route in ROUTES for user in USERS]
         self.server.add_users({user: PASSWORD for user in self.users})
@@ -56,9 +56,11 @@ class Receiver:
         self.host = Host(self.server.argv("serve"), [name for name in LISTENERS if name != "lmtp_local"])
         self.connect()
 
-    def end(self) -> None:
-        """As an operator ends it."""
+    def end(self, is_told: bool = False) -> None:
+        """As an operator ends it: a second SIGTERM would cut who is left."""
         host, self.host = self.host, None
+        if is_told:
+            host.process.wait(HANG_S)
         status, said = host.end(), host.said()
         self.connect()
         assert status == 0 and not re.search("Sanitizer|runtime error", said), f"{status} {said}"
