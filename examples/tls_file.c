@@ -6,7 +6,7 @@
 #ifdef WITH_OPENSSL
 #include <mailsrv/openssl.h>
 
-static mailsrv_tls *read_file(const char *directory)
+mailsrv_tls *tls_file(const char *directory)
 {
     static uint8_t pem[65536];
     char path[4096];
@@ -24,18 +24,9 @@ static mailsrv_tls *read_file(const char *directory)
     return tls;
 }
 #else
-static mailsrv_tls *read_file(const char *directory)
+mailsrv_tls *tls_file(const char *directory)
 {
     (void)directory;
     return NULL;
 }
 #endif
-
-void tls_offer(mailsrv_profile *profile, const char *directory)
-{
-    mailsrv_tls *tls = read_file(directory);
-    mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_PLAIN_PASSWORDS, 1);
-    mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_TLS, tls != NULL ? MAILSRV_TLS_OFFERED : MAILSRV_TLS_NONE);
-    mailsrv_profile_set_tls(profile, tls);
-    mailsrv_tls_unref(tls);
-}

@@ -15,7 +15,7 @@ from tap import Tap
 
 @dataclass
 class Kind:
-    """How a host is started, behind its ports; what it speaks.  One that only receives is read by serve_epoll."""
+    """How a host is started, behind its ports; what it speaks.  One that only receives is read by pull_only."""
 
     argv: list
     speaks: list[str]
@@ -33,13 +33,12 @@ def kind_of(name: str, built: Path, mail: Path) -> Kind:
     if name == "mailserverd":
         return Kind(mailserverd(built, mail), ALL, share=2)
     program = built / "examples" / name
-    if name == "serve_uv":
-        accounts = [word for account in USERS.items() for word in account]
-        return Kind([program, *accounts], ALL, share=1)
+    if name in ("serve_epoll", "serve_uv"):
+        return Kind([program, mail], ALL, share=2)
     if name in ("receive_poll", "inbox_loop"):
         return Kind([program, 0, mail], ["smtp"])
     # a store of a file for each message reads its directory once for each page
-    return Kind([program, 0, 0, mail], BOTH, share=1 if name == "serve_epoll" else 10, most=20000)
+    return Kind([program, 0, 0, mail], BOTH, most=20000)
 
 
 def mailserverd(built: Path, mail: Path) -> list:
@@ -61,7 +60,7 @@ def main(built: Path, name: str) -> None:
     try:
         hosts.append(Host(kind.argv, kind.speaks, kind.env))
         if "pop3" not in kind.speaks:
-            hosts.append(Host(kind_of("serve_epoll", built, mail.path).argv, BOTH))
+            hosts.append(Host(kind_of("pull_only", built, mail.path).argv, BOTH))
         Script(tap, name, hosts[0], hosts[-1], counts).run()
         for reader in hosts[1:]:
             tap.ok(reader.end() == 0, f"{name}: its reader ends", reader.said())

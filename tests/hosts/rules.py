@@ -8,8 +8,8 @@ from pathlib import Path
 from tap import Tap
 
 ROOT = Path(__file__).resolve().parents[2]
-HOST_LINES_MAX = 110
-STORE_LINES_MAX = HOST_LINES_MAX + 150
+HOST_LINES_MAX = 120
+STORE_LINES_MAX = 260
 COLUMNS_MAX = 120
 
 # Verbs, replies, line ends and the lone dot, where they stand in a string; C and Python alike.
@@ -22,7 +22,7 @@ PLANTED = ['send(fd, "250 OK", 6, 0);', 'if (memcmp(p, "QUIT", 4) == 0)', 'case 
 HARMLESS = ['dprintf(1, "smtp 127.0.0.1:%d\\n", port);', 'perror("listen");', '"the USER and his PASSwords"',
             '#include "store_files.h"', '{ MAILSRV_OP_READ, read_some }', 'x = "a 250 in the middle"', '"READ"']
 
-PUBLIC = re.compile(r'#include [<"](mailsrv/[^>"]+|accounts\.h|store_files\.h|tls_file\.h)[>"]|#include <[a-z_0-9/]+\.h>$')
+PUBLIC = re.compile(r'#include [<"](mailsrv/[^>"]+|accounts\.h|house\.h|store_files\.h|tls_file\.h)[>"]|#include <[a-z_0-9/]+\.h>$')
 
 
 def strings(line: str) -> list[str]:

@@ -58,6 +58,10 @@ class Reading(unittest.TestCase):
         room = (ctypes.c_uint8 * 64)(*b"\xaa" * 64)
         self.assertEqual(copy_of(c.mailsrv_arg_read, ctypes.addressof(room), 8).mbox, 0)
 
+    def test_numbers(self):
+        self.assertEqual(read(c.mailsrv_row(keywords=(ctypes.c_uint64 * 2)(1, 2**63))).keywords, (1, 2**63))
+        self.assertEqual(read(c.mailsrv_tls_setup(ticket_s=3)).ticket_s, 3)  # it points to another, and is no array
+
     def test_secrets(self):
         arg = read(c.mailsrv_arg_auth_verify(user=octets(b"pat"), password=octets(b"a\0b")))
         self.assertEqual((arg.user, arg.password, type(arg.password)), (b"pat", b"a\0b", Secret))
@@ -88,6 +92,11 @@ class Filling(unittest.TestCase):
         self.assertEqual([(e.name, e.attributes) for e in changes.entries], [(b"INBOX", 0), (b"a/b", 64)])
         listed = read(fill(c.mailsrv_mbox_listed, {"entries": value["entries"], "more": 1}, []))
         self.assertEqual(([e.name for e in listed.entries], listed.more), ([b"INBOX", b"a/b"], 1))
+
+    def test_numbers(self):
+        self.assertEqual(list(fill(c.mailsrv_row, {"keywords": (1, 2**64 - 1)}, []).keywords), [1, 2**64 - 1])
+        for numbers in ((1,), (1, 2, 3), (1, 2**64), (1, -1)):
+            self.assertRaises(ValueError, fill, c.mailsrv_row, {"keywords": numbers}, [])
 
     def test_octets_of_every_sort(self):
         for text in (b"abc", bytearray(b"abc"), memoryview(b"xabc")[1:]):

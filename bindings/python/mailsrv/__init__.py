@@ -1,4 +1,4 @@
-"""libmailserver for Python: SMTP and POP3 without the I/O, and a host in asyncio's loop.
+"""libmailserver for Python: SMTP, POP3 and IMAP without the I/O, and a host in asyncio's loop.
 
 Server serves; Engine, Profile and Session are what it is made of, for other loops and for tests; `c` is the library as
 it is in C.
@@ -7,15 +7,18 @@ from .crypto import scram_keys
 from .engine import Engine
 from .host import Connection, Server
 from .library import c
+from .logins import logins
 from .operation import LATER, Operation
 from .profile import Profile
 from .session import CLOSE, READ, WRITE, Session
 from .status import Error, Kind, Refused, Status
-from .store import MemoryStore, Store
+from .store import BlockingStore, MemoryStore, Store
+from .tls import TLS
 from .values import Record, Secret
 
-__all__ = ["CLOSE", "Connection", "Engine", "Error", "Kind", "LATER", "MemoryStore", "Operation", "Profile", "READ",
-           "Record", "Refused", "Secret", "Server", "Session", "Status", "Store", "WRITE", "c", "scram_keys", "version"]
+__all__ = ["BlockingStore", "CLOSE", "Connection", "Engine", "Error", "Kind", "LATER", "MemoryStore", "Operation",
+           "Profile", "READ", "Record", "Refused", "Secret", "Server", "Session", "Status", "Store", "TLS", "WRITE",
+           "c", "logins", "scram_keys", "version"]
 
 
 def version() -> str:

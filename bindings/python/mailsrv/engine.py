@@ -1,8 +1,8 @@
 """The engine: what the sessions of one thread share; and Python functions as handlers of its operations.
 
 A handler gets an Operation.  It answers by what it returns (None, or the fields of the answer's struct), by raising
-Refused, or later: a coroutine answers when it ends, and who returns LATER calls `answer` or `refuse` himself.  Any other
-exception is logged and answered with Status.TEMP.
+Refused, or later: a coroutine answers when it ends, and who returns LATER calls `answer` or `refuse` himself.  Any
+other exception is logged and answered with Status.TEMP, or FULL or NOMEM where it says so (status_of).
 
 All of it happens on the thread that made the engine.  Who has worked on another one comes back before he answers, as by
 loop.call_soon_threadsafe.
@@ -18,8 +18,8 @@ from typing import Any, Callable, Iterator, Mapping
 from . import crypto
 from .library import c
 from .operation import LATER, Operation
-from .status import Error, Refused, Status, check
-from .values import Record, read
+from .status import Error, Refused, Status, check, status_of
+from .values import Record, convert, read
 
 log = logging.getLogger("mailsrv")
 
@@ -57,6 +57,7 @@ class Engine:
         self.sessions: dict[int, Any] = {}  # by number, which is what C keeps as their host
         self.open: dict[int, Operation] = {}  # taken and not answered
         self.tasks: set[asyncio.Task] = set()  # coroutines that will answer
+        self.loop: asyncio.AbstractEventLoop | None = None  # that they run in; None: the one that runs
         self.answered: Callable[[], None] = lambda: None  # an answer has come: a turn will show what follows from it
         self.lent: dict[int, Any] = {}  # what C may read, until it says that it is done
         self.release = getattr(c, "mailsrv_answer.release")(self._released)
@@ -113,6 +114,10 @@ class Engine:
     def at_end(self, told: Callable[[], None]) -> None:
         """`told` is called when the engine has been freed."""
         self._told.append(told)
+
+    def notify(self, mailbox: bytes = bytes(16), modseq: int = 0) -> None:
+        """A mailbox was changed from outside of this engine; without one: any.  `modseq` is the highest known."""
+        check(c.mailsrv_notify(self.pointer, ctypes.byref(convert(c.mailsrv_id, mailbox, [])), modseq))
 
     # ---- Time and work ----
 
@@ -195,7 +200,7 @@ class Engine:
             return Status.OK if status is None else Status(status)
         except BaseException as wrong:
             self._failed("on_message", wrong)
-            return Status.TEMP
+            return status_of(wrong)
 
     def _hand_over(self, handler: Handler, op: Any) -> None:
         number, kind = op.id, op.kind  # once it is answered it is not there any more
@@ -221,7 +226,7 @@ class Engine:
                 operation.refuse(no.status, no.text)
         except BaseException as wrong:
             if operation.is_open:
-                operation.refuse(Status.TEMP)
+                operation.refuse(status_of(wrong))
             if not isinstance(wrong, Exception):
                 raise
             self._failed(repr(operation), wrong)
@@ -237,7 +242,7 @@ class Engine:
                 self._finish(operation, await awaitable)
 
         try:
-            loop = asyncio.get_running_loop()
+            loop = self.loop or asyncio.get_running_loop()
         except RuntimeError:
             getattr(awaitable, "close", lambda: None)()
             raise

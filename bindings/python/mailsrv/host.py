@@ -129,6 +129,13 @@ class Server:
     async def pop3(self, host: str, port: int, **profile: Any) -> int:
         return await self.listen(Profile("pop3", "pop3", **profile), host, port)
 
+    async def submission(self, host: str, port: int, **profile: Any) -> int:
+        """Mail of our own users, who log in first."""
+        return await self.listen(Profile("smtp", "submission", **profile), host, port)
+
+    async def imap(self, host: str, port: int, **profile: Any) -> int:
+        return await self.listen(Profile("imap", "imap", **profile), host, port)
+
     async def listen(self, profile: Profile, host: str, port: int) -> int:
         listener = await self.loop.create_server(lambda: Connection(self, profile), host, port)
         self.listeners.append(listener)

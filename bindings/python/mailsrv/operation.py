@@ -11,17 +11,20 @@ if TYPE_CHECKING:
 
 LATER = object()  # what a handler returns that sees to the answer itself
 
-# The structs of answers; those of arguments are named after their kinds, or are mailsrv_arg_close.
+# The structs of answers; those of arguments are named after their kinds, or are mailsrv_arg_close; MOVE has
+# that of COPY.
 VALUES = {
     Kind.RESOLVE: c.mailsrv_resolved, Kind.BODY_BEGIN: c.mailsrv_body_begun, Kind.BODY_COMMIT: c.mailsrv_committed,
     Kind.AUTH_VERIFY: c.mailsrv_identity, Kind.AUTH_EXTERNAL: c.mailsrv_identity,
     Kind.AUTH_SCRAM_KEYS: c.mailsrv_scram_record, Kind.STORE_OPEN: c.mailsrv_store_opened, Kind.LOCK: c.mailsrv_locked,
     Kind.MBOX_OPEN: c.mailsrv_mbox_opened, Kind.ROWS: c.mailsrv_rows, Kind.READ: c.mailsrv_read_bytes,
     Kind.EXPUNGE: c.mailsrv_expunged, Kind.CHANGES: c.mailsrv_changes, Kind.FLAGS: c.mailsrv_flagged,
-    Kind.COPY: c.mailsrv_copied, Kind.MBOX_LIST: c.mailsrv_mbox_listed, Kind.MBOX_STATUS: c.mailsrv_mbox_status,
-    Kind.MBOX_CREATE: c.mailsrv_mbox_created, Kind.QUEUE_SCAN: c.mailsrv_queued,
+    Kind.COPY: c.mailsrv_copied, Kind.MOVE: c.mailsrv_copied, Kind.MBOX_LIST: c.mailsrv_mbox_listed,
+    Kind.MBOX_STATUS: c.mailsrv_mbox_status, Kind.MBOX_CREATE: c.mailsrv_mbox_created,
+    Kind.QUEUE_SCAN: c.mailsrv_queued,
 }
 ARGUMENTS = {kind: vars(c).get(f"mailsrv_arg_{kind.name.lower()}", c.mailsrv_arg_close) for kind in Kind}
+ARGUMENTS[Kind.MOVE] = c.mailsrv_arg_copy
 
 LENT_OCTETS = 4096  # an answer that holds fewer is copied by the library
 

@@ -5,6 +5,7 @@ from typing import Iterable
 
 from .library import c
 from .status import Error, Status, check
+from .tls import TLS
 
 KEYS = c.constants("MAILSRV_PROFILE_")
 EXTENSIONS = c.constants("MAILSRV_EXT_")
@@ -12,13 +13,18 @@ FACES = c.constants("MAILSRV_FACE_")
 
 
 class Profile:
-    """Sealed.  `settings` are the keys of mailsrv/profile.h in lower case; `without` names extensions to hide."""
+    """Sealed.  `settings` are the keys of mailsrv/profile.h in lower case; `without` names extensions to hide; `tls_by`
+    does TLS, which is offered by STARTTLS or STLS unless `tls` says otherwise."""
 
-    def __init__(self, machine: str, face: str, *, without: Iterable[str] = (), **settings: int | str | bytes):
+    def __init__(self, machine: str, face: str, *, without: Iterable[str] = (), tls_by: TLS | None = None,
+                 **settings: int | str | bytes):
         self.pointer = ctypes.POINTER(c.mailsrv_profile)()
         check(c.mailsrv_profile_new(None, getattr(c, f"mailsrv_{machine}")(), FACES[face.upper()],
                                     ctypes.byref(self.pointer)))
         weakref.finalize(self, c.mailsrv_profile_unref, self.pointer).atexit = False  # a session has its own reference
+        if tls_by is not None:
+            check(c.mailsrv_profile_set_tls(self.pointer, tls_by.pointer))
+            settings = {"tls": c.MAILSRV_TLS_OFFERED} | settings
         for name, value in settings.items():
             self._set(name, value)
         for name in without:

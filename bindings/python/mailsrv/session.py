@@ -73,6 +73,12 @@ class Session:
         check(c.mailsrv_session_info(self.pointer, ctypes.byref(info)))
         return read(info)
 
+    def tls(self) -> Record | None:
+        """What is known of the TLS that it is under; None: it is not."""
+        info = c.mailsrv_tls_info()
+        status = c.mailsrv_session_tls(self.pointer, ctypes.byref(info))
+        return read(info) if status == Status.OK else None
+
     def free(self) -> None:
         """At any time; twice does no harm."""
         if self._pointer:

@@ -1,4 +1,5 @@
 """Statuses, kinds of operations, and the exceptions that carry them."""
+import errno
 from enum import IntEnum
 
 from .library import c
@@ -30,6 +31,13 @@ class Refused(Exception):
         super().__init__(f"{name_of(status)} {text!r}")
         self.status = status
         self.text = text.encode() if isinstance(text, str) else bytes(text)
+
+
+def status_of(wrong: BaseException) -> Status:
+    """What an exception is to the peer, if it is none of ours: he may try again, at best when there is room."""
+    if isinstance(wrong, OSError) and wrong.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Status.FULL
+    return Status.NOMEM if isinstance(wrong, MemoryError) else Status.TEMP
 
 
 def check(status: int) -> int:

@@ -1,24 +1,57 @@
-"""Stores: one written in Python, and the one in memory that is written in C."""
+"""Stores: those written in Python, and the one in memory that is written in C."""
+import asyncio
 import ctypes
-from typing import TYPE_CHECKING, Any
+import functools
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Callable
 
 from .library import c
 from .status import Error, Kind, Status, check
 from .values import convert, read
 
 if TYPE_CHECKING:
-    from .engine import Engine
+    from .engine import Engine, Handler
 
 KNOBS = c.constants("MAILSRV_MEMORY_")
 
 
 class Store:
-    """For who writes a store: a method that is named as a kind in lower case (resolve, body_begin ...) is its handler."""
+    """For who writes a store: a method that is named as a kind in lower case (resolve, body_begin ...) is its handler.
+    It answers at once, or later if it is `async def`."""
 
     def bind(self, engine: "Engine") -> None:
         for kind in Kind:
             if handler := getattr(self, kind.name.lower(), None):
-                engine.serve(kind, handler)
+                engine.serve(kind, self.handler(handler))
+
+    def handler(self, method: "Handler") -> "Handler":
+        """How a method is called."""
+        return method
+
+
+class BlockingStore(Store):
+    """A store whose methods wait for a disk or a database: they run one by one, in the order of the questions, on a
+    thread of its own, and the loop goes on meanwhile.  It is for one loop, and freed when its engines have ended."""
+
+    def __init__(self) -> None:
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix=type(self).__name__)
+
+    def handler(self, method: "Handler") -> "Handler":
+        return functools.partial(self.call, method)
+
+    async def call(self, function: Callable, *args: Any) -> Any:
+        """What it returns; it has its turn among the methods."""
+        return await asyncio.get_running_loop().run_in_executor(self._worker, function, *args)
+
+    def free(self) -> None:
+        """Waits for what runs; twice does no harm."""
+        self._worker.shutdown(cancel_futures=True)
+
+    def __enter__(self) -> "BlockingStore":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.free()
 
 
 class MemoryStore:

@@ -47,7 +47,9 @@ def arrays(kind: type[Struct]) -> dict[str, tuple[str, str | None]]:
     for name, made in members.items():
         if isinstance(made, type) and issubclass(made, ctypes._Pointer):
             one = name[:-3] + "y" if name.endswith("ies") else name[:-1]
-            count = next(n for n in (f"n_{name}", "n") if n in members)
+            count = next((n for n in (f"n_{name}", "n") if n in members), None)
+            if count is None:  # it points to one thing
+                continue
             strides = (f"{one}_stride", "stride") if count == "n" else (f"{one}_stride",)
             found[name] = count, next((s for s in strides if s in members), None)
     return found
@@ -75,6 +77,8 @@ def copy_of(kind: type, address: int, octets: int) -> Any:
 def read(value: Any) -> Any:
     """A copy of what came from C."""
     kind = type(value)
+    if isinstance(value, ctypes.Array):
+        return tuple(value)
     if not isinstance(value, ctypes.Structure):
         return value
     if kind is c.mailsrv_bytes:
@@ -129,6 +133,10 @@ def convert(kind: type, value: Any, keep: list[bytes]) -> Any:
         octets = value if type(value) is bytes else bytes(memoryview(value))
         keep.append(octets)
         return kind(address_of(octets), len(octets))
+    if issubclass(kind, ctypes.Array):  # of numbers
+        if len(value) != kind._length_:
+            raise ValueError(f"{len(value)} numbers, where {kind._length_} belong")
+        return kind(*(convert(kind._type_, one, keep) for one in value))
     if not issubclass(kind, Struct):
         if kind(value).value != value:  # ctypes cuts off what has no room
             raise ValueError(f"{value} is no {kind.__name__.removeprefix('c_')}")
