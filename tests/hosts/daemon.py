@@ -72,6 +72,7 @@ def configurations(tap: Tap, server: Server) -> None:
             (SERVER + "domains = a.test b.test.\n" + IMAP, 3, "domains: expected at most 64 domains"),
             (SERVER + "".join(f"domains = d{i}.test\n" for i in range(65)) + IMAP, 67, "domains: expected at most 64 domains"),
             (SERVER + "user = a b\n" + IMAP, 3, "user: expected the name of a user of this system, not a b"),
+            (SERVER + "user = nobody-of-this-name\n" + IMAP, 3, "user: expected the name of a user of this system, not nobody-"),
             (SERVER + "grace = 3601\n" + IMAP, 3, "grace: expected a number of seconds up to 3600, not 3601"),
             (SERVER + "login-failures = 1001\n" + IMAP, 3, "login-failures: expected a number up to 1000, not 1001"),
             (SERVER + "login-cache = 1d\n" + IMAP, 3, "login-cache: expected a number of seconds up to 86400, not 1d"),
@@ -442,8 +443,23 @@ def ends(server: Server) -> None:
 
 
 def doctor(server: Server) -> None:
-    """It finds what was bent."""
+    """It finds what was bent, and what leads nowhere."""
     assert "0 faults" in server.must("doctor")
+    aliases, users = server.data / "aliases", server.data / "users"
+    for path, line, fault in ((aliases, "old@here.test pat@here.test gone@here.test\n", "old@here.test leads to gone@here.test"),
+                              (aliases, "a@old.test pat@here.test\n", "a@old.test is in none of the domains"),
+                              (users, "ann@old.test *\n", "ann@old.test is in none of the domains")):
+        kept = path.read_text()
+        path.write_text(kept + line)
+        status, out, _ = server.does("doctor")
+        path.write_text(kept)
+        assert status == 1 and f"{path}: {fault}" in out and f"{server.data}: 1 faults" in out, out
+    users.write_text("nonsense\n" + (kept := users.read_text()))
+    status, _, said = server.does("doctor")
+    users.write_text(kept)
+    assert status == 1 and f"{users}:1: expected ADDRESS HASH" in said, said
+    status, _, said = server.does("doctor", "now")
+    assert status == 2 and "expected a subcommand" in said, said
     log = sorted((server.data / "store").glob("*.log"))[-1]
     octets = log.read_bytes()
     log.write_bytes(octets[:len(octets) // 2] + bytes([octets[len(octets) // 2] ^ 1]) + octets[len(octets) // 2 + 1:])
