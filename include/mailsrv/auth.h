@@ -30,10 +30,10 @@ extern "C" {
 /* Mechanisms, for MAILSRV_PROFILE_AUTH_MECHANISMS. */
 #define MAILSRV_SASL_PLAIN 1u /* RFC 4616 */
 #define MAILSRV_SASL_LOGIN 2u /* the one of draft-murchison-sasl-login */
-#define MAILSRV_SASL_SCRAM_SHA_1 4u
-#define MAILSRV_SASL_SCRAM_SHA_256 8u
-#define MAILSRV_SASL_SCRAM_SHA_1_PLUS 16u
-#define MAILSRV_SASL_SCRAM_SHA_256_PLUS 32u
+#define MAILSRV_SASL_SCRAM_SHA_1 4u         /* RFC 5802 */
+#define MAILSRV_SASL_SCRAM_SHA_256 8u       /* RFC 7677 */
+#define MAILSRV_SASL_SCRAM_SHA_1_PLUS 16u   /* RFC 5802 */
+#define MAILSRV_SASL_SCRAM_SHA_256_PLUS 32u /* RFC 7677 */
 #define MAILSRV_SASL_EXTERNAL 64u /* RFC 4422 appendix A */
 #define MAILSRV_SASL_ALL 127u
 

@@ -36,7 +36,7 @@ extern "C" {
 MAILSRV_API uint32_t mailsrv_version(void);
 
 /* Statuses.  The hundreds tell who erred and what a peer is told. */
-#define MAILSRV_OK 0
+#define MAILSRV_OK 0   /* done */
 #define MAILSRV_MORE 1 /* done so far, and there is more to do */
 
 /* -1xx: the call was wrong, nothing happened */

@@ -29,8 +29,8 @@
 extern "C" {
 #endif
 
-typedef struct mailsrv_config mailsrv_config;
-typedef struct mailsrv_engine mailsrv_engine;
+typedef struct mailsrv_config mailsrv_config; /* what an engine is made from */
+typedef struct mailsrv_engine mailsrv_engine; /* what the sessions of one thread share; ended by mailsrv_engine_free */
 struct mailsrv_session;
 struct mailsrv_op;
 

@@ -3,6 +3,8 @@
  * mailsrv_inbox serves the *Receive* kinds in memory and hands over each message with its envelope; what the function
  * returns is the reply to the peer.  It is built on public calls alone, and is the shortest way from nothing to a
  * receiving program.
+ *
+ * Threads: as the engine.
  */
 #ifndef MAILSRV_INBOX_H
 #define MAILSRV_INBOX_H

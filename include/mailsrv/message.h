@@ -22,7 +22,7 @@ extern "C" {
 
 /* ---- The scanner ---- */
 
-typedef struct mailsrv_scanner mailsrv_scanner;
+typedef struct mailsrv_scanner mailsrv_scanner; /* one message on its way through, until mailsrv_scanner_free */
 
 /* A scanner at the beginning of a message.  `allocator` NULL: malloc; it takes 2 MiB at most, and mostly less than 4 KiB.
  * MAILSRV_OK, MAILSRV_NOMEM or MAILSRV_E_USAGE. */
@@ -44,7 +44,8 @@ MAILSRV_API void mailsrv_scanner_free(mailsrv_scanner *scanner);
 
 /* ---- Structures ---- */
 
-#define MAILSRV_PART_OTHER 0
+/* Kinds of parts. */
+#define MAILSRV_PART_OTHER 0     /* of any other type */
 #define MAILSRV_PART_TEXT 1      /* text/..., or a part that says nothing else */
 #define MAILSRV_PART_MULTIPART 2 /* its children are its parts; it may have none */
 #define MAILSRV_PART_MESSAGE 3   /* message/rfc822: its child is that message */
@@ -93,6 +94,7 @@ MAILSRV_API int32_t mailsrv_structure_walk(mailsrv_bytes structure, uint64_t oct
 #define MAILSRV_FIELD_CONTENT_LANGUAGE 17
 #define MAILSRV_FIELD_CONTENT_LOCATION 18
 
+/* What a field of a part says.  The text is borrowed from the structure that the part came from. */
 typedef struct mailsrv_part_value {
     uint32_t size;
     uint32_t in_message; /* 1: it is too long to be kept: it stands in the message, folded, at `offset` */
@@ -108,6 +110,7 @@ MAILSRV_API int32_t mailsrv_part_field(const mailsrv_part *part, int32_t field, 
 
 /* ---- Header fields ---- */
 
+/* A field; all three are borrowed from the header that it was taken from. */
 typedef struct mailsrv_field {
     uint32_t size;
     uint32_t reserved;
@@ -133,7 +136,8 @@ typedef struct mailsrv_addresses {
     mailsrv_bytes rest;
 } mailsrv_addresses;
 
-#define MAILSRV_ADDRESS_MAILBOX 0
+/* Kinds of addresses. */
+#define MAILSRV_ADDRESS_MAILBOX 0   /* an address by itself or in a group */
 #define MAILSRV_ADDRESS_GROUP 1     /* a group begins, whose name is `local` */
 #define MAILSRV_ADDRESS_GROUP_END 2 /* and ends */
 
@@ -155,6 +159,7 @@ MAILSRV_API int32_t mailsrv_address_next(mailsrv_addresses *list, uint8_t *room,
 
 /* ---- Content-Type, Content-Disposition ---- */
 
+/* What a value is made of; all three are borrowed from it. */
 typedef struct mailsrv_content {
     uint32_t size;
     uint32_t reserved;

@@ -28,6 +28,7 @@ extern "C" {
 
 typedef uint64_t mailsrv_op_id; /* never reused; 0 is a notice */
 
+/* A question.  It lives until it is answered; a notice as long as is said above. */
 typedef struct mailsrv_op {
     uint32_t size;
     int32_t kind; /* MAILSRV_OP_... */
@@ -62,7 +63,7 @@ typedef struct mailsrv_cursor {
  * and it is still open. */
 MAILSRV_API int32_t mailsrv_op_answer(mailsrv_engine *engine, mailsrv_op_id id, const mailsrv_answer *answer);
 
-/* The same without a value: for refusals, and for the kinds that have none. */
+/* The same without a value: for refusals, and for the kinds that have none.  Results as mailsrv_op_answer. */
 MAILSRV_API int32_t mailsrv_op_answer_status(mailsrv_engine *engine, mailsrv_op_id id, int32_t status);
 
 /* The name of a kind ("BODY_WRITE"), NUL-ended and static; "unknown" for any other number.  Any thread. */
@@ -369,7 +370,7 @@ typedef struct mailsrv_mbox_opened {
  * UIDVALIDITY of a new mailbox is above every one that the account has given.  The account remembers for each name the
  * highest that it bore: a mailbox that is renamed to a name that bore its own or a higher one gets a new one. ---- */
 
-#define MAILSRV_MBOX_NAME_MAX 255
+#define MAILSRV_MBOX_NAME_MAX 255 /* octets of a name */
 
 /* What an entry of a name says. */
 #define MAILSRV_NAME_SUBSCRIBED 1u
@@ -725,7 +726,7 @@ typedef struct mailsrv_arg_changed {
 
 /* ---- Answers with rows, built row by row: for bindings and stores that have no array at hand. ---- */
 
-typedef struct mailsrv_rows_builder mailsrv_rows_builder;
+typedef struct mailsrv_rows_builder mailsrv_rows_builder; /* an answer to ROWS that is being made */
 
 /* MAILSRV_OK, MAILSRV_NOMEM, or MAILSRV_E_USAGE.  The memory is the engine's; it is freed by rows_answer or
  * rows_free. */

@@ -16,13 +16,13 @@
 extern "C" {
 #endif
 
-typedef struct mailsrv_machine mailsrv_machine;
-typedef struct mailsrv_profile mailsrv_profile;
+typedef struct mailsrv_machine mailsrv_machine; /* a protocol */
+typedef struct mailsrv_profile mailsrv_profile; /* counted: mailsrv_profile_unref gives a reference back */
 
-/* The machines. */
+/* The machines; all are static. */
 MAILSRV_API const mailsrv_machine *mailsrv_smtp(void); /* RFC 5321 and RFC 2033, the receiving side */
 /* The same without AUTH and submission, the faces MX and LMTP alone: for programs that only take mail of other servers.
- * They link nothing of logins. */
+ * They link nothing of logins.  Static. */
 MAILSRV_API const mailsrv_machine *mailsrv_smtp_receive(void);
 MAILSRV_API const mailsrv_machine *mailsrv_pop3(void); /* RFC 1939, the server */
 MAILSRV_API const mailsrv_machine *mailsrv_imap(void); /* RFC 3501 and RFC 9051, the server */
@@ -48,7 +48,7 @@ typedef struct mailsrv_error {
 MAILSRV_API int32_t mailsrv_profile_new(const mailsrv_allocator *allocator, const mailsrv_machine *machine,
                                         int32_t face, mailsrv_profile **out);
 
-/* Keys of mailsrv_profile_set_u64.  A value out of its bounds is MAILSRV_E_VALUE. */
+/* Keys of mailsrv_profile_set_u64. */
 #define MAILSRV_PROFILE_MESSAGE_OCTETS_MAX 1   /* default 100 MiB, 64 KiB to 2^40 (RFC 5321 section 4.5.3.1.7) */
 #define MAILSRV_PROFILE_RECIPIENTS_MAX 2       /* default 100, 100 to 1,000 (RFC 5321 section 4.5.3.1.8) */
 #define MAILSRV_PROFILE_LINE_OCTETS_MAX 3      /* of a command, CRLF included: default 2,048, 512 to 65,536; IMAP, with
@@ -97,9 +97,11 @@ MAILSRV_API int32_t mailsrv_profile_new(const mailsrv_allocator *allocator, cons
 #define MAILSRV_PROFILE_TLS_DISCARD 24 /* 1: octets behind STARTTLS, before it was answered, are thrown away; 0, the
                                         * default: they end the session.  They are run in no case */
 #define MAILSRV_PROFILE_TLS_TIMEOUT_MS 25 /* for a whole handshake: default 1 min, 1 s to 10 min */
+/* MAILSRV_OK; MAILSRV_E_VALUE: out of its bounds; MAILSRV_E_UNKNOWN_KEY: this machine has no such key; MAILSRV_E_USAGE:
+ * after the seal. */
 MAILSRV_API int32_t mailsrv_profile_set_u64(mailsrv_profile *profile, int32_t key, uint64_t value);
 
-/* Keys of mailsrv_profile_set_str; copied. */
+/* Keys of mailsrv_profile_set_str. */
 #define MAILSRV_PROFILE_HOSTNAME 40 /* our name, in greeting and Received: a domain or an address literal; required */
 #define MAILSRV_PROFILE_DROP_FIELDS 41 /* header field names that are taken out of messages, separated by spaces;
                                         * default "Return-Path" (RFC 5321 section 4.4), for submission also "Bcc" and
@@ -112,25 +114,26 @@ MAILSRV_API int32_t mailsrv_profile_set_u64(mailsrv_profile *profile, int32_t ke
 #define MAILSRV_PROFILE_SCRAM_SECRET 45 /* what the salt of a user who does not exist is made of: 16 to 255 octets, the
                                          * same for all who serve the same users, and always; default: each engine makes
                                          * up its own, and who can ask two of them can tell such a user */
+/* As mailsrv_profile_set_u64, or MAILSRV_NOMEM; `n` octets of `value` are copied. */
 MAILSRV_API int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t key, const char *value, size_t n);
 
 /* Extensions; all are on.  One that the host's operations cannot serve is hidden whatever is said here. */
-#define MAILSRV_EXT_SIZE 1
-#define MAILSRV_EXT_PIPELINING 2 /* LMTP has it whatever is said here (RFC 2033 section 5) */
-#define MAILSRV_EXT_8BITMIME 3
-#define MAILSRV_EXT_ENHANCEDSTATUSCODES 4 /* the same */
-#define MAILSRV_EXT_CHUNKING 5
+#define MAILSRV_EXT_SIZE 1       /* RFC 1870 */
+#define MAILSRV_EXT_PIPELINING 2 /* RFC 2920; LMTP has it whatever is said here (RFC 2033 section 5) */
+#define MAILSRV_EXT_8BITMIME 3   /* RFC 6152 */
+#define MAILSRV_EXT_ENHANCEDSTATUSCODES 4 /* RFC 2034; LMTP as with PIPELINING */
+#define MAILSRV_EXT_CHUNKING 5            /* RFC 3030 */
 #define MAILSRV_EXT_SMTPUTF8 8 /* RFC 6531; it needs 8BITMIME */
-#define MAILSRV_EXT_STARTTLS 9 /* STLS in POP3; off: not offered, whatever MAILSRV_PROFILE_TLS says */
-#define MAILSRV_EXT_AUTH 10 /* SASL, in each protocol */
-#define MAILSRV_EXT_TOP 20
-#define MAILSRV_EXT_UIDL 21
-#define MAILSRV_EXT_POP3_PIPELINING 23
+#define MAILSRV_EXT_STARTTLS 9 /* RFC 3207, RFC 2595: STLS in POP3; off: not offered, whatever MAILSRV_PROFILE_TLS says */
+#define MAILSRV_EXT_AUTH 10 /* SASL, in each protocol: RFC 4954, RFC 5034, RFC 3501 section 6.2.2 */
+#define MAILSRV_EXT_TOP 20             /* RFC 1939 section 7 */
+#define MAILSRV_EXT_UIDL 21            /* RFC 1939 section 7 */
+#define MAILSRV_EXT_POP3_PIPELINING 23 /* RFC 2449 section 6.6 */
 #define MAILSRV_EXT_RESP_CODES 24 /* also AUTH-RESP-CODE (RFC 3206) */
 #define MAILSRV_EXT_POP3_UTF8 25  /* RFC 6856 */
-#define MAILSRV_EXT_LITERAL_PLUS 30 /* off: not announced; {n+} is understood all the same */
-#define MAILSRV_EXT_IDLE 31
-#define MAILSRV_EXT_UIDPLUS 32
+#define MAILSRV_EXT_LITERAL_PLUS 30 /* RFC 7888; off: not announced; {n+} is understood all the same */
+#define MAILSRV_EXT_IDLE 31      /* RFC 2177 */
+#define MAILSRV_EXT_UIDPLUS 32   /* RFC 4315 */
 #define MAILSRV_EXT_UNSELECT 35  /* RFC 3691 */
 #define MAILSRV_EXT_MOVE 36      /* RFC 6851 */
 #define MAILSRV_EXT_ENABLE 39    /* RFC 5161; without it there is no QRESYNC */

@@ -19,7 +19,7 @@
 extern "C" {
 #endif
 
-typedef struct mailsrv_session mailsrv_session;
+typedef struct mailsrv_session mailsrv_session; /* its host's, until mailsrv_session_free */
 
 /* Who is at the other end.  All of it is copied. */
 typedef struct mailsrv_peer {
@@ -62,11 +62,13 @@ MAILSRV_API int32_t mailsrv_session_output(mailsrv_session *session, mailsrv_out
 /* `n` octets of the output have been sent.  MAILSRV_OK, or MAILSRV_E_USAGE: more than there is. */
 MAILSRV_API int32_t mailsrv_session_sent(mailsrv_session *session, size_t n);
 
+/* Bits of mailsrv_session_wants. */
 #define MAILSRV_WANT_READ 1u  /* read and feed */
 #define MAILSRV_WANT_WRITE 2u /* there is output */
 #define MAILSRV_WANT_CLOSE 4u /* it has ended and all is sent: close the connection and free the session */
 #define MAILSRV_WANT_TLS_SERVER 8u /* the host is to do TLS now, as the server: tls.h.  Never where a provider does it */
 
+/* What it wants now: MAILSRV_WANT_..., or-ed. */
 MAILSRV_API uint32_t mailsrv_session_wants(const mailsrv_session *session);
 
 /* The host's own pointer. */
@@ -76,6 +78,7 @@ MAILSRV_API void *mailsrv_session_host(const mailsrv_session *session);
  * MAILSRV_OK. */
 MAILSRV_API int32_t mailsrv_session_shutdown(mailsrv_session *session);
 
+/* What a session has done. */
 typedef struct mailsrv_info {
     uint32_t size;
     uint32_t reserved;

@@ -22,6 +22,9 @@
  *   Races.     `unchanged_since` and `only_deleted` are decided in the store, because engines race.
  *   Paging.    By opaque cursor: a page may be short or empty, the last one says so.
  *
+ * Threads: as the engine.  A store that works on others answers by letters (engine.h), or is one for the pool
+ * (stores/pool.h).
+ *
  * docs/writing-a-store.md goes through it; the conformance kit (stores/kit.h) checks it.
  */
 #ifndef MAILSRV_STORE_H

@@ -33,7 +33,7 @@ extern "C" {
 #define MAILSRV_HASH_SHA1 1   /* 20 octets; for SCRAM-SHA-1 */
 #define MAILSRV_HASH_SHA256 2 /* 32 */
 #define MAILSRV_HASH_SHA512 3 /* 64 */
-#define MAILSRV_HASH_OCTETS_MAX 64
+#define MAILSRV_HASH_OCTETS_MAX 64 /* the longest has so many */
 
 /* The primitives.  A function that is NULL is not there, and what needs it is hidden.  None calls the library back.
  * Each answers MAILSRV_OK, MAILSRV_E_VALUE for a hash that it does not know, MAILSRV_NOMEM or MAILSRV_TEMP; then `out`
@@ -135,7 +135,7 @@ typedef struct mailsrv_tls mailsrv_tls;
 MAILSRV_API int32_t mailsrv_tls_new(const mailsrv_allocator *allocator, const mailsrv_tls_provider *provider,
                                     void *context, mailsrv_tls **out);
 
-/* The context, for the provider that made it; NULL for any other. */
+/* The context, for the provider that made it; NULL for any other.  It lives as long as `tls`. */
 MAILSRV_API void *mailsrv_tls_context(const mailsrv_tls *tls, const mailsrv_tls_provider *provider);
 
 /* Gives a reference back.  NULL is fine.  Any thread. */
@@ -143,6 +143,7 @@ MAILSRV_API void mailsrv_tls_unref(mailsrv_tls *tls);
 
 /* ---- What the providers that ship are made of: mailsrv_openssl_new, mailsrv_mbedtls_new ---- */
 
+/* A certificate with its key. */
 typedef struct mailsrv_certificate {
     uint32_t size;
     uint32_t reserved;

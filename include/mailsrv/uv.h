@@ -31,12 +31,13 @@ extern "C" {
 
 typedef struct uv_loop_s uv_loop_s; /* uv_loop_t of <uv.h>, which is not needed here */
 
-typedef struct mailsrv_uv mailsrv_uv;
-typedef struct mailsrv_uv_listener mailsrv_uv_listener;
-typedef struct mailsrv_uv_connection mailsrv_uv_connection;
+typedef struct mailsrv_uv mailsrv_uv; /* a driver */
+typedef struct mailsrv_uv_listener mailsrv_uv_listener; /* an address on which it listens; the driver's */
+typedef struct mailsrv_uv_connection mailsrv_uv_connection; /* a peer, from on_begin to on_end; the driver's */
 
 /* ---- The driver ---- */
 
+/* Copied by mailsrv_uv_new; what `user` points to lives as long as the driver. */
 typedef struct mailsrv_uv_setup {
     uint32_t size;
     uint32_t turn_units; /* of engine_turn in one round of the loop; 0: 10,000, about 10 ms */
@@ -77,6 +78,7 @@ MAILSRV_API int32_t mailsrv_uv_free(mailsrv_uv *driver);
  * bound it before giving up the right to, listens on it.  The listener has it from MAILSRV_OK on, and closes it. */
 #define MAILSRV_UV_LISTEN_SOCKET 1u
 
+/* Copied by mailsrv_uv_listen; what `user` points to lives as long as the driver. */
 typedef struct mailsrv_uv_listener_setup {
     uint32_t size;
     uint32_t connections_max; /* at once; who comes beyond them waits in the backlog until one ends; 0: 1,000 */
@@ -120,12 +122,13 @@ MAILSRV_API void mailsrv_uv_listener_close(mailsrv_uv_listener *listener);
 /* ---- Connections: from on_begin to on_end.  The pointer is also the session's own (mailsrv_session_host, and
  * mailsrv_op.host in its operations). ---- */
 
+/* Its session, which lives until `on_end` has returned; not to be freed. */
 MAILSRV_API mailsrv_session *mailsrv_uv_connection_session(const mailsrv_uv_connection *connection);
 
 /* Who is at the other end; filled in as far as out->size reaches.  MAILSRV_OK or MAILSRV_E_USAGE. */
 MAILSRV_API int32_t mailsrv_uv_connection_peer(const mailsrv_uv_connection *connection, mailsrv_peer *out);
 
-/* A pointer for the host, at first NULL; never read. */
+/* A pointer of the host's own, at first NULL; never read. */
 MAILSRV_API void mailsrv_uv_connection_set_user(mailsrv_uv_connection *connection, void *user);
 MAILSRV_API void *mailsrv_uv_connection_user(const mailsrv_uv_connection *connection);
 

@@ -2,17 +2,8 @@
  * is and of those behind it, and said in order. */
 #include "imap/fetch.h"
 
-enum { RANGE_MOST = 16384, UNIT_OCTETS = 1024 };
+enum { UNIT_OCTETS = 1024 };
 enum { LINE_BEGAN, LINE_CR, LINE_GOES_ON };
-
-/* All ranges that are read at once, and the window, fit into the session's memory beside what else that holds. */
-static uint64_t range_octets(const mailsrv_session *session)
-{
-    uint64_t window = mailsrv__setting(session, MAILSRV_PROFILE_WINDOW_OCTETS) / 2;
-    uint64_t share = mailsrv__setting(session, MAILSRV_PROFILE_SESSION_OCTETS_MAX) / 16;
-    uint64_t most = window < share ? window : share;
-    return most < RANGE_MOST ? most : RANGE_MOST;
-}
 
 /* ---- Lanes ---- */
 
@@ -112,7 +103,7 @@ static void ask_range(struct imap *p, struct lane *lane, struct chunk *c, uint64
     drop_chunk(c);
     c->used = true;
     c->offset = at;
-    c->asked = least_of(end - at, range_octets(&p->session));
+    c->asked = least_of(end - at, mailsrv__imap_range_octets(&p->session));
     struct ask ask = mailsrv__ask(&p->session, MAILSRV_OP_READ, 0);
     f->asked[f->n_asked] = c;
     f->asked_lane[f->n_asked++] = (uint8_t)(lane - f->lanes);

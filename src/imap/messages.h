@@ -9,6 +9,8 @@
  *   move.c         MOVE
  *   search.c       SEARCH: which messages, in slices
  *   search_key.c   what it looks for: grammar and matching
+ *   search_say.c   its response
+ *   search_text.c  the text of messages, read ahead and looked into
  *   append.c       APPEND
  *   walk.c         the members of a view that a set names
  *   uids.c         UIDs that are gathered for one operation, and what else they share
@@ -34,6 +36,7 @@ enum step mailsrv__imap_move(struct imap *p);
 bool mailsrv__imap_can_move(const struct imap *p);
 bool mailsrv__imap_parse_search(struct imap *p, struct reader *r);
 enum step mailsrv__imap_search(struct imap *p);
+void mailsrv__imap_search_fini(struct imap *p);
 bool mailsrv__imap_parse_append(struct imap *p, struct reader *r);
 enum step mailsrv__imap_append(struct imap *p);
 void mailsrv__imap_append_fini(struct imap *p);
@@ -79,6 +82,11 @@ struct failure {
 };
 void mailsrv__failure_keep(struct failure *failure, int32_t status, struct span text);
 enum step mailsrv__failure_end(struct imap *p, const struct failure *failure);
+
+/* Octets that one READ asks for: all ranges that are read at once, and the window, fit into the session's memory beside
+ * what else that holds. */
+enum { RANGE_MOST = 16384 };
+uint64_t mailsrv__imap_range_octets(const mailsrv_session *session);
 
 /* Some of the messages that were named by number are gone (RFC 2180 section 4.1.2, RFC 5530 section 3). */
 enum step mailsrv__imap_expunge_issued(struct imap *p);

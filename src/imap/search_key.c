@@ -1,6 +1,7 @@
 #include "imap/search_key.h"
 
 #include "text/calendar.h"
+#include "text/utf8.h"
 
 /* ---- Grammar ---- */
 
@@ -9,6 +10,7 @@ struct parsing {
     struct imap *p;
     struct reader *r;
     struct search_program *out;
+    struct condition **next; /* where the next condition belongs */
     unsigned depth;
 };
 
@@ -25,39 +27,39 @@ static struct key *new_key(struct parsing *g, struct key key)
     return k;
 }
 
-enum argument { ARG_NONE, ARG_OCTETS, ARG_DATE, ARG_TEXT, ARG_HEADER, ARG_SENT };
+enum argument { ARG_NONE, ARG_OCTETS, ARG_DATE, ARG_FIELD, ARG_HEADER, ARG_TEXT, ARG_SENT };
 
 static const struct word {
     char name[12];
     uint8_t kind;
     uint8_t argument;
-    uint8_t flags;
+    uint8_t flags; /* TEXT: its enum seek_kind */
     bool inverted;
 } words[] = {
     { "ALL", KEY_AND, ARG_NONE, 0, false },
     { "ANSWERED", KEY_FLAGS, ARG_NONE, MAILSRV_FLAG_ANSWERED, false },
-    { "BCC", KEY_AND, ARG_TEXT, 0, false },
+    { "BCC", KEY_TEXT, ARG_FIELD, SEEK_FIELD, false },
     { "BEFORE", KEY_BEFORE, ARG_DATE, 0, false },
-    { "BODY", KEY_AND, ARG_TEXT, 0, false },
-    { "CC", KEY_AND, ARG_TEXT, 0, false },
+    { "BODY", KEY_TEXT, ARG_TEXT, SEEK_BODY, false },
+    { "CC", KEY_TEXT, ARG_FIELD, SEEK_FIELD, false },
     { "DELETED", KEY_FLAGS, ARG_NONE, MAILSRV_FLAG_DELETED, false },
     { "DRAFT", KEY_FLAGS, ARG_NONE, MAILSRV_FLAG_DRAFT, false },
     { "FLAGGED", KEY_FLAGS, ARG_NONE, MAILSRV_FLAG_FLAGGED, false },
-    { "FROM", KEY_AND, ARG_TEXT, 0, false },
-    { "HEADER", KEY_AND, ARG_HEADER, 0, false },
+    { "FROM", KEY_TEXT, ARG_FIELD, SEEK_FIELD, false },
+    { "HEADER", KEY_TEXT, ARG_HEADER, SEEK_FIELD, false },
     { "LARGER", KEY_LARGER, ARG_OCTETS, 0, false },
     { "OLD", KEY_RECENT, ARG_NONE, 0, true },
     { "ON", KEY_ON, ARG_DATE, 0, false },
     { "RECENT", KEY_RECENT, ARG_NONE, 0, false },
     { "SEEN", KEY_FLAGS, ARG_NONE, MAILSRV_FLAG_SEEN, false },
-    { "SENTBEFORE", KEY_AND, ARG_SENT, 0, false },
-    { "SENTON", KEY_AND, ARG_SENT, 0, false },
-    { "SENTSINCE", KEY_AND, ARG_SENT, 0, false },
+    { "SENTBEFORE", KEY_TEXT, ARG_SENT, SEEK_SENT_BEFORE, false },
+    { "SENTON", KEY_TEXT, ARG_SENT, SEEK_SENT_ON, false },
+    { "SENTSINCE", KEY_TEXT, ARG_SENT, SEEK_SENT_SINCE, false },
     { "SINCE", KEY_SINCE, ARG_DATE, 0, false },
     { "SMALLER", KEY_SMALLER, ARG_OCTETS, 0, false },
-    { "SUBJECT", KEY_AND, ARG_TEXT, 0, false },
-    { "TEXT", KEY_AND, ARG_TEXT, 0, false },
-    { "TO", KEY_AND, ARG_TEXT, 0, false },
+    { "SUBJECT", KEY_TEXT, ARG_FIELD, SEEK_FIELD, false },
+    { "TEXT", KEY_TEXT, ARG_TEXT, SEEK_TEXT, false },
+    { "TO", KEY_TEXT, ARG_FIELD, SEEK_FIELD, false },
     { "UNANSWERED", KEY_FLAGS, ARG_NONE, MAILSRV_FLAG_ANSWERED, true },
     { "UNDELETED", KEY_FLAGS, ARG_NONE, MAILSRV_FLAG_DELETED, true },
     { "UNDRAFT", KEY_FLAGS, ARG_NONE, MAILSRV_FLAG_DRAFT, true },
@@ -73,31 +75,76 @@ static const struct word *take_word(struct reader *r)
     return NULL;
 }
 
-static bool parse_text(struct parsing *g)
+/* The character U+FFFD may be there; what stands for it in want of one may not. */
+static bool is_text(struct span text, bool ascii)
 {
-    struct span text;
-    g->out->needs_text = true;
-    return mailsrv__parse_sp(g->r) && mailsrv__parse_astring(g->r, &text);
+    while (text.n != 0) {
+        size_t n = text.n;
+        uint32_t c = mailsrv__utf8_take(&text);
+        bool is_bad = c == UTF8_BAD && n - text.n == 1;
+        if (is_bad || c == 0 || (ascii && c > 0x7F))
+            return false;
+    }
+    return true;
 }
 
-static bool parse_argument(struct parsing *g, uint8_t argument, struct key *key)
+/* SP astring, in the charset of the command, which is UTF-8 where none was named: clients send it then, too (RFC 9051
+ * section 6.4.4).  CHAR8 has no NUL (RFC 3501 section 9).  What is in a charset that is not known is not looked at. */
+static bool parse_text(struct parsing *g, struct span *out)
 {
-    switch (argument) {
+    if (!mailsrv__parse_sp(g->r) || !mailsrv__parse_astring(g->r, out))
+        return false;
+    if (g->out->bad_charset || is_text(*out, g->out->ascii))
+        return true;
+    return mailsrv__parse_fails(g->r, g->out->ascii ? "text in US-ASCII" : "text in UTF-8");
+}
+
+/* What a key of that word asks of the text of messages. */
+static bool parse_sought(struct parsing *g, const struct word *word, struct sought *out)
+{
+    out->kind = word->flags;
+    switch (word->argument) {
+    case ARG_SENT:
+        return mailsrv__parse_sp(g->r) && mailsrv__parse_date(g->r, &out->day);
+    case ARG_HEADER:
+        return parse_text(g, &out->name) && parse_text(g, &out->text);
+    case ARG_FIELD:
+        out->name = (struct span){ word->name, strlen(word->name) };
+        return parse_text(g, &out->text);
+    default:
+        return parse_text(g, &out->text);
+    }
+}
+
+static bool parse_condition(struct parsing *g, const struct word *word, struct key *key)
+{
+    struct sought sought = { .kind = word->flags };
+    if (!parse_sought(g, word, &sought))
+        return false;
+    struct condition *c = mailsrv__arena_take(g->r->arena, sizeof *c);
+    g->r->no_memory = c == NULL;
+    if (c == NULL)
+        return false;
+    c->sought = sought;
+    *g->next = c;
+    g->next = &c->next;
+    key->condition = g->out->n_conditions++;
+    return true;
+}
+
+static bool parse_argument(struct parsing *g, const struct word *word, struct key *key)
+{
+    switch (word->argument) {
+    case ARG_NONE:
+        return true;
     case ARG_OCTETS:
         g->out->fields |= MAILSRV_ROW_OCTETS;
         return mailsrv__parse_sp(g->r) && mailsrv__parse_number64(g->r, &key->octets);
     case ARG_DATE:
         g->out->fields |= MAILSRV_ROW_INTERNALDATE;
         return mailsrv__parse_sp(g->r) && mailsrv__parse_date(g->r, &key->days);
-    case ARG_SENT:
-        g->out->needs_text = true;
-        return mailsrv__parse_sp(g->r) && mailsrv__parse_date(g->r, &key->days);
-    case ARG_HEADER:
-        return parse_text(g) && parse_text(g);
-    case ARG_TEXT:
-        return parse_text(g);
     default:
-        return true;
+        return parse_condition(g, word, key);
     }
 }
 
@@ -111,7 +158,7 @@ static struct key *perhaps_not(struct parsing *g, struct key key, bool inverted)
 static struct key *parse_plain(struct parsing *g, const struct word *word)
 {
     struct key key = { .kind = word->kind, .flags = word->flags };
-    return parse_argument(g, word->argument, &key) ? perhaps_not(g, key, word->inverted) : NULL;
+    return parse_argument(g, word, &key) ? perhaps_not(g, key, word->inverted) : NULL;
 }
 
 /* A name that the mailbox's dictionary does not have is a keyword of no message. */
@@ -262,16 +309,20 @@ static bool parse_charset(struct reader *r, struct search_program *out)
         return true;
     if (!mailsrv__parse_sp(r) || !mailsrv__parse_astring(r, &name) || !mailsrv__parse_sp(r))
         return false;
-    out->bad_charset =
-        !mailsrv__span_equal_nocase(name, SPAN("US-ASCII")) && !mailsrv__span_equal_nocase(name, SPAN("UTF-8"));
+    out->ascii = mailsrv__span_equal_nocase(name, SPAN("US-ASCII"));
+    out->bad_charset = !out->ascii && !mailsrv__span_equal_nocase(name, SPAN("UTF-8"));
     return true;
 }
 
 bool mailsrv__parse_search_program(struct imap *p, struct reader *r, struct search_program *out)
 {
-    struct parsing g = { p, r, out, 0 };
+    struct parsing g = { p, r, out, &out->conditions, 0 };
     out->all.kind = KEY_AND;
-    return parse_charset(r, out) && parse_keys(&g, &out->all);
+    if (!parse_charset(r, out) || !parse_keys(&g, &out->all))
+        return false;
+    if (out->conditions != NULL)
+        out->fields |= MAILSRV_ROW_OCTETS; /* where a message ends is known before it is read */
+    return true;
 }
 
 /* ---- Matching ---- */
@@ -309,6 +360,12 @@ static enum match match_row(const struct key *k, const struct candidate *c)
     default:
         return of(days >= k->days);
     }
+}
+
+static enum match match_text(const struct key *k, const struct candidate *c)
+{
+    enum seek_match match = c->seek == NULL ? SEEK_OPEN : mailsrv__seek_match(c->seek, k->condition);
+    return match == SEEK_OPEN ? MATCH_UNKNOWN : of(match == SEEK_YES);
 }
 
 static enum match match_key(const struct key *k, const struct candidate *c);
@@ -352,6 +409,8 @@ static enum match match_key(const struct key *k, const struct candidate *c)
         return of(mailsrv__set_has(&k->set, c->member.number));
     case KEY_UIDS:
         return of(mailsrv__set_has(&k->set, c->member.uid));
+    case KEY_TEXT:
+        return match_text(k, c);
     default:
         return match_row(k, c);
     }

@@ -3,6 +3,7 @@
 #define IMAP_SEARCH_KEY_H
 
 #include "imap/messages.h"
+#include "message/seek.h"
 
 enum { KEYS_MAX = 1000, KEY_DEPTH_MAX = 64 };
 
@@ -19,7 +20,8 @@ enum key_kind {
     KEY_BEFORE,
     KEY_ON,
     KEY_SINCE,
-    KEY_MODSEQ
+    KEY_MODSEQ,
+    KEY_TEXT /* what only the message's own octets tell */
 };
 
 struct key {
@@ -30,16 +32,25 @@ struct key {
     struct set set;
     uint64_t octets; /* or a modseq */
     int32_t days;
+    uint32_t condition; /* TEXT: which one */
+};
+
+/* What is asked of the text of messages. */
+struct condition {
+    struct sought sought;
+    struct condition *next;
 };
 
 struct search_program {
     struct key all;  /* KEY_AND */
     uint32_t n;      /* keys */
+    struct condition *conditions; /* in the order of their numbers; NULL: the text of messages is not needed */
+    uint32_t n_conditions;
     uint32_t fields; /* MAILSRV_ROW_... that rows are needed for; 0: none */
     bool numbers;    /* it names messages by number */
-    bool needs_text; /* something is among them that takes the text of messages */
     bool modseq;     /* MODSEQ is among them: the result says the highest */
     bool bad_charset;
+    bool ascii; /* it is US-ASCII: other octets are an error */
 };
 
 /* search-program = ["CHARSET" SP charset SP] search-key *(SP search-key) */
@@ -55,6 +66,7 @@ struct candidate {
     struct marks marks;
     uint64_t octets;
     int64_t internal_us;
+    const struct seek *seek; /* that looks into its text; NULL: nothing is known of that */
 };
 
 /* Does it match?  MATCH_UNKNOWN: what is not known of it decides. */

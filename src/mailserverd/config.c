@@ -135,6 +135,24 @@ static bool take_seconds(struct reading *r, void *to, const char *value)
     return take_number(to, value, 0, 3600);
 }
 
+static bool take_failures(struct reading *r, void *to, const char *value)
+{
+    (void)r;
+    return take_number(to, value, 0, 1000);
+}
+
+static bool take_day(struct reading *r, void *to, const char *value)
+{
+    (void)r;
+    return take_number(to, value, 0, 86400);
+}
+
+static bool take_per_hour(struct reading *r, void *to, const char *value)
+{
+    (void)r;
+    return take_number(to, value, 0, 1000000);
+}
+
 static bool take_connections(struct reading *r, void *to, const char *value)
 {
     (void)r;
@@ -238,6 +256,10 @@ static const struct key server_keys[] = {
     { "memory", take_memory, IN_SERVER(memory), "a number of octets from 16M, as in 256M" },
     { "message-size", take_message_octets, IN_SERVER(message_max), "a number of octets from 64K, as in 100M" },
     { "recipients", take_recipients, IN_SERVER(recipients_max), "a number from 100 to 1000" },
+    { "login-failures", take_failures, IN_SERVER(login_failures), "a number up to 1000" },
+    { "login-cache", take_day, IN_SERVER(login_cache_s), "a number of seconds up to 86400" },
+    { "messages-per-hour", take_per_hour, IN_SERVER(messages_per_hour), "a number up to 1000000" },
+    { "recipients-per-hour", take_per_hour, IN_SERVER(recipients_per_hour), "a number up to 1000000" },
     { "grace", take_seconds, IN_SERVER(grace_s), "a number of seconds up to 3600" },
     { "log", take_log, IN_SERVER(log), "text or json" },
 };
@@ -412,6 +434,8 @@ static void set_defaults(struct config *c, const char *path)
     c->memory = UINT64_C(256) << 20;
     c->message_max = UINT64_C(100) << 20;
     c->recipients_max = 100;
+    c->login_failures = 20;
+    c->login_cache_s = 600;
     c->grace_s = 5;
 }
 

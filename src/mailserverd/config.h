@@ -58,6 +58,9 @@ struct config {
     uint64_t memory;      /* octets of all engines together */
     uint64_t message_max; /* octets */
     uint64_t recipients_max;
+    uint64_t login_failures;                         /* that are listened to; 0: all are */
+    uint64_t login_cache_s;                          /* how long a right password is remembered; 0: not at all */
+    uint64_t messages_per_hour, recipients_per_hour; /* of a user, at submission; 0: as many as come */
     uint64_t grace_s; /* to end in, after SIGTERM */
     enum log_format log;
     struct certificate certificates[CERTIFICATES_MAX]; /* the first answers who names nobody */

@@ -2,6 +2,7 @@
 #include "exchange.h"
 #include "office.h"
 
+#include <mailsrv/message.h>
 #include <mailsrv/stores/durable.h>
 
 #include <stdlib.h>
@@ -17,7 +18,8 @@ enum {
 };
 
 struct waiting {
-    mailsrv_asked *begun; /* its body */
+    mailsrv_asked *begun;     /* its body */
+    mailsrv_scanner *scanner; /* that has made its structure; NULL: there was no memory, and a reader makes one */
     struct exchanged_message about;
     mailsrv_bytes keywords[KEYWORDS_MAX];
 };
@@ -98,8 +100,10 @@ static int32_t commit_some(struct import *im, bool with_uids)
 
 static void forget(struct import *im)
 {
-    for (size_t i = 0; i < im->n; i++)
+    for (size_t i = 0; i < im->n; i++) {
         desk_free(im->desk, im->all[i].begun);
+        mailsrv_scanner_free(im->all[i].scanner);
+    }
     im->n = 0;
     im->octets = 0;
 }
@@ -123,7 +127,7 @@ static int32_t commit(struct import *im)
 
 /* ---- A message ---- */
 
-static int32_t write_body(struct import *im, uint64_t body, uint64_t octets)
+static int32_t write_body(struct import *im, mailsrv_scanner *scanner, uint64_t body, uint64_t octets)
 {
     int32_t status = MAILSRV_OK;
     for (uint64_t at = 0; at < octets && status == MAILSRV_OK;) {
@@ -135,8 +139,23 @@ static int32_t write_body(struct import *im, uint64_t body, uint64_t octets)
                                              .offset = at,
                                              .octets = { (const uint8_t *)im->chunk, n } };
         status = desk_do(im->desk, MAILSRV_OP_BODY_WRITE, &im->account, &arg);
+        if (scanner != NULL)
+            mailsrv_scanner_feed(scanner, (const uint8_t *)im->chunk, n);
         at += n;
     }
+    return status;
+}
+
+/* With the structure, which is not made later, when clients ask for it. */
+static int32_t stage(struct import *im, struct waiting *w, uint64_t body)
+{
+    mailsrv_staged *staged = &im->staged[im->n];
+    *staged = (mailsrv_staged){ .size = sizeof *staged, .body = body, .octets = w->about.octets };
+    if (mailsrv_scanner_new(NULL, &w->scanner) != MAILSRV_OK)
+        w->scanner = NULL;
+    const int32_t status = write_body(im, w->scanner, body, w->about.octets);
+    if (w->scanner != NULL && mailsrv_scanner_end(w->scanner, &staged->structure) != MAILSRV_OK)
+        staged->structure = (mailsrv_bytes){ NULL, 0 };
     return status;
 }
 
@@ -144,15 +163,15 @@ static int32_t take_message(struct import *im, const struct exchanged_message *a
 {
     const mailsrv_arg_body_begin arg = { .size = sizeof arg, .octets_hint = about->octets };
     struct waiting *w = &im->all[im->n];
+    w->scanner = NULL;
     int32_t status = desk_ask(im->desk, MAILSRV_OP_BODY_BEGIN, &im->account, &arg, &w->begun);
     if (status == MAILSRV_OK) {
-        const uint64_t body = ((const mailsrv_body_begun *)desk_value(w->begun))->body;
         w->about = *about;
-        im->staged[im->n] = (mailsrv_staged){ .size = sizeof *im->staged, .body = body, .octets = about->octets };
-        status = write_body(im, body, about->octets);
+        status = stage(im, w, ((const mailsrv_body_begun *)desk_value(w->begun))->body);
     }
     if (status != MAILSRV_OK) {
         desk_free(im->desk, w->begun);
+        mailsrv_scanner_free(w->scanner);
         return status;
     }
     im->n++;

@@ -7,6 +7,6 @@ int do_status(struct errand *e)
         fprintf(e->out, "no server runs on %s\n", e->config->data);
         return 1;
     }
-    e->office->show_status(e->office->user, e->out);
+    e->office->show_status(e->office->user, e->config, e->out);
     return 0;
 }

@@ -1,8 +1,8 @@
-/* Who is it, and where does mail go: AUTH_VERIFY and RESOLVE of one loop. */
+/* Who is it, where does mail go, and how much of it: AUTH_VERIFY, AUTH_SCRAM_KEYS, RESOLVE and POLICY of one loop. */
 #ifndef MAILSERVERD_LOGIN_H
 #define MAILSERVERD_LOGIN_H
 
-#include "people.h"
+#include "guests.h"
 
 #include <mailsrv/op.h>
 
@@ -12,6 +12,8 @@
 struct directory {
     const struct config *config;
     uv_loop_t *loop;
+    struct gate *gate;
+    struct guests guests;
     struct people *people; /* its own reference */
     unsigned verifying;    /* passwords that threads are looking at */
 };
@@ -19,8 +21,13 @@ struct directory {
 /* Binds the handlers.  MAILSRV_OK, or what failed. */
 int32_t login_serve(struct directory *directory, mailsrv_engine *engine);
 int32_t resolve_serve(struct directory *directory, mailsrv_engine *engine);
+int32_t quota_serve(struct directory *directory, mailsrv_engine *engine);
 
-/* Other people from now on; takes the reference. */
+/* What became of the login that a session tried. */
+void login_failed(struct directory *directory, uint64_t session);
+void login_succeeded(struct directory *directory, uint64_t session);
+
+/* Other people from now on; takes the reference.  Sessions of who is none any more end. */
 void directory_change(struct directory *directory, struct people *people);
 
 #endif

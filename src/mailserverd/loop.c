@@ -1,4 +1,5 @@
 #include "loop.h"
+#include "keyed.h"
 #include "log.h"
 
 #include <mailsrv/mailsrv.h>
@@ -35,25 +36,66 @@ static void on_event(void *user, const mailsrv_event *event)
     if (lost != l->lost)
         log_line("%" PRIu64 " lines were lost: more happened at once than there is room for", lost - l->lost);
     l->lost = lost;
+    if (event->what == MAILSRV_EVENT_LOGIN)
+        login_succeeded(&l->directory, event->session_id);
+    if (event->what == MAILSRV_EVENT_LOGIN_FAILED)
+        login_failed(&l->directory, event->session_id);
     log_event(event);
 }
 
-static int32_t on_begin(void *user, mailsrv_uv_connection *connection)
+/* ---- Those who come ---- */
+
+static uint64_t session_of(const mailsrv_uv_connection *connection)
 {
-    const struct listener *listener = user;
-    mailsrv_peer peer = { .size = sizeof peer };
     mailsrv_info info = { .size = sizeof info };
+    mailsrv_session_info(mailsrv_uv_connection_session(connection), &info);
+    return info.id;
+}
+
+static void log_peer(uint64_t session, const char *listener, const mailsrv_peer *peer)
+{
     struct address from = { .text = "" };
     char text[2 * ADDRESS_OCTETS], shown[ADDRESS_OCTETS + 16] = "a local socket";
-    mailsrv_uv_connection_peer(connection, &peer);
-    mailsrv_session_info(mailsrv_uv_connection_session(connection), &info);
-    if (peer.address_octets != 0) {
-        uv_inet_ntop(peer.address_octets == 16 ? AF_INET6 : AF_INET, peer.address, from.text, sizeof from.text);
-        address_show(&from, peer.port, shown, sizeof shown);
+    if (peer->address_octets != 0) {
+        uv_inet_ntop(peer->address_octets == 16 ? AF_INET6 : AF_INET, peer->address, from.text, sizeof from.text);
+        address_show(&from, peer->port, shown, sizeof shown);
     }
-    const int n = snprintf(text, sizeof text, "%s from %s", listener->name, shown);
-    log_session(info.id, "began", text, (size_t)n);
+    const int n = snprintf(text, sizeof text, "%s from %s", listener, shown);
+    log_session(session, "began", text, (size_t)n);
+}
+
+/* The limit of each peer is also that of all threads together. */
+static int32_t on_begin(void *user, mailsrv_uv_connection *connection)
+{
+    const struct door *door = user;
+    const struct listener *listener = door->listener;
+    struct directory *d = &door->loop->directory;
+    mailsrv_peer peer = { .size = sizeof peer };
+    mailsrv_uv_connection_peer(connection, &peer);
+    const uint64_t which = keyed('c', (mailsrv_bytes){ (const uint8_t *)listener->name, strlen(listener->name) });
+    const uint64_t network = guard_network(which, (mailsrv_bytes){ peer.address, peer.address_octets });
+    const uint64_t session = session_of(connection);
+    log_peer(session, listener->name, &peer);
+    if (!crowd_enter(&d->gate->crowd, network, listener->connections_per_peer))
+        return MAILSRV_LIMIT;
+    struct guest *guest = guests_add(&d->guests, session, connection);
+    if (guest == NULL) {
+        crowd_leave(&d->gate->crowd, network);
+        return MAILSRV_NOMEM;
+    }
+    guest->network = network;
     return MAILSRV_OK;
+}
+
+static void on_end(void *user, mailsrv_uv_connection *connection)
+{
+    const struct door *door = user;
+    struct directory *d = &door->loop->directory;
+    const uint64_t session = session_of(connection);
+    const struct guest *guest = guests_find(&d->guests, session);
+    if (guest != NULL)
+        crowd_leave(&d->gate->crowd, guest->network);
+    guests_remove(&d->guests, session);
 }
 
 /* ---- Listeners ---- */
@@ -71,6 +113,7 @@ static bool listen_at(struct loop *l, size_t which, const struct address *addres
 {
     const struct listener *listener = &l->plan->config->listeners[which];
     const int fd = socket_of(l, listener->name, address);
+    struct door *door = &l->doors[l->n_listeners];
     const mailsrv_uv_listener_setup setup = { .size = sizeof setup,
                                               .connections_max = (uint32_t)listener->connections_max,
                                               .connections_per_peer = (uint32_t)listener->connections_per_peer,
@@ -78,9 +121,11 @@ static bool listen_at(struct loop *l, size_t which, const struct address *addres
                                               .socket = fd,
                                               .profile = l->plan->profiles[which],
                                               .on_begin = on_begin,
-                                              .user = (void *)(uintptr_t)listener };
+                                              .on_end = on_end,
+                                              .user = door };
     if (fd < 0)
         return true;
+    *door = (struct door){ l, listener };
     const int32_t status = mailsrv_uv_listen(l->driver, &setup, &l->listeners[l->n_listeners]);
     if (failed(listener->name, status)) {
         close(fd);
@@ -260,6 +305,8 @@ static bool begin_engine(struct loop *l)
         status = login_serve(&l->directory, l->engine);
     if (status == MAILSRV_OK)
         status = resolve_serve(&l->directory, l->engine);
+    if (status == MAILSRV_OK)
+        status = quota_serve(&l->directory, l->engine);
     return !failed("the engine", status);
 }
 
@@ -274,12 +321,16 @@ static void *run(void *user)
     return NULL;
 }
 
-bool loop_begin(struct loop *l, mailsrv_store *store, struct sockets *sockets, struct plan *plan, struct people *people)
+bool loop_begin(struct loop *l, mailsrv_store *store, struct sockets *sockets, struct gate *gate, struct plan *plan,
+                struct people *people)
 {
     l->store = store;
     l->sockets = sockets;
     l->plan = plan;
-    l->directory = (struct directory){ .config = plan->config, .loop = &l->uv, .people = people };
+    l->directory.config = plan->config;
+    l->directory.loop = &l->uv;
+    l->directory.gate = gate;
+    l->directory.people = people;
     l->ended = true;
     pthread_mutex_init(&l->mutex, NULL);
     pthread_cond_init(&l->changed, NULL);

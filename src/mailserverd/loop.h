@@ -13,6 +13,12 @@
 
 #define STATS_MAX 8
 
+/* A listener, for those who come by it: as long as the loop. */
+struct door {
+    struct loop *loop;
+    const struct listener *listener; /* while it is open */
+};
+
 /* What other threads have for it. */
 struct news {
     struct plan *plan;     /* NULL: the one in force stays */
@@ -32,6 +38,7 @@ struct loop {
     mailsrv_engine *engine; /* the driver's, once there is one */
     mailsrv_uv *driver;
     mailsrv_uv_listener *listeners[SOCKETS_MAX];
+    struct door doors[SOCKETS_MAX];
     size_t n_listeners;
     uint64_t lost; /* events */
     unsigned closes;
@@ -47,8 +54,8 @@ struct loop {
 
 /* Makes its engine, bound to the store, and its thread.  Both references are the loop's from here on.  False: it has
  * told standard error; it is to be joined and ended all the same. */
-bool loop_begin(struct loop *loop, mailsrv_store *store, struct sockets *sockets, struct plan *plan,
-                struct people *people);
+bool loop_begin(struct loop *loop, mailsrv_store *store, struct sockets *sockets, struct gate *gate,
+                struct plan *plan, struct people *people);
 
 /* From any thread.  References are taken over. */
 void loop_tell_people(struct loop *loop, struct people *people);

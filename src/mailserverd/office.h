@@ -16,7 +16,7 @@ struct office {
     /* There are other people now; its own reference each time.  Any thread.  NULL: nobody is told. */
     void (*on_people)(void *user, struct people *people);
     /* Lines that say how the server is; NULL: it is not running. */
-    void (*show_status)(void *user, FILE *out);
+    void (*show_status)(void *user, const struct config *config, FILE *out);
     void *user;
 };
 

@@ -1,6 +1,7 @@
 #include "plan.h"
 
 #include <mailsrv/auth.h>
+#include <mailsrv/policy.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -139,6 +140,13 @@ static uint64_t mechanisms_of(const struct listener *l)
     return l->channel_binding ? without | plus : without;
 }
 
+/* Where it is asked how much a user may send. */
+static uint64_t stages_of(const struct config *c)
+{
+    const uint64_t messages = c->messages_per_hour != 0 ? MAILSRV_STAGE_MAIL : 0;
+    return messages | (c->recipients_per_hour != 0 ? MAILSRV_STAGE_RCPT : 0);
+}
+
 static int32_t set_all(mailsrv_profile *profile, const struct plan *plan, const struct listener *l)
 {
     const struct config *c = plan->config;
@@ -160,6 +168,8 @@ static int32_t set_all(mailsrv_profile *profile, const struct plan *plan, const 
                                          strlen(plan->scram_secret));
     if (status == MAILSRV_OK && smtp)
         status = mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_RECIPIENTS_MAX, c->recipients_max);
+    if (status == MAILSRV_OK && l->service->face == MAILSRV_FACE_SUBMISSION)
+        status = mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_POLICY_STAGES, stages_of(c));
     if (status == MAILSRV_OK && smtp)
         status = mailsrv_profile_set_str(profile, MAILSRV_PROFILE_DETAIL_DELIMITER, delimiter, strlen(delimiter));
     return status;

@@ -23,6 +23,7 @@ struct server {
     struct plan *plan;
     struct sockets sockets;
     struct office office;
+    struct gate gate;
     struct control *control;
     struct loop *loops;
     size_t n_loops; /* that were begun */
@@ -66,12 +67,13 @@ static void show_listeners(const struct server *s)
 static void on_people(void *user, struct people *people)
 {
     struct server *s = user;
+    remembered_forget(&s->gate.remembered);
     for (size_t i = 0; i < s->n_loops; i++)
         loop_tell_people(&s->loops[i], people_ref(people));
     people_unref(people);
 }
 
-static void show_status(void *user, FILE *out)
+static void show_status(void *user, const struct config *config, FILE *out)
 {
     static const char *const names[STATS_MAX] = { "sessions",      "messages accepted",
                                                   "octets",        "octets of mailboxes",
@@ -85,6 +87,7 @@ static void show_status(void *user, FILE *out)
     fprintf(out, "process %ld\nthreads %zu\n", (long)getpid(), s->n_loops);
     for (size_t k = 0; k < STATS_MAX; k++)
         fprintf(out, "%s %" PRIu64 "\n", names[k], all[k]);
+    gate_show(&s->gate, config->login_failures, out);
 }
 
 /* ---- Reload ---- */
@@ -193,7 +196,8 @@ static bool begin_loops(struct server *s)
     for (size_t i = 0; s->loops != NULL && i < n; i++) {
         s->loops[i].number = (unsigned)i;
         s->n_loops++;
-        if (!loop_begin(&s->loops[i], s->office.store, &s->sockets, plan_ref(s->plan), people_ref(s->office.people)))
+        if (!loop_begin(&s->loops[i], s->office.store, &s->sockets, &s->gate, plan_ref(s->plan),
+                        people_ref(s->office.people)))
             return false;
     }
     return s->loops != NULL;
@@ -217,7 +221,7 @@ static bool begin(struct server *s)
         return false;
     log_as(s->plan->config->log);
     s->is_open = office_open(&s->office, s->plan->config, stderr);
-    if (!s->is_open || !begin_loops(s))
+    if (!s->is_open || !gate_begin(&s->gate) || !begin_loops(s))
         return false;
     s->office.on_people = on_people;
     s->office.show_status = show_status;
@@ -238,6 +242,7 @@ static void finish(struct server *s, bool joined)
     for (size_t i = 0; i < s->n_loops; i++)
         loop_end(&s->loops[i]);
     free(s->loops);
+    gate_end(&s->gate);
     sockets_end(&s->sockets);
     plan_unref(s->plan);
 }

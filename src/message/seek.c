@@ -42,6 +42,8 @@ static void make(struct seek *s, const struct sought *v, char *text, uint16_t *b
             mailsrv__key_make(key, v[i].text, text, back);
         text += key->n;
         back += key->n;
+        if (!mailsrv__seek_in_header(key->kind))
+            s->keys.texts[s->keys.n_texts++] = key;
         if (key->kind != SEEK_FIELD || v[i].name.n == 0)
             continue;
         memcpy(text, v[i].name.p, v[i].name.n);
@@ -57,12 +59,15 @@ int32_t mailsrv__seek_new(struct arena *arena, const struct sought *v, uint32_t 
         return MAILSRV_LIMIT;
     struct seek *s = mailsrv__arena_take(arena, sizeof *s);
     struct key *keys = mailsrv__arena_take(arena, n * sizeof *keys);
+    struct key **lists = mailsrv__arena_take(arena, 2 * n * sizeof *lists);
     uint16_t *back = mailsrv__arena_take(arena, octets * sizeof *back);
     char *text = mailsrv__arena_take(arena, octets + names);
-    if (s == NULL || keys == NULL || back == NULL || text == NULL)
+    if (s == NULL || keys == NULL || lists == NULL || back == NULL || text == NULL)
         return MAILSRV_NOMEM;
     s->heap = arena->heap;
     s->keys.v = keys;
+    s->keys.texts = lists;
+    s->keys.fed = lists + n;
     s->keys.n = n;
     s->fields.keys = &s->keys;
     make(s, v, text, back);
@@ -87,12 +92,12 @@ void mailsrv__seek_begin(struct seek *s)
 {
     mailsrv__seek_fini(s);
     s->keys.open = s->keys.n;
-    s->keys.folded_n = s->held_n = 0;
+    s->keys.n_fed = 0;
+    s->held_n = 0;
     s->text = false;
     for (uint32_t i = 0; i < s->keys.n; i++) {
         struct key *key = &s->keys.v[i];
         key->match = SEEK_OPEN;
-        key->fed = false;
         if (key->n == 0 && !mailsrv__seek_in_header(key->kind))
             mailsrv__keys_decide(&s->keys, key, true);
     }
@@ -140,8 +145,13 @@ static void put_chars(struct seek *s, const uint32_t *chars, unsigned n)
 static void put_decoded(struct seek *s, struct span octets)
 {
     uint32_t chars[CHARSET_CHARS_MAX];
-    for (size_t i = 0; i < octets.n; i++)
-        put_chars(s, chars, mailsrv__charset_take(&s->reader, (uint8_t)octets.p[i], chars));
+    for (size_t i = 0; i < octets.n; i++) {
+        uint8_t octet = (uint8_t)octets.p[i];
+        if (octet < 0x80 && mailsrv__charset_is_ascii(&s->reader))
+            mailsrv__keys_char(&s->keys, octet);
+        else
+            put_chars(s, chars, mailsrv__charset_take(&s->reader, octet, chars));
+    }
 }
 
 static void take_text(struct seek *s, struct span octets)
@@ -211,14 +221,25 @@ static void begin_header(struct seek *s, enum seek_header header)
         mailsrv__fields_begin(&s->fields, header);
 }
 
+/* RFC 3501 section 6.4.4 lets parts of other types than text and message be left out: of message/delivery-status,
+ * message/global and the like the octets are text. */
+static bool is_text(const struct seek *s, uint8_t kind)
+{
+    struct content_type type;
+    if (kind != PART_OTHER)
+        return kind == PART_TEXT || (kind & PART_OPAQUE) != 0;
+    return mailsrv__content_type(kept(&s->fields.type), &type) &&
+           mailsrv__span_equal_nocase(type.type, SPAN("message"));
+}
+
 /* A header has ended.  That of a message within the message follows, or the part's body. */
 static void take_empty(struct seek *s)
 {
     end_header(s);
     begin_header(s, SEEK_INNER);
     uint8_t kind = mailsrv__scan_part(&s->scanner, mailsrv__scan_top(&s->scanner)->part)->kind;
-    if (!s->header && (kind == PART_TEXT || (kind & PART_OPAQUE) != 0))
-        begin_text(s, kind != PART_TEXT);
+    if (!s->header && is_text(s, kind))
+        begin_text(s, (kind & PART_OPAQUE) != 0);
 }
 
 static void take_line(struct seek *s, enum line line, struct span octets)

@@ -40,6 +40,12 @@ static inline void mailsrv__charset_begin(struct charset_reader *r, struct chars
     *r = (struct charset_reader){ .charset = charset };
 }
 
+/* Is an octet below 128, if it comes next, the character of that number, and known with it? */
+static inline bool mailsrv__charset_is_ascii(const struct charset_reader *r)
+{
+    return r->charset.kind <= CHARSET_TABLE && r->left == 0;
+}
+
 /* The characters that are known with this octet: how many.  What is none is U+FFFD. */
 unsigned mailsrv__charset_take(struct charset_reader *r, uint8_t octet, uint32_t out[CHARSET_CHARS_MAX]);
 

@@ -53,6 +53,9 @@ def run(p: Report) -> None:
                 run_block(p, block, Path(where))
     code_map(p)
     announced(p)
+    p.command("docs/reference is what the headers say, and they say what they must",
+              ["python3", "tests/build/reference.py", "check"])
+    p.command("each demand on comments finds where it is not met", ["python3", "tests/build/wanting.py"])
 
 
 def copy_of_tree(where: Path) -> None:

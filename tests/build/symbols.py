@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """docs/symbols.csv: what the public headers promise.  docs/symbols.md describes the file.
 
-    symbols.py write               writes the file, and the version scripts, from the headers
+    symbols.py write               writes the file, the version scripts, and the pages of docs/reference, from the headers
     symbols.py check               are they what the headers say?
     symbols.py layout              prints a C file that compiles only if the compiler agrees with every row
     symbols.py exports NAME FILE   does the shared library FILE export what library NAME promises, and no more?
@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import headers
+import reference
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docs" / "symbols.csv"
@@ -134,7 +135,7 @@ def write() -> int:
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
             print(f"wrote {path.relative_to(ROOT)}")
-    return 0
+    return reference.write()
 
 
 def check() -> int:

@@ -170,10 +170,11 @@ static bool may_say_bye(const struct run *run)
     return run->heap.failed || of_image || run->slept;
 }
 
-/* The message is gone, by what the store says: by UID it is left out, and that is all. */
-static bool leaves_out(const struct run *run, struct text command)
+/* The message is gone, by what the store says: by UID it is left out, and that is all; SEARCH by number says so. */
+static bool leaves_out(const struct run *run, struct text command, struct text rest)
 {
-    return status_of(run) == MAILSRV_GONE && text_begins(command, text_of("UID "));
+    bool said = imap_is_verb(command, "SEARCH") && text_begins(rest, text_of("OK [EXPUNGEISSUED] "));
+    return status_of(run) == MAILSRV_GONE && (text_begins(command, text_of("UID ")) || said);
 }
 
 /* A mailbox that may not be changed is selected all the same. */
@@ -229,7 +230,8 @@ static bool may_say_tagged(struct run *run, struct text line)
         return is_right_no(run, rest, command);
     if (!text_begins(rest, text_of("OK ")))
         return false;
-    return leaves_out(run, command) || is_done_in_steps(run) || is_looked_at_only(run, rest) || less || may_be_behind(run);
+    return leaves_out(run, command, rest) || is_done_in_steps(run) || is_looked_at_only(run, rest) ||
+           less || may_be_behind(run);
 }
 
 /* The bytes of a literal that was promised cannot be had: there is no other end than the connection's. */

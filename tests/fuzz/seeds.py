@@ -127,7 +127,7 @@ def maildirs() -> set[bytes]:
     uids = b"3 V1790000000 N4 G0123\n1 P%s W312 :1790.M1P1.host\n2 :1790.M1P1.host2:2,\n3 :1791.V,S=3\n" % (b"u" * 70)
     names = b"1790.M1P1.host:2,DFRSTPab\n1790.M1P1.host2:2,S\n1791.V,S=3\n1792.new\n"
     return {names + b"\n" + uids + b"\n0 $Junk\n1 Work\n25 z\n",
-            names + b"\n" + uids.replace(b"Pu", b"Puu") + b"\n", b"Entw&APw-rfe.2026\nA/B\n\n" + uids}
+            names + b"\n" + uids.replace(b"Pu", b"Puu") + b"\n", b"Entw&APw-rfe.2026\nA/B\n\\Sent Sent\n\\All Sent\n\n" + uids}
 
 
 def mboxes(messages: set[bytes]) -> set[bytes]:
@@ -164,7 +164,7 @@ def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
     seeds["path"] = {p for d in dialogues for p in paths(d.client)}
     seeds["decimal"] = {n for d in dialogues for n in re.findall(rb"\d+", d.client)}
     hard_ones = {message for _, message in hard.messages(1) if len(message) < OCTETS_MAX // 2}
-    seeds["scanner"] = messages | hard_ones
+    seeds["scanner"] = seeds["seek"] = messages | hard_ones
     seeds["fields"] = values(messages | hard_ones)
     seeds["structure"] = set(structures())
     seeds["base64"] = {text for d in dialogues for text in base64s(d.client)}

@@ -29,5 +29,8 @@ for (const [port, secure] of [[ports.submission, false], [ports.submissions, tru
 const message = await reader.fetchOne('1', { envelope: true, bodyStructure: true, source: true });
 const names = message.bodyStructure.childNodes.map((part) => part.dispositionParameters?.filename).filter(Boolean);
 console.log('imapflow read', message.envelope.subject, names.join());
+const found = await reader.search({ subject: 'BY nodemailer', body: 'hello Ä' });
+const none = await reader.search({ from: 'kim', or: [{ to: 'nobody' }, { body: 'absent' }] });
+console.log(`imapflow found ${found[0]}, ${none.length === 0 ? 'none' : none}`);
 lock.release();
 await reader.logout();

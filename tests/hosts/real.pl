@@ -12,6 +12,8 @@ $imap->select('INBOX') or die $imap->LastError;
 my @messages = $imap->messages;
 print "messages " . @messages . "\n";
 print "subject " . $imap->subject($messages[0]) . "\n";
+my @found = $imap->search('SUBJECT', 'NUMBER 1', 'BODY', 'bits');
+print "found " . join(' ', map { $imap->subject($_) } @found) . "\n";
 $imap->set_flag('Flagged', $messages[0]) or die $imap->LastError;
 print "flags " . join(' ', grep { $_ ne '\\Recent' } $imap->flags($messages[0])) . "\n";
 $imap->create('Perl') or die $imap->LastError;

@@ -177,6 +177,9 @@ tls_trust_file {self.cert}
                                    f"{scheme}://localhost:{self.ports[scheme]}/{path.format(first)}"],
                                   capture_output=True, timeout=HANG_S, env=self.env)
             assert done.returncode == 0 and done.stdout == got[0], (scheme, done.stderr, done.stdout)
+        for keys, found in (('BODY hello HEADER Message-ID "<curl@"', " 1 2"), ("NOT BODY hello", "")):
+            said = self.run(*by, f"pat:{PASSWORD}", f"imaps://localhost:{self.ports['imaps']}/INBOX", "-X", f"SEARCH {keys}")
+            assert said == f"* SEARCH{found}\r\n", (keys, said)
 
     def uids(self) -> list[bytes]:
         client = self.imap()
@@ -207,7 +210,7 @@ tls_trust_file {self.cert}
         client.quit()
 
     def imaplib_reads(self) -> None:
-        """imaplib: STARTTLS; AUTHENTICATE, mailboxes, flags, APPEND, COPY"""
+        """imaplib: STARTTLS; AUTHENTICATE, mailboxes, flags, APPEND, COPY, SEARCH"""
         self.put(3)
         client = imaplib.IMAP4("localhost", self.ports["imap"], timeout=HANG_S)
         assert "LOGINDISABLED" in client.capabilities
@@ -221,6 +224,12 @@ tls_trust_file {self.cert}
         assert client.status("Work/New", "(MESSAGES UNSEEN)")[1][0].endswith(b"(MESSAGES 2 UNSEEN 2)")
         kind, data = client.fetch("1", "(ENVELOPE BODYSTRUCTURE BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
         assert kind == "OK" and b'"number 0"' in data[0][0] and data[0][1] == b"Subject: number 0\r\n\r\n", data
+        for keys, found in (('SUBJECT "1"', b"2"), ('TEXT "EIGHT bits"', b"1 2 3"), ('BODY "number"', b""),
+                            ('OR FROM kim NOT BODY bits', b"1 2 3"), ('NOT HEADER Subject "number 1"', b"1 3"),
+                            ('SENTSINCE 1-Jan-1990', b""), ('SINCE 1-Jan-1990 SUBJECT 2 SMALLER 1000', b"3")):
+            assert client.search(None, keys) == ("OK", [found]), (keys, client.search(None, keys))
+        client.literal = "Ä".encode()
+        assert client.uid("SEARCH", "CHARSET", "UTF-8", "BODY")[1] == client.uid("SEARCH", "ALL")[1]
         client.logout()
 
     def fetchmail_reads(self) -> None:
@@ -412,17 +421,18 @@ set mbox_type = Maildir
         assert len(files) == 1 and b"Subject: by neomutt" in files[0].read_bytes(), files
 
     def nodemailer_and_imapflow(self) -> None:
-        """nodemailer sends, imapflow in IDLE sees it come"""
+        """nodemailer sends, imapflow in IDLE sees it come, and finds it"""
         said = self.run("node", ROOT / "tests/hosts/real.mjs", json.dumps(
             {"modules": str(ROOT / "build/node/node_modules"), "ports": self.ports, "password": PASSWORD,
              "ca": self.cert.read_text()}))
         assert "nodemailer sent" in said and "imapflow saw 1" in said and "imapflow read by nodemailer" in said, said
+        assert "imapflow found 1, none" in said, said
 
     def mail_imapclient(self) -> None:
-        """Perl's Mail::IMAPClient: mailboxes, flags, move, IDLE"""
+        """Perl's Mail::IMAPClient: mailboxes, SEARCH, flags, move, IDLE"""
         self.put(2)
         said = self.run("perl", ROOT / "tests/hosts/real.pl", self.ports["imaps"], self.cert, PASSWORD)
-        assert said == "messages 2\nsubject number 0\nflags \\Flagged\ncopied 1\nidle ok\nleft 1\n", said
+        assert said == "messages 2\nsubject number 0\nfound number 1\nflags \\Flagged\ncopied 1\nidle ok\nleft 1\n", said
 
 
 CHECKS = ("smtplib_sends", "smtplib_is_refused", "swaks_sends", "msmtp_sends", "curl_sends_and_reads", "poplib_reads",

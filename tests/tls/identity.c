@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
+#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -38,14 +39,14 @@ static void extend(X509 *own, X509 *issuer, int nid, const char *value)
     X509_EXTENSION_free(e);
 }
 
-static void read_issuer(const struct identity *by, X509 **issuer, EVP_PKEY **key)
+static void read_pem(const struct identity *by, X509 **own, EVP_PKEY **key)
 {
     BIO *chain = BIO_new_mem_buf(by->chain, -1), *secret = BIO_new_mem_buf(by->key, -1);
-    *issuer = PEM_read_bio_X509(chain, NULL, NULL, NULL);
+    *own = PEM_read_bio_X509(chain, NULL, NULL, NULL);
     *key = PEM_read_bio_PrivateKey(secret, NULL, NULL, NULL);
     BIO_free(chain);
     BIO_free(secret);
-    must(*issuer != NULL && *key != NULL);
+    must(*own != NULL && *key != NULL);
 }
 
 static void describe(X509 *own, bool is_root)
@@ -67,7 +68,7 @@ void identity_make(struct identity *identity, enum key_kind kind, const char *na
     describe(own, names == NULL);
     must(X509_set_pubkey(own, key));
     if (by != NULL)
-        read_issuer(by, &issuer, &signing);
+        read_pem(by, &issuer, &signing);
     must(X509_set_issuer_name(own, X509_get_subject_name(issuer)));
     extend(own, issuer, NID_basic_constraints, names == NULL ? "critical,CA:TRUE" : "CA:FALSE");
     if (names != NULL)
@@ -81,6 +82,16 @@ void identity_make(struct identity *identity, enum key_kind kind, const char *na
         X509_free(issuer);
         EVP_PKEY_free(signing);
     }
+    X509_free(own);
+    EVP_PKEY_free(key);
+}
+
+void identity_show(const struct identity *identity, SSL_CTX *ctx)
+{
+    X509 *own;
+    EVP_PKEY *key;
+    read_pem(identity, &own, &key);
+    must(SSL_CTX_use_certificate(ctx, own) == 1 && SSL_CTX_use_PrivateKey(ctx, key) == 1);
     X509_free(own);
     EVP_PKEY_free(key);
 }

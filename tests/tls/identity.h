@@ -3,6 +3,7 @@
 #define TLS_IDENTITY_H
 
 #include <mailsrv/tls.h>
+#include <openssl/ssl.h>
 
 struct identity {
     char *chain, *key;
@@ -12,6 +13,10 @@ enum key_kind { KEY_EC, KEY_RSA };
 
 /* `names` as OpenSSL writes them ("DNS:mx.here.test,email:pat@here.test"); `by` NULL: signed by itself. */
 void identity_make(struct identity *identity, enum key_kind kind, const char *names, const struct identity *by);
+
+/* A client shows it. */
+void identity_show(const struct identity *identity, SSL_CTX *ctx);
+
 void identity_free(struct identity *identity);
 
 mailsrv_certificate identity_certificate(const struct identity *identity);

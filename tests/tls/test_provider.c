@@ -308,19 +308,6 @@ static void test_tickets_outlive_a_reload(void **state)
 
 /* ---- Clients' certificates ---- */
 
-static void show_certificate(SSL_CTX *ctx, const struct identity *identity)
-{
-    BIO *chain = BIO_new_mem_buf(identity->chain, -1), *key = BIO_new_mem_buf(identity->key, -1);
-    X509 *own = PEM_read_bio_X509(chain, NULL, NULL, NULL);
-    EVP_PKEY *secret = PEM_read_bio_PrivateKey(key, NULL, NULL, NULL);
-    assert_int_equal(SSL_CTX_use_certificate(ctx, own), 1);
-    assert_int_equal(SSL_CTX_use_PrivateKey(ctx, secret), 1);
-    X509_free(own);
-    EVP_PKEY_free(secret);
-    BIO_free(chain);
-    BIO_free(key);
-}
-
 /* T52: an unknown certificate, or none, ends nothing and gives no identity. */
 static void check_client(const struct identity *shows, bool asks, bool known, int version)
 {
@@ -332,7 +319,7 @@ static void check_client(const struct identity *shows, bool asks, bool known, in
     peer_begin(&s.peer, &s.place, s.place.profile);
     SSL_CTX_set_max_proto_version(s.peer.ctx, version);
     if (shows != NULL)
-        show_certificate(s.peer.ctx, shows);
+        identity_show(shows, s.peer.ctx);
     assert_true(peer_shake(&s.peer, "mx.here.test"));
     mailsrv_tls_info info = info_of(&s.peer);
     assert_int_equal(info.client_subject.n != 0, known);

@@ -429,6 +429,18 @@ static struct candidate candidate_of(uint32_t number)
     return c;
 }
 
+/* Of the text of messages: kind, name, text and day of each condition. */
+static const char *what_is_asked(const struct search_program *program)
+{
+    static char said[200];
+    size_t n = 0;
+    for (const struct condition *c = program->conditions; c != NULL; c = c->next)
+        n += (size_t)snprintf(said + n, sizeof said - n, "%s%d %.*s|%.*s|%d", n == 0 ? "" : " ", c->sought.kind,
+                              (int)c->sought.name.n, c->sought.name.p, (int)c->sought.text.n, c->sought.text.p,
+                              c->sought.day);
+    return said;
+}
+
 static const char *found(const char *text)
 {
     static char result[16];
@@ -443,7 +455,7 @@ static const char *found(const char *text)
             result[n++] = (char)('0' + number);
     }
     result[n] = '\0';
-    return program.needs_text ? "text" : program.bad_charset ? "charset" : result;
+    return program.bad_charset ? "charset" : program.conditions != NULL ? what_is_asked(&program) : result;
 }
 
 static void test_search_keys(void **state)
@@ -487,10 +499,18 @@ static void test_search_keys(void **state)
         { "CHARSET UTF-8 SEEN", "12" },
         { "charset \"us-ascii\" SEEN", "12" },
         { "CHARSET KOI8-R SEEN", "charset" },
-        { "SUBJECT x", "text" },
-        { "HEADER Message-ID \"<a@b>\"", "text" },
-        { "OR FROM a (TO b NOT CC c)", "text" },
-        { "SENTSINCE 1-Jan-2026", "text" },
+        { "SUBJECT x", "0 SUBJECT|x|0" },
+        { "HEADER Message-ID \"<a@b>\"", "0 Message-ID|<a@b>|0" },
+        { "OR FROM a (TO b NOT CC c)", "0 FROM|a|0 0 TO|b|0 0 CC|c|0" },
+        { "BCC \"\" BODY x TEXT \"y \\\"z\"", "0 BCC||0 1 |x|0 2 |y \"z|0" },
+        { "SENTBEFORE 1-Jan-1970 SENTON 10-Mar-2026 SENTSINCE 2-Jan-1970", "3 ||0 4 ||20522 5 ||1" },
+        { "TEXT \"gr\xc3\xbcn \xef\xbf\xbd\"", "2 |gr\xc3\xbcn \xef\xbf\xbd|0" },
+        { "CHARSET UTF-8 TEXT \"\xf0\x9f\x93\xa7\"", "2 |\xf0\x9f\x93\xa7|0" },
+        { "CHARSET KOI8-R TEXT \"\xc4\xc1\"", "charset" },
+        { "CHARSET US-ASCII TEXT \"\xc3\xbc\"", "bad" },
+        { "TEXT \"\xfc\"", "bad" },
+        { "HEADER \"\xc3\" x", "bad" },
+        { "TEXT \"\xc0\x80\"", "bad" },
         { "", "bad" },
         { "()", "bad" },
         { "NOT", "bad" },

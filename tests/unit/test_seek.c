@@ -125,6 +125,7 @@ static void test_odd_fields(void **state)
     CHECK("Subject \t: a\rb\r\nno colon\r\n goes: on\r\nX: y\r\r\n", "++++++---", field("subject", "A\rB"),
           field("SUBJECT", ""), text("no colon goes: on"), text("x: y\r"), field("x", "y"), field("x", "y\r"),
           field("no colon", ""), field("no colon goes", "on"), field("", "a"));
+    CHECK("X: y\r", "++-", field("x", "y\r"), text("x: Y\r"), field("x", "x:"));
     CHECK(" blank: first\r\nA: b\n\nA: c", "+---+", text("blank: first"), field("blank", "first"), field("a", "c"),
           field("a", "b\n"), body("a: c"));
 }
@@ -139,6 +140,23 @@ static void test_encoded_words(void **state)
                          "ber all"),
         field("subject", "CAF\xC3\x89"), text("zo\xC3\xAB <z@"), field("from", "ZO\xC3\x8B"),
         text("subject: caf\xC3\xA9"), text("=?"));
+}
+
+/* RFC 2231 sections 3 and 4. */
+static void test_parameters(void **state)
+{
+    (void)state;
+    CHECK(
+        "Content-Disposition: attachment; filename*1=b%20c; filename*0*=UTF-8''%E2%82%AC%20;\r\n filename*2*=%2E.txt\r\n\r\n",
+        "++++---", text("\xE2\x82\xAC b%20c..TXT"), field("content-disposition", "\xE2\x82\xAC "),
+        field("Content-Disposition", "filename*1=b"), text("%e2%82%ac"), text("\xE2\x82\xAC.txt"),
+        field("subject", "\xE2\x82\xAC"), body("\xE2\x82\xAC"));
+    CHECK(
+        "Content-Type: text/plain; name*=koi8-r'ru'%F0%D2.txt; title*0=two; title*1=parts; x*=%E2%82%AC; y*='%C3%A9'%C3%A9%\r\n",
+        "++++--", text("\xD0\xBF\xD1\x80.txt"), text("twoparts"), text("\xE2\x82\xAC"), text("\xC3\xA9%"),
+        text("\xC3\xA9'"), body("two"));
+    CHECK("Content-Type: message/rfc822\r\n\r\nContent-Disposition: inline; filename*=''%41%42\r\n\r\n", "++-",
+          body("ab"), text("ab"), field("content-disposition", "ab"));
 }
 
 static void test_dates(void **state)
@@ -203,6 +221,15 @@ static void test_parts(void **state)
           (struct sought){ .kind = SEEK_SENT_ON, .day = 20782 });
 }
 
+static void test_other_messages(void **state)
+{
+    (void)state;
+    CHECK(
+        "Content-Type: message/delivery-status\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nAction: f=61iled\r\n",
+        "++", body("action: failed"), text("delivery"));
+    CHECK("Content-Type: messages/x\r\n\r\nAction: failed\r\n", "-", body("failed"));
+}
+
 static void test_ends(void **state)
 {
     (void)state;
@@ -241,9 +268,12 @@ static void test_opaque(void **state)
     static char message[32768];
     size_t n = 0;
     for (int i = 0; i <= STRUCTURE_DEPTH_MAX; i++)
-        n += (size_t)snprintf(message + n, sizeof message - n, "Content-Type: message/rfc822\r\nX-At: %d.\r\n\r\n", i);
-    n += (size_t)snprintf(message + n, sizeof message - n, "last");
-    const struct sought v[] = { body("x-at: 1."), body("x-at: 100."), body("last"), body("x-at: 0.") };
+        n += (size_t)snprintf(message + n, sizeof message - n,
+                              "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: "
+                              "quoted-printable\r\nX-At: %d.\r\n\r\n",
+                              i);
+    n += (size_t)snprintf(message + n, sizeof message - n, "\r\nla=73t");
+    const struct sought v[] = { body("x-at: 1."), body("x-at: 100."), body("la=73t"), body("x-at: 0.") };
     struct bench b;
     set_up(&b, v, LENGTH(v));
     seek_cut(&b, (struct span){ message, n }, 100);
@@ -348,10 +378,13 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fields),    cmocka_unit_test(test_odd_fields), cmocka_unit_test(test_encoded_words),
-        cmocka_unit_test(test_dates),     cmocka_unit_test(test_plain_body), cmocka_unit_test(test_decoded_bodies),
-        cmocka_unit_test(test_parts),     cmocka_unit_test(test_ends),       cmocka_unit_test(test_long_delimiter),
-        cmocka_unit_test(test_opaque),    cmocka_unit_test(test_early),      cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_fields),         cmocka_unit_test(test_odd_fields),
+        cmocka_unit_test(test_encoded_words),  cmocka_unit_test(test_dates),
+        cmocka_unit_test(test_parameters),     cmocka_unit_test(test_plain_body),
+        cmocka_unit_test(test_decoded_bodies), cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_other_messages), cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_long_delimiter), cmocka_unit_test(test_opaque),
+        cmocka_unit_test(test_early),          cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,6 +53,7 @@ static void test_split_characters(void **state)
     (void)state;
     WORDS("=?utf-8?q?caf=C3?= =?UTF-8?q?=A9?=", "caf\xC3\xA9");
     WORDS("=?utf-8?b?Y2Fmww==?= =?utf-8?q?=A9?=", "caf\xC3\xA9");
+    WORDS("\xC3=?utf-8?q?x?=", "\xEF\xBF\xBDx");
     WORDS("=?utf-8?q?caf=C3?= x", "caf\xEF\xBF\xBD x");
     WORDS("=?utf-8?q?caf=C3?=", "caf\xEF\xBF\xBD");
     WORDS("=?utf-8?q?caf=C3?= =?koi8-r?q?=C1?=", "caf\xEF\xBF\xBD\xD0\xB0");
@@ -151,6 +152,7 @@ static void test_utf8(void **state)
     CHARSET("utf-8", "\xC0\xAF", NONE NONE);
     CHARSET("utf-8", "\xE0\x80\xAF", NONE NONE NONE);
     CHARSET("utf-8", "\xED\xA0\x80\xEE\x80\x80", NONE NONE NONE "\xEE\x80\x80");
+    CHARSET("utf-8", "\xEC\x80\x80\xED\x9F\xBF", "\xEC\x80\x80\xED\x9F\xBF");
     CHARSET("utf-8", "\xF4\x90\x80\x80\xF5", NONE NONE NONE NONE NONE);
     CHARSET("utf-8", "\xE2\x82", NONE);
 }

@@ -43,6 +43,7 @@ extern "C" {
 #define MAILSRV_DURABLE_CREATE 2u /* made where it is not there */
 #define MAILSRV_DURABLE_EMPTY 4u  /* emptied where it is there */
 
+/* The functions.  What `user` points to, and they themselves, live as long as the store. */
 typedef struct mailsrv_durable_files {
     uint32_t size;
     uint32_t reserved;
@@ -75,6 +76,7 @@ typedef struct mailsrv_durable_files {
  * MAILSRV_OK or MAILSRV_E_USAGE. */
 MAILSRV_API int32_t mailsrv_durable_system_files(mailsrv_durable_files *out);
 
+/* What a store is opened with; copied. */
 typedef struct mailsrv_durable_setup {
     uint32_t size;
     uint32_t checkpoint_pages;          /* of the index, before what was gathered is moved to its place; 0: 1,000 */

@@ -36,10 +36,12 @@ typedef struct mailsrv_kit_account {
     mailsrv_bytes password;
 } mailsrv_kit_account;
 
+/* What became of a check. */
 #define MAILSRV_KIT_PASSED 0
 #define MAILSRV_KIT_FAILED 1
 #define MAILSRV_KIT_SKIPPED 2
 
+/* What is tested, and how it is made: borrowed until mailsrv_kit_run returns. */
 typedef struct mailsrv_kit_setup {
     uint32_t size;
     uint32_t covers; /* MAILSRV_KIT_... */

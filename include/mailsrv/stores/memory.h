@@ -150,7 +150,8 @@ MAILSRV_API int32_t mailsrv_memory_add_mailbox(mailsrv_store *store, const mails
 MAILSRV_API int32_t mailsrv_memory_find_mailbox(mailsrv_store *store, const mailsrv_id *account, const char *name,
                                                 size_t n, mailsrv_id *out);
 
-/* Removes it with its messages, as MBOX_DELETE does. */
+/* Removes it with its messages, as MBOX_DELETE does.  MAILSRV_OK; MAILSRV_NONEXISTENT; MAILSRV_CANNOT: INBOX;
+ * MAILSRV_NOPERM. */
 MAILSRV_API int32_t mailsrv_memory_remove_mailbox(mailsrv_store *store, const mailsrv_id *mailbox);
 
 /* Puts a message there.  MAILSRV_OK, MAILSRV_NOMEM, MAILSRV_FULL, MAILSRV_OVERQUOTA, or MAILSRV_NONEXISTENT. */
@@ -180,7 +181,7 @@ MAILSRV_API int32_t mailsrv_memory_message(mailsrv_store *store, const mailsrv_i
  * MAILSRV_NONEXISTENT. */
 MAILSRV_API int32_t mailsrv_memory_queue_item(mailsrv_store *store, uint64_t index, mailsrv_queue_item *out);
 
-/* As mailsrv_memory_message, for the `index`-th item of the queue. */
+/* As mailsrv_memory_message, for the `index`-th item of the queue; borrowed until that is deleted. */
 MAILSRV_API int32_t mailsrv_memory_queue_message(mailsrv_store *store, uint64_t index, uint64_t offset,
                                                  mailsrv_bytes *out);
 

@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-typedef struct mailsrv_pool mailsrv_pool;
+typedef struct mailsrv_pool mailsrv_pool; /* threads, until mailsrv_pool_free */
 typedef struct mailsrv_job mailsrv_job; /* one call of a blocking function */
 
 /* Answers `op` by filling in `*answer`, which comes with its size, MAILSRV_TEMP, and nothing else.  Runs on a thread of

@@ -5,6 +5,7 @@
  *   certificate.c  PEM, and which certificate a name is shown
  *   connection.c   the table: one connection
  *   hello.c        what the client offers, where mbedTLS does not say
+ *   memory.c       how much it holds
  *   info.c         what is known of a connection
  */
 #ifndef TLS_MBEDTLS_PROVIDER_H
@@ -127,7 +128,11 @@ void mailsrv__mbedtls_hello(struct hello *hello, const uint8_t *p, size_t n);
 /* ---- connection.c ---- */
 extern const mailsrv_tls_provider mailsrv__mbedtls_provider;
 
+/* ---- memory.c ---- */
+uint64_t mailsrv__mbedtls_octets(const void *connection);
+
 /* ---- info.c ---- */
+uint32_t mailsrv__mbedtls_version(const struct connection *connection); /* as on the wire, once it is known */
 void mailsrv__mbedtls_info(struct connection *connection, mailsrv_tls_info *info);
 void mailsrv__mbedtls_info_free(struct connection *connection);
 

@@ -5,6 +5,7 @@
  *   certificate.c  PEM, and which certificate a name is shown
  *   tickets.c      the keys of tickets, which outlive a context
  *   connection.c   the table: one connection
+ *   memory.c       how much it holds
  *   info.c         what is known of it
  */
 #ifndef TLS_OPENSSL_PROVIDER_H
@@ -18,7 +19,7 @@
 
 struct certificate {
     X509 *own;
-    STACK_OF(X509) *chain;
+    STACK_OF(X509) * chain;
     EVP_PKEY *key;
 };
 
@@ -26,7 +27,7 @@ struct tickets;
 
 struct context {
     SSL_CTX *ssl;
-    BIO_METHOD *memory; /* how OpenSSL reads and writes: connection.c */
+    BIO_METHOD *memory;      /* how OpenSSL reads and writes: connection.c */
     struct tickets *tickets; /* NULL: none are given */
     struct certificate *certificates;
     size_t n_certificates;
@@ -51,7 +52,7 @@ struct connection {
     mailsrv_tls_io *io; /* of the running call */
     const char *why;
     uint64_t octets_sent;
-    bool is_open;
+    bool has_begun, is_open;
     struct texts texts;
 };
 
@@ -79,6 +80,9 @@ void mailsrv__openssl_context_free(void *context);
 /* ---- connection.c ---- */
 extern const mailsrv_tls_provider mailsrv__openssl_provider;
 BIO_METHOD *mailsrv__openssl_memory_new(void);
+
+/* ---- memory.c ---- */
+uint64_t mailsrv__openssl_octets(const void *connection);
 
 /* ---- info.c ---- */
 void mailsrv__openssl_info_fill(struct connection *connection, mailsrv_tls_info *info);

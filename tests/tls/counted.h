@@ -1,0 +1,14 @@
+/* Every malloc of the process counted while a place calls the library: what a provider holds.  glibc alone. */
+#ifndef TLS_COUNTED_H
+#define TLS_COUNTED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* From here on, until it is turned off again. */
+void counted_turn(bool on);
+
+/* What is held of all that was taken while it was on, with what malloc has around it. */
+int64_t counted_octets(void);
+
+#endif
