@@ -143,8 +143,8 @@ static enum step run_row(struct imap *p, struct reader *r)
     return row->run(p);
 }
 
-/* The lines of a request of HTTP, and its body, are another's text: none of them may be run.  Its method could be a tag,
- * but not with what stands behind it. */
+/* The lines of a request of HTTP, and its body, are another's text: none of them may be run.  Its method could be a
+ * tag, but not with what stands behind it. */
 static enum step not_known(struct imap *p)
 {
     if (!mailsrv__is_http_request(mailsrv__literal_text(&p->frame)))
