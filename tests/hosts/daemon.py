@@ -75,6 +75,7 @@ def configurations(tap: Tap, server: Server) -> None:
             (SERVER + "user = nobody-of-this-name\n" + IMAP, 3, "user: expected the name of a user of this system, not nobody-"),
             (SERVER + "grace = 3601\n" + IMAP, 3, "grace: expected a number of seconds up to 3600, not 3601"),
             (SERVER + "login-failures = 1001\n" + IMAP, 3, "login-failures: expected a number up to 1000, not 1001"),
+            (SERVER + "password-hash = md5\n" + IMAP, 3, "password-hash: expected yescrypt, or argon2id where"),
             (SERVER + "login-cache = 1d\n" + IMAP, 3, "login-cache: expected a number of seconds up to 86400, not 1d"),
             (SERVER + "messages-per-hour = -1\n" + IMAP, 3, "messages-per-hour: expected a number up to 1000000, not -1"),
             (SERVER + "recipients-per-hour = x\n" + IMAP, 3, "recipients-per-hour: expected a number up to 1000000, not x"),
