@@ -7,8 +7,8 @@
 
 #define PASSWORD_MAX 512 /* octets: crypt takes no more (crypt(3)) */
 
-/* What new ones are hashed with.  Old ones say themselves what they were hashed with: yescrypt and whatever else crypt(5)
- * knows, or argon2id. */
+/* What new ones are hashed with.  Old ones say themselves what they were hashed with: yescrypt and whatever else
+ * crypt(5) knows, or argon2id. */
 enum password_method { PASSWORD_YESCRYPT, PASSWORD_ARGON2ID };
 
 /* Was this program built with it? */
