@@ -13,11 +13,14 @@ static bool take_vanished(struct imap *p, struct reader *r, struct fetch *f)
     return !r->no_memory;
 }
 
-/* "CHANGEDSINCE" SP mod-sequence-value / "VANISHED" (RFC 7162 section 7) */
-static bool parse_modifier(struct imap *p, struct reader *r, struct fetch *f)
+/* "CHANGEDSINCE" SP mod-sequence-value / "VANISHED" (RFC 7162 section 7).  0 is no mod-sequence-value, but phones send
+ * it for a mailbox that had none before: whatever there is has changed since. */
+static bool parse_modifier(struct imap *p, struct reader *r, struct fetch *f, bool *has_since)
 {
-    if (mailsrv__parse_word(r, SPAN("CHANGEDSINCE")))
-        return mailsrv__parse_sp(r) && mailsrv__parse_modseq(r, &f->since);
+    if (mailsrv__parse_word(r, SPAN("CHANGEDSINCE"))) {
+        *has_since = true;
+        return mailsrv__parse_sp(r) && mailsrv__parse_number64(r, &f->since);
+    }
     bool can_vanish = p->qresync && p->command.by_uid && f->vanished == NULL;
     if (!can_vanish || !mailsrv__parse_word(r, SPAN("VANISHED")))
         return mailsrv__parse_fails(r, "CHANGEDSINCE, or in UID FETCH VANISHED once QRESYNC is enabled");
@@ -29,12 +32,13 @@ static bool parse_modifiers(struct imap *p, struct reader *r, struct fetch *f)
 {
     if (!mailsrv__enabled(&p->session, MAILSRV_EXT_CONDSTORE) || !mailsrv__parse_is(r, ' '))
         return true;
-    if (!mailsrv__parse_sp(r) || !mailsrv__parse_char(r, '(') || !parse_modifier(p, r, f))
+    bool has_since = false;
+    if (!mailsrv__parse_sp(r) || !mailsrv__parse_char(r, '(') || !parse_modifier(p, r, f, &has_since))
         return false;
     while (mailsrv__parse_is(r, ' '))
-        if (!mailsrv__parse_sp(r) || !parse_modifier(p, r, f))
+        if (!mailsrv__parse_sp(r) || !parse_modifier(p, r, f, &has_since))
             return false;
-    if (f->since == 0)
+    if (!has_since)
         return mailsrv__parse_fails(r, "CHANGEDSINCE");
     return mailsrv__fetch_add_modseq(r, &f->atts) && mailsrv__parse_char(r, ')');
 }

@@ -88,6 +88,17 @@ static bool is_subscribed(int root, const char *folder)
     return found;
 }
 
+/* A file of ours, which says that there are none, too: it may be empty. */
+static uint32_t uses_of(int root, const char *folder)
+{
+    struct mapped file;
+    if (!map_file(root, "special-uses", &file))
+        return maildir_uses(NULL, 0, folder);
+    const uint32_t uses = maildir_uses(file.n == 0 ? "" : file.p, file.n, folder);
+    unmap_file(&file);
+    return uses;
+}
+
 /* `folder` is "" or ".A.B". */
 static bool read_folder(int root, const char *folder, FILE *to)
 {
@@ -95,7 +106,7 @@ static bool read_folder(int root, const char *folder, FILE *to)
     struct exchanged_mailbox box = { .name = "INBOX" };
     char levels[EXCHANGE_NAME_MAX + 1];
     snprintf(levels, sizeof levels, "%s", *folder == '\0' ? "INBOX" : folder + 1);
-    box.attributes = is_subscribed(root, levels) ? MAILSRV_NAME_SUBSCRIBED : 0;
+    box.attributes = (is_subscribed(root, levels) ? MAILSRV_NAME_SUBSCRIBED : 0) | uses_of(root, levels);
     for (char *p = levels; (p = strchr(p, '.')) != NULL;)
         *p = '/';
     bool ok = f.fd >= 0 && name_from_utf7(levels, box.name, sizeof box.name) && list_messages(&f, "cur") &&
@@ -140,7 +151,7 @@ bool maildir_read(const char *path, FILE *to)
 
 struct writing {
     int root, folder;
-    FILE *uids, *subscriptions;
+    FILE *uids, *subscriptions, *uses;
     char *keywords[LETTERS];
     size_t n_keywords, left_out; /* names of keywords beyond the letters */
     uint64_t n;
@@ -207,6 +218,7 @@ static bool begin_folder(void *user, const struct exchanged_mailbox *box)
         return false;
     if ((box->attributes & MAILSRV_NAME_SUBSCRIBED) != 0)
         fprintf(w->subscriptions, "%s\n", inbox ? "INBOX" : name + 1);
+    maildir_write_uses(box->attributes, inbox ? "INBOX" : name + 1, w->uses);
     w->folder = make_directory(w->root, name);
     static const char *const parts[] = { "tmp", "new", "cur" };
     for (size_t i = 0; i < 3; i++) {
@@ -272,7 +284,8 @@ static bool write_message(void *user, const struct exchange_source *from, const 
 {
     struct writing *w = user;
     char base[96], made[112], path[192], letters[8 + LETTERS];
-    const struct timespec when = { (time_t)(m->internal_us / 1000000), (long)(m->internal_us % 1000000) * 1000 };
+    const int64_t us = (m->internal_us % 1000000 + 1000000) % 1000000; /* also before 1970 */
+    const struct timespec when = { (time_t)((m->internal_us - us) / 1000000), (long)us * 1000 };
     const struct timespec times[2] = { when, when };
     if (w->folder < 0)
         return false;
@@ -296,9 +309,11 @@ bool maildir_write(const char *path, const struct exchange_source *from)
     const struct exchange_sink sink = { &w, begin_folder, write_message };
     w.root = make_directory(AT_FDCWD, path);
     w.subscriptions = w.root < 0 ? NULL : create(w.root, "subscriptions");
-    bool ok = w.subscriptions != NULL && exchange_take_all(from, &sink);
+    w.uses = w.root < 0 ? NULL : create(w.root, "special-uses");
+    bool ok = w.subscriptions != NULL && w.uses != NULL && exchange_take_all(from, &sink);
     ok = end_folder(&w) && ok;
     ok = w.subscriptions != NULL && fclose(w.subscriptions) == 0 && ok;
+    ok = w.uses != NULL && fclose(w.uses) == 0 && ok;
     if (!ok)
         fprintf(stderr, "mailserverd: %s: not all could be written: %s\n", path, strerror(errno));
     if (w.left_out > 0)

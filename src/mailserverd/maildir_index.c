@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* strverscmp, asprintf */
 #include "maildir_index.h"
 
+#include <mailsrv/op.h>
 #include <mailsrv/store.h>
 
 #include <stdlib.h>
@@ -183,6 +184,61 @@ bool maildir_is_subscribed(const char *lines, size_t n, const char *folder)
         at = lf == NULL ? end : lf + 1;
     }
     return found;
+}
+
+/* ---- Special uses (RFC 6154 section 2) ---- */
+
+static const struct {
+    const char *name;
+    uint32_t bit;
+    const char *folders[2]; /* that Dovecot's default configuration gives it */
+} special_uses[] = {
+    { "\\All", MAILSRV_NAME_ALL, { NULL } },           { "\\Archive", MAILSRV_NAME_ARCHIVE, { NULL } },
+    { "\\Drafts", MAILSRV_NAME_DRAFTS, { "Drafts" } }, { "\\Flagged", MAILSRV_NAME_FLAGGED, { NULL } },
+    { "\\Junk", MAILSRV_NAME_JUNK, { "Junk" } },       { "\\Sent", MAILSRV_NAME_SENT, { "Sent", "Sent Messages" } },
+    { "\\Trash", MAILSRV_NAME_TRASH, { "Trash" } },
+};
+
+enum { USES = sizeof special_uses / sizeof *special_uses };
+
+static bool is_line(const char *p, size_t n, const char *use, const char *folder)
+{
+    const size_t n_use = strlen(use), n_folder = strlen(folder);
+    return n == n_use + 1 + n_folder && memcmp(p, use, n_use) == 0 && p[n_use] == ' ' &&
+           memcmp(p + n_use + 1, folder, n_folder) == 0;
+}
+
+static uint32_t default_uses(const char *folder)
+{
+    uint32_t uses = 0;
+    for (size_t i = 0; i < USES; i++)
+        for (size_t k = 0; k < 2 && special_uses[i].folders[k] != NULL; k++)
+            if (strcmp(special_uses[i].folders[k], folder) == 0)
+                uses |= special_uses[i].bit;
+    return uses;
+}
+
+uint32_t maildir_uses(const char *lines, size_t n, const char *folder)
+{
+    uint32_t uses = 0;
+    if (lines == NULL)
+        return default_uses(folder);
+    for (const char *at = lines, *end = lines + n; at < end;) {
+        const char *lf = memchr(at, '\n', (size_t)(end - at));
+        const char *ends = lf == NULL ? end : lf;
+        for (size_t i = 0; i < USES; i++)
+            if (is_line(at, (size_t)(ends - at), special_uses[i].name, folder))
+                uses |= special_uses[i].bit;
+        at = lf == NULL ? end : lf + 1;
+    }
+    return uses;
+}
+
+void maildir_write_uses(uint32_t uses, const char *folder, FILE *to)
+{
+    for (size_t i = 0; i < USES; i++)
+        if ((uses & special_uses[i].bit) != 0)
+            fprintf(to, "%s %s\n", special_uses[i].name, folder);
 }
 
 /* ---- Flags ---- */

@@ -5,9 +5,10 @@
  * by piece in pieces of any size, _end.  How a message is cut changes nothing.  It is read once, and never lies in
  * memory.
  *
- * Text is compared decoded: encoded words of header fields (RFC 2047), transfer encodings and charsets of text parts
- * become UTF-8 (text/charset.h says which).  Letters compare without case (text/fold.h); a tab is a space.  Octets of a
- * charset that is not known are read as UTF-8, so that ASCII is found in them.
+ * Text is compared decoded: encoded words of header fields (RFC 2047), parameters of Content-Type and
+ * Content-Disposition (RFC 2231), transfer encodings and charsets of text parts become UTF-8 (text/charset.h says
+ * which).  Letters compare without case (text/fold.h); a tab is a space.  Octets of a charset that is not known are
+ * read as UTF-8, so that ASCII is found in them.
  *
  * BODY sees the text of each text part, HTML as it stands, and within a message/rfc822 part the header of that message;
  * of other message types it sees the octets as text.  TEXT sees that, and every header: the message's own and those of
@@ -49,7 +50,7 @@ enum seek_match { SEEK_OPEN, SEEK_NO, SEEK_YES };
 
 struct seek;
 
-/* Takes what it needs of the arena: a few hundred octets, and for each condition about 64 and three times its text.
+/* Takes what it needs of the arena: 9 KiB, and for each condition 72 octets, its name, and three times its text.
  * Nothing of `v` is kept.  While a message comes the scanner takes up to SCANNER_OCTETS_MAX of the arena's heap, class
  * CLASS_BODIES; so _fini comes before the arena is cleared.
  *

@@ -1,3 +1,4 @@
+#include "message/content.h"
 #include "message/seeking.h"
 
 enum { AT_LINE, AT_NAME, AT_VALUE };
@@ -22,6 +23,7 @@ void mailsrv__fields_begin(struct fields *f, enum seek_header header)
     f->kept = NULL;
     reset(&f->type);
     reset(&f->encoding);
+    reset(&f->disposition);
     reset(&f->date);
 }
 
@@ -50,6 +52,90 @@ static void take_octet(struct fields *f, char c)
         take_value(f, c);
 }
 
+/* The conditions that ask for that field see what comes. */
+static void show_value(struct fields *f, struct span name)
+{
+    for (uint32_t i = 0; f->header == SEEK_OWN && i < f->keys->n; i++) {
+        struct key *key = &f->keys->v[i];
+        if (key->kind == SEEK_FIELD && key->match == SEEK_OPEN && mailsrv__span_equal_nocase(key->name, name))
+            mailsrv__keys_begin_one(f->keys, key);
+    }
+}
+
+/* The name of the field, without the blanks before its colon. */
+static struct span name_of(const struct fields *f)
+{
+    struct span name = { f->name, f->too_long ? 0 : f->name_n };
+    while (name.n != 0 && is_blank(name.p[name.n - 1]))
+        name.n--;
+    return name;
+}
+
+/* ---- Parameters, whose values may come in sections and in a charset (RFC 2231) ---- */
+
+static void show_octet(struct fields *f, struct charset_reader *r, char octet)
+{
+    uint32_t chars[CHARSET_CHARS_MAX];
+    unsigned n = mailsrv__charset_take(r, (uint8_t)octet, chars);
+    for (unsigned i = 0; i < n; i++)
+        mailsrv__keys_char(f->keys, chars[i]);
+}
+
+/* Up to the next apostrophe. */
+static struct span take_quoted(struct span *text)
+{
+    const char *end = text->n == 0 ? NULL : memchr(text->p, '\'', text->n);
+    size_t n = end == NULL ? 0 : (size_t)(end - text->p);
+    struct span taken = mailsrv__span_first(*text, n);
+    *text = mailsrv__span_after(*text, end == NULL ? 0 : n + 1);
+    return taken;
+}
+
+/* charset "'" language "'" *(ext-octet / attribute-char)   section 7 */
+static void show_extended(struct fields *f, struct span text)
+{
+    struct charset_reader r;
+    mailsrv__charset_begin(&r, mailsrv__charset(take_quoted(&text)));
+    take_quoted(&text);
+    while (text.n != 0) {
+        unsigned high = text.n > 2 && text.p[0] == '%' ? mailsrv__hex_digit(text.p[1]) : 16;
+        unsigned low = high < 16 ? mailsrv__hex_digit(text.p[2]) : 16;
+        show_octet(f, &r, low < 16 ? (char)(high << 4 | low) : text.p[0]);
+        text = mailsrv__span_after(text, low < 16 ? 3 : 1);
+    }
+}
+
+static void show_plain(struct fields *f, struct span text)
+{
+    struct charset_reader r;
+    mailsrv__charset_begin(&r, mailsrv__charset((struct span){ NULL, 0 }));
+    for (size_t i = 0; i < text.n; i++)
+        show_octet(f, &r, text.p[i]);
+}
+
+/* The field was text as it stands; where an asterisk is in it each value is one now, put together.  It lies where
+ * encoded words do. */
+static void show_parameters(struct fields *f)
+{
+    struct parameters ps;
+    struct span text, name, value;
+    struct writer room = { .p = f->words.word, .room = sizeof f->words.word };
+    if (memchr(f->kept->p, '*', f->kept->n) == NULL)
+        return;
+    mailsrv__content_word((struct span){ f->kept->p, f->kept->n }, &text);
+    mailsrv__parameters_begin(&ps, text);
+    while (mailsrv__parameter_next(&ps, &room, &name, &value)) {
+        mailsrv__keys_begin(f->keys, f->header == SEEK_INNER);
+        show_value(f, name_of(f));
+        if (name.n != 0 && name.p[name.n - 1] == '*')
+            show_extended(f, value);
+        else
+            show_plain(f, value);
+    }
+}
+
+/* ---- A field ---- */
+
 static void end_field(struct fields *f)
 {
     if (!f->has_field)
@@ -59,6 +145,8 @@ static void end_field(struct fields *f)
     f->cr = false;
     mailsrv__words_end(&f->words);
     f->has_field = false;
+    if (f->kept == &f->type || f->kept == &f->disposition)
+        show_parameters(f);
 }
 
 static void begin_field(struct fields *f)
@@ -83,6 +171,8 @@ static struct kept_value *keep(struct fields *f, struct span name)
         kept = &f->type;
     else if (mailsrv__span_equal_nocase(name, SPAN("Content-Transfer-Encoding")))
         kept = &f->encoding;
+    else if (mailsrv__span_equal_nocase(name, SPAN("Content-Disposition")))
+        kept = &f->disposition;
     else if (mailsrv__span_equal_nocase(name, SPAN("Date")))
         kept = &f->date;
     if (kept == NULL || (kept->there && kept != &f->date))
@@ -92,28 +182,15 @@ static struct kept_value *keep(struct fields *f, struct span name)
     return kept;
 }
 
-/* The conditions that ask for that field see its value. */
-static void show_value(struct fields *f, struct span name)
-{
-    for (uint32_t i = 0; i < f->keys->n; i++) {
-        struct key *key = &f->keys->v[i];
-        if (key->kind == SEEK_FIELD && mailsrv__span_equal_nocase(key->name, name))
-            mailsrv__keys_begin_one(f->keys, key);
-    }
-}
-
 static void end_name(struct fields *f)
 {
-    struct span name = { f->name, f->too_long ? 0 : f->name_n };
-    while (name.n != 0 && is_blank(name.p[name.n - 1]))
-        name.n--;
+    struct span name = name_of(f);
     mailsrv__words_end(&f->words);
     mailsrv__words_begin(&f->words, mailsrv__keys_char, f->keys);
     mailsrv__words_take(&f->words, ':');
     f->at = AT_VALUE;
     f->kept = keep(f, name);
-    if (f->header == SEEK_OWN)
-        show_value(f, name);
+    show_value(f, name);
 }
 
 /* ---- Lines ---- */

@@ -25,18 +25,25 @@ unsigned mailsrv__hex_digit(char c)
     return c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10 : 16;
 }
 
+/* There is room: TRANSFER_ROOM_MIN was asked for. */
+static inline void put(struct writer *out, char c)
+{
+    out->p[out->n++] = c;
+}
+
 /* ---- Quoted-printable (RFC 2045 section 6.7) ---- */
 
 static void put_blanks(struct transfer *t, struct writer *out)
 {
-    mailsrv__write(out, (struct span){ t->blanks, t->n_blanks });
+    for (uint8_t i = 0; i < t->n_blanks; i++)
+        put(out, t->blanks[i]);
     t->n_blanks = 0;
 }
 
 static void hold_blank(struct transfer *t, char c, struct writer *out)
 {
     if (t->n_blanks == TRANSFER_BLANKS_MAX) {
-        mailsrv__write_char(out, t->blanks[0]);
+        put(out, t->blanks[0]);
         memmove(t->blanks, t->blanks + 1, --t->n_blanks);
     }
     t->blanks[t->n_blanks++] = c;
@@ -66,18 +73,18 @@ static void take_text(struct transfer *t, char c, struct writer *out)
     if (c == '=')
         t->at = AT_EQUALS;
     else
-        mailsrv__write_char(out, c);
+        put(out, c);
 }
 
 /* It was no escape: what was taken for its beginning stays as it is, and `c` is looked at anew. */
 static void take_back(struct transfer *t, char c, struct writer *out)
 {
-    mailsrv__write_char(out, '=');
+    put(out, '=');
     if (t->at == AT_DIGIT)
-        mailsrv__write_char(out, t->digit);
+        put(out, t->digit);
     put_blanks(t, out);
     if (t->at == AT_PADDING_CR)
-        mailsrv__write_char(out, '\r');
+        put(out, '\r');
     t->at = AT_TEXT;
     take_text(t, c, out);
 }
@@ -88,7 +95,7 @@ static void take_digit(struct transfer *t, char c, struct writer *out)
         take_back(t, c, out);
         return;
     }
-    mailsrv__write_char(out, (char)(mailsrv__hex_digit(t->digit) << 4 | mailsrv__hex_digit(c)));
+    put(out, (char)(mailsrv__hex_digit(t->digit) << 4 | mailsrv__hex_digit(c)));
     t->at = AT_TEXT;
 }
 
@@ -147,7 +154,7 @@ static void take_base64(struct transfer *t, char c, struct writer *out)
     if (t->n_bits < 8)
         return;
     t->n_bits = (uint8_t)(t->n_bits - 8);
-    mailsrv__write_char(out, (char)(t->bits >> t->n_bits & 0xFF));
+    put(out, (char)(t->bits >> t->n_bits & 0xFF));
 }
 
 /* ---- Each of them ---- */
@@ -181,6 +188,6 @@ void mailsrv__transfer_end(struct transfer *t, struct writer *out)
     if (t->at == AT_DIGIT)
         mailsrv__write(out, (struct span){ (const char[]){ '=', t->digit }, 2 });
     if (t->at == AT_TEXT && t->n_blanks != 0 && t->blanks[t->n_blanks - 1] == '\r')
-        mailsrv__write_char(out, '\r');
+        put(out, '\r');
     mailsrv__transfer_begin(t, t->kind);
 }

@@ -117,6 +117,14 @@ static void check_names(struct span text)
     if (name_from_utf7(from, name, sizeof name))
         CHECK(strlen(name) < sizeof name && name_to_utf7(name, back, sizeof back), "a name that has no way back");
     maildir_is_subscribed(text.p, text.n, from);
+    const uint32_t uses = maildir_uses(text.p, text.n, "Sent");
+    char *lines = NULL;
+    size_t n = 0;
+    FILE *to = must(open_memstream(&lines, &n));
+    maildir_write_uses(uses, "Sent", to);
+    fclose(to);
+    CHECK(maildir_uses(n == 0 ? "" : lines, n, "Sent") == uses, "other uses than were written");
+    free(lines);
     free(from);
 }
 

@@ -123,7 +123,7 @@ def configurations() -> set[bytes]:
 def people() -> set[bytes]:
     keys = b"4096:" + b"ab" * 16 + b":%s:%s"
     scram = b" SCRAM-SHA-256:" + keys % (b"cd" * 32, b"ef" * 32) + b" SCRAM-SHA-1:" + keys % (b"cd" * 20, b"ef" * 20)
-    users = b"# users\nPat@here.test $y$j9T$salt$hash" + scram + b"\nkim@here.test *\n" + b"l" * 309 + b"@here.test x\n"
+    users = b"# users\nPat@here.test $y$j9T$salt$hash" + scram + b"\nkim@here.test *\n" + b"l" * 245 + b"@here.test x\n"
     aliases = b"info@here.test pat@here.test sales@here.test\nsales@here.test info@here.test kim@here.test\n@here.test Info@here.test\n"
     return {users, aliases, users + aliases, b"a@b c\n@b a@b\n"}
 
@@ -132,7 +132,7 @@ def maildirs() -> set[bytes]:
     uids = b"3 V1790000000 N4 G0123\n1 P%s W312 :1790.M1P1.host\n2 :1790.M1P1.host2:2,\n3 :1791.V,S=3\n" % (b"u" * 70)
     names = b"1790.M1P1.host:2,DFRSTPab\n1790.M1P1.host2:2,S\n1791.V,S=3\n1792.new\n"
     return {names + b"\n" + uids + b"\n0 $Junk\n1 Work\n25 z\n",
-            names + b"\n" + uids.replace(b"Pu", b"Puu") + b"\n", b"Entw&APw-rfe.2026\nA/B\n\n" + uids}
+            names + b"\n" + uids.replace(b"Pu", b"Puu") + b"\n", b"Entw&APw-rfe.2026\nA/B\n\\Sent Sent\n\\All Sent\n\n" + uids}
 
 
 def mboxes(messages: set[bytes]) -> set[bytes]:

@@ -142,6 +142,23 @@ static void test_encoded_words(void **state)
         text("subject: caf\xC3\xA9"), text("=?"));
 }
 
+/* RFC 2231 sections 3 and 4. */
+static void test_parameters(void **state)
+{
+    (void)state;
+    CHECK(
+        "Content-Disposition: attachment; filename*1=b%20c; filename*0*=UTF-8''%E2%82%AC%20;\r\n filename*2*=%2E.txt\r\n\r\n",
+        "++++---", text("\xE2\x82\xAC b%20c..TXT"), field("content-disposition", "\xE2\x82\xAC "),
+        field("Content-Disposition", "filename*1=b"), text("%e2%82%ac"), text("\xE2\x82\xAC.txt"),
+        field("subject", "\xE2\x82\xAC"), body("\xE2\x82\xAC"));
+    CHECK(
+        "Content-Type: text/plain; name*=koi8-r'ru'%F0%D2.txt; title*0=two; title*1=parts; x*=%E2%82%AC; y*='%C3%A9'%C3%A9%\r\n",
+        "++++--", text("\xD0\xBF\xD1\x80.txt"), text("twoparts"), text("\xE2\x82\xAC"), text("\xC3\xA9%"),
+        text("\xC3\xA9'"), body("two"));
+    CHECK("Content-Type: message/rfc822\r\n\r\nContent-Disposition: inline; filename*=''%41%42\r\n\r\n", "++-",
+          body("ab"), text("ab"), field("content-disposition", "ab"));
+}
+
 static void test_dates(void **state)
 {
     (void)state;
@@ -361,13 +378,14 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fields),        cmocka_unit_test(test_odd_fields),
-        cmocka_unit_test(test_encoded_words), cmocka_unit_test(test_dates),
-        cmocka_unit_test(test_plain_body),    cmocka_unit_test(test_decoded_bodies),
-        cmocka_unit_test(test_parts),         cmocka_unit_test(test_other_messages),
-        cmocka_unit_test(test_ends),          cmocka_unit_test(test_long_delimiter),
-        cmocka_unit_test(test_opaque),        cmocka_unit_test(test_early),
-        cmocka_unit_test(test_bounds),        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_fields),         cmocka_unit_test(test_odd_fields),
+        cmocka_unit_test(test_encoded_words),  cmocka_unit_test(test_dates),
+        cmocka_unit_test(test_parameters),     cmocka_unit_test(test_plain_body),
+        cmocka_unit_test(test_decoded_bodies), cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_other_messages), cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_long_delimiter), cmocka_unit_test(test_opaque),
+        cmocka_unit_test(test_early),          cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

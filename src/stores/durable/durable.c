@@ -311,9 +311,28 @@ int32_t mailsrv_durable_copy(mailsrv_store *store, const char *directory,
     return mailsrv__durable_backup(of(store), directory, progress, user);
 }
 
+/* What is bound for the length of a call: the library hears of it as of every store, and makes structures of what comes
+ * in. */
+struct bell {
+    mailsrv_store store;
+    struct durable *durable;
+    void (*wake)(void *user);
+    void *user;
+};
+
+static int32_t bind_bell(mailsrv_store *store, mailsrv_engine *engine)
+{
+    const struct bell *bell = (const struct bell *)(const void *)store;
+    return mailsrv__durable_bind_with(bell->durable, engine, bell->wake, bell->user);
+}
+
 int32_t mailsrv_durable_bind(mailsrv_store *store, mailsrv_engine *engine, void (*wake)(void *user), void *user)
 {
-    return store != NULL ? mailsrv__durable_bind_with(of(store), engine, wake, user) : MAILSRV_E_USAGE;
+    struct bell bell = { .store = { .size = sizeof bell.store, .bind = bind_bell }, .wake = wake, .user = user };
+    if (store == NULL)
+        return MAILSRV_E_USAGE;
+    bell.durable = of(store);
+    return mailsrv_store_bind(&bell.store, engine);
 }
 
 int32_t mailsrv_durable_add_account(mailsrv_store *store, const char *name, size_t n, mailsrv_id *out)

@@ -1,4 +1,5 @@
 /* One connection.  mbedTLS reads from what the session feeds and writes into the room that it lends. */
+#include "tls/common/io.h"
 #include "provider.h"
 
 #include <mbedtls/error.h>
@@ -12,33 +13,19 @@
 static int give(void *user, unsigned char *p, size_t n)
 {
     struct connection *c = user;
-    mailsrv_tls_io *io = c->io;
-    size_t left = io->in_octets - io->taken;
-    if (left == 0)
+    n = mailsrv__tls_io_read(c->io, p, n);
+    if (n == 0)
         return MBEDTLS_ERR_SSL_WANT_READ;
-    n = n < left ? n : left;
-    memcpy(p, io->in + io->taken, n);
     if (!c->is_open)
         mailsrv__mbedtls_hello(&c->hello, p, n);
-    io->taken += n;
-    if (c->hello.is_wrong)
-        return MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE;
-    return (int)n;
+    return c->hello.is_wrong ? MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE : (int)n;
 }
 
 static int take(void *user, const unsigned char *p, size_t n)
 {
     struct connection *c = user;
-    mailsrv_tls_io *io = c->io;
-    size_t left = io->room_octets - io->room_made;
-    if (left == 0) {
-        io->more = 1;
-        return MBEDTLS_ERR_SSL_WANT_WRITE;
-    }
-    n = n < left ? n : left;
-    memcpy(io->room + io->room_made, p, n);
-    io->room_made += n;
-    return (int)n;
+    n = mailsrv__tls_io_write(c->io, p, n);
+    return n == 0 ? MBEDTLS_ERR_SSL_WANT_WRITE : (int)n;
 }
 
 /* ---- What the handshake asks ---- */
@@ -137,8 +124,7 @@ static int32_t begin(void *context, void **connection)
 
 static void enter(struct connection *c, mailsrv_tls_io *io)
 {
-    io->taken = io->plain_made = io->room_made = 0;
-    io->more = 0;
+    mailsrv__tls_io_begin(io);
     c->io = io;
 }
 
@@ -225,15 +211,6 @@ static int32_t close_notify(void *connection, mailsrv_tls_io *io)
     return MAILSRV_OK;
 }
 
-/* A record's header, IV, padding and tag; and an alert that has waited. */
-enum { RECORD_OCTETS = 16384, BESIDE_OCTETS = 96, BEFORE_OCTETS = 32 };
-
-static size_t expansion(const void *connection, size_t octets)
-{
-    (void)connection;
-    return BEFORE_OCTETS + BESIDE_OCTETS * (octets / RECORD_OCTETS + 1);
-}
-
 static void info(void *connection, mailsrv_tls_info *out)
 {
     mailsrv__mbedtls_info(connection, out);
@@ -257,7 +234,7 @@ const mailsrv_tls_provider mailsrv__mbedtls_provider = {
     .decrypt = decrypt,
     .encrypt = encrypt,
     .close = close_notify,
-    .expansion = expansion,
+    .expansion = mailsrv__tls_expansion,
     .info = info,
     .octets = mailsrv__mbedtls_octets,
     .why = why,

@@ -1,3 +1,4 @@
+#include "tls/common/context.h"
 #include "provider.h"
 
 #include <stdlib.h>
@@ -6,8 +7,6 @@
 #if IS_MBEDTLS_3
 #include <psa/crypto.h>
 #endif
-
-enum { DAY_S = 24 * 60 * 60 };
 
 /* ---- Random numbers ---- */
 
@@ -50,16 +49,15 @@ static struct tickets *tickets_new(uint32_t lifetime_s)
     return NULL;
 }
 
-static bool set_tickets(struct context *c, const mailsrv_tls_setup *setup)
+static bool set_tickets(void *context, const void *of, uint32_t lifetime_s)
 {
-    if ((setup->flags & MAILSRV_TLS_NO_TICKETS) != 0)
-        return true;
-    const struct context *before = mailsrv_tls_context(setup->tickets_of, &mailsrv__mbedtls_provider);
+    struct context *c = context;
+    const struct context *before = of;
     if (before != NULL && before->tickets != NULL) {
         c->tickets = before->tickets;
         __atomic_add_fetch(&c->tickets->references, 1, __ATOMIC_RELAXED);
     } else {
-        c->tickets = tickets_new(setup->ticket_s == 0 ? DAY_S : setup->ticket_s);
+        c->tickets = tickets_new(lifetime_s);
     }
     if (c->tickets == NULL)
         return false;
@@ -110,11 +108,10 @@ static bool set_up(struct context *c)
 }
 
 /* What cannot be vouched for gives no identity, and ends nothing (RFC 5246 section 7.4.6). */
-static bool set_clients(struct context *c, const mailsrv_tls_setup *setup)
+static bool set_clients(void *context, const mailsrv_bytes *roots)
 {
-    if (setup->client_roots.n == 0)
-        return true;
-    if (!mailsrv__mbedtls_roots_read(&c->roots, &setup->client_roots))
+    struct context *c = context;
+    if (!mailsrv__mbedtls_roots_read(&c->roots, roots))
         return false;
     c->asks_clients = true;
     mbedtls_ssl_conf_authmode(&c->config, MBEDTLS_SSL_VERIFY_OPTIONAL);
@@ -124,52 +121,23 @@ static bool set_clients(struct context *c, const mailsrv_tls_setup *setup)
 
 /* ---- Making ---- */
 
-static const mailsrv_certificate *certificate_at(const mailsrv_tls_setup *setup, size_t i)
+static bool begin(void *context, size_t n_certificates)
 {
-    return (const mailsrv_certificate *)(const void *)((const char *)setup->certificates +
-                                                       i * setup->certificate_stride);
-}
-
-static int32_t refuse(mailsrv_error *why, int32_t key, const char *expected)
-{
-    mailsrv_error all = { .status = MAILSRV_E_VALUE, .key = key, .expected = expected };
-    if (why == NULL)
-        return MAILSRV_E_VALUE;
-    all.size = why->size;
-    memcpy(why, &all, why->size < sizeof all ? why->size : sizeof all);
-    return MAILSRV_E_VALUE;
-}
-
-static int32_t read_certificates(struct context *c, const mailsrv_tls_setup *setup, mailsrv_error *why)
-{
-    const char *expected = NULL;
-    c->certificates = calloc(setup->n_certificates, sizeof *c->certificates);
-    if (c->certificates == NULL)
-        return MAILSRV_NOMEM;
-    for (uint32_t i = 0; i < setup->n_certificates; i++) {
-        c->n_certificates = i + 1;
-        if (!mailsrv__mbedtls_certificate_read(&c->certificates[i], certificate_at(setup, i), &c->random, &expected))
-            return refuse(why, (int32_t)i + 1, expected);
-    }
-    for (size_t i = 0; i < c->n_certificates; i++)
-        if (mailsrv__mbedtls_goes_with_first(c, i) &&
-            mbedtls_ssl_conf_own_cert(&c->config, &c->certificates[i].chain, &c->certificates[i].key) != 0)
-            return MAILSRV_NOMEM;
-    return MAILSRV_OK;
-}
-
-static int32_t fill(struct context *c, const mailsrv_tls_setup *setup, mailsrv_error *why)
-{
+    struct context *c = context;
     mbedtls_ssl_config_init(&c->config);
     mbedtls_x509_crt_init(&c->roots);
-    if (!generator_begin(&c->random) || !set_up(c))
-        return MAILSRV_NOMEM;
-    int32_t status = read_certificates(c, setup, why);
-    if (status != MAILSRV_OK)
-        return status;
-    if (!set_clients(c, setup))
-        return refuse(why, 0, "roots for clients as PEM");
-    return set_tickets(c, setup) ? MAILSRV_OK : MAILSRV_NOMEM;
+    c->certificates = calloc(n_certificates, sizeof *c->certificates);
+    return generator_begin(&c->random) && c->certificates != NULL && set_up(c);
+}
+
+static bool add_certificate(void *context, size_t i, const mailsrv_certificate *pem, const char **expected)
+{
+    struct context *c = context;
+    struct certificate *at = &c->certificates[i];
+    c->n_certificates = i + 1;
+    if (!mailsrv__mbedtls_certificate_read(at, pem, &c->random, expected))
+        return false;
+    return !mailsrv__mbedtls_goes_with_first(c, i) || mbedtls_ssl_conf_own_cert(&c->config, &at->chain, &at->key) == 0;
 }
 
 void mailsrv__mbedtls_context_free(void *context)
@@ -185,23 +153,13 @@ void mailsrv__mbedtls_context_free(void *context)
     free(c);
 }
 
-static bool is_usable(const mailsrv_tls_setup *setup)
-{
-    return setup != NULL && setup->size >= sizeof *setup && setup->n_certificates != 0 && setup->certificates != NULL &&
-           setup->certificate_stride >= sizeof(mailsrv_certificate) && setup->ticket_s <= 7 * DAY_S;
-}
-
 int32_t mailsrv_mbedtls_new(const mailsrv_tls_setup *setup, mailsrv_tls **out, mailsrv_error *why)
 {
-    if (!is_usable(setup) || out == NULL)
-        return MAILSRV_E_USAGE;
-    struct context *c = calloc(1, sizeof *c);
-    if (c == NULL)
-        return MAILSRV_NOMEM;
-    int32_t status = fill(c, setup, why);
-    if (status == MAILSRV_OK)
-        status = mailsrv_tls_new(NULL, &mailsrv__mbedtls_provider, c, out);
-    if (status != MAILSRV_OK)
-        mailsrv__mbedtls_context_free(c);
-    return status;
+    static const struct maker maker = { .provider = &mailsrv__mbedtls_provider,
+                                        .context_octets = sizeof(struct context),
+                                        .begin = begin,
+                                        .certificate = add_certificate,
+                                        .client_roots = set_clients,
+                                        .tickets = set_tickets };
+    return mailsrv__tls_make(&maker, setup, out, why);
 }

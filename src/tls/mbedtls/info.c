@@ -1,3 +1,4 @@
+#include "tls/common/io.h"
 #include "provider.h"
 
 #include <mbedtls/md.h>
@@ -31,9 +32,8 @@ static const mbedtls_x509_crt *shown(const struct connection *c)
         named += mailsrv__mbedtls_is_for(&context->certificates[i].chain, c->server_name, strlen(c->server_name));
     for (size_t i = 0; i < context->n_certificates; i++) {
         const struct certificate *at = &context->certificates[i];
-        bool is_candidate = named == 0
-                                ? mailsrv__mbedtls_goes_with_first(context, i)
-                                : mailsrv__mbedtls_is_for(&at->chain, c->server_name, strlen(c->server_name));
+        bool is_candidate = named == 0 ? mailsrv__mbedtls_goes_with_first(context, i)
+                                       : mailsrv__mbedtls_is_for(&at->chain, c->server_name, strlen(c->server_name));
         if (!is_candidate || !is_of(at, key))
             continue;
         if (fitting++ == 0)
@@ -111,11 +111,6 @@ static const struct texts *texts_of(struct connection *c)
     return c->texts;
 }
 
-static mailsrv_bytes text(const char *p)
-{
-    return (mailsrv_bytes){ (const uint8_t *)p, strlen(p) };
-}
-
 uint32_t mailsrv__mbedtls_version(const struct connection *c)
 {
     return strcmp(mbedtls_ssl_get_version(&c->ssl), "TLSv1.3") == 0 ? 0x0304 : 0x0303;
@@ -131,18 +126,17 @@ void mailsrv__mbedtls_info(struct connection *c, mailsrv_tls_info *out)
 {
     const struct texts *t = texts_of(c);
     mailsrv_tls_info all = {
-        .size = out->size,
         .version = mailsrv__mbedtls_version(c),
-        .cipher = text(t->cipher),
-        .server_name = text(c->server_name),
-        .client_subject = text(t->subject),
+        .cipher = mailsrv__tls_text(t->cipher),
+        .server_name = mailsrv__tls_text(c->server_name),
+        .client_subject = mailsrv__tls_text(t->subject),
         .client_names = t->n_names == 0 ? NULL : t->names,
         .n_client_names = t->n_names,
         .exporter = { c->exporter, is_unique(c) ? c->n_exporter : 0 },
         .end_point = { t->end_point, t->n_end_point },
         .resumed = !c->shows_own,
     };
-    memcpy(out, &all, out->size < sizeof all ? out->size : sizeof all);
+    mailsrv__tls_info_copy(out, &all);
 }
 
 void mailsrv__mbedtls_info_free(struct connection *c)

@@ -1,8 +1,8 @@
 #include "provider.h"
 
-/* The allocator of mbedTLS is the process's, so its parts are counted as they are in 2.28 and 3.6, where the tests compare
- * them with malloc: what is beside the content in each of the two buffers for records; keys and session; what is held
- * for a handshake, which 3 keeps behind one of TLS 1.3; and what a certificate is made of beside its octets. */
+/* The allocator of mbedTLS is the process's, so its parts are counted as they are in 2.28 and 3.6, where the tests
+ * compare them with malloc: what is beside the content in each of the two buffers for records; keys and session; what
+ * is held for a handshake, which 3 keeps behind one of TLS 1.3; and what a certificate is made of beside its octets. */
 enum {
     OCTETS_BESIDE = 384,
     OCTETS_KEYS = IS_MBEDTLS_3 ? 3328 : 2688,
@@ -37,6 +37,6 @@ uint64_t mailsrv__mbedtls_octets(const void *connection)
 {
     const struct connection *c = connection;
     bool keeps = !c->is_open || mailsrv__mbedtls_version(c) >= 0x0304;
-    return sizeof *c + octets_of_buffers(&c->ssl) + OCTETS_KEYS + (keeps ? OCTETS_HANDSHAKE : 0) + octets_of_client(&c->ssl) +
-           (c->texts == NULL ? 0 : sizeof *c->texts);
+    return sizeof *c + octets_of_buffers(&c->ssl) + OCTETS_KEYS + (keeps ? OCTETS_HANDSHAKE : 0) +
+           octets_of_client(&c->ssl) + (c->texts == NULL ? 0 : sizeof *c->texts);
 }

@@ -23,7 +23,7 @@ static BIO *reader(const mailsrv_bytes *pem)
 }
 
 /* All certificates; NULL: there is none, or one cannot be read. */
-static STACK_OF(X509) *read_all(const mailsrv_bytes *pem)
+static STACK_OF(X509) * read_all(const mailsrv_bytes *pem)
 {
     BIO *in = reader(pem);
     STACK_OF(X509) *all = sk_X509_new_null();

@@ -1,5 +1,6 @@
 /* One connection.  OpenSSL reads from what the session feeds and writes into the room that it lends: it keeps nothing
  * in between but a record that has begun. */
+#include "tls/common/io.h"
 #include "provider.h"
 
 #include <openssl/err.h>
@@ -12,34 +13,21 @@
 static int memory_read(BIO *bio, char *p, size_t n, size_t *got)
 {
     struct connection *c = BIO_get_data(bio);
-    mailsrv_tls_io *io = c->io;
-    size_t left = io->in_octets - io->taken;
+    *got = mailsrv__tls_io_read(c->io, p, n);
     BIO_clear_retry_flags(bio);
-    if (left == 0) {
+    if (*got == 0)
         BIO_set_retry_read(bio);
-        return 0;
-    }
-    *got = n < left ? n : left;
-    memcpy(p, io->in + io->taken, *got);
-    io->taken += *got;
-    return 1;
+    return *got != 0;
 }
 
 static int memory_write(BIO *bio, const char *p, size_t n, size_t *put)
 {
     struct connection *c = BIO_get_data(bio);
-    mailsrv_tls_io *io = c->io;
-    size_t left = io->room_octets - io->room_made;
+    *put = mailsrv__tls_io_write(c->io, p, n);
     BIO_clear_retry_flags(bio);
-    if (left == 0) {
-        io->more = 1;
+    if (*put == 0)
         BIO_set_retry_write(bio);
-        return 0;
-    }
-    *put = n < left ? n : left;
-    memcpy(io->room + io->room_made, p, *put);
-    io->room_made += *put;
-    return 1;
+    return *put != 0;
 }
 
 static long memory_control(BIO *bio, int what, long n, void *p)
@@ -104,8 +92,7 @@ static int32_t begin(void *context, void **connection)
 
 static void enter(struct connection *c, mailsrv_tls_io *io)
 {
-    io->taken = io->plain_made = io->room_made = 0;
-    io->more = 0;
+    mailsrv__tls_io_begin(io);
     c->io = io;
     ERR_clear_error();
 }
@@ -189,15 +176,6 @@ static int32_t close_notify(void *connection, mailsrv_tls_io *io)
     return MAILSRV_OK;
 }
 
-/* A record's header, explicit IV, padding and tag; and what TLS 1.3 may have to say of itself before (KeyUpdate). */
-enum { RECORD_OCTETS = 16384, BESIDE_OCTETS = 96, BEFORE_OCTETS = 32 };
-
-static size_t expansion(const void *connection, size_t octets)
-{
-    (void)connection;
-    return BEFORE_OCTETS + BESIDE_OCTETS * (octets / RECORD_OCTETS + 1);
-}
-
 static void info(void *connection, mailsrv_tls_info *out)
 {
     mailsrv__openssl_info_fill(connection, out);
@@ -219,7 +197,7 @@ const mailsrv_tls_provider mailsrv__openssl_provider = {
     .decrypt = decrypt,
     .encrypt = encrypt,
     .close = close_notify,
-    .expansion = expansion,
+    .expansion = mailsrv__tls_expansion,
     .info = info,
     .octets = mailsrv__openssl_octets,
     .why = why,

@@ -1,18 +1,15 @@
+#include "tls/common/context.h"
 #include "provider.h"
 
 #include <openssl/err.h>
 #include <stdlib.h>
-#include <string.h>
-
-enum { DAY_S = 24 * 60 * 60 };
 
 /* With forward secrecy, and authenticated (RFC 9325 section 4.2); those of TLS 1.3 are OpenSSL's. */
 static const char CIPHERS[] = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:DHE+AES:!aNULL";
 
-static void context_free(struct context *c)
+void mailsrv__openssl_context_free(void *context)
 {
-    if (c == NULL)
-        return;
+    struct context *c = context;
     SSL_CTX_free(c->ssl);
     BIO_meth_free(c->memory);
     mailsrv__openssl_tickets_unref(c->tickets);
@@ -20,11 +17,6 @@ static void context_free(struct context *c)
         mailsrv__openssl_certificate_free(&c->certificates[i]);
     free(c->certificates);
     free(c);
-}
-
-void mailsrv__openssl_context_free(void *context)
-{
-    context_free(context);
 }
 
 /* ---- Settings ---- */
@@ -53,12 +45,10 @@ static bool set_up(struct context *c)
            SSL_CTX_set_dh_auto(ssl, 1) == 1 && SSL_CTX_set_session_id_context(ssl, id, sizeof id - 1) == 1;
 }
 
-static bool set_tickets(struct context *c, const mailsrv_tls_setup *setup)
+static bool set_tickets(void *context, const void *of, uint32_t lifetime_s)
 {
-    if ((setup->flags & MAILSRV_TLS_NO_TICKETS) != 0)
-        return true;
-    const struct context *before = mailsrv_tls_context(setup->tickets_of, &mailsrv__openssl_provider);
-    uint32_t lifetime_s = setup->ticket_s == 0 ? DAY_S : setup->ticket_s;
+    struct context *c = context;
+    const struct context *before = of;
     if (before != NULL && before->tickets != NULL)
         c->tickets = mailsrv__openssl_tickets_ref(before->tickets);
     else
@@ -71,78 +61,41 @@ static bool set_tickets(struct context *c, const mailsrv_tls_setup *setup)
     return SSL_CTX_set_tlsext_ticket_key_evp_cb(c->ssl, mailsrv__openssl_tickets_use) == 1;
 }
 
-static bool set_clients(struct context *c, const mailsrv_tls_setup *setup)
+static bool set_clients(void *context, const mailsrv_bytes *roots)
 {
-    if (setup->client_roots.n == 0)
-        return true;
+    struct context *c = context;
     c->asks_clients = true;
     SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER, take_any);
-    return mailsrv__openssl_roots_read(c->ssl, &setup->client_roots);
+    return mailsrv__openssl_roots_read(c->ssl, roots);
 }
 
 /* ---- Making ---- */
 
-static const mailsrv_certificate *certificate_at(const mailsrv_tls_setup *setup, size_t i)
+static bool begin(void *context, size_t n_certificates)
 {
-    return (const mailsrv_certificate *)(const void *)((const char *)setup->certificates +
-                                                       i * setup->certificate_stride);
-}
-
-static int32_t refuse(mailsrv_error *why, int32_t key, const char *expected)
-{
-    mailsrv_error all = { .status = MAILSRV_E_VALUE, .key = key, .expected = expected };
-    if (why == NULL)
-        return MAILSRV_E_VALUE;
-    all.size = why->size;
-    memcpy(why, &all, why->size < sizeof all ? why->size : sizeof all);
-    return MAILSRV_E_VALUE;
-}
-
-static int32_t read_certificates(struct context *c, const mailsrv_tls_setup *setup, mailsrv_error *why)
-{
-    const char *expected = NULL;
-    c->certificates = calloc(setup->n_certificates, sizeof *c->certificates);
-    if (c->certificates == NULL)
-        return MAILSRV_NOMEM;
-    c->n_certificates = setup->n_certificates;
-    for (uint32_t i = 0; i < setup->n_certificates; i++)
-        if (!mailsrv__openssl_certificate_read(&c->certificates[i], certificate_at(setup, i), &expected))
-            return refuse(why, (int32_t)i + 1, expected);
-    return MAILSRV_OK;
-}
-
-static int32_t fill(struct context *c, const mailsrv_tls_setup *setup, mailsrv_error *why)
-{
+    struct context *c = context;
     c->ssl = SSL_CTX_new(TLS_server_method());
     c->memory = mailsrv__openssl_memory_new();
-    if (c->ssl == NULL || c->memory == NULL || !set_up(c))
-        return MAILSRV_NOMEM;
-    int32_t status = read_certificates(c, setup, why);
-    if (status != MAILSRV_OK)
-        return status;
-    if (!set_clients(c, setup))
-        return refuse(why, 0, "roots for clients as PEM");
-    return set_tickets(c, setup) ? MAILSRV_OK : MAILSRV_NOMEM;
+    c->certificates = calloc(n_certificates, sizeof *c->certificates);
+    return c->ssl != NULL && c->memory != NULL && c->certificates != NULL && set_up(c);
 }
 
-static bool is_usable(const mailsrv_tls_setup *setup)
+static bool add_certificate(void *context, size_t i, const mailsrv_certificate *pem, const char **expected)
 {
-    return setup != NULL && setup->size >= sizeof *setup && setup->n_certificates != 0 && setup->certificates != NULL &&
-           setup->certificate_stride >= sizeof(mailsrv_certificate) && setup->ticket_s <= 7 * DAY_S;
+    struct context *c = context;
+    c->n_certificates = i + 1;
+    return mailsrv__openssl_certificate_read(&c->certificates[i], pem, expected);
 }
 
 int32_t mailsrv_openssl_new(const mailsrv_tls_setup *setup, mailsrv_tls **out, mailsrv_error *why)
 {
-    if (!is_usable(setup) || out == NULL)
-        return MAILSRV_E_USAGE;
-    struct context *c = calloc(1, sizeof *c);
-    if (c == NULL)
-        return MAILSRV_NOMEM;
-    int32_t status = fill(c, setup, why);
-    if (status == MAILSRV_OK)
-        status = mailsrv_tls_new(NULL, &mailsrv__openssl_provider, c, out);
-    if (status != MAILSRV_OK)
-        context_free(c);
+    static const struct maker maker = { .provider = &mailsrv__openssl_provider,
+                                        .context_octets = sizeof(struct context),
+                                        .begin = begin,
+                                        .certificate = add_certificate,
+                                        .client_roots = set_clients,
+                                        .tickets = set_tickets };
+    int32_t status = mailsrv__tls_make(&maker, setup, out, why);
     ERR_clear_error();
     return status;
 }

@@ -1,3 +1,4 @@
+#include "tls/common/io.h"
 #include "provider.h"
 
 #include <openssl/x509v3.h>
@@ -113,21 +114,15 @@ static void find_all(struct connection *c)
     find_client(c, t);
 }
 
-static mailsrv_bytes text(const char *p)
-{
-    return p == NULL ? (mailsrv_bytes){ NULL, 0 } : (mailsrv_bytes){ (const uint8_t *)p, strlen(p) };
-}
-
 void mailsrv__openssl_info_fill(struct connection *c, mailsrv_tls_info *out)
 {
     const struct texts *t = &c->texts;
     find_all(c);
     mailsrv_tls_info all = {
-        .size = out->size,
         .version = (uint32_t)SSL_version(c->ssl),
-        .cipher = text(SSL_CIPHER_standard_name(SSL_get_current_cipher(c->ssl))),
-        .server_name = text(SSL_get_servername(c->ssl, TLSEXT_NAMETYPE_host_name)),
-        .client_subject = text(t->subject),
+        .cipher = mailsrv__tls_text(SSL_CIPHER_standard_name(SSL_get_current_cipher(c->ssl))),
+        .server_name = mailsrv__tls_text(SSL_get_servername(c->ssl, TLSEXT_NAMETYPE_host_name)),
+        .client_subject = mailsrv__tls_text(t->subject),
         .client_names = t->n_names == 0 ? NULL : t->names,
         .n_client_names = t->n_names,
         .exporter = { t->exporter, t->n_exporter },
@@ -135,7 +130,7 @@ void mailsrv__openssl_info_fill(struct connection *c, mailsrv_tls_info *out)
         .end_point = { t->end_point, t->n_end_point },
         .resumed = SSL_session_reused(c->ssl) == 1,
     };
-    memcpy(out, &all, out->size < sizeof all ? out->size : sizeof all);
+    mailsrv__tls_info_copy(out, &all);
 }
 
 void mailsrv__openssl_info_free(struct texts *t)

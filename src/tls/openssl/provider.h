@@ -19,7 +19,7 @@
 
 struct certificate {
     X509 *own;
-    STACK_OF(X509) *chain;
+    STACK_OF(X509) * chain;
     EVP_PKEY *key;
 };
 
@@ -27,7 +27,7 @@ struct tickets;
 
 struct context {
     SSL_CTX *ssl;
-    BIO_METHOD *memory; /* how OpenSSL reads and writes: connection.c */
+    BIO_METHOD *memory;      /* how OpenSSL reads and writes: connection.c */
     struct tickets *tickets; /* NULL: none are given */
     struct certificate *certificates;
     size_t n_certificates;
