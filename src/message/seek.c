@@ -42,6 +42,8 @@ static void make(struct seek *s, const struct sought *v, char *text, uint16_t *b
             mailsrv__key_make(key, v[i].text, text, back);
         text += key->n;
         back += key->n;
+        if (!mailsrv__seek_in_header(key->kind))
+            s->keys.texts[s->keys.n_texts++] = key;
         if (key->kind != SEEK_FIELD || v[i].name.n == 0)
             continue;
         memcpy(text, v[i].name.p, v[i].name.n);
@@ -57,12 +59,15 @@ int32_t mailsrv__seek_new(struct arena *arena, const struct sought *v, uint32_t 
         return MAILSRV_LIMIT;
     struct seek *s = mailsrv__arena_take(arena, sizeof *s);
     struct key *keys = mailsrv__arena_take(arena, n * sizeof *keys);
+    struct key **lists = mailsrv__arena_take(arena, 2 * n * sizeof *lists);
     uint16_t *back = mailsrv__arena_take(arena, octets * sizeof *back);
     char *text = mailsrv__arena_take(arena, octets + names);
-    if (s == NULL || keys == NULL || back == NULL || text == NULL)
+    if (s == NULL || keys == NULL || lists == NULL || back == NULL || text == NULL)
         return MAILSRV_NOMEM;
     s->heap = arena->heap;
     s->keys.v = keys;
+    s->keys.texts = lists;
+    s->keys.fed = lists + n;
     s->keys.n = n;
     s->fields.keys = &s->keys;
     make(s, v, text, back);
@@ -87,12 +92,12 @@ void mailsrv__seek_begin(struct seek *s)
 {
     mailsrv__seek_fini(s);
     s->keys.open = s->keys.n;
+    s->keys.n_fed = 0;
     s->held_n = 0;
     s->text = false;
     for (uint32_t i = 0; i < s->keys.n; i++) {
         struct key *key = &s->keys.v[i];
         key->match = SEEK_OPEN;
-        key->fed = false;
         if (key->n == 0 && !mailsrv__seek_in_header(key->kind))
             mailsrv__keys_decide(&s->keys, key, true);
     }

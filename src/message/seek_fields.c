@@ -57,7 +57,7 @@ static void show_value(struct fields *f, struct span name)
 {
     for (uint32_t i = 0; f->header == SEEK_OWN && i < f->keys->n; i++) {
         struct key *key = &f->keys->v[i];
-        if (key->kind == SEEK_FIELD && mailsrv__span_equal_nocase(key->name, name))
+        if (key->kind == SEEK_FIELD && key->match == SEEK_OPEN && mailsrv__span_equal_nocase(key->name, name))
             mailsrv__keys_begin_one(f->keys, key);
     }
 }

@@ -53,29 +53,34 @@ void mailsrv__keys_decide(struct keys *keys, struct key *key, bool matches)
     if (key->match != SEEK_OPEN)
         return;
     key->match = matches ? SEEK_YES : SEEK_NO;
-    key->fed = false;
     keys->open--;
 }
 
 /* ---- Text ---- */
 
+static void feed(struct keys *keys, struct key *key)
+{
+    if (key->match != SEEK_OPEN)
+        return;
+    key->at = 0;
+    keys->fed[keys->n_fed++] = key;
+}
+
 void mailsrv__keys_begin(struct keys *keys, bool body)
 {
     mailsrv__keys_compare(keys);
-    for (uint32_t i = 0; i < keys->n; i++) {
-        struct key *key = &keys->v[i];
-        key->fed = key->match == SEEK_OPEN && (key->kind == SEEK_TEXT || (key->kind == SEEK_BODY && body));
-        key->at = 0;
-    }
+    keys->n_fed = 0;
+    for (uint32_t i = 0; i < keys->n_texts; i++)
+        if (body || keys->texts[i]->kind == SEEK_TEXT)
+            feed(keys, keys->texts[i]);
 }
 
 void mailsrv__keys_begin_one(struct keys *keys, struct key *key)
 {
     mailsrv__keys_compare(keys);
-    key->fed = key->match == SEEK_OPEN;
-    key->at = 0;
     if (key->n == 0)
         mailsrv__keys_decide(keys, key, true);
+    feed(keys, key);
 }
 
 static void compare(struct keys *keys, struct key *key)
@@ -94,9 +99,9 @@ static void compare(struct keys *keys, struct key *key)
 
 void mailsrv__keys_compare(struct keys *keys)
 {
-    for (uint32_t i = 0; keys->folded_n != 0 && i < keys->n; i++)
-        if (keys->v[i].fed)
-            compare(keys, &keys->v[i]);
+    for (uint32_t i = 0; keys->folded_n != 0 && i < keys->n_fed; i++)
+        if (keys->fed[i]->match == SEEK_OPEN)
+            compare(keys, keys->fed[i]);
     keys->folded_n = 0;
 }
 

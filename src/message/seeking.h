@@ -31,7 +31,10 @@ struct key {
 /* Characters on their way to the keys, folded, in UTF-8. */
 struct keys {
     struct key *v;
-    uint32_t n, open; /* without an answer */
+    struct key **texts; /* those of kind BODY and TEXT */
+    struct key **fed;   /* those that what comes now concerns */
+    uint32_t n, n_texts, n_fed;
+    uint32_t open; /* without an answer */
     size_t folded_n;
     char folded[SEEK_FOLDED_ROOM];
 };

@@ -118,7 +118,7 @@ def configurations() -> set[bytes]:
 def people() -> set[bytes]:
     keys = b"4096:" + b"ab" * 16 + b":%s:%s"
     scram = b" SCRAM-SHA-256:" + keys % (b"cd" * 32, b"ef" * 32) + b" SCRAM-SHA-1:" + keys % (b"cd" * 20, b"ef" * 20)
-    users = b"# users\nPat@here.test $y$j9T$salt$hash" + scram + b"\nkim@here.test *\n" + b"l" * 309 + b"@here.test x\n"
+    users = b"# users\nPat@here.test $y$j9T$salt$hash" + scram + b"\nkim@here.test *\n" + b"l" * 245 + b"@here.test x\n"
     aliases = b"info@here.test pat@here.test sales@here.test\nsales@here.test info@here.test kim@here.test\n@here.test Info@here.test\n"
     return {users, aliases, users + aliases, b"a@b c\n@b a@b\n"}
 
