@@ -1,5 +1,6 @@
 #include "core/tap.h"
 #include "imap/imap.h"
+#include "text/http.h"
 
 /* ---- Where a command is kept ---- */
 
@@ -142,6 +143,16 @@ static enum step run_row(struct imap *p, struct reader *r)
     return row->run(p);
 }
 
+/* The lines of a request of HTTP, and its body, are another's text: none of them may be run.  Its method could be a
+ * tag, but not with what stands behind it. */
+static enum step not_known(struct imap *p)
+{
+    if (!mailsrv__is_http_request(mailsrv__literal_text(&p->frame)))
+        return mailsrv__imap_bad(p, SPAN("unknown command"));
+    mailsrv__say(&p->session, SPAN("* BYE this is no web server\r\n"));
+    return STEP_CLOSE;
+}
+
 static enum step run_command(struct imap *p)
 {
     struct reader r = read_command(p);
@@ -149,7 +160,7 @@ static enum step run_command(struct imap *p)
         return not_parsed(p, &r);
     const struct row *row = take_name(p, &r);
     if (row == NULL)
-        return mailsrv__imap_bad(p, SPAN("unknown command"));
+        return not_known(p);
     begin(p, row);
     return run_row(p, &r);
 }

@@ -20,7 +20,8 @@ struct reading {
     struct config *config;
     FILE *file, *err;
     unsigned line, section_line, mistakes;
-    unsigned begun_line; /* of the section whose keys are being taken */
+    const struct key *key;           /* that is being taken */
+    unsigned begun_line;             /* of the section whose keys are being taken */
     struct listener *listener;       /* whose section this is */
     struct certificate *certificate; /* the same */
     char *text;                      /* of the line */
@@ -39,6 +40,14 @@ static void mistake(struct reading *r, unsigned line, const char *key, const cha
 
 typedef bool take_fn(struct reading *r, void *to, const char *value);
 
+struct key {
+    const char *name;
+    take_fn *take;
+    size_t offset; /* of its value in the struct of its section */
+    const char *expected;
+    uint64_t least, most; /* of a number */
+};
+
 static bool take_text(char *to, size_t room, const char *value)
 {
     const size_t n = strlen(value);
@@ -52,6 +61,12 @@ static bool take_word(struct reading *r, void *to, const char *value)
 {
     (void)r;
     return strpbrk(value, " \t") == NULL && take_text(to, WORD_OCTETS, value);
+}
+
+static bool take_user(struct reading *r, void *to, const char *value)
+{
+    r->config->run_as_line = r->line;
+    return take_word(r, to, value);
 }
 
 static bool take_path(struct reading *r, void *to, const char *value)
@@ -105,58 +120,9 @@ static bool take_number(uint64_t *to, const char *value, uint64_t least, uint64_
     return *to >= least && *to <= most;
 }
 
-static bool take_threads(struct reading *r, void *to, const char *value)
+static bool take_bounded(struct reading *r, void *to, const char *value)
 {
-    (void)r;
-    return take_number(to, value, 1, THREADS_MAX);
-}
-
-static bool take_memory(struct reading *r, void *to, const char *value)
-{
-    (void)r;
-    return take_number(to, value, UINT64_C(16) << 20, UINT64_C(1) << 40);
-}
-
-static bool take_message_octets(struct reading *r, void *to, const char *value)
-{
-    (void)r;
-    return take_number(to, value, 65536, UINT64_C(1) << 40);
-}
-
-static bool take_recipients(struct reading *r, void *to, const char *value)
-{
-    (void)r;
-    return take_number(to, value, 100, 1000);
-}
-
-static bool take_seconds(struct reading *r, void *to, const char *value)
-{
-    (void)r;
-    return take_number(to, value, 0, 3600);
-}
-
-static bool take_failures(struct reading *r, void *to, const char *value)
-{
-    (void)r;
-    return take_number(to, value, 0, 1000);
-}
-
-static bool take_day(struct reading *r, void *to, const char *value)
-{
-    (void)r;
-    return take_number(to, value, 0, 86400);
-}
-
-static bool take_per_hour(struct reading *r, void *to, const char *value)
-{
-    (void)r;
-    return take_number(to, value, 0, 1000000);
-}
-
-static bool take_connections(struct reading *r, void *to, const char *value)
-{
-    (void)r;
-    return take_number(to, value, 1, 1000000);
+    return take_number(to, value, r->key->least, r->key->most);
 }
 
 static bool take_log(struct reading *r, void *to, const char *value)
@@ -164,6 +130,14 @@ static bool take_log(struct reading *r, void *to, const char *value)
     (void)r;
     *(enum log_format *)to = strcmp(value, "json") == 0 ? LOG_JSON : LOG_TEXT;
     return strcmp(value, "json") == 0 || strcmp(value, "text") == 0;
+}
+
+static bool take_method(struct reading *r, void *to, const char *value)
+{
+    (void)r;
+    enum password_method *method = to;
+    *method = strcmp(value, "argon2id") == 0 ? PASSWORD_ARGON2ID : PASSWORD_YESCRYPT;
+    return (*method == PASSWORD_ARGON2ID || strcmp(value, "yescrypt") == 0) && password_method_is_known(*method);
 }
 
 static bool take_delimiter(struct reading *r, void *to, const char *value)
@@ -235,48 +209,47 @@ static bool take_addresses(struct reading *r, void *to, const char *value)
 
 /* ---- Keys ---- */
 
-struct key {
-    const char *name;
-    take_fn *take;
-    size_t offset; /* of its value in the struct of its section */
-    const char *expected;
-};
-
 #define IN_SERVER(field) offsetof(struct config, field)
 #define IN_LISTENER(field) offsetof(struct listener, field)
 #define IN_TLS(field) offsetof(struct certificate, field)
 
 static const struct key server_keys[] = {
-    { "hostname", take_domain, IN_SERVER(hostname), "a domain, as in mail.example.org" },
-    { "data", take_path, IN_SERVER(data), "the path of a directory" },
-    { "domains", take_domains, 0, "at most 64 domains, as in example.org example.net" },
-    { "user", take_word, IN_SERVER(run_as), "the name of a user of this system" },
-    { "subaddress", take_delimiter, IN_SERVER(delimiter), "one of + - = _ #, or none" },
-    { "threads", take_threads, IN_SERVER(threads), "a number from 1 to 64" },
-    { "memory", take_memory, IN_SERVER(memory), "a number of octets from 16M, as in 256M" },
-    { "message-size", take_message_octets, IN_SERVER(message_max), "a number of octets from 64K, as in 100M" },
-    { "recipients", take_recipients, IN_SERVER(recipients_max), "a number from 100 to 1000" },
-    { "login-failures", take_failures, IN_SERVER(login_failures), "a number up to 1000" },
-    { "login-cache", take_day, IN_SERVER(login_cache_s), "a number of seconds up to 86400" },
-    { "messages-per-hour", take_per_hour, IN_SERVER(messages_per_hour), "a number up to 1000000" },
-    { "recipients-per-hour", take_per_hour, IN_SERVER(recipients_per_hour), "a number up to 1000000" },
-    { "grace", take_seconds, IN_SERVER(grace_s), "a number of seconds up to 3600" },
-    { "log", take_log, IN_SERVER(log), "text or json" },
+    { "hostname", take_domain, IN_SERVER(hostname), "a domain, as in mail.example.org", 0, 0 },
+    { "data", take_path, IN_SERVER(data), "the path of a directory", 0, 0 },
+    { "domains", take_domains, 0, "at most 64 domains, as in example.org example.net", 0, 0 },
+    { "user", take_user, IN_SERVER(run_as), "the name of a user of this system", 0, 0 },
+    { "subaddress", take_delimiter, IN_SERVER(delimiter), "one of + - = _ #, or none", 0, 0 },
+    { "threads", take_bounded, IN_SERVER(threads), "a number from 1 to 64", 1, THREADS_MAX },
+    { "memory", take_bounded, IN_SERVER(memory), "a number of octets from 16M, as in 256M", UINT64_C(16) << 20,
+      UINT64_C(1) << 40 },
+    { "message-size", take_bounded, IN_SERVER(message_max), "a number of octets from 64K, as in 100M", 65536,
+      UINT64_C(1) << 40 },
+    { "recipients", take_bounded, IN_SERVER(recipients_max), "a number from 100 to 1000", 100, 1000 },
+    { "password-hash", take_method, IN_SERVER(password_method),
+      "yescrypt, or argon2id where this program was built with it", 0, 0 },
+    { "login-failures", take_bounded, IN_SERVER(login_failures), "a number up to 1000", 0, 1000 },
+    { "login-cache", take_bounded, IN_SERVER(login_cache_s), "a number of seconds up to 86400", 0, 86400 },
+    { "messages-per-hour", take_bounded, IN_SERVER(messages_per_hour), "a number up to 1000000", 0, 1000000 },
+    { "recipients-per-hour", take_bounded, IN_SERVER(recipients_per_hour), "a number up to 1000000", 0, 1000000 },
+    { "grace", take_bounded, IN_SERVER(grace_s), "a number of seconds up to 3600", 0, 3600 },
+    { "log", take_log, IN_SERVER(log), "text or json", 0, 0 },
 };
 
 static const struct key tls_keys[] = {
-    { "certificate", take_path, IN_TLS(chain), "the path of a file, PEM, with the whole chain" },
-    { "key", take_path, IN_TLS(key), "the path of a file, PEM" },
+    { "certificate", take_path, IN_TLS(chain), "the path of a file, PEM, with the whole chain", 0, 0 },
+    { "key", take_path, IN_TLS(key), "the path of a file, PEM", 0, 0 },
 };
 
 static const struct key listener_keys[] = {
-    { "protocol", take_protocol, IN_LISTENER(service), "mx, submission, lmtp, pop3 or imap" },
-    { "address", take_addresses, 0, "at most 8 of ADDRESS:PORT or unix:PATH, as in 127.0.0.1:2525 or [::1]:2525" },
-    { "tls", take_secured, IN_LISTENER(secured), "no, starttls or implicit" },
-    { "plain-passwords", take_flag, IN_LISTENER(plain_passwords), "yes or no" },
-    { "channel-binding", take_flag, IN_LISTENER(channel_binding), "yes or no" },
-    { "connections", take_connections, IN_LISTENER(connections_max), "a number from 1 to 1000000" },
-    { "connections-per-peer", take_connections, IN_LISTENER(connections_per_peer), "a number from 1 to 1000000" },
+    { "protocol", take_protocol, IN_LISTENER(service), "mx, submission, lmtp, pop3 or imap", 0, 0 },
+    { "address", take_addresses, 0, "at most 8 of ADDRESS:PORT or unix:PATH, as in 127.0.0.1:2525 or [::1]:2525", 0,
+      0 },
+    { "tls", take_secured, IN_LISTENER(secured), "no, starttls or implicit", 0, 0 },
+    { "plain-passwords", take_flag, IN_LISTENER(plain_passwords), "yes or no", 0, 0 },
+    { "channel-binding", take_flag, IN_LISTENER(channel_binding), "yes or no", 0, 0 },
+    { "connections", take_bounded, IN_LISTENER(connections_max), "a number from 1 to 1000000", 1, 1000000 },
+    { "connections-per-peer", take_bounded, IN_LISTENER(connections_per_peer), "a number from 1 to 1000000", 1,
+      1000000 },
 };
 
 #define N_KEYS(keys) (sizeof(keys) / sizeof *(keys))
@@ -286,6 +259,7 @@ static void take_key(struct reading *r, const struct key *keys, size_t n, void *
 {
     for (size_t i = 0; i < n; i++)
         if (strcmp(keys[i].name, name) == 0) {
+            r->key = &keys[i];
             if (!keys[i].take(r, (char *)section + keys[i].offset, value))
                 mistake(r, r->line, name, keys[i].expected, value);
             return;

@@ -3,6 +3,7 @@
 #define MAILSERVERD_CONFIG_H
 
 #include "address.h"
+#include "password.h"
 
 #include <mailsrv/profile.h>
 
@@ -35,7 +36,7 @@ struct listener {
     enum secured secured;
     bool secured_is_said; /* in the file; else there is a default */
     bool plain_passwords;
-    bool channel_binding; /* SCRAM is also offered with it */
+    bool channel_binding;                           /* SCRAM is also offered with it */
     uint64_t connections_max, connections_per_peer; /* 0: as many as come */
     unsigned line;                                  /* of its section */
 };
@@ -51,6 +52,7 @@ struct config {
     unsigned references;    /* atomic */
     char path[PATH_OCTETS]; /* of the file */
     char hostname[NAME_OCTETS], data[PATH_OCTETS], run_as[WORD_OCTETS];
+    unsigned run_as_line;                   /* of that key */
     char domains[DOMAINS_MAX][NAME_OCTETS]; /* lower case; the first is that of names without one */
     size_t n_domains;
     char delimiter;       /* between a user's name and the rest of a subaddress; NUL: none */
@@ -61,8 +63,9 @@ struct config {
     uint64_t login_failures;                         /* that are listened to; 0: all are */
     uint64_t login_cache_s;                          /* how long a right password is remembered; 0: not at all */
     uint64_t messages_per_hour, recipients_per_hour; /* of a user, at submission; 0: as many as come */
-    uint64_t grace_s; /* to end in, after SIGTERM */
+    uint64_t grace_s;                                /* to end in, after SIGTERM */
     enum log_format log;
+    enum password_method password_method;              /* of new ones */
     struct certificate certificates[CERTIFICATES_MAX]; /* the first answers who names nobody */
     size_t n_certificates;
     struct listener listeners[LISTENERS_MAX];

@@ -19,8 +19,11 @@ static bool read_targets(const struct errand *e, const struct people *people, ch
             fprintf(e->err, "mailserverd: %s: there is no such user or alias\n", address);
             return false;
         }
-        if (n + octets + 2 > TARGETS_OCTETS)
+        if (n + octets + 2 > TARGETS_OCTETS) {
+            fprintf(e->err, "mailserverd: %s: expected targets of at most %d octets together\n", e->argv[2],
+                    TARGETS_OCTETS - 1);
             return false;
+        }
         n += (size_t)snprintf(out + n, TARGETS_OCTETS - n, "%s%s", n == 0 ? "" : " ", address);
     }
     return n != 0;

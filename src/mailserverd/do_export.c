@@ -1,8 +1,6 @@
 /* export: all mail of an account, by the exchange format. */
 #include "exchange.h"
-#include "office.h"
-
-#include <mailsrv/stores/durable.h>
+#include "mailboxes.h"
 
 #include <string.h>
 
@@ -10,10 +8,8 @@ enum { PAGE = 256, CHUNK = 128 << 10, TOLD_EVERY = 1000 };
 
 struct export_of {
     struct errand *errand;
-    struct desk *desk;
+    struct mailboxes of;
     FILE *data;
-    mailsrv_id account;
-    uint64_t store;
     uint64_t exported;
 };
 
@@ -40,7 +36,7 @@ static int32_t give_octets(struct export_of *ex, uint64_t mbox, uint32_t uid, ui
                                        .offset = at,
                                        .octets = octets - at < CHUNK ? octets - at : CHUNK };
         mailsrv_asked *asked;
-        status = desk_ask(ex->desk, MAILSRV_OP_READ, &ex->account, &arg, &asked);
+        status = desk_ask(ex->of.desk, MAILSRV_OP_READ, &ex->of.account, &arg, &asked);
         const mailsrv_read_bytes *read = status == MAILSRV_OK ? desk_value(asked) : NULL;
         if (read != NULL && read->octets.n == 0)
             status = MAILSRV_CORRUPT;
@@ -52,10 +48,10 @@ static int32_t give_octets(struct export_of *ex, uint64_t mbox, uint32_t uid, ui
             handle = read->handle;
             first = asked;
         } else {
-            desk_free(ex->desk, asked);
+            desk_free(ex->of.desk, asked);
         }
     }
-    desk_free(ex->desk, first);
+    desk_free(ex->of.desk, first);
     return status;
 }
 
@@ -102,7 +98,7 @@ static int32_t give_rows(struct export_of *ex, const mailsrv_mbox_opened *box)
     int32_t status = MAILSRV_OK;
     for (bool more = true; more && status == MAILSRV_OK;) {
         mailsrv_asked *asked;
-        status = desk_ask(ex->desk, MAILSRV_OP_ROWS, &ex->account, &arg, &asked);
+        status = desk_ask(ex->of.desk, MAILSRV_OP_ROWS, &ex->of.account, &arg, &asked);
         const mailsrv_rows *page = status == MAILSRV_OK ? desk_value(asked) : NULL;
         for (uint32_t i = 0; page != NULL && i < page->n && status == MAILSRV_OK; i++)
             status = give_message(
@@ -110,20 +106,18 @@ static int32_t give_rows(struct export_of *ex, const mailsrv_mbox_opened *box)
         more = page != NULL && page->more;
         if (more)
             arg.cursor = page->next;
-        desk_free(ex->desk, asked);
+        desk_free(ex->of.desk, asked);
     }
     return status;
 }
 
-static int32_t give_mailbox(struct export_of *ex, const mailsrv_mbox_entry *entry)
+static int32_t give_mailbox(void *user, const mailsrv_mbox_entry *entry)
 {
-    static const mailsrv_id none;
+    struct export_of *ex = user;
     struct exchanged_mailbox mailbox = { .attributes = entry->attributes };
-    const mailsrv_arg_mbox_open arg = { .size = sizeof arg, .store = ex->store, .mailbox = entry->mailbox };
+    const mailsrv_arg_mbox_open arg = { .size = sizeof arg, .store = ex->of.store, .mailbox = entry->mailbox };
     mailsrv_asked *opened;
-    if (memcmp(&entry->mailbox, &none, sizeof none) == 0)
-        return MAILSRV_OK;
-    int32_t status = desk_ask(ex->desk, MAILSRV_OP_MBOX_OPEN, &ex->account, &arg, &opened);
+    int32_t status = desk_ask(ex->of.desk, MAILSRV_OP_MBOX_OPEN, &ex->of.account, &arg, &opened);
     if (status == MAILSRV_OK) {
         const mailsrv_mbox_opened *box = desk_value(opened);
         give_text(mailbox.name, EXCHANGE_NAME_MAX, entry->name);
@@ -132,41 +126,7 @@ static int32_t give_mailbox(struct export_of *ex, const mailsrv_mbox_entry *entr
         exchange_put_mailbox(ex->data, &mailbox);
         status = give_rows(ex, box);
     }
-    desk_free(ex->desk, opened);
-    return status;
-}
-
-/* ---- All of it ---- */
-
-static int32_t give_all(struct export_of *ex)
-{
-    mailsrv_arg_mbox_list arg = { .size = sizeof arg, .limit = PAGE, .store = ex->store };
-    int32_t status = MAILSRV_OK;
-    for (bool more = true; more && status == MAILSRV_OK;) {
-        mailsrv_asked *asked;
-        status = desk_ask(ex->desk, MAILSRV_OP_MBOX_LIST, &ex->account, &arg, &asked);
-        const mailsrv_mbox_listed *page = status == MAILSRV_OK ? desk_value(asked) : NULL;
-        for (uint32_t i = 0; page != NULL && i < page->n && status == MAILSRV_OK; i++)
-            status = give_mailbox(
-                ex, (const mailsrv_mbox_entry *)(const void *)((const char *)page->entries + (size_t)i * page->stride));
-        more = page != NULL && page->more;
-        if (more)
-            arg.cursor = page->next;
-        desk_free(ex->desk, asked);
-    }
-    return status;
-}
-
-static int32_t export_all(struct export_of *ex)
-{
-    const mailsrv_arg_store_open arg = { .size = sizeof arg };
-    mailsrv_asked *opened;
-    int32_t status = desk_ask(ex->desk, MAILSRV_OP_STORE_OPEN, &ex->account, &arg, &opened);
-    if (status == MAILSRV_OK) {
-        ex->store = ((const mailsrv_store_opened *)desk_value(opened))->store;
-        status = give_all(ex);
-    }
-    desk_free(ex->desk, opened);
+    desk_free(ex->of.desk, opened);
     return status;
 }
 
@@ -176,17 +136,15 @@ int do_export(struct errand *e)
     struct export_of ex = { .errand = e };
     if (e->argc < 2 || !errand_address(e, e->argv[1], false, address))
         return 1;
-    int32_t status = mailsrv_durable_find_account(e->office->store, address, strlen(address), &ex.account);
-    if (status != MAILSRV_OK)
-        return errand_failed(e, address, status);
-    ex.data = wire_stream(e->fd, WIRE_DATA);
-    ex.desk = desk_take(&e->office->desks);
-    status = ex.data == NULL || ex.desk == NULL ? MAILSRV_NOMEM : export_all(&ex);
+    int32_t status = mailboxes_open(&ex.of, e->office, address);
+    ex.data = status == MAILSRV_OK ? wire_stream(e->fd, WIRE_DATA) : NULL;
+    if (status == MAILSRV_OK)
+        status = ex.data == NULL ? MAILSRV_NOMEM : mailboxes_each(&ex.of, give_mailbox, &ex);
     if (ex.data != NULL && fclose(ex.data) != 0 && status == MAILSRV_OK)
         status = MAILSRV_TEMP;
+    mailboxes_close(&ex.of);
     wire_send(e->fd, WIRE_END, NULL, 0);
-    if (ex.desk != NULL)
-        desk_return(&e->office->desks, ex.desk);
-    fprintf(e->out, "%s: %" PRIu64 " messages exported\n", address, ex.exported);
+    if (status != MAILSRV_NONEXISTENT)
+        fprintf(e->out, "%s: %" PRIu64 " messages exported\n", address, ex.exported);
     return status == MAILSRV_OK ? 0 : errand_failed(e, address, status);
 }

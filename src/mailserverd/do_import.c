@@ -1,9 +1,8 @@
 /* import: mail comes by the exchange format, and is committed many messages at a time. */
 #include "exchange.h"
-#include "office.h"
+#include "mailboxes.h"
 
 #include <mailsrv/message.h>
-#include <mailsrv/stores/durable.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,9 +25,7 @@ struct waiting {
 
 struct import {
     struct errand *errand;
-    struct desk *desk;
-    mailsrv_id account;
-    uint64_t store;
+    struct mailboxes of;
     mailsrv_id mailbox;
     bool has_mailbox;
     struct waiting *all; /* BATCH_MAX */
@@ -67,7 +64,7 @@ static void fill_target(struct import *im, size_t i, bool with_uid)
                                        .kind = MAILSRV_TARGET_MAILBOX,
                                        .body_index = (uint32_t)i,
                                        .flags = w->about.flags,
-                                       .account = im->account,
+                                       .account = im->of.account,
                                        .mailbox = im->mailbox,
                                        .internal_us = w->about.internal_us,
                                        .keywords = w->keywords,
@@ -90,18 +87,18 @@ static int32_t commit_some(struct import *im, bool with_uids)
     mailsrv_asked *asked;
     for (size_t i = 0; i < im->n; i++)
         fill_target(im, i, with_uids);
-    int32_t status = desk_ask(im->desk, MAILSRV_OP_BODY_COMMIT, &im->account, &arg, &asked);
+    int32_t status = desk_ask(im->of.desk, MAILSRV_OP_BODY_COMMIT, &im->of.account, &arg, &asked);
     const mailsrv_committed *done = status == MAILSRV_OK ? desk_value(asked) : NULL;
     for (size_t i = 0; done != NULL && i < done->n && status == MAILSRV_OK; i++)
         status = ((const mailsrv_result *)(const void *)((const char *)done->results + i * done->stride))->status;
-    desk_free(im->desk, asked);
+    desk_free(im->of.desk, asked);
     return status;
 }
 
 static void forget(struct import *im)
 {
     for (size_t i = 0; i < im->n; i++) {
-        desk_free(im->desk, im->all[i].begun);
+        desk_free(im->of.desk, im->all[i].begun);
         mailsrv_scanner_free(im->all[i].scanner);
     }
     im->n = 0;
@@ -138,7 +135,7 @@ static int32_t write_body(struct import *im, mailsrv_scanner *scanner, uint64_t 
                                              .body = body,
                                              .offset = at,
                                              .octets = { (const uint8_t *)im->chunk, n } };
-        status = desk_do(im->desk, MAILSRV_OP_BODY_WRITE, &im->account, &arg);
+        status = desk_do(im->of.desk, MAILSRV_OP_BODY_WRITE, &im->of.account, &arg);
         if (scanner != NULL)
             mailsrv_scanner_feed(scanner, (const uint8_t *)im->chunk, n);
         at += n;
@@ -164,13 +161,13 @@ static int32_t take_message(struct import *im, const struct exchanged_message *a
     const mailsrv_arg_body_begin arg = { .size = sizeof arg, .octets_hint = about->octets };
     struct waiting *w = &im->all[im->n];
     w->scanner = NULL;
-    int32_t status = desk_ask(im->desk, MAILSRV_OP_BODY_BEGIN, &im->account, &arg, &w->begun);
+    int32_t status = desk_ask(im->of.desk, MAILSRV_OP_BODY_BEGIN, &im->of.account, &arg, &w->begun);
     if (status == MAILSRV_OK) {
         w->about = *about;
         status = stage(im, w, ((const mailsrv_body_begun *)desk_value(w->begun))->body);
     }
     if (status != MAILSRV_OK) {
-        desk_free(im->desk, w->begun);
+        desk_free(im->of.desk, w->begun);
         mailsrv_scanner_free(w->scanner);
         return status;
     }
@@ -186,28 +183,28 @@ static int32_t make_mailbox(struct import *im, const struct exchanged_mailbox *a
 {
     const mailsrv_arg_mbox_create arg = { .size = sizeof arg,
                                           .attributes = about->attributes,
-                                          .store = im->store,
+                                          .store = im->of.store,
                                           .name = { (const uint8_t *)about->name, strlen(about->name) },
                                           .unix_us = now_us(),
                                           .uidvalidity = uidvalidity };
     mailsrv_asked *asked;
-    const int32_t status = desk_ask(im->desk, MAILSRV_OP_MBOX_CREATE, &im->account, &arg, &asked);
+    const int32_t status = desk_ask(im->of.desk, MAILSRV_OP_MBOX_CREATE, &im->of.account, &arg, &asked);
     if (status == MAILSRV_OK)
         im->mailbox = ((const mailsrv_mbox_created *)desk_value(asked))->mailbox;
-    desk_free(im->desk, asked);
+    desk_free(im->of.desk, asked);
     return status;
 }
 
 static int32_t find_mailbox(struct import *im, const struct exchanged_mailbox *about)
 {
     const mailsrv_arg_mbox_status arg = { .size = sizeof arg,
-                                          .store = im->store,
+                                          .store = im->of.store,
                                           .name = { (const uint8_t *)about->name, strlen(about->name) } };
     mailsrv_asked *asked;
-    const int32_t status = desk_ask(im->desk, MAILSRV_OP_MBOX_STATUS, &im->account, &arg, &asked);
+    const int32_t status = desk_ask(im->of.desk, MAILSRV_OP_MBOX_STATUS, &im->of.account, &arg, &asked);
     if (status == MAILSRV_OK)
         im->mailbox = ((const mailsrv_mbox_status *)desk_value(asked))->mailbox;
-    desk_free(im->desk, asked);
+    desk_free(im->of.desk, asked);
     return status;
 }
 
@@ -224,13 +221,13 @@ static int32_t begin_mailbox(struct import *im, const struct exchanged_mailbox *
 {
     const mailsrv_arg_mbox_subscribe wanted = { .size = sizeof wanted,
                                                 .on = 1,
-                                                .store = im->store,
+                                                .store = im->of.store,
                                                 .name = { (const uint8_t *)about->name, strlen(about->name) } };
     int32_t status = commit(im);
     if (status == MAILSRV_OK)
         status = enter_mailbox(im, about);
     if (status == MAILSRV_OK && (about->attributes & MAILSRV_NAME_SUBSCRIBED) != 0)
-        status = desk_do(im->desk, MAILSRV_OP_MBOX_SUBSCRIBE, &im->account, &wanted);
+        status = desk_do(im->of.desk, MAILSRV_OP_MBOX_SUBSCRIBE, &im->of.account, &wanted);
     im->has_mailbox = status == MAILSRV_OK;
     return status;
 }
@@ -266,20 +263,6 @@ static int32_t take_all(struct import *im)
     return status == MAILSRV_OK ? commit(im) : status;
 }
 
-static int32_t import_all(struct import *im)
-{
-    const mailsrv_arg_store_open arg = { .size = sizeof arg };
-    mailsrv_asked *opened;
-    int32_t status = desk_ask(im->desk, MAILSRV_OP_STORE_OPEN, &im->account, &arg, &opened);
-    if (status == MAILSRV_OK) {
-        im->store = ((const mailsrv_store_opened *)desk_value(opened))->store;
-        status = take_all(im);
-    }
-    forget(im);
-    desk_free(im->desk, opened);
-    return status;
-}
-
 static void tell(const struct import *im, const char *address)
 {
     fprintf(im->errand->out, "%s: %" PRIu64 " messages imported\n", address, im->imported);
@@ -294,23 +277,21 @@ int do_import(struct errand *e)
     struct import im = { .errand = e };
     if (e->argc < 2 || !errand_address(e, e->argv[1], false, address))
         return 1;
-    int32_t status = mailsrv_durable_find_account(e->office->store, address, strlen(address), &im.account);
-    if (status != MAILSRV_OK)
-        return errand_failed(e, address, status);
-    im.desk = desk_take(&e->office->desks);
+    int32_t status = mailboxes_open(&im.of, e->office, address);
     im.all = calloc(BATCH_MAX, sizeof *im.all);
     im.staged = calloc(BATCH_MAX, sizeof *im.staged);
     im.targets = calloc(BATCH_MAX, sizeof *im.targets);
     im.chunk = malloc(CHUNK);
-    status = im.desk == NULL || im.all == NULL || im.staged == NULL || im.targets == NULL || im.chunk == NULL
-                 ? MAILSRV_NOMEM
-                 : import_all(&im);
-    if (im.desk != NULL)
-        desk_return(&e->office->desks, im.desk);
+    if (status == MAILSRV_OK)
+        status = im.all == NULL || im.staged == NULL || im.targets == NULL || im.chunk == NULL ? MAILSRV_NOMEM
+                                                                                               : take_all(&im);
+    forget(&im);
+    mailboxes_close(&im.of);
     free(im.all);
     free(im.staged);
     free(im.targets);
     free(im.chunk);
-    tell(&im, address);
+    if (status != MAILSRV_NONEXISTENT)
+        tell(&im, address);
     return status == MAILSRV_OK ? 0 : errand_failed(e, address, status);
 }

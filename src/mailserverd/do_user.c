@@ -1,15 +1,13 @@
 /* user add | passwd | remove | list */
-#include "office.h"
+#include "mailboxes.h"
 #include "password.h"
 #include "secrets.h"
 #include "text.h"
 
-#include <mailsrv/stores/durable.h>
-
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXPUNGE_MAX = 4096, PAGE = 256 };
+enum { EXPUNGE_MAX = 4096 };
 
 /* Makes a change of the files that holds for the running server, too; under the office's mutex. */
 static int change(const struct errand *e, const char *address, const char *secrets)
@@ -36,7 +34,7 @@ static int set_password(struct errand *e, const char *address)
     char password[PASSWORD_MAX], secrets[SECRETS_OCTETS];
     int status = 1;
     if (read_password(e, password)) {
-        if (!secrets_make(password, secrets, sizeof secrets)) {
+        if (!secrets_make(e->config->password_method, password, secrets, sizeof secrets)) {
             fprintf(e->err, "mailserverd: %s: this password cannot be hashed\n", address);
         } else {
             pthread_mutex_lock(&e->office->mutex);
@@ -68,14 +66,14 @@ static int add(struct errand *e, const char *address)
 
 /* ---- Removing ---- */
 
-static int32_t expunge_inbox(struct desk *desk, const mailsrv_id *account, uint64_t store)
+static int32_t expunge_inbox(const struct mailboxes *m)
 {
     const mailsrv_arg_mbox_open arg = { .size = sizeof arg,
                                         .for_writing = 1,
-                                        .store = store,
+                                        .store = m->store,
                                         .name = { (const uint8_t *)"INBOX", 5 } };
     mailsrv_asked *opened;
-    int32_t status = desk_ask(desk, MAILSRV_OP_MBOX_OPEN, account, &arg, &opened);
+    int32_t status = desk_ask(m->desk, MAILSRV_OP_MBOX_OPEN, &m->account, &arg, &opened);
     if (status == MAILSRV_OK) {
         const mailsrv_mbox_opened *box = desk_value(opened);
         for (uint64_t uid = 1; uid < box->uidnext && status == MAILSRV_OK; uid += EXPUNGE_MAX) {
@@ -87,62 +85,40 @@ static int32_t expunge_inbox(struct desk *desk, const mailsrv_id *account, uint6
                                                .uids = &run,
                                                .n_uids = 1,
                                                .mailbox = box->mailbox };
-            status = desk_do(desk, MAILSRV_OP_EXPUNGE, account, &gone);
+            status = desk_do(m->desk, MAILSRV_OP_EXPUNGE, &m->account, &gone);
         }
     }
-    desk_free(desk, opened);
+    desk_free(m->desk, opened);
     return status;
 }
 
-/* Takes out the mailboxes of the first page that are not INBOX; `*left`: there were some. */
-static int32_t delete_some(struct desk *desk, const mailsrv_id *account, uint64_t store, bool *left)
+struct removal {
+    struct mailboxes of;
+    bool found; /* a mailbox other than INBOX */
+};
+
+static int32_t delete_mailbox(void *user, const mailsrv_mbox_entry *entry)
 {
-    const mailsrv_arg_mbox_list arg = { .size = sizeof arg, .limit = PAGE, .store = store };
-    mailsrv_asked *listed;
-    int32_t status = desk_ask(desk, MAILSRV_OP_MBOX_LIST, account, &arg, &listed);
-    const mailsrv_mbox_listed *page = status == MAILSRV_OK ? desk_value(listed) : NULL;
-    *left = false;
-    for (uint32_t i = 0; page != NULL && i < page->n && status == MAILSRV_OK; i++) {
-        const mailsrv_mbox_entry *entry =
-            (const mailsrv_mbox_entry *)(const void *)((const char *)page->entries + (size_t)i * page->stride);
-        static const mailsrv_id none;
-        const mailsrv_arg_mbox_delete gone = { .size = sizeof gone, .store = store, .mailbox = entry->mailbox };
-        if (memcmp(&entry->mailbox, &none, sizeof none) == 0 ||
-            text_same((const char *)entry->name.p, entry->name.n, "INBOX", 5))
-            continue;
-        status = desk_do(desk, MAILSRV_OP_MBOX_DELETE, account, &gone);
-        *left = true;
-    }
-    desk_free(desk, listed);
-    return status;
+    struct removal *r = user;
+    const mailsrv_arg_mbox_delete gone = { .size = sizeof gone, .store = r->of.store, .mailbox = entry->mailbox };
+    if (text_same((const char *)entry->name.p, entry->name.n, "INBOX", 5))
+        return MAILSRV_OK;
+    r->found = true;
+    return desk_do(r->of.desk, MAILSRV_OP_MBOX_DELETE, &r->of.account, &gone);
 }
 
-static int32_t delete_mail(struct desk *desk, const mailsrv_id *account)
-{
-    const mailsrv_arg_store_open arg = { .size = sizeof arg };
-    mailsrv_asked *opened;
-    int32_t status = desk_ask(desk, MAILSRV_OP_STORE_OPEN, account, &arg, &opened);
-    if (status == MAILSRV_OK) {
-        const uint64_t store = ((const mailsrv_store_opened *)desk_value(opened))->store;
-        for (bool left = true; left && status == MAILSRV_OK;)
-            status = delete_some(desk, account, store, &left);
-        if (status == MAILSRV_OK)
-            status = expunge_inbox(desk, account, store);
-    }
-    desk_free(desk, opened);
-    return status;
-}
-
+/* Until none is found: a session that is here may make one meanwhile. */
 static int delete_mail_of(const struct errand *e, const char *address)
 {
-    struct desk *desk = desk_take(&e->office->desks);
-    mailsrv_id account;
-    int32_t status = desk == NULL ? MAILSRV_NOMEM
-                                  : mailsrv_durable_find_account(e->office->store, address, strlen(address), &account);
+    struct removal r = { .found = true };
+    int32_t status = mailboxes_open(&r.of, e->office, address);
+    while (status == MAILSRV_OK && r.found) {
+        r.found = false;
+        status = mailboxes_each(&r.of, delete_mailbox, &r);
+    }
     if (status == MAILSRV_OK)
-        status = delete_mail(desk, &account);
-    if (desk != NULL)
-        desk_return(&e->office->desks, desk);
+        status = expunge_inbox(&r.of);
+    mailboxes_close(&r.of);
     return status == MAILSRV_OK ? 0 : errand_failed(e, address, status);
 }
 

@@ -45,9 +45,8 @@ static int64_t failures(struct guard *g, uint64_t key)
 bool guard_refuses(struct guard *g, const struct attempt *a, uint64_t failures_max)
 {
     const int64_t most = (int64_t)failures_max;
-    const bool refuses =
-        most != 0 && (failures(g, a->pair) >= most ||
-                      (failures(g, a->peer) >= most && meter_level(&g->known, a->pair) == 0));
+    const bool refuses = most != 0 && (failures(g, a->pair) >= most ||
+                                       (failures(g, a->peer) >= most && meter_level(&g->known, a->pair) == 0));
     if (refuses)
         __atomic_add_fetch(&g->refused, 1, __ATOMIC_RELAXED);
     return refuses;

@@ -12,9 +12,9 @@ struct guest {
     struct guest *next; /* of its list */
     uint64_t session;
     mailsrv_uv_connection *connection;
-    uint64_t network; /* that he is counted by */
+    uint64_t network;       /* that he is counted by */
     struct attempt attempt; /* the last one */
-    char *address;  /* of the user that it was about, if there is one; whoever came in came in by his last attempt */
+    char *address; /* of the user that it was about, if there is one; whoever came in came in by his last attempt */
     uint64_t looked_at; /* keyed: what the password was looked at by */
 };
 

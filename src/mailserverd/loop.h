@@ -54,8 +54,8 @@ struct loop {
 
 /* Makes its engine, bound to the store, and its thread.  Both references are the loop's from here on.  False: it has
  * told standard error; it is to be joined and ended all the same. */
-bool loop_begin(struct loop *loop, mailsrv_store *store, struct sockets *sockets, struct gate *gate,
-                struct plan *plan, struct people *people);
+bool loop_begin(struct loop *loop, mailsrv_store *store, struct sockets *sockets, struct gate *gate, struct plan *plan,
+                struct people *people);
 
 /* From any thread.  References are taken over. */
 void loop_tell_people(struct loop *loop, struct people *people);

@@ -193,12 +193,9 @@ static const struct {
     uint32_t bit;
     const char *folders[2]; /* that Dovecot's default configuration gives it */
 } special_uses[] = {
-    { "\\All", MAILSRV_NAME_ALL, { NULL } },
-    { "\\Archive", MAILSRV_NAME_ARCHIVE, { NULL } },
-    { "\\Drafts", MAILSRV_NAME_DRAFTS, { "Drafts" } },
-    { "\\Flagged", MAILSRV_NAME_FLAGGED, { NULL } },
-    { "\\Junk", MAILSRV_NAME_JUNK, { "Junk" } },
-    { "\\Sent", MAILSRV_NAME_SENT, { "Sent", "Sent Messages" } },
+    { "\\All", MAILSRV_NAME_ALL, { NULL } },           { "\\Archive", MAILSRV_NAME_ARCHIVE, { NULL } },
+    { "\\Drafts", MAILSRV_NAME_DRAFTS, { "Drafts" } }, { "\\Flagged", MAILSRV_NAME_FLAGGED, { NULL } },
+    { "\\Junk", MAILSRV_NAME_JUNK, { "Junk" } },       { "\\Sent", MAILSRV_NAME_SENT, { "Sent", "Sent Messages" } },
     { "\\Trash", MAILSRV_NAME_TRASH, { "Trash" } },
 };
 

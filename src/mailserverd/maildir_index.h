@@ -37,8 +37,8 @@ void maildir_index_free(struct maildir_index *index);
 /* The letters that stand for flags, in the order of ASCII; NUL-ended.  Returns their number, below 8. */
 size_t maildir_flag_letters(uint32_t flags, char *out);
 
-/* The special uses (MAILSRV_NAME_...) of a folder, ".A.B" without its first dot: by the lines "\\USE FOLDER" of the file
- * special-uses, or, `lines` NULL, where there is none, by its name, as Dovecot's default configuration has them. */
+/* The special uses (MAILSRV_NAME_...) of a folder, ".A.B" without its first dot: by the lines "\\USE FOLDER" of the
+ * file special-uses, or, `lines` NULL, where there is none, by its name, as Dovecot's default configuration has it. */
 uint32_t maildir_uses(const char *lines, size_t n, const char *folder);
 
 /* Such a line for each of them. */

@@ -1,4 +1,5 @@
 /* mailserverd - a mail server of libmailserver's parts, on public headers alone. */
+#include "doctor.h"
 #include "plan.h"
 #include "serve.h"
 #include "subcommand.h"

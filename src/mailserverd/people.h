@@ -14,14 +14,14 @@
 
 #include <stdio.h>
 
-#define ADDRESS_MAX 320 /* octets, with its end: 64 "@" 255 (RFC 5321 section 4.5.3.1) */
+#define ADDRESS_MAX 256 /* octets, with its end: as long as a path with its <> (RFC 5321 section 4.5.3.1.3) */
 #define SECRETS_OCTETS 1024
 #define TARGETS_MAX 64 /* of an alias, with those that it leads to by others */
 
 /* A line of one of the files: a person, or an alias. */
 struct entry {
-    char *address; /* lower case; of an alias also @DOMAIN: whoever else */
-    char *text;    /* a person's HASH [SCRAM KEYS]...; an alias' targets in lower case, between spaces */
+    char *address;      /* lower case; of an alias also @DOMAIN: whoever else */
+    char *text;         /* a person's HASH [SCRAM KEYS]...; an alias' targets in lower case, between spaces */
     mailsrv_id account; /* a person's */
 };
 

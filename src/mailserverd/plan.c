@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,10 +220,25 @@ struct plan *plan_of(const struct config *config, const struct plan *before)
     return NULL;
 }
 
+/* Is whom the server is to run as there? */
+static bool has_user(const struct config *config)
+{
+    const bool found = config->run_as[0] == '\0' || getpwnam(config->run_as) != NULL;
+    if (!found)
+        fprintf(stderr, "mailserverd: %s:%u: user: expected the name of a user of this system, not %s\n", config->path,
+                config->run_as_line, config->run_as);
+    return found;
+}
+
 struct plan *plan_make(const char *path, const struct plan *before)
 {
     const struct config *config = config_read(path);
-    return config == NULL ? NULL : plan_of(config, before);
+    if (config == NULL)
+        return NULL;
+    if (has_user(config))
+        return plan_of(config, before);
+    config_unref(config);
+    return NULL;
 }
 
 struct plan *plan_ref(struct plan *plan)

@@ -9,7 +9,7 @@
 struct plan {
     unsigned references; /* atomic */
     const struct config *config;
-    mailsrv_tls *tls; /* NULL: no certificates */
+    mailsrv_tls *tls;      /* NULL: no certificates */
     char scram_secret[65]; /* hexadecimal: what the salts of nobody are made of */
     mailsrv_profile *profiles[LISTENERS_MAX];
 };

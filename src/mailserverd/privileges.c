@@ -31,8 +31,8 @@ bool privileges_drop(const struct config *config)
     errno = 0;
     const struct passwd *user = getpwnam(config->run_as);
     if (user == NULL) {
-        fprintf(stderr, "mailserverd: %s: user: expected the name of a user of this system, not %s\n", config->path,
-                config->run_as);
+        fprintf(stderr, "mailserverd: %s:%u: user: expected the name of a user of this system, not %s\n", config->path,
+                config->run_as_line, config->run_as);
         return false;
     }
     if (!give_directory(config->data, user))

@@ -26,9 +26,11 @@ static void on_policy(void *user, mailsrv_engine *engine, const mailsrv_op *op)
     static const char text[] = "too much in one hour: come again later";
     const struct directory *d = user;
     const mailsrv_verdict go_on = { .size = sizeof go_on, .verdict = MAILSRV_POLICY_CONTINUE };
-    const mailsrv_verdict later = {
-        .size = sizeof later, .verdict = MAILSRV_POLICY_LATER, .code = 450, .subject = 7, .detail = 1
-    };
+    const mailsrv_verdict later = { .size = sizeof later,
+                                    .verdict = MAILSRV_POLICY_LATER,
+                                    .code = 450,
+                                    .subject = 7,
+                                    .detail = 1 };
     const bool within = is_within(d, op->arg);
     const mailsrv_answer answer = { .size = sizeof answer,
                                     .status = MAILSRV_OK,

@@ -5,8 +5,6 @@
 #include "password.h"
 #include "privileges.h"
 
-#include <mailsrv/stores/durable.h>
-
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -281,6 +279,8 @@ static int perform(const struct config *config, const struct request *r)
     if (frame != NULL && begin(&doer, config)) {
         if (say(&doer, r->words, r->n))
             status = converse(r, &doer, frame);
+        else
+            fprintf(stderr, "mailserverd: the server has gone\n");
         end(&doer);
     }
     free(frame);
@@ -381,35 +381,4 @@ int subcommand(const struct config *config, int argc, char **argv)
         if (strcmp(known[i].name, argv[0]) == 0)
             return known[i].run(config, &r);
     return expected("a subcommand that mailserverd --help names");
-}
-
-/* ---- doctor ---- */
-
-static void show_fault(void *user, const char *text)
-{
-    unsigned *faults = user;
-    ++*faults;
-    printf("%s\n", text);
-}
-
-int doctor(const struct config *config)
-{
-    char path[PATH_OCTETS + 16];
-    unsigned faults = 0;
-    if (!privileges_drop(config))
-        return 1;
-    snprintf(path, sizeof path, "%s/store", config->data);
-    const mailsrv_durable_setup setup = { .size = sizeof setup, .directory = path };
-    struct people *people = people_read(config->data, stderr);
-    const int32_t found = mailsrv_durable_check(&setup, show_fault, &faults);
-    const bool ok = people != NULL && found == MAILSRV_OK;
-    people_unref(people);
-    if (found == MAILSRV_INUSE)
-        fprintf(stderr,
-                "mailserverd: %s: a server runs on it; look at a copy (mailserverd backup), or end the server\n", path);
-    else if (found != MAILSRV_OK && found != MAILSRV_CORRUPT)
-        fprintf(stderr, "mailserverd: %s: %s\n", path, mailsrv_strerror(found));
-    else
-        printf("%s: %u faults\n", path, faults);
-    return ok ? 0 : 1;
 }

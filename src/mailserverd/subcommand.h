@@ -8,7 +8,4 @@
 /* Does it; `argv` begins with the subcommand.  The exit status. */
 int subcommand(const struct config *config, int argc, char **argv);
 
-/* Looks through the whole store, which nobody serves meanwhile. */
-int doctor(const struct config *config);
-
 #endif

@@ -8,4 +8,8 @@
 /* Is this word a method, in any case (RFC 9110 section 9, RFC 9113 section 3.4)? */
 bool mailsrv__is_http_method(struct span word);
 
+/* request-line = method SP request-target SP HTTP-version   (RFC 9112 section 3), with its CRLF.
+ * For a protocol in which the first word of a line is the peer's to choose. */
+bool mailsrv__is_http_request(struct span line);
+
 #endif

@@ -26,8 +26,8 @@ static void check_found(const struct people *people, enum people_file which, con
     const size_t n = strlen(entry->address);
     CHECK(n < ADDRESS_MAX && strchr(entry->address, '@') != NULL && *entry->text != '\0', "no entry");
     for (size_t i = 0; i <= n; i++)
-        upper[i] = entry->address[i] >= 'a' && entry->address[i] <= 'z' ? (char)(entry->address[i] - 32)
-                                                                        : entry->address[i];
+        upper[i] =
+            entry->address[i] >= 'a' && entry->address[i] <= 'z' ? (char)(entry->address[i] - 32) : entry->address[i];
     CHECK(people_find(people, which, entry->address, n) == entry, "it is not found");
     CHECK(people_find(people, which, upper, n) == entry, "it is not found in upper case");
 }

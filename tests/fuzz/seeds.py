@@ -56,6 +56,11 @@ def words(client: bytes) -> set[bytes]:
     return {line[m.end():] for line in client.split(b"\r\n") for m in re.finditer(rb"[ (]", line)}
 
 
+def searches(client: bytes) -> list[bytes]:
+    """What SEARCH is asked for, with its literals."""
+    return re.findall(rb"SEARCH (?:RETURN \([^)]*\) )?((?:[^\r\n]*\{\d+\+?\}\r\n)*[^\r\n]*)\r\n", client)
+
+
 def base64s(client: bytes) -> set[bytes]:
     """What may be base64 in a login."""
     return {word for line in client.split(b"\r\n") for word in line.split(b" ")[-1:] if len(word) % 4 == 0 and word}
@@ -118,7 +123,7 @@ def configurations() -> set[bytes]:
 def people() -> set[bytes]:
     keys = b"4096:" + b"ab" * 16 + b":%s:%s"
     scram = b" SCRAM-SHA-256:" + keys % (b"cd" * 32, b"ef" * 32) + b" SCRAM-SHA-1:" + keys % (b"cd" * 20, b"ef" * 20)
-    users = b"# users\nPat@here.test $y$j9T$salt$hash" + scram + b"\nkim@here.test *\n" + b"l" * 309 + b"@here.test x\n"
+    users = b"# users\nPat@here.test $y$j9T$salt$hash" + scram + b"\nkim@here.test *\n" + b"l" * 245 + b"@here.test x\n"
     aliases = b"info@here.test pat@here.test sales@here.test\nsales@here.test info@here.test kim@here.test\n@here.test Info@here.test\n"
     return {users, aliases, users + aliases, b"a@b c\n@b a@b\n"}
 
@@ -159,6 +164,7 @@ def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
     seeds["records"] = seeds["smtp"]
     seeds["hello"] = {bytes([0, 23, 0, 0, 255, 1, 0, 1, 0]), bytes([0, 0, 0, 2, 0, 0, 0, 23, 0, 0]), bytes([22, 3, 1, 0, 1])}
     seeds["imap_parse"] = {word for d in dialogues if d.protocol == "imap" for word in words(d.client)}
+    seeds["search"] = {keys for d in dialogues if d.protocol == "imap" for keys in searches(d.client)}
     seeds |= {"line": streams, "dots": streams | messages, "counted": streams | messages, "stuff": messages | streams,
               "top": messages, "header_editor": messages | streams, "queue_record": set(records())}
     seeds["path"] = {p for d in dialogues for p in paths(d.client)}

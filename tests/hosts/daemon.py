@@ -72,8 +72,10 @@ def configurations(tap: Tap, server: Server) -> None:
             (SERVER + "domains = a.test b.test.\n" + IMAP, 3, "domains: expected at most 64 domains"),
             (SERVER + "".join(f"domains = d{i}.test\n" for i in range(65)) + IMAP, 67, "domains: expected at most 64 domains"),
             (SERVER + "user = a b\n" + IMAP, 3, "user: expected the name of a user of this system, not a b"),
+            (SERVER + "user = nobody-of-this-name\n" + IMAP, 3, "user: expected the name of a user of this system, not nobody-"),
             (SERVER + "grace = 3601\n" + IMAP, 3, "grace: expected a number of seconds up to 3600, not 3601"),
             (SERVER + "login-failures = 1001\n" + IMAP, 3, "login-failures: expected a number up to 1000, not 1001"),
+            (SERVER + "password-hash = md5\n" + IMAP, 3, "password-hash: expected yescrypt, or argon2id where"),
             (SERVER + "login-cache = 1d\n" + IMAP, 3, "login-cache: expected a number of seconds up to 86400, not 1d"),
             (SERVER + "messages-per-hour = -1\n" + IMAP, 3, "messages-per-hour: expected a number up to 1000000, not -1"),
             (SERVER + "recipients-per-hour = x\n" + IMAP, 3, "recipients-per-hour: expected a number up to 1000000, not x"),
@@ -120,6 +122,11 @@ def help_and_man(server: Server) -> None:
     keys = set(re.findall(r'^    \{ "([a-z-]+)", take_', source, re.M))
     described = set(re.findall(r"^\.It Cm ([a-z-]+) No =", config, re.M))
     assert keys and keys == described, f"config.c has {keys}, the manual {described}"
+    example = re.search(r"\.Sh EXAMPLES\n\.Bd [^\n]*\n(.*?)\.Ed", config, re.S)[1]
+    section, kept = server.certify("mail.example.org"), server.config.read_text()
+    server.config.write_text(re.sub(r"\[tls mail.example.org\]\n.*\n.*\n", section, example))
+    assert "5 listeners, 1 certificates, 1 domains" in server.must("check-config")
+    server.config.write_text(kept)
     version = re.search(r"version: '([^']*)'", (ROOT / "meson.build").read_text())[1]
     assert server.must("--version") == f"mailserverd {version}\n"
 
@@ -400,6 +407,21 @@ def certificates(server: Server) -> None:
     server.config.write_text(kept)
 
 
+def index(server: Server) -> None:
+    """What docs/operating.md promises of the data directory: the index is made anew, and another format is not touched."""
+    host = server.start()
+    clients.by_smtplib(host.ports["smtp"], clients.text("without an index"))
+    before = mailbox.login(host.ports["pop3"]).uidl()[1]
+    assert host.end() == 0, host.said()
+    for path in (server.data / "store").glob("index.db*"):
+        path.unlink()
+    host = server.start()
+    assert mailbox.login(host.ports["pop3"]).uidl()[1] == before
+    mailbox.same(mailbox.read_all(host.ports["pop3"])[-1], clients.text("without an index"))
+    mailbox.empty(host.ports["pop3"])
+    assert host.end() == 0, host.said()
+
+
 def restart(server: Server) -> None:
     """What was there is there, and what was deleted is not; UIDLs stay."""
     host = server.start()
@@ -442,8 +464,23 @@ def ends(server: Server) -> None:
 
 
 def doctor(server: Server) -> None:
-    """It finds what was bent."""
+    """It finds what was bent, and what leads nowhere."""
     assert "0 faults" in server.must("doctor")
+    aliases, users = server.data / "aliases", server.data / "users"
+    for path, line, fault in ((aliases, "old@here.test pat@here.test gone@here.test\n", "old@here.test leads to gone@here.test"),
+                              (aliases, "a@old.test pat@here.test\n", "a@old.test is in none of the domains"),
+                              (users, "ann@old.test *\n", "ann@old.test is in none of the domains")):
+        kept = path.read_text()
+        path.write_text(kept + line)
+        status, out, _ = server.does("doctor")
+        path.write_text(kept)
+        assert status == 1 and f"{path}: {fault}" in out and f"{server.data}: 1 faults" in out, out
+    users.write_text("nonsense\n" + (kept := users.read_text()))
+    status, _, said = server.does("doctor")
+    users.write_text(kept)
+    assert status == 1 and f"{users}:1: expected ADDRESS HASH" in said, said
+    status, _, said = server.does("doctor", "now")
+    assert status == 2 and "expected a subcommand" in said, said
     log = sorted((server.data / "store").glob("*.log"))[-1]
     octets = log.read_bytes()
     log.write_bytes(octets[:len(octets) // 2] + bytes([octets[len(octets) // 2] ^ 1]) + octets[len(octets) // 2 + 1:])
@@ -477,6 +514,7 @@ def main(built: Path) -> None:
             tap.run("privileges are dropped", privileges, server)
         tap.run("certificates", certificates, server)
         tap.run("a restart", restart, server)
+        tap.run("without its index", index, server)
         tap.run("signals", ends, server)
         tap.run("doctor", doctor, server)
     finally:

@@ -1,4 +1,5 @@
 """A host as a process: what it is started with, its ports, its end."""
+import fcntl
 import os
 import re
 import shutil
@@ -34,6 +35,7 @@ class Host:
 
     def __init__(self, argv: list, ports: list[str], env: dict | None = None, pass_fds: list[int] = []):
         self.errors = tempfile.TemporaryFile("w+")
+        fcntl.fcntl(self.errors, fcntl.F_SETFL, fcntl.fcntl(self.errors, fcntl.F_GETFL) | os.O_APPEND)  # wherever we read
         self.process = subprocess.Popen([str(a) for a in argv], stdout=subprocess.PIPE, stderr=self.errors, text=True,
                                         stdin=subprocess.DEVNULL, env=os.environ | (env or {}), pass_fds=pass_fds)
         self.ports: dict[str, int] = {}

@@ -16,6 +16,8 @@ import tap
 from dict_store import DictStore
 from mailsrv import LATER, Engine, Error, Kind, Profile, Refused, Secret, Session, Status, c, scram_keys, version
 from mailsrv.crypto import TABLE
+from mailsrv.status import check
+from mailsrv.values import convert
 from peer import LETTER, MESSAGE, MX, POP3, Peer, end
 
 PAT = b"pat.............."[:16]
@@ -439,15 +441,28 @@ class Scram(Case):
         self.assertNotIn(b"SCRAM", Peer(engine, POP3).say(b"CAPA"))
         end(engine)
 
-    def test_the_keys_are_those_of_the_library(self):
-        password, salt = c.mailsrv_bytes(), c.mailsrv_bytes()
-        text, salty = (ctypes.c_uint8 * 6)(*b"secret"), (ctypes.c_uint8 * 4)(*b"salt")
-        password.p, password.n, salt.p, salt.n = ctypes.addressof(text), 6, ctypes.addressof(salty), 4
+    @staticmethod
+    def keys_of_the_library(password: str) -> tuple[bytes, bytes]:
+        keep = []
+        text, salt = (convert(c.mailsrv_bytes, octets, keep) for octets in (password.encode(), b"salt"))
         stored, server = (ctypes.c_uint8 * 32)(), (ctypes.c_uint8 * 32)()
-        self.assertEqual(c.mailsrv_scram_keys(ctypes.byref(TABLE), c.MAILSRV_HASH_SHA256, ctypes.byref(password),
-                                              ctypes.byref(salt), 4096, stored, server), Status.OK)
-        keys = scram_keys("secret", salt=b"salt")
-        self.assertEqual((bytes(stored), bytes(server)), (keys["stored_key"], keys["server_key"]))
+        check(c.mailsrv_scram_keys(ctypes.byref(TABLE), c.MAILSRV_HASH_SHA256, ctypes.byref(text), ctypes.byref(salt),
+                                   4096, stored, server))
+        return bytes(stored), bytes(server)
+
+    def test_the_keys_are_those_of_the_library(self):
+        for password in ("secret", "a\u00a0b", "a\u00adb", "a\u200bb", "p\u00e4ss", "\U0001f511"):
+            with self.subTest(password):
+                keys = scram_keys(password, salt=b"salt")
+                self.assertEqual((keys["stored_key"], keys["server_key"]), self.keys_of_the_library(password))
+
+    def test_passwords_are_prepared(self):
+        """RFC 4013 section 3; a client may send any of these forms."""
+        for password, same in (("I\u00adX", "IX"), ("\u00aa", "a"), ("\u2168", "IX"), ("pa\u0308ss", "p\u00e4ss")):
+            self.assertEqual(scram_keys(password, salt=b"salt"), scram_keys(same, salt=b"salt"))
+        for password in ("\u0007", "a\ufffd", "\ue000"):
+            self.assertRaises(ValueError, scram_keys, password)
+            self.assertRaises(Error, self.keys_of_the_library, password)
 
 
 class Passwords(Case):

@@ -2,7 +2,6 @@
 under TLS; what goes in by one comes out of the others unchanged."""
 import contextlib
 import imaplib
-import os
 import poplib
 import re
 import smtplib
@@ -159,6 +158,27 @@ class Clients(unittest.TestCase):
         self.assertEqual(client.status("kept", "(MESSAGES UIDNEXT)")[1], [b'"kept" (MESSAGES 0 UIDNEXT 2)'])
         self.assertEqual(client.unselect()[0], "OK")
         self.assertEqual(client.delete("kept")[0], "OK")
+
+    def test_idle_sees_new_mail(self):
+        client = self.imap("kim")
+        client.send(b"x IDLE\r\n")
+        self.assertTrue(client.readline().startswith(b"+"))
+        self.smtp().sendmail("ann@remote.test", ["kim@here.test"], letter("awaited"))
+        self.assertRegex(client.readline(), rb"\* \d+ EXISTS\r\n")
+        client.send(b"DONE\r\n")
+        while not (line := client.readline()).startswith(b"x "):
+            pass
+        self.assertTrue(line.startswith(b"x OK"), line)
+
+    def test_gsasl_by_scram(self):
+        for protocol, name in (("smtp", "submission"), ("imap", "imap")):
+            for password, fine in ((PASSWORDS["pat"], True), ("wrong", False)):
+                with self.subTest(protocol, password=password):
+                    done = subprocess.run(["gsasl", f"--{protocol}", "--quiet", "-m", "SCRAM-SHA-256", "--no-cb", "-a",
+                                           "pat", "-p", password, "--starttls", "--x509-ca-file=", "127.0.0.1",
+                                           str(self.host.ports[name])], stdin=subprocess.DEVNULL, capture_output=True,
+                                          timeout=HANG_S)
+                    self.assertEqual(done.returncode == 0, fine, done)
 
     def test_poplib_deletes(self):
         self.smtp().sendmail("ann@remote.test", ["pat@here.test"], letter("short", to="pat"))

@@ -105,6 +105,17 @@ class Logins(unittest.TestCase):
         self.assertTrue(peer.say(b"AUTH SCRAM-SHA-256 biwsbj1wYXQscj1hYmNkZWZnaA==").startswith(b"+ cj1hYmNkZWZna"))
         self.assertEqual(asked, [("pat", c.MAILSRV_HASH_SHA256)])
 
+    def test_keys_that_come_late(self):
+        async def keys(user, number):
+            await asyncio.sleep(0)
+            return scram_keys("secret", hash=number) | {"account": PAT}
+
+        self.engine.bind(logins(lambda user, password: None, keys))
+        peer = Peer(self.engine, POP3)
+        self.assertEqual(peer.say(b"AUTH SCRAM-SHA-256 biwsbj1wYXQscj1hYmNkZWZnaA=="), b"")
+        self.engine.loop.run_until_complete(asyncio.wait(self.engine.tasks))
+        self.assertTrue(peer.heard().startswith(b"+ cj1hYmNkZWZna"))
+
     def test_no_keys(self):
         """He is led on, and hears at the end what a wrong password hears."""
         self.engine.bind(logins(lambda user, password: None, lambda user, number: None))
@@ -205,6 +216,7 @@ class Tls(unittest.TestCase):
         self.assertIn(b"STARTTLS", peer.say(b"EHLO a.test"))
         self.assertTrue(peer.say(b"STARTTLS").startswith(b"220"))
         self.assertIsNone(peer.session.tls())
+        self.assertEqual(peer.session.wants & c.MAILSRV_WANT_TLS_SERVER, 0)  # the host is not asked to do it
         end(engine)
 
 

@@ -57,6 +57,11 @@ class Receiver(DictStore):
         engine.bind({kind: getattr(self, kind.name.lower()) for kind in kinds})
 
 
+class Endless(DictStore):
+    def free(self):
+        raise OSError("the disk is gone")
+
+
 class Kit(unittest.TestCase):
     def of(self, kind: type, covers: int = WHOLE, **more) -> dict[str, str]:
         outcomes = kit.run(lambda: make(kind), covers, ACCOUNTS, "nobody@here.test",
@@ -84,6 +89,10 @@ class Kit(unittest.TestCase):
     def test_a_store_that_fails_is_found(self):
         with self.assertLogs("mailsrv"):
             self.assertEqual(self.of(Broken, only="features are told"), {"features are told": "failed"})
+
+    def test_what_fails_no_check_fails_the_run(self):
+        with self.assertLogs("mailsrv"), self.assertRaises(OSError):
+            self.of(Endless, only="features are told")
 
     def test_what_cannot_be_made_fails(self):
         def nothing():

@@ -199,7 +199,7 @@ class SqliteInbox(BlockingStore):
         if target.body_index not in bodies:
             bodies[target.body_index] = self.keep_body(staged)
         modseq, email = self.next_modseq(target.account), uuid.uuid4().bytes
-        keywords = packed(self.numbers_of(mailbox["id"], target.keywords))
+        keywords = packed(self.word_of(mailbox["id"], target.keywords))
         self.db.execute("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                         (mailbox["id"], uid, modseq, modseq, target.flags, keywords, octets, target.internal_us,
                          arg.saved_us, email, self.free_uidl(mailbox["id"], target.uidl), target.prefix,
@@ -250,7 +250,7 @@ class SqliteInbox(BlockingStore):
         found = self.db.execute("SELECT name FROM keyword WHERE mailbox = ? ORDER BY number", (mailbox,))
         return [name for name, in found]
 
-    def numbers_of(self, mailbox, names, *, adds=True, all_or_none=False):
+    def word_of(self, mailbox, names, *, adds=True, all_or_none=False):
         """The word with their bits; names for which there is no room are left out."""
         known = {name.lower(): number for number, name in enumerate(self.dictionary(mailbox))}
         for name in names if adds else ():

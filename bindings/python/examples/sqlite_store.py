@@ -31,7 +31,7 @@ class SqliteStore(SqliteInbox):
         arg, missed = op.arg, []
         with self.change():
             box, changed = self.box(arg.mbox), []
-            word = self.numbers_of(box["id"], arg.keywords, adds=arg.how != c.MAILSRV_FLAGS_REMOVE, all_or_none=True)
+            word = self.word_of(box["id"], arg.keywords, adds=arg.how != c.MAILSRV_FLAGS_REMOVE, all_or_none=True)
             for message in self.messages(box["id"], arg.uids):
                 flags = combined(arg.how, message["flags"], arg.flags)
                 keywords = packed(combined(arg.how, unpacked(message["keywords"]), word))
@@ -71,7 +71,7 @@ class SqliteStore(SqliteInbox):
         made = []
         for uid, m in enumerate(messages, first):
             names = [name for number, name in enumerate(dictionary) if unpacked(m["keywords"]) >> number & 1]
-            keywords = packed(self.numbers_of(mailbox, names)) if names else m["keywords"]
+            keywords = packed(self.word_of(mailbox, names)) if names else m["keywords"]
             saved = m["saved_us"] if saved_us is None else saved_us
             made.append((mailbox, uid, modseq, modseq, m["flags"], keywords, m["octets"], m["internal_us"], saved,
                          m["email"], m["uidl"], m["prefix"], m["body"]))

@@ -3,6 +3,8 @@ import ctypes
 import hashlib
 import hmac
 import os
+import stringprep
+import unicodedata
 from typing import Any
 
 from .library import c
@@ -41,12 +43,27 @@ TABLE = c.mailsrv_crypto(hash=getattr(c, "mailsrv_crypto.hash")(_hash), hmac=get
                          random=getattr(c, "mailsrv_crypto.random")(_random))
 
 
+# RFC 4013 section 2.3.
+FORBIDDEN = (stringprep.in_table_c21_c22, stringprep.in_table_c3, stringprep.in_table_c4, stringprep.in_table_c5,
+             stringprep.in_table_c6, stringprep.in_table_c7, stringprep.in_table_c8, stringprep.in_table_c9)
+
+
+def prepared(password: str) -> str:
+    """As clients prepare it before they make a proof (RFC 4013, section 2.1 to 2.3)."""
+    mapped = "".join(" " if stringprep.in_table_c12(one) else one for one in password
+                     if stringprep.in_table_c12(one) or not stringprep.in_table_b1(one))
+    text = unicodedata.normalize("NFKC", mapped)
+    if any(is_forbidden(one) for one in text for is_forbidden in FORBIDDEN):
+        raise ValueError("there is a character in it that no password may hold")
+    return text
+
+
 def scram_keys(password: str, *, hash: int = c.MAILSRV_HASH_SHA256, salt: bytes | None = None,
                iterations: int = 4096) -> dict[str, Any]:
     """What a host keeps in place of a password, with the names that an answer to AUTH_SCRAM_KEYS has for it: that adds
-    the `account`."""
+    the `account`.  ValueError: no password is like that."""
     salt = os.urandom(16) if salt is None else salt
-    salted = hashlib.pbkdf2_hmac(HASHES[hash], password.encode(), salt, iterations)
+    salted = hashlib.pbkdf2_hmac(HASHES[hash], prepared(password).encode(), salt, iterations)
     client = hmac.digest(salted, b"Client Key", HASHES[hash])
     stored, server = hashlib.new(HASHES[hash], client).digest(), hmac.digest(salted, b"Server Key", HASHES[hash])
     return {"iterations": iterations, "salt": salt, "stored_key": stored, "server_key": server}

@@ -4,8 +4,8 @@
 
 /* OpenSSL does not say: its parts are counted as they are in 3.0, where the tests compare them with malloc.  A
  * connection as it is made; what a handshake has beside it, and the buffer for writing that it begins with; an open
- * one; the buffer for reading, which is there while a record has begun; what a suite with a MAC of its own needs; and what
- * a certificate is made of beside its octets, and more where it was looked at. */
+ * one; the buffer for reading, which is there while a record has begun; what a suite with a MAC of its own
+ * needs; and what a certificate is made of beside its octets, and more where it was looked at. */
 enum {
     OCTETS_NEW = 9216,
     OCTETS_SHAKING = 36 * 1024,

@@ -1,0 +1,56 @@
+"""An Exim in a tree: it takes mail from this machine, and gives it on by routes."""
+from tree import HERE, Tree, answers, free_port, until
+
+USER = "Debian-exim"
+
+MAIN = """\
+primary_hostname = exim.remote.test
+local_interfaces = 127.0.0.1
+daemon_smtp_ports = {port}
+disable_ipv6 = true
+acl_smtp_rcpt = accept
+smtputf8_advertise_hosts = *
+tls_advertise_hosts =
+keep_environment =
+deliver_drop_privilege = true
+message_size_limit = 50M
+recipients_max = 1000
+"""
+
+# what cannot be delivered now is tried again each second
+RETRY = """\
+begin retry
+* * F,1h,1s
+"""
+
+
+class Exim:
+    """`config` has routers and transports."""
+
+    def __init__(self, config: str, ca: str):
+        self.tree = Tree("exim4-daemon-light", ["usr/sbin/exim4"], [USER])
+        self.port = free_port()
+        for name in ("var/spool/exim4", "var/spool/exim4/input", "var/log/exim4"):
+            self.tree.folder(name, Tree.USER)
+        self.tree.folder("etc/exim4")
+        self.tree.put("etc/exim4/exim4.conf", MAIN.format(port=self.port) + config + RETRY)
+        self.tree.put("etc/exim4/ca.pem", ca)
+
+    def start(self) -> None:
+        self.tree.start("/usr/sbin/exim4", "-bdf", "-q1s")
+        until("Exim", lambda: answers(self.tree, self.port))
+
+    def queue(self) -> list[str]:
+        return self.tree.find("var/spool/exim4/input")
+
+    def log(self) -> str:
+        said = ""
+        for name in ("main", "panic", "reject"):
+            try:
+                said += self.tree.read(f"var/log/exim4/{name}log")
+            except AssertionError:  # it never wrote one
+                pass
+        return said
+
+    def end(self) -> None:
+        self.tree.end()
