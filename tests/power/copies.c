@@ -132,16 +132,22 @@ static void end(struct run *r)
     disk_free(r->disk);
 }
 
-/* After a RENAME of INBOX the model has to look; where the power goes meanwhile, that tells nothing. */
+static bool is_faulty(struct disk *disk)
+{
+    return disk_is_dead(disk) || disk_has_failed(disk);
+}
+
+/* After a RENAME of INBOX the model has to look; where the power goes meanwhile, or a call of the disk fails, that tells
+ * nothing: what was refused then may be there when the store is opened again. */
 static void change(struct mail *m, struct disk *disk)
 {
     static struct mail before;
     mail_change(m, disk_random(disk));
-    if (!m->must_look || disk_is_dead(disk) || m->is_stuck)
+    if (!m->must_look || is_faulty(disk) || m->is_stuck)
         return;
     before = *m;
     mail_check(m);
-    if (disk_is_dead(disk)) {
+    if (is_faulty(disk)) {
         m->known = before.known;
         m->must_look = true;
         memcpy(m->wrong, before.wrong, sizeof m->wrong);
