@@ -5,8 +5,8 @@
  * A session in the clear has none of this.  What the machine says under TLS waits in output.slices until the end of the
  * feed or the slice of work in which it was said, so that small replies share a record, and is released when it is
  * encrypted; the records wait in output.records until they were sent.  Where there is no memory for a record or for
- * plaintext that came in, a small room of the session's own serves, a piece at a time: nothing that was promised
- * is lost for it.
+ * plaintext that came in, a small room of the session's own serves, a piece at a time: nothing that was promised is lost
+ * for it.
  */
 #ifndef CORE_TLS_H
 #define CORE_TLS_H
@@ -18,6 +18,7 @@
 
 enum {
     PLAIN_OCTETS = 512,   /* decrypted at a time */
+    FEW_OCTETS = 32,      /* the same, where there is no memory for so many */
     RESERVE_OCTETS = 256, /* of the room that needs no memory */
     RECORD_OCTETS = 16384 /* of plaintext in a record (RFC 8446 section 5.1) */
 };
@@ -48,8 +49,9 @@ struct tls {
     uint64_t octets;       /* of the provider, as last counted */
     mailsrv_tls_info *info; /* of the host, with its bytes behind it, in one piece */
     size_t info_octets;
-    uint16_t at, n; /* of `plain`: what the machine has not taken */
-    uint8_t plain[PLAIN_OCTETS];
+    uint8_t *plain; /* decrypted; it is given back when the machine has taken all.  NULL: it lies in `few` */
+    uint16_t at, n; /* of it: what the machine has not taken */
+    uint8_t few[FEW_OCTETS];
 };
 
 /* ---- tls.c ---- */
