@@ -5,8 +5,8 @@
  * A session in the clear has none of this.  What the machine says under TLS waits in output.slices until the end of the
  * feed or the slice of work in which it was said, so that small replies share a record, and is released when it is
  * encrypted; the records wait in output.records until they were sent.  Where there is no memory for a record or for
- * plaintext that came in, a small room of the session's own serves, a piece at a time: nothing that was promised is lost
- * for it.
+ * plaintext that came in, a small room of the session's own serves, a piece at a time: nothing that was promised
+ * is lost for it.
  */
 #ifndef CORE_TLS_H
 #define CORE_TLS_H
