@@ -132,6 +132,14 @@ static bool take_log(struct reading *r, void *to, const char *value)
     return strcmp(value, "json") == 0 || strcmp(value, "text") == 0;
 }
 
+static bool take_method(struct reading *r, void *to, const char *value)
+{
+    (void)r;
+    enum password_method *method = to;
+    *method = strcmp(value, "argon2id") == 0 ? PASSWORD_ARGON2ID : PASSWORD_YESCRYPT;
+    return (*method == PASSWORD_ARGON2ID || strcmp(value, "yescrypt") == 0) && password_method_is_known(*method);
+}
+
 static bool take_delimiter(struct reading *r, void *to, const char *value)
 {
     (void)r;
@@ -217,6 +225,8 @@ static const struct key server_keys[] = {
     { "message-size", take_bounded, IN_SERVER(message_max), "a number of octets from 64K, as in 100M", 65536,
       UINT64_C(1) << 40 },
     { "recipients", take_bounded, IN_SERVER(recipients_max), "a number from 100 to 1000", 100, 1000 },
+    { "password-hash", take_method, IN_SERVER(password_method),
+      "yescrypt, or argon2id where this program was built with it", 0, 0 },
     { "login-failures", take_bounded, IN_SERVER(login_failures), "a number up to 1000", 0, 1000 },
     { "login-cache", take_bounded, IN_SERVER(login_cache_s), "a number of seconds up to 86400", 0, 86400 },
     { "messages-per-hour", take_bounded, IN_SERVER(messages_per_hour), "a number up to 1000000", 0, 1000000 },

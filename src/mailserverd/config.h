@@ -3,6 +3,7 @@
 #define MAILSERVERD_CONFIG_H
 
 #include "address.h"
+#include "password.h"
 
 #include <mailsrv/profile.h>
 
@@ -64,6 +65,7 @@ struct config {
     uint64_t messages_per_hour, recipients_per_hour; /* of a user, at submission; 0: as many as come */
     uint64_t grace_s;                                /* to end in, after SIGTERM */
     enum log_format log;
+    enum password_method password_method;              /* of new ones */
     struct certificate certificates[CERTIFICATES_MAX]; /* the first answers who names nobody */
     size_t n_certificates;
     struct listener listeners[LISTENERS_MAX];

@@ -34,7 +34,7 @@ static int set_password(struct errand *e, const char *address)
     char password[PASSWORD_MAX], secrets[SECRETS_OCTETS];
     int status = 1;
     if (read_password(e, password)) {
-        if (!secrets_make(password, secrets, sizeof secrets)) {
+        if (!secrets_make(e->config->password_method, password, secrets, sizeof secrets)) {
             fprintf(e->err, "mailserverd: %s: this password cannot be hashed\n", address);
         } else {
             pthread_mutex_lock(&e->office->mutex);

@@ -113,7 +113,8 @@ struct verification {
     mailsrv_op_id id;
     struct people *people; /* whose secrets are looked at */
     const struct entry *person;
-    uint64_t delay_ms; /* of a failure */
+    enum password_method method; /* of nobody */
+    uint64_t delay_ms;           /* of a failure */
     char password[PASSWORD_MAX];
     size_t n_password;
     bool ok, acts_as; /* the identity that was asked for is the user's own */
@@ -122,7 +123,7 @@ struct verification {
 static void verify(uv_work_t *work)
 {
     struct verification *v = work->data;
-    v->ok = password_is(v->password, v->person != NULL ? v->person->text : NULL);
+    v->ok = password_is(v->password, v->person != NULL ? v->person->text : NULL, v->method);
 }
 
 static void let_in(mailsrv_engine *engine, mailsrv_op_id id, const struct entry *person, bool acts_as)
@@ -168,6 +169,7 @@ static void begin_verifying(struct verification *v, const struct attempt *attemp
 {
     struct directory *d = v->directory;
     v->people = people_ref(d->people);
+    v->method = d->config->password_method;
     v->delay_ms = guard_delay_ms(&d->gate->guard, attempt);
     v->n_password = password.n;
     if (password.n != 0)

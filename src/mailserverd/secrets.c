@@ -1,5 +1,4 @@
 #include "secrets.h"
-#include "password.h"
 #include "plan.h"
 
 #include <stdio.h>
@@ -47,11 +46,11 @@ static bool write_keys(const mailsrv_crypto *crypto, size_t which, const char *p
     return true;
 }
 
-bool secrets_make(const char *password, char *out, size_t n)
+bool secrets_make(enum password_method method, const char *password, char *out, size_t n)
 {
     enum { KEYS_OCTETS = 256 };
     const mailsrv_crypto *crypto = plan_crypto();
-    if (!password_hash(password, out, n))
+    if (!password_hash(method, password, out, n))
         return false;
     for (size_t i = 0; i < MECHANISMS && crypto != NULL; i++) {
         const size_t used = strlen(out);

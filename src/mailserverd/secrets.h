@@ -6,12 +6,14 @@
 #ifndef MAILSERVERD_SECRETS_H
 #define MAILSERVERD_SECRETS_H
 
+#include "password.h"
+
 #include <mailsrv/auth.h>
 
 #include <stdbool.h>
 
 /* Of a new password; NUL-ended.  False: it cannot be hashed.  Slow on purpose. */
-bool secrets_make(const char *password, char *out, size_t n);
+bool secrets_make(enum password_method method, const char *password, char *out, size_t n);
 
 struct scram_keys {
     uint32_t iterations;

@@ -32,6 +32,9 @@ FAULTS = {
     "literal": ("frame/literal.c", "        f->number = 0;\n", ""),
     # A quoted string may end behind what there is.
     "imap_parse": ("imap/parse.c", "if (n >= r->rest.n || r->rest.p[n] != '\"')", "if (r->rest.p[n] != '\"')"),
+    # What is not known is not so, and the contrary of it is.
+    "search": ("imap/search_key.c", "return match == MATCH_UNKNOWN ? match : of(match == MATCH_NO);",
+               "return of(match != MATCH_YES);"),
     # The CR of a line's end that was cut is not counted with it.
     "scanner": ("message/scanner.c", "char before = n > 1 ? octets.p[n - 2] : s->last;",
                 "char before = n > 1 ? octets.p[n - 2] : '\\n';"),

@@ -56,6 +56,11 @@ def words(client: bytes) -> set[bytes]:
     return {line[m.end():] for line in client.split(b"\r\n") for m in re.finditer(rb"[ (]", line)}
 
 
+def searches(client: bytes) -> list[bytes]:
+    """What SEARCH is asked for, with its literals."""
+    return re.findall(rb"SEARCH (?:RETURN \([^)]*\) )?((?:[^\r\n]*\{\d+\+?\}\r\n)*[^\r\n]*)\r\n", client)
+
+
 def base64s(client: bytes) -> set[bytes]:
     """What may be base64 in a login."""
     return {word for line in client.split(b"\r\n") for word in line.split(b" ")[-1:] if len(word) % 4 == 0 and word}
@@ -159,6 +164,7 @@ def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
     seeds["records"] = seeds["smtp"]
     seeds["hello"] = {bytes([0, 23, 0, 0, 255, 1, 0, 1, 0]), bytes([0, 0, 0, 2, 0, 0, 0, 23, 0, 0]), bytes([22, 3, 1, 0, 1])}
     seeds["imap_parse"] = {word for d in dialogues if d.protocol == "imap" for word in words(d.client)}
+    seeds["search"] = {keys for d in dialogues if d.protocol == "imap" for keys in searches(d.client)}
     seeds |= {"line": streams, "dots": streams | messages, "counted": streams | messages, "stuff": messages | streams,
               "top": messages, "header_editor": messages | streams, "queue_record": set(records())}
     seeds["path"] = {p for d in dialogues for p in paths(d.client)}

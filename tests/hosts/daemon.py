@@ -75,6 +75,7 @@ def configurations(tap: Tap, server: Server) -> None:
             (SERVER + "user = nobody-of-this-name\n" + IMAP, 3, "user: expected the name of a user of this system, not nobody-"),
             (SERVER + "grace = 3601\n" + IMAP, 3, "grace: expected a number of seconds up to 3600, not 3601"),
             (SERVER + "login-failures = 1001\n" + IMAP, 3, "login-failures: expected a number up to 1000, not 1001"),
+            (SERVER + "password-hash = md5\n" + IMAP, 3, "password-hash: expected yescrypt, or argon2id where"),
             (SERVER + "login-cache = 1d\n" + IMAP, 3, "login-cache: expected a number of seconds up to 86400, not 1d"),
             (SERVER + "messages-per-hour = -1\n" + IMAP, 3, "messages-per-hour: expected a number up to 1000000, not -1"),
             (SERVER + "recipients-per-hour = x\n" + IMAP, 3, "recipients-per-hour: expected a number up to 1000000, not x"),
@@ -121,6 +122,11 @@ def help_and_man(server: Server) -> None:
     keys = set(re.findall(r'^    \{ "([a-z-]+)", take_', source, re.M))
     described = set(re.findall(r"^\.It Cm ([a-z-]+) No =", config, re.M))
     assert keys and keys == described, f"config.c has {keys}, the manual {described}"
+    example = re.search(r"\.Sh EXAMPLES\n\.Bd [^\n]*\n(.*?)\.Ed", config, re.S)[1]
+    section, kept = server.certify("mail.example.org"), server.config.read_text()
+    server.config.write_text(re.sub(r"\[tls mail.example.org\]\n.*\n.*\n", section, example))
+    assert "5 listeners, 1 certificates, 1 domains" in server.must("check-config")
+    server.config.write_text(kept)
     version = re.search(r"version: '([^']*)'", (ROOT / "meson.build").read_text())[1]
     assert server.must("--version") == f"mailserverd {version}\n"
 
@@ -401,6 +407,21 @@ def certificates(server: Server) -> None:
     server.config.write_text(kept)
 
 
+def index(server: Server) -> None:
+    """What docs/operating.md promises of the data directory: the index is made anew, and another format is not touched."""
+    host = server.start()
+    clients.by_smtplib(host.ports["smtp"], clients.text("without an index"))
+    before = mailbox.login(host.ports["pop3"]).uidl()[1]
+    assert host.end() == 0, host.said()
+    for path in (server.data / "store").glob("index.db*"):
+        path.unlink()
+    host = server.start()
+    assert mailbox.login(host.ports["pop3"]).uidl()[1] == before
+    mailbox.same(mailbox.read_all(host.ports["pop3"])[-1], clients.text("without an index"))
+    mailbox.empty(host.ports["pop3"])
+    assert host.end() == 0, host.said()
+
+
 def restart(server: Server) -> None:
     """What was there is there, and what was deleted is not; UIDLs stay."""
     host = server.start()
@@ -493,6 +514,7 @@ def main(built: Path) -> None:
             tap.run("privileges are dropped", privileges, server)
         tap.run("certificates", certificates, server)
         tap.run("a restart", restart, server)
+        tap.run("without its index", index, server)
         tap.run("signals", ends, server)
         tap.run("doctor", doctor, server)
     finally:

@@ -130,6 +130,21 @@ def remembered(server: Server) -> None:
     assert host.end() == 0, host.said()
 
 
+def hashes(server: Server) -> None:
+    """New passwords are hashed as the configuration says; the old ones are still looked at."""
+    users = server.data / "users"
+    server.configure(password_hash="argon2id")
+    server.must("user", "add", "ann", says="third\n")
+    assert re.search(r"^ann@here\.test \$argon2id\$v=19\$m=19456,t=2,p=1\$\S+ SCRAM", users.read_text(), re.M)
+    assert re.search(r"^pat@here\.test \$y\$", users.read_text(), re.M)
+    host = start(server, password_hash="argon2id", login_cache=0)
+    assert [login(host, "pat", USERS["pat"]), login(host, "ann", "third")] == ["", ""]
+    for user, password in (("pat", "wrong"), ("ann", "Third"), ("nobody", "third")):
+        assert "[AUTH]" in login(host, user, password)
+    assert host.end() == 0, host.said()
+    server.must("user", "remove", "ann")
+
+
 def see_off(server: Server) -> None:
     """Another password, or none: who is connected is sent away, and nobody else is."""
     host = start(server, threads=2)
@@ -207,7 +222,7 @@ def main(built: Path) -> None:
     os.umask(0)
     try:
         server.add_users()
-        for what in (guesses, known, scram, remembered, see_off, crowd, hourly):
+        for what in (guesses, known, scram, remembered, hashes, see_off, crowd, hourly):
             tap.run(what.__doc__.splitlines()[0], what, server)
     finally:
         server.remove()

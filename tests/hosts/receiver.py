@@ -12,6 +12,7 @@ from wire import Wire
 
 # A domain for each way by which mail comes: name, and the listener that it leads to.
 ROUTES = {"clear": "mx_clear", "may": "mx_tls", "must": "mx_tls", "crowd": "mx_crowd", "tcp": "lmtp_tcp", "local": "lmtp_local"}
+OTHERS = {"submission": "submission", "secret": "submission"}
 LISTENERS = {"mx_clear": "mx no", "mx_tls": "mx starttls", "mx_crowd": "mx no\nconnections-per-peer = 1",
              "submission": "submission starttls", "lmtp_tcp": "lmtp no", "lmtp_local": "lmtp no",
              "imap": "imap no\nplain-passwords = yes", "pop3": "pop3 no\nplain-passwords = yes"}
@@ -30,7 +31,7 @@ class Receiver:
                               domains=" ".join(["here.test", *(f"{route}.test" for route in ROUTES)]))
         self.users = [f"{user}@{route}.test" for route in ROUTES for user in USERS]
         self.server.add_users({user: PASSWORD for user in self.users})
-        self.wires = {name: Wire() for name in [*ROUTES, "submission"] if name != "local"}
+        self.wires = {name: Wire() for name in [*ROUTES, *OTHERS] if name != "local"}
         self.host: Host | None = None
         self.start()
 
@@ -49,7 +50,7 @@ class Receiver:
 
     def connect(self) -> None:
         for name, wire in self.wires.items():
-            listener = ROUTES.get(name, name)
+            listener = ROUTES.get(name) or OTHERS[name]
             wire.to = f"{self.path}/lmtp" if listener == "lmtp_local" else self.host and self.host.ports[listener]
 
     def start(self) -> None:
