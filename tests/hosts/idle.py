@@ -2,9 +2,9 @@
 """Thousands of IMAP sessions that idle in one mailserverd: what each costs, and that a new message reaches all.  The
 clients are this process.  idle.py BUILD [sanitized]
 
-Two numbers are judged, for each session of the second half that comes: the octets that the engine holds (as `status`
-says), and those of the whole process, by the kernel's count of the pages that are no file's (smaps_rollup): the engine's,
-the driver's and libuv's, the store's, and what the allocator loses.  Under TLS what the provider reports is taken off the
+Two numbers are judged, for each session beyond the first tenth: the octets that the engine holds (as `status` says), and
+those of the whole process, by the kernel's count of the pages that are no file's (smaps_rollup): the engine's, the
+driver's and libuv's, the store's, and what the allocator loses.  Under TLS what the provider reports is taken off the
 second.  A sanitizer has memory of its own, so that only the first is judged there."""
 import os
 import re
@@ -81,12 +81,12 @@ class Idle:
         self.crowd(2 * ACCOUNTS, name).go()  # every mailbox has been opened once
         before = self.stats_at_rest()
         crowd = self.crowd(n // 10, name)
-        half, pages = self.stats(), self.pages()
+        some, pages = self.stats(), self.pages()
         crowd.grow(n)
         now, grown = self.stats(), self.pages() - pages
         tap.ok(now["sessions"] == n, f"{n} sessions idle by {name}", now)
-        self.judge(tap, name, n - n // 10, now["octets"] - half["octets"], grown,
-                   now["octets of TLS"] - half["octets of TLS"])
+        self.judge(tap, name, n - n // 10, now["octets"] - some["octets"], grown,
+                   now["octets of TLS"] - some["octets of TLS"])
         tap.run(f"a new message reaches all {n}", self.tell, crowd)
         tap.run(f"all {n} go on", crowd.all_are_done)
         crowd.go()
