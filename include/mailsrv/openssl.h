@@ -4,8 +4,8 @@
  *     mailsrv_openssl_new(&setup, &tls, &why);
  *     mailsrv_profile_set_tls(profile, tls);
  *
- * OpenSSL does not say what a connection holds: it is counted by its parts, as they are in 3.0, and right within a tenth
- * there.  Threads: any.  Memory is OpenSSL's.
+ * OpenSSL does not say what a connection holds: it is counted by its parts, as they are in 3.0, and 2 KiB for what the
+ * heap loses.  Threads: any.  Memory is OpenSSL's.
  */
 #ifndef MAILSRV_OPENSSL_H
 #define MAILSRV_OPENSSL_H

@@ -130,6 +130,8 @@ def mbedtls3(p: Report) -> None:
     if not configurations.MBEDTLS_3.exists():
         return p.skip("mbedtls3", "mbedTLS 3 is not unpacked")
     if configurations.build("mbedtls3", p):
+        found = configurations.tests("mbedtls3", "mbedtls")
+        p.check("it is mbedTLS 3", any(t["name"] == "hosts-tls-mbedtls" and t["cmd"][-1] == "1.3" for t in found))
         configurations.run_suite("mbedtls3", "mbedtls", p)
 
 

@@ -174,7 +174,7 @@ static bool may_say_bye(const struct run *run)
 static bool leaves_out(const struct run *run, struct text command, struct text rest)
 {
     bool said = imap_is_verb(command, "SEARCH") && text_begins(rest, text_of("OK [EXPUNGEISSUED] "));
-    return status_of(run) == MAILSRV_GONE && (text_begins(command, text_of("UID ")) || said);
+    return status_of(run) == MAILSRV_GONE && (imap_is_verb(command, "UID") || said);
 }
 
 /* A mailbox that may not be changed is selected all the same. */

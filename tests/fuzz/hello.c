@@ -53,8 +53,9 @@ static bool number(struct flat *f, size_t width, size_t *out)
 static bool offers(struct flat f)
 {
     size_t n, kind, left;
-    if (!number(&f, 1, &n) || n != 1 || !skip(&f, 37) || !number(&f, 1, &n) || !skip(&f, n) || !number(&f, 2, &n) ||
-        !skip(&f, n) || !number(&f, 1, &n) || !skip(&f, n) || !number(&f, 2, &left))
+    if (!number(&f, 1, &n) || n != 1 || !number(&f, 3, &n) || n > 16380 || !skip(&f, 34) || !number(&f, 1, &n) ||
+        !skip(&f, n) || !number(&f, 2, &n) || !skip(&f, n) || !number(&f, 1, &n) || !skip(&f, n) ||
+        !number(&f, 2, &left))
         return false;
     bool found = false;
     while (left != 0 && number(&f, 2, &kind) && number(&f, 2, &n)) {
@@ -73,9 +74,9 @@ static size_t begin(uint8_t *p, uint32_t *chance)
         return 0;
     memcpy(p, right, sizeof right);
     memset(p + sizeof right, 0, 40);
-    p[43] = 0;  /* session */
-    p[45] = 2;  /* suites */
-    p[48] = 1;  /* compression */
+    p[43] = 0; /* session */
+    p[45] = 2; /* suites */
+    p[48] = 1; /* compression */
     p[50] = 0;
     p[51] = (uint8_t)draw(chance, 40);
     return 52;
@@ -94,6 +95,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     in_pieces(input, &chance, take, &hello);
     take(&once, input);
     CHECK(hello.offers_ems == once.offers_ems, "cut otherwise it offers something else");
+    CHECK(hello.is_wrong == once.is_wrong, "cut otherwise it is another thing");
+    CHECK(!once.is_wrong || !once.offers_ems, "what is none offers something");
     CHECK(once.offers_ems == offers(without_headers(input, room)), "what is offered is not what was read");
     return 0;
 }

@@ -1,6 +1,6 @@
 /* logins.c - a server for the tests of logins, on a loop of libuv and over the store in memory:
  * logins NAME PASSWORD [CHAIN KEY ROOTS].  It has keys for SCRAM.  On the ports smtpx, popx and imapx it knows everybody,
- * without asking, as NAME.  Without files it takes passwords in the clear; with them, each PEM, it has STARTTLS, and whom
+ * without asking, as NAME; on smtps, pops and imaps TLS begins at once.  Without files it takes passwords in the clear; with them, each PEM, it has STARTTLS, and whom
  * ROOTS vouch for as CN=NAME is NAME.
  *
  * PROVIDER is openssl or mbedtls; without it there is no TLS, and the cryptography is that of the tests. */
@@ -30,10 +30,17 @@ static const struct door {
     const mailsrv_machine *(*machine)(void);
     int32_t face;
     bool knows_everybody;
+    bool begins_with_tls; /* where there is TLS */
 } doors[] = {
-    { "smtp", mailsrv_smtp, MAILSRV_FACE_SUBMISSION, false }, { "smtpx", mailsrv_smtp, MAILSRV_FACE_SUBMISSION, true },
-    { "pop", mailsrv_pop3, MAILSRV_FACE_POP3, false },        { "popx", mailsrv_pop3, MAILSRV_FACE_POP3, true },
-    { "imap", mailsrv_imap, MAILSRV_FACE_IMAP, false },       { "imapx", mailsrv_imap, MAILSRV_FACE_IMAP, true },
+    { "smtp", mailsrv_smtp, MAILSRV_FACE_SUBMISSION, false, false },
+    { "smtpx", mailsrv_smtp, MAILSRV_FACE_SUBMISSION, true, false },
+    { "smtps", mailsrv_smtp, MAILSRV_FACE_SUBMISSION, false, true },
+    { "pop", mailsrv_pop3, MAILSRV_FACE_POP3, false, false },
+    { "popx", mailsrv_pop3, MAILSRV_FACE_POP3, true, false },
+    { "pops", mailsrv_pop3, MAILSRV_FACE_POP3, false, true },
+    { "imap", mailsrv_imap, MAILSRV_FACE_IMAP, false, false },
+    { "imapx", mailsrv_imap, MAILSRV_FACE_IMAP, true, false },
+    { "imaps", mailsrv_imap, MAILSRV_FACE_IMAP, false, true },
 };
 enum { DOORS = sizeof doors / sizeof *doors };
 
@@ -143,7 +150,8 @@ static mailsrv_profile *profile_for(const struct door *door, mailsrv_tls *tls)
     must(mailsrv_profile_new(NULL, door->machine(), door->face, &profile), door->name);
     mailsrv_profile_set_str(profile, MAILSRV_PROFILE_HOSTNAME, "here.test", 9);
     mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_PLAIN_PASSWORDS, tls == NULL);
-    mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_TLS, tls == NULL ? MAILSRV_TLS_NONE : MAILSRV_TLS_OFFERED);
+    const uint64_t mode = door->begins_with_tls ? MAILSRV_TLS_IMPLICIT : MAILSRV_TLS_OFFERED;
+    mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_TLS, tls == NULL ? MAILSRV_TLS_NONE : mode);
     mailsrv_profile_set_tls(profile, tls);
     mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_AUTH_DELAY_MS, 10);
     must(mailsrv_profile_seal(profile, NULL), door->name);

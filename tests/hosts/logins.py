@@ -20,7 +20,7 @@ from host import HANG_S, Host
 from tap import Tap
 
 USER, PASSWORD, WRONG = "pat", "a Secret, =1", "another Secret"
-PORTS = ["smtp", "smtpx", "pop", "popx", "imap", "imapx"]
+PORTS = ["smtp", "smtpx", "smtps", "pop", "popx", "pops", "imap", "imapx", "imaps"]
 SCRAM = ["SCRAM-SHA-256", "SCRAM-SHA-1"]
 
 

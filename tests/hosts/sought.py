@@ -37,12 +37,13 @@ RULES = {
     "CR alone": "RFC 5322 section 2.3: CR and LF must only occur together as CRLF; for Python a CR alone ends a line",
     "blanks at an end": "RFC 2045 section 6.7, rule 3: white space at the end of a line must be deleted; Python leaves it",
     "too deep": "the scanner's bound (src/message/structure.h): behind it the text is found as it stands",
+    "sections": "RFC 2231 section 3: the sections of a parameter are one value, which is found here; Python's field is text",
     "other message type": "RFC 3501 section 6.4.4 asks for the text of a body alone: of what is message, but not message/rfc822, we see "
                           "the octets as text, Python the parts of the message",
     "odd Content-Type": "RFC 2045 sections 5.1 and 5.2: blanks and comments may stand around type and subtype, and what cannot be read is "
                         "text/plain; Python sees no text there",
 }
-SIGNS = {"CR alone": re.compile(rb"\r(?!\n)"), "too deep": re.compile(rb"level100|Subject: 100\r"),
+SIGNS = {"sections": re.compile(rb"\*\d*\*?="), "CR alone": re.compile(rb"\r(?!\n)"), "too deep": re.compile(rb"level100|Subject: 100\r"),
          "blanks at an end": re.compile(rb"(?s)quoted-printable.*[ \t]\r?\n")}
 PLAIN_TYPE = re.compile(r"\s*[\w-]+/[\w.+-]+\s*(;|$)")
 
@@ -247,4 +248,5 @@ def main() -> None:
     tap.end()
 
 
-main()
+if __name__ == "__main__":
+    main()

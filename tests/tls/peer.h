@@ -14,10 +14,12 @@
 #define provider_new mailsrv_openssl_new
 #define provider_crypto mailsrv_openssl_crypto
 #define PROVIDER_HAS_TLS_1_3 true
+#define PROVIDER_HAS_KEY_UPDATE true
 #else
 #include <mailsrv/mbedtls.h>
 #include <mbedtls/version.h>
 #define PROVIDER_HAS_TLS_1_3 (MBEDTLS_VERSION_NUMBER >= 0x03000000)
+#define PROVIDER_HAS_KEY_UPDATE false
 #define provider_new mailsrv_mbedtls_new
 #define provider_crypto mailsrv_mbedtls_crypto
 #endif

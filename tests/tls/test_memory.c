@@ -8,6 +8,11 @@
 
 #include <cmocka.h>
 
+#ifdef TLS_OPENSSL
+enum { LOST_OCTETS = 2048 }; /* of an open one: holes in the heap, which malloc does not tell of */
+#else
+enum { LOST_OCTETS = 0 };
+#endif
 enum { BLOCK_OCTETS = 4 << 20, MORE_PERCENT = 8, MORE_PERCENT_SHAKING = 25, ALL = 16384 };
 
 /* One way to be connected. */
@@ -60,6 +65,8 @@ static void compare(struct scene *s, const char *when, int64_t more_percent)
     if (!s->compares)
         return;
     s->n_compared++;
+    if (more_percent == MORE_PERCENT)
+        said -= LOST_OCTETS;
     if (said < held || said > held + held * more_percent / 100)
         fail_msg("%s, %s: %lld are held, %lld are said", s->way->cipher, when, (long long)held, (long long)said);
 }
