@@ -208,14 +208,11 @@ static void on_verify(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 
 /* ---- SCRAM: keys are at hand ---- */
 
-static void on_scram_keys(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+static void give_keys(const struct directory *d, mailsrv_engine *engine, const mailsrv_op *op)
 {
-    struct directory *d = user;
     const mailsrv_arg_auth_scram_keys *arg = op->arg;
     const struct entry *person = find_user(d, arg->user);
     struct scram_keys keys;
-    if (!take_attempt(d, engine, op, arg->user, arg->peer))
-        return;
     if (person == NULL || !secrets_keys(person->text, arg->hash, &keys)) {
         mailsrv_op_answer_status(engine, op->id, MAILSRV_DENIED);
         return;
@@ -230,6 +227,41 @@ static void on_scram_keys(void *user, mailsrv_engine *engine, const mailsrv_op *
     const mailsrv_answer answer = { .size = sizeof answer, .status = MAILSRV_OK, .value = &value };
     mailsrv_op_answer(engine, op->id, &answer);
     explicit_bzero(&keys, sizeof keys);
+}
+
+/* A question that waits: it lives until its answer (op.h). */
+struct later {
+    uv_timer_t timer;
+    const struct directory *directory;
+    mailsrv_engine *engine;
+    const mailsrv_op *op;
+};
+
+static void give_keys_now(uv_timer_t *timer)
+{
+    const struct later *later = timer->data;
+    give_keys(later->directory, later->engine, later->op);
+    uv_close((uv_handle_t *)timer, forget_late);
+}
+
+/* Whether the proof will be right nobody knows yet: late is who has failed at this name from this address. */
+static void on_scram_keys(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    struct directory *d = user;
+    const mailsrv_arg_auth_scram_keys *arg = op->arg;
+    if (!take_attempt(d, engine, op, arg->user, arg->peer))
+        return;
+    const struct attempt own = { .pair = guests_find(&d->guests, op->session_id)->attempt.pair };
+    const uint64_t ms = guard_delay_ms(&d->gate->guard, &own);
+    struct later *later = ms == 0 ? NULL : malloc(sizeof *later);
+    if (later == NULL) {
+        give_keys(d, engine, op);
+        return;
+    }
+    *later = (struct later){ .directory = d, .engine = engine, .op = op };
+    uv_timer_init(d->loop, &later->timer);
+    later->timer.data = later;
+    uv_timer_start(&later->timer, give_keys_now, ms, 0);
 }
 
 int32_t login_serve(struct directory *directory, mailsrv_engine *engine)

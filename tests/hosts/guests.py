@@ -86,9 +86,9 @@ def known(server: Server) -> None:
 
 
 def scram(server: Server) -> None:
-    """Proofs that are wrong count as passwords do."""
-    host = start(server, login_failures=2, login_cache=0)
-    for _ in range(2):
+    """Proofs that are wrong count as passwords do, also those that get their keys late."""
+    host = start(server, login_failures=5, login_cache=0)
+    for _ in range(5):
         client = imaplib.IMAP4("127.0.0.1", host.ports["imap"], timeout=HANG_S)
         answers = iter([b"n,,n=pat,r=abcdefghij", None])
         try:
@@ -98,9 +98,27 @@ def scram(server: Server) -> None:
         except imaplib.IMAP4.error as refused:
             assert "AUTHENTICATIONFAILED" in str(refused), refused
         client.shutdown()
-    assert status(server, "logins failed") == 2
+    assert status(server, "logins failed") == 5
     assert "[SYS/TEMP]" in login(host, "pat", USERS["pat"])
     assert login(host, "pat", USERS["pat"], ELSEWHERE) == ""
+    assert host.end() == 0, host.said()
+
+
+def leaving(server: Server) -> None:
+    """Who does not wait for an answer that comes late."""
+    host = start(server, login_failures=0, login_cache=0)
+    for _ in range(4):
+        assert "[AUTH]" in login(host, "pat", "wrong")
+    for port, said in (("imap", b"a AUTHENTICATE SCRAM-SHA-256 biwsbj1wYXQscj1hYmNkZWZnaGlq\r\n"),
+                       ("pop3", b"USER pat\r\nPASS wrong\r\n")) * 3:
+        with socket.create_connection(("127.0.0.1", host.ports[port])) as client:
+            client.recv(100)
+            client.sendall(said)
+            if port == "pop3":
+                client.recv(100)
+    assert login(host, "pat", USERS["pat"]) == "", "with no limit somebody is refused"
+    while status(server, "sessions") != 0:
+        pass
     assert host.end() == 0, host.said()
 
 
@@ -222,7 +240,7 @@ def main(built: Path) -> None:
     os.umask(0)
     try:
         server.add_users()
-        for what in (guesses, known, scram, remembered, hashes, see_off, crowd, hourly):
+        for what in (guesses, known, scram, leaving, remembered, hashes, see_off, crowd, hourly):
             tap.run(what.__doc__.splitlines()[0], what, server)
     finally:
         server.remove()

@@ -721,7 +721,7 @@ static void copy_for_ever(struct killed *k, uint64_t seed)
         _exit(1);
     mail_begin(&k->mail);
     path_of("copy", to);
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 20 && !k->mail.must_look; i++)
         mail_change(&k->mail, disk_random(random));
     for (;;) {
         struct copying c = { .stops_at = 0 };
