@@ -78,6 +78,21 @@ static void decrypted(mailsrv_session *s, int32_t status, const mailsrv_tls_io *
     }
 }
 
+/* Where the decrypted lies. */
+static uint8_t *plain_of(struct tls *tls)
+{
+    return tls->plain != NULL ? tls->plain : tls->few;
+}
+
+static void give_plain_back(mailsrv_session *s)
+{
+    struct tls *tls = s->tls;
+    if (tls->plain == NULL || tls->at != tls->n)
+        return;
+    mailsrv__session_give(s, tls->plain, PLAIN_OCTETS);
+    tls->plain = NULL;
+}
+
 /* One piece, of what a handshake has left, and then of `in`. */
 static void decrypt_some(mailsrv_session *s, struct input *in)
 {
@@ -85,8 +100,10 @@ static void decrypt_some(mailsrv_session *s, struct input *in)
     struct input *from = tls->left.n != 0 ? &tls->left : in;
     struct slice *room = room_for(s, RESERVE_OCTETS);
     mailsrv_tls_io io = io_of(*from, room);
-    io.plain = tls->plain;
-    io.plain_octets = sizeof tls->plain;
+    if (tls->plain == NULL)
+        tls->plain = mailsrv__session_take(s, PLAIN_OCTETS);
+    io.plain = plain_of(tls);
+    io.plain_octets = tls->plain != NULL ? PLAIN_OCTETS : FEW_OCTETS;
     int32_t status = tls->provider->decrypt(tls->connection, &io);
     mailsrv__spend(s, 1);
     mailsrv__input_skip(from, io.taken);
@@ -103,10 +120,11 @@ static void decrypt_some(mailsrv_session *s, struct input *in)
 static bool hand_over(mailsrv_session *s)
 {
     struct tls *tls = s->tls;
-    struct input in = { tls->plain + tls->at, (size_t)(tls->n - tls->at) };
+    uint8_t *plain = plain_of(tls) + tls->at;
+    struct input in = { plain, (size_t)(tls->n - tls->at) };
     size_t before = in.n;
     mailsrv__session_take_input(s, &in);
-    mailsrv__wipe(tls->plain + tls->at, before - in.n);
+    mailsrv__wipe(plain, before - in.n);
     tls->at = (uint16_t)(tls->n - in.n);
     return in.n != before;
 }
@@ -126,6 +144,7 @@ static void take(mailsrv_session *s, struct input *in, bool in_a_slice)
             break;
         }
     }
+    give_plain_back(s);
     if (tls->peer_closed)
         mailsrv__input_skip(in, in->n);
     if (tls->eof_waits && is_done_with(tls))

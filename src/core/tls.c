@@ -224,7 +224,10 @@ void mailsrv__tls_free(mailsrv_session *s)
     mailsrv__slice_free(s, tls->reserve);
     mailsrv__session_give(s, tls->info, tls->info_octets);
     mailsrv__timer_remove(&s->engine->timers, &tls->timer);
-    mailsrv__wipe(tls->plain, sizeof tls->plain);
+    mailsrv__wipe(tls->few, sizeof tls->few);
+    if (tls->plain != NULL)
+        mailsrv__wipe(tls->plain, PLAIN_OCTETS);
+    mailsrv__session_give(s, tls->plain, tls->plain != NULL ? PLAIN_OCTETS : 0);
     mailsrv__session_give(s, tls, sizeof *tls);
 }
 

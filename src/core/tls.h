@@ -18,6 +18,7 @@
 
 enum {
     PLAIN_OCTETS = 512,   /* decrypted at a time */
+    FEW_OCTETS = 32,      /* the same, where there is no memory for so many */
     RESERVE_OCTETS = 256, /* of the room that needs no memory */
     RECORD_OCTETS = 16384 /* of plaintext in a record (RFC 8446 section 5.1) */
 };
@@ -48,8 +49,9 @@ struct tls {
     uint64_t octets;       /* of the provider, as last counted */
     mailsrv_tls_info *info; /* of the host, with its bytes behind it, in one piece */
     size_t info_octets;
-    uint16_t at, n; /* of `plain`: what the machine has not taken */
-    uint8_t plain[PLAIN_OCTETS];
+    uint8_t *plain; /* decrypted; it is given back when the machine has taken all.  NULL: it lies in `few` */
+    uint16_t at, n; /* of it: what the machine has not taken */
+    uint8_t few[FEW_OCTETS];
 };
 
 /* ---- tls.c ---- */

@@ -50,10 +50,37 @@ void mailsrv__uv_cut(mailsrv_uv_connection *c)
     uv_close(&c->socket.handle, closed);
 }
 
+/* False: there is no memory for one. */
+static bool begin_request(mailsrv_uv_connection *c)
+{
+    c->request = malloc(sizeof *c->request);
+    return c->request != NULL;
+}
+
+static void end_request(mailsrv_uv_connection *c)
+{
+    free(c->request);
+    c->request = NULL;
+}
+
 static void shut_down(uv_shutdown_t *request, int status)
 {
+    mailsrv_uv_connection *c = request->data;
+    end_request(c);
     if (status != 0)
-        mailsrv__uv_cut(request->data);
+        mailsrv__uv_cut(c);
+}
+
+/* False: it does not go, and nothing is in flight. */
+static bool shut(mailsrv_uv_connection *c)
+{
+    if (!begin_request(c))
+        return false;
+    c->request->shutdown.data = c;
+    if (uv_shutdown(&c->request->shutdown, stream_of(c), shut_down) == 0)
+        return true;
+    end_request(c);
+    return false;
 }
 
 /* All is said and sent. */
@@ -62,8 +89,7 @@ static void part(mailsrv_uv_connection *c)
     end_session(c);
     free(c->kept);
     c->kept = NULL;
-    c->shutdown.data = c;
-    if (c->is_at_eof || uv_shutdown(&c->shutdown, stream_of(c), shut_down) != 0) {
+    if (c->is_at_eof || !shut(c)) {
         mailsrv__uv_cut(c);
         return;
     }
@@ -168,6 +194,7 @@ static void written(uv_write_t *request, int status)
     mailsrv_uv_connection *c = request->data;
     size_t n = c->n_writing;
     c->n_writing = 0;
+    end_request(c);
     if (c->is_closing)
         return;
     if (status != 0) {
@@ -193,6 +220,18 @@ static size_t slices(mailsrv_uv_connection *c, uv_buf_t *buffers, unsigned *coun
     return octets;
 }
 
+/* False: it does not go, and nothing is in flight. */
+static bool write_later(mailsrv_uv_connection *c, const uv_buf_t *buffers, unsigned count)
+{
+    if (!begin_request(c))
+        return false;
+    c->request->write.data = c;
+    if (uv_write(&c->request->write, stream_of(c), buffers, count, written) == 0)
+        return true;
+    end_request(c);
+    return false;
+}
+
 /* What the socket takes goes at once; the rest lies where it is until libuv has sent it. */
 static void send_output(mailsrv_uv_connection *c)
 {
@@ -208,8 +247,7 @@ static void send_output(mailsrv_uv_connection *c)
             mailsrv_session_sent(c->session, (size_t)sent);
             continue;
         }
-        c->write.data = c;
-        if (sent == UV_EAGAIN && uv_write(&c->write, stream_of(c), buffers, count, written) == 0)
+        if (sent == UV_EAGAIN && write_later(c, buffers, count))
             c->n_writing = octets;
         else
             mailsrv__uv_cut(c);

@@ -11,7 +11,9 @@ import time
 
 from host import HANG_S
 
-AT_ONCE = 100  # that are on their way to IDLE; the others wait their turn, or idle
+# That are on their way to IDLE; the others wait their turn, or idle.  What many handshakes take at once would be
+# counted as the sessions'.
+AT_ONCE, AT_ONCE_TLS = 100, 4
 PER_ADDRESS = 200  # mailserverd lets no more come from one
 
 
@@ -96,10 +98,11 @@ class Peer:
 
 
 class Crowd:
-    """`n` peers, in turn of each user, from as many addresses of this machine as they need."""
+    """Peers, in turn of each user, from as many addresses of this machine as they need."""
 
-    def __init__(self, port: int, users: dict[str, str], n: int, tls: ssl.SSLContext | None):
-        self.address, self.users, self.n, self.tls = ("127.0.0.1", port), list(users.items()), n, tls
+    def __init__(self, port: int, users: dict[str, str], tls: ssl.SSLContext | None):
+        self.address, self.users, self.tls = ("127.0.0.1", port), list(users.items()), tls
+        self.at_once = AT_ONCE if tls is None else AT_ONCE_TLS
         self.peers: list[Peer] = []
         self.by_fd: dict[int, Peer] = {}
         self.epoll = select.epoll()
@@ -121,13 +124,14 @@ class Crowd:
             self.by_fd[fd].comes()
 
     def until(self, n_of) -> None:
-        while n_of() < self.n:
+        while n_of() < len(self.peers):
             self.round()
 
-    def all_idle(self) -> None:
-        idle = 0
-        while idle < self.n:
-            while len(self.peers) < min(self.n, idle + AT_ONCE):
+    def grow(self, n: int) -> None:
+        """Until so many idle."""
+        idle = len(self.peers)
+        while idle < n:
+            while len(self.peers) < min(n, idle + self.at_once):
                 self.begin_one()
             self.round()
             while idle < len(self.peers) and self.peers[idle].idles:

@@ -43,6 +43,9 @@ class Exim:
     def queue(self) -> list[str]:
         return self.tree.find("var/spool/exim4/input")
 
+    def hurry(self) -> None:
+        """It looks at all of its queue each second."""
+
     def log(self) -> str:
         said = ""
         for name in ("main", "panic", "reject"):

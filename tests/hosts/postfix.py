@@ -33,6 +33,7 @@ smtp_tls_CAfile = /etc/postfix/ca.pem
 
 # name, what it listens on, the program; each runs as root and becomes the user postfix
 MASTER = """\
+pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
@@ -60,7 +61,7 @@ class Postfix:
     """`main` is more of main.cf; `listeners` have an option each, beside the one that has none: port."""
 
     def __init__(self, main: str, ca: str, listeners: dict[str, str] = {}):
-        self.tree = Tree("postfix", ["usr/lib/postfix", "usr/sbin/postqueue", "usr/sbin/postlog"], ["postfix", "postdrop"])
+        self.tree = Tree("postfix", ["usr/lib/postfix", "usr/sbin"], ["postfix", "postdrop"])
         self.ports = {name: free_port() for name in ["", *listeners]}
         for name in ("etc/postfix", "var/spool", "var/spool/postfix", "var/spool/postfix/pid"):
             self.tree.folder(name)
@@ -70,7 +71,8 @@ class Postfix:
         self.tree.folder("var/lib/postfix", Tree.USER)
         self.tree.put("etc/postfix/main.cf", MAIN + main)
         self.tree.put("etc/postfix/ca.pem", ca)
-        inet = "".join(f"{HERE}:{port} inet n - n - - smtpd {listeners.get(name, '')}\n" for name, port in self.ports.items())
+        inet = "".join(f"{HERE}:{port} inet n - n - - smtpd {listeners.get(name, '')}\n"
+                       for name, port in self.ports.items())
         self.tree.put("etc/postfix/master.cf", inet + MASTER)
         self.port = self.ports[""]
 
@@ -80,6 +82,10 @@ class Postfix:
 
     def queue(self) -> list[str]:
         return self.tree.find(*(f"var/spool/postfix/{name}" for name in QUEUES))
+
+    def hurry(self) -> None:
+        """Its run through the queue leaves alone what is just being given up, and may then forget it until told."""
+        self.tree.run("/usr/sbin/postqueue", "-f")
 
     def log(self) -> str:
         try:

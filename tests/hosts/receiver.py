@@ -11,7 +11,8 @@ from server import Server
 from wire import Wire
 
 # A domain for each way by which mail comes: name, and the listener that it leads to.
-ROUTES = {"clear": "mx_clear", "may": "mx_tls", "must": "mx_tls", "crowd": "mx_crowd", "tcp": "lmtp_tcp", "local": "lmtp_local"}
+ROUTES = {"clear": "mx_clear", "may": "mx_tls", "must": "mx_tls", "crowd": "mx_crowd",
+          "tcp": "lmtp_tcp", "local": "lmtp_local"}
 OTHERS = {"submission": "submission", "secret": "submission"}
 LISTENERS = {"mx_clear": "mx no", "mx_tls": "mx starttls", "mx_crowd": "mx no\nconnections-per-peer = 1",
              "submission": "submission starttls", "lmtp_tcp": "lmtp no", "lmtp_local": "lmtp no",

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""No relaying for strangers: a Postfix that has no login, and smtplib, try each form of an open relay that the field knows,
-at the ports for other servers, for users and for LMTP.  Each is refused for good, and nothing is stored.  relay.py BUILD"""
+"""No relaying for strangers: a Postfix that has no login, and smtplib, try each form of an open relay that the field
+knows, at the ports for other servers, for users and for LMTP.  Each is refused for good, and nothing is stored.
+relay.py BUILD"""
 import re
 import signal
 import smtplib
@@ -13,9 +14,10 @@ from postfix import Postfix
 from receiver import PASSWORD, Receiver
 from tap import Tap
 from tree import can_be_root, unpacked, until
+from wire import Call
 
-# Ours is clear.test, with a user pat.  What stands behind RCPT TO: - RFC 5321 section 4.1.2, 3.6.1 and appendix C for routes,
-# RFC 1123 section 5.2.16 for %, the rest is what relay testers have tried since the days of ORBS.
+# Ours is clear.test, with a user pat.  What stands behind RCPT TO: - RFC 5321 sections 4.1.2, 3.6.1 and appendix C for
+# routes, RFC 1123 section 5.2.16 for %, the rest is what relay testers have tried since the days of ORBS.
 FORMS = {
     "another domain": "<pat@remote.test>",
     "another domain, in capitals": "<PAT@REMOTE.TEST>",
@@ -52,8 +54,9 @@ FORMS = {
     "without brackets": "pat@remote.test",
     "two at once": "<pat@clear.test>,<pat@remote.test>",
 }
-SENDERS = {"nobody": "", "a user of ours": "pat@clear.test", "an address of ours": "nobody@clear.test", "postmaster": "postmaster",
-           "localhost": "pat@localhost", "our address": "pat@[127.0.0.1]", "the recipient": "pat@remote.test"}
+SENDERS = {"nobody": "", "a user of ours": "pat@clear.test", "an address of ours": "nobody@clear.test",
+           "postmaster": "postmaster", "localhost": "pat@localhost", "our address": "pat@[127.0.0.1]",
+           "the recipient": "pat@remote.test"}
 MARK = "This is to be nowhere."
 
 
@@ -147,38 +150,39 @@ class Relay:
 
     def by_postfix(self, route: str, sender: str, form: str) -> bytes:
         """What it said; it was refused."""
-        calls = self.given(route, sender, form)
-        said, replied = (b"".join(bytes(part) for part in parts) for parts in zip(*((c.said, c.replied) for c in calls)))
+        call = self.given(route, sender, form)
+        said, replied = bytes(call.said), bytes(call.replied)
         rcpt = re.findall(rb"(?m)^(\d)\d\d ", replied)[3]  # after the greeting, EHLO and MAIL
         assert said.count(b"RCPT TO:") == 1 and rcpt == b"5" and b"\n354" not in replied, (said, replied)
         return said
 
-    def given(self, route: str, sender: str, form: str) -> list:
-        """The calls of Postfix, which has taken a message and is to give it on."""
+    def given(self, route: str, sender: str, form: str) -> Call:
+        """The call of Postfix, which has taken a message and is to give it on."""
         wire = self.receiver.wires[route]
         wire.said()
         with smtplib.SMTP("127.0.0.1", self.postfix.ports[route], "client.remote.test", HANG_S) as client:
             client.ehlo()
             replies = has(client, sender, form)
             assert replies[-1][0] == 250, replies
-        until("the end of the queue", lambda: not self.postfix.queue())
+        until("the end of the queue", lambda: not self.postfix.queue(), self.postfix.hurry)
         assert len(wire.calls) == 1 and wire.calls[0].is_over.wait(HANG_S), wire.calls
-        return wire.calls
+        return wire.calls[0]
 
     def submitted(self) -> None:
         for route in ("submission", "secret"):
             before = self.postfix.log()
-            calls = self.given(route, "pat@clear.test", PLAIN)
+            call = self.given(route, "pat@clear.test", PLAIN)
             said = self.postfix.log()[len(before):]
             assert "status=bounced (host 127.0.0.1[127.0.0.1] said: 530 5.7.0" in said, said
-            assert (b"STARTTLS" in calls[0].said) == (route == "secret"), bytes(calls[0].said)
+            assert (b"STARTTLS" in call.said) == (route == "secret"), bytes(call.said)
 
     # ---- What came of it ----
 
     def stored(self) -> list[str]:
         """The files of the server in which the mark stands, and the mailboxes that are not empty."""
-        files = [str(file) for file in self.receiver.server.data.rglob("*") if file.is_file() and MARK.encode() in file.read_bytes()]
-        return files + [user for user in self.receiver.users if self.receiver.take(user)]
+        files = [file for file in self.receiver.server.data.rglob("*") if file.is_file()]
+        marked = [str(file) for file in files if MARK.encode() in file.read_bytes()]
+        return marked + [user for user in self.receiver.users if self.receiver.take(user)]
 
     def nothing_stored(self) -> None:
         stored = self.stored()
@@ -195,7 +199,8 @@ def postfix(receiver: Receiver) -> Postfix:
     """It gives on whatever comes, by the port at which it comes; what comes back to senders is thrown away."""
     ways = {"clear": "smtp:", "tcp": "lmtp:inet:", "submission": "smtp:", "secret": "smtp:"}
     filters = {route: f"-o content_filter={how}[127.0.0.1]:{receiver.wires[route].port}" for route, how in ways.items()}
-    return Postfix("default_transport = discard:\nlocal_transport = discard:\nsmtp_tls_security_level = none\nsmtp_tls_policy_maps = "
+    return Postfix("default_transport = discard:\nlocal_transport = discard:\nsmtp_tls_security_level = none\n"
+                   "smtp_tls_policy_maps = "
                    f"inline:{{ {{ [127.0.0.1]:{receiver.wires['secret'].port} = encrypt }} }}\n", receiver.ca, filters)
 
 

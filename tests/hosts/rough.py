@@ -244,6 +244,32 @@ class Rough:
             peer.close()
         self.beside.ends()
 
+    def run_deletions(self) -> None:
+        """Without QUIT nothing is deleted (RFC 1939 section 6)."""
+        for door in (PLAIN["pop3"], TLS["pop3"]):
+            for how, way in (("closed", Peer.close), ("half-closed", Peer.half_close), ("reset", Peer.reset)):
+                self.check(f"{door}: DELE, and then {how}", self.deletes, door, way)
+
+    def deletes(self, door: str, way) -> None:
+        peer = self.unlocked(door)
+        self.beside.begins()
+        peer.ask(b"DELE 1\r\n", rb"\+OK.*")
+        way(peer)
+        if way is Peer.half_close:
+            assert peer.rest() == b""
+            peer.close()
+        self.beside.ends()
+
+    def unlocked(self, door: str) -> Peer:
+        """The maildrop is locked until the server has seen that the last one went."""
+        for _ in range(HANG_S * 10):
+            try:
+                return self.come(Case("pop3", "", [], login=True), door)
+            except AssertionError as error:
+                assert "IN-USE" in str(error), error
+                time.sleep(0.1)
+        raise TimeoutError("the lock stays")
+
     # ---- TLS ----
 
     def run_junk(self) -> None:
@@ -270,7 +296,8 @@ class Rough:
 
     def broken_record(self, protocol: str, door: str) -> None:
         """What was said before it is not made anything of."""
-        peer = self.come(Case(protocol, "", [], login=protocol in LOGIN), door)
+        case = Case(protocol, "", [], login=protocol in LOGIN)
+        peer = self.unlocked(door) if protocol == "pop3" else self.come(case, door)
         self.beside.begins()
         peer.send(rough_cases.unfinished(protocol))
         self.beside.looks()
@@ -306,6 +333,7 @@ class Rough:
         self.beside = Bystander(self.ports, [])
         self.run_cases()
         self.run_cuts()
+        self.run_deletions()
         self.run_junk()
         self.beside.goes()
         self.tap.run("all sessions have ended, and nothing is owed", self.at_rest)

@@ -1,5 +1,5 @@
-"""A Debian tree below the build folder, in which a server of others runs that is not installed: the files of its unpacked
-package, the libraries that they need, its users, a few devices.  Its processes see nothing else (chroot)."""
+"""A Debian tree below the build folder, in which a server of others runs that is not installed: the files of its
+unpacked package, the libraries that they need, its users, a few devices.  Its processes see nothing else (chroot)."""
 import os
 import re
 import shutil
@@ -26,7 +26,9 @@ def run_as_root(*argv: object) -> str:
 
 def can_be_root() -> bool:
     """chroot is root's."""
-    return os.getuid() == 0 or bool(shutil.which("sudo")) and subprocess.run(as_root("true"), capture_output=True).returncode == 0
+    if os.getuid() == 0:
+        return True
+    return bool(shutil.which("sudo")) and subprocess.run(as_root("true"), capture_output=True).returncode == 0
 
 
 def unpacked(package: str) -> Path | None:
@@ -118,13 +120,15 @@ class Tree:
         run_as_root("rm", "-rf", self.path)
 
 
-def until(what: str, check) -> object:
-    """What it gives at last; a guard ends the wait."""
-    end = time.monotonic() + HANG_S
-    while not (got := check()):
+def until(what: str, check, hurry=lambda: None) -> None:
+    """`check` gives it at last; a guard ends the wait.  Who has to be told may be told, now and then."""
+    end, polls = time.monotonic() + HANG_S, 0
+    while not check():
         assert time.monotonic() < end, f"{what} never came"
+        polls += 1
+        if polls % 20 == 0:
+            hurry()
         time.sleep(0.05)
-    return got
 
 
 def free_port() -> int:

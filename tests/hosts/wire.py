@@ -1,5 +1,5 @@
-"""A wire between a peer and our server, which stays when the server is started anew: it keeps what is said on it, and can be
-held or cut."""
+"""A wire between a peer and our server, which stays when the server is started anew: it keeps what is said on it, and
+can be held or cut."""
 import contextlib
 import socket
 import threading

@@ -4,6 +4,7 @@
 #include "fake_tls.h"
 #include "world.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct line {
@@ -161,15 +162,27 @@ static void test_what_is_lent_is_released_once_encrypted(void **state)
     end(&l);
 }
 
-/* What came in may have been a password: nothing of it stays where it was decrypted. */
+/* What came in may have been a password: nothing of what was taken stays where it was decrypted, and the room goes with
+ * the last of it. */
 static void test_what_was_taken_is_wiped(void **state)
 {
-    static const uint8_t zeros[PLAIN_OCTETS];
+    static const char secret[] = "what about secret\r\nread 9\r\n", rest[] = "say 20\r\nand half a li";
+    static const uint8_t zeros[sizeof secret - 1];
+    mailsrv_read_bytes read = { .size = sizeof read, .octets = { (const uint8_t *)"123456789", 9 } };
+    const mailsrv_answer answer = { .size = sizeof answer, .value = &read };
+    char said[sizeof secret + sizeof rest];
     struct line l;
     (void)state;
     open_line(&l);
-    say_sealed(&l, "what about secret\r\nsay 20\r\nand half a li");
+    snprintf(said, sizeof said, "%s%s", secret, rest);
+    say_sealed(&l, said);
+    assert_non_null(l.s->tls->plain); /* the rest waits for the answer */
     assert_memory_equal(l.s->tls->plain, zeros, sizeof zeros);
+    assert_memory_equal(l.s->tls->plain + sizeof zeros, rest, sizeof rest - 1);
+    assert_int_equal(mailsrv_op_answer(l.w.engine, next_op(&l.w, MAILSRV_OP_READ)->id, &answer), MAILSRV_OK);
+    run(&l.w);
+    assert_null(l.s->tls->plain);
+    assert_int_equal(l.s->tls->at, l.s->tls->n);
     end(&l);
 }
 
