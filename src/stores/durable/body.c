@@ -141,6 +141,16 @@ static int32_t sync_octets(struct durable *d, struct body *body)
     return status;
 }
 
+/* Other shards may be looking at it. */
+static void breaks(struct durable *d, struct body *body)
+{
+    if (d->family != NULL)
+        pthread_mutex_lock(&d->family->bodies);
+    body->broken = true;
+    if (d->family != NULL)
+        pthread_mutex_unlock(&d->family->bodies);
+}
+
 /* The file, then its name; the log names it after both. */
 int32_t mailsrv__durable_body_sync(struct durable *d, struct body *body)
 {
@@ -149,10 +159,12 @@ int32_t mailsrv__durable_body_sync(struct durable *d, struct body *body)
         return MAILSRV_OK;
     snprintf(path, sizeof path, "%s/bodies", d->directory);
     int32_t status = sync_octets(d, body);
-    if (status == MAILSRV_OK)
+    if (status == MAILSRV_OK) {
         status = d->files.sync_directory(d->files.user, path);
-    body->synced = status == MAILSRV_OK;
-    body->broken = body->broken || !body->synced;
+        body->synced = status == MAILSRV_OK;
+        if (!body->synced)
+            breaks(d, body);
+    }
     return status;
 }
 
