@@ -118,6 +118,9 @@ class Dovecot:
             for path in (self.path, mail):
                 os.chown(path, NOBODY, NOBODY)
             user = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+            for name, where in unpacked.items(): # which may lie where only root can look
+                shutil.copytree(where, self.path / name, symlinks=True)
+            unpacked = {name: self.path / name for name in unpacked}
         libraries = unpacked["core"] / "usr/lib/dovecot"
         environment = {"LD_LIBRARY_PATH": str(libraries), "USER": "nobody", "HOME": str(self.path), "PATH": "/usr/bin:/bin"}
         self.process = subprocess.Popen([unpacked["core"] / "usr/bin/doveconf", "-c", config, "-f", "service=imap", "-e",

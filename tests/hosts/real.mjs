@@ -1,7 +1,9 @@
 // nodemailer and imapflow: one sends by STARTTLS and by TLS at once, the other one is in IDLE and sees it come.
+import { setDefaultResultOrder } from 'node:dns';
 import { createRequire } from 'node:module';
 
 const { modules, ports, password, ca } = JSON.parse(process.argv[2]);
+setDefaultResultOrder('ipv4first'); // where the server listens: Node.js 18 tries the first address alone
 const require = createRequire(modules + '/');
 const nodemailer = require('nodemailer');
 const { ImapFlow } = require('imapflow');

@@ -3,6 +3,7 @@
 and version; tickets; and what is refused.  tls_clients.py HOST VERSION
 
 HOST is that of logins.py, VERSION the newest that it has, 1.2 or 1.3."""
+import contextlib
 import re
 import shutil
 import subprocess
@@ -51,6 +52,8 @@ def gnutls(certificates: Certificates, port: int, lines: list[str], heard: list[
             said += got
         said += process.stdout.read()
         guard.cancel()
+        with contextlib.suppress(BrokenPipeError): # where it ended before it had taken the line
+            process.stdin.close()
     return said
 
 

@@ -3,8 +3,10 @@ unpacked package, the libraries that they need, its users, a few devices.  Its p
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,6 +24,11 @@ def run_as_root(*argv: object) -> str:
     done = subprocess.run(as_root(*argv), capture_output=True, timeout=HANG_S)
     assert done.returncode == 0, f"{argv}: {done.returncode} {done.stderr.decode(errors='replace')}"
     return done.stdout.decode(errors="replace")
+
+
+def kill_as_root(group: int, by: int) -> None:
+    """Not every system has a program `kill`."""
+    run_as_root(sys.executable, "-c", "import os, sys; os.killpg(int(sys.argv[1]), int(sys.argv[2]))", group, int(by))
 
 
 def can_be_root() -> bool:
@@ -110,11 +117,11 @@ class Tree:
     def end(self) -> None:
         """Its whole group, which we started; then the tree."""
         if self.process and self.is_alive():
-            run_as_root("kill", "-TERM", "--", f"-{self.process.pid}")
+            kill_as_root(self.process.pid, signal.SIGTERM)
             try:
                 self.process.wait(HANG_S)
             except subprocess.TimeoutExpired:
-                run_as_root("kill", "-KILL", "--", f"-{self.process.pid}")
+                kill_as_root(self.process.pid, signal.SIGKILL)
                 self.process.wait()
         self.process = None
         run_as_root("rm", "-rf", self.path)

@@ -98,10 +98,11 @@ class _Run:
     def _engines_ended(self) -> None:
         for engine in self.engines:
             engine.ended()
-            for task in engine.tasks:
+            tasks = set(engine.tasks)  # one that ends leaves the engine's
+            for task in tasks:
                 task.cancel()
-            if engine.tasks:
-                self.loop.run_until_complete(asyncio.wait(engine.tasks))
+            if tasks:
+                self.loop.run_until_complete(asyncio.wait(tasks))
         self.engines.clear()
 
     def _close(self, user: Any) -> None:
