@@ -15,24 +15,12 @@ size_t mailsrv__base64(const uint8_t *p, size_t n, char *out)
     return at;
 }
 
-/* 64: the character is none of the alphabet. */
-static uint32_t value_of(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return (uint32_t)(c - 'A');
-    if (c >= 'a' && c <= 'z')
-        return (uint32_t)(c - 'a') + 26;
-    if (c >= '0' && c <= '9')
-        return (uint32_t)(c - '0') + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : 64;
-}
-
 /* The three octets of four characters, the last `pad` of which are padding. */
 static bool read_four(const char *p, unsigned pad, uint8_t *out)
 {
     uint32_t bits = 0;
     for (unsigned i = 0; i < 4; i++) {
-        uint32_t value = i < 4 - pad ? value_of(p[i]) : 0;
+        uint32_t value = i < 4 - pad ? mailsrv__base64_value(p[i]) : 0;
         if (value > 63)
             return false;
         bits = bits << 6 | value;

@@ -1,5 +1,7 @@
 #include "text/transfer.h"
 
+#include "text/base64.h"
+
 /* Within "=XX", and "=" blanks CRLF. */
 enum { AT_TEXT, AT_EQUALS, AT_DIGIT, AT_PADDING, AT_PADDING_CR };
 
@@ -130,21 +132,10 @@ static void take_printable(struct transfer *t, char c, struct writer *out)
 
 /* ---- Base64 (RFC 2045 section 6.8) ---- */
 
-static uint32_t value_of(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return (uint32_t)(c - 'A');
-    if (c >= 'a' && c <= 'z')
-        return (uint32_t)(c - 'a') + 26;
-    if (c >= '0' && c <= '9')
-        return (uint32_t)(c - '0') + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : 64;
-}
-
 /* What is not of the alphabet is ignored.  Behind padding another text may follow: bodies are joined so. */
 static void take_base64(struct transfer *t, char c, struct writer *out)
 {
-    uint32_t value = value_of(c);
+    uint32_t value = mailsrv__base64_value(c);
     if (c == '=')
         t->n_bits = 0;
     if (value > 63)
