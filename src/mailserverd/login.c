@@ -13,8 +13,11 @@
 
 struct late {
     uv_timer_t timer;
+    void (*then)(const struct late *late);
+    const struct directory *directory;
     mailsrv_engine *engine;
     mailsrv_op_id id;
+    const mailsrv_op *op; /* a question that waits: it lives until its answer (op.h) */
     int32_t status;
 };
 
@@ -23,26 +26,36 @@ static void forget_late(uv_handle_t *timer)
     free(timer->data);
 }
 
-static void answer_now(uv_timer_t *timer)
+static void do_now(uv_timer_t *timer)
 {
     const struct late *late = timer->data;
-    mailsrv_op_answer_status(late->engine, late->id, late->status);
+    late->then(late);
     uv_close((uv_handle_t *)timer, forget_late);
 }
 
 /* Without memory for that: at once. */
-static void answer_late(const struct directory *d, mailsrv_engine *engine, mailsrv_op_id id, int32_t status,
-                        uint64_t ms)
+static void do_late(const struct directory *d, const struct late *what, uint64_t ms)
 {
     struct late *late = ms == 0 ? NULL : malloc(sizeof *late);
     if (late == NULL) {
-        mailsrv_op_answer_status(engine, id, status);
+        what->then(what);
         return;
     }
-    *late = (struct late){ .engine = engine, .id = id, .status = status };
+    *late = *what;
     uv_timer_init(d->loop, &late->timer);
     late->timer.data = late;
-    uv_timer_start(&late->timer, answer_now, ms, 0);
+    uv_timer_start(&late->timer, do_now, ms, 0);
+}
+
+static void answer_now(const struct late *late)
+{
+    mailsrv_op_answer_status(late->engine, late->id, late->status);
+}
+
+static void answer_late(const struct directory *d, mailsrv_engine *engine, mailsrv_op_id id, int32_t status,
+                        uint64_t ms)
+{
+    do_late(d, &(const struct late){ .then = answer_now, .engine = engine, .id = id, .status = status }, ms);
 }
 
 /* ---- Whom a peer tries to be ---- */
@@ -229,19 +242,9 @@ static void give_keys(const struct directory *d, mailsrv_engine *engine, const m
     explicit_bzero(&keys, sizeof keys);
 }
 
-/* A question that waits: it lives until its answer (op.h). */
-struct later {
-    uv_timer_t timer;
-    const struct directory *directory;
-    mailsrv_engine *engine;
-    const mailsrv_op *op;
-};
-
-static void give_keys_now(uv_timer_t *timer)
+static void give_keys_now(const struct late *late)
 {
-    const struct later *later = timer->data;
-    give_keys(later->directory, later->engine, later->op);
-    uv_close((uv_handle_t *)timer, forget_late);
+    give_keys(late->directory, late->engine, late->op);
 }
 
 /* Whether the proof will be right nobody knows yet: late is who has failed at this name from this address. */
@@ -252,16 +255,8 @@ static void on_scram_keys(void *user, mailsrv_engine *engine, const mailsrv_op *
     if (!take_attempt(d, engine, op, arg->user, arg->peer))
         return;
     const struct attempt own = { .pair = guests_find(&d->guests, op->session_id)->attempt.pair };
-    const uint64_t ms = guard_delay_ms(&d->gate->guard, &own);
-    struct later *later = ms == 0 ? NULL : malloc(sizeof *later);
-    if (later == NULL) {
-        give_keys(d, engine, op);
-        return;
-    }
-    *later = (struct later){ .directory = d, .engine = engine, .op = op };
-    uv_timer_init(d->loop, &later->timer);
-    later->timer.data = later;
-    uv_timer_start(&later->timer, give_keys_now, ms, 0);
+    do_late(d, &(const struct late){ .then = give_keys_now, .directory = d, .engine = engine, .op = op },
+            guard_delay_ms(&d->gate->guard, &own));
 }
 
 int32_t login_serve(struct directory *directory, mailsrv_engine *engine)

@@ -24,16 +24,20 @@ static bool hash_by_crypt(const char *password, char *out, size_t n)
     return ok;
 }
 
-/* As long for a near miss as for any other: hashes of one method have one length. */
+bool password_same(const void *a, const void *b, size_t n)
+{
+    const unsigned char *one = a, *other = b;
+    unsigned char differs = 0;
+    for (size_t i = 0; i < n; i++)
+        differs |= one[i] ^ other[i];
+    return differs == 0;
+}
+
+/* Hashes of one method have one length. */
 static bool same(const char *a, const char *b)
 {
     const size_t n = strlen(a);
-    unsigned char differs = 0;
-    if (strlen(b) != n)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        differs |= (unsigned char)(a[i] ^ b[i]);
-    return differs == 0;
+    return strlen(b) == n && password_same(a, b, n);
 }
 
 /* `hash` NULL: what crypt makes of a password for nobody is thrown away. */

@@ -14,6 +14,9 @@ enum password_method { PASSWORD_YESCRYPT, PASSWORD_ARGON2ID };
 /* Was this program built with it? */
 bool password_method_is_known(enum password_method method);
 
+/* Are two secrets of `n` octets the same?  Takes as long for a near miss as for any other. */
+bool password_same(const void *a, const void *b, size_t n);
+
 /* A new hash of a password, NUL-ended; false: it cannot be hashed. */
 bool password_hash(enum password_method method, const char *password, char *out, size_t n);
 

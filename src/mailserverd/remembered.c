@@ -1,5 +1,6 @@
 #include "remembered.h"
 #include "keyed.h"
+#include "password.h"
 #include "plan.h"
 
 #include <stdlib.h>
@@ -60,15 +61,6 @@ static bool make_mac(const struct remembered *r, const struct entry *person, mai
                                                 sizeof parts / sizeof *parts, out) == MAILSRV_OK;
 }
 
-/* As long for a near miss as for any other. */
-static bool same(const uint8_t *a, const uint8_t *b, size_t n)
-{
-    unsigned char differs = 0;
-    for (size_t i = 0; i < n; i++)
-        differs |= a[i] ^ b[i];
-    return differs == 0;
-}
-
 static struct remembered_login *places_of(const struct remembered *r, uint64_t user)
 {
     return &r->all[user % (LOGINS_MAX / WAYS) * WAYS];
@@ -85,7 +77,7 @@ bool remembered_is(struct remembered *r, const struct entry *person, mailsrv_byt
     const struct remembered_login *first = places_of(r, user);
     pthread_mutex_lock(&r->mutex);
     for (const struct remembered_login *l = first; l < first + WAYS; l++)
-        if (l->user == user && l->at_s >= since && same(l->mac, mac, sizeof mac))
+        if (l->user == user && l->at_s >= since && password_same(l->mac, mac, sizeof mac))
             found = true;
     pthread_mutex_unlock(&r->mutex);
     explicit_bzero(mac, sizeof mac);
