@@ -1,28 +1,5 @@
 /* The exchange format: what was read is the same when it is written and read again. */
-#include "fuzz.h"
-
-#include "exchange.h"
-
-static bool read_some(void *user, void *p, size_t n)
-{
-    struct span *rest = user;
-    if (n > rest->n)
-        return false;
-    if (n != 0)
-        memcpy(p, rest->p, n);
-    *rest = mailsrv__span_after(*rest, n);
-    return true;
-}
-
-static bool read_line(void *user, char *line, size_t room)
-{
-    for (size_t n = 0; n < room && read_some(user, line + n, 1); n++)
-        if (line[n] == '\n') {
-            line[n] = '\0';
-            return true;
-        }
-    return false;
-}
+#include "exchange_source.h"
 
 struct pair {
     struct exchanged_mailbox mailbox;
@@ -31,7 +8,7 @@ struct pair {
 
 static enum exchanged next(struct span *from, struct pair *out)
 {
-    const struct exchange_source source = { from, read_some, read_line };
+    const struct exchange_source source = source_of(from);
     return exchange_next(&source, &out->mailbox, &out->message);
 }
 

@@ -1,6 +1,6 @@
 /* An mbox, as others leave it: what comes out is a mailbox and its messages in the exchange format, as many as there are
  * From lines behind empty ones, in lines that end with CRLF. */
-#include "fuzz.h"
+#include "exchange_source.h"
 
 #include "folders.h"
 
@@ -8,27 +8,6 @@ struct source {
     struct span rest;
     size_t messages, mailboxes;
 };
-
-static bool read_some(void *user, void *p, size_t n)
-{
-    struct source *s = user;
-    if (n > s->rest.n)
-        return false;
-    if (n != 0)
-        memcpy(p, s->rest.p, n);
-    s->rest = mailsrv__span_after(s->rest, n);
-    return true;
-}
-
-static bool read_line(void *user, char *line, size_t room)
-{
-    for (size_t n = 0; n < room && read_some(user, line + n, 1); n++)
-        if (line[n] == '\n') {
-            line[n] = '\0';
-            return true;
-        }
-    return false;
-}
 
 static bool begin_mailbox(void *user, const struct exchanged_mailbox *mailbox)
 {
@@ -77,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     CHECK(ok || n_out == 0, "something came out of no mbox");
     if (ok) {
         struct source s = { .rest = { out, n_out } };
-        const struct exchange_source from = { &s, read_some, read_line };
+        const struct exchange_source from = source_of(&s.rest);
         const struct exchange_sink sink = { &s, begin_mailbox, take_message };
         CHECK(exchange_take_all(&from, &sink) && s.rest.n == 0, "what came out cannot be read");
         CHECK(s.mailboxes == 1 && s.messages == plain_messages((struct span){ octets, n }), "not all messages");
