@@ -47,6 +47,9 @@ static struct place write_body(struct durable *d, const struct body *body)
 /* Is it in the index, because it was committed before? */
 static int32_t is_known(struct durable *d, const struct body *body, bool *out)
 {
+    *out = false;
+    if (!body->kept)
+        return MAILSRV_OK;
     sqlite3_stmt *row = mailsrv__durable_ask(&d->writer, SQL_BODY_GET, "i", (int64_t)body->number);
     int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
     *out = result == SQLITE_ROW;

@@ -34,6 +34,7 @@ struct durable {
     struct task *unfinished; /* in parts, or waiting for one that is; in the order of asking */
     bool failed; /* the index did, in this group */
     bool begun;  /* the change that is planned has frames in the group */
+    bool is_too_bold; /* a change is to be undone that the index cannot undo alone */
     bool undo;   /* the change that is planned is not to be kept, though it has an answer */
     bool behind; /* the log has what the index could not take */
     bool has_reserve;
