@@ -43,14 +43,27 @@ static bool quota(struct index *x, struct reader *from)
     return !from->bad && mailsrv__durable_run(x, SQL_ACCOUNT_QUOTA, "di", &id, octets);
 }
 
+#define MESSAGE_BODY 105 /* where an entry for a message names its body */
+
+/* Is the next entry a message with that body?  It is counted with the body's row: to change a row that was just added,
+ * for a moment an idle one, costs as much as to add it. */
+static bool is_next_message(const struct reader *from, uint64_t id)
+{
+    if (from->n < MESSAGE_BODY + 8 || from->p[0] != ENTRY_MESSAGE)
+        return false;
+    struct reader at = { from->p + MESSAGE_BODY, 8, false };
+    return number(&at) == id;
+}
+
 static bool body(struct index *x, struct reader *from)
 {
     uint64_t id = number(from);
     int64_t segment = (int64_t)number(from), place = (int64_t)number(from), octets = (int64_t)number(from);
     mailsrv_bytes structure = mailsrv__durable_get_bytes(from);
     at_least(&x->state.last_body, id);
-    return !from->bad &&
-           mailsrv__durable_run(x, SQL_BODY_ADD, "iiiib", (int64_t)id, segment, place, octets, structure);
+    x->counted = is_next_message(from, id) ? id : 0;
+    return !from->bad && mailsrv__durable_run(x, SQL_BODY_ADD, "iiiibi", (int64_t)id, segment, place, octets, structure,
+                                              (int64_t)(x->counted != 0));
 }
 
 int64_t mailsrv__durable_box(struct index *x, const mailsrv_id *account, const mailsrv_id *mailbox)
@@ -88,6 +101,10 @@ bool mailsrv__durable_account_grew(struct index *x, const mailsrv_id *id, int64_
 
 static bool body_grew(struct index *x, int64_t id)
 {
+    bool is_counted = x->counted != 0 && x->counted == (uint64_t)id;
+    x->counted = 0;
+    if (is_counted)
+        return true;
     return mailsrv__durable_run(x, SQL_BODY_GREW, "i", id) &&
            (sqlite3_changes(x->db) != 0 || mailsrv__durable_run(x, SQL_BODY_STUB, "i", id));
 }
@@ -419,6 +436,7 @@ static bool apply_entry(struct index *x, struct reader *from)
 bool mailsrv__durable_apply(struct index *x, mailsrv_bytes record)
 {
     struct reader from = { record.p, record.n, false };
+    x->counted = 0;
     while (from.n != 0)
         if (!apply_entry(x, &from))
             return false;

@@ -85,7 +85,7 @@ static int32_t log_body(struct commit *c, uint32_t i)
     mailsrv__durable_put_number(&d->record, place.offset, 8);
     mailsrv__durable_put_number(&d->record, body->octets, 8);
     mailsrv__durable_put_bytes(&d->record, staged_at(c->arg, i)->structure);
-    return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
+    return MAILSRV_OK; /* it takes effect with the target, or at the end */
 }
 
 static int32_t check(const mailsrv_target *target, const struct account *a, const struct mailbox *mbox,
@@ -247,6 +247,8 @@ int32_t mailsrv__durable_commit(struct durable *d, struct task *t)
         results[i].status = to_target(&c, i);
         failed += results[i].status != MAILSRV_OK;
     }
+    if (!d->failed && !mailsrv__durable_take_effect(d))
+        return mailsrv__durable_broken(d);
     if (failed != 0 && arg->atomic)
         undo(&c);
     t->value.committed = (mailsrv_committed){ sizeof t->value.committed, arg->n_targets, sizeof *results, 0, results };

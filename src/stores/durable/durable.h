@@ -41,7 +41,7 @@ struct durable {
     bool looks;          /* there may be a segment to compact */
     bool is_spoiled;     /* a segment that was begun cannot be read: no other is compacted before it */
     bool rests;          /* what was planned without being asked has failed: not at once again */
-    uint32_t skipped;    /* groups after which none was looked for */
+    uint32_t skipped, unlooked; /* groups after which none was looked for */
     uint64_t compacting; /* a segment; 0: none */
     int64_t copied_box, copied_name; /* of the segment that is compacted, those up to here are copied */
     mailsrv_id copied_account;

@@ -12,6 +12,7 @@
 
 #define KEPT_MAX (1u << 20) /* octets of memory, from group to group */
 #define REPLAYED_MAX 1000 /* changes of one transaction */
+#define COMMITS_LOOK 64    /* so many groups of new messages, and it is looked for something to compact */
 #define PAGES_WAIT 8       /* so many times the pages of a checkpoint are too many */
 
 static void roll_back(struct durable *d)
@@ -443,6 +444,14 @@ static bool make_visible(struct durable *d)
     return mailsrv__durable_catch_up(d) == MAILSRV_OK;
 }
 
+/* May there be something to compact now?  New messages alone take nothing from a segment; but one may have ended, and
+ * what could not be compacted before may be so now. */
+static void look_after(struct durable *d, const struct task *first)
+{
+    bool ended = d->told != d->log.end.segment;
+    d->looks = d->looks || ended || !are_commits(d, first) || ++d->unlooked % COMMITS_LOOK == 0;
+}
+
 void mailsrv__durable_group(struct durable *d, struct task *first)
 {
     int32_t status = d->behind ? mailsrv__durable_catch_up(d) : MAILSRV_OK;
@@ -460,7 +469,8 @@ void mailsrv__durable_group(struct durable *d, struct task *first)
             checkpoint(d);
         return;
     }
-    d->looks = d->looks || (d->group.n != 0 && first != NULL);
+    if (d->group.n != 0 && first != NULL)
+        look_after(d, first);
     first = keep_unfinished(d, first);
     if (!make_visible(d)) {
         hold(d, first);

@@ -155,8 +155,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_MESSAGE_SOME] = "SELECT uid FROM message WHERE box = ? LIMIT 1",
     [SQL_MESSAGE_RENUMBER] = "UPDATE message SET uid = ?3 WHERE box = ?1 AND uid = ?2",
     [SQL_MESSAGE_BECAME] = "UPDATE message SET modseq = ?2 WHERE box = ?1",
-    [SQL_BODY_ADD] = "INSERT INTO body VALUES(?1, segment(), ?3, ?4, 0, ?5) ON CONFLICT(id) DO UPDATE"
-                     " SET base = segment(), place = ?3, octets = ?4, structure = ?5",
+    [SQL_BODY_ADD] = "INSERT INTO body VALUES(?1, segment(), ?3, ?4, ?6, ?5) ON CONFLICT(id) DO UPDATE"
+                     " SET base = segment(), place = ?3, octets = ?4, structure = ?5, refs = refs + ?6",
     [SQL_BODY_GET] = "SELECT refs, place FROM body WHERE id = ?",
     [SQL_BODY_GREW] = "UPDATE body SET refs = refs + 1 WHERE id = ?",
     [SQL_BODY_STUB] = "INSERT INTO body VALUES(?, 0, 0, 0, 1, x'')",

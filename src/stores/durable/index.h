@@ -149,6 +149,7 @@ struct index {
     uint64_t group;
     const uint8_t *entry; /* where the one that is applied begins */
     const struct reader *from;
+    uint64_t counted;       /* the body whose row counts the message of the next entry already; 0: none does */
     mailsrv_id box_of;      /* the mailbox whose number was asked for last */
     int64_t box;            /* that number; 0: it is to be asked for */
     uint32_t history_max;   /* runs of UIDs that vanished, of a mailbox */
