@@ -14,7 +14,8 @@ enum kind { PLAIN, ALTERNATIVE, ATTACHMENT };
 
 enum {
     LINE_LETTERS = 72,
-    LAST_LINE = 90,        /* a part ends in one line when it has fewer octets left */
+    INDEX_LETTERS = 64,
+    LAST_LINES = 150,      /* octets of the two lines that end a part */
     DOTS_OF = 40,          /* lines to one with a dot */
     TWO_PARTS_MIN = 1536,  /* octets of a message that has parts */
     BASE64_LINE = 76,      /* RFC 2045 section 6.8 */
@@ -99,15 +100,22 @@ static void line_of_words(struct pen *pen)
     put(pen, "\r\n", 2);
 }
 
-/* Ends exactly at `end`; the last line is as long as it must be. */
-static void text_until(struct pen *pen, const char *end)
+static void line_until(struct pen *pen, const char *end)
 {
-    while (end - pen->at > LAST_LINE)
-        line_of_words(pen);
     assert(end - pen->at >= 2);
     for (; end - pen->at > 2; pen->at++)
         *pen->at = "thank you "[(end - pen->at) % 10];
     put(pen, "\r\n", 2);
+}
+
+/* Ends exactly at `end`; the last two lines are as long as they must be. */
+static void text_until(struct pen *pen, const char *end)
+{
+    while (end - pen->at > LAST_LINES)
+        line_of_words(pen);
+    if (end - pen->at > LAST_LINES / 2)
+        line_until(pen, end - (end - pen->at) / 2);
+    line_until(pen, end);
 }
 
 static void lines_of_base64(struct pen *pen, size_t lines)
@@ -225,7 +233,7 @@ static void put_date(struct pen *pen, uint64_t number)
 static void put_subject(struct pen *pen, uint64_t number)
 {
     print(pen, "Subject: %s[#%llu]", dice_below(&pen->dice, 3) == 0 ? "Re: " : "", (unsigned long long)number);
-    for (uint32_t n = 2 + dice_below(&pen->dice, 5); n != 0; n--)
+    for (uint32_t n = 2 + dice_below(&pen->dice, 4); n != 0; n--)
         print(pen, " %s", PICK(pen, words));
     put(pen, "\r\n", 2);
 }
@@ -246,7 +254,7 @@ static void put_index(struct pen *pen)
     char *const stop = pen->end - 4;
     puts_(pen, "Thread-Index: ");
     for (size_t column = 14; pen->at != stop; column++) {
-        if (column > LINE_LETTERS && stop - pen->at > 8) {
+        if (column > INDEX_LETTERS && stop - pen->at > 8) {
             puts_(pen, "\r\n\t");
             column = 1;
         }
