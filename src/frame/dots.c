@@ -1,32 +1,12 @@
 #include "frame/dots.h"
 
-/* Is one of the eight octets of `word` this one?  Subtracting 1 from each lets its high bit rise where it was 0. */
-static bool holds(uint64_t word, uint8_t octet)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    uint64_t zero = word ^ ones * octet;
-    return ((zero - ones) & ~zero & ones << 7) != 0;
-}
-
-/* How far it is to the next CR or LF. */
-static size_t plain(const char *p, size_t n)
-{
-    size_t i = 0;
-    for (uint64_t word; n - i >= sizeof word; i += sizeof word) {
-        memcpy(&word, p + i, sizeof word);
-        if (holds(word, '\r') || holds(word, '\n'))
-            break;
-    }
-    while (i < n && p[i] != '\r' && p[i] != '\n')
-        i++;
-    return i;
-}
+#include "base/word.h"
 
 void mailsrv__line_ends_see(struct line_ends *ends, struct span octets)
 {
     for (size_t i = 0; i < octets.n; i++) {
         if (!ends->cr)
-            i += plain(octets.p + i, octets.n - i);
+            i += mailsrv__find_either(octets.p + i, octets.n - i, '\r', '\n');
         if (i == octets.n)
             break;
         if (ends->cr != (octets.p[i] == '\n'))
@@ -51,7 +31,7 @@ static size_t find_cut(struct dots *d, struct span in)
     size_t i = 0;
     while (i < in.n && !(d->at == AT_LINE_START && in.p[i] == '.')) {
         if (d->at == AT_TEXT)
-            i += plain(in.p + i, in.n - i);
+            i += mailsrv__find_either(in.p + i, in.n - i, '\r', '\n');
         if (i == in.n)
             break;
         d->at = after(d->at, in.p[i]);

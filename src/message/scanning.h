@@ -5,6 +5,12 @@
 
 #include "message/scanner.h"
 
+/* ---- scanner.c ---- */
+
+/* Takes lines of a body from the front, up to one that may be a delimiter: how many octets.  0: it is not at the
+ * beginning of such a line; the scanner goes on with the line. */
+size_t mailsrv__scan_body(struct scanner *s, struct span octets);
+
 /* ---- scan_parts.c ---- */
 
 /* False: there is no memory, and the scanner has failed. */

@@ -10,7 +10,7 @@
 
 enum {
     SEEK_VALUE_MAX = 1024, /* of a field that says what comes next, or when it was sent; the rest is not looked at */
-    SEEK_FOLDED_ROOM = 256,
+    SEEK_FOLDED_ROOM = 2048,
     SEEK_HELD_MAX = BOUNDARY_OCTETS_MAX + 4
 };
 
@@ -22,6 +22,7 @@ struct key {
     enum seek_match match;
     bool fed; /* what comes now concerns it */
     uint16_t n, at;
+    uint16_t rare; /* which of its octets is the least common one */
     const char *text;
     const uint16_t *back; /* behind its first i + 1 octets, where another octet than the next may still go on */
     struct span name;
@@ -55,6 +56,9 @@ void mailsrv__keys_begin_one(struct keys *keys, struct key *key);
 
 /* A character of it.  `ctx` is the struct keys. */
 void mailsrv__keys_char(void *ctx, uint32_t c);
+
+/* Characters of ASCII, from the front of `octets`: how many of them there are. */
+size_t mailsrv__keys_ascii(struct keys *keys, struct span octets);
 
 /* What was put so far is compared. */
 void mailsrv__keys_compare(struct keys *keys);
