@@ -65,6 +65,9 @@ void mailsrv__scan_write_blob(struct scanner *s);
 
 /* ---- scan_fields.c ---- */
 
+/* The number (enum part_field) of a field that is asked for, by its name in any case; 0: it is none. */
+uint8_t mailsrv__scan_field(struct span name);
+
 void mailsrv__scan_fields_begin(struct scanner *s);
 
 /* Octets of one line of a header, the first of them at octet `at` of the message. */

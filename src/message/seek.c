@@ -44,6 +44,7 @@ static void make(struct seek *s, const struct sought *v, char *text, uint16_t *b
         back += key->n;
         if (!mailsrv__seek_in_header(key->kind))
             s->keys.texts[s->keys.n_texts++] = key;
+        key->field = mailsrv__seek_field(key, v[i].name);
         if (key->kind != SEEK_FIELD || v[i].name.n == 0)
             continue;
         memcpy(text, v[i].name.p, v[i].name.n);
@@ -185,7 +186,7 @@ static void end_text(struct seek *s)
 
 /* ---- Headers ---- */
 
-static bool is_sent(const struct key *key, int32_t day)
+bool mailsrv__key_is_sent(const struct key *key, int32_t day)
 {
     if (key->kind == SEEK_SENT_BEFORE)
         return day < key->day;
@@ -202,7 +203,7 @@ static void decide_header(struct seek *s)
         if (key->kind == SEEK_FIELD)
             mailsrv__keys_decide(&s->keys, key, false);
         else if (mailsrv__seek_in_header(key->kind))
-            mailsrv__keys_decide(&s->keys, key, dated && is_sent(key, day));
+            mailsrv__keys_decide(&s->keys, key, dated && mailsrv__key_is_sent(key, day));
     }
 }
 

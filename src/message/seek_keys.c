@@ -81,10 +81,15 @@ static void feed(struct keys *keys, struct key *key)
     keys->fed[keys->n_fed++] = key;
 }
 
-void mailsrv__keys_begin(struct keys *keys, bool body)
+void mailsrv__keys_end(struct keys *keys)
 {
     mailsrv__keys_compare(keys);
     keys->n_fed = 0;
+}
+
+void mailsrv__keys_begin(struct keys *keys, bool body)
+{
+    mailsrv__keys_end(keys);
     for (uint32_t i = 0; i < keys->n_texts; i++)
         if (body || keys->texts[i]->kind == SEEK_TEXT)
             feed(keys, keys->texts[i]);
@@ -195,4 +200,18 @@ void mailsrv__keys_char(void *ctx, uint32_t c)
     else
         write_char(keys, c);
     make_room(keys);
+}
+
+void mailsrv__keys_words(struct keys *keys, struct words *words, struct span text)
+{
+    while (text.n != 0) {
+        size_t n = 0;
+        if (mailsrv__words_are_plain(words)) {
+            const char *equals = memchr(text.p, '=', text.n);
+            n = mailsrv__keys_ascii(keys, mailsrv__span_first(text, equals == NULL ? text.n : (size_t)(equals - text.p)));
+        }
+        if (n == 0)
+            mailsrv__words_take(words, text.p[n++]);
+        text = mailsrv__span_after(text, n);
+    }
 }
