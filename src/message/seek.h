@@ -50,7 +50,7 @@ enum seek_match { SEEK_OPEN, SEEK_NO, SEEK_YES };
 
 struct seek;
 
-/* Takes what it needs of the arena: 9 KiB, and for each condition 72 octets, its name, and three times its text.
+/* Takes what it needs of the arena: 10 KiB, and for each condition 72 octets, its name, and three times its text.
  * Nothing of `v` is kept.  While a message comes the scanner takes up to SCANNER_OCTETS_MAX of the arena's heap, class
  * CLASS_BODIES; so _fini comes before the arena is cleared.
  *

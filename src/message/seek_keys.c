@@ -208,7 +208,8 @@ void mailsrv__keys_words(struct keys *keys, struct words *words, struct span tex
         size_t n = 0;
         if (mailsrv__words_are_plain(words)) {
             const char *equals = memchr(text.p, '=', text.n);
-            n = mailsrv__keys_ascii(keys, mailsrv__span_first(text, equals == NULL ? text.n : (size_t)(equals - text.p)));
+            n = equals == NULL ? text.n : (size_t)(equals - text.p);
+            n = mailsrv__keys_ascii(keys, mailsrv__span_first(text, n));
         }
         if (n == 0)
             mailsrv__words_take(words, text.p[n++]);
