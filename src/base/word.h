@@ -25,17 +25,6 @@ static inline bool mailsrv__word_holds(uint64_t word, uint8_t octet)
 }
 
 /* How far it is to the next octet that is one of both; `n`: there is none. */
-static inline size_t mailsrv__find_either(const char *p, size_t n, char a, char b)
-{
-    size_t i = 0;
-    for (; n - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
-        uint64_t word = mailsrv__word(p + i);
-        if (mailsrv__word_holds(word, (uint8_t)a) || mailsrv__word_holds(word, (uint8_t)b))
-            break;
-    }
-    while (i < n && p[i] != a && p[i] != b)
-        i++;
-    return i;
-}
+size_t mailsrv__find_either(const char *p, size_t n, char a, char b);
 
 #endif
