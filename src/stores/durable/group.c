@@ -175,25 +175,25 @@ static void answer_held(struct durable *d)
 /* ---- One group ---- */
 
 /* What of a change is to be put back when it is not kept. */
-struct mark {
+struct before {
     struct state state;
     size_t group, loose;
 };
 
 /* The last frame of a change, which is all that most have; the status that it then has. */
-static int32_t put_change(struct durable *d, const struct mark *mark, int32_t status)
+static int32_t put_change(struct durable *d, const struct before *before, int32_t status)
 {
     bool keeps = (status == MAILSRV_OK || status == MAILSRV_MORE) && !d->undo;
     if (keeps && (d->record.n != 0 || d->begun))
         mailsrv__durable_put_frame(&d->log, &d->group, FRAME_CHANGE, d->record.p, d->record.n);
     if (d->record.failed || d->group.failed)
         return MAILSRV_NOMEM;
-    return keeps && (d->record.n > FRAME_MAX || d->group.n - mark->group > CHANGE_MAX) ? MAILSRV_LIMIT : status;
+    return keeps && (d->record.n > FRAME_MAX || d->group.n - before->group > CHANGE_MAX) ? MAILSRV_LIMIT : status;
 }
 
-static bool begin_change(struct durable *d, struct mark *mark)
+static bool begin_change(struct durable *d, struct before *before)
 {
-    *mark = (struct mark){ d->writer.state, d->group.n, d->loose.n };
+    *before = (struct before){ d->writer.state, d->group.n, d->loose.n };
     d->record.n = d->applied = 0;
     d->undo = d->begun = false;
     /* Where SQLite has given the transaction up, this would be one by itself, and its end would make it be seen. */
@@ -204,51 +204,52 @@ static bool begin_change(struct durable *d, struct mark *mark)
 }
 
 /* Kept, or as if it had never been. */
-static void end_change(struct durable *d, const struct mark *mark, bool keeps)
+static void end_change(struct durable *d, const struct before *before, bool keeps)
 {
     if ((!keeps && !mailsrv__durable_run(&d->writer, SQL_BACK, "")) ||
         !mailsrv__durable_run(&d->writer, SQL_RELEASE, ""))
         mailsrv__durable_broken(d);
     if (keeps)
         return;
-    d->writer.state = mark->state;
-    d->group.n = mark->group;
-    d->loose.n = mark->loose;
+    mailsrv__durable_marks_forget(&d->writer);
+    d->writer.state = before->state;
+    d->group.n = before->group;
+    d->loose.n = before->loose;
     d->record.failed = d->group.failed = false;
 }
 
 static void plan(struct durable *d, struct task *t)
 {
-    struct mark mark;
-    if (!begin_change(d, &mark))
+    struct before before;
+    if (!begin_change(d, &before))
         return;
     t->answer.status = mailsrv__durable_change(d, t);
     if (d->failed)
         return;
-    t->answer.status = put_change(d, &mark, t->answer.status);
+    t->answer.status = put_change(d, &before, t->answer.status);
     t->is_in_parts = t->answer.status == MAILSRV_MORE;
-    end_change(d, &mark, (t->is_in_parts || t->answer.status == MAILSRV_OK) && !d->undo);
+    end_change(d, &before, (t->is_in_parts || t->answer.status == MAILSRV_OK) && !d->undo);
 }
 
 /* Parts that were left without an end. */
 static void plan_drop(struct durable *d, const struct task *first)
 {
-    struct mark mark;
-    if (d->writer.state.parts == 0 || !begin_change(d, &mark))
+    struct before before;
+    if (d->writer.state.parts == 0 || !begin_change(d, &before))
         return;
-    int32_t status = put_change(d, &mark, mailsrv__durable_parts_drop(d, first));
+    int32_t status = put_change(d, &before, mailsrv__durable_parts_drop(d, first));
     if (!d->failed)
-        end_change(d, &mark, status == MAILSRV_OK);
+        end_change(d, &before, status == MAILSRV_OK);
 }
 
 static void plan_compaction(struct durable *d)
 {
-    struct mark mark;
-    if (!begin_change(d, &mark))
+    struct before before;
+    if (!begin_change(d, &before))
         return;
-    int32_t status = put_change(d, &mark, mailsrv__durable_compact(d));
+    int32_t status = put_change(d, &before, mailsrv__durable_compact(d));
     if (!d->failed)
-        end_change(d, &mark, status == MAILSRV_OK);
+        end_change(d, &before, status == MAILSRV_OK);
     if (d->failed || status != MAILSRV_OK)
         mailsrv__durable_compact_again(d);
 }
