@@ -77,7 +77,7 @@ static const struct question {
     { "a UID that is not below UIDNEXT", "SELECT hex(mailbox.id) || '/' || uid FROM message JOIN mailbox USING(box)"
                                          " WHERE (uid >= uidnext AND box NOT IN (SELECT box FROM parts)) OR uid < 1" },
     { "messages without marks, or marks without messages",
-      "WITH both(key, n, uids) AS (SELECT box << 26 | uid >> 6, 1, uid FROM message"
+      "WITH both(key, n, uids) AS (SELECT (box << 26) | (uid >> 6), 1, uid FROM message"
       " UNION ALL SELECT key, -marks(key, rows, 0, 4294967296), -marks(key, rows, 3, 4294967296) FROM marks)"
       " SELECT key FROM both GROUP BY key HAVING sum(n) <> 0 OR sum(uids) <> 0" },
     { "a change of flags that cannot be found",
