@@ -5,7 +5,7 @@
 
 struct file {
     void *file;
-    int is_index;
+    int is_index, is_log;
 };
 
 static struct counted *of(void *user)
@@ -24,6 +24,7 @@ static int32_t open_file(void *user, const char *path, uint32_t flags, void **ou
     if (f == NULL)
         return MAILSRV_NOMEM;
     f->is_index = strstr(path, "/index.db") != NULL;
+    f->is_log = strstr(path, "/index.db-wal") != NULL;
     int32_t status = system_of(user)->open(system_of(user)->user, path, flags, &f->file);
     if (status == MAILSRV_OK)
         *out = f;
@@ -56,7 +57,7 @@ static int32_t write_file(void *user, void *file, const void *p, size_t n, uint6
 {
     struct file *f = file;
     if (f->is_index)
-        of(user)->written += n / INDEX_PAGE;
+        *(f->is_log ? &of(user)->touched : &of(user)->moved) += n / INDEX_PAGE;
     else
         of(user)->appended += n;
     return system_of(user)->write(system_of(user)->user, f->file, p, n, offset);

@@ -14,7 +14,9 @@ struct counted {
     mailsrv_durable_files system;
     int syncs;                           /* 0: a sync does nothing */
     _Atomic uint64_t n_syncs;            /* asked for */
-    _Atomic uint64_t read, written;      /* pages of the index */
+    _Atomic uint64_t read;               /* pages of the index */
+    _Atomic uint64_t touched;            /* pages in its write-ahead log: those that a transaction has changed */
+    _Atomic uint64_t moved;              /* those that a checkpoint has brought to their place */
     _Atomic uint64_t appended;           /* octets of all other files */
 };
 

@@ -1,4 +1,4 @@
-/* Does a message cost more where there are many?  CPU, and pages of the index that are written and read for each
+/* Does a message cost more where there are many?  CPU, and pages of the index that are touched and read for each
  * message, in a mailbox that grows, and among more and more mailboxes: one message at a time, and with 64 on their way.
  * Nothing is synced, so that what is measured is the store and not the disk. */
 #include "mill.h"
@@ -17,14 +17,14 @@ static void measure(struct mill *mill, const char *what, uint64_t n, uint32_t se
 {
     struct counted *c = &mill->counted;
     mill_deliver(mill, senders, sample / 2); /* so that caches are warm */
-    uint64_t written = c->written, read = c->read, syncs = c->n_syncs;
+    uint64_t touched = c->touched, moved = c->moved, read = c->read;
     double cpu = cpu_seconds();
     mill_deliver(mill, senders, sample);
     cpu = cpu_seconds() - cpu;
-    printf("# summary: growth, %llu %s, %u at once: %.1f us of CPU a message, %.2f pages written, %.2f read, %.3f syncs\n",
+    printf("# summary: growth, %llu %s, %u at once: %.1f us of CPU a message, %.2f pages touched, %.2f moved, %.2f read\n",
            (unsigned long long)n, what, senders, cpu * 1e6 / (double)sample,
-           (double)(c->written - written) / (double)sample, (double)(c->read - read) / (double)sample,
-           (double)(c->n_syncs - syncs) / (double)sample);
+           (double)(c->touched - touched) / (double)sample, (double)(c->moved - moved) / (double)sample,
+           (double)(c->read - read) / (double)sample);
 }
 
 static void messages(uint64_t most)

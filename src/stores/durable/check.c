@@ -95,8 +95,9 @@ static const struct question {
       "SELECT hex(id) FROM mailbox LEFT JOIN (SELECT box, count(*) AS n, sum(message.octets) AS size FROM message"
       " JOIN mailbox USING(box) WHERE uid < uidnext GROUP BY box) AS s USING(box) LEFT JOIN (SELECT key >> 26 AS box,"
       " sum(marks(key, rows, 1, uidnext)) AS u, sum(marks(key, rows, 2, uidnext)) AS d FROM marks JOIN mailbox"
-      " ON box = key >> 26 GROUP BY key >> 26) AS m USING(box) WHERE length(account) > 0 AND (messages <> coalesce(n, 0) OR"
-      " octets <> coalesce(size, 0) OR unseen <> coalesce(u, 0) OR deleted <> coalesce(d, 0))" },
+      " ON box = key >> 26 GROUP BY key >> 26) AS m USING(box) WHERE length(account) > 0 AND"
+      " (messages <> coalesce(n, 0) OR octets <> coalesce(size, 0) OR unseen <> coalesce(u, 0)"
+      " OR deleted <> coalesce(d, 0))" },
     { "an account that counts its octets wrong",
       "SELECT hex(id) FROM account WHERE octets <> (SELECT coalesce(sum(octets), 0) FROM mailbox"
       " WHERE mailbox.account = account.id)" },

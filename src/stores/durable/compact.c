@@ -173,7 +173,8 @@ static int32_t copy_chunk(struct durable *d, int64_t key, uint32_t *n)
     return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
 }
 
-/* A chunk that has none of them, or is of a deleted mailbox, is passed over; that is not kept unless there is a record. */
+/* A chunk that has none of them, or is of a deleted mailbox, is passed over, until one has some: what no record follows
+ * is not kept. */
 static int32_t copy_marked(struct durable *d)
 {
     uint32_t n = 0;

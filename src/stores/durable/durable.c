@@ -145,8 +145,9 @@ static void look_for_log(void *context, const char *name)
     *(bool *)context = *(bool *)context || mailsrv__durable_segment_number(name) != 0;
 }
 
-/* An index of an older format is made anew.  One that was being made anew, and was not done, is begun again: part of the log may have gone since.  So is one
- * without a log: the power went when it was made first, before anything was promised. */
+/* An index of an older format is made anew.  One that was being made anew, and was not done, is begun again: part of
+ * the log may have gone since.  So is one without a log: the power went when it was made first, before anything was
+ * promised. */
 static int32_t open_index(struct durable *d)
 {
     bool has_log = false;

@@ -154,8 +154,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_MARKS_OLDER] = "SELECT key FROM marks WHERE key >= ? AND key <= ? AND first <= ? ORDER BY key DESC LIMIT 1",
     [SQL_MARKS_COUNT_ALTERED] = "SELECT count(*) FROM (SELECT 1 FROM marks INDEXED BY marks_altered"
                                 " WHERE key >> 26 = ?1 AND altered > ?2 AND altered > 0 LIMIT ?3)",
-    [SQL_MARKS_ALTERED] = "SELECT key, rows, altered FROM marks INDEXED BY marks_altered WHERE key >> 26 = ?1 AND altered > ?2"
-                          " AND altered > 0 AND key >= ?3 AND key < ?4 ORDER BY key",
+    [SQL_MARKS_ALTERED] = "SELECT key, rows, altered FROM marks INDEXED BY marks_altered WHERE key >> 26 = ?1"
+                          " AND altered > ?2 AND altered > 0 AND key >= ?3 AND key < ?4 ORDER BY key",
     [SQL_MARKS_SCAN] = "SELECT key, rows, altered FROM marks WHERE key >= ? AND key <= ? ORDER BY key",
     [SQL_WORD_ADD] = "INSERT OR IGNORE INTO word VALUES(?, ?)",
     [SQL_WORD_GET] = "SELECT key FROM word WHERE segment = ? LIMIT 1",
@@ -390,7 +390,7 @@ static int32_t prepare(struct index *x, bool writes)
 {
     int found = 0;
     if (sqlite3_exec(x->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0;"
-                            "PRAGMA temp_store=FILE", NULL, NULL, NULL) != SQLITE_OK ||
+                            "PRAGMA temp_store=FILE; PRAGMA cache_size=-65536", NULL, NULL, NULL) != SQLITE_OK ||
         version(x, &found) != SQLITE_OK)
         return mailsrv__durable_failure(x);
     if (found > INDEX_FORMAT)
@@ -399,7 +399,8 @@ static int32_t prepare(struct index *x, bool writes)
         return MAILSRV_NONEXISTENT;
     if (found == 0 && (!writes || !make(x)))
         return mailsrv__durable_failure(x);
-    return load_state(x) && mailsrv__durable_segment_functions(x) && mailsrv__durable_mark_functions(x) ? MAILSRV_OK : mailsrv__durable_failure(x);
+    bool good = load_state(x) && mailsrv__durable_segment_functions(x) && mailsrv__durable_mark_functions(x);
+    return good ? MAILSRV_OK : mailsrv__durable_failure(x);
 }
 
 int32_t mailsrv__durable_index_open(struct index *x, struct durable *d, bool writes)
