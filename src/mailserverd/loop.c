@@ -43,6 +43,12 @@ static void on_event(void *user, const mailsrv_event *event)
     log_event(event);
 }
 
+static void before_sleep(uv_prepare_t *prepare)
+{
+    (void)prepare;
+    log_write();
+}
+
 /* ---- Those who come ---- */
 
 static uint64_t session_of(const mailsrv_uv_connection *connection)
@@ -163,6 +169,7 @@ static void on_closed(void *user)
 {
     struct loop *l = user;
     uv_close((uv_handle_t *)&l->has_news, NULL);
+    uv_close((uv_handle_t *)&l->before_sleep, NULL);
 }
 
 static void close_now(struct loop *l, unsigned closes)
@@ -313,7 +320,9 @@ static bool begin_engine(struct loop *l)
 static void *run(void *user)
 {
     struct loop *l = user;
+    log_gather(&l->log);
     uv_run(&l->uv, UV_RUN_DEFAULT);
+    log_gather(NULL);
     pthread_mutex_lock(&l->mutex);
     l->ended = true;
     pthread_cond_broadcast(&l->changed);
@@ -339,6 +348,9 @@ bool loop_begin(struct loop *l, mailsrv_store *store, struct sockets *sockets, s
         return false;
     }
     l->has_news.data = l;
+    uv_prepare_init(&l->uv, &l->before_sleep); /* these cannot fail */
+    uv_prepare_start(&l->before_sleep, before_sleep);
+    uv_unref((uv_handle_t *)&l->before_sleep);
     if (!begin_engine(l) || !listen_to_all(l))
         return false;
     l->ended = false;

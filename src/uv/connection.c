@@ -147,14 +147,23 @@ static void feed_kept(mailsrv_uv_connection *c)
     }
 }
 
+/* A session hears of it when it has taken all that came before, and wants more. */
+static void feed_eof(mailsrv_uv_connection *c)
+{
+    if (!c->owes_eof || c->kept != NULL || !wants(c, MAILSRV_WANT_READ))
+        return;
+    c->owes_eof = false;
+    mailsrv_session_feed_eof(c->session);
+}
+
 /* Nothing is kept then: what is kept stops the reading. */
 static void at_eof(mailsrv_uv_connection *c)
 {
-    c->is_at_eof = true;
+    c->is_at_eof = c->owes_eof = true;
     if (c->session == NULL)
         mailsrv__uv_cut(c);
     else
-        mailsrv_session_feed_eof(c->session);
+        feed_eof(c);
 }
 
 static void has_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
@@ -172,12 +181,14 @@ static void has_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
     want_reading(c);
 }
 
-/* Reads while the session wants it and nothing is kept, or, when it has ended, to see the peer go. */
+/* Reads until something comes that the session does not take.  To stop whenever it wants nothing, as it does for a
+ * moment behind nearly every command, would cost more system calls than the command: there is mostly nothing to read
+ * then.  What comes all the same is kept, one read of it at most. */
 static void want_reading(mailsrv_uv_connection *c)
 {
     if (c->is_closing)
         return;
-    bool is_wanted = !c->is_at_eof && c->kept == NULL && (c->session == NULL || wants(c, MAILSRV_WANT_READ));
+    bool is_wanted = !c->is_at_eof && c->kept == NULL;
     if (is_wanted == c->is_reading)
         return;
     c->is_reading = is_wanted;
@@ -259,6 +270,7 @@ void mailsrv__uv_serve(mailsrv_uv_connection *c)
     if (c->is_closing || c->session == NULL)
         return;
     feed_kept(c);
+    feed_eof(c);
     send_output(c);
     if (!c->is_closing && wants(c, MAILSRV_WANT_CLOSE))
         part(c);

@@ -78,6 +78,7 @@ struct mailsrv_uv_connection {
     bool is_told;     /* on_begin has taken it: on_end is owed */
     bool is_reading;
     bool is_at_eof; /* the peer sends no more */
+    bool owes_eof;  /* and the session does not know yet */
     bool is_closing;
 };
 

@@ -145,13 +145,13 @@ static void finds(struct world *w, const char *what)
 static const struct damage {
     const char *what, *harm, *mend;
 } damages[] = {
-    { "a message without a body", "UPDATE message SET body = body + 900 WHERE uid = 3",
-      "UPDATE message SET body = body - 900 WHERE uid = 3" },
+    { "a message without a body", "UPDATE message SET body = body + 900 WHERE key & 4294967295 = 3",
+      "UPDATE message SET body = body - 900 WHERE key & 4294967295 = 3" },
     { "a queue item without a body", "UPDATE queue SET body = body + 900", "UPDATE queue SET body = body - 900" },
     { "a body that counts its messages wrong", "UPDATE body SET refs = refs + 1 WHERE id = 2",
       "UPDATE body SET refs = refs - 1 WHERE id = 2" },
     { "a UID that is not below UIDNEXT", "UPDATE mailbox SET uidnext = 5 WHERE messages > 0",
-      "UPDATE mailbox SET uidnext = (SELECT max(uid) + 1 FROM message) WHERE messages > 0" },
+      "UPDATE mailbox SET uidnext = (SELECT max(key & 4294967295) + 1 FROM message) WHERE messages > 0" },
     { "a UIDNEXT that is none", "UPDATE mailbox SET uidnext = uidnext + 4294967296",
       "UPDATE mailbox SET uidnext = uidnext - 4294967296" },
     { "a UIDVALIDITY above those that were given", "UPDATE account SET uidvalidity = uidvalidity - 1",

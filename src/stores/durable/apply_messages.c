@@ -30,10 +30,10 @@ static void count(struct counts *by, uint32_t before, uint32_t now)
     by->deleted += less.deleted + more.deleted;
 }
 
-static bool mark(struct index *x, int64_t box, const struct mark *now, struct counts *by)
+static bool mark(struct index *x, int64_t box, const struct message_mark *now, struct counts *by)
 {
     bool good;
-    const struct mark *before = mailsrv__durable_mark_find(x, box, now->uid, &good);
+    const struct message_mark *before = mailsrv__durable_mark_find(x, box, now->uid, &good);
     if (before == NULL)
         return good;
     count(by, before->flags, now->flags);
@@ -43,7 +43,7 @@ static bool mark(struct index *x, int64_t box, const struct mark *now, struct co
 static bool mark_run(struct index *x, int64_t box, uint64_t modseq, struct reader *from, struct counts *by)
 {
     uint32_t first = word(from), last = word(from);
-    struct mark now = { .flags = word(from), .modseq = modseq, .word = x->segment };
+    struct message_mark now = { .flags = word(from), .modseq = modseq, .word = x->segment };
     now.keywords[0] = (uint64_t)number(from);
     now.keywords[1] = (uint64_t)number(from);
     for (uint64_t uid = first; uid <= last && !from->bad; uid++) {
@@ -65,7 +65,7 @@ bool mailsrv__durable_apply_flags(struct index *x, struct reader *from)
         if (box == 0 || !mark_run(x, box, (uint64_t)modseq, from, &by))
             return false;
     return box != 0 && mailsrv__durable_count(x, box, &by, 0) &&
-           mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &owner, modseq, (int64_t)0);
+           mailsrv__durable_account_grew(x, &owner, modseq, 0);
 }
 
 /* ---- UIDs from 1 on ---- */
@@ -83,10 +83,10 @@ static int64_t first_renumbered(struct index *x, const mailsrv_id *mailbox, int6
 static bool renumber_one(struct index *x, int64_t box, uint32_t uid, uint32_t now)
 {
     bool good;
-    const struct mark *found = mailsrv__durable_mark_find(x, box, uid, &good);
+    const struct message_mark *found = mailsrv__durable_mark_find(x, box, uid, &good);
     if (found == NULL)
         return good;
-    struct mark mark = *found;
+    struct message_mark mark = *found;
     mark.uid = now;
     return mailsrv__durable_mark_drop(x, box, uid) && mailsrv__durable_mark_add(x, box, &mark, true) &&
            mailsrv__durable_run(x, SQL_MESSAGE_RENUMBER, "iii", box, (int64_t)uid, (int64_t)now);

@@ -197,7 +197,7 @@ static int32_t choose(struct durable *d, struct task *t, int64_t box, const mail
     const mailsrv_arg_expunge *arg = t->op->arg;
     bool good = true;
     struct walk walk;
-    struct mark mark;
+    struct message_mark mark;
     mailsrv__durable_walk(&walk, &d->writer, box, run->first, run->last);
     while (good && mailsrv__durable_walk_next(&walk, &mark))
         if (arg->only_deleted == 0 || (mark.flags & MAILSRV_FLAG_DELETED) != 0)
@@ -263,7 +263,7 @@ static bool put_uids(struct durable *d, int64_t box, uint32_t *from, uint32_t *n
     struct buffer *to = &d->record;
     uint32_t last = 0;
     struct walk walk;
-    struct mark mark;
+    struct message_mark mark;
     mailsrv__durable_walk(&walk, &d->writer, box, *from, UINT32_MAX);
     *from = 0;
     while (*from == 0 && mailsrv__durable_walk_next(&walk, &mark)) {

@@ -133,7 +133,7 @@ static int32_t choose(struct page *p)
 static bool tell_chunk(struct page *p, mailsrv_bytes rows, int64_t key)
 {
     struct walk walk;
-    struct mark mark;
+    struct message_mark mark;
     mailsrv_changes *value = p->value;
     mailsrv__durable_walk_chunk(&walk, rows, key);
     while (!value->more && mailsrv__durable_walk_next(&walk, &mark)) {

@@ -66,18 +66,20 @@ static const struct question {
 } questions[] = {
     { "a broken page of the index", "SELECT integrity_check FROM pragma_integrity_check"
                                     " WHERE integrity_check <> 'ok'" },
-    { "a message without a body", "SELECT hex(mailbox.id) || '/' || uid FROM message JOIN mailbox USING(box)"
-                                  " LEFT JOIN body ON body.id = message.body WHERE coalesce(body.base, 0) = 0" },
+    { "a message without a body", "SELECT hex(mailbox.id) || '/' || (key & 4294967295) FROM message JOIN mailbox"
+                                  " ON box = key >> 32 LEFT JOIN body ON body.id = message.body"
+                                  " WHERE coalesce(body.base, 0) = 0" },
     { "a queue item without a body", "SELECT number FROM queue LEFT JOIN body ON body.id = queue.body"
                                      " WHERE coalesce(body.base, 0) = 0" },
     { "a body that counts its messages wrong",
       "SELECT id FROM body LEFT JOIN (SELECT body, count(*) AS n FROM"
       " (SELECT body FROM message UNION ALL SELECT body FROM queue) GROUP BY body) AS r ON r.body = body.id"
       " WHERE refs <> coalesce(n, 0) OR refs = 0" },
-    { "a UID that is not below UIDNEXT", "SELECT hex(mailbox.id) || '/' || uid FROM message JOIN mailbox USING(box)"
-                                         " WHERE (uid >= uidnext AND box NOT IN (SELECT box FROM parts)) OR uid < 1" },
+    { "a UID that is not below UIDNEXT", "SELECT hex(mailbox.id) || '/' || (key & 4294967295) FROM message JOIN"
+                                         " mailbox ON box = key >> 32 WHERE (key & 4294967295 >= uidnext"
+                                         " AND box NOT IN (SELECT box FROM parts)) OR key & 4294967295 < 1" },
     { "messages without marks, or marks without messages",
-      "WITH both(key, n, uids) AS (SELECT (box << 26) | (uid >> 6), 1, uid FROM message"
+      "WITH both(key, n, uids) AS (SELECT key >> 6, 1, key & 4294967295 FROM message"
       " UNION ALL SELECT key, -marks(key, rows, 0, 4294967296), -marks(key, rows, 3, 4294967296) FROM marks)"
       " SELECT key FROM both GROUP BY key HAVING sum(n) <> 0 OR sum(uids) <> 0" },
     { "a change of flags that cannot be found",
@@ -93,8 +95,9 @@ static const struct question {
       " AND box NOT IN (SELECT box FROM parts)" },
     { "a mailbox that counts its messages wrong",
       "SELECT hex(id) FROM mailbox LEFT JOIN (SELECT box, count(*) AS n, sum(message.octets) AS size FROM message"
-      " JOIN mailbox USING(box) WHERE uid < uidnext GROUP BY box) AS s USING(box) LEFT JOIN (SELECT key >> 26 AS box,"
-      " sum(marks(key, rows, 1, uidnext)) AS u, sum(marks(key, rows, 2, uidnext)) AS d FROM marks JOIN mailbox"
+      " JOIN mailbox ON box = key >> 32 WHERE key & 4294967295 < uidnext GROUP BY box) AS s USING(box)"
+      " LEFT JOIN (SELECT key >> 26 AS box, sum(marks(key, rows, 1, uidnext)) AS u,"
+      " sum(marks(key, rows, 2, uidnext)) AS d FROM marks JOIN mailbox"
       " ON box = key >> 26 GROUP BY key >> 26) AS m USING(box) WHERE length(account) > 0 AND"
       " (messages <> coalesce(n, 0) OR octets <> coalesce(size, 0) OR unseen <> coalesce(u, 0)"
       " OR deleted <> coalesce(d, 0))" },

@@ -100,7 +100,7 @@ static int32_t copy_message(struct durable *d)
     sqlite3_stmt *row = ask(d, SQL_COPY_MESSAGE, &result);
     if (result != SQLITE_ROW)
         return none(d, row, result);
-    const struct mark *mark = mailsrv__durable_mark_find(&d->writer, sqlite3_column_int64(row, 11),
+    const struct message_mark *mark = mailsrv__durable_mark_find(&d->writer, sqlite3_column_int64(row, 11),
                                                          (uint32_t)sqlite3_column_int64(row, 2), &good);
     if (mark == NULL)
         return none(d, row, SQLITE_CORRUPT);
@@ -121,7 +121,7 @@ static int32_t copy_message(struct durable *d)
     return took(d, row);
 }
 
-static void put_flags(struct buffer *to, const struct mark *mark)
+static void put_flags(struct buffer *to, const struct message_mark *mark)
 {
     mailsrv__durable_put_number(to, mark->uid, 4);
     mailsrv__durable_put_number(to, mark->uid, 4);
@@ -134,7 +134,7 @@ static void put_flags(struct buffer *to, const struct mark *mark)
 static uint32_t put_marked(struct durable *d, sqlite3_stmt *row, int64_t key)
 {
     struct walk walk;
-    struct mark mark;
+    struct message_mark mark;
     uint32_t n = 0;
     uint64_t modseq = 0;
     size_t at = 0;

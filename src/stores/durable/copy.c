@@ -62,7 +62,7 @@ static int32_t walk(struct copying *c, struct position *at, int32_t (*each)(stru
 static int32_t find_used(struct copying *c, uint32_t first, uint32_t last, uint32_t *left)
 {
     struct walk walk;
-    struct mark mark;
+    struct message_mark mark;
     mailsrv__durable_walk(&walk, &c->d->writer, c->from.box, first, last);
     for (; *left != 0 && mailsrv__durable_walk_next(&walk, &mark); --*left) {
         c->used[0] |= mark.keywords[0];
@@ -129,7 +129,7 @@ static void put_keywords(const struct copying *c, struct buffer *to, const uint6
 
 /* ---- Rows ---- */
 
-static void put_copy(struct copying *c, sqlite3_stmt *row, const struct mark *mark)
+static void put_copy(struct copying *c, sqlite3_stmt *row, const struct message_mark *mark)
 {
     struct buffer *to = &c->d->record;
     mailsrv_id email = mailsrv__durable_column_id(row, 3);
@@ -152,7 +152,7 @@ static void put_copy(struct copying *c, sqlite3_stmt *row, const struct mark *ma
 static int32_t take_row(struct copying *c, sqlite3_stmt *row)
 {
     bool good;
-    const struct mark *mark = mailsrv__durable_mark_find(&c->d->writer, c->from.box,
+    const struct message_mark *mark = mailsrv__durable_mark_find(&c->d->writer, c->from.box,
                                                          (uint32_t)sqlite3_column_int64(row, 0), &good);
     if (mark == NULL)
         return mailsrv__durable_broken(c->d);

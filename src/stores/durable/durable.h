@@ -34,13 +34,14 @@ struct durable {
     struct task *unfinished; /* in parts, or waiting for one that is; in the order of asking */
     bool failed; /* the index did, in this group */
     bool begun;  /* the change that is planned has frames in the group */
+    bool is_too_bold; /* a change is to be undone that the index cannot undo alone */
     bool undo;   /* the change that is planned is not to be kept, though it has an answer */
     bool behind; /* the log has what the index could not take */
     bool has_reserve;
     bool looks;          /* there may be a segment to compact */
     bool is_spoiled;     /* a segment that was begun cannot be read: no other is compacted before it */
     bool rests;          /* what was planned without being asked has failed: not at once again */
-    uint32_t skipped;    /* groups after which none was looked for */
+    uint32_t skipped, unlooked; /* groups after which none was looked for */
     uint64_t compacting; /* a segment; 0: none */
     int64_t copied_box, copied_name; /* of the segment that is compacted, those up to here are copied */
     mailsrv_id copied_account;

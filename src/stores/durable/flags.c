@@ -60,7 +60,7 @@ static void put(struct flagging *f, uint32_t uid, const struct marks *marks)
 }
 
 /* False: no memory. */
-static bool take_mark(struct flagging *f, const struct mark *mark)
+static bool take_mark(struct flagging *f, const struct message_mark *mark)
 {
     struct marks old = { mark->flags, { mark->keywords[0], mark->keywords[1] } };
     if (mark->modseq > f->arg->unchanged_since)
@@ -75,7 +75,7 @@ static int32_t take_run(struct flagging *f, const mailsrv_run *run)
 {
     bool good = true;
     struct walk walk;
-    struct mark mark;
+    struct message_mark mark;
     mailsrv__durable_walk(&walk, &f->d->writer, f->box, run->first, run->last);
     while (good && mailsrv__durable_walk_next(&walk, &mark))
         good = take_mark(f, &mark);

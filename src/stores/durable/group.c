@@ -12,6 +12,7 @@
 
 #define KEPT_MAX (1u << 20) /* octets of memory, from group to group */
 #define REPLAYED_MAX 1000 /* changes of one transaction */
+#define COMMITS_LOOK 64    /* so many groups of new messages, and it is looked for something to compact */
 #define PAGES_WAIT 8       /* so many times the pages of a checkpoint are too many */
 
 static void roll_back(struct durable *d)
@@ -175,93 +176,103 @@ static void answer_held(struct durable *d)
 /* ---- One group ---- */
 
 /* What of a change is to be put back when it is not kept. */
-struct before {
+struct mark {
     struct state state;
     size_t group, loose;
+    bool is_saved; /* the index can undo this change alone */
 };
 
 /* The last frame of a change, which is all that most have; the status that it then has. */
-static int32_t put_change(struct durable *d, const struct before *before, int32_t status)
+static int32_t put_change(struct durable *d, const struct mark *mark, int32_t status)
 {
     bool keeps = (status == MAILSRV_OK || status == MAILSRV_MORE) && !d->undo;
     if (keeps && (d->record.n != 0 || d->begun))
         mailsrv__durable_put_frame(&d->log, &d->group, FRAME_CHANGE, d->record.p, d->record.n);
     if (d->record.failed || d->group.failed)
         return MAILSRV_NOMEM;
-    return keeps && (d->record.n > FRAME_MAX || d->group.n - before->group > CHANGE_MAX) ? MAILSRV_LIMIT : status;
+    return keeps && (d->record.n > FRAME_MAX || d->group.n - mark->group > CHANGE_MAX) ? MAILSRV_LIMIT : status;
 }
 
-static bool begin_change(struct durable *d, struct before *before)
+static bool begin_change(struct durable *d, struct mark *mark, bool saves)
 {
-    *before = (struct before){ d->writer.state, d->group.n, d->loose.n };
+    *mark = (struct mark){ d->writer.state, d->group.n, d->loose.n, saves };
     d->record.n = d->applied = 0;
     d->undo = d->begun = false;
     /* Where SQLite has given the transaction up, this would be one by itself, and its end would make it be seen. */
-    if (sqlite3_get_autocommit(d->writer.db) == 0 && mailsrv__durable_run(&d->writer, SQL_SAVE, ""))
+    if (sqlite3_get_autocommit(d->writer.db) == 0 && (!saves || mailsrv__durable_run(&d->writer, SQL_SAVE, "")))
         return true;
     mailsrv__durable_broken(d);
     return false;
 }
 
-/* Kept, or as if it had never been. */
-static void end_change(struct durable *d, const struct before *before, bool keeps)
+/* What the index has of a change, kept or undone; where it cannot undo that alone, the group is to be made again. */
+static void settle(struct durable *d, const struct mark *mark, bool keeps)
 {
-    if ((!keeps && !mailsrv__durable_run(&d->writer, SQL_BACK, "")) ||
-        !mailsrv__durable_run(&d->writer, SQL_RELEASE, ""))
+    bool undoes = !keeps && (d->applied != 0 || d->begun);
+    if (!mark->is_saved && undoes)
+        d->failed = d->is_too_bold = true;
+    else if (mark->is_saved && ((!keeps && !mailsrv__durable_run(&d->writer, SQL_BACK, "")) ||
+                                !mailsrv__durable_run(&d->writer, SQL_RELEASE, "")))
         mailsrv__durable_broken(d);
+}
+
+/* Kept, or as if it had never been. */
+static void end_change(struct durable *d, const struct mark *mark, bool keeps)
+{
+    settle(d, mark, keeps);
     if (keeps)
         return;
     mailsrv__durable_marks_forget(&d->writer);
-    d->writer.state = before->state;
-    d->group.n = before->group;
-    d->loose.n = before->loose;
+    d->writer.state = mark->state;
+    d->group.n = mark->group;
+    d->loose.n = mark->loose;
     d->record.failed = d->group.failed = false;
 }
 
-static void plan(struct durable *d, struct task *t)
+static void plan(struct durable *d, struct task *t, bool saves)
 {
-    struct before before;
-    if (!begin_change(d, &before))
+    struct mark mark;
+    if (!begin_change(d, &mark, saves))
         return;
     t->answer.status = mailsrv__durable_change(d, t);
     if (d->failed)
         return;
-    t->answer.status = put_change(d, &before, t->answer.status);
+    t->answer.status = put_change(d, &mark, t->answer.status);
     t->is_in_parts = t->answer.status == MAILSRV_MORE;
-    end_change(d, &before, (t->is_in_parts || t->answer.status == MAILSRV_OK) && !d->undo);
+    end_change(d, &mark, (t->is_in_parts || t->answer.status == MAILSRV_OK) && !d->undo);
 }
 
 /* Parts that were left without an end. */
 static void plan_drop(struct durable *d, const struct task *first)
 {
-    struct before before;
-    if (d->writer.state.parts == 0 || !begin_change(d, &before))
+    struct mark mark;
+    if (d->writer.state.parts == 0 || !begin_change(d, &mark, true))
         return;
-    int32_t status = put_change(d, &before, mailsrv__durable_parts_drop(d, first));
+    int32_t status = put_change(d, &mark, mailsrv__durable_parts_drop(d, first));
     if (!d->failed)
-        end_change(d, &before, status == MAILSRV_OK);
+        end_change(d, &mark, status == MAILSRV_OK);
 }
 
 static void plan_compaction(struct durable *d)
 {
-    struct before before;
-    if (!begin_change(d, &before))
+    struct mark mark;
+    if (!begin_change(d, &mark, true))
         return;
-    int32_t status = put_change(d, &before, mailsrv__durable_compact(d));
+    int32_t status = put_change(d, &mark, mailsrv__durable_compact(d));
     if (!d->failed)
-        end_change(d, &before, status == MAILSRV_OK);
+        end_change(d, &mark, status == MAILSRV_OK);
     if (d->failed || status != MAILSRV_OK)
         mailsrv__durable_compact_again(d);
 }
 
-/* The log has it, and the index can take it. */
-static int32_t make(struct durable *d, struct task *first)
+/* The log has it, and the index can take it.  `saves`: each change can be undone alone. */
+static int32_t make_with(struct durable *d, struct task *first, bool saves)
 {
     int32_t status = mailsrv__durable_log_begin(&d->log);
     if (status != MAILSRV_OK)
         return status;
     d->group.n = 0;
-    d->failed = false;
+    d->failed = d->is_too_bold = false;
     d->log.group++;
     if (!mailsrv__durable_run(&d->writer, SQL_BEGIN, ""))
         return mailsrv__durable_failure(&d->writer);
@@ -272,7 +283,7 @@ static int32_t make(struct durable *d, struct task *first)
     for (struct task *t = first; t != NULL && !d->failed; t = t->next) {
         t->waits = mailsrv__durable_parts_wait(d, first, t);
         if (!t->waits)
-            plan(d, t);
+            plan(d, t, saves);
     }
     if (!d->failed)
         plan_compaction(d);
@@ -285,6 +296,26 @@ static int32_t make(struct durable *d, struct task *first)
     if (!mailsrv__durable_state_store(&d->writer))
         return mailsrv__durable_failure(&d->writer);
     return mailsrv__durable_log_append(&d->log, &d->group);
+}
+
+/* A change that can be undone alone costs a copy of every page of the index that it touches.  Of COMMITs hardly one ever
+ * is undone: so they are planned without that, and should one be, all of them once more.  A plan of these keeps nothing
+ * in its task that a second one would not make anew. */
+static bool are_commits(const struct durable *d, const struct task *first)
+{
+    while (first != NULL && first->kind == MAILSRV_OP_BODY_COMMIT)
+        first = first->next;
+    return first == NULL && d->writer.state.parts == 0;
+}
+
+static int32_t make(struct durable *d, struct task *first)
+{
+    bool saves = !are_commits(d, first);
+    int32_t status = make_with(d, first, saves);
+    if (!d->is_too_bold)
+        return status;
+    roll_back(d);
+    return make_with(d, first, true);
 }
 
 /* Or what a full disk must not stop: a copy to another one, and the first opening of one. */
@@ -414,6 +445,14 @@ static bool make_visible(struct durable *d)
     return mailsrv__durable_catch_up(d) == MAILSRV_OK;
 }
 
+/* May there be something to compact now?  New messages alone take nothing from a segment; but one may have ended, and
+ * what could not be compacted before may be so now. */
+static void look_after(struct durable *d, const struct task *first)
+{
+    bool ended = d->told != d->log.end.segment;
+    d->looks = d->looks || ended || !are_commits(d, first) || ++d->unlooked % COMMITS_LOOK == 0;
+}
+
 void mailsrv__durable_group(struct durable *d, struct task *first)
 {
     int32_t status = d->behind ? mailsrv__durable_catch_up(d) : MAILSRV_OK;
@@ -431,7 +470,8 @@ void mailsrv__durable_group(struct durable *d, struct task *first)
             checkpoint(d);
         return;
     }
-    d->looks = d->looks || (d->group.n != 0 && first != NULL);
+    if (d->group.n != 0 && first != NULL)
+        look_after(d, first);
     first = keep_unfinished(d, first);
     if (!make_visible(d)) {
         hold(d, first);

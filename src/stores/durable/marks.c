@@ -34,7 +34,7 @@ static const uint8_t *get_short(const uint8_t *p, const uint8_t *end, uint64_t *
     return NULL;
 }
 
-static uint8_t *put_mark(uint8_t *p, const struct mark *mark)
+static uint8_t *put_mark(uint8_t *p, const struct message_mark *mark)
 {
     bool has_keywords = (mark->keywords[0] | mark->keywords[1]) != 0;
     *p++ = (uint8_t)((mark->uid & (CHUNK_ROWS - 1)) | (has_keywords ? HAS_KEYWORDS : 0) |
@@ -50,11 +50,11 @@ static uint8_t *put_mark(uint8_t *p, const struct mark *mark)
 }
 
 /* Behind the row that was taken; NULL: it is none. */
-static const uint8_t *get_mark(const uint8_t *p, const uint8_t *end, uint32_t base, struct mark *out)
+static const uint8_t *get_mark(const uint8_t *p, const uint8_t *end, uint32_t base, struct message_mark *out)
 {
     uint64_t flags = 0;
     uint8_t head = *p++;
-    *out = (struct mark){ .uid = base | (head & (CHUNK_ROWS - 1)) };
+    *out = (struct message_mark){ .uid = base | (head & (CHUNK_ROWS - 1)) };
     p = get_short(p, end, &flags);
     p = p != NULL ? get_short(p, end, &out->modseq) : NULL;
     out->flags = (uint32_t)flags;
@@ -196,14 +196,14 @@ static void alter(struct chunk *c, uint64_t modseq)
         c->altered = (int64_t)modseq;
 }
 
-const struct mark *mailsrv__durable_mark_find(struct index *x, int64_t box, uint32_t uid, bool *good)
+const struct message_mark *mailsrv__durable_mark_find(struct index *x, int64_t box, uint32_t uid, bool *good)
 {
     *good = load(x, mailsrv__durable_chunk_key(box, uid));
     uint32_t i = *good ? place_of(&x->chunk, uid) : 0;
     return *good && has(&x->chunk, i, uid) ? &x->chunk.v[i] : NULL;
 }
 
-bool mailsrv__durable_mark_add(struct index *x, int64_t box, const struct mark *mark, bool late)
+bool mailsrv__durable_mark_add(struct index *x, int64_t box, const struct message_mark *mark, bool late)
 {
     struct chunk *c = &x->chunk;
     if (!load(x, mailsrv__durable_chunk_key(box, mark->uid)))
@@ -222,7 +222,7 @@ bool mailsrv__durable_mark_add(struct index *x, int64_t box, const struct mark *
                                mailsrv__durable_run(x, SQL_WORD_ADD, "ii", (int64_t)mark->word, c->key));
 }
 
-bool mailsrv__durable_mark_set(struct index *x, int64_t box, const struct mark *mark)
+bool mailsrv__durable_mark_set(struct index *x, int64_t box, const struct message_mark *mark)
 {
     struct chunk *c = &x->chunk;
     if (!load(x, mailsrv__durable_chunk_key(box, mark->uid)))
@@ -315,7 +315,7 @@ static bool next_chunk(struct walk *walk)
     return true;
 }
 
-bool mailsrv__durable_walk_next(struct walk *walk, struct mark *out)
+bool mailsrv__durable_walk_next(struct walk *walk, struct message_mark *out)
 {
     do {
         while (walk->p == walk->end)
@@ -345,7 +345,7 @@ int32_t mailsrv__durable_walk_end(struct walk *walk)
 
 enum sum { SUM_ROWS, SUM_UNSEEN, SUM_DELETED, SUM_UIDS, SUM_MODSEQ };
 
-static int64_t added(enum sum what, const struct mark *mark, int64_t before)
+static int64_t added(enum sum what, const struct message_mark *mark, int64_t before)
 {
     switch (what) {
     case SUM_UNSEEN:
@@ -367,7 +367,7 @@ static void marks_sum(sqlite3_context *context, int n, sqlite3_value **values)
     const uint8_t *p = sqlite3_value_blob(values[1]), *end = p != NULL ? p + sqlite3_value_bytes(values[1]) : NULL;
     enum sum what = (enum sum)sqlite3_value_int(values[2]);
     int64_t below = sqlite3_value_int64(values[3]), sum = 0;
-    struct mark mark;
+    struct message_mark mark;
     (void)n;
     while (p != NULL && p != end) {
         p = get_mark(p, end, mailsrv__durable_chunk_uid(sqlite3_value_int64(values[0])), &mark);
@@ -383,7 +383,7 @@ static void words_sum(sqlite3_context *context, int n, sqlite3_value **values)
     const uint8_t *p = sqlite3_value_blob(values[0]), *end = p != NULL ? p + sqlite3_value_bytes(values[0]) : NULL;
     uint64_t segment = (uint64_t)sqlite3_value_int64(values[1]);
     int64_t sum = 0;
-    struct mark mark;
+    struct message_mark mark;
     (void)n;
     while (p != NULL && p != end) {
         p = get_mark(p, end, 0, &mark);

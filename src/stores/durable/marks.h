@@ -29,7 +29,7 @@
 
 struct index;
 
-struct mark {
+struct message_mark {
     uint32_t uid, flags;
     uint64_t modseq;
     uint64_t keywords[2];
@@ -43,7 +43,7 @@ struct chunk {
     bool is_stored, is_changed;
     bool is_worded; /* rows have words of the segment that is applied, which the table may not know */
     uint32_t n;
-    struct mark v[CHUNK_ROWS];
+    struct message_mark v[CHUNK_ROWS];
     struct {
         uint64_t segment;
         int64_t by;
@@ -65,11 +65,11 @@ static inline uint32_t mailsrv__durable_chunk_uid(int64_t key)
 /* ---- By the writer, while a record is applied.  False: the index failed. ---- */
 
 /* One that comes; `late`: not as the youngest of its mailbox, but because its record was moved in the log. */
-bool mailsrv__durable_mark_add(struct index *x, int64_t box, const struct mark *mark, bool late);
+bool mailsrv__durable_mark_add(struct index *x, int64_t box, const struct message_mark *mark, bool late);
 /* The one of a UID, until the next call; NULL: it is not there, or `*good` is false. */
-const struct mark *mailsrv__durable_mark_find(struct index *x, int64_t box, uint32_t uid, bool *good);
+const struct message_mark *mailsrv__durable_mark_find(struct index *x, int64_t box, uint32_t uid, bool *good);
 /* Another one in the place of that with its UID, which is there. */
-bool mailsrv__durable_mark_set(struct index *x, int64_t box, const struct mark *mark);
+bool mailsrv__durable_mark_set(struct index *x, int64_t box, const struct message_mark *mark);
 /* It goes, if it is there. */
 bool mailsrv__durable_mark_drop(struct index *x, int64_t box, uint32_t uid);
 /* All of a mailbox get that modseq. */
@@ -92,8 +92,9 @@ struct walk {
 void mailsrv__durable_walk(struct walk *walk, struct index *x, int64_t box, uint32_t first, uint32_t last);
 /* Over one that somebody has. */
 void mailsrv__durable_walk_chunk(struct walk *walk, mailsrv_bytes rows, int64_t key);
-bool mailsrv__durable_walk_next(struct walk *walk, struct mark *out); /* false: there is none, or the index failed */
-/* MAILSRV_OK, or why it came to its end early; also before that end. */
+/* The next one; false: there is none, or the index failed. */
+bool mailsrv__durable_walk_next(struct walk *walk, struct message_mark *out);
+/* Ends it, wherever it is: MAILSRV_OK, or how it failed. */
 int32_t mailsrv__durable_walk_end(struct walk *walk);
 
 /* SQL functions, for who sums up or checks. */

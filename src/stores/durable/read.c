@@ -39,7 +39,7 @@ bool mailsrv__durable_take_row(struct task *t, sqlite3_stmt *row, mailsrv_row *o
     return mailsrv__durable_keep(t, &out->uidl);
 }
 
-void mailsrv__durable_take_mark(const struct mark *mark, mailsrv_row *out)
+void mailsrv__durable_take_mark(const struct message_mark *mark, mailsrv_row *out)
 {
     out->uid = mark->uid;
     out->flags = mark->flags;
@@ -99,7 +99,7 @@ static void begin_source(struct source *s, struct durable *d, int64_t box, mails
 }
 
 /* Each mark has its message. */
-static bool next_of_source(struct source *s, struct mark *mark)
+static bool next_of_source(struct source *s, struct message_mark *mark)
 {
     if (s->result != SQLITE_ROW || !mailsrv__durable_walk_next(&s->marks, mark))
         return false;
@@ -129,7 +129,7 @@ static int32_t rows_of_run(struct durable *d, struct task *t, int64_t box, mails
     mailsrv_row *page = (mailsrv_row *)(uintptr_t)rows->rows;
     int32_t status = MAILSRV_OK;
     struct source source;
-    struct mark mark;
+    struct message_mark mark;
     begin_source(&source, d, box, run, (arg->fields & ~(uint32_t)FIELDS_OF_MARKS) != 0);
     while (!rows->more && status == MAILSRV_OK && next_of_source(&source, &mark)) {
         mailsrv_row *out = &page[rows->n];

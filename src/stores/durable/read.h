@@ -21,7 +21,7 @@ int32_t mailsrv__durable_is_open(struct durable *d, uint64_t number, const struc
 bool mailsrv__durable_keep(struct task *t, mailsrv_bytes *bytes);
 /* How many rows a page has at most. */
 uint32_t mailsrv__durable_page(uint32_t limit, uint32_t fields);
-void mailsrv__durable_take_mark(const struct mark *mark, mailsrv_row *out);
+void mailsrv__durable_take_mark(const struct message_mark *mark, mailsrv_row *out);
 /* The columns of a row, as all statements of rows have them, beside its mark. */
 bool mailsrv__durable_take_row(struct task *t, sqlite3_stmt *row, mailsrv_row *out);
 /* What a statement that ended with `result` means. */
