@@ -195,11 +195,8 @@ int mill_hears(mailsrv_session *session, const char *end)
     return found;
 }
 
-void mill_say(struct mill *mill, mailsrv_session *session, const char *command, const char *end)
+void mill_await(struct mill *mill, mailsrv_session *session, const char *end)
 {
-    size_t taken = 0, n = strlen(command);
-    check(mailsrv_session_feed(session, (const uint8_t *)command, n, &taken) == MAILSRV_OK, "a session has ended");
-    check(taken == n, "a command is not taken");
     for (;;) {
         mill_turn(mill);
         if (mill_hears(session, end))
@@ -207,6 +204,14 @@ void mill_say(struct mill *mill, mailsrv_session *session, const char *command, 
         if (mailsrv_engine_next_deadline(mill->engine) > (int64_t)(seconds() * 1e6))
             mill_wait(mill);
     }
+}
+
+void mill_say(struct mill *mill, mailsrv_session *session, const char *command, const char *end)
+{
+    size_t taken = 0, n = strlen(command);
+    check(mailsrv_session_feed(session, (const uint8_t *)command, n, &taken) == MAILSRV_OK, "a session has ended");
+    check(taken == n, "a command is not taken");
+    mill_await(mill, session, end);
 }
 
 /* ---- Opening ---- */

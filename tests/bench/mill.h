@@ -55,7 +55,8 @@ double mill_deliver(struct mill *mill, uint32_t senders, uint64_t messages);
 void mill_turn(struct mill *mill);
 void mill_wait(struct mill *mill); /* until the store has an answer */
 
-/* Says a command, and waits until a line of the answer begins so. */
+/* Waits until a line of what a session says begins so; the same behind a command. */
+void mill_await(struct mill *mill, mailsrv_session *session, const char *end);
 void mill_say(struct mill *mill, mailsrv_session *session, const char *command, const char *end);
 
 /* Takes what a session says, in whole lines: does one of them begin so? */
