@@ -36,7 +36,8 @@ struct loop {
     struct directory directory;
     uv_loop_t uv;
     uv_async_t has_news;
-    uv_prepare_t before_sleep; /* the log is written, once for a round */
+    uv_prepare_t before_sleep;
+    uv_timer_t writes_log; /* while lines wait */
     struct log_gathered log;
     mailsrv_engine *engine; /* the driver's, once there is one */
     mailsrv_uv *driver;

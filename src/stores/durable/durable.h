@@ -48,7 +48,8 @@ struct durable {
     uint64_t retires;    /* the segment that the group which is planned retires; 0: none */
     uint64_t told;       /* the index knows how long the segments below are */
     bool has_dead; /* mailboxes that were deleted, and still have messages */
-    int pages;   /* of the index, to be moved by a checkpoint */
+    int pages;   /* in the log of the index */
+    uint64_t moved; /* so many of them when a checkpoint was asked for last */
 
     pthread_mutex_t lock; /* of everything below */
     pthread_cond_t calm;  /* a task was posted, or a call is done */

@@ -356,15 +356,19 @@ static int32_t make_with_reserve(struct durable *d, struct task **first)
     return *first != NULL && mailsrv__durable_reserve_use(d) ? make(d, *first) : status;
 }
 
-/* Has what the index gathered moved to its place, now that everybody has his answer.  It is waited for where its log
+/* Has what the index gathered moved to its place, now that everybody has his answer: so many pages after the last time,
+ * for its log begins anew only when nothing comes meanwhile, and each move syncs two files.  It is waited for where its log
  * must not grow: on a full disk, and where it is long already. */
 static void checkpoint(struct durable *d)
 {
     uint64_t pages = (uint64_t)d->pages;
-    if (!d->has_reserve || pages >= (uint64_t)d->checkpoint_pages * PAGES_WAIT)
-        mailsrv__durable_move(d, true);
-    else if (pages >= d->checkpoint_pages)
-        mailsrv__durable_move(d, false);
+    if (pages < d->moved) /* its log has begun anew */
+        d->moved = 0;
+    bool is_long = pages > d->moved && pages >= (uint64_t)d->checkpoint_pages * PAGES_WAIT;
+    if (!d->has_reserve || is_long || pages - d->moved >= d->checkpoint_pages) {
+        d->moved = pages;
+        mailsrv__durable_move(d, !d->has_reserve || is_long);
+    }
 }
 
 /* Those that go on in the next group, or have not begun, stay; those that are left are to be answered. */
