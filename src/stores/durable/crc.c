@@ -83,7 +83,9 @@ __attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t before
 
 uint32_t mailsrv__durable_crc(uint32_t before, const uint8_t *p, size_t n)
 {
-    return __builtin_cpu_supports("sse4.2") ? by_instruction(before, p, n) : mailsrv__durable_crc_by_table(before, p, n);
+    if (__builtin_cpu_supports("sse4.2"))
+        return by_instruction(before, p, n);
+    return mailsrv__durable_crc_by_table(before, p, n);
 }
 #else
 uint32_t mailsrv__durable_crc(uint32_t before, const uint8_t *p, size_t n)

@@ -298,9 +298,9 @@ static int32_t make_with(struct durable *d, struct task *first, bool saves)
     return mailsrv__durable_log_append(&d->log, &d->group);
 }
 
-/* A change that can be undone alone costs a copy of every page of the index that it touches.  Of COMMITs hardly one ever
- * is undone: so they are planned without that, and should one be, all of them once more.  A plan of these keeps nothing
- * in its task that a second one would not make anew. */
+/* A change that can be undone alone costs a copy of every page of the index that it touches.  Of COMMITs hardly one is
+ * ever undone: so they are planned without that, and should one be, all of them once more.  A plan of these keeps
+ * nothing in its task that a second one would not make anew. */
 static bool are_commits(const struct durable *d, const struct task *first)
 {
     while (first != NULL && first->kind == MAILSRV_OP_BODY_COMMIT)
@@ -357,8 +357,8 @@ static int32_t make_with_reserve(struct durable *d, struct task **first)
 }
 
 /* Has what the index gathered moved to its place, now that everybody has his answer: so many pages after the last time,
- * for its log begins anew only when nothing comes meanwhile, and each move syncs two files.  It is waited for where its log
- * must not grow: on a full disk, and where it is long already. */
+ * for its log begins anew only when nothing comes meanwhile, and each move syncs two files.  It is waited for where its
+ * log must not grow: on a full disk, and where it is long already. */
 static void checkpoint(struct durable *d)
 {
     uint64_t pages = (uint64_t)d->pages;
