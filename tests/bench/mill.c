@@ -4,6 +4,8 @@
 #include <ftw.h>
 #include <sys/resource.h>
 
+enum { MEMORY_MAX = 1 << 30 };
+
 double cpu_seconds(void)
 {
     struct rusage usage;
@@ -269,6 +271,15 @@ static uint32_t one_after_the_other(uint64_t number)
     return (uint32_t)number;
 }
 
+static void make_engine(struct mill *mill)
+{
+    mailsrv_config *config;
+    check(mailsrv_config_new(NULL, &config) == MAILSRV_OK, "no config");
+    mailsrv_config_set_u64(config, MAILSRV_CONFIG_MEMORY_MAX, MEMORY_MAX);
+    check(mailsrv_engine_new(config, &mill->engine) == MAILSRV_OK, "no engine");
+    mailsrv_config_free(config);
+}
+
 void mill_open(struct mill *mill, const char *directory, int syncs, uint32_t accounts, size_t message_octets)
 {
     *mill = (struct mill){ .bell = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0 } };
@@ -278,7 +289,7 @@ void mill_open(struct mill *mill, const char *directory, int syncs, uint32_t acc
     take_accounts(mill, accounts);
     make_message(mill, message_octets);
     mill->to = one_after_the_other;
-    check(mailsrv_engine_new(NULL, &mill->engine) == MAILSRV_OK, "no engine");
+    make_engine(mill);
     check(mailsrv_durable_bind(mill->store, mill->engine, ring, &mill->bell) == MAILSRV_OK, "the store cannot be bound");
     mailsrv_engine_serve(mill->engine, MAILSRV_OP_RESOLVE, resolve, mill);
     mailsrv_engine_serve(mill->engine, MAILSRV_OP_AUTH_VERIFY, verify, mill);
