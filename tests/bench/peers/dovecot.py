@@ -8,12 +8,15 @@ from tree import HERE, Tree, free_port, until
 LIBRARIES = ["libdovecot.so.0", "libdovecot.so.0.0.0", "libdovecot-login.so.0", "libdovecot-login.so.0.0.0",
              "libdovecot-storage.so.0", "libdovecot-storage.so.0.0.0", "libdovecot-lda.so.0", "libdovecot-lda.so.0.0.0",
              "libdovecot.so", "libdovecot-storage.so", "libdovecot-login.so", "libdovecot-lda.so",
+             "libdovecot-dsync.so.0", "libdovecot-dsync.so.0.0.0", "libdovecot-compression.so.0", "libdovecot-compression.so.0.0.0",
              "modules/libssl_iostream_openssl.so", "modules/old-stats/libstats_auth.so"]
+PROGRAMS = ["aggregator", "anvil", "auth", "config", "dict", "director", "dns-client", "doveadm-server", "indexer",
+            "indexer-worker", "ipc", "log", "old-stats", "replicator", "script", "stats"]
 CORE = ["usr/sbin/dovecot", "usr/bin/doveconf",
-        *(f"usr/lib/dovecot/{name}" for name in ("anvil", "auth", "config", "log", "script", "stats", *LIBRARIES))]
-ALSO = {"dovecot-imapd": ["usr/lib/dovecot/imap", "usr/lib/dovecot/imap-login"],
-        "dovecot-pop3d": ["usr/lib/dovecot/pop3", "usr/lib/dovecot/pop3-login"],
-        "dovecot-lmtpd": ["usr/lib/dovecot/lmtp"]}
+        *(f"usr/lib/dovecot/{name}" for name in (*PROGRAMS, *LIBRARIES))]
+SPOKEN = {"imapd": ["imap", "imap-hibernate", "imap-login", "imap-urlauth", "imap-urlauth-login", "imap-urlauth-worker"],
+          "pop3d": ["pop3", "pop3-login"], "lmtpd": ["lmtp"]}
+ALSO = {f"dovecot-{package}": [f"usr/lib/dovecot/{name}" for name in names] for package, names in SPOKEN.items()}
 
 CONFIG = """\
 protocols = imap pop3 lmtp

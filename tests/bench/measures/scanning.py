@@ -1,0 +1,16 @@
+"""The scanners and framers in memory: what tests/bench/scanner.c and speed.c print."""
+import re
+import subprocess
+from typing import Iterator
+
+from peers.beside import Bench
+from peers.server import BUILD
+from peers.table import Row
+
+
+def run(bench: Bench) -> Iterator[Row]:
+    for name in ("scanner", "speed"):
+        said = subprocess.run([BUILD / f"openssl/tests/bench/bench-{name}"], capture_output=True, text=True, check=True).stdout
+        for line in re.findall(r"^# summary: (.*)$", said, re.M):
+            if found := re.fullmatch(r"(.*?):? ([\d.]+) (M[Bi]+B? a second|.*)", line):
+                yield Row(found[1], found[3], {"mailserverd": [float(found[2])]})
