@@ -20,6 +20,8 @@ from peers.server import BUILD  # noqa: E402
 RESULTS = BUILD / "results.json"
 OPTIONS = ["-Dbuildtype=custom", "-Doptimization=2", "-Db_ndebug=true", "-Ddurable=enabled", "-Dmailserverd=enabled",
            "-Dexamples=disabled", "-Dargon2=disabled", "-Dtests=enabled"]
+MEASURING = [f"tests/bench/{name}" for name in ("load/bench-load", "bench-openssl", "bench-mbedtls",
+                                                "bench-scanner", "bench-speed")]
 PROVIDERS = {"openssl": [], "mbedtls": ["-Dopenssl=disabled"]}
 
 
@@ -28,12 +30,7 @@ def build(provider: str, options: list[str]) -> None:
     where = BUILD / provider
     if not (where / "build.ninja").exists():
         command("meson", "setup", where, *OPTIONS, *options)
-    targets = ["src/mailserverd/mailserverd"]
-    if provider == "openssl":
-        targets += ["tests/bench/load/bench-load", "tests/bench/bench-limits", "tests/bench/bench-openssl",
-                    "tests/bench/bench-scanner", "tests/bench/bench-speed"]
-    else:
-        targets += ["tests/bench/bench-mbedtls"]
+    targets = ["src/mailserverd/mailserverd", *(MEASURING if provider == "openssl" else [])]
     command("ninja", "-C", where, *targets)
 
 

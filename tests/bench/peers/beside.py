@@ -58,6 +58,12 @@ class Bench:
     def count(self, few: int, many: int) -> int:
         return few if self.quick else many
 
+    def appends(self, octets: int, syncs: float) -> float | None:
+        return None
+
+    def loopback(self, octets: int) -> dict[str, float]:
+        return {}
+
     @contextmanager
     def running(self, *makers: Callable) -> Iterator[list]:
         """Servers, which run at the same time and do nothing unless they are asked."""

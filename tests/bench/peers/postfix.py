@@ -11,9 +11,6 @@ virtual_uid_maps = static:{Tree.USER}
 virtual_gid_maps = static:{Tree.USER}
 virtual_mailbox_limit = 0
 smtpd_tls_security_level = none
-queue_run_delay = 300s
-minimal_backoff_time = 300s
-maximal_backoff_time = 4000s
 """
 
 
@@ -21,7 +18,7 @@ class Postfix(Maildirs):
     name, package = "Postfix", "postfix"
 
     def __init__(self):
-        self.server = postfix.Postfix(MAIN, "")
+        self.server = postfix.Postfix(MAIN, "", retries="")
         self.tree = self.server.tree
         self.in_group()
         self.tree.put("etc/postfix/boxes", "".join(f"u{n}@{DOMAIN} u{n}/\n" for n in range(USERS)))
