@@ -6,6 +6,7 @@ from tree import Tree
 CONFIG = f"""\
 queue_only = false
 smtp_accept_max = 200
+smtp_connect_backlog = 200
 smtp_accept_queue_per_connection = 0
 smtp_accept_max_per_connection = 0
 acl_smtp_data = accept
