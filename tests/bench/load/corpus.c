@@ -14,7 +14,10 @@ enum kind { PLAIN, ALTERNATIVE, ATTACHMENT };
 
 enum {
     LINE_LETTERS = 72,
-    LAST_LINE = 90,        /* a part ends in one line when it has fewer octets left */
+    INDEX_LETTERS = 60,
+    LETTERS_OF_DICE = 10,  /* of base64 */
+    DATE_OCTETS = 33,      /* with its CRLF */
+    LAST_LINES = 150,      /* octets of the two lines that end a part */
     DOTS_OF = 40,          /* lines to one with a dot */
     TWO_PARTS_MIN = 1536,  /* octets of a message that has parts */
     BASE64_LINE = 76,      /* RFC 2045 section 6.8 */
@@ -99,26 +102,38 @@ static void line_of_words(struct pen *pen)
     put(pen, "\r\n", 2);
 }
 
-/* Ends exactly at `end`; the last line is as long as it must be. */
-static void text_until(struct pen *pen, const char *end)
+static void line_until(struct pen *pen, const char *end)
 {
-    while (end - pen->at > LAST_LINE)
-        line_of_words(pen);
     assert(end - pen->at >= 2);
     for (; end - pen->at > 2; pen->at++)
         *pen->at = "thank you "[(end - pen->at) % 10];
     put(pen, "\r\n", 2);
 }
 
+/* Ends exactly at `end`; the last two lines are as long as they must be. */
+static void text_until(struct pen *pen, const char *end)
+{
+    while (end - pen->at > LAST_LINES)
+        line_of_words(pen);
+    if (end - pen->at > LAST_LINES / 2)
+        line_until(pen, end - (end - pen->at) / 2);
+    line_until(pen, end);
+}
+
+static void letters_of_base64(struct pen *pen, size_t n)
+{
+    uint64_t bits = 0;
+    for (size_t i = 0; i < n; i++, bits >>= 6) {
+        if (i % LETTERS_OF_DICE == 0)
+            bits = dice_next(&pen->dice);
+        *pen->at++ = base64[bits & 63];
+    }
+}
+
 static void lines_of_base64(struct pen *pen, size_t lines)
 {
     for (; lines != 0; lines--) {
-        for (size_t i = 0; i < BASE64_LINE; i += 4) {
-            uint64_t bits = dice_next(&pen->dice);
-            for (size_t k = 0; k < 4; k++)
-                pen->at[i + k] = base64[(bits >> (6 * k)) & 63];
-        }
-        pen->at += BASE64_LINE;
+        letters_of_base64(pen, BASE64_LINE);
         put(pen, "\r\n", 2);
     }
 }
@@ -216,17 +231,22 @@ static void put_date(struct pen *pen, uint64_t number)
     static const char days[][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
     static const char months[][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
     const time_t when = (time_t)(FIRST_DATE + (number % 10000000) * BETWEEN_S);
+    const char *const before = pen->at;
     struct tm t;
+    (void)before;
     gmtime_r(&when, &t);
     print(pen, "%s, %02d %s %d %02d:%02d:%02d +0000\r\n", days[t.tm_wday], t.tm_mday, months[t.tm_mon],
           t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
+    assert(pen->at - before == DATE_OCTETS);
 }
 
 static void put_subject(struct pen *pen, uint64_t number)
 {
     print(pen, "Subject: %s[#%llu]", dice_below(&pen->dice, 3) == 0 ? "Re: " : "", (unsigned long long)number);
-    for (uint32_t n = 2 + dice_below(&pen->dice, 5); n != 0; n--)
-        print(pen, " %s", PICK(pen, words));
+    for (uint32_t n = 2 + dice_below(&pen->dice, 4); n != 0; n--) {
+        put(pen, " ", 1);
+        puts_(pen, PICK(pen, words));
+    }
     put(pen, "\r\n", 2);
 }
 
@@ -245,12 +265,11 @@ static void put_index(struct pen *pen)
 {
     char *const stop = pen->end - 4;
     puts_(pen, "Thread-Index: ");
-    for (size_t column = 14; pen->at != stop; column++) {
-        if (column > LINE_LETTERS && stop - pen->at > 8) {
+    for (ptrdiff_t rest = stop - pen->at; rest != 0; rest = stop - pen->at) {
+        const size_t letters = rest > INDEX_LETTERS + 8 ? INDEX_LETTERS : (size_t)rest;
+        letters_of_base64(pen, letters);
+        if (pen->at != stop)
             puts_(pen, "\r\n\t");
-            column = 1;
-        }
-        *pen->at++ = base64[dice_next(&pen->dice) >> 58];
     }
     puts_(pen, "\r\n\r\n");
 }
@@ -264,10 +283,10 @@ void corpus_header(const struct corpus *corpus, uint64_t number, char *to)
     print(&pen, "Received: from mail.remote.test (mail.remote.test [192.0.2.%u])\r\n\tby mx.here.test with ESMTPS "
           "id %012llx;\r\n\t", dice_below(&pen.dice, 256), id >> 16);
     put_date(&pen, number);
+    const char *const date = pen.at - DATE_OCTETS;
     puts_(&pen, "Date: ");
-    put_date(&pen, number);
-    print(&pen, "From: %s %s <%s.%s@remote.test>\r\n", from, name, from, name);
-    print(&pen, "To: \"%s\" <%s@here.test>\r\n", rcpt, rcpt);
+    put(&pen, date, DATE_OCTETS);
+    print(&pen, "From: %s %s <%s.%s@remote.test>\r\nTo: \"%s\" <%s@here.test>\r\n", from, name, from, name, rcpt, rcpt);
     put_subject(&pen, number);
     print(&pen, "Message-ID: <%016llx.%llu@remote.test>\r\n", id, (unsigned long long)number);
     put_type(&pen, kind_of(corpus, body), boundary_of(corpus, body));

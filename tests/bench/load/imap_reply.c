@@ -79,7 +79,7 @@ static void end_reply(struct imap_reader *r, const char *text, size_t n, struct 
                                   .octets = r->octets,
                                   .literal_octets = r->literal_octets,
                                   .literals = r->literals,
-                                  .spaces = r->spaces };
+                                  .spaces = n >= 8 && memcmp(text, "* SEARCH", 8) == 0 ? r->spaces : 0 };
     while (reply->n != 0 && (text[reply->n - 1] == '\n' || text[reply->n - 1] == '\r'))
         reply->n--;
     r->begun = false;
@@ -95,7 +95,7 @@ static bool end_at_once(struct imap_reader *r, const char *p, size_t n, struct i
         return false;
     r->octets = n;
     if (n >= 8 && memcmp(p, "* SEARCH", 8) == 0)
-        count_spaces(r, p, n); /* no head was kept: it may begin so */
+        count_spaces(r, p, n);
     end_reply(r, p, n, reply);
     return true;
 }

@@ -49,7 +49,7 @@ static void open_client(struct client *client)
     struct load *load = client->load;
     struct wire_place place = {
         .at = load->at,
-        .source = load->options.sources < 2 ? 0 : (uint32_t)(load->opened % load->options.sources) + 1,
+        .source = load->options.sources < 2 ? 0 : (uint32_t)(load->n_opened++ % load->options.sources) + 1,
         .ssl = load_tls(client) == TLS_IMPLICIT ? load->ssl : NULL,
     };
     if (client->port != 0)
@@ -59,7 +59,8 @@ static void open_client(struct client *client)
         load->n_left--;
         return;
     }
-    client->account = load->options.first + load->opened++ % load->options.users;
+    client->account = load->options.first + client->turn % load->options.users;
+    client->turn += load->n_clients;
     client->opened_ns = now_ns();
     client->opening = true;
     client->ending = false;
@@ -120,18 +121,19 @@ void load_ready(struct client *client)
         start_all(load);
 }
 
-static bool is_left(const struct load *load)
+static bool is_left(const struct client *client)
 {
-    return !load->failed && (load->once ? load->takes < load->n_clients : load->given < load->options.count);
+    const struct load *load = client->load;
+    return !load->failed && (load->once ? !client->has_taken : load->given < load->options.count);
 }
 
 bool load_take(struct client *client, uint64_t weight)
 {
     struct load *load = client->load;
     const uint64_t per = load->options.per;
-    if (!is_left(load) || (per != 0 && client->done >= per))
+    if (!is_left(client) || (per != 0 && client->done >= per))
         return false;
-    load->takes++;
+    client->has_taken = true;
     client->op = load->given;
     client->weight = weight;
     client->began_ns = now_ns();
@@ -169,7 +171,7 @@ void load_figure(struct load *load, const char *name, double value)
 
 static void is_over(struct client *client)
 {
-    if (is_left(client->load))
+    if (is_left(client))
         wait_to_open(client);
     else
         client->load->n_left--;
@@ -178,7 +180,7 @@ static void is_over(struct client *client)
 static void count_error(struct load *load, const char *what, const char *said, size_t n)
 {
     if (load->errors++ < TOLD_MAX)
-        fprintf(stderr, "bench-load: %s: %s%.*s\n", load->mode->name, what, (int)(n < SAID_MAX ? n : SAID_MAX), said);
+        fprintf(stderr, "bench-load: %s: %s%.*s\n", load->name, what, (int)(n < SAID_MAX ? n : SAID_MAX), said);
     if (load->errors >= ERRORS_MAX || load->mode->needs_all)
         load->failed = true;
 }
@@ -252,13 +254,17 @@ static void raise_limit(uint64_t connections)
 static bool make_clients(struct load *load)
 {
     const struct mode *mode = load->mode;
-    load->n_clients = load->options.connections;
+    load->n_clients = mode->needs_all ? load->options.idlers : load->options.connections;
+    if (mode->needs_all)
+        load->options.users = load->options.mailboxes;
     raise_limit(load->n_clients);
     load->clients = calloc(load->n_clients, mode->octets);
     if (load->clients == NULL)
         return fprintf(stderr, "bench-load: no memory\n"), false;
-    for (uint64_t i = 0; i < load->n_clients; i++)
+    for (uint64_t i = 0; i < load->n_clients; i++) {
         load_add(load, load_client(load, i), mode, 0);
+        load_client(load, i)->turn = i;
+    }
     return true;
 }
 
@@ -303,7 +309,7 @@ void load_print(const struct load *load)
     const struct histogram *h = &load->latency;
     const double seconds = (double)(load->ended_ns - load->began_ns) / 1e9;
     printf("{\"mode\":\"%s\",\"ops\":%llu,\"errors\":%llu,\"seconds\":%.6f,\"per_second\":%.1f,\"octets\":%llu,"
-           "\"p50_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f,\"cpu_us\":%llu", load->mode->name,
+           "\"p50_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f,\"cpu_us\":%llu", load->name,
            (unsigned long long)load->ops, (unsigned long long)load->errors, seconds,
            seconds > 0 ? (double)load->ops / seconds : 0, (unsigned long long)load->octets,
            (double)histogram_quantile(h, 0.5) / 1e3, (double)histogram_quantile(h, 0.99) / 1e3, (double)h->max_ns / 1e3,

@@ -40,13 +40,14 @@ struct client {
     struct wire wire;
     struct load *load;
     const struct mode *mode;
-    uint64_t account;  /* number of its user */
+    uint64_t account;  /* number of its user: the connection's own, then so many further, round and round */
+    uint64_t turn;     /* what its next account is counted from */
     uint64_t op;       /* number of the operation that is under way */
     uint64_t weight;   /* how many it counts for; 0: none is under way */
     uint64_t began_ns, opened_ns;
     uint64_t done; /* over this connection */
     uint16_t port; /* 0: the run's; another one is spoken to in the clear */
-    bool opening, held, ending;
+    bool opening, held, ending, has_taken;
     struct client *next_waiting;
 };
 
@@ -59,6 +60,7 @@ enum { FIGURES_MAX = 8 };
 
 struct load {
     struct options options;
+    const char *name;
     const struct mode *mode;
     struct corpus corpus;
     struct histogram latency;
@@ -67,10 +69,10 @@ struct load {
     int poll;
     bool started, failed; /* failed: so much went wrong that it ends */
     char *clients;
-    uint64_t n_clients, n_ready, n_opening, opened;
+    uint64_t n_clients, n_ready, n_opening, n_opened;
     uint64_t n_left; /* clients that are not at their end */
     bool once; /* each connection takes once, whatever it counts for */
-    uint64_t takes, given; /* operations that were taken, and what they count for */
+    uint64_t given; /* what the operations count for that were taken */
     uint64_t ops, errors, octets;
     uint64_t began_ns, ended_ns, began_cpu_us;
     struct client *first_waiting, *last_waiting; /* to be opened */

@@ -22,7 +22,7 @@ static const struct key {
     KEY("tls_version", TEXT, tls_version, "", "1.2 or 1.3, and no other"),
     KEY("group", TEXT, group, "P-256", "of the key exchange"),
     KEY("connections", NUMBER, connections, "1", "at once"),
-    KEY("count", NUMBER, count, "0", "operations in all; 0: one for each connection, or each mailbox once"),
+    KEY("count", NUMBER, count, "0", "operations in all (of idle: messages); 0: each connection once"),
     KEY("per", NUMBER, per, "0", "operations over one connection; 0: all"),
     KEY("user", TEXT, user, "u%d@here.test", "who logs in; %d goes round from first"),
     KEY("users", NUMBER, users, "1", "how many"),

@@ -38,10 +38,21 @@ static void end_reply(struct pop3_reader *r, struct pop3_reply *reply)
     reply->whole = true;
     reply->text = r->line;
     reply->n = r->n;
+    reply->more = r->line + r->n;
+    reply->more_n = r->more_n;
     reply->octets = r->octets;
     reply->lines = r->lines;
     r->within = false;
-    r->n = 0;
+    r->n = r->more_n = 0;
+}
+
+static void see_lines(struct pop3_reader *r, const char *p, size_t n)
+{
+    const size_t kept = least(n, sizeof r->line - r->n - r->more_n);
+    memcpy(r->line + r->n + r->more_n, p, kept);
+    r->more_n += (uint32_t)kept;
+    for (size_t i = 0; i < n; i++)
+        r->lines += p[i] == '\n';
 }
 
 static size_t take_lines(struct pop3_reader *r, enum pop3_form form, const char *p, size_t n, struct pop3_reply *reply)
@@ -49,8 +60,7 @@ static size_t take_lines(struct pop3_reader *r, enum pop3_form form, const char 
     const size_t found = find_end(r, p, n), taken = found == 0 ? n : found;
     r->octets += taken;
     if (form == POP3_LINES)
-        for (size_t i = 0; i < taken; i++)
-            r->lines += p[i] == '\n';
+        see_lines(r, p, taken);
     keep_tail(r, p, taken);
     if (found == 0)
         return taken;

@@ -15,6 +15,8 @@ struct pop3_reply {
     bool whole, good;
     const char *text; /* the first line without its end; it lives until the next call */
     size_t n;
+    const char *more; /* the first octets of POP3_LINES, as far as there is room; until the next call */
+    size_t more_n;
     uint64_t octets; /* behind the first line, without the one that ends it, as they were sent */
     uint64_t lines;  /* of POP3_LINES; of a message they are not counted */
 };
@@ -23,9 +25,9 @@ struct pop3_reader {
     bool within; /* behind the first line */
     uint8_t tail_n;
     char tail[4]; /* its last octets: the end may be cut */
-    uint32_t n;
+    uint32_t n, more_n;
     uint64_t octets, lines;
-    char line[POP3_LINE_MAX];
+    char line[POP3_LINE_MAX]; /* and what is kept behind it */
 };
 
 /* Takes at most one response, and returns how many octets that were. */

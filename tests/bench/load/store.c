@@ -1,4 +1,5 @@
-/* store: sets a flag and takes it away by turns, of a set of messages or of one after the other (set=each). */
+/* store: sets a flag and takes it away by turns, of a set of messages or of one after the other (set=each).  A server may
+ * say nothing of what was so already: so it is taken from all before, and each connection has a mailbox of its own. */
 #include "imap.h"
 #include "imap_modes.h"
 
@@ -33,14 +34,33 @@ static void stored(struct imap *imap)
     next(&imap->client);
 }
 
-static void say_store(struct store *store, const char *set, bool adds)
+static void say_store(struct imap *imap, const char *set, const char *how, void (*done)(struct imap *imap))
 {
-    imap_ask(&store->imap, "STORE ", stored);
-    imap_say(&store->imap, set);
-    imap_say(&store->imap, adds ? " +FLAGS (" : " -FLAGS (");
-    imap_say(&store->imap, store->imap.client.load->options.flag);
-    imap_say(&store->imap, ")");
-    imap_end(&store->imap);
+    imap_ask(imap, "STORE ", done);
+    imap_say(imap, set);
+    imap_say(imap, how);
+    imap_say(imap, " (");
+    imap_say(imap, imap->client.load->options.flag);
+    imap_say(imap, ")");
+    imap_end(imap);
+}
+
+static void cleared(struct imap *imap)
+{
+    load_ready(&imap->client);
+}
+
+static void selected(struct imap *imap)
+{
+    if (imap->exists == 0 || imap->exists == UINT64_MAX)
+        load_fail(&imap->client, "the mailbox is empty", "", 0);
+    else
+        say_store(imap, "1:*", " -FLAGS.SILENT", cleared);
+}
+
+static void set_up(struct client *client)
+{
+    imap_select(imap_of(client), selected);
 }
 
 static void next(struct client *client)
@@ -58,10 +78,8 @@ static void next(struct client *client)
         return;
     }
     snprintf(one, sizeof one, "%llu", (unsigned long long)(store->turn % exists + 1));
-    if (is_each(client->load))
-        say_store(store, one, store->turn / exists % 2 == 0);
-    else
-        say_store(store, o->set, store->turn % 2 == 0);
+    const uint64_t turn = is_each(client->load) ? store->turn / exists : store->turn;
+    say_store(&store->imap, is_each(client->load) ? one : o->set, turn % 2 == 0 ? " +FLAGS" : " -FLAGS", stored);
 }
 
 /* Each of all messages once, where nothing else is said. */
@@ -78,6 +96,6 @@ static void begin(struct load *load)
 const struct mode store_mode = { .name = "store",
                                  .talk = &imap_talk,
                                  .octets = sizeof(struct store),
-                                 .set_up = set_up_select,
+                                 .set_up = set_up,
                                  .next = next,
                                  .begin = begin };
