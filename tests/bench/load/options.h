@@ -12,8 +12,8 @@ struct options {
     const char *host, *user, *to, *from, *password, *mailbox, *items, *set, *key, *flag, *protocol, *tls_version, *group;
     enum tls_when tls;
     bool wait, pipeline;
-    uint64_t port, lmtp_port, connections, count, users, first, octets, seed, per, rcpts, idlers, mailboxes, sources,
-        timeout_s;
+    uint64_t port, lmtp_port, connections, opening, count, users, first, octets, seed, per, rcpts, idlers, mailboxes,
+        sources, timeout_s;
 };
 
 /* Fills in what is not said.  False: something is wrong, and was told. */
