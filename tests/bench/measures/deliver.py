@@ -46,7 +46,7 @@ def rows(bench: Bench, servers: list, octets: int, size: str, connections: int, 
     yield Row(f"{case}, accepted", "messages a second", {name: rates[1:1 + bench.rounds] for name, rates in accepted.items()})
 
 
-def smaller(values: dict[str, list[float]], grouped: float | None) -> dict[str, float]:
+def smaller(values: dict[str, list[float]], grouped: float) -> dict[str, float]:
     """Of what the disk does in groups, and what SMTP does with nothing behind it."""
     sink = sorted(values["smtp-sink"])[len(values["smtp-sink"]) // 2]
-    return {"grouped appends": grouped, "smaller limit": min(grouped, sink)} if grouped else {}
+    return {"grouped appends": grouped, "smaller limit": min(grouped, sink)}

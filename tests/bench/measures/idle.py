@@ -15,7 +15,7 @@ def idled(server: object, idlers: int, mailboxes: int, tls: str = "none", count:
     """Octets of the server's memory for each, and milliseconds until 99 of 100 have heard of a message."""
     before = server.group.octets()
     keys = {"idlers": idlers, "mailboxes": mailboxes, "users": mailboxes, "sources": 10, "count": count,
-            "lmtp_port": server.ports["lmtp"], "wait": "yes"}
+            "lmtp_port": server.ports["lmtp"], "wait": "yes", "opening": 64}
     generator = subprocess.Popen(argv(server, "idle", tls, keys), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert "ready" in (line := generator.stdout.readline()), line
     each = (server.group.octets() - before) / idlers

@@ -11,7 +11,7 @@ def run(bench: Bench) -> Iterator[Row]:
     with bench.running(Mailserverd, Dovecot) as servers:
         for connections in (1, 8, 64):
             def once(server: object, count: int) -> float:
-                return bench.load(server, "login", count=count, connections=connections, users=10).rate
+                return bench.load(server, "login", count=count, connections=connections, opening=64, users=10).rate
 
             yield Row(f"{connections} at once", "logins a second", bench.sized(servers, once, 10 * connections + 20),
                       targets=[Target(5.0, ["Dovecot"])])

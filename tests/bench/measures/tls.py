@@ -14,7 +14,8 @@ def run(bench: Bench) -> Iterator[Row]:
     with bench.running(Mailserverd, Dovecot, lambda: Mailserverd("mbedtls")) as servers:
         for connections in (1, 8, 64):
             def login(server: object, count: int) -> float:
-                return bench.load(server, "login", "implicit", count=count, connections=connections, users=10).rate
+                return bench.load(server, "login", "implicit", count=count, connections=connections, opening=64,
+                                  users=10).rate
 
             yield Row(f"{connections} at once", "logins a second", bench.sized(servers, login, connections + 20), targets=AIM)
         for octets, count, size in ((20480, 2000, "20 KiB"), (1 << 20, 100, "1 MiB")):

@@ -10,6 +10,7 @@ from peers.group import Syncs
 from peers.server import BUILD, PASSWORD, Maildirs
 
 LOAD = BUILD / "openssl/tests/bench/load/bench-load"
+LIMITS = BUILD / "openssl/tests/bench/limits/bench-limits"
 HANG_S = 1800
 TLS = {"imap": "imaps", "pop3": "pop3s", "smtp": "smtps"}
 PORTS = {"smtp": "smtp", "lmtp": "lmtp", "pop3": "pop3"}  # the other modes speak IMAP
@@ -39,7 +40,7 @@ def argv(server: object, mode: str, tls: str, keys: dict) -> list[str]:
     if mode == "rtt":
         port = keys.get("protocol", "smtp")
     port = server.ports[TLS[port] if tls == "implicit" else port]
-    said = {"port": port, "tls": tls, "password": PASSWORD, **keys}
+    said = {"port": port, "tls": tls, "password": PASSWORD, "opening": 4, **keys}
     return [str(LOAD), mode, *(f"{key}={value}" for key, value in said.items())]
 
 
@@ -54,15 +55,29 @@ class Bench:
         self.quick, self.rounds = quick, rounds
         self.seconds = 0.3 if quick else 3.0  # that a round should take
         self.versions: dict[str, str] = {}
+        self.limits_said: dict[int, dict[str, float]] = {}
 
     def count(self, few: int, many: int) -> int:
         return few if self.quick else many
 
-    def appends(self, octets: int, syncs: float) -> float | None:
-        return None
+    def limits(self, group: int = 0) -> dict[str, float]:
+        """What bench-limits says of this machine, with groups of so many appends, too."""
+        if group not in self.limits_said:
+            done = subprocess.run([LIMITS, f"dir={BUILD}", f"seconds={0.1 if self.quick else 0.5}", f"group={group}"],
+                                  capture_output=True, text=True, check=True)
+            self.limits_said[group] = json.loads(done.stdout)
+        return self.limits_said[group]
+
+    def appends(self, octets: int, syncs: float) -> float:
+        """Synced appends of that size in groups as large as a server reached."""
+        group = min(1024, max(1, round(1 / syncs)))
+        return self.limits(group)[f"appends_of_{octets}_by_{group}_per_second"]
 
     def loopback(self, octets: int) -> dict[str, float]:
-        return {}
+        """MB a second, of a message in memory in the slices that a server sends, and of a file."""
+        said = self.limits()
+        return {"write": said[f"write_of_{octets}_by_16384_mb_per_second"],
+                "sendfile": said[f"sendfile_of_{octets}_by_{octets}_mb_per_second"]}
 
     @contextmanager
     def running(self, *makers: Callable) -> Iterator[list]:
