@@ -1,25 +1,40 @@
 """A message of 100 MiB, in and out: how fast, how much memory of the server at most, what others wait meanwhile."""
 import re
+import threading
 from pathlib import Path
 from typing import Callable, Iterator
 
 from peers.beside import Bench, Result
 from peers.mailserverd import Mailserverd
+from peers.server import DOMAIN
 from peers.table import Row, Target
 
-USER = "u0@here.test"
+USER, OTHER = f"u0@{DOMAIN}", f"u1@{DOMAIN}"
 
 
-def peak(server: object) -> int:
-    """KiB of pages that are no file's, at most since the last reset; the kernel counts those of files with them."""
-    status = Path(f"/proc/{server.host.process.pid}/status").read_text()
-    return int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.M)[1])
+class Peak:
+    """The most memory of a process while something goes on: its pages that are no file's, looked at each millisecond."""
 
+    def __init__(self, server: object):
+        self.status = Path(f"/proc/{server.host.process.pid}/status")
+        self.first = self.most = self.kib()
+        self.ended = threading.Event()
+        self.looks = threading.Thread(target=self.look)
 
-def reset(server: object) -> int:
-    """The peak is now what is there now."""
-    Path(f"/proc/{server.host.process.pid}/clear_refs").write_text("5")
-    return peak(server)
+    def kib(self) -> int:
+        return int(re.search(r"^RssAnon:\s+(\d+) kB", self.status.read_text(), re.M)[1])
+
+    def look(self) -> None:
+        while not self.ended.wait(0.001):
+            self.most = max(self.most, self.kib())
+
+    def __enter__(self) -> "Peak":
+        self.looks.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ended.set()
+        self.looks.join()
 
 
 def run(bench: Bench) -> Iterator[Row]:
@@ -38,10 +53,10 @@ def rows(bench: Bench, server: object, case: str, work: Callable[[], Result]) ->
     speed, memory, others = [], [], []
     work()
     for _ in range(bench.rounds):
-        with bench.meanwhile(server, "rtt", protocol="imap", user="u1@here.test", count=bench.count(100, 3000)) as beside:
-            at_rest = reset(server)
-            said = work()
-            memory.append(peak(server) - at_rest)
+        with bench.meanwhile(server, "rtt", protocol="imap", user=OTHER, count=bench.count(100, 3000)) as beside:
+            with Peak(server) as peak:
+                said = work()
+            memory.append(peak.most - peak.first)
         others.append(beside[0].p99_us / 1000)
         speed.append(said.octets / said.seconds / 1e6)
     yield Row(case, "MB a second", {server.name: speed})

@@ -11,11 +11,13 @@ used = [200]  # users below are those of other measures
 
 
 def fill(bench: Bench, servers: list, count: int, octets: int) -> str:
-    """A mailbox of a user who had nothing; who that is."""
+    """A mailbox of a user who had nothing; who that is.  The first message comes alone: to Dovecot a mailbox that two
+    make at once "already exists"."""
     user = f"u{used[0]}@{DOMAIN}"
     used[0] += 1
     for server in servers:
-        bench.load(server, "lmtp", count=count, octets=octets, user=user, users=1, connections=32)
+        bench.load(server, "lmtp", count=1, octets=octets, user=user)
+        bench.load(server, "lmtp", count=count - 1, octets=octets, user=user, connections=min(32, count - 1), seed=2)
     return user
 
 

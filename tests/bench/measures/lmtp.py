@@ -14,6 +14,8 @@ def run(bench: Bench) -> Iterator[Row]:
 
 def both(bench: Bench, mode: str, ratio: float) -> Iterator[Row]:
     with bench.running(Mailserverd, Dovecot) as servers:
+        for server in servers:  # mailboxes are made one after the other
+            bench.load(server, "lmtp", count=USERS, users=USERS)
         for octets, size in SIZES.items():
             for connections in (1, 8, 64):
                 once = asked(bench, mode, octets, connections)

@@ -11,6 +11,5 @@ from peers.table import Row
 def run(bench: Bench) -> Iterator[Row]:
     for name in ("scanner", "speed"):
         said = subprocess.run([BUILD / f"openssl/tests/bench/bench-{name}"], capture_output=True, text=True, check=True).stdout
-        for line in re.findall(r"^# summary: (.*)$", said, re.M):
-            if found := re.fullmatch(r"(.*?):? ([\d.]+) (M[Bi]+B? a second|.*)", line):
-                yield Row(found[1], found[3], {"mailserverd": [float(found[2])]})
+        for what, amount, unit in re.findall(r"^(?:# summary: |ok \d+ - )(.+): (\d+) (.*?)(?:/s| a second)$", said, re.M):
+            yield Row(what, f"{unit} a second", {"mailserverd": [float(amount)]})

@@ -12,7 +12,7 @@ def run(bench: Bench) -> Iterator[Row]:
     with bench.running(Mailserverd) as (server,):
         for count in [0, 100] if bench.quick else [0, 1000000]:
             if count:
-                fill(bench, [server], count, 512)
+                fill(bench, [server], count, 1024)
 
             def once(server: object) -> float:
                 assert server.host.end() == 0

@@ -1,5 +1,7 @@
-"""Dovecot, all of it: LMTP, IMAP and POP3 over sdbox, passwords in a file and then in its cache.  `mail_fsync` stands as
-Debian has it (optimized): a message is on disk before LMTP or APPEND say so."""
+"""Dovecot, all of it: LMTP, IMAP and POP3 over sdbox, passwords in a file and then in its cache.
+
+`mail_fsync` stands as Debian has it (optimized): a message is on disk before LMTP or APPEND say so, but not what STORE
+changes.  With `always` that is, too."""
 import socket
 
 from peers.server import DOMAIN, PASSWORD, USERS, InTree, certificate
@@ -88,9 +90,11 @@ service auth {{
 
 
 class Dovecot(InTree):
-    name, package = "Dovecot", "dovecot-core"
+    package = "dovecot-core"
 
-    def __init__(self):
+    def __init__(self, fsync: str = "optimized"):
+        self.name = "Dovecot" if fsync == "optimized" else f"Dovecot, mail_fsync = {fsync}"
+        self.fsync = fsync
         self.tree = Tree(self.package, CORE, ["mail", "dovecot", "dovenull"], ALSO)
         self.in_group()
         chain, key = certificate()
@@ -102,8 +106,8 @@ class Dovecot(InTree):
         self.tree.put("etc/users", "".join(f"u{n}:{{PLAIN}}{PASSWORD}\n" for n in range(USERS)))
         self.ports = {name: free_port() for name in ("imap", "imaps", "pop3", "pop3s", "lmtp")}
 
-    def start(self, fsync: str = "optimized") -> None:
-        self.tree.put("etc/dovecot/dovecot.conf", CONFIG.format(here=HERE, fsync=fsync, **self.ports))
+    def start(self) -> None:
+        self.tree.put("etc/dovecot/dovecot.conf", CONFIG.format(here=HERE, fsync=self.fsync, **self.ports))
         self.tree.start("/usr/sbin/dovecot", "-F")
         until(self.name, self.listens)
 

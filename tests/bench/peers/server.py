@@ -41,7 +41,7 @@ class InTree:
         self.tree.under = self.group.enter()
 
     def version(self) -> str:
-        return f"{self.name} {debian_version(self.package)}"
+        return f"{type(self).__name__} {debian_version(self.package)}"
 
     def octets(self) -> int:
         """On the disk, of mail and whatever is kept of it."""
