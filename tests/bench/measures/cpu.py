@@ -23,5 +23,6 @@ def run(bench: Bench) -> Iterator[Row]:
                 delivered(bench, server, "smtp", count, connections=connections, octets=4096, users=USERS)
                 return (server.group.cpu_us() - before) / count / 100
 
-            yield Row(f"{connections} connection{'s' * (connections > 1)}", "seconds", bench.alternately(servers, once), more=False,
+            values = bench.alternately(servers, once)
+            yield Row(f"{connections} connection{'s' * (connections > 1)}", "seconds", values, more=False,
                       targets=[Target(4.0, ["smtp-sink"]), Target(1 / 15, ["Postfix"])])

@@ -8,10 +8,13 @@ from peers.mailserverd import Mailserverd
 from peers.table import Row, Target
 
 
+KEYS = ((2000, 4096, "HEADER Subject zebra", 20.0, "HEADER Subject, 2,000 messages"),
+        (10000, 20480, "TEXT qzxwvu", 5.0, "TEXT, 200 MB"))
+
+
 def run(bench: Bench) -> Iterator[Row]:
     with bench.running(Mailserverd, Dovecot) as servers:
-        for count, octets, key, ratio, what in ((2000, 4096, "HEADER Subject zebra", 20.0, "HEADER Subject, 2,000 messages"),
-                                                (10000, 20480, "TEXT qzxwvu", 5.0, "TEXT, 200 MB")):
+        for count, octets, key, ratio, what in KEYS:
             user = fill(bench, servers, bench.count(50, count), octets)
 
             def once(server: object) -> float:
@@ -20,4 +23,5 @@ def run(bench: Bench) -> Iterator[Row]:
 
             firsts = {server.name: [once(server)] for server in servers}
             yield Row(f"{what}, first", "milliseconds", firsts, more=False)
-            yield Row(what, "milliseconds", bench.alternately(servers, once), more=False, targets=[Target(1 / ratio, ["Dovecot"])])
+            yield Row(what, "milliseconds", bench.alternately(servers, once), more=False,
+                      targets=[Target(1 / ratio, ["Dovecot"])])

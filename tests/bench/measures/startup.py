@@ -20,4 +20,5 @@ def run(bench: Bench) -> Iterator[Row]:
                 server.start()
                 return (time.monotonic() - since) * 1000
 
-            yield Row(f"{count:,} messages", "milliseconds", bench.alternately([server], once), more=False, targets=[Target(100.0)])
+            yield Row(f"{count:,} messages", "milliseconds", bench.alternately([server], once), more=False,
+                      targets=[Target(100.0)])

@@ -22,4 +22,5 @@ def run(bench: Bench) -> Iterator[Row]:
             for server in servers:
                 firsts[server.name] = [once(server)]
             yield Row(f"{count:,} messages, first", "messages a second", firsts)
-            yield Row(f"{count:,} messages", "messages a second", bench.alternately(servers, once), targets=[Target(4.0, ["Dovecot"])])
+            yield Row(f"{count:,} messages", "messages a second", bench.alternately(servers, once),
+                      targets=[Target(4.0, ["Dovecot"])])

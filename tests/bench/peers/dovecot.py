@@ -10,7 +10,8 @@ from tree import HERE, Tree, free_port, until
 LIBRARIES = ["libdovecot.so.0", "libdovecot.so.0.0.0", "libdovecot-login.so.0", "libdovecot-login.so.0.0.0",
              "libdovecot-storage.so.0", "libdovecot-storage.so.0.0.0", "libdovecot-lda.so.0", "libdovecot-lda.so.0.0.0",
              "libdovecot.so", "libdovecot-storage.so", "libdovecot-login.so", "libdovecot-lda.so",
-             "libdovecot-dsync.so.0", "libdovecot-dsync.so.0.0.0", "libdovecot-compression.so.0", "libdovecot-compression.so.0.0.0",
+             "libdovecot-dsync.so.0", "libdovecot-dsync.so.0.0.0",
+             "libdovecot-compression.so.0", "libdovecot-compression.so.0.0.0",
              "modules/libssl_iostream_openssl.so", "modules/old-stats/libstats_auth.so"]
 PROGRAMS = ["aggregator", "anvil", "auth", "config", "dict", "director", "dns-client", "doveadm-server", "indexer",
             "indexer-worker", "ipc", "log", "old-stats", "replicator", "script", "stats"]
