@@ -1,4 +1,5 @@
 #include "loop.h"
+#include "figures.h"
 #include "keyed.h"
 #include "log.h"
 
@@ -13,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS_MAX = 4096, PATIENCE_S = 2 };
+enum { EVENTS_MAX = 4096, PATIENCE_S = 2, LOG_WAITS_MS = 20 };
 
 const int32_t loop_stat_keys[STATS_MAX] = {
     MAILSRV_STAT_SESSIONS,   MAILSRV_STAT_MESSAGES, MAILSRV_STAT_MEMORY,        MAILSRV_STAT_IMAGES_OCTETS,
@@ -41,6 +42,20 @@ static void on_event(void *user, const mailsrv_event *event)
     if (event->what == MAILSRV_EVENT_LOGIN_FAILED)
         login_failed(&l->directory, event->session_id);
     log_event(event);
+}
+
+static void write_log(uv_timer_t *timer)
+{
+    (void)timer;
+    log_write();
+}
+
+/* Lines that came at about the same time are written together. */
+static void before_sleep(uv_prepare_t *prepare)
+{
+    struct loop *l = prepare->data;
+    if (l->log.n != 0 && !uv_is_active((uv_handle_t *)&l->writes_log))
+        uv_timer_start(&l->writes_log, write_log, LOG_WAITS_MS, 0);
 }
 
 /* ---- Those who come ---- */
@@ -163,6 +178,8 @@ static void on_closed(void *user)
 {
     struct loop *l = user;
     uv_close((uv_handle_t *)&l->has_news, NULL);
+    uv_close((uv_handle_t *)&l->before_sleep, NULL);
+    uv_close((uv_handle_t *)&l->writes_log, NULL);
 }
 
 static void close_now(struct loop *l, unsigned closes)
@@ -189,6 +206,17 @@ static void publish(struct loop *l, bool stats, bool plan)
     pthread_mutex_unlock(&l->mutex);
 }
 
+/* Whoever waits has given up when he has the lock. */
+static void count(struct loop *l)
+{
+    pthread_mutex_lock(&l->mutex);
+    if (l->figures != NULL)
+        figures_add(l->figures, l->engine);
+    l->figures = NULL;
+    pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->mutex);
+}
+
 static void on_news(uv_async_t *async)
 {
     struct loop *l = async->data;
@@ -202,8 +230,10 @@ static void on_news(uv_async_t *async)
         change_plan(l, news.plan);
     else
         plan_unref(news.plan);
-    if (news.closes == 0 || l->closes == 0)
+    if (news.closes == 0 || l->closes == 0) {
         publish(l, news.wants_stats, news.plan != NULL);
+        count(l);
+    }
     close_now(l, news.closes);
 }
 
@@ -258,6 +288,12 @@ void loop_close(struct loop *l)
     tell(l);
 }
 
+static void be_patient(struct timespec *until)
+{
+    clock_gettime(CLOCK_REALTIME, until);
+    until->tv_sec += PATIENCE_S;
+}
+
 bool loop_stats(struct loop *l, uint64_t *out)
 {
     struct timespec until;
@@ -266,13 +302,38 @@ bool loop_stats(struct loop *l, uint64_t *out)
     l->stats_are_new = false;
     l->news.wants_stats = true;
     tell(l);
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += PATIENCE_S;
+    be_patient(&until);
     pthread_mutex_lock(&l->mutex);
     while (!l->stats_are_new && !l->ended && pthread_cond_timedwait(&l->changed, &l->mutex, &until) != ETIMEDOUT)
         ;
     const bool ok = l->stats_are_new;
     memcpy(out, l->stats, sizeof l->stats);
+    pthread_mutex_unlock(&l->mutex);
+    return ok;
+}
+
+/* Those who ask at the same time wait for each other. */
+bool loop_count(struct loop *l, struct figures *figures)
+{
+    struct timespec until;
+    bool ok = false;
+    int waited = 0;
+    if (!lock_living(l))
+        return false;
+    be_patient(&until);
+    while (l->figures != NULL && !l->ended && waited != ETIMEDOUT)
+        waited = pthread_cond_timedwait(&l->changed, &l->mutex, &until);
+    if (l->figures == NULL && !l->ended) {
+        l->figures = figures;
+        uv_async_send(&l->has_news);
+        while (l->figures == figures && !l->ended && waited != ETIMEDOUT)
+            waited = pthread_cond_timedwait(&l->changed, &l->mutex, &until);
+        ok = l->figures != figures;
+    }
+    if (l->figures == figures) {
+        l->figures = NULL;
+        pthread_cond_broadcast(&l->changed);
+    }
     pthread_mutex_unlock(&l->mutex);
     return ok;
 }
@@ -298,6 +359,8 @@ static bool begin_engine(struct loop *l)
     const mailsrv_uv_setup setup = { .size = sizeof setup, .on_event = on_event, .user = l };
     int32_t status = new_engine(l->plan->config, &l->engine);
     if (status == MAILSRV_OK)
+        status = figures_count(l->engine);
+    if (status == MAILSRV_OK)
         status = mailsrv_uv_new(&l->uv, l->engine, &setup, &l->driver);
     if (status == MAILSRV_OK) /* its threads wake the loop */
         status = mailsrv_durable_bind(l->store, l->engine, mailsrv_uv_wake, l->driver);
@@ -313,7 +376,9 @@ static bool begin_engine(struct loop *l)
 static void *run(void *user)
 {
     struct loop *l = user;
+    log_gather(&l->log);
     uv_run(&l->uv, UV_RUN_DEFAULT);
+    log_gather(NULL);
     pthread_mutex_lock(&l->mutex);
     l->ended = true;
     pthread_cond_broadcast(&l->changed);
@@ -339,6 +404,12 @@ bool loop_begin(struct loop *l, mailsrv_store *store, struct sockets *sockets, s
         return false;
     }
     l->has_news.data = l;
+    uv_prepare_init(&l->uv, &l->before_sleep); /* these cannot fail */
+    uv_prepare_start(&l->before_sleep, before_sleep);
+    uv_timer_init(&l->uv, &l->writes_log);
+    l->before_sleep.data = l;
+    uv_unref((uv_handle_t *)&l->before_sleep);
+    uv_unref((uv_handle_t *)&l->writes_log);
     if (!begin_engine(l) || !listen_to_all(l))
         return false;
     l->ended = false;

@@ -2,6 +2,7 @@
 #ifndef MAILSERVERD_LOOP_H
 #define MAILSERVERD_LOOP_H
 
+#include "log.h"
 #include "login.h"
 #include "plan.h"
 #include "sockets.h"
@@ -10,6 +11,8 @@
 #include <mailsrv/uv.h>
 
 #include <pthread.h>
+
+struct figures;
 
 #define STATS_MAX 8
 
@@ -35,6 +38,9 @@ struct loop {
     struct directory directory;
     uv_loop_t uv;
     uv_async_t has_news;
+    uv_prepare_t before_sleep;
+    uv_timer_t writes_log; /* while lines wait */
+    struct log_gathered log;
     mailsrv_engine *engine; /* the driver's, once there is one */
     mailsrv_uv *driver;
     mailsrv_uv_listener *listeners[SOCKETS_MAX];
@@ -50,6 +56,7 @@ struct loop {
     uint64_t stats[STATS_MAX];
     bool stats_are_new, plan_is_old; /* the last plan that was told is not in force yet */
     bool ended;
+    struct figures *figures; /* of who waits for them; NULL: nobody */
 };
 
 /* Makes its engine, bound to the store, and its thread.  Both references are the loop's from here on.  False: it has
@@ -65,6 +72,9 @@ void loop_close(struct loop *loop);                        /* each call is one m
 /* What the engine counts, by keys of mailsrv_engine_stat; false: it has ended, or does not answer. */
 bool loop_stats(struct loop *loop, uint64_t *out);
 extern const int32_t loop_stat_keys[STATS_MAX];
+
+/* Adds all that the engine has counted; false: as above, and nothing was added. */
+bool loop_count(struct loop *loop, struct figures *figures);
 
 /* Waits until it has closed; afterwards, and after the store is freed, its memory goes. */
 void loop_join(struct loop *loop);

@@ -72,7 +72,7 @@ bool mailsrv__durable_apply_flags(struct index *x, struct reader *from)
     for (uint32_t i = 0; i < n; i++)
         if (box == 0 || !mark_run(x, box, modseq, from))
             return false;
-    return box != 0 && mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &owner, modseq, (int64_t)0);
+    return box != 0 && mailsrv__durable_account_grew(x, &owner, modseq, 0);
 }
 
 /* ---- UIDs from 1 on ---- */

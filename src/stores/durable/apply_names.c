@@ -18,7 +18,7 @@ static uint32_t word(struct reader *from)
 
 static bool saw(struct index *x, const mailsrv_id *account, int64_t modseq)
 {
-    return mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", account, modseq, (int64_t)0);
+    return mailsrv__durable_account_grew(x, account, modseq, 0);
 }
 
 /* What a name is from now on; `mailbox` NULL: none has it. */

@@ -13,6 +13,18 @@
 #include "read.h"
 #include "vfs.h"
 
+#include <mailsrv/stats.h>
+
+/* Since the store was opened. */
+struct figures {
+    uint64_t groups, changes;
+    uint64_t syncs, sync_us, sync_most_us;
+    uint64_t octets; /* appended to the log */
+    uint64_t compactions;
+    uint64_t in_group[MAILSRV_BUCKETS]; /* by the number of changes */
+    uint64_t in_sync[MAILSRV_BUCKETS];  /* by microseconds */
+};
+
 struct durable {
     mailsrv_store store;
     struct family *family; /* NULL: there is one shard */
@@ -34,20 +46,22 @@ struct durable {
     struct task *unfinished; /* in parts, or waiting for one that is; in the order of asking */
     bool failed; /* the index did, in this group */
     bool begun;  /* the change that is planned has frames in the group */
+    bool is_too_bold; /* a change is to be undone that the index cannot undo alone */
     bool undo;   /* the change that is planned is not to be kept, though it has an answer */
     bool behind; /* the log has what the index could not take */
     bool has_reserve;
     bool looks;          /* there may be a segment to compact */
     bool is_spoiled;     /* a segment that was begun cannot be read: no other is compacted before it */
     bool rests;          /* what was planned without being asked has failed: not at once again */
-    uint32_t skipped;    /* groups after which none was looked for */
+    uint32_t skipped, unlooked; /* groups after which none was looked for */
     uint64_t compacting; /* a segment; 0: none */
     int64_t copied_box, copied_name; /* of the segment that is compacted, those up to here are copied */
     mailsrv_id copied_account;
     uint64_t retires;    /* the segment that the group which is planned retires; 0: none */
     uint64_t told;       /* the index knows how long the segments below are */
     bool has_dead; /* mailboxes that were deleted, and still have messages */
-    int pages;   /* of the index, to be moved by a checkpoint */
+    int pages;   /* in the log of the index */
+    uint64_t moved; /* so many of them when a checkpoint was asked for last */
 
     pthread_mutex_t lock; /* of everything below */
     pthread_cond_t calm;  /* a task was posted, or a call is done */
@@ -57,7 +71,8 @@ struct durable {
     struct handle *handles[BUCKETS], *boxes[BUCKETS];
     struct recent *recents[BUCKETS];
     uint64_t last_handle, last_staged, n_handles;
-    uint64_t staged_octets, groups, changes, segments, read_now;
+    uint64_t staged_octets, segments, read_now;
+    struct figures figures;
     bool is_busy; /* the writer goes on tidying */
     uint32_t copies;        /* that are being made: nothing is removed */
     struct loose postponed; /* files that go after that */
@@ -106,6 +121,12 @@ void mailsrv__durable_compacted(struct durable *d);
 void mailsrv__durable_remove_retired(struct durable *d);
 /* With the lock: is there something to do without being asked? */
 bool mailsrv__durable_tidies(const struct durable *d);
+
+/* ---- figures.c ---- */
+/* Syncs a file of the log or of a body, and counts it; `appended`: octets that are in the log by that. */
+int32_t mailsrv__durable_sync(struct durable *d, void *file, uint64_t appended);
+/* With the lock. */
+void mailsrv__durable_count_group(struct durable *d, uint64_t changes);
 
 /* ---- check.c ---- */
 int32_t mailsrv__durable_check(struct durable *d, void (*report)(void *user, const char *text), void *user);

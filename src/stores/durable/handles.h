@@ -25,7 +25,7 @@ struct body {
     bool synced; /* the file, and its name */
     bool broken; /* a write or sync failed: it is nobody's any more */
     struct body *origin; /* that another shard has staged, whose octets it has; NULL: its own */
-    bool kept;   /* the file stays when the body is closed */
+    bool kept;   /* a change that named it was planned: its file stays when it is closed */
 };
 
 struct body *mailsrv__durable_body_new(struct durable *d);

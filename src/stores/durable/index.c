@@ -60,6 +60,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_RELEASE] = "RELEASE change",
     [SQL_STATE_SET] = "INSERT OR REPLACE INTO state VALUES(1, ?, ?, ?, ?, ?, ?, ?)",
     [SQL_STATE_GET] = "SELECT seq, segment, place, last_body, last_id, last_queue, whole FROM state",
+    /* OR FAIL: what fails undoes the whole transaction, and a statement that can be undone alone costs a copy of every
+     * page that it changes. */
     /* A record may come before those of what it belongs to, which were moved to the end of the log: then there is
      * something in their place until they come. */
     [SQL_ACCOUNT_ADD] = "INSERT INTO account VALUES(?1, ?2, 1, 0, 9223372036854775807, ?3, 0, 0, 0, " HERE
@@ -68,10 +70,10 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_ACCOUNT_GET] = "SELECT modseq, octets, quota, inbox, uidvalidity, forgotten, forgotten_uidvalidity"
                         " FROM account WHERE id = ?",
     [SQL_ACCOUNT_AFTER] = "SELECT id FROM account WHERE id > ? ORDER BY id LIMIT 1",
-    [SQL_ACCOUNT_GREW] = "INSERT INTO account VALUES(?1, NULL, ?2, ?3, 9223372036854775807, x'', 0, 0, 0, 0,"
-                         " segment(), 0)"
-                         " ON CONFLICT(id) DO UPDATE SET modseq = max(modseq, ?2), octets = octets + ?3,"
-                         " touched = segment()",
+    [SQL_ACCOUNT_GREW] = "UPDATE account SET modseq = max(modseq, ?2), octets = octets + ?3, touched = segment()"
+                         " WHERE id = ?1",
+    [SQL_ACCOUNT_STUB] = "INSERT INTO account VALUES(?1, NULL, ?2, ?3, 9223372036854775807, x'', 0, 0, 0, 0,"
+                         " segment(), 0)",
     [SQL_ACCOUNT_SHRANK] = "UPDATE account SET octets = octets - ?2 WHERE id = ?1",
     [SQL_ACCOUNT_QUOTA] = "UPDATE account SET quota = ?2, touched = segment() WHERE id = ?1",
     [SQL_ACCOUNT_UIDVALIDITY] = "UPDATE account SET uidvalidity = max(uidvalidity, ?2), touched = segment()"
@@ -128,7 +130,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_VANISHED_RANGE] = "SELECT modseq, first, last FROM vanished WHERE box = ?1 AND modseq >= ?2"
                            " AND (modseq > ?2 OR first > ?3) AND modseq <= ?4 ORDER BY modseq, first LIMIT ?5",
     [SQL_VANISHED_DROP] = "DELETE FROM vanished WHERE box = ?",
-    [SQL_MESSAGE_ADD] = "INSERT INTO message VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, " HERE,
+    [SQL_MESSAGE_ADD] = "INSERT OR FAIL INTO message VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, " HERE,
     [SQL_MESSAGE_GET] = "SELECT flags, octets, body, base FROM message WHERE box = ? AND uid = ?",
     [SQL_MESSAGE_DROP] = "DELETE FROM message WHERE box = ? AND uid = ?",
     [SQL_MESSAGE_UIDL] = "SELECT 1 FROM message WHERE box = ? AND uidl = ? AND length(uidl) > 0",
@@ -153,14 +155,14 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_MESSAGE_SOME] = "SELECT uid FROM message WHERE box = ? LIMIT 1",
     [SQL_MESSAGE_RENUMBER] = "UPDATE message SET uid = ?3 WHERE box = ?1 AND uid = ?2",
     [SQL_MESSAGE_BECAME] = "UPDATE message SET modseq = ?2 WHERE box = ?1",
-    [SQL_BODY_ADD] = "INSERT INTO body VALUES(?1, segment(), ?3, ?4, 0, ?5) ON CONFLICT(id) DO UPDATE"
-                     " SET base = segment(), place = ?3, octets = ?4, structure = ?5",
+    [SQL_BODY_ADD] = "INSERT INTO body VALUES(?1, segment(), ?3, ?4, ?6, ?5) ON CONFLICT(id) DO UPDATE"
+                     " SET base = segment(), place = ?3, octets = ?4, structure = ?5, refs = refs + ?6",
     [SQL_BODY_GET] = "SELECT refs, place FROM body WHERE id = ?",
-    [SQL_BODY_GREW] = "INSERT INTO body VALUES(?, 0, 0, 0, 1, x'') ON CONFLICT(id) DO UPDATE"
-                      " SET refs = refs + 1",
+    [SQL_BODY_GREW] = "UPDATE body SET refs = refs + 1 WHERE id = ?",
+    [SQL_BODY_STUB] = "INSERT INTO body VALUES(?, 0, 0, 0, 1, x'')",
     [SQL_BODY_SHRANK] = "UPDATE body SET refs = refs - 1 WHERE id = ?",
     [SQL_BODY_DROP] = "DELETE FROM body WHERE id = ?",
-    [SQL_QUEUE_ADD] = "INSERT INTO queue VALUES(?, ?, ?, ?, ?, ?, ?, " HERE,
+    [SQL_QUEUE_ADD] = "INSERT OR FAIL INTO queue VALUES(?, ?, ?, ?, ?, ?, ?, " HERE,
     [SQL_QUEUE_GET] = "SELECT body, base FROM queue WHERE number = ?",
     [SQL_QUEUE_UPDATE] = "UPDATE queue SET record = ?2, word = segment() WHERE number = ?1",
     [SQL_QUEUE_DROP] = "DELETE FROM queue WHERE number = ?",
@@ -254,8 +256,15 @@ int32_t mailsrv__durable_failure(struct index *x)
     }
 }
 
+static bool moves_boxes(enum sql which)
+{
+    return which == SQL_BACK || which == SQL_MAILBOX_BECAME || which == SQL_MAILBOX_DROP;
+}
+
 static sqlite3_stmt *prepared(struct index *x, enum sql which)
 {
+    if (moves_boxes(which))
+        x->box = 0;
     sqlite3_stmt **at = &x->statements[which];
     if (*at == NULL && sqlite3_prepare_v3(x->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT, at, NULL) != SQLITE_OK)
         return NULL;
@@ -263,21 +272,23 @@ static sqlite3_stmt *prepared(struct index *x, enum sql which)
     return *at;
 }
 
-static int bind(sqlite3_stmt *statement, int i, char type, va_list *args)
+/* `lives`: SQLITE_STATIC where the octets stay until the statement has run, else SQLITE_TRANSIENT. */
+static int bind(sqlite3_stmt *statement, int i, char type, va_list *args, sqlite3_destructor_type lives)
 {
     if (type == 'i')
         return sqlite3_bind_int64(statement, i, va_arg(*args, int64_t));
     if (type == 'd')
-        return sqlite3_bind_blob(statement, i, va_arg(*args, const mailsrv_id *)->b, 16, SQLITE_TRANSIENT);
+        return sqlite3_bind_blob(statement, i, va_arg(*args, const mailsrv_id *)->b, 16, lives);
     mailsrv_bytes bytes = va_arg(*args, mailsrv_bytes);
-    return sqlite3_bind_blob64(statement, i, bytes.n != 0 ? (const void *)bytes.p : "", bytes.n, SQLITE_TRANSIENT);
+    return sqlite3_bind_blob64(statement, i, bytes.n != 0 ? (const void *)bytes.p : "", bytes.n, lives);
 }
 
-static sqlite3_stmt *ask(struct index *x, enum sql which, const char *types, va_list *args)
+static sqlite3_stmt *ask(struct index *x, enum sql which, const char *types, va_list *args,
+                         sqlite3_destructor_type lives)
 {
     sqlite3_stmt *statement = prepared(x, which);
     for (int i = 0; statement != NULL && types[i] != '\0'; i++)
-        if (bind(statement, i + 1, types[i], args) != SQLITE_OK)
+        if (bind(statement, i + 1, types[i], args, lives) != SQLITE_OK)
             return NULL;
     return statement;
 }
@@ -286,7 +297,7 @@ sqlite3_stmt *mailsrv__durable_ask(struct index *x, enum sql which, const char *
 {
     va_list args;
     va_start(args, types);
-    sqlite3_stmt *statement = ask(x, which, types, &args);
+    sqlite3_stmt *statement = ask(x, which, types, &args, SQLITE_TRANSIENT);
     va_end(args);
     return statement;
 }
@@ -295,7 +306,7 @@ bool mailsrv__durable_run(struct index *x, enum sql which, const char *types, ..
 {
     va_list args;
     va_start(args, types);
-    sqlite3_stmt *statement = ask(x, which, types, &args);
+    sqlite3_stmt *statement = ask(x, which, types, &args, SQLITE_STATIC); /* each run binds all anew */
     va_end(args);
     if (statement == NULL)
         return false;
@@ -351,6 +362,7 @@ void mailsrv__durable_index_roll_back(struct index *x)
         mailsrv__durable_run(x, SQL_ROLLBACK, "");
     x->state = x->committed;
     x->segment = 0; /* the row of it may have been the transaction's */
+    x->box = 0;
 }
 
 bool mailsrv__durable_state_store(struct index *x)

@@ -21,6 +21,7 @@ enum sql {
     SQL_ACCOUNT_GET,
     SQL_ACCOUNT_AFTER,
     SQL_ACCOUNT_GREW,
+    SQL_ACCOUNT_STUB,
     SQL_ACCOUNT_SHRANK,
     SQL_ACCOUNT_QUOTA,
     SQL_ACCOUNT_UIDVALIDITY,
@@ -81,6 +82,7 @@ enum sql {
     SQL_BODY_ADD,
     SQL_BODY_GET,
     SQL_BODY_GREW,
+    SQL_BODY_STUB,
     SQL_BODY_SHRANK,
     SQL_BODY_DROP,
     SQL_QUEUE_ADD,
@@ -147,6 +149,9 @@ struct index {
     uint64_t group;
     const uint8_t *entry; /* where the one that is applied begins */
     const struct reader *from;
+    uint64_t counted;       /* the body whose row counts the message of the next entry already; 0: none does */
+    mailsrv_id box_of;      /* the mailbox whose number was asked for last */
+    int64_t box;            /* that number; 0: it is to be asked for */
     uint32_t history_max;   /* runs of UIDs that vanished, of a mailbox */
 };
 

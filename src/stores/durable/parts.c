@@ -193,7 +193,7 @@ bool mailsrv__durable_parts_close(struct index *x, const mailsrv_id *mailbox)
     if (status != MAILSRV_OK)
         return status == MAILSRV_NONEXISTENT;
     return close(x, mailbox, &sum) && mailsrv__durable_count(x, sum.box, &sum.counts, sum.uidnext) &&
-           mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &sum.account, sum.modseq, sum.counts.octets);
+           mailsrv__durable_account_grew(x, &sum.account, sum.modseq, sum.counts.octets);
 }
 
 static bool end(struct index *x, struct reader *from)
@@ -236,7 +236,7 @@ static bool drop(struct index *x, struct reader *from)
         return false;
     return (status == MAILSRV_OK || status == MAILSRV_NONEXISTENT) &&
            mailsrv__durable_count(x, box, &counts, uidnext) &&
-           mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &account, modseq, (int64_t)0);
+           mailsrv__durable_account_grew(x, &account, modseq, 0);
 }
 
 bool mailsrv__durable_apply_parts(struct index *x, enum entry kind, struct reader *from)

@@ -110,8 +110,8 @@ void mailsrv__durable_wait_in_line(struct durable *d, struct task *t)
     pthread_mutex_lock(&d->lock);
     *queue->last = t;
     queue->last = &t->next;
-    pthread_cond_signal(&queue->work);
     pthread_mutex_unlock(&d->lock);
+    pthread_cond_signal(&queue->work); /* who wakes up finds the lock free */
 }
 
 int32_t mailsrv__durable_call(struct durable *d, struct task *t)

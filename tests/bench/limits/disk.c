@@ -1,5 +1,5 @@
-/* How many messages a second can be made durable: so many appended by one write, then fdatasync(2).  Once to a file that
- * grows, and once over one that has its octets already, so that no size and no place has to be noted. */
+/* How many messages a second can be made durable: so many appended by one write, then fdatasync(2).  Once to a file
+ * that grows, and once over one that has its octets already, so that no size and no place has to be noted. */
 #define _GNU_SOURCE
 #include "limit.h"
 
@@ -50,7 +50,7 @@ static double sync_rate(const struct limits *limits, int fd, const char *octets,
 
 static void measure(const struct limits *limits, size_t octets, uint64_t group)
 {
-    const size_t n = octets * group;
+    const size_t n = octets * (size_t)group;
     char *room = malloc(n);
     limits_must(room != NULL && n <= FILE_MAX, "memory");
     memset(room, 'm', n);

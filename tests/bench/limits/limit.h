@@ -6,10 +6,10 @@
 #include <stdint.h>
 
 struct limits {
-    const char *dir;    /* where files are written */
-    double seconds;     /* that each measurement takes */
-    uint64_t group;     /* messages to a sync, beside 1, 8 and 64; 0: none */
-    uint64_t slice;     /* octets that are written at once over loopback */
+    const char *dir; /* where files are written */
+    double seconds;  /* that each measurement takes */
+    uint64_t group;  /* messages to a sync, beside 1, 8 and 64; 0: none */
+    size_t slice;    /* octets that are written at once over loopback */
 };
 
 double limits_now(void);

@@ -16,7 +16,8 @@ static int listen_here(struct sockaddr_in *at)
     *at = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     const int fd = socket(AF_INET, SOCK_STREAM, 0);
     limits_must(fd >= 0 && bind(fd, (struct sockaddr *)at, sizeof *at) == 0 && listen(fd, LOOPBACK_MAX) == 0 &&
-                    getsockname(fd, (struct sockaddr *)at, &n) == 0, "listen");
+                    getsockname(fd, (struct sockaddr *)at, &n) == 0,
+                "listen");
     return fd;
 }
 

@@ -1,5 +1,5 @@
-/* bench-limits [dir=.] [seconds=1] [group=N] [slice=16384]: one JSON object with what the disk, the memory, loopback and
- * the libraries of TLS do by themselves. */
+/* bench-limits [dir=.] [seconds=1] [group=N] [slice=16384]: one JSON object with what the disk, the memory, loopback
+ * and the libraries of TLS do by themselves. */
 #include "limit.h"
 
 #include <stdarg.h>
@@ -46,7 +46,7 @@ static int read_word(struct limits *limits, const char *word)
     else if (strncmp(word, "group=", 6) == 0)
         limits->group = strtoull(word + 6, NULL, 10);
     else if (strncmp(word, "slice=", 6) == 0)
-        limits->slice = strtoull(word + 6, NULL, 10);
+        limits->slice = (size_t)strtoull(word + 6, NULL, 10);
     else
         return 0;
     return limits->seconds > 0 && limits->group <= 1024 && limits->slice != 0;

@@ -1,4 +1,4 @@
-/* mbedTLS by itself: TLS 1.2 with P-256, both ends in memory and on one thread; and what a server's part of it costs. */
+/* mbedTLS by itself: TLS 1.2 with P-256, both ends in memory and on one thread; and what a server's part costs. */
 #include "../../tls/identity.h"
 #include "limit.h"
 
@@ -59,8 +59,9 @@ static int give(void *user, const unsigned char *p, size_t n)
 static void configure(struct both *both, struct end *end, int side)
 {
     mbedtls_ssl_config_init(&end->config);
-    limits_must(mbedtls_ssl_config_defaults(&end->config, side, MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT) == 0,
-                "mbedTLS");
+    limits_must(
+        mbedtls_ssl_config_defaults(&end->config, side, MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT) == 0,
+        "mbedTLS");
     mbedtls_ssl_conf_rng(&end->config, mbedtls_ctr_drbg_random, &both->random);
     mbedtls_ssl_conf_authmode(&end->config, MBEDTLS_SSL_VERIFY_NONE);
 #if MBEDTLS_VERSION_MAJOR >= 3
@@ -85,7 +86,8 @@ static void make(struct both *both)
     limits_must(mbedtls_ctr_drbg_seed(&both->random, mbedtls_entropy_func, &both->entropy, NULL, 0) == 0, "random");
     const unsigned char *key = (const unsigned char *)identity.key, *chain = (const unsigned char *)identity.chain;
 #if MBEDTLS_VERSION_MAJOR >= 3
-    int bad = mbedtls_pk_parse_key(&both->key, key, strlen(identity.key) + 1, NULL, 0, mbedtls_ctr_drbg_random, &both->random);
+    int bad = mbedtls_pk_parse_key(&both->key, key, strlen(identity.key) + 1, NULL, 0, mbedtls_ctr_drbg_random,
+                                   &both->random);
 #else
     int bad = mbedtls_pk_parse_key(&both->key, key, strlen(identity.key) + 1, NULL, 0);
 #endif

@@ -1,4 +1,4 @@
-/* OpenSSL by itself: TLS 1.3 with P-256, both ends in memory and on one thread; and what a server's part of it costs. */
+/* OpenSSL by itself: TLS 1.3 with P-256, both ends in memory and on one thread; and what a server's part costs. */
 #include "../../tls/identity.h"
 #include "limit.h"
 
@@ -15,7 +15,8 @@ static SSL_CTX *context(const SSL_METHOD *method)
 {
     SSL_CTX *ctx = SSL_CTX_new(method);
     limits_must(ctx != NULL && SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) == 1 &&
-                    SSL_CTX_set1_groups_list(ctx, "P-256") == 1, "OpenSSL");
+                    SSL_CTX_set1_groups_list(ctx, "P-256") == 1,
+                "OpenSSL");
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     return ctx;
 }

@@ -45,7 +45,8 @@ static void by_writev(const struct stream *s, size_t at, size_t n)
         static struct iovec v[SLICES_MAX];
         int slices = 0;
         for (size_t from = 0; from < n && slices < SLICES_MAX; from += s->slice, slices++)
-            v[slices] = (struct iovec){ (void *)(uintptr_t)(s->pool + at + from), n - from < s->slice ? n - from : s->slice };
+            v[slices] =
+                (struct iovec){ (void *)(uintptr_t)(s->pool + at + from), n - from < s->slice ? n - from : s->slice };
         const ssize_t done = writev(s->to, v, slices);
         limits_must(done > 0, "writev");
         at += (size_t)done;

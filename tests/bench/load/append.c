@@ -49,8 +49,6 @@ static void next(struct client *client)
     wire_flush(&client->wire);
 }
 
-const struct mode append_mode = { .name = "append",
-                                  .talk = &imap_talk,
-                                  .octets = sizeof(struct imap),
-                                  .next = next,
-                                  .needs_capability = true };
+const struct mode append_mode = {
+    .name = "append", .talk = &imap_talk, .octets = sizeof(struct imap), .next = next, .needs_capability = true
+};

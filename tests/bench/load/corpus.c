@@ -15,13 +15,13 @@ enum kind { PLAIN, ALTERNATIVE, ATTACHMENT };
 enum {
     LINE_LETTERS = 72,
     INDEX_LETTERS = 60,
-    LETTERS_OF_DICE = 10,  /* of base64 */
-    DATE_OCTETS = 33,      /* with its CRLF */
-    LAST_LINES = 150,      /* octets of the two lines that end a part */
-    DOTS_OF = 40,          /* lines to one with a dot */
-    TWO_PARTS_MIN = 1536,  /* octets of a message that has parts */
-    BASE64_LINE = 76,      /* RFC 2045 section 6.8 */
-    TEXT_MAX = 2048,       /* octets beside an attachment */
+    LETTERS_OF_DICE = 10, /* of base64 */
+    DATE_OCTETS = 33,     /* with its CRLF */
+    LAST_LINES = 150,     /* octets of the two lines that end a part */
+    DOTS_OF = 40,         /* lines to one with a dot */
+    TWO_PARTS_MIN = 1536, /* octets of a message that has parts */
+    BASE64_LINE = 76,     /* RFC 2045 section 6.8 */
+    TEXT_MAX = 2048,      /* octets beside an attachment */
     FIRST_DATE = 1700000000,
     BETWEEN_S = 37,
 };
@@ -145,7 +145,8 @@ static void alternative(struct pen *pen, uint32_t boundary)
     static const char end[] = "</p></body></html>\r\n\r\n--=_%08x--\r\n";
     const size_t third = (size_t)(pen->end - pen->at) / 3, end_n = sizeof end - 1 - 4 + 8;
     char *const stop = pen->end - end_n;
-    print(pen, "--=_%08x\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n", boundary);
+    print(pen, "--=_%08x\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n",
+          boundary);
     text_until(pen, pen->at + third);
     print(pen, "\r\n--=_%08x\r\n", boundary);
     puts_(pen, html);
@@ -158,7 +159,8 @@ static void attachment(struct pen *pen, uint32_t boundary)
     static const char type[] = "Content-Type: application/pdf; name=\"report.pdf\"\r\n"
                                "Content-Disposition: attachment; filename=\"report.pdf\"\r\n"
                                "Content-Transfer-Encoding: base64\r\n\r\n";
-    print(pen, "--=_%08x\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n", boundary);
+    print(pen, "--=_%08x\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n",
+          boundary);
     const size_t around = 2 * (4 + 11 + 2) + sizeof type - 1, rest = (size_t)(pen->end - pen->at) - around;
     const size_t text_min = rest / 4 < TEXT_MAX ? rest / 4 : TEXT_MAX;
     const size_t lines = (rest - text_min) / (BASE64_LINE + 2);
@@ -229,7 +231,9 @@ static uint32_t body_of(const struct corpus *corpus, uint64_t number)
 static void put_date(struct pen *pen, uint64_t number)
 {
     static const char days[][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
-    static const char months[][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+    static const char months[][4] = {
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
+    };
     const time_t when = (time_t)(FIRST_DATE + (number % 10000000) * BETWEEN_S);
     const char *const before = pen->at;
     struct tm t;
@@ -280,8 +284,10 @@ void corpus_header(const struct corpus *corpus, uint64_t number, char *to)
     const uint32_t body = body_of(corpus, number);
     const unsigned long long id = dice_next(&pen.dice);
     const char *from = PICK(&pen, names), *name = PICK(&pen, names), *rcpt = PICK(&pen, names);
-    print(&pen, "Received: from mail.remote.test (mail.remote.test [192.0.2.%u])\r\n\tby mx.here.test with ESMTPS "
-          "id %012llx;\r\n\t", dice_below(&pen.dice, 256), id >> 16);
+    print(&pen,
+          "Received: from mail.remote.test (mail.remote.test [192.0.2.%u])\r\n\tby mx.here.test with ESMTPS "
+          "id %012llx;\r\n\t",
+          dice_below(&pen.dice, 256), id >> 16);
     put_date(&pen, number);
     const char *const date = pen.at - DATE_OCTETS;
     puts_(&pen, "Date: ");

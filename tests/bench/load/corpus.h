@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 enum {
-    CORPUS_HEADER = 768,       /* octets of each header, its empty line included */
-    CORPUS_OCTETS_MIN = 1024,  /* of a message */
+    CORPUS_HEADER = 768,      /* octets of each header, its empty line included */
+    CORPUS_OCTETS_MIN = 1024, /* of a message */
     CORPUS_BODIES_MAX = 100,
     CORPUS_ROOM = 64 * 1024 * 1024, /* octets of all bodies, where there is more than one */
 };

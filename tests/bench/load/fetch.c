@@ -68,8 +68,6 @@ static void next(struct client *client)
     imap_end(imap);
 }
 
-const struct mode fetch_mode = { .name = "fetch",
-                                 .talk = &imap_talk,
-                                 .octets = sizeof(struct imap),
-                                 .set_up = set_up_select,
-                                 .next = next };
+const struct mode fetch_mode = {
+    .name = "fetch", .talk = &imap_talk, .octets = sizeof(struct imap), .set_up = set_up_select, .next = next
+};

@@ -1,5 +1,5 @@
-/* idle: many connections in IDLE (RFC 2177), spread over mailboxes; messages are delivered by LMTP, one after the other,
- * and an operation is an idler that was told of one.
+/* idle: many connections in IDLE (RFC 2177), spread over mailboxes; messages are delivered by LMTP, one after the
+ * other, and an operation is an idler that was told of one.
  *
  * A latency is from the message's end, as it was handed to the kernel, to EXISTS, and so has the delivery in it;
  * after_250_... count from the delivery's acknowledgement, and are 0 for who was told before it. */
@@ -144,7 +144,9 @@ static void round_ended(struct load *load)
     begin_round(&sender.smtp.client);
 }
 
-static const struct mode sender_mode = { .name = "idle", .talk = &lmtp_talk, .octets = sizeof sender.smtp, .next = begin_round };
+static const struct mode sender_mode = {
+    .name = "idle", .talk = &lmtp_talk, .octets = sizeof sender.smtp, .next = begin_round
+};
 
 static void begin(struct load *load)
 {

@@ -163,7 +163,7 @@ static void see_tagged(struct imap *imap, const struct imap_reply *reply)
 
 static void see_more(struct imap *imap, const struct imap_reply *reply)
 {
-    void (*goes_on)(struct imap *imap) = imap->goes_on;
+    void (*goes_on)(struct imap * imap) = imap->goes_on;
     if (goes_on == NULL) {
         fail(imap, "nothing is to go on: ", reply);
         return;

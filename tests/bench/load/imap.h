@@ -10,8 +10,8 @@ struct imap {
     struct imap_reader reader;
     uint32_t tag;
     bool asked, literal_plus, literal_minus, starttls, told_capability;
-    const char *what; /* was asked */
-    void (*done)(struct imap *imap); /* it was answered by OK */
+    const char *what;                   /* was asked */
+    void (*done)(struct imap *imap);    /* it was answered by OK */
     void (*goes_on)(struct imap *imap); /* it was answered by "+"; NULL: that is wrong */
     void (*untagged)(struct imap *imap, const struct imap_reply *reply); /* further responses; NULL: nobody minds */
     uint64_t exists;

@@ -87,7 +87,7 @@ static void end_reply(struct imap_reader *r, const char *text, size_t n, struct 
     r->octets = r->literal_octets = r->spaces = r->literals = 0;
 }
 
-/* A line that lies before us as a whole, and is the first of its response: nothing is copied unless a literal follows. */
+/* A whole line that is the first of its response: nothing is copied unless a literal follows. */
 static bool end_at_once(struct imap_reader *r, const char *p, size_t n, struct imap_reply *reply)
 {
     uint64_t literal;

@@ -9,7 +9,7 @@
 enum { IMAP_HEAD_MAX = 1024, IMAP_TAIL_MAX = 24 };
 
 struct imap_reply {
-    bool whole; /* a response is there, with its literals */
+    bool whole;       /* a response is there, with its literals */
     const char *text; /* its first octets, at most IMAP_HEAD_MAX, without those of literals; until the next call */
     size_t n;
     uint64_t octets, literal_octets; /* of all of it */

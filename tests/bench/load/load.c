@@ -258,7 +258,7 @@ static bool make_clients(struct load *load)
     if (mode->needs_all)
         load->options.users = load->options.mailboxes;
     raise_limit(load->n_clients);
-    load->clients = calloc(load->n_clients, mode->octets);
+    load->clients = calloc((size_t)load->n_clients, mode->octets);
     if (load->clients == NULL)
         return fprintf(stderr, "bench-load: no memory\n"), false;
     for (uint64_t i = 0; i < load->n_clients; i++) {
@@ -278,7 +278,7 @@ bool load_init(struct load *load, const struct mode *mode)
         return fprintf(stderr, "bench-load: host is an address of four numbers\n"), false;
     if (o->tls != TLS_NONE && (load->ssl = wire_tls(o->tls_version, o->group)) == NULL)
         return false;
-    corpus_init(&load->corpus, o->seed, o->octets, mode->talk->stuffs);
+    corpus_init(&load->corpus, o->seed, (size_t)o->octets, mode->talk->stuffs);
     load->poll = epoll_create1(EPOLL_CLOEXEC);
     return make_clients(load);
 }
@@ -309,8 +309,8 @@ void load_print(const struct load *load)
     const struct histogram *h = &load->latency;
     const double seconds = (double)(load->ended_ns - load->began_ns) / 1e9;
     printf("{\"mode\":\"%s\",\"ops\":%llu,\"errors\":%llu,\"seconds\":%.6f,\"per_second\":%.1f,\"octets\":%llu,"
-           "\"p50_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f,\"cpu_us\":%llu", load->name,
-           (unsigned long long)load->ops, (unsigned long long)load->errors, seconds,
+           "\"p50_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f,\"cpu_us\":%llu",
+           load->name, (unsigned long long)load->ops, (unsigned long long)load->errors, seconds,
            seconds > 0 ? (double)load->ops / seconds : 0, (unsigned long long)load->octets,
            (double)histogram_quantile(h, 0.5) / 1e3, (double)histogram_quantile(h, 0.99) / 1e3, (double)h->max_ns / 1e3,
            load->began_ns == 0 ? 0ull : (unsigned long long)(cpu_us() - load->began_cpu_us));

@@ -16,7 +16,7 @@ struct load;
 
 /* How a mode talks over its wire. */
 struct talk {
-    bool stuffs; /* messages are sent with their dots doubled */
+    bool stuffs;                          /* messages are sent with their dots doubled */
     void (*greet)(struct client *client); /* the wire was opened anew */
     void (*got)(struct client *client, const char *p, size_t n);
     void (*secured)(struct client *client);
@@ -26,10 +26,11 @@ struct mode {
     const char *name;
     const struct talk *talk;
     size_t octets; /* of a connection's struct, which begins with a client */
-    void (*set_up)(struct client *client); /* somebody has logged in; it ends by load_ready().  NULL: nothing is to do */
+    void (*set_up)(
+        struct client *client);          /* somebody has logged in; it ends by load_ready().  NULL: nothing is to do */
     void (*next)(struct client *client); /* begins the next operation, or says good-bye */
-    void (*begin)(struct load *load); /* the clock has started; NULL: nothing is to do */
-    void (*end)(struct load *load); /* tells figures of its own, and frees; NULL: there are none */
+    void (*begin)(struct load *load);    /* the clock has started; NULL: nothing is to do */
+    void (*end)(struct load *load);      /* tells figures of its own, and frees; NULL: there are none */
     bool counts_logins; /* the clock starts with the first connection, which is ready once it was greeted */
     bool is_connection; /* an operation is a connection */
     bool needs_capability;
@@ -40,10 +41,10 @@ struct client {
     struct wire wire;
     struct load *load;
     const struct mode *mode;
-    uint64_t account;  /* number of its user: the connection's own, then so many further, round and round */
-    uint64_t turn;     /* what its next account is counted from */
-    uint64_t op;       /* number of the operation that is under way */
-    uint64_t weight;   /* how many it counts for; 0: none is under way */
+    uint64_t account; /* number of its user: the connection's own, then so many further, round and round */
+    uint64_t turn;    /* what its next account is counted from */
+    uint64_t op;      /* number of the operation that is under way */
+    uint64_t weight;  /* how many it counts for; 0: none is under way */
     uint64_t began_ns, opened_ns;
     uint64_t done; /* over this connection */
     uint16_t port; /* 0: the run's; another one is spoken to in the clear */
@@ -71,12 +72,12 @@ struct load {
     char *clients;
     uint64_t n_clients, n_ready, n_opening, n_opened;
     uint64_t n_left; /* clients that are not at their end */
-    bool once; /* each connection takes once, whatever it counts for */
-    uint64_t given; /* what the operations count for that were taken */
+    bool once;       /* each connection takes once, whatever it counts for */
+    uint64_t given;  /* what the operations count for that were taken */
     uint64_t ops, errors, octets;
     uint64_t began_ns, ended_ns, began_cpu_us;
     struct client *first_waiting, *last_waiting; /* to be opened */
-    struct figure figures[FIGURES_MAX]; /* a mode's own */
+    struct figure figures[FIGURES_MAX];          /* a mode's own */
     uint32_t n_figures;
 };
 

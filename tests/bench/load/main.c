@@ -1,8 +1,8 @@
 /* bench-load MODE key=value ...: load for a server of SMTP, LMTP, IMAP or POP3, whosever it is.
  *
  * One thread, which never waits for one connection while another could go on, and sends as a large sender does, so that
- * the server is what is measured.  Each answer is checked; what is none is told, and is an error.  One JSON object comes
- * out: what was done, its rate, how long an operation took, and the processor time of the generator itself. */
+ * the server is what is measured.  Each answer is checked; what is none is told, and is an error.  One JSON object
+ * comes out: what was done, its rate, how long an operation took, and the processor time of the generator itself. */
 #include "idle.h"
 #include "imap_modes.h"
 #include "pop3.h"
@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct mode *const modes[] = { &smtp_mode, &lmtp_mode, &append_mode, &login_mode, &select_mode, &fetch_mode,
-    &search_mode, &store_mode, &pop3_mode, &idle_mode };
+static const struct mode *const modes[] = { &smtp_mode,  &lmtp_mode,   &append_mode, &login_mode, &select_mode,
+                                            &fetch_mode, &search_mode, &store_mode,  &pop3_mode,  &idle_mode };
 enum { MODES = sizeof modes / sizeof *modes };
 
 static int usage(void)

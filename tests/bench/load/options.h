@@ -9,7 +9,8 @@
 enum tls_when { TLS_NONE, TLS_IMPLICIT, TLS_STARTTLS };
 
 struct options {
-    const char *host, *user, *to, *from, *password, *mailbox, *items, *set, *key, *flag, *protocol, *tls_version, *group;
+    const char *host, *user, *to, *from, *password, *mailbox, *items, *set, *key, *flag, *protocol, *tls_version,
+        *group;
     enum tls_when tls;
     bool wait, pipeline;
     uint64_t port, lmtp_port, connections, opening, count, users, first, octets, seed, per, rcpts, idlers, mailboxes,

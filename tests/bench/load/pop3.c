@@ -210,8 +210,6 @@ static void next(struct client *client)
         log_in(pop3);
 }
 
-const struct mode pop3_mode = { .name = "pop3",
-                                .talk = &pop3_talk,
-                                .octets = sizeof(struct pop3),
-                                .next = next,
-                                .counts_logins = true };
+const struct mode pop3_mode = {
+    .name = "pop3", .talk = &pop3_talk, .octets = sizeof(struct pop3), .next = next, .counts_logins = true
+};

@@ -15,7 +15,7 @@ struct pop3 {
     const char *what;    /* was asked; NULL: nothing */
     void (*step)(struct pop3 *pop3, const struct pop3_reply *reply);
     bool pipelining, has_logged_in;
-    uint64_t messages, octets; /* as STAT says */
+    uint64_t messages, octets;      /* as STAT says */
     uint64_t asked, answered, came; /* RETRs, and the octets that they gave */
     uint64_t asked_ns[POP3_AHEAD];
 };

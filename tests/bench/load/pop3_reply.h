@@ -1,4 +1,4 @@
-/* Responses of POP3 (RFC 1939 section 3), out of input that is cut anywhere.  What follows the first line is not kept. */
+/* Responses of POP3 (RFC 1939 section 3), out of input that is cut anywhere.  Messages are not kept. */
 #ifndef LOAD_POP3_REPLY_H
 #define LOAD_POP3_REPLY_H
 

@@ -45,7 +45,8 @@ static void step_starttls(struct smtp *smtp, const struct smtp_reply *reply)
 static bool has_word(const struct smtp_reply *reply, const char *word)
 {
     const size_t n = strlen(word);
-    return reply->n >= 4 + n && strncasecmp(reply->text + 4, word, n) == 0 && (reply->n == 4 + n || reply->text[4 + n] == ' ');
+    return reply->n >= 4 + n && strncasecmp(reply->text + 4, word, n) == 0 &&
+           (reply->n == 4 + n || reply->text[4 + n] == ' ');
 }
 
 static void step_hello(struct smtp *smtp, const struct smtp_reply *reply)

@@ -12,7 +12,7 @@ struct smtp {
     bool lmtp, pipelining, starttls;
     uint64_t seen; /* replies to the envelope, or to the message */
     uint64_t rcpt, rcpts;
-    uint64_t message_ns; /* when the message was said */
+    uint64_t message_ns;             /* when the message was said */
     void (*done)(struct smtp *smtp); /* what was begun has its last reply */
 };
 

@@ -8,9 +8,9 @@
 enum { SMTP_LINE_MAX = 1024 };
 
 struct smtp_reply {
-    bool whole; /* a line is there */
-    bool last;  /* of its reply */
-    int code;   /* 0: it is no reply at all */
+    bool whole;       /* a line is there */
+    bool last;        /* of its reply */
+    int code;         /* 0: it is no reply at all */
     const char *text; /* the line without its end; it lives until the next call */
     size_t n;
 };

@@ -1,5 +1,5 @@
-/* store: sets a flag and takes it away by turns, of a set of messages or of one after the other (set=each).  A server may
- * say nothing of what was so already: so it is taken from all before, and each connection has a mailbox of its own. */
+/* store: sets a flag and takes it away by turns, of a set of messages or of one after the other (set=each).  A server
+ * may say nothing of what was so already: it is taken from all before, and each connection has its own mailbox. */
 #include "imap.h"
 #include "imap_modes.h"
 
@@ -93,9 +93,6 @@ static void begin(struct load *load)
         load->options.count += imap_of(load_client(load, i))->exists;
 }
 
-const struct mode store_mode = { .name = "store",
-                                 .talk = &imap_talk,
-                                 .octets = sizeof(struct store),
-                                 .set_up = set_up,
-                                 .next = next,
-                                 .begin = begin };
+const struct mode store_mode = {
+    .name = "store", .talk = &imap_talk, .octets = sizeof(struct store), .set_up = set_up, .next = next, .begin = begin
+};

@@ -15,7 +15,8 @@
 enum { NUMBERS = 300, LINE_MAX = 78, LARGE = 1 << 20 };
 
 /* Each kind of body at sizes where its parts just have room, and at those that are asked for. */
-static const size_t sizes[] = { 1024, 1025, 1026, 1535, 1536, 1537, 1613, 1614, 1615, 2048, 4096, 20480, 100 * 1024, LARGE };
+static const size_t sizes[] = { 1024, 1025, 1026, 1535, 1536,  1537,       1613,
+                                1614, 1615, 2048, 4096, 20480, 100 * 1024, LARGE };
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
 /* The whole message, in a block of its exact size. */
@@ -80,12 +81,12 @@ static void test_the_same_seed_gives_the_same(void **state)
         const uint64_t n = i * 7919 % NUMBERS; /* in whatever order */
         struct text a = message(&one, i), b = message(&one, n), again = message(&two, n), not = message(&other, n);
         assert_memory_equal(b.p, again.p, 4096);
-        assert_memory_not_equal(b.p, not.p, 4096);
+        assert_memory_not_equal(b.p, not .p, 4096);
         assert_true(n == i || memcmp(a.p, b.p, CORPUS_HEADER) != 0);
         message_free(a);
         message_free(b);
         message_free(again);
-        message_free(not);
+        message_free(not );
     }
     corpus_fini(&one);
     corpus_fini(&two);
@@ -167,10 +168,8 @@ static void test_there_are_all_kinds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes_are_exact),
-        cmocka_unit_test(test_the_same_seed_gives_the_same),
-        cmocka_unit_test(test_the_bytes_are_these),
-        cmocka_unit_test(test_dots_are_stuffed),
+        cmocka_unit_test(test_sizes_are_exact),     cmocka_unit_test(test_the_same_seed_gives_the_same),
+        cmocka_unit_test(test_the_bytes_are_these), cmocka_unit_test(test_dots_are_stuffed),
         cmocka_unit_test(test_there_are_all_kinds),
     };
     return cmocka_run_group_tests_name("corpus", tests, NULL, NULL);

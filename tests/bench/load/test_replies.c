@@ -137,9 +137,11 @@ static void test_imap_responses(void **state)
 static void test_imap_literals(void **state)
 {
     (void)state;
-    CHECK(take_imap, "* 1 FETCH (BODY[] {9}\r\na1 OK\r\n{3 UID 7 BODY[1] {0}\r\n X {12}\r\n* 2 EXISTS\r\n)\r\na1 OK\r\n", NULL,
+    CHECK(take_imap,
+          "* 1 FETCH (BODY[] {9}\r\na1 OK\r\n{3 UID 7 BODY[1] {0}\r\n X {12}\r\n* 2 EXISTS\r\n)\r\na1 OK\r\n", NULL,
           "76+21 3 0 <* 1 FETCH (BODY[] {9}\r\n UID 7 BODY[1] {0}\r\n X {12}\r\n)>\n7+0 0 0 <a1 OK>\n");
-    CHECK(take_imap, "* OK as {3}\r\na2 NO {5}\r\n+ {1}\r\n* BYE\r\n* 1 FETCH {x}\r\n* 2 FETCH {}\r\n* 3 \"{3}\"\r\n", NULL,
+    CHECK(take_imap, "* OK as {3}\r\na2 NO {5}\r\n+ {1}\r\n* BYE\r\n* 1 FETCH {x}\r\n* 2 FETCH {}\r\n* 3 \"{3}\"\r\n",
+          NULL,
           "13+0 0 0 <* OK as {3}>\n11+0 0 0 <a2 NO {5}>\n7+0 0 0 <+ {1}>\n7+0 0 0 <* BYE>\n15+0 0 0 <* 1 FETCH {x}>\n"
           "14+0 0 0 <* 2 FETCH {}>\n11+0 0 0 <* 3 \"{3}\">\n");
 }
@@ -151,13 +153,15 @@ static void test_a_long_response_keeps_its_head(void **state)
     memset(said, 'x', sizeof said);
     memcpy(said, "* 1 FETCH ", 10);
     memcpy(said + sizeof said - 14, "{4}\r\nabcd)\r\n+\n", 14);
-    snprintf(expected, sizeof expected, "%u+4 1 0 <%.*s>\n2+0 0 0 <+>\n", (unsigned)sizeof said - 2, IMAP_HEAD_MAX, said);
+    snprintf(expected, sizeof expected, "%u+4 1 0 <%.*s>\n2+0 0 0 <+>\n", (unsigned)sizeof said - 2, IMAP_HEAD_MAX,
+             said);
     check(take_imap, said, sizeof said, NULL, expected);
 }
 
 static void test_pop3_responses(void **state)
 {
-    static const enum pop3_form forms[] = { POP3_LINE, POP3_LINES, POP3_MESSAGE, POP3_LINES, POP3_MESSAGE, POP3_MESSAGE, POP3_LINE };
+    static const enum pop3_form forms[] = { POP3_LINE,    POP3_LINES,   POP3_MESSAGE, POP3_LINES,
+                                            POP3_MESSAGE, POP3_MESSAGE, POP3_LINE };
     (void)state;
     CHECK(take_pop3,
           "+OK hi\r\n"
@@ -196,12 +200,9 @@ static void test_quantiles_are_near(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_smtp_replies),
-        cmocka_unit_test(test_imap_responses),
-        cmocka_unit_test(test_imap_literals),
-        cmocka_unit_test(test_a_long_response_keeps_its_head),
-        cmocka_unit_test(test_pop3_responses),
-        cmocka_unit_test(test_quantiles_are_near),
+        cmocka_unit_test(test_smtp_replies),   cmocka_unit_test(test_imap_responses),
+        cmocka_unit_test(test_imap_literals),  cmocka_unit_test(test_a_long_response_keeps_its_head),
+        cmocka_unit_test(test_pop3_responses), cmocka_unit_test(test_quantiles_are_near),
     };
     return cmocka_run_group_tests_name("replies", tests, NULL, NULL);
 }

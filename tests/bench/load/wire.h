@@ -1,7 +1,7 @@
 /* One connection, which never blocks: what is said is kept until it is sent, what comes is handed on as it comes.
  *
- * All wires of a loop belong to one thread.  `got` is given what was read, in a room that all wires share; nothing of it
- * is kept.  A callback may close its wire; who then opens it again does so outside of callbacks. */
+ * All wires of a loop belong to one thread.  `got` is given what was read, in a room that all wires share; nothing of
+ * it is kept.  A callback may close its wire; who then opens it again does so outside of callbacks. */
 #ifndef LOAD_WIRE_H
 #define LOAD_WIRE_H
 
@@ -29,7 +29,7 @@ enum { WIRE_PIECES = 8 };
 
 struct wire {
     const struct wire_events *events;
-    int poll, fd; /* fd is -1: closed */
+    int poll, fd;    /* fd is -1: closed */
     uint32_t opened; /* how often */
     uint32_t watched;
     SSL *ssl;
