@@ -14,9 +14,9 @@ SPARE = 500  # descriptors for everything else
 class Idlers:
     """So many connections, spread over mailboxes; in IDLE, and waiting for a word."""
 
-    def __init__(self, server: object, idlers: int, mailboxes: int, tls: str = "none"):
+    def __init__(self, server: object, idlers: int, mailboxes: int, tls: str = "none", first: int = 0):
         keys = {"idlers": idlers, "mailboxes": mailboxes, "users": mailboxes, "sources": 10, "count": 20,
-                "lmtp_port": server.ports["lmtp"], "wait": "yes", "opening": 64}
+                "lmtp_port": server.ports["lmtp"], "wait": "yes", "opening": 64, "first": first}
         self.process = subprocess.Popen(argv(server, "idle", tls, keys), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True)
         assert (line := self.process.stderr.readline()) == "ready\n", line
@@ -27,8 +27,8 @@ class Idlers:
 
 
 def octets_each(server: object, idlers: int, mailboxes: int, tls: str = "none") -> float:
-    """Memory of the server for each connection beyond the first tenth."""
-    tenth = Idlers(server, idlers // 10, mailboxes, tls)
+    """Memory of the server for each connection, and what it holds of its mailbox, beyond a first tenth."""
+    tenth = Idlers(server, idlers // 10, mailboxes // 10, tls, first=mailboxes)
     before = server.group.octets()
     others = Idlers(server, idlers - idlers // 10, mailboxes, tls)
     each = (server.group.octets() - before) / (idlers - idlers // 10)

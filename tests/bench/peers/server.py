@@ -9,7 +9,7 @@ from tree import Tree, until
 BUILD = ROOT / "build" / "bench"
 DOMAIN = "here.test"
 PASSWORD = "secret"
-USERS = 1000
+USERS = 1200
 
 
 def certificate() -> tuple[Path, Path]:
