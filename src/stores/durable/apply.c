@@ -134,22 +134,24 @@ static bool message(struct index *x, struct reader *from, bool as_is)
     int64_t modseq = (int64_t)number(from), octets = (int64_t)number(from), internal = (int64_t)number(from);
     int64_t saved = (int64_t)number(from), id;
     mailsrv_id email = mailsrv__durable_get_id(from);
-    int64_t keywords[2];
-    keywords[0] = (int64_t)number(from);
-    keywords[1] = (int64_t)number(from);
+    uint64_t keywords[2];
+    keywords[0] = number(from);
+    keywords[1] = number(from);
     id = (int64_t)number(from);
     mailsrv_bytes prefix = mailsrv__durable_get_bytes(from), uidl = mailsrv__durable_get_bytes(from);
     mailsrv_bytes recipient = mailsrv__durable_get_bytes(from);
     int64_t box = !from->bad ? mailsrv__durable_box(x, &owner, &mailbox) : 0;
     struct counts by = mailsrv__durable_counts(1, (uint32_t)flags, octets);
     mailsrv__durable_id_was_given(x, &email);
-    if (box == 0 || (as_is && !mailsrv__durable_run(x, SQL_MESSAGE_AS_IS, "iiiiii", box, uid, flags, modseq,
-                                                    keywords[0], keywords[1])))
+    const struct message_mark mark = { (uint32_t)uid, (uint32_t)flags, (uint64_t)modseq,
+                                       { keywords[0], keywords[1] }, 0 };
+    if (box == 0 || (as_is && !mailsrv__durable_run(x, SQL_MESSAGE_AS_IS, "ii", box, uid)))
         return false;
     if (as_is && sqlite3_changes(x->db) != 0)
-        return true;
-    return mailsrv__durable_run(x, SQL_MESSAGE_ADD, "iiiiiiidbiiibb", box, uid, flags, modseq, octets, internal, saved,
-                                &email, uidl, keywords[0], keywords[1], id, prefix, recipient) &&
+        return mailsrv__durable_mark_set(x, box, &mark);
+    return mailsrv__durable_mark_add(x, box, &mark, as_is) &&
+           mailsrv__durable_run(x, SQL_MESSAGE_ADD, "iiiiidbibb", box, uid, octets, internal, saved, &email, uidl, id,
+                                prefix, recipient) &&
            body_grew(x, id) && grew(x, &owner, box, uid, modseq, &by);
 }
 
@@ -208,17 +210,22 @@ bool mailsrv__durable_tomb(struct index *x, int64_t base, enum tomb kind, mailsr
 
 bool mailsrv__durable_drop_row(struct index *x, const struct row *at, struct counts *out)
 {
+    bool good;
+    const struct message_mark *mark = mailsrv__durable_mark_find(x, at->box, (uint32_t)at->uid, &good);
+    *out = (struct counts){ 0, 0, 0, 0 };
+    if (mark == NULL)
+        return good;
     sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_GET, "ii", at->box, at->uid);
     int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
-    *out = (struct counts){ 0, 0, 0, 0 };
     if (result != SQLITE_ROW) {
         sqlite3_reset(row);
-        return result == SQLITE_DONE;
+        return false;
     }
-    *out = mailsrv__durable_counts(-1, (uint32_t)sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1));
-    int64_t id = sqlite3_column_int64(row, 2), base = sqlite3_column_int64(row, 3);
+    *out = mailsrv__durable_counts(-1, mark->flags, sqlite3_column_int64(row, 0));
+    int64_t id = sqlite3_column_int64(row, 1), base = sqlite3_column_int64(row, 2);
     sqlite3_reset(row);
-    return mailsrv__durable_run(x, SQL_MESSAGE_DROP, "ii", at->box, at->uid) && let_go(x, id) &&
+    return mailsrv__durable_mark_drop(x, at->box, (uint32_t)at->uid) &&
+           mailsrv__durable_run(x, SQL_MESSAGE_DROP, "ii", at->box, at->uid) && let_go(x, id) &&
            (at->mailbox == NULL || mailsrv__durable_tomb(x, base, TOMB_MESSAGES, mailsrv__durable_id_bytes(at->mailbox),
                                                          at->uid, at->uid));
 }
@@ -288,6 +295,8 @@ bool mailsrv__durable_apply_death(struct index *x, bool *more)
     for (int i = 0; i < DEATHS && (result = some_message(x, box, &uid)) == SQLITE_ROW; i++)
         if (!drop_message(x, NULL, &(struct row){ NULL, box, uid }))
             return false;
+    if (!mailsrv__durable_marks_store(x))
+        return false;
     if (result != SQLITE_DONE)
         return result == SQLITE_ROW;
     return mailsrv__durable_run(x, SQL_KEYWORD_DROP, "i", box) &&
@@ -344,7 +353,8 @@ static bool retired(struct index *x, struct reader *from)
 {
     int64_t segment = (int64_t)number(from);
     return !from->bad && mailsrv__durable_run(x, SQL_SEGMENT_RETIRE, "ii", segment, (int64_t)x->group) &&
-           mailsrv__durable_run(x, SQL_TOMB_RETIRE, "i", segment);
+           mailsrv__durable_run(x, SQL_TOMB_RETIRE, "i", segment) &&
+           mailsrv__durable_run(x, SQL_WORD_RETIRE, "i", segment);
 }
 
 /* Rows may have been copied from it, which it has still. */
@@ -440,5 +450,5 @@ bool mailsrv__durable_apply(struct index *x, mailsrv_bytes record)
     while (from.n != 0)
         if (!apply_entry(x, &from))
             return false;
-    return true;
+    return mailsrv__durable_marks_store(x);
 }

@@ -222,6 +222,7 @@ static void end_change(struct durable *d, const struct mark *mark, bool keeps)
     settle(d, mark, keeps);
     if (keeps)
         return;
+    mailsrv__durable_marks_forget(&d->writer);
     d->writer.state = mark->state;
     d->group.n = mark->group;
     d->loose.n = mark->loose;
