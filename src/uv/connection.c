@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define LINGER_US 1000000
 #define SLICES 16
@@ -50,37 +51,12 @@ void mailsrv__uv_cut(mailsrv_uv_connection *c)
     uv_close(&c->socket.handle, closed);
 }
 
-/* False: there is no memory for one. */
-static bool begin_request(mailsrv_uv_connection *c)
-{
-    c->request = malloc(sizeof *c->request);
-    return c->request != NULL;
-}
-
-static void end_request(mailsrv_uv_connection *c)
-{
-    free(c->request);
-    c->request = NULL;
-}
-
-static void shut_down(uv_shutdown_t *request, int status)
-{
-    mailsrv_uv_connection *c = request->data;
-    end_request(c);
-    if (status != 0)
-        mailsrv__uv_cut(c);
-}
-
-/* False: it does not go, and nothing is in flight. */
+/* Says that no more will come.  libuv has nothing left to write then: asked of the system itself it needs no request,
+ * and no round of the loop.  False: it does not go. */
 static bool shut(mailsrv_uv_connection *c)
 {
-    if (!begin_request(c))
-        return false;
-    c->request->shutdown.data = c;
-    if (uv_shutdown(&c->request->shutdown, stream_of(c), shut_down) == 0)
-        return true;
-    end_request(c);
-    return false;
+    uv_os_fd_t fd;
+    return uv_fileno(&c->socket.handle, &fd) == 0 && shutdown(fd, SHUT_WR) == 0;
 }
 
 /* All is said and sent. */
@@ -100,11 +76,23 @@ static void part(mailsrv_uv_connection *c)
 
 /* ---- What comes ---- */
 
+static bool wants(const mailsrv_uv_connection *c, uint32_t bit)
+{
+    return c->session != NULL && (mailsrv_session_wants(c->session) & bit) != 0;
+}
+
+/* While the session wants it and nothing is kept, or, when it has ended, to see the peer go. */
+static bool reads(const mailsrv_uv_connection *c)
+{
+    return !c->is_at_eof && c->kept == NULL && (c->session == NULL || wants(c, MAILSRV_WANT_READ));
+}
+
+/* None, where something has come too early: libuv says UV_ENOBUFS then, and has read nothing. */
 static void room_to_read(uv_handle_t *handle, size_t wanted, uv_buf_t *out)
 {
     mailsrv_uv_connection *c = handle->data;
     (void)wanted;
-    *out = uv_buf_init((char *)c->driver->bytes, sizeof c->driver->bytes);
+    *out = reads(c) ? uv_buf_init((char *)c->driver->bytes, sizeof c->driver->bytes) : uv_buf_init(NULL, 0);
 }
 
 /* How many were taken; a session that has ended takes all. */
@@ -125,11 +113,6 @@ static bool keep(mailsrv_uv_connection *c, const uint8_t *p, size_t n)
     c->n_kept = n;
     c->n_kept_fed = 0;
     return true;
-}
-
-static bool wants(const mailsrv_uv_connection *c, uint32_t bit)
-{
-    return c->session != NULL && (mailsrv_session_wants(c->session) & bit) != 0;
 }
 
 /* What was kept comes before what is read. */
@@ -157,12 +140,20 @@ static void at_eof(mailsrv_uv_connection *c)
         mailsrv_session_feed_eof(c->session);
 }
 
+static void stop_reading(mailsrv_uv_connection *c)
+{
+    c->is_reading = false;
+    uv_read_stop(stream_of(c));
+}
+
 static void has_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
 {
     mailsrv_uv_connection *c = stream->data;
+    if (n < 0) /* else it goes on */
+        stop_reading(c);
     if (n == UV_EOF)
         at_eof(c);
-    else if (n < 0)
+    else if (n < 0 && n != UV_ENOBUFS)
         mailsrv__uv_cut(c);
     if (n > 0) {
         size_t taken = feed(c, (const uint8_t *)buffer->base, (size_t)n);
@@ -172,22 +163,24 @@ static void has_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
     want_reading(c);
 }
 
-/* Reads while the session wants it and nothing is kept, or, when it has ended, to see the peer go. */
+/* It is stopped by what comes too early, and by nothing else: most peers wait for our reply, and to stop for each
+ * command and begin again would cost three calls of the system. */
 static void want_reading(mailsrv_uv_connection *c)
 {
-    if (c->is_closing)
+    if (c->is_closing || c->is_reading || !reads(c))
         return;
-    bool is_wanted = !c->is_at_eof && c->kept == NULL && (c->session == NULL || wants(c, MAILSRV_WANT_READ));
-    if (is_wanted == c->is_reading)
-        return;
-    c->is_reading = is_wanted;
-    if (!is_wanted)
-        uv_read_stop(stream_of(c));
-    else if (uv_read_start(stream_of(c), room_to_read, has_read) != 0)
+    c->is_reading = uv_read_start(stream_of(c), room_to_read, has_read) == 0;
+    if (!c->is_reading)
         mailsrv__uv_cut(c);
 }
 
 /* ---- What goes ---- */
+
+static void end_request(mailsrv_uv_connection *c)
+{
+    free(c->request);
+    c->request = NULL;
+}
 
 static void written(uv_write_t *request, int status)
 {
@@ -223,10 +216,11 @@ static size_t slices(mailsrv_uv_connection *c, uv_buf_t *buffers, unsigned *coun
 /* False: it does not go, and nothing is in flight. */
 static bool write_later(mailsrv_uv_connection *c, const uv_buf_t *buffers, unsigned count)
 {
-    if (!begin_request(c))
+    c->request = malloc(sizeof *c->request);
+    if (c->request == NULL)
         return false;
-    c->request->write.data = c;
-    if (uv_write(&c->request->write, stream_of(c), buffers, count, written) == 0)
+    c->request->data = c;
+    if (uv_write(c->request, stream_of(c), buffers, count, written) == 0)
         return true;
     end_request(c);
     return false;
