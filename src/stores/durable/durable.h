@@ -56,6 +56,7 @@ struct durable {
     struct binding *bindings;
     struct handle *handles[BUCKETS], *boxes[BUCKETS];
     struct recent *recents[BUCKETS];
+    struct known known;
     uint64_t last_handle, last_staged, n_handles;
     uint64_t staged_octets, groups, changes, segments, read_now;
     bool is_busy; /* the writer goes on tidying */

@@ -2,6 +2,7 @@
 #ifndef STORES_DURABLE_INDEX_H
 #define STORES_DURABLE_INDEX_H
 
+#include "known.h"
 #include "log.h"
 
 #include <sqlite3.h>
@@ -147,6 +148,7 @@ struct index {
     uint64_t group;
     const uint8_t *entry; /* where the one that is applied begins */
     const struct reader *from;
+    struct changed_accounts changed; /* by what was applied; the writer's */
     uint32_t history_max;   /* runs of UIDs that vanished, of a mailbox */
 };
 
