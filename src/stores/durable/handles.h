@@ -93,7 +93,7 @@ struct recent {
 void mailsrv__durable_recent_begin(struct durable *d, const mailsrv_id *mailbox, uint32_t uidvalidity);
 /* With the lock.  The mark of a mailbox, moved up to `uid` if there is one; as it was before. */
 uint32_t mailsrv__durable_recent(struct durable *d, const mailsrv_id *mailbox, uint32_t uidvalidity, uint32_t uid);
-/* With the lock: as it was before somebody opens the mailbox, for writing if there is a UIDNEXT, up to which it moves. */
+/* With the lock: as it was before somebody opens the mailbox; a UIDNEXT: for writing, and it moves up to there. */
 uint32_t mailsrv__durable_recent_seen(struct durable *d, const mailsrv_id *mailbox, uint32_t uidvalidity,
                                       uint32_t uidnext);
 void mailsrv__durable_recent_forget(struct durable *d, const mailsrv_id *mailbox);
