@@ -378,6 +378,7 @@ void mailsrv__durable_compacted(struct durable *d)
     mailsrv__durable_log_retire(&d->log, d->retires, d->writer.committed.group);
     pthread_mutex_lock(&d->lock);
     d->wanted_home = d->writer.committed.group;
+    d->figures.compactions++;
     pthread_mutex_unlock(&d->lock);
     mailsrv__durable_compact_again(d);
     mailsrv__durable_move(d, false);

@@ -366,32 +366,3 @@ uint32_t mailsrv_durable_shard(mailsrv_store *store, const mailsrv_id *account)
 {
     return mailsrv__durable_shard_of(of(store), account)->shard;
 }
-
-static uint64_t stat_of(struct durable *d, int32_t key)
-{
-    uint64_t held = 0;
-    pthread_mutex_lock(&d->lock);
-    for (const struct task *t = d->held; t != NULL; t = t->next)
-        held++;
-    uint64_t value = key == MAILSRV_DURABLE_STAT_HANDLES   ? d->n_handles
-                     : key == MAILSRV_DURABLE_STAT_GROUPS  ? d->groups
-                     : key == MAILSRV_DURABLE_STAT_CHANGES ? d->changes
-                     : key == MAILSRV_DURABLE_STAT_STAGED  ? d->staged_octets
-                     : key == MAILSRV_DURABLE_STAT_HELD    ? held
-                     : key == MAILSRV_DURABLE_STAT_SEGMENTS ? d->segments
-                     : key == MAILSRV_DURABLE_STAT_READ_NOW ? d->read_now
-                     : key == MAILSRV_DURABLE_STAT_BUSY    ? (d->is_busy || d->wants_move || d->is_moving)
-                                                           : 0;
-    pthread_mutex_unlock(&d->lock);
-    return value;
-}
-
-/* The sum over all shards; whether something is so, of any. */
-uint64_t mailsrv_durable_stat(mailsrv_store *store, int32_t key)
-{
-    struct durable *d = of(store);
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < mailsrv__durable_shards(d); i++)
-        sum += stat_of(mailsrv__durable_shard(d, i), key);
-    return key == MAILSRV_DURABLE_STAT_BUSY ? sum != 0 : sum;
-}
