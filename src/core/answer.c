@@ -1,10 +1,6 @@
 /* Answers come in: checked whole before anything is changed, then copied or lent, then whoever waits is woken. */
-<<<<<<< HEAD
 #include "core/answer.h"
-=======
 #include "core/ledger.h"
-#include "core/op.h"
->>>>>>> main
 #include "core/room.h"
 
 #include <mailsrv/tls.h>
