@@ -33,6 +33,7 @@ static void end_one(struct durable *d)
     free(d->record.p);
     free(d->loose.v);
     mailsrv__durable_recents_free(d);
+    mailsrv__durable_known_free(d);
     pthread_cond_destroy(&d->writes.work);
     pthread_cond_destroy(&d->reads.work);
     pthread_cond_destroy(&d->calm);

@@ -70,6 +70,7 @@ struct durable {
     struct binding *bindings;
     struct handle *handles[BUCKETS], *boxes[BUCKETS];
     struct recent *recents[BUCKETS];
+    struct known known;
     uint64_t last_handle, last_staged, n_handles;
     uint64_t staged_octets, segments, read_now;
     struct figures figures;

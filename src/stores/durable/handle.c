@@ -42,11 +42,9 @@ static struct handle **bucket_of_box(struct durable *d, const struct handle *h)
 
 void mailsrv__durable_handle_opens(struct durable *d, struct handle *h)
 {
-    pthread_mutex_lock(&d->lock);
     struct handle **at = bucket_of_box(d, h);
     h->next_of_box = *at;
     *at = h;
-    pthread_mutex_unlock(&d->lock);
 }
 
 /* With the lock.  One that never came to be of a mailbox is in no bucket. */

@@ -76,7 +76,7 @@ struct handle *mailsrv__durable_handle_new(struct durable *d, const struct bindi
 struct handle *mailsrv__durable_handle_find(struct durable *d, uint64_t number, enum handle_kind kind);
 /* `told`: MAILBOX, the highest UID that was told; 0: none. */
 int32_t mailsrv__durable_handle_close(struct durable *d, uint64_t number, enum handle_kind kind, uint32_t told);
-/* Makes a new handle one of an open mailbox. */
+/* With the lock: makes a new handle one of an open mailbox. */
 void mailsrv__durable_handle_opens(struct durable *d, struct handle *h);
 void mailsrv__durable_handles_end(struct durable *d, const struct binding *owner);
 bool mailsrv__durable_is_staged(struct durable *d, uint64_t body); /* is that body open? */
@@ -94,6 +94,9 @@ struct recent {
 void mailsrv__durable_recent_begin(struct durable *d, const mailsrv_id *mailbox, uint32_t uidvalidity);
 /* With the lock.  The mark of a mailbox, moved up to `uid` if there is one; as it was before. */
 uint32_t mailsrv__durable_recent(struct durable *d, const mailsrv_id *mailbox, uint32_t uidvalidity, uint32_t uid);
+/* With the lock: as it was before somebody opens the mailbox; a UIDNEXT: for writing, and it moves up to there. */
+uint32_t mailsrv__durable_recent_seen(struct durable *d, const mailsrv_id *mailbox, uint32_t uidvalidity,
+                                      uint32_t uidnext);
 void mailsrv__durable_recent_forget(struct durable *d, const mailsrv_id *mailbox);
 void mailsrv__durable_recents_free(struct durable *d);
 

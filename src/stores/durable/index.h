@@ -2,6 +2,7 @@
 #ifndef STORES_DURABLE_INDEX_H
 #define STORES_DURABLE_INDEX_H
 
+#include "known.h"
 #include "log.h"
 #include "marks.h"
 
@@ -160,6 +161,7 @@ struct index {
     uint64_t group;
     const uint8_t *entry; /* where the one that is applied begins */
     const struct reader *from;
+    struct changed_accounts changed; /* by what was applied; the writer's */
     struct chunk chunk;     /* the writer's */
     uint64_t counted;       /* the body whose row counts the message of the next entry already; 0: none does */
     mailsrv_id box_of;      /* the mailbox whose number was asked for last */

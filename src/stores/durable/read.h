@@ -30,6 +30,9 @@ int32_t mailsrv__durable_ended(struct index *x, int result);
 /* ---- open.c, list.c, changes.c: by the reader, inside of one transaction ---- */
 int32_t mailsrv__durable_store_open(struct durable *d, struct task *t);
 int32_t mailsrv__durable_mbox_open(struct durable *d, struct task *t);
+/* With the lock: a new handle becomes one of that mailbox, and what is answered, but for its keywords. */
+void mailsrv__durable_opens_as(struct durable *d, struct handle *h, const struct known_mailbox *is, bool to_write,
+                               mailsrv_mbox_opened *out);
 int32_t mailsrv__durable_mbox_status(struct durable *d, struct task *t);
 int32_t mailsrv__durable_mbox_list(struct durable *d, struct task *t);
 int32_t mailsrv__durable_changes(struct durable *d, struct task *t);

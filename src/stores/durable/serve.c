@@ -205,6 +205,8 @@ static bool at_once(struct binding *b, const mailsrv_op *op)
     }
     if (op->kind == MAILSRV_OP_READ)
         return read_at_once(b, op);
+    if (mailsrv__durable_answer_known(b, b->engine, op))
+        return true;
     int32_t status = op->kind == MAILSRV_OP_BODY_WRITE ? write_body(b->d, op->arg) : MAILSRV_MORE;
     if (status != MAILSRV_MORE)
         answer(b->engine, op, status, NULL);
