@@ -93,12 +93,21 @@ struct shape {
     uint8_t at, field; /* what comes next of it, and of an envelope */
     bool extended, first;
     struct source source;
+    struct part_fields fields; /* of the part that is said */
     struct address_list list;
+    struct span from; /* what the list of From was said as; empty: that is not known any more */
+    size_t from_at;   /* where it begins in what is written */
+    uint32_t from_flushes;
+    char from_room[256];
     char *room; /* for long values; NULL: there was none yet */
     char small_room[3 * STRUCTURE_VALUE_MAX + 8];
 };
 
+enum { PEN_ROOM = 2048 };
+
 struct fetch {
+    struct pen pen; /* all that is said goes through it, but octets that a store lent */
+    char pen_room[PEN_ROOM];
     struct fetch_atts atts;
     struct set set;
     struct walk walk;
