@@ -276,6 +276,13 @@ static enum step finish(struct imap *p)
     return mailsrv__imap_ok(p, SPAN("FETCH completed"));
 }
 
+static void drop_rows(struct fetch *f)
+{
+    if (f->rows != NULL)
+        mailsrv__lent_drop(f->rows);
+    f->rows = NULL;
+}
+
 void mailsrv__imap_fetch_fini(struct imap *p)
 {
     struct fetch *f = mailsrv__fetch_of(p);
@@ -283,7 +290,7 @@ void mailsrv__imap_fetch_fini(struct imap *p)
         return;
     if (f->vanished != NULL)
         mailsrv__imap_vanished_fini(f->vanished);
-    mailsrv__fetch_drop_structures(p);
+    drop_rows(f);
     mailsrv__fetch_drop_scanner(p);
     if (f->shape != NULL)
         mailsrv__shape_fini(p);
@@ -302,7 +309,7 @@ static enum step end_page(struct imap *p)
     mailsrv__fetch_ask_seen(p); /* no octet of the page had to be read */
     if (f->flags_asked)
         return mailsrv__then_answers(&p->session, seen_answered);
-    mailsrv__fetch_drop_structures(p);
+    drop_rows(f);
     f->n_page = f->now = 0;
     return f->failure.status == MAILSRV_OK || f->failure.status == MAILSRV_CORRUPT ? collect(&p->session) : finish(p);
 }
@@ -391,9 +398,23 @@ static void take_rows(struct imap *p, const mailsrv_rows *rows)
         m->octets = row->octets;
         m->internal_us = row->internal_us;
         m->there = true;
-        if (f->atts.structured && m->structure == NULL)
-            mailsrv__fetch_keep_structure(p, m, row);
+        if (f->atts.structured)
+            mailsrv__fetch_take_structure(p, m, row);
     }
+}
+
+/* The page ends with the last row: what is behind it is of the next.  False: there is no row of it. */
+static bool cut_page(struct fetch *f, const mailsrv_rows *rows)
+{
+    uint32_t n = 0, last = rows->n != 0 ? mailsrv__imap_page_row(rows, rows->n - 1)->uid : 0;
+    while (n < f->n_page && f->page[n].uid <= last)
+        n++;
+    if (n == 0)
+        return false;
+    if (n < f->n_page)
+        mailsrv__walk_back(&f->walk, f->page[n - 1].uid, f->page[n - 1].number);
+    f->n_page = n;
+    return true;
 }
 
 static enum step begin_page(struct imap *p)
@@ -417,11 +438,13 @@ static enum step rows_answered(mailsrv_session *session)
         mailsrv__failure_keep(&f->failure, MAILSRV_CORRUPT, (struct span){ NULL, 0 });
     if (f->failure.status != MAILSRV_OK)
         return finish(p);
-    take_rows(p, rows);
     f->cursor = rows->next;
-    if (rows->more != 0)
+    if (rows->more != 0 && !cut_page(f, rows))
         return ask_rows(p);
     f->cursor = (mailsrv_cursor){ 0 };
+    if (f->atts.structured)
+        f->rows = mailsrv__take_lent(session, 0);
+    take_rows(p, rows);
     return begin_page(p);
 }
 
@@ -464,10 +487,10 @@ static enum step collect(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
     struct fetch *f = mailsrv__fetch_of(p);
-    bool needs_octets = mailsrv__fetch_has(&f->atts, ATT_BODY) || f->atts.structured;
+    bool needs_bodies = mailsrv__fetch_has(&f->atts, ATT_BODY), needs_octets = needs_bodies || f->atts.structured;
     bool needs_rows =
         needs_octets || mailsrv__fetch_has(&f->atts, ATT_INTERNALDATE) || mailsrv__fetch_has(&f->atts, ATT_SIZE);
-    uint32_t most = needs_octets ? PAGE_BODIES : PAGE_MESSAGES;
+    uint32_t most = needs_bodies ? PAGE_BODIES : needs_octets ? PAGE_SHAPES : PAGE_MESSAGES;
     enum walked walked = WALK_NOTHING;
     struct member member;
     while (f->n_page < most && walked != WALK_END) {

@@ -53,6 +53,7 @@ static const char schema[] =
 
 static const char *const texts[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SQL_LOOK] = "BEGIN",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
     [SQL_SAVE] = "SAVEPOINT change",
@@ -138,6 +139,9 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_MESSAGE_SCAN] = ROW "WHERE box = ? AND uid >= ? AND uid < ? ORDER BY uid LIMIT ?",
     [SQL_MESSAGE_STRUCTURE] = "SELECT body.structure, length(message.prefix) FROM message JOIN body ON body.id ="
                               " message.body WHERE box = ? AND uid = ?",
+    [SQL_MESSAGE_SHAPES] = "SELECT uid, message.octets, internal, length(prefix), structure FROM message"
+                           " LEFT JOIN body ON body.id = message.body WHERE box = ? AND uid >= ? AND uid <= ?"
+                           " ORDER BY uid",
     [SQL_MESSAGE_COUNT_CHANGED] = "SELECT count(*) FROM (SELECT 1 FROM message INDEXED BY message_modseq"
                                   " WHERE box = ? AND modseq > ? LIMIT ?)",
     [SQL_MESSAGE_PLACE] = "SELECT message.prefix, (body.place > 0) * body.base, body.place, body.octets, body.id"

@@ -9,6 +9,7 @@
 /* ---- index.c: the index, and its statements ---- */
 enum sql {
     SQL_BEGIN,
+    SQL_LOOK,
     SQL_COMMIT,
     SQL_ROLLBACK,
     SQL_SAVE,
@@ -66,6 +67,7 @@ enum sql {
     SQL_MESSAGE_DROP,
     SQL_MESSAGE_UIDL,
     SQL_MESSAGE_STRUCTURE,
+    SQL_MESSAGE_SHAPES,
     SQL_MESSAGE_RANGE,
     SQL_MESSAGE_CHANGED,
     SQL_MESSAGE_SCAN,

@@ -63,7 +63,7 @@ static int32_t take_structure(struct durable *d, struct task *t, int64_t box, ma
     return status;
 }
 
-static mailsrv_cursor cursor_at(uint64_t number)
+mailsrv_cursor mailsrv__durable_cursor_at(uint64_t number)
 {
     mailsrv_cursor cursor = { { 1 } }; /* never all zero: that is the start */
     mailsrv__durable_set_number(cursor.b + 8, number, 8);
@@ -95,7 +95,7 @@ static int32_t rows_of_run(struct durable *d, struct task *t, int64_t box, mails
             status = take_structure(d, t, box, &page[rows->n], structures);
         rows->more = rows->more || status == MAILSRV_MORE;
         if (rows->more)
-            rows->next = cursor_at((uint64_t)sqlite3_column_int64(row, 0));
+            rows->next = mailsrv__durable_cursor_at((uint64_t)sqlite3_column_int64(row, 0));
         else if (status == MAILSRV_OK)
             rows->n++;
         status = status == MAILSRV_MORE ? MAILSRV_OK : status;
@@ -126,10 +126,14 @@ static int32_t rows(struct durable *d, struct task *t)
     for (uint32_t i = 0; i < arg->n_uids && !value->more && status == MAILSRV_OK; i++) {
         uint64_t first = arg->uids[i].first > from ? arg->uids[i].first : from;
         uint32_t last = arg->uids[i].last < mbox.uidnext ? arg->uids[i].last : mbox.uidnext - 1;
-        if (first <= last)
-            status = rows_of_run(d, t, mbox.box, (mailsrv_run){ (uint32_t)first, last }, &structures);
+        mailsrv_run run = { (uint32_t)first, last };
+        if (first <= last && mailsrv__durable_are_shapes(arg->fields))
+            status = mailsrv__durable_shapes(d, t, mbox.box, run, &structures);
+        else if (first <= last)
+            status = rows_of_run(d, t, mbox.box, run, &structures);
     }
     t->answer.value = value;
+    mailsrv__durable_lend(t);
     return status;
 }
 
@@ -159,7 +163,7 @@ static int32_t queue_scan(struct durable *d, struct task *t)
     for (; result == SQLITE_ROW && !value->more && status == MAILSRV_OK; result = sqlite3_step(row)) {
         if (value->n == most) {
             value->more = 1;
-            value->next = cursor_at((uint64_t)sqlite3_column_int64(row, 0));
+            value->next = mailsrv__durable_cursor_at((uint64_t)sqlite3_column_int64(row, 0));
         } else if (take_item(t, row, &page[value->n])) {
             value->n++;
         } else {
@@ -319,13 +323,13 @@ static int32_t body_write(struct durable *d, const struct task *t)
 static int32_t at_one_moment(struct durable *d, struct task *t, int32_t (*look)(struct durable *d, struct task *t))
 {
     struct index *x = &d->reader;
-    if (sqlite3_exec(x->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+    if (!mailsrv__durable_run(x, SQL_LOOK, ""))
         return mailsrv__durable_failure(x);
     int32_t status = look(d, t);
-    if (sqlite3_exec(x->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
+    if (mailsrv__durable_run(x, SQL_COMMIT, ""))
         return status;
     int32_t failure = mailsrv__durable_failure(x);
-    sqlite3_exec(x->db, "ROLLBACK", NULL, NULL, NULL);
+    mailsrv__durable_run(x, SQL_ROLLBACK, "");
     return status == MAILSRV_OK ? failure : status;
 }
 

@@ -15,10 +15,18 @@ bool mailsrv__durable_read_now(struct durable *d, const mailsrv_arg_read *arg, m
                                mailsrv_answer *answer);
 /* The open mailbox of a handle, while its UIDs mean what they meant. */
 int32_t mailsrv__durable_is_open(struct durable *d, uint64_t number, const struct handle **out, struct mailbox *mbox);
+/* The cursor of a page that goes on with a number. */
+mailsrv_cursor mailsrv__durable_cursor_at(uint64_t number);
 /* A copy that lives as long as the task; false: no memory. */
 bool mailsrv__durable_keep(struct task *t, mailsrv_bytes *bytes);
 /* The columns of a row, as all statements of rows have them. */
 bool mailsrv__durable_take_row(struct task *t, sqlite3_stmt *row, mailsrv_row *out);
+/* ---- shapes.c: ROWS for who lists messages with their structures ---- */
+/* Is nothing wanted but octets, dates and structures? */
+bool mailsrv__durable_are_shapes(uint32_t fields);
+/* Rows of one run, until the page is full, or has MAILSRV_ROWS_STRUCTURE_MAX of structures; `structures` counts them. */
+int32_t mailsrv__durable_shapes(struct durable *d, struct task *t, int64_t box, mailsrv_run run, size_t *structures);
+
 /* What a statement that ended with `result` means. */
 int32_t mailsrv__durable_ended(struct index *x, int result);
 
