@@ -58,6 +58,8 @@ struct durable {
     struct recent *recents[BUCKETS];
     uint64_t last_handle, last_staged, n_handles;
     uint64_t staged_octets, groups, changes, segments, read_now;
+    uint64_t removals;     /* how often something was removed or moved */
+    struct opened *opened; /* NULL: none is kept */
     bool is_busy; /* the writer goes on tidying */
     uint32_t copies;        /* that are being made: nothing is removed */
     struct loose postponed; /* files that go after that */

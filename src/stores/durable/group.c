@@ -98,6 +98,7 @@ static int32_t follow(struct durable *d)
     }
     remove_loose(d);
     mailsrv__durable_indexed(d);
+    mailsrv__durable_removed(d); /* perhaps */
     return mailsrv__durable_segments_load(d);
 }
 
@@ -413,6 +414,14 @@ static bool make_visible(struct durable *d)
     return mailsrv__durable_catch_up(d) == MAILSRV_OK;
 }
 
+/* New messages and flags take nothing away. */
+static bool removes(const struct task *first)
+{
+    while (first != NULL && (first->kind == MAILSRV_OP_BODY_COMMIT || first->kind == MAILSRV_OP_FLAGS))
+        first = first->next;
+    return first != NULL;
+}
+
 void mailsrv__durable_group(struct durable *d, struct task *first)
 {
     int32_t status = d->behind ? mailsrv__durable_catch_up(d) : MAILSRV_OK;
@@ -436,6 +445,8 @@ void mailsrv__durable_group(struct durable *d, struct task *first)
         hold(d, first);
         return;
     }
+    if (removes(first))
+        mailsrv__durable_removed(d);
     remove_loose(d);
     count(d, first);
     mailsrv__durable_tell(d, first);

@@ -147,6 +147,9 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_MESSAGE_PLACE] = "SELECT message.prefix, (body.place > 0) * body.base, body.place, body.octets, body.id"
                           " FROM message"
                           " JOIN body ON body.id = message.body WHERE box = ? AND uid = ?",
+    [SQL_MESSAGE_PLACES] = "SELECT message.prefix, (body.place > 0) * body.base, body.place, body.octets, body.id, uid"
+                           " FROM message JOIN body ON body.id = message.body WHERE box = ? AND uid > ? AND uid < ?"
+                           " ORDER BY uid LIMIT ?",
     [SQL_MESSAGE_UIDS] = "SELECT uid, flags FROM message WHERE box = ? AND uid >= ? AND uid <= ? ORDER BY uid",
     [SQL_MESSAGE_MARKS] = "SELECT uid, flags, modseq, keywords0, keywords1 FROM message"
                           " WHERE box = ? AND uid >= ? AND uid <= ? ORDER BY uid",

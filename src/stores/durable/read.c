@@ -228,32 +228,66 @@ static int32_t copy(struct durable *d, struct message *message, bool now, const 
 }
 
 /* Where more is to come, the reading goes on by a handle; without memory for one it does without. */
-static void go_on(struct durable *d, struct task *t, struct message *message, uint64_t end)
+static void go_on(struct durable *d, const struct binding *owner, struct message *message, const mailsrv_arg_read *arg,
+                  mailsrv_read_bytes *value)
 {
-    struct handle *h = end < message->octets ? mailsrv__durable_handle_new(d, t->from, HANDLE_READ) : NULL;
+    bool more = arg->offset + value->octets.n < message->octets;
+    struct handle *h = more ? mailsrv__durable_handle_new(d, owner, HANDLE_READ) : NULL;
     if (h == NULL) {
         mailsrv__durable_message_free(d, message);
         return;
     }
     h->message = message;
-    t->value.read_bytes.handle = h->number;
+    value->handle = h->number;
 }
 
-static int32_t read_first(struct durable *d, struct task *t, const mailsrv_arg_read *arg)
+/* Looks up a message, and some behind it. */
+static int32_t find_message(struct durable *d, const mailsrv_arg_read *arg, struct ahead *ahead, struct message **out)
 {
     const struct handle *h;
     struct mailbox mbox;
-    struct message *message;
+    uint64_t removals = mailsrv__durable_removals(d);
     int32_t status = mailsrv__durable_is_open(d, arg->mbox, &h, &mbox);
     if (status == MAILSRV_OK && arg->uid >= mbox.uidnext) /* a change in parts adds it just now */
         status = MAILSRV_GONE;
     if (status == MAILSRV_OK)
-        status = mailsrv__durable_message_find(d, mbox.box, arg->uid, &message);
+        status = mailsrv__durable_message_find(d, mbox.box, arg->uid, out);
+    if (status == MAILSRV_OK && ahead != NULL && mailsrv__durable_ahead_wants(d, ahead, arg->uid))
+        mailsrv__durable_ahead_look(d, ahead, mbox.box, arg->uid, mbox.uidnext, removals);
+    return status;
+}
+
+/* What is known of the messages that are read from a mailbox; NULL: no memory, or no such mailbox. */
+static struct ahead *ahead_of(struct durable *d, uint64_t mbox)
+{
+    struct handle *h = mailsrv__durable_handle_find(d, mbox, HANDLE_MAILBOX);
+    if (h == NULL)
+        return NULL;
+    pthread_mutex_lock(&d->lock);
+    if (h->ahead == NULL)
+        h->ahead = mailsrv__durable_ahead_new();
+    struct ahead *ahead = h->ahead;
+    pthread_mutex_unlock(&d->lock);
+    return ahead;
+}
+
+static int32_t read_first(struct durable *d, struct task *t, const mailsrv_arg_read *arg)
+{
+    struct whereabouts found;
+    struct message *message = NULL;
+    struct ahead *ahead = ahead_of(d, arg->mbox);
+    int32_t status = MAILSRV_NONEXISTENT;
+    if (ahead != NULL && mailsrv__durable_ahead_take(d, ahead, arg->uid, &found)) {
+        message = found.message;
+        status = mailsrv__durable_message_open(d, &found, false);
+    }
+    if (status == MAILSRV_NONEXISTENT) /* or what was known is old */
+        status = find_message(d, arg, ahead, &message);
     if (status != MAILSRV_OK)
         return status == MAILSRV_NONEXISTENT ? MAILSRV_GONE : status;
     status = copy(d, message, false, arg, &t->value.read_bytes, &t->answer);
     if (status == MAILSRV_OK)
-        go_on(d, t, message, arg->offset + t->value.read_bytes.octets.n);
+        go_on(d, t->from, message, arg, &t->value.read_bytes);
     else
         mailsrv__durable_message_free(d, message);
     return status;
@@ -280,15 +314,44 @@ static void take_back(mailsrv_answer *answer)
     answer->value = NULL;
 }
 
-bool mailsrv__durable_read_now(struct durable *d, const mailsrv_arg_read *arg, mailsrv_read_bytes *value,
+static int32_t go_on_now(struct durable *d, const mailsrv_arg_read *arg, mailsrv_read_bytes *value,
+                         mailsrv_answer *answer)
+{
+    const struct handle *h = mailsrv__durable_handle_find(d, arg->handle, HANDLE_READ);
+    return h == NULL || h->waiting != 0 ? MAILSRV_MORE : copy(d, h->message, true, arg, value, answer);
+}
+
+/* A message that is known.  What is not as it was known, or not in memory, is the reader's. */
+static int32_t begin_now(struct binding *b, const mailsrv_arg_read *arg, mailsrv_read_bytes *value,
+                         mailsrv_answer *answer)
+{
+    struct durable *d = b->d;
+    struct whereabouts found;
+    const struct handle *h = mailsrv__durable_handle_find(d, arg->mbox, HANDLE_MAILBOX);
+    pthread_mutex_lock(&d->lock);
+    struct ahead *ahead = h != NULL ? h->ahead : NULL;
+    pthread_mutex_unlock(&d->lock);
+    if (ahead == NULL || !mailsrv__durable_ahead_take(d, ahead, arg->uid, &found))
+        return MAILSRV_MORE;
+    int32_t status = mailsrv__durable_message_open(d, &found, true);
+    if (status != MAILSRV_OK && status != MAILSRV_MORE)
+        return MAILSRV_MORE;
+    if (status == MAILSRV_OK)
+        status = copy(d, found.message, true, arg, value, answer);
+    if (status == MAILSRV_OK)
+        go_on(d, b, found.message, arg, value);
+    else
+        mailsrv__durable_message_free(d, found.message);
+    return status;
+}
+
+bool mailsrv__durable_read_now(struct binding *b, const mailsrv_arg_read *arg, mailsrv_read_bytes *value,
                                mailsrv_answer *answer)
 {
-    const struct handle *h = NULL;
-    if (d->files.read_now != NULL && arg->mbox != 0 && arg->handle != 0)
-        h = mailsrv__durable_handle_find(d, arg->handle, HANDLE_READ);
-    if (h == NULL || h->waiting != 0)
+    struct durable *d = b->d;
+    if (d->files.read_now == NULL || arg->mbox == 0)
         return false;
-    answer->status = copy(d, h->message, true, arg, value, answer);
+    answer->status = arg->handle != 0 ? go_on_now(d, arg, value, answer) : begin_now(b, arg, value, answer);
     if (answer->status != MAILSRV_OK)
         take_back(answer);
     pthread_mutex_lock(&d->lock);

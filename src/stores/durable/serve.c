@@ -189,7 +189,7 @@ static bool read_at_once(struct binding *b, const mailsrv_op *op)
 {
     mailsrv_read_bytes value = { .size = sizeof value };
     mailsrv_answer a = { .size = sizeof a };
-    bool done = mailsrv__durable_read_now(b->d, op->arg, &value, &a);
+    bool done = mailsrv__durable_read_now(b, op->arg, &value, &a);
     if (done)
         mailsrv_op_answer(b->engine, op->id, &a);
     return done;

@@ -20,6 +20,8 @@ struct shared {
 
 static bool keep(struct task *t, struct shared *room, mailsrv_bytes *bytes)
 {
+    if (bytes->n == 0)
+        return true;
     if (bytes->n > room->left) {
         size_t n = bytes->n > ROOM_OCTETS ? bytes->n : ROOM_OCTETS;
         room->at = mailsrv__durable_room(t, n);
@@ -27,8 +29,7 @@ static bool keep(struct task *t, struct shared *room, mailsrv_bytes *bytes)
     }
     if (room->at == NULL)
         return false;
-    if (bytes->n != 0)
-        memcpy(room->at, bytes->p, bytes->n);
+    memcpy(room->at, bytes->p, bytes->n);
     bytes->p = room->at;
     room->at += bytes->n;
     room->left -= bytes->n;
