@@ -125,7 +125,8 @@ MAILSRV_API int32_t mailsrv_engine_next_ready(mailsrv_engine *engine, struct mai
 
 /* ---- Statistics and events ---- */
 
-/* Keys of mailsrv_engine_stat.  Octets and counts; an unknown key is 0. */
+/* Keys of mailsrv_engine_stat.  Octets and counts; an unknown key is 0.  Memory is of six classes: of the engine itself,
+ * of sessions, output, operations, bodies and images.  Commands and operations one by one, and times: stats.h. */
 #define MAILSRV_STAT_MEMORY 1           /* octets held now */
 #define MAILSRV_STAT_MEMORY_PEAK 2      /* the most ever held */
 #define MAILSRV_STAT_SESSIONS 3         /* sessions alive */
@@ -139,6 +140,11 @@ MAILSRV_API int32_t mailsrv_engine_next_ready(mailsrv_engine *engine, struct mai
 #define MAILSRV_STAT_ALLOCATION_PEAK 11 /* the largest single allocation ever asked for */
 #define MAILSRV_STAT_LETTERS 12         /* letters delivered, ever */
 #define MAILSRV_STAT_IMAGES_OCTETS 13   /* memory of mailbox images, those kept for the next session included */
+#define MAILSRV_STAT_SESSIONS_OCTETS 14 /* memory of sessions, without their output and bodies */
+#define MAILSRV_STAT_OUTPUT_OCTETS 15   /* memory of what waits to be sent; what a store lent is not in it */
+#define MAILSRV_STAT_BODIES_OCTETS 16   /* memory of messages on their way into a store */
+#define MAILSRV_STAT_ENGINE_OCTETS 17   /* memory of the engine itself: events, and what stats.h counts */
+#define MAILSRV_STAT_DELIVERIES 18      /* copies put into mailboxes, ever; 0 without mailsrv_engine_count (stats.h) */
 #define MAILSRV_STAT_TLS_STARTED 20     /* handshakes that succeeded, ever */
 #define MAILSRV_STAT_TLS_FAILED 21      /* handshakes that failed, ever */
 #define MAILSRV_STAT_TLS_OCTETS 22      /* memory that providers of TLS hold for sessions, as they report it */

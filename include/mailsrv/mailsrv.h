@@ -11,6 +11,7 @@
 #include <mailsrv/policy.h>
 #include <mailsrv/profile.h>
 #include <mailsrv/session.h>
+#include <mailsrv/stats.h>
 #include <mailsrv/store.h>
 #include <mailsrv/tls.h>
 

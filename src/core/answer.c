@@ -1,4 +1,5 @@
 /* Answers come in: checked whole before anything is changed, then copied or lent, then whoever waits is woken. */
+#include "core/ledger.h"
 #include "core/op.h"
 #include "core/room.h"
 
@@ -562,6 +563,8 @@ static void settle(struct op *op, const mailsrv_answer *answer)
     op->engine->ops.n_out--;
     op->state = OP_ANSWERED;
     mailsrv__answer_store(op, answer);
+    if (op->engine->ledger != NULL)
+        op->engine->ledger->answered(op);
     if ((kind->flags & KIND_SECRET) != 0)
         mailsrv__wipe(op + 1, op->octets - sizeof *op);
     mailsrv__changed_by(op);

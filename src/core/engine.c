@@ -1,6 +1,7 @@
 #include "core/engine.h"
 
 #include "core/config.h"
+#include "core/ledger.h"
 #include "core/op.h"
 #include "core/step.h"
 
@@ -75,6 +76,8 @@ int32_t mailsrv_engine_free(mailsrv_engine *e, uint32_t flags)
     mailsrv__rooms_end(e);
     mailsrv__ops_abandon(e);
     mailsrv__events_fini(e);
+    if (e->ledger != NULL)
+        e->ledger->end(e);
     e->heap.from.release(e->heap.from.user, e, sizeof *e);
     return MAILSRV_OK;
 }
@@ -237,6 +240,11 @@ uint64_t mailsrv_engine_stat(const mailsrv_engine *e, int32_t key)
         [MAILSRV_STAT_ALLOCATION_PEAK] = e->heap.allocation_peak,
         [MAILSRV_STAT_LETTERS] = e->n_letters,
         [MAILSRV_STAT_IMAGES_OCTETS] = e->heap.used_by[CLASS_IMAGES],
+        [MAILSRV_STAT_SESSIONS_OCTETS] = e->heap.used_by[CLASS_SESSIONS],
+        [MAILSRV_STAT_OUTPUT_OCTETS] = e->heap.used_by[CLASS_OUTPUT],
+        [MAILSRV_STAT_BODIES_OCTETS] = e->heap.used_by[CLASS_BODIES],
+        [MAILSRV_STAT_ENGINE_OCTETS] = e->heap.used_by[CLASS_ENGINE],
+        [MAILSRV_STAT_DELIVERIES] = e->n_deliveries,
         [MAILSRV_STAT_TLS_STARTED] = e->tls_started,
         [MAILSRV_STAT_TLS_FAILED] = e->tls_failed,
         [MAILSRV_STAT_TLS_OCTETS] = e->tls_octets,

@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 
+struct ledger;
 struct op;
 struct room;
 
@@ -75,12 +76,14 @@ struct mailsrv_engine {
     mailsrv_port *ports;
     mailsrv_ending *endings;
     struct room *rooms; /* core/room.h */
+    struct ledger *ledger; /* core/ledger.h; NULL: nothing is counted */
     const struct tap *tap; /* beside those of the profiles: core/tap.h; NULL: none */
     mailsrv_crypto crypto;
     uint8_t secret[32]; /* core/crypto.h */
     uint64_t tls_started, tls_failed, tls_octets;
     int64_t unix_us;
     uint64_t last_session_id, n_sessions, n_messages, n_letters;
+    uint64_t n_deliveries; /* counted by the ledger */
     uint64_t n_asked; /* questions of the host, not yet freed */
     uint32_t slice_max, slice_spent; /* units of the slice that runs */
     uint32_t slice_peak;

@@ -32,8 +32,16 @@ enum parting { PARTING_SHUTDOWN, PARTING_TIMEOUT, PARTING_NO_MEMORY, PARTING_BUS
 
 struct tap;
 
+/* A table whose rows begin with a name, NUL-ended. */
+struct command_names {
+    const char *first;
+    size_t stride;
+    unsigned n;
+};
+
 struct mailsrv_machine {
     const char *name;
+    struct command_names (*commands)(void); /* what its tallies are called: 63 at most */
     size_t octets; /* of its session, which begins with struct mailsrv_session */
     const char *partings[N_PARTINGS];
     bool (*has_face)(int32_t face);
@@ -108,11 +116,15 @@ struct mailsrv_session {
     struct node late;          /* operations that timed out for the peer and are not answered yet */
     struct op *put_off;        /* closers, a chain, of handles that something late may be using */
     uint64_t octets_in, octets_out, commands;
+    int64_t counted_us; /* since when the command that is counted is the host's affair */
     uint32_t peer_timeout_ms; /* the machine sets what is right for its state */
     uint32_t wants;           /* as last told by an edge */
     uint16_t errors;
     uint16_t failed_logins;
     uint8_t budget;       /* commands that may still begin before the next run */
+    uint8_t counted;      /* the command that is counted, from 1 on; 0: none is */
+    char worst;           /* of its replies, by the first digit that SMTP would give them: '4' or '5'; else 0 */
+    bool goes_on;         /* the peer's next line belongs to the same command */
     bool patient_bytes;   /* every byte of the peer restarts his timer (a body), else only a command does */
     bool one_patience;    /* the answers of this command are waited for in one total time (after the final dot) */
     bool answers_are_late; /* the answer timer fired */
@@ -174,6 +186,17 @@ bool mailsrv__say(mailsrv_session *session, struct span text);
  * mailsrv__unreserve.  Asked again with more, it grows to that.  False: there is none, and nothing happened. */
 bool mailsrv__reserve(mailsrv_session *session, size_t octets);
 void mailsrv__unreserve(mailsrv_session *session);
+
+/* The command of this row of machine->commands is counted from now on; NULL: what is no command.  Nothing while another
+ * one is. */
+void mailsrv__count_command(mailsrv_session *session, const void *row);
+
+/* The reply of the running command that begins so is not the best that it could be: '4', '5'; others do not matter. */
+static inline void mailsrv__replies(mailsrv_session *session, char digit)
+{
+    if (digit > '3' && digit > session->worst)
+        session->worst = digit;
+}
 
 /* A bad command: true when it was one too many, and the machine says so and closes. */
 bool mailsrv__erred(mailsrv_session *session);

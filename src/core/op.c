@@ -1,5 +1,6 @@
 #include "core/op.h"
 
+#include "core/ledger.h"
 #include "core/tls.h"
 
 enum { ALIGNMENT = 16 };
@@ -111,6 +112,8 @@ void mailsrv__op_submit(struct op *op)
         op->pub.host = NULL; /* what it points to may have gone with the session */
     op->state = OP_QUEUED;
     e->ops.n_queued++;
+    if (e->ledger != NULL)
+        e->ledger->asked(op);
     struct op **at = bucket(e, op->pub.id);
     op->chained = *at;
     *at = op;
@@ -362,6 +365,8 @@ static void vanish(struct op *op)
     mailsrv__list_remove(&op->link);
     mailsrv__op_forget(op);
     op->engine->ops.n_queued--;
+    if (op->engine->ledger != NULL)
+        op->engine->ledger->vanished(op);
     mailsrv__op_finish_orphan(op);
 }
 

@@ -52,6 +52,7 @@ struct op {
     uint32_t holds;
     struct op *undo;          /* COMMIT: deletes its queue items if the peer was told otherwise */
     enum op_state state;
+    int64_t asked_us; /* where it is counted */
     bool late;     /* it timed out for its peer */
     bool is_chunk; /* a WRITE of session->body, not of the running step */
     bool value_given; /* it was MAILSRV_OK, and its value is here, but for lists that found no memory */

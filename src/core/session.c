@@ -1,4 +1,5 @@
 #include "core/engine.h"
+#include "core/ledger.h"
 #include "core/op.h"
 #include "core/profile.h"
 #include "core/step.h"
@@ -54,7 +55,9 @@ int32_t mailsrv_server_new(mailsrv_engine *e, mailsrv_profile *profile, const ma
     if (status != MAILSRV_OK)
         return status;
     struct purse purse = { .max = profile->settings[MAILSRV_PROFILE_SESSION_OCTETS_MAX].value };
-    mailsrv_session *s = mailsrv__heap_take(&e->heap, CLASS_SESSIONS, &purse, profile->machine->octets);
+    mailsrv_session *s = NULL;
+    if (e->ledger == NULL || e->ledger->joins(e, profile))
+        s = mailsrv__heap_take(&e->heap, CLASS_SESSIONS, &purse, profile->machine->octets);
     if (s == NULL) {
         static const char text[] = "a session";
         mailsrv__event(e, MAILSRV_EVENT_OUT_OF_MEMORY, 0, text, sizeof text - 1);
@@ -89,6 +92,8 @@ void mailsrv_session_free(mailsrv_session *s)
     const char *why = s->why == NULL ? "cut off by the host" : s->why;
     mailsrv__session_event(s, MAILSRV_EVENT_SESSION_ENDED, (struct span){ why, strlen(why) });
     mailsrv__session_leave(s);
+    if (e->ledger != NULL)
+        e->ledger->leaves(s);
     forget_late(s);
     mailsrv__output_free(s);
     mailsrv__session_give(s, s->external.p, s->external.n);

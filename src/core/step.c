@@ -2,6 +2,7 @@
 #include "core/step.h"
 
 #include "core/body.h"
+#include "core/ledger.h"
 #include "core/op.h"
 #include "core/profile.h"
 #include "core/tls.h"
@@ -190,6 +191,8 @@ void mailsrv__session_leave(mailsrv_session *s)
     if (s->left)
         return;
     s->left = true;
+    if (s->counted != 0)
+        s->engine->ledger->dropped(s);
     s->profile->machine->leave(s);
     mailsrv__body_drop(s);
     mailsrv__handles_leave(s, NULL, 0); /* what was put off */
@@ -228,6 +231,12 @@ void mailsrv__part(mailsrv_session *s, enum parting parting)
 
 /* ---- After a step ---- */
 
+void mailsrv__count_command(mailsrv_session *s, const void *row)
+{
+    if (s->engine->ledger != NULL)
+        s->engine->ledger->begins(s, row);
+}
+
 static void command_is_done(mailsrv_session *s)
 {
     orphan_asked(s);
@@ -257,6 +266,8 @@ static void after_step(mailsrv_session *s, enum step step)
 {
     if (s->ended)
         return;
+    if (s->counted != 0 && step != STEP_WAIT && !s->broken)
+        s->engine->ledger->ends(s, step);
     if (s->broken)
         mailsrv__part(s, PARTING_NO_MEMORY);
     else if (step == STEP_CLOSE)
@@ -356,6 +367,8 @@ void mailsrv__session_take_input(mailsrv_session *s, struct input *in)
 {
     s->input = in;
     while (in->n != 0 && mailsrv__session_reads(s)) {
+        if (s->engine->ledger != NULL)
+            s->engine->ledger->fed(s);
         enum step step = s->profile->machine->take(s, in);
         if (step == STEP_NEXT) {
             s->commands++;

@@ -32,7 +32,7 @@ enum step mailsrv__imap_idle(struct imap *p)
     if (!mailsrv__say(&p->session, SPAN("+ idling\r\n")))
         return STEP_CLOSE;
     mailsrv__literal_done(&p->frame, &room);
-    p->idling = true;
+    p->idling = p->session.goes_on = true;
     said_something(p);
     return mailsrv__imap_tell(p, begin_idle);
 }
@@ -60,7 +60,7 @@ enum step mailsrv__imap_idle_line(struct imap *p)
 {
     struct span line = mailsrv__literal_text(&p->frame);
     bool done = p->frame.bad == LITERAL_GOOD && mailsrv__span_equal_nocase(line, SPAN("DONE\r\n"));
-    p->idling = false;
+    p->idling = p->session.goes_on = false;
     mailsrv__alarm(&p->session, 0);
     if (p->frame.bad == LITERAL_ENDLESS)
         return mailsrv__imap_endless(p);

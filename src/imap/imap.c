@@ -101,6 +101,7 @@ static void begin(struct imap *p, const struct row *row)
 {
     struct command *c = &p->command;
     c->row = row;
+    mailsrv__count_command(&p->session, row);
     c->tells = c->by_uid ? row->uid_tells : row->tells;
     c->syncs = (row->flags & ROW_SYNCS) != 0;
 }
@@ -147,6 +148,7 @@ static enum step run_row(struct imap *p, struct reader *r)
  * tag, but not with what stands behind it. */
 static enum step not_known(struct imap *p)
 {
+    mailsrv__count_command(&p->session, NULL);
     if (!mailsrv__is_http_request(mailsrv__literal_text(&p->frame)))
         return mailsrv__imap_bad(p, SPAN("unknown command"));
     mailsrv__say(&p->session, SPAN("* BYE this is no web server\r\n"));
@@ -156,8 +158,10 @@ static enum step not_known(struct imap *p)
 static enum step run_command(struct imap *p)
 {
     struct reader r = read_command(p);
-    if (!take_tag(p, &r))
+    if (!take_tag(p, &r)) {
+        mailsrv__count_command(&p->session, NULL);
         return not_parsed(p, &r);
+    }
     const struct row *row = take_name(p, &r);
     if (row == NULL)
         return not_known(p);
@@ -176,6 +180,7 @@ enum step mailsrv__imap_endless(struct imap *p)
 static enum step run_bad(struct imap *p)
 {
     struct reader r = read_command(p);
+    mailsrv__count_command(&p->session, NULL);
     take_tag(p, &r);
     switch (p->frame.bad) {
     case LITERAL_REFUSED:
@@ -389,6 +394,7 @@ static void defaults(mailsrv_profile *profile)
 
 static const mailsrv_machine machine = {
     .name = "imap",
+    .commands = mailsrv__imap_names,
     .octets = sizeof(struct imap),
     .partings = { [PARTING_SHUTDOWN] = "* BYE shutting down\r\n",
                   [PARTING_TIMEOUT] = "* BYE silent for too long\r\n",

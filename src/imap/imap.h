@@ -85,7 +85,7 @@ struct row {
 };
 
 /* How a command ends. */
-enum ending { END_OK, END_NO, END_BAD };
+enum ending { END_OK, END_NO, END_LATER, END_BAD }; /* END_LATER: NO, and another try may go better */
 struct reply {
     enum ending ending;
     struct span code; /* with its brackets; empty: none */
@@ -140,6 +140,8 @@ static inline struct imap *mailsrv__imap_of(mailsrv_session *session)
 {
     return (struct imap *)(void *)session;
 }
+
+struct command_names mailsrv__imap_names(void); /* of the commands */
 
 /* The command of that name; NULL: there is none. */
 const struct row *mailsrv__imap_row(const struct imap *p, struct span name);

@@ -44,7 +44,8 @@ static struct meaning meaning_of(const struct imap *p, int32_t status)
 struct reply mailsrv__imap_status_reply(struct imap *p, int32_t status, struct span text)
 {
     struct meaning m = meaning_of(p, status);
-    struct reply reply = { END_NO, m.code, m.usual };
+    bool stays = status == MAILSRV_CORRUPT || status <= MAILSRV_DENIED;
+    struct reply reply = { stays ? END_NO : END_LATER, m.code, m.usual };
     struct span kept;
     if (text.n != 0 && mailsrv__arena_copy(&p->command.arena, text, &kept))
         reply.text = kept;
@@ -90,8 +91,12 @@ static void write_highest(const struct imap *p, struct writer *line)
 /* resp-cond-state, with its tag */
 static bool say_ending(struct imap *p, const struct reply *reply)
 {
-    static const char *const names[] = { [END_OK] = " OK ", [END_NO] = " NO ", [END_BAD] = " BAD " };
+    static const char *const names[] = {
+        [END_OK] = " OK ", [END_NO] = " NO ", [END_LATER] = " NO ", [END_BAD] = " BAD "
+    };
+    static const char digits[] = { [END_OK] = '2', [END_NO] = '5', [END_LATER] = '4', [END_BAD] = '5' };
     const char *name = names[reply->ending];
+    mailsrv__replies(&p->session, digits[reply->ending]);
     char room[LINE_ROOM];
     struct writer line = mailsrv__imap_line(room);
     write_tag(p, &line);

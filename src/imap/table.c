@@ -56,6 +56,11 @@ static const struct row rows[] = {
       mailsrv__imap_unsubscribe, mailsrv__imap_names_fini, NULL },
 };
 
+struct command_names mailsrv__imap_names(void)
+{
+    return (struct command_names){ rows->name, sizeof *rows, sizeof rows / sizeof *rows };
+}
+
 const struct row *mailsrv__imap_row(const struct imap *p, struct span name)
 {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -1,4 +1,5 @@
 #include "loop.h"
+#include "figures.h"
 #include "keyed.h"
 #include "log.h"
 
@@ -189,6 +190,17 @@ static void publish(struct loop *l, bool stats, bool plan)
     pthread_mutex_unlock(&l->mutex);
 }
 
+/* Whoever waits has given up when he has the lock. */
+static void count(struct loop *l)
+{
+    pthread_mutex_lock(&l->mutex);
+    if (l->figures != NULL)
+        figures_add(l->figures, l->engine);
+    l->figures = NULL;
+    pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->mutex);
+}
+
 static void on_news(uv_async_t *async)
 {
     struct loop *l = async->data;
@@ -202,8 +214,10 @@ static void on_news(uv_async_t *async)
         change_plan(l, news.plan);
     else
         plan_unref(news.plan);
-    if (news.closes == 0 || l->closes == 0)
+    if (news.closes == 0 || l->closes == 0) {
         publish(l, news.wants_stats, news.plan != NULL);
+        count(l);
+    }
     close_now(l, news.closes);
 }
 
@@ -258,6 +272,12 @@ void loop_close(struct loop *l)
     tell(l);
 }
 
+static void be_patient(struct timespec *until)
+{
+    clock_gettime(CLOCK_REALTIME, until);
+    until->tv_sec += PATIENCE_S;
+}
+
 bool loop_stats(struct loop *l, uint64_t *out)
 {
     struct timespec until;
@@ -266,13 +286,38 @@ bool loop_stats(struct loop *l, uint64_t *out)
     l->stats_are_new = false;
     l->news.wants_stats = true;
     tell(l);
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += PATIENCE_S;
+    be_patient(&until);
     pthread_mutex_lock(&l->mutex);
     while (!l->stats_are_new && !l->ended && pthread_cond_timedwait(&l->changed, &l->mutex, &until) != ETIMEDOUT)
         ;
     const bool ok = l->stats_are_new;
     memcpy(out, l->stats, sizeof l->stats);
+    pthread_mutex_unlock(&l->mutex);
+    return ok;
+}
+
+/* Those who ask at the same time wait for each other. */
+bool loop_count(struct loop *l, struct figures *figures)
+{
+    struct timespec until;
+    bool ok = false;
+    int waited = 0;
+    if (!lock_living(l))
+        return false;
+    be_patient(&until);
+    while (l->figures != NULL && !l->ended && waited != ETIMEDOUT)
+        waited = pthread_cond_timedwait(&l->changed, &l->mutex, &until);
+    if (l->figures == NULL && !l->ended) {
+        l->figures = figures;
+        uv_async_send(&l->has_news);
+        while (l->figures == figures && !l->ended && waited != ETIMEDOUT)
+            waited = pthread_cond_timedwait(&l->changed, &l->mutex, &until);
+        ok = l->figures != figures;
+    }
+    if (l->figures == figures) {
+        l->figures = NULL;
+        pthread_cond_broadcast(&l->changed);
+    }
     pthread_mutex_unlock(&l->mutex);
     return ok;
 }
@@ -297,6 +342,8 @@ static bool begin_engine(struct loop *l)
 {
     const mailsrv_uv_setup setup = { .size = sizeof setup, .on_event = on_event, .user = l };
     int32_t status = new_engine(l->plan->config, &l->engine);
+    if (status == MAILSRV_OK)
+        status = figures_count(l->engine);
     if (status == MAILSRV_OK)
         status = mailsrv_uv_new(&l->uv, l->engine, &setup, &l->driver);
     if (status == MAILSRV_OK) /* its threads wake the loop */

@@ -11,6 +11,8 @@
 
 #include <pthread.h>
 
+struct figures;
+
 #define STATS_MAX 8
 
 /* A listener, for those who come by it: as long as the loop. */
@@ -50,6 +52,7 @@ struct loop {
     uint64_t stats[STATS_MAX];
     bool stats_are_new, plan_is_old; /* the last plan that was told is not in force yet */
     bool ended;
+    struct figures *figures; /* of who waits for them; NULL: nobody */
 };
 
 /* Makes its engine, bound to the store, and its thread.  Both references are the loop's from here on.  False: it has
@@ -65,6 +68,9 @@ void loop_close(struct loop *loop);                        /* each call is one m
 /* What the engine counts, by keys of mailsrv_engine_stat; false: it has ended, or does not answer. */
 bool loop_stats(struct loop *loop, uint64_t *out);
 extern const int32_t loop_stat_keys[STATS_MAX];
+
+/* Adds all that the engine has counted; false: as above, and nothing was added. */
+bool loop_count(struct loop *loop, struct figures *figures);
 
 /* Waits until it has closed; afterwards, and after the store is freed, its memory goes. */
 void loop_join(struct loop *loop);

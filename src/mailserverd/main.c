@@ -36,6 +36,7 @@ static int help(void)
            "  backup DIRECTORY               a copy of everything, also while the server runs\n"
            "  doctor                         looks through all that is kept, while no server runs\n"
            "  status                         how the server is\n"
+           "  stats [--json]                 what it has counted: commands, operations, the store, and their times\n"
            "\n"
            "  --config FILE                  default " MAILSERVERD_CONFIG "\n"
            "  --help, --version\n");

@@ -180,8 +180,8 @@ static const struct command {
     const char *name;
     int (*run)(struct errand *errand);
 } commands[] = {
-    { "user", do_user },     { "alias", do_alias },   { "backup", do_backup },
-    { "import", do_import }, { "export", do_export }, { "status", do_status },
+    { "user", do_user },     { "alias", do_alias },   { "backup", do_backup }, { "import", do_import },
+    { "export", do_export }, { "status", do_status }, { "stats", do_stats },
 };
 
 static int run(struct errand *e)

@@ -7,6 +7,8 @@
 #include "people.h"
 #include "wire.h"
 
+struct figures;
+
 struct office {
     mailsrv_store *store;
     struct desks desks;
@@ -17,6 +19,8 @@ struct office {
     void (*on_people)(void *user, struct people *people);
     /* Lines that say how the server is; NULL: it is not running. */
     void (*show_status)(void *user, const struct config *config, FILE *out);
+    /* What all threads have counted; false: of some it is missing.  NULL: it is not running. */
+    bool (*count)(void *user, struct figures *out);
     void *user;
 };
 
@@ -66,5 +70,6 @@ int do_backup(struct errand *errand);
 int do_import(struct errand *errand);
 int do_export(struct errand *errand);
 int do_status(struct errand *errand);
+int do_stats(struct errand *errand);
 
 #endif

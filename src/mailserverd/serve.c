@@ -1,5 +1,6 @@
 #include "serve.h"
 #include "control.h"
+#include "figures.h"
 #include "log.h"
 #include "loop.h"
 #include "office.h"
@@ -88,6 +89,15 @@ static void show_status(void *user, const struct config *config, FILE *out)
     for (size_t k = 0; k < STATS_MAX; k++)
         fprintf(out, "%s %" PRIu64 "\n", names[k], all[k]);
     gate_show(&s->gate, config->login_failures, out);
+}
+
+static bool count(void *user, struct figures *out)
+{
+    struct server *s = user;
+    bool ok = true;
+    for (size_t i = 0; i < s->n_loops; i++)
+        ok = loop_count(&s->loops[i], out) && ok;
+    return ok;
 }
 
 /* ---- Reload ---- */
@@ -225,6 +235,7 @@ static bool begin(struct server *s)
         return false;
     s->office.on_people = on_people;
     s->office.show_status = show_status;
+    s->office.count = count;
     s->office.user = s;
     s->control = control_begin(&s->office);
     return s->control != NULL;

@@ -366,12 +366,18 @@ static int status(const struct config *config, struct request *r)
     return r->n == 1 ? perform(config, r) : expected("status");
 }
 
+static int stats(const struct config *config, struct request *r)
+{
+    const bool json = r->n == 2 && strcmp(r->words[1], "--json") == 0;
+    return r->n == 1 || json ? perform(config, r) : expected("stats [--json]");
+}
+
 static const struct {
     const char *name;
     int (*run)(const struct config *config, struct request *request);
 } known[] = {
-    { "user", user },     { "alias", alias },   { "import", import },
-    { "export", export }, { "backup", backup }, { "status", status },
+    { "user", user },     { "alias", alias },   { "import", import }, { "export", export },
+    { "backup", backup }, { "status", status }, { "stats", stats },
 };
 
 int subcommand(const struct config *config, int argc, char **argv)

@@ -69,16 +69,19 @@ static bool take_domain(struct lexer *lx, struct writer *room, struct span *out)
     return true;
 }
 
-/* obs-route = "@" domain *([CFWS] "," [CFWS] ["@" domain]) ":" */
+/* obs-route = "@" domain *([CFWS] "," [CFWS] ["@" domain]) ":"; several commas are one, and where one is missing none is
+ * put, or what is read could be longer than what stood there. */
 static bool read_route(struct lexer *lx, struct writer *room, struct span *out)
 {
     size_t begin = room->n;
+    bool comma = false;
     while (mailsrv__lex_is(lx, '@')) {
-        if (room->n != begin)
+        if (comma)
             mailsrv__write_char(room, ',');
         mailsrv__write_char(room, '@');
         if (!read_domain(lx, room))
             return false;
+        comma = mailsrv__lex_is(lx, ',');
         while (mailsrv__lex_is(lx, ',')) {
             mailsrv__lex_skip(lx, 1);
             mailsrv__lex_blanks(lx);

@@ -30,9 +30,16 @@ static const struct command {
     { "UTF8", IN_AUTH, 0, 0, 0, 0, MAILSRV_EXT_POP3_UTF8, mailsrv__pop3_utf8 },
 };
 
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static struct command_names names(void)
+{
+    return (struct command_names){ commands->name, sizeof *commands, COMMANDS };
+}
+
 static const struct command *find(const struct pop3 *p, struct span name)
 {
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+    for (size_t i = 0; i < COMMANDS; i++) {
         const struct command *c = &commands[i];
         if (mailsrv__span_equal_nocase(name, (struct span){ c->name, strlen(c->name) }))
             return c->extension == 0 || mailsrv__enabled(&p->session, c->extension) ? c : NULL;
@@ -88,6 +95,7 @@ static enum step run_line(struct pop3 *p, struct span line)
     struct args args;
     struct span word = take_word(&line);
     const struct command *c = find(p, word);
+    mailsrv__count_command(&p->session, c);
     if (c == NULL || c->run != mailsrv__pop3_pass)
         mailsrv__pop3_forget_user(p); /* RFC 1939 section 7: PASS comes immediately after USER */
     if (c == NULL)
@@ -103,9 +111,10 @@ static enum step run_line(struct pop3 *p, struct span line)
 
 static enum step run_framed(struct pop3 *p, enum framed framed, struct span line)
 {
-    switch (framed) {
-    case FRAMED_LINE:
+    if (framed == FRAMED_LINE)
         return run_line(p, line);
+    mailsrv__count_command(&p->session, NULL);
+    switch (framed) {
     case FRAMED_TOO_LONG:
         return mailsrv__pop3_bad(p, SPAN("-ERR line too long\r\n"));
     case FRAMED_NO_MEMORY:
@@ -179,6 +188,7 @@ static void defaults(mailsrv_profile *profile)
 
 static const mailsrv_machine machine = {
     .name = "pop3",
+    .commands = names,
     .octets = sizeof(struct pop3),
     /* Nobody is told that his session has timed out (RFC 1939 section 3), nor, between two commands, that it is shut
      * down: a line that was not asked for would be taken for the response to the next command. */

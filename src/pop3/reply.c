@@ -8,6 +8,14 @@ static struct span without_code(struct span line)
     return n < line.n ? mailsrv__span_after(line, n) : line;
 }
 
+/* -ERR [SYS/TEMP], and [IN-USE]: another try may go better (RFC 3206 section 4, RFC 2449 section 8.1.2). */
+static bool passes(struct span line)
+{
+    struct span code = mailsrv__span_after(line, 6);
+    return mailsrv__span_equal(mailsrv__span_first(code, 9), SPAN("SYS/TEMP]")) ||
+           mailsrv__span_equal(mailsrv__span_first(code, 7), SPAN("IN-USE]"));
+}
+
 static bool say_plainly(struct pop3 *p, struct span line)
 {
     char room[LINE_ROOM];
@@ -20,6 +28,8 @@ static bool say_plainly(struct pop3 *p, struct span line)
 enum step mailsrv__pop3_reply(struct pop3 *p, struct span line)
 {
     bool coded = line.n > 6 && memcmp(line.p, "-ERR [", 6) == 0;
+    if (line.p[0] == '-')
+        mailsrv__replies(&p->session, coded && passes(line) ? '4' : '5');
     if (coded && !mailsrv__enabled(&p->session, MAILSRV_EXT_RESP_CODES))
         return say_plainly(p, line) ? STEP_NEXT : STEP_CLOSE;
     return mailsrv__say(&p->session, line) ? STEP_NEXT : STEP_CLOSE;

@@ -195,6 +195,7 @@ static enum step data_ended(struct smtp *s)
 {
     see_end(s);
     mailsrv__smtp_enter(s, PHASE_LINES);
+    mailsrv__smtp_count_message(s);
     return mailsrv__smtp_finish(s);
 }
 

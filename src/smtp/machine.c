@@ -81,12 +81,25 @@ static const struct command {
     { "ETRN", ANY, ON_BOTH, PERHAPS, cmd_unserved },
     { "AUTH", ANY, ON_BOTH, PERHAPS, cmd_auth },
     { "STARTTLS", IN_FRESH | IN_READY, ON_BOTH, NONE, mailsrv__smtp_starttls },
+    { ".", 0, 0, NONE, NULL }, /* the end of a message, as it is counted: no line is one */
 };
+
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+struct command_names mailsrv__smtp_commands(void)
+{
+    return (struct command_names){ commands->name, sizeof *commands, COMMANDS };
+}
+
+void mailsrv__smtp_count_message(struct smtp *s)
+{
+    mailsrv__count_command(&s->session, &commands[COMMANDS - 1]);
+}
 
 static const struct command *find(const struct smtp *s, struct span name)
 {
     unsigned face = mailsrv__smtp_is_lmtp(s) ? ON_LMTP : ON_SMTP;
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+    for (size_t i = 0; i < COMMANDS; i++) {
         const struct command *c = &commands[i];
         if (mailsrv__span_equal_nocase(name, (struct span){ c->name, strlen(c->name) }))
             return (c->faces & face) != 0 ? c : NULL;
@@ -167,6 +180,7 @@ static enum step run_line(struct smtp *s, struct span line)
 {
     struct span verb = take_verb(&line);
     const struct command *c = find(s, verb);
+    mailsrv__count_command(&s->session, c);
     if (c == NULL)
         return not_known(s, verb);
     if (c->args == NONE && line.n != 0)
@@ -180,9 +194,10 @@ static enum step run_line(struct smtp *s, struct span line)
 
 static enum step run_framed(struct smtp *s, enum framed framed, struct span line)
 {
-    switch (framed) {
-    case FRAMED_LINE:
+    if (framed == FRAMED_LINE)
         return run_line(s, line);
+    mailsrv__count_command(&s->session, NULL);
+    switch (framed) {
     case FRAMED_TOO_LONG:
         return mailsrv__smtp_bad(s, "500 5.5.2 line too long"); /* RFC 5321 section 4.5.3.1.9 */
     case FRAMED_NO_MEMORY:

@@ -24,6 +24,7 @@ bool mailsrv__smtp_say(struct smtp *s, const char *line, struct span text)
 {
     char room[REPLY_OCTETS_MAX];
     struct writer w = { .p = room, .room = sizeof room - 2 };
+    mailsrv__replies(&s->session, line[0]);
     mailsrv__write(&w, (struct span){ line, CODE_OCTETS });
     mailsrv__smtp_write_text(&w, line, text, mailsrv__smtp_has(s, MAILSRV_EXT_ENHANCEDSTATUSCODES));
     w.room += 2;

@@ -112,6 +112,9 @@ enum step mailsrv__smtp_starttls(struct smtp *s, struct span rest);
 
 unsigned mailsrv__smtp_state(const struct smtp *s);
 
+/* The message behind DATA is counted as a command. */
+void mailsrv__smtp_count_message(struct smtp *s);
+
 /* The reply to a command of a transaction that comes out of order. */
 const char *mailsrv__smtp_order(const struct smtp *s);
 
@@ -216,6 +219,7 @@ static inline bool mailsrv__smtp_offers_auth(const struct smtp *s)
 
 /* ---- The machine: users.c has the one with users, machine.c that without ---- */
 
+struct command_names mailsrv__smtp_commands(void);
 enum step mailsrv__smtp_begin_session(mailsrv_session *session);
 enum step mailsrv__smtp_take(mailsrv_session *session, struct input *in);
 enum step mailsrv__smtp_secured(mailsrv_session *session);
@@ -224,7 +228,7 @@ void mailsrv__smtp_defaults(mailsrv_profile *profile);
 
 #define SMTP_MACHINE(faces)                                                                                            \
     {                                                                                                                  \
-        .name = "smtp", .octets = sizeof(struct smtp),                                                                 \
+        .name = "smtp", .commands = mailsrv__smtp_commands, .octets = sizeof(struct smtp),                             \
         .partings = { [PARTING_SHUTDOWN] = "421 4.3.2 shutting down, try again later\r\n",                             \
                       [PARTING_TIMEOUT] = "421 4.4.2 timed out\r\n",                                                   \
                       [PARTING_NO_MEMORY] = "421 4.3.2 out of memory, try again later\r\n",                            \

@@ -23,7 +23,7 @@ GUIDES = {
     "engine.h": ["embedding.md", "architecture.md"], "inbox.h": ["embedding.md"], "mbedtls.h": ["embedding.md"],
     "message.h": ["messages.md"], "op.h": ["writing-a-store.md", "embedding.md", "architecture.md"],
     "openssl.h": ["embedding.md"], "policy.h": ["smtp.md"], "profile.h": ["smtp.md", "pop3.md", "imap.md", "sasl.md"],
-    "session.h": ["embedding.md"], "store.h": ["writing-a-store.md"], "tls.h": ["embedding.md"],
+    "session.h": ["embedding.md"], "stats.h": ["embedding.md", "architecture.md"], "store.h": ["writing-a-store.md"], "tls.h": ["embedding.md"],
     "uv.h": ["embedding.md"],
     "stores/durable.h": ["store-format.md", "operating.md"], "stores/kit.h": ["writing-a-store.md"],
     "stores/memory.h": ["writing-a-store.md"], "stores/pool.h": ["writing-a-store.md"],

@@ -9,6 +9,7 @@
 #include "ledger.h"
 #include "match.h"
 
+#include <mailsrv/stats.h>
 #include <mailsrv/stores/memory.h>
 
 enum sending { SEND_AT_ONCE, SEND_ONE_OCTET, SEND_LATE };

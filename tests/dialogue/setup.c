@@ -3,6 +3,7 @@
 #include "run.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { BLOCK_OCTETS = 256 * 1024, STEP_UNITS_MOST = 300, ENCODED_ACCOUNTS = 2 };
 
@@ -274,6 +275,20 @@ static bool serve(struct run *run)
     return true;
 }
 
+/* But where it would be one more allocation to fail, or to have room for. */
+static bool counts(const struct run *run)
+{
+    return run->plan->fault != FAULT_ALLOCATION && run->plan->fault != FAULT_DROUGHT &&
+           run->plan->memory == MEMORY_COUNTED;
+}
+
+/* What the engine has but for what it counts in. */
+static uint64_t memory_of(const struct run *run)
+{
+    return mailsrv_engine_stat(run->engine, MAILSRV_STAT_MEMORY) -
+           mailsrv_engine_stat(run->engine, MAILSRV_STAT_ENGINE_OCTETS);
+}
+
 static bool make_engine(struct run *run)
 {
     mailsrv_crypto crypto = test_crypto(&run->randoms);
@@ -286,9 +301,9 @@ static bool make_engine(struct run *run)
         run_wrong(run, "the store cannot be bound");
         return false;
     }
-    if (!serve(run))
+    if (!serve(run) || (counts(run) && !is_ok(run, mailsrv_engine_count(run->engine, NULL), "nothing is counted")))
         return false;
-    run->memory_before = mailsrv_engine_stat(run->engine, MAILSRV_STAT_MEMORY);
+    run->memory_before = memory_of(run);
     run->mono_us = MONO_BEGIN_US;
     run->unix_us = UNIX_BEGIN_US;
     return is_ok(run, mailsrv_engine_advance(run->engine, run->mono_us, run->unix_us), "no first advance");
@@ -330,6 +345,34 @@ static void check_info(struct run *run)
         run_wrong(run, "a session has counted other octets than its host");
 }
 
+/* Whatever becomes of a command or an operation, it is told once. */
+static void check_tally(struct run *run, int32_t group, int32_t number, uint64_t *open)
+{
+    mailsrv_tally t = { .size = sizeof t };
+    uint64_t in_buckets = 0;
+    if (mailsrv_engine_tally(run->engine, group, number, &t) != MAILSRV_OK)
+        return;
+    for (uint32_t i = 0; i < MAILSRV_BUCKETS && t.done != 0; i++)
+        in_buckets += mailsrv_engine_tally_bucket(run->engine, group, number, i);
+    *open += t.open;
+    if (t.begun != t.open + t.done + t.dropped || t.refused + t.failed > t.done || in_buckets != t.done)
+        run_wrong_text(run, "what was not counted as it was: ", (struct text){ t.name, strlen(t.name) });
+}
+
+/* The session has gone. */
+static void check_counted(struct run *run)
+{
+    uint64_t operations = 0, commands = 0;
+    for (int32_t group = MAILSRV_TALLY_OPERATIONS; group <= MAILSRV_FACE_SUBMISSION; group++)
+        for (int32_t number = 0; number < MAILSRV_TALLIES; number++)
+            check_tally(run, group, number, group == MAILSRV_TALLY_OPERATIONS ? &operations : &commands);
+    if (commands != 0)
+        run_wrong(run, "a command of a session that is no more is open");
+    if (operations != mailsrv_engine_stat(run->engine, MAILSRV_STAT_OPS_QUEUED) +
+                          mailsrv_engine_stat(run->engine, MAILSRV_STAT_OPS_OUT))
+        run_wrong(run, "other operations are open than there are");
+}
+
 void host_free_session(struct run *run)
 {
     if (run->session != NULL)
@@ -347,12 +390,14 @@ static void end_engine(struct run *run)
 {
     uint64_t open = mailsrv_engine_stat(run->engine, MAILSRV_STAT_OPS_OUT);
     uint64_t withheld = run->ledger.n_out;
+    if (counts(run))
+        check_counted(run);
     if (mailsrv_engine_stat(run->engine, MAILSRV_STAT_SESSIONS) != 0)
         run_wrong(run, "a session is left");
     if (mailsrv_engine_stat(run->engine, MAILSRV_STAT_OPS_QUEUED) != 0 || open != withheld)
         run_wrong(run, "operations are left");
     /* The image of a mailbox is kept for the next session; what else is left the heap shows at the end. */
-    bool same = run->d->is_imap || mailsrv_engine_stat(run->engine, MAILSRV_STAT_MEMORY) == run->memory_before;
+    bool same = run->d->is_imap || memory_of(run) == run->memory_before;
     if (withheld == 0 && !same)
         run_wrong(run, "the engine holds more memory than before the session");
     if (mailsrv_engine_stat(run->engine, MAILSRV_STAT_STEP_UNITS_PEAK) > STEP_UNITS_MOST)

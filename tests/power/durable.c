@@ -4,6 +4,8 @@
 #include "shore.h"
 #include "tap.h"
 
+#include <mailsrv/stats.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -465,6 +467,20 @@ static uint32_t uid_of(const struct commit *c)
     return value != NULL && value->results[0].status == MAILSRV_OK ? value->results[0].uid : 0;
 }
 
+/* Groups of so many changes. */
+static uint64_t groups_of(const struct fixture *f, uint64_t changes)
+{
+    return mailsrv_durable_bucket(f->shore.store, MAILSRV_DURABLE_GROUP_SIZES, mailsrv_bucket(changes));
+}
+
+static uint64_t all_syncs(const struct fixture *f)
+{
+    uint64_t all = 0;
+    for (uint32_t i = 0; i <= MAILSRV_BUCKETS; i++)
+        all += mailsrv_durable_bucket(f->shore.store, MAILSRV_DURABLE_SYNC_TIMES, i);
+    return all;
+}
+
 static void groups(void)
 {
     struct fixture f;
@@ -475,12 +491,18 @@ static void groups(void)
     f.files.sync = sync_at_the_gate;
     open_again(&f);
     uint64_t before = mailsrv_durable_stat(f.shore.store, MAILSRV_DURABLE_STAT_GROUPS);
+    uint64_t syncs = mailsrv_durable_stat(f.shore.store, MAILSRV_DURABLE_STAT_SYNCS);
+    uint64_t octets = mailsrv_durable_stat(f.shore.store, MAILSRV_DURABLE_STAT_LOG_OCTETS);
+    uint64_t alone = groups_of(&f, 1);
     move_gate(true);
     ask_only(&f, &first, 0);
     wait_at_the_gate();
     for (int i = 0; i < WAITING; i++)
         ask_only(&f, &others[i], i % 2);
     tap(mailsrv_asked_answer(first.asked) == NULL && messages(&f) == 0, "a group", "is not seen before it is synced", "");
+    tap(mailsrv_durable_stat(f.shore.store, MAILSRV_DURABLE_STAT_WRITES_WAITING) == WAITING &&
+            mailsrv_durable_stat(f.shore.store, MAILSRV_DURABLE_STAT_SYNCS) == syncs,
+        "a group", "is counted while it waits", "");
     move_gate(false);
     for (turn(&f); mailsrv_asked_answer(others[WAITING - 1].asked) == NULL && shore_wait(&f.shore); turn(&f))
         continue;
@@ -489,6 +511,18 @@ static void groups(void)
     tap(uid_of(&first) == 1 && in_order, "a group", "gives UIDs in the order of asking", "");
     tap(mailsrv_durable_stat(f.shore.store, MAILSRV_DURABLE_STAT_GROUPS) - before == 2, "a group",
         "is all that waited for the sync before", "");
+    tap(groups_of(&f, 1) - alone == 1 && groups_of(&f, WAITING) == 1, "a group", "is counted by its changes", "");
+    syncs = mailsrv_durable_stat(f.shore.store, MAILSRV_DURABLE_STAT_SYNCS) - syncs;
+    tap(syncs == 2 && all_syncs(&f) == mailsrv_durable_stat(f.shore.store, MAILSRV_DURABLE_STAT_SYNCS), "a group",
+        "is one sync, counted by its time", "");
+    octets = mailsrv_durable_stat(f.shore.store, MAILSRV_DURABLE_STAT_LOG_OCTETS) - octets;
+    tap(octets > UINT64_C(50) * (WAITING + 1) && octets < UINT64_C(1000) * (WAITING + 1), "a group",
+        "is counted by its octets", "");
+    tap(mailsrv_durable_stat(f.shore.store, MAILSRV_DURABLE_STAT_SYNC_US) >=
+                mailsrv_durable_stat(f.shore.store, MAILSRV_DURABLE_STAT_SYNC_MOST_US) &&
+            mailsrv_durable_bucket(f.shore.store, 3, 0) == 0 &&
+            mailsrv_durable_stat(f.shore.store, MAILSRV_DURABLE_STAT_WRITES_WAITING) == 0,
+        "a group", "leaves nothing that waits", "");
     for (int i = 0; i < WAITING; i++) {
         drop(&f, others[i].asked);
         drop(&f, others[i].body);

@@ -40,6 +40,24 @@ class Case(unittest.TestCase):
         self.assertEqual([record.exc_info[0] for record in log.records], [what])
 
 
+class Counting(Case):
+    def test_commands_are_counted_with_a_clock_of_the_hosts(self):
+        times = iter(range(0, 1_000_000, 5))
+        how = c.mailsrv_counting(size=ctypes.sizeof(c.mailsrv_counting))
+        how.now_us = type(how.now_us)(lambda user: next(times))
+        check(c.mailsrv_engine_count(self.engine.pointer, how))
+        self.engine.serve(Kind.RESOLVE, lambda op: here(op))
+        Peer(self.engine).say(b"NOOP", b"NOOP", b"NONSENSE")
+        seen = {}
+        for number in range(c.MAILSRV_TALLIES):
+            tally = c.mailsrv_tally(size=ctypes.sizeof(c.mailsrv_tally))
+            if c.mailsrv_engine_tally(self.engine.pointer, c.MAILSRV_FACE_MX, number, ctypes.byref(tally)) == c.MAILSRV_OK and tally.done:
+                seen[tally.name] = (tally.done, tally.refused, tally.total_us)
+                self.assertEqual(c.mailsrv_engine_tally_bucket(self.engine.pointer, c.MAILSRV_FACE_MX, number, 5), tally.done)
+        self.assertEqual(seen, {b"NOOP": (2, 0, 10), b"?": (1, 1, 5)})
+        self.assertEqual((c.mailsrv_bucket(5), c.mailsrv_bucket_limit(5)), (5, 6))
+
+
 class Basics(unittest.TestCase):
     def test_version(self):
         self.assertEqual(version(), "{}.{}.{}".format(*divmod(c.MAILSRV_VERSION // 1000, 1000),

@@ -80,7 +80,9 @@ static enum step cmd_work(mailsrv_session *s, struct span arg)
 
 static enum step say_status(mailsrv_session *s)
 {
-    return say_number(s, mailsrv__answer(s, 0)->status);
+    int32_t status = mailsrv__answer(s, 0)->status;
+    mailsrv__replies(s, status == MAILSRV_OK ? '2' : status <= MAILSRV_DENIED ? '5' : '4');
+    return say_number(s, status);
 }
 
 static enum step cmd_ask(mailsrv_session *s, struct span arg)
@@ -247,23 +249,32 @@ static enum step cmd_quit(mailsrv_session *s, struct span arg)
 /* ---- The machine ---- */
 
 static const struct {
-    struct span name;
+    char name[8];
     enum step (*run)(mailsrv_session *s, struct span arg);
 } commands[] = {
-    { SPAN("say"), cmd_say },   { SPAN("work"), cmd_work },       { SPAN("ask"), cmd_ask },
-    { SPAN("pair"), cmd_pair }, { SPAN("hold"), cmd_hold },       { SPAN("drop"), cmd_drop },
-    { SPAN("read"), cmd_read }, { SPAN("expunge"), cmd_expunge }, { SPAN("put"), cmd_put },
-    { SPAN("close"), cmd_close }, { SPAN("list"), cmd_list },     { SPAN("take"), cmd_take },
-    { SPAN("quit"), cmd_quit },
+    { "say", cmd_say },   { "work", cmd_work },       { "ask", cmd_ask },
+    { "pair", cmd_pair }, { "hold", cmd_hold },       { "drop", cmd_drop },
+    { "read", cmd_read }, { "expunge", cmd_expunge }, { "put", cmd_put },
+    { "close", cmd_close }, { "list", cmd_list },     { "take", cmd_take },
+    { "quit", cmd_quit },
 };
+
+static struct command_names names(void)
+{
+    return (struct command_names){ commands->name, sizeof *commands, sizeof commands / sizeof *commands };
+}
 
 static enum step run_line(mailsrv_session *s, struct span line)
 {
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-        struct span name = commands[i].name;
-        if (mailsrv__span_equal(mailsrv__span_first(line, name.n), name))
-            return commands[i].run(s, mailsrv__span_after(line, name.n + 1));
+        struct span name = { commands[i].name, strlen(commands[i].name) };
+        if (!mailsrv__span_equal(mailsrv__span_first(line, name.n), name))
+            continue;
+        mailsrv__count_command(s, &commands[i]);
+        return commands[i].run(s, mailsrv__span_after(line, name.n + 1));
     }
+    mailsrv__count_command(s, NULL);
+    mailsrv__replies(s, '5');
     if (mailsrv__erred(s)) {
         say(s, SPAN("enough"));
         return STEP_CLOSE;
@@ -316,6 +327,7 @@ const mailsrv_machine *probe(void)
 {
     static const mailsrv_machine machine = {
         .name = "probe",
+        .commands = names,
         .octets = sizeof(struct probe),
         .partings = { [PARTING_SHUTDOWN] = "down\r\n",
                       [PARTING_TIMEOUT] = "late\r\n",

@@ -299,6 +299,8 @@ static void test_addresses(void **state)
         { "undisclosed-recipients:;", "1 ~ ~ undisclosed-recipients ~|2 ~ ~ ~ ~|" },
         { "x:a@b", "1 ~ ~ x ~|0 ~ ~ a b|2 ~ ~ ~ ~|" },
         { "<@a,@b:c@d>", "0 ~ @a,@b c d|" },
+        { "<@a,, @b:c@d>", "0 ~ @a,@b c d|" },
+        { "<@a@b@c@d@e@f@g@h:c@d>", "0 ~ @a@b@c@d@e@f@g@h c d|" },
         { "a . b @ c . d", "0 ~ ~ a.b c.d|" },
         { "A. B.\r\n C <a@b>", "0 A. B. C ~ a b|" },
         { "(x (y) z) a@b (c\\)d)", "0 c)d ~ a b|" },

@@ -176,8 +176,23 @@ MAILSRV_API uint32_t mailsrv_durable_shard(mailsrv_store *store, const mailsrv_i
 #define MAILSRV_DURABLE_STAT_SEGMENTS 6 /* of the log, with those that are about to go */
 #define MAILSRV_DURABLE_STAT_BUSY 7    /* 1: the store goes on by itself, to give room back or move the index */
 #define MAILSRV_DURABLE_STAT_READ_NOW 8 /* READs that were answered at once: the system had their octets */
-/* Over all shards.  Any thread; an unknown key is 0. */
+#define MAILSRV_DURABLE_STAT_SYNCS 9         /* of the log and of bodies in files, since the store was opened */
+#define MAILSRV_DURABLE_STAT_SYNC_US 10      /* microseconds of all of them together */
+#define MAILSRV_DURABLE_STAT_SYNC_MOST_US 11 /* of the longest */
+#define MAILSRV_DURABLE_STAT_LOG_OCTETS 12   /* appended to the log since then */
+#define MAILSRV_DURABLE_STAT_WRITES_WAITING 13 /* for the next group */
+#define MAILSRV_DURABLE_STAT_READS_WAITING 14
+#define MAILSRV_DURABLE_STAT_CHECKPOINTS 15 /* of the index, since the store was opened */
+#define MAILSRV_DURABLE_STAT_COMPACTIONS 16 /* segments of the log that were copied and went, since then */
+/* Over all shards: the sum, or the longest.  Any thread; an unknown key is 0. */
 MAILSRV_API uint64_t mailsrv_durable_stat(mailsrv_store *store, int32_t key);
+
+/* Histograms of mailsrv_durable_bucket. */
+#define MAILSRV_DURABLE_GROUP_SIZES 1 /* of groups, by how many changes were in them; 0: the store's own were alone */
+#define MAILSRV_DURABLE_SYNC_TIMES 2  /* of syncs, by their microseconds */
+/* How many of them are in a bucket (mailsrv_bucket_limit in stats.h), since the store was opened, over all shards.  Any
+ * thread; an unknown histogram or bucket is 0. */
+MAILSRV_API uint64_t mailsrv_durable_bucket(mailsrv_store *store, int32_t histogram, uint32_t bucket);
 
 #ifdef __cplusplus
 }

@@ -55,11 +55,11 @@ bool mailsrv__durable_ahead_take(struct durable *d, struct ahead *a, uint32_t ui
 bool mailsrv__durable_ahead_wants(struct durable *d, struct ahead *a, uint32_t uid)
 {
     pthread_mutex_lock(&d->lock);
-    bool follows = a->last != 0 && uid > a->last;
+    bool follows = a->last != 0 && uid > a->last; /* once more the same says nothing */
     bool is_empty = a->at == a->n;
-    if (!follows)
+    if (uid < a->last)
         a->size = 0;
-    else if (is_empty)
+    else if (follows && is_empty)
         a->size = a->size == 0 ? AHEAD_FIRST : a->size < AHEAD_MAX ? 2 * a->size : AHEAD_MAX;
     a->last = uid;
     pthread_mutex_unlock(&d->lock);

@@ -123,7 +123,7 @@ int32_t mailsrv__durable_body_spill(struct durable *d, struct body *body, mailsr
 
 static int32_t sync_alone(struct durable *d, struct body *body)
 {
-    body->broken = body->broken || d->files.sync(d->files.user, body->file) != MAILSRV_OK;
+    body->broken = body->broken || mailsrv__durable_sync(d, body->file, 0) != MAILSRV_OK;
     return body->broken ? MAILSRV_TEMP : MAILSRV_OK;
 }
 

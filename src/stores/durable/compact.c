@@ -378,6 +378,7 @@ void mailsrv__durable_compacted(struct durable *d)
     mailsrv__durable_log_retire(&d->log, d->retires, d->writer.committed.group);
     pthread_mutex_lock(&d->lock);
     d->wanted_home = d->writer.committed.group;
+    d->figures.compactions++;
     pthread_mutex_unlock(&d->lock);
     mailsrv__durable_compact_again(d);
     mailsrv__durable_move(d, false);
@@ -388,7 +389,7 @@ static bool remove_one(struct durable *d, const struct sealed *one)
 {
     char path[PATH_MAX_OCTETS];
     mailsrv__durable_segment_path(d, one->number, path);
-    mailsrv__durable_file_forget(d);
+    mailsrv__durable_segment_file_forget(d);
     int32_t status = d->files.unlink(d->files.user, path);
     return (status == MAILSRV_OK || status == MAILSRV_NONEXISTENT) &&
            mailsrv__durable_run(&d->writer, SQL_SEGMENT_REMOVED, "i", (int64_t)one->number);

@@ -22,7 +22,7 @@ static void end_one(struct durable *d)
 {
     mailsrv__durable_stop(d);
     mailsrv__durable_handles_end(d, NULL);
-    mailsrv__durable_file_forget(d);
+    mailsrv__durable_segment_file_forget(d);
     mailsrv__durable_index_close(&d->mover);
     mailsrv__durable_index_close(&d->reader);
     mailsrv__durable_index_close(&d->writer);
@@ -365,33 +365,4 @@ int32_t mailsrv_durable_set_quota(mailsrv_store *store, const mailsrv_id *accoun
 uint32_t mailsrv_durable_shard(mailsrv_store *store, const mailsrv_id *account)
 {
     return mailsrv__durable_shard_of(of(store), account)->shard;
-}
-
-static uint64_t stat_of(struct durable *d, int32_t key)
-{
-    uint64_t held = 0;
-    pthread_mutex_lock(&d->lock);
-    for (const struct task *t = d->held; t != NULL; t = t->next)
-        held++;
-    uint64_t value = key == MAILSRV_DURABLE_STAT_HANDLES   ? d->n_handles
-                     : key == MAILSRV_DURABLE_STAT_GROUPS  ? d->groups
-                     : key == MAILSRV_DURABLE_STAT_CHANGES ? d->changes
-                     : key == MAILSRV_DURABLE_STAT_STAGED  ? d->staged_octets
-                     : key == MAILSRV_DURABLE_STAT_HELD    ? held
-                     : key == MAILSRV_DURABLE_STAT_SEGMENTS ? d->segments
-                     : key == MAILSRV_DURABLE_STAT_READ_NOW ? d->read_now
-                     : key == MAILSRV_DURABLE_STAT_BUSY    ? (d->is_busy || d->wants_move || d->is_moving)
-                                                           : 0;
-    pthread_mutex_unlock(&d->lock);
-    return value;
-}
-
-/* The sum over all shards; whether something is so, of any. */
-uint64_t mailsrv_durable_stat(mailsrv_store *store, int32_t key)
-{
-    struct durable *d = of(store);
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < mailsrv__durable_shards(d); i++)
-        sum += stat_of(mailsrv__durable_shard(d, i), key);
-    return key == MAILSRV_DURABLE_STAT_BUSY ? sum != 0 : sum;
 }

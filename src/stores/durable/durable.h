@@ -13,6 +13,18 @@
 #include "read.h"
 #include "vfs.h"
 
+#include <mailsrv/stats.h>
+
+/* Since the store was opened. */
+struct figures {
+    uint64_t groups, changes;
+    uint64_t syncs, sync_us, sync_most_us;
+    uint64_t octets; /* appended to the log */
+    uint64_t compactions;
+    uint64_t in_group[MAILSRV_BUCKETS]; /* by the number of changes */
+    uint64_t in_sync[MAILSRV_BUCKETS];  /* by microseconds */
+};
+
 struct durable {
     mailsrv_store store;
     struct family *family; /* NULL: there is one shard */
@@ -57,9 +69,10 @@ struct durable {
     struct handle *handles[BUCKETS], *boxes[BUCKETS];
     struct recent *recents[BUCKETS];
     uint64_t last_handle, last_staged, n_handles;
-    uint64_t staged_octets, groups, changes, segments, read_now;
-    uint64_t removals;     /* how often something was removed or moved */
-    struct opened *opened; /* NULL: none is kept */
+    uint64_t staged_octets, segments, read_now;
+    struct figures figures;
+    uint64_t removals;          /* how often something was removed or moved */
+    struct segment_file *kept; /* NULL: none is */
     bool is_busy; /* the writer goes on tidying */
     uint32_t copies;        /* that are being made: nothing is removed */
     struct loose postponed; /* files that go after that */
@@ -108,6 +121,12 @@ void mailsrv__durable_compacted(struct durable *d);
 void mailsrv__durable_remove_retired(struct durable *d);
 /* With the lock: is there something to do without being asked? */
 bool mailsrv__durable_tidies(const struct durable *d);
+
+/* ---- figures.c ---- */
+/* Syncs a file of the log or of a body, and counts it; `appended`: octets that are in the log by that. */
+int32_t mailsrv__durable_sync(struct durable *d, void *file, uint64_t appended);
+/* With the lock. */
+void mailsrv__durable_count_group(struct durable *d, uint64_t changes);
 
 /* ---- check.c ---- */
 int32_t mailsrv__durable_check(struct durable *d, void (*report)(void *user, const char *text), void *user);

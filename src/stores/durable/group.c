@@ -367,10 +367,11 @@ static void count(struct durable *d, const struct task *first)
 {
     if (d->group.n == 0)
         return;
-    pthread_mutex_lock(&d->lock);
-    d->groups++;
+    uint64_t changes = 0;
     for (const struct task *t = first; t != NULL; t = t->next)
-        d->changes++;
+        changes++;
+    pthread_mutex_lock(&d->lock);
+    mailsrv__durable_count_group(d, changes);
     d->is_busy = true; /* perhaps, and before anybody is answered */
     pthread_mutex_unlock(&d->lock);
 }

@@ -40,26 +40,26 @@ void mailsrv__durable_body_path(const struct durable *d, uint64_t number, char o
 uint64_t mailsrv__durable_body_number(const char *name); /* 0: it is no body's */
 void mailsrv__durable_bodies_clean(struct durable *d); /* files that nothing names go */
 
-/* ---- opened.c: the segment that messages were read from last, which the next is likely to be in ---- */
-struct opened {
+/* ---- segment_file.c: the segment that messages were read from last, which the next is likely to be in ---- */
+struct segment_file {
     uint64_t number;
     uint32_t refs; /* with the lock */
     void *file;
 };
 
 /* NULL: it is not open. */
-struct opened *mailsrv__durable_file_kept(struct durable *d, uint64_t number);
-int32_t mailsrv__durable_file_open(struct durable *d, uint64_t number, struct opened **out);
-void mailsrv__durable_file_drop(struct durable *d, struct opened *opened);
+struct segment_file *mailsrv__durable_segment_file(struct durable *d, uint64_t number);
+int32_t mailsrv__durable_segment_file_open(struct durable *d, uint64_t number, struct segment_file **out);
+void mailsrv__durable_segment_file_drop(struct durable *d, struct segment_file *one);
 /* Is not kept any more: it is about to go, or there are to be no files. */
-void mailsrv__durable_file_forget(struct durable *d);
+void mailsrv__durable_segment_file_forget(struct durable *d);
 
 /* ---- handle.c ---- */
 /* Where a message is. */
 struct message {
     uint64_t octets; /* of prefix and body */
     uint64_t at;     /* of the body in its file */
-    struct opened *opened; /* that has the file; NULL: the message has one of its own */
+    struct segment_file *of; /* that has the file; NULL: the message has one of its own */
     void *file;
     bool has_crc;       /* its body is in a frame of the log */
     bool is_broken;     /* which is not as it was written */

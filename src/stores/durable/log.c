@@ -320,7 +320,7 @@ int32_t mailsrv__durable_log_renew(struct log *log)
         return MAILSRV_TEMP;
     int32_t status = mailsrv__durable_log_begin(log);
     if (status == MAILSRV_OK)
-        status = log->d->files.sync(log->d->files.user, log->file);
+        status = mailsrv__durable_sync(log->d, log->file, 0);
     log->first_is_durable = status == MAILSRV_OK;
     return status;
 }
@@ -330,7 +330,7 @@ int32_t mailsrv__durable_log_append(struct log *log, const struct buffer *group)
     const mailsrv_durable_files *files = &log->d->files;
     int32_t status = files->write(files->user, log->file, group->p, group->n, log->end.offset);
     if (status == MAILSRV_OK)
-        status = files->sync(files->user, log->file);
+        status = mailsrv__durable_sync(log->d, log->file, group->n);
     if (status == MAILSRV_OK) {
         log->first_is_durable = true;
         log->end.offset += group->n;

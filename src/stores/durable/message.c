@@ -8,8 +8,8 @@ void mailsrv__durable_message_free(struct durable *d, struct message *message)
 {
     if (message == NULL)
         return;
-    if (message->opened != NULL)
-        mailsrv__durable_file_drop(d, message->opened);
+    if (message->of != NULL)
+        mailsrv__durable_segment_file_drop(d, message->of);
     else if (message->file != NULL)
         d->files.close(d->files.user, message->file);
     free(message);
@@ -84,18 +84,18 @@ static int32_t open_body(struct durable *d, const struct whereabouts *found)
 static int32_t open_segment(struct durable *d, const struct whereabouts *found, bool now)
 {
     struct message *message = found->message;
-    struct opened *opened = message->opened;
+    struct segment_file *file = message->of;
     int32_t status = MAILSRV_OK;
-    if (opened == NULL)
-        opened = mailsrv__durable_file_kept(d, found->place.segment);
-    if (opened == NULL && now)
+    if (file == NULL)
+        file = mailsrv__durable_segment_file(d, found->place.segment);
+    if (file == NULL && now)
         return MAILSRV_MORE;
-    if (opened == NULL)
-        status = mailsrv__durable_file_open(d, found->place.segment, &opened);
+    if (file == NULL)
+        status = mailsrv__durable_segment_file_open(d, found->place.segment, &file);
     if (status != MAILSRV_OK)
         return status;
-    message->opened = opened;
-    message->file = opened->file;
+    message->of = file;
+    message->file = file->file;
     return begin_frame(d, found, now);
 }
 
