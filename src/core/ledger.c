@@ -77,7 +77,7 @@ static void close_buckets(mailsrv_engine *e, struct tally *tallies, size_t n)
 
 static struct page *page_of(const mailsrv_session *s)
 {
-    return book_of(s->engine)->pages[mailsrv__face(s)];
+    return book_of(s->engine)->pages[s->profile->face];
 }
 
 static bool joins(mailsrv_engine *e, const mailsrv_profile *profile)

@@ -27,7 +27,7 @@ const struct figure_stat figure_stats[FIGURE_STATS] = {
 };
 
 const char *const figure_groups[FIGURE_GROUPS] = {
-    [MAILSRV_TALLY_OPERATIONS] = "operations", [MAILSRV_FACE_MX] = "smtp",
+    [MAILSRV_TALLY_OPERATIONS] = "operations", [MAILSRV_FACE_MX] = "mx",
     [MAILSRV_FACE_LMTP] = "lmtp",              [MAILSRV_FACE_POP3] = "pop3",
     [MAILSRV_FACE_IMAP] = "imap",              [MAILSRV_FACE_SUBMISSION] = "submission",
 };

@@ -29,7 +29,7 @@ struct figure_stat {
 };
 extern const struct figure_stat figure_stats[FIGURE_STATS];
 
-/* "operations", "smtp" and so on. */
+/* "operations", and what the configuration calls the protocols. */
 extern const char *const figure_groups[FIGURE_GROUPS];
 
 /* Begins to count, before the first session. */

@@ -65,8 +65,8 @@ def by_smtp(server: Server, host: Host) -> None:
         got = b""
         while b"354" not in got:
             got += leaves.recv(1000)
-    all_of_it = settled(server, "smtp")
-    face = all_of_it["faces"]["smtp"]
+    all_of_it = settled(server, "mx")
+    face = all_of_it["faces"]["mx"]
     n = LETTERS
     expect(face["commands"], **{"EHLO": (n + 1, 0, 0, 0), "HELO": (1, 0, 0, 0), "MAIL": (n + 2, 0, 0, 0),
                                 "RCPT": (n + 3, 2, 0, 0), "DATA": (n + 1, 0, 0, 0), ".": (n, 0, 0, 0), "QUIT": (n + 1, 0, 0, 0),
