@@ -383,7 +383,8 @@ static bool announce(struct imap *p, const struct att *att)
     }
     s->announced = true;
     struct pen *pen = &mailsrv__fetch_of(p)->pen;
-    return mailsrv__pen_write(pen, att->name) && mailsrv__pen_write(pen, mailsrv__written(&w)) && mailsrv__pen_flush(pen);
+    return mailsrv__pen_write(pen, att->name) && mailsrv__pen_write(pen, mailsrv__written(&w)) &&
+           mailsrv__pen_flush(pen);
 }
 
 static bool say_some(struct imap *p, const struct chunk *c)

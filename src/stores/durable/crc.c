@@ -120,8 +120,8 @@ static uint64_t word_at(const uint8_t *p)
     return word;
 }
 
-/* The instruction takes three cycles, but may begin in each: so three stretches are gone through side by side.  A CRC is
- * linear: that of all is the sum of those of each, with the octets behind it taken for zeros. */
+/* The instruction takes three cycles, but may begin in each: so three stretches are gone through side by side.  A CRC
+ * is linear: that of all is the sum of those of each, with the octets behind it taken for zeros. */
 WITH_INSTRUCTION static uint32_t three_lanes(uint32_t crc, const uint8_t *p)
 {
     uint32_t second = 0, third = 0;
