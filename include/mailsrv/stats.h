@@ -1,8 +1,8 @@
 /* mailsrv/stats.h - what an engine counts when its host asks for it: commands, operations, and how long they took.
  *
- * The counters of mailsrv_engine_stat are always there.  These here cost a few additions a command, and memory: about 2
- * KiB for each face in use, and 1 KiB for each command and each kind of operation that was ever done, charged to the
- * engine.  A program that does not call mailsrv_engine_count links none of it.
+ * The counters of mailsrv_engine_stat are always there.  These here cost a few additions a command, and memory: about 5
+ * KiB, 3 KiB for each face in use, and 1 KiB for each command and each kind of operation that was ever done, charged to
+ * the engine.  A program that does not call mailsrv_engine_count links none of it.
  *
  * Time.  The library reads no clock.  Without one from the host a time is taken from the last mailsrv_engine_advance: a
  * command that was read, run and replied to between two of them took 0, and what waited counts in steps of the host's
@@ -23,7 +23,7 @@ extern "C" {
 /* ---- Buckets: how often a value was in which range.  Values below 4 have one each; above, each doubling has 4 of the
  * same width, so that a limit is never more than a quarter above a value.  2^32 and more are in the last one. ---- */
 
-#define MAILSRV_BUCKETS 124
+#define MAILSRV_BUCKETS 124 /* how many there are */
 
 /* The bucket of a value: 0 to MAILSRV_BUCKETS - 1. */
 MAILSRV_API uint32_t mailsrv_bucket(uint64_t value);

@@ -1,25 +1,18 @@
 #include "frame/dots.h"
 
-/* Is one of the eight octets of `word` this one?  Subtracting 1 from each lets its high bit rise where it was 0. */
-static bool holds(uint64_t word, uint8_t octet)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    uint64_t zero = word ^ ones * octet;
-    return ((zero - ones) & ~zero & ones << 7) != 0;
-}
+#include "base/word.h"
 
 /* How far it is to the next CR or LF. */
 static size_t plain(const char *p, size_t n)
 {
-    size_t i = 0;
-    for (uint64_t word; n - i >= sizeof word; i += sizeof word) {
-        memcpy(&word, p + i, sizeof word);
-        if (holds(word, '\r') || holds(word, '\n'))
-            break;
-    }
-    while (i < n && p[i] != '\r' && p[i] != '\n')
-        i++;
-    return i;
+    return mailsrv__find_either(p, n, '\r', '\n');
+}
+
+static void see(struct line_ends *ends, char c)
+{
+    if (ends->cr != (c == '\n'))
+        ends->bare = true;
+    ends->cr = c == '\r';
 }
 
 void mailsrv__line_ends_see(struct line_ends *ends, struct span octets)
@@ -29,9 +22,7 @@ void mailsrv__line_ends_see(struct line_ends *ends, struct span octets)
             i += plain(octets.p + i, octets.n - i);
         if (i == octets.n)
             break;
-        if (ends->cr != (octets.p[i] == '\n'))
-            ends->bare = true;
-        ends->cr = octets.p[i] == '\r';
+        see(ends, octets.p[i]);
     }
 }
 
@@ -45,7 +36,8 @@ static uint8_t after(uint8_t at, char c)
     return at == AT_CR && c == '\n' ? AT_LINE_START : AT_TEXT;
 }
 
-/* How many octets from the front belong to the message as they stand, up to a dot that begins a line. */
+/* How many octets from the front belong to the message as they stand, up to a dot that begins a line.  Those that are
+ * passed by are behind no CR: `ends` need not see them. */
 static size_t find_cut(struct dots *d, struct span in)
 {
     size_t i = 0;
@@ -54,6 +46,7 @@ static size_t find_cut(struct dots *d, struct span in)
             i += plain(in.p + i, in.n - i);
         if (i == in.n)
             break;
+        see(&d->ends, in.p[i]);
         d->at = after(d->at, in.p[i]);
         i++;
     }
@@ -81,6 +74,7 @@ static bool pass_dot(struct dots *d, struct input *in, struct span *out)
         return true;
     }
     d->at = AT_CR;
+    d->ends.cr = true;
     *out = SPAN("\r");
     return false;
 }
@@ -95,7 +89,6 @@ bool mailsrv__dots_take(struct dots *d, struct input *in, size_t most, struct sp
         out->n = find_cut(d, *out);
         mailsrv__input_skip(in, out->n);
     }
-    mailsrv__line_ends_see(&d->ends, *out);
     return false;
 }
 

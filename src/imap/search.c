@@ -142,8 +142,15 @@ enum step mailsrv__search_judge(mailsrv_session *session)
     return go_on(session);
 }
 
-static void take_rows(struct search *s, const mailsrv_rows *rows)
+/* Structures tell what else would be read from the messages: they are in rows alone. */
+static bool asks_structures(const struct search *s)
 {
+    return (s->program.fields & MAILSRV_ROW_STRUCTURE) != 0;
+}
+
+static void take_rows(struct imap *p, const mailsrv_rows *rows)
+{
+    struct search *s = mailsrv__search_of(p);
     uint32_t at = 0;
     for (uint32_t i = 0; i < rows->n; i++) {
         const mailsrv_row *row = mailsrv__imap_page_row(rows, i);
@@ -157,6 +164,8 @@ static void take_rows(struct search *s, const mailsrv_rows *rows)
         c->octets = row->octets;
         c->internal_us = row->internal_us;
         c->has_row = true;
+        if (asks_structures(s))
+            mailsrv__search_structure(p, c, row);
     }
 }
 
@@ -189,12 +198,16 @@ static enum step rows_answered(mailsrv_session *session)
     struct search *s = mailsrv__search_of(p);
     const mailsrv_answer *answer = mailsrv__answer(session, 0);
     const mailsrv_rows *rows = answer->value;
+    if (answer->status == MAILSRV_NOMEM && asks_structures(s)) { /* messages are read instead */
+        s->program.fields &= ~MAILSRV_ROW_STRUCTURE;
+        return ask_rows(p);
+    }
     mailsrv__failure_keep(&s->failure, answer->status, mailsrv__span(answer->text));
     if (answer->status == MAILSRV_OK && rows->more != 0 && !mailsrv__imap_page_goes_on(rows, &s->cursor))
         mailsrv__failure_keep(&s->failure, MAILSRV_CORRUPT, (struct span){ NULL, 0 });
     if (s->failure.status != MAILSRV_OK)
         return finish(p);
-    take_rows(s, rows);
+    take_rows(p, rows);
     s->cursor = rows->next;
     if (rows->more != 0)
         return ask_rows(p);
@@ -219,7 +232,7 @@ static enum step fill(struct imap *p)
 {
     struct search *s = mailsrv__search_of(p);
     uint32_t known = 0;
-    while (known < s->n && s->candidates[known].has_row)
+    while (known < s->n && s->candidates[known].has_row && !asks_structures(s))
         known++;
     return s->program.fields != 0 && known < s->n ? ask_rows(p) : mailsrv__search_judge(&p->session);
 }
@@ -278,7 +291,7 @@ static enum step go_on(mailsrv_session *session)
     }
     if (s->n == 0)
         return finish(p);
-    bool wants = s->program.fields != 0 && s->n == CANDIDATES && !s->wanted_sizes;
+    bool wants = s->program.fields != 0 && s->n == CANDIDATES && !s->wanted_sizes && !asks_structures(s);
     return wants && mailsrv__view_has(&p->view, GROUP_SIZES) != MAILSRV_OK ? want_sizes(p) : fill(p);
 }
 

@@ -90,6 +90,9 @@ bool mailsrv__search_say_end(struct imap *p); /* where it failed, what is not sa
 
 /* ---- search_text.c ---- */
 
+/* What the structure that came with its row tells of a candidate, so that its text need not be read. */
+void mailsrv__search_structure(struct imap *p, struct candidate *c, const mailsrv_row *row);
+
 /* Takes what looking into text needs.  MAILSRV_OK; MAILSRV_LIMIT; MAILSRV_NOMEM. */
 int32_t mailsrv__search_text_begin(struct imap *p);
 

@@ -364,6 +364,8 @@ static enum match match_row(const struct key *k, const struct candidate *c)
 
 static enum match match_text(const struct key *k, const struct candidate *c)
 {
+    if (k->condition < SEEK_TOLD_MAX && (c->told.known >> k->condition & 1) != 0)
+        return of((c->told.matches >> k->condition & 1) != 0);
     enum seek_match match = c->seek == NULL ? SEEK_OPEN : mailsrv__seek_match(c->seek, k->condition);
     return match == SEEK_OPEN ? MATCH_UNKNOWN : of(match == SEEK_YES);
 }

@@ -66,6 +66,7 @@ struct candidate {
     struct marks marks;
     uint64_t octets;
     int64_t internal_us;
+    struct seek_told told;   /* of the conditions, by its structure */
     const struct seek *seek; /* that looks into its text; NULL: nothing is known of that */
 };
 

@@ -3,10 +3,12 @@
 #include "imap/search.h"
 
 enum {
-    HEADER_OCTETS = 8192, /* a header is rarely longer */
-    PIECE_OCTETS = 2048,  /* looked at in one go, */
-    UNITS_A_PIECE = 40,   /* which takes that */
-    KEYS_A_PIECE = 8      /* of BODY and TEXT; for more of them a piece is shorter */
+    HEADER_OCTETS = 8192,      /* a header is rarely longer */
+    RANGE_OCTETS = 48 * 1024,  /* that one READ asks for, */
+    RANGES_OF_A_SESSION = 8,   /* of the session's memory no more than that part: half of it for all that are out */
+    PIECE_OCTETS = 2048,       /* looked at in one go, */
+    UNITS_A_PIECE = 16,        /* which takes that where nothing is as it mostly is */
+    KEYS_A_PIECE = 8           /* of BODY and TEXT; for more of them a piece is shorter */
 };
 
 static struct looking *looking_of(struct imap *p)
@@ -48,7 +50,21 @@ int32_t mailsrv__search_text_begin(struct imap *p)
     l->piece_octets = PIECE_OCTETS / (1 + texts / KEYS_A_PIECE);
     p->command.handles = l->handles;
     p->command.n_handles = READERS;
-    return mailsrv__seek_new(&p->command.arena, v, program->n_conditions, &l->seek);
+    int32_t status = mailsrv__seek_new(&p->command.arena, v, program->n_conditions, &l->seek);
+    if (status == MAILSRV_OK && mailsrv__seek_asks_structure(l->seek))
+        mailsrv__search_of(p)->program.fields |= MAILSRV_ROW_STRUCTURE;
+    return status;
+}
+
+enum { UNITS_A_STRUCTURE = 1 };
+
+void mailsrv__search_structure(struct imap *p, struct candidate *c, const mailsrv_row *row)
+{
+    struct looking *l = looking_of(p);
+    if (l->seek == NULL || row->structure.n == 0)
+        return;
+    mailsrv__spend(&p->session, UNITS_A_STRUCTURE);
+    c->told = mailsrv__seek_structure(l->seek, mailsrv__span(row->structure));
 }
 
 static void drop_range(struct text_range *range)
@@ -102,7 +118,8 @@ static void ask_range(struct imap *p, struct text_reader *reader, struct text_ra
     const struct search *s = mailsrv__search_of(p);
     struct looking *l = looking_of(p);
     const struct candidate *c = &s->candidates[reader->candidate];
-    uint64_t most = mailsrv__imap_range_octets(&p->session);
+    uint64_t share = mailsrv__setting(&p->session, MAILSRV_PROFILE_SESSION_OCTETS_MAX) / RANGES_OF_A_SESSION;
+    uint64_t most = least_of(RANGE_OCTETS, share);
     if (at == 0 && l->in_header)
         most = least_of(most, HEADER_OCTETS);
     drop_range(range);

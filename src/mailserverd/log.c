@@ -10,6 +10,7 @@
 #define TEXT_OCTETS 512
 
 static enum log_format as;
+static _Thread_local struct log_gathered *gathered;
 
 void log_as(enum log_format format)
 {
@@ -34,15 +35,22 @@ static void add(struct line *line, const char *format, ...)
         line->n += (size_t)n < sizeof line->text - line->n ? (size_t)n : sizeof line->text - line->n - 1;
 }
 
+/* A second has many lines. */
 static void add_time(struct line *line)
 {
+    static _Thread_local struct {
+        time_t second;
+        char text[32];
+    } date;
     struct timespec now = { 0, 0 };
     struct tm utc;
-    char date[32];
     clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
-    add(line, "%s.%03dZ", date, (int)(now.tv_nsec / 1000000));
+    if (now.tv_sec != date.second || date.text[0] == '\0') {
+        gmtime_r(&now.tv_sec, &utc);
+        strftime(date.text, sizeof date.text, "%Y-%m-%dT%H:%M:%S", &utc);
+        date.second = now.tv_sec;
+    }
+    add(line, "%s.%03dZ", date.text, (int)(now.tv_nsec / 1000000));
 }
 
 /* A JSON string (RFC 8259 section 7); what is not ASCII comes out as it came in, as escapes. */
@@ -61,11 +69,33 @@ static void add_string(struct line *line, const char *p, size_t n)
     add(line, "\"");
 }
 
+void log_write(void)
+{
+    if (gathered == NULL || gathered->n == 0)
+        return;
+    fwrite(gathered->text, 1, gathered->n, stderr);
+    gathered->n = 0;
+}
+
+void log_gather(struct log_gathered *room)
+{
+    log_write();
+    gathered = room;
+}
+
 static void finish(struct line *line)
 {
     if (as == LOG_JSON)
         add(line, "}");
-    fprintf(stderr, "%s\n", line->text);
+    if (gathered == NULL) {
+        fprintf(stderr, "%s\n", line->text);
+        return;
+    }
+    if (gathered->n + line->n + 1 > sizeof gathered->text)
+        log_write();
+    memcpy(gathered->text + gathered->n, line->text, line->n);
+    gathered->n += line->n;
+    gathered->text[gathered->n++] = '\n';
 }
 
 static void begin(struct line *line)

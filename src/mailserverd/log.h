@@ -9,6 +9,16 @@
 /* For all that follows; before the threads begin. */
 void log_as(enum log_format format);
 
+/* Lines that wait, of a thread that has many: a system call for each would be a good part of what a message costs. */
+struct log_gathered {
+    size_t n;
+    char text[16384];
+};
+
+/* From now on the lines of this thread wait in `room` until log_write, or until it is full; NULL: no more. */
+void log_gather(struct log_gathered *room);
+void log_write(void);
+
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A line about a session. */

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS_MAX = 4096, PATIENCE_S = 2 };
+enum { EVENTS_MAX = 4096, PATIENCE_S = 2, LOG_WAITS_MS = 20 };
 
 const int32_t loop_stat_keys[STATS_MAX] = {
     MAILSRV_STAT_SESSIONS,   MAILSRV_STAT_MESSAGES, MAILSRV_STAT_MEMORY,        MAILSRV_STAT_IMAGES_OCTETS,
@@ -42,6 +42,20 @@ static void on_event(void *user, const mailsrv_event *event)
     if (event->what == MAILSRV_EVENT_LOGIN_FAILED)
         login_failed(&l->directory, event->session_id);
     log_event(event);
+}
+
+static void write_log(uv_timer_t *timer)
+{
+    (void)timer;
+    log_write();
+}
+
+/* Lines that came at about the same time are written together. */
+static void before_sleep(uv_prepare_t *prepare)
+{
+    struct loop *l = prepare->data;
+    if (l->log.n != 0 && !uv_is_active((uv_handle_t *)&l->writes_log))
+        uv_timer_start(&l->writes_log, write_log, LOG_WAITS_MS, 0);
 }
 
 /* ---- Those who come ---- */
@@ -164,6 +178,8 @@ static void on_closed(void *user)
 {
     struct loop *l = user;
     uv_close((uv_handle_t *)&l->has_news, NULL);
+    uv_close((uv_handle_t *)&l->before_sleep, NULL);
+    uv_close((uv_handle_t *)&l->writes_log, NULL);
 }
 
 static void close_now(struct loop *l, unsigned closes)
@@ -360,7 +376,9 @@ static bool begin_engine(struct loop *l)
 static void *run(void *user)
 {
     struct loop *l = user;
+    log_gather(&l->log);
     uv_run(&l->uv, UV_RUN_DEFAULT);
+    log_gather(NULL);
     pthread_mutex_lock(&l->mutex);
     l->ended = true;
     pthread_cond_broadcast(&l->changed);
@@ -386,6 +404,12 @@ bool loop_begin(struct loop *l, mailsrv_store *store, struct sockets *sockets, s
         return false;
     }
     l->has_news.data = l;
+    uv_prepare_init(&l->uv, &l->before_sleep); /* these cannot fail */
+    uv_prepare_start(&l->before_sleep, before_sleep);
+    uv_timer_init(&l->uv, &l->writes_log);
+    l->before_sleep.data = l;
+    uv_unref((uv_handle_t *)&l->before_sleep);
+    uv_unref((uv_handle_t *)&l->writes_log);
     if (!begin_engine(l) || !listen_to_all(l))
         return false;
     l->ended = false;

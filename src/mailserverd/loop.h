@@ -2,6 +2,7 @@
 #ifndef MAILSERVERD_LOOP_H
 #define MAILSERVERD_LOOP_H
 
+#include "log.h"
 #include "login.h"
 #include "plan.h"
 #include "sockets.h"
@@ -37,6 +38,9 @@ struct loop {
     struct directory directory;
     uv_loop_t uv;
     uv_async_t has_news;
+    uv_prepare_t before_sleep;
+    uv_timer_t writes_log; /* while lines wait */
+    struct log_gathered log;
     mailsrv_engine *engine; /* the driver's, once there is one */
     mailsrv_uv *driver;
     mailsrv_uv_listener *listeners[SOCKETS_MAX];

@@ -60,10 +60,13 @@ static void drop_kept(struct incoming *in, uint8_t i)
 
 /* RFC 5322 section 3.6: these fields come once.  Where one comes again, of those that say what a part is the first
  * counts, since it has decided already; of addresses all do (section 4.5.3), and of the others the last. */
-static bool may_keep(struct incoming *in, uint8_t id)
+static bool may_keep(struct scanner *s, uint8_t id)
 {
+    struct incoming *in = &s->in;
     uint8_t i = find_kept(in, id);
-    if (i != in->n_kept && !mailsrv__is_address_field((enum part_field)id)) {
+    bool again = i != in->n_kept && !mailsrv__is_address_field((enum part_field)id);
+    s->left_out = s->left_out || (s->n_levels == 1 && (again || in->n_kept == FIELDS_KEPT_MAX));
+    if (again) {
         if (is_content(id) || in->repeated == REPEATED_MAX)
             return false;
         in->repeated++;
@@ -149,7 +152,7 @@ static void end_field(struct scanner *s)
     }
     if (in->id == FIELD_CONTENT_TYPE && !in->has_type)
         see_type(in);
-    if (in->id != 0 && !s->failed && !mailsrv__scan_is_tight(s) && may_keep(in, in->id)) {
+    if (in->id != 0 && !s->failed && !mailsrv__scan_is_tight(s) && may_keep(s, in->id)) {
         uint32_t at = (uint32_t)in->kept.n;
         if (add_value(s, mailsrv__scan_part(s, mailsrv__scan_top(s)->part)->offset)) {
             in->fields[in->n_kept].id = in->id;
@@ -163,15 +166,25 @@ static void end_field(struct scanner *s)
 
 /* ---- Lines ---- */
 
-static uint8_t id_of(const struct scanner *s)
+uint8_t mailsrv__scan_field(struct span name)
 {
-    struct span name = { s->in.name, s->in.name_n <= FIELD_NAME_ROOM ? s->in.name_n : 0 };
-    while (name.n != 0 && is_blank(name.p[name.n - 1]))
-        name.n--;
     for (uint8_t i = 1; i < FIELDS_END; i++)
         if (mailsrv__span_equal_nocase(name, names[i]))
-            return is_asked_for(s, i) ? i : 0;
+            return i;
     return 0;
+}
+
+/* A name that is too long may be one of these with many blanks behind it. */
+static uint8_t id_of(struct scanner *s)
+{
+    const struct incoming *in = &s->in;
+    bool too_long = in->name_n > FIELD_NAME_ROOM;
+    struct span name = { in->name, too_long ? 0 : in->name_n };
+    s->left_out = s->left_out || (too_long && is_blank(in->name[FIELD_NAME_ROOM - 1]));
+    while (name.n != 0 && is_blank(name.p[name.n - 1]))
+        name.n--;
+    uint8_t id = mailsrv__scan_field(name);
+    return id != 0 && is_asked_for(s, id) ? id : 0;
 }
 
 static size_t begin_line(struct scanner *s, char c)

@@ -193,7 +193,8 @@ static bool write_part(struct scanner *s, const struct scanned_part *p)
 
 void mailsrv__scan_write_blob(struct scanner *s)
 {
-    const char begin[] = { STRUCTURE_VERSION, s->dots ? 1 : 0 };
+    int flags = (s->dots ? STRUCTURE_DOTS : 0) | (s->left_out ? 0 : STRUCTURE_HAS_ALL);
+    const char begin[] = { STRUCTURE_VERSION, (char)flags };
     bool good = mailsrv__scan_add(s, &s->blob, (struct span){ begin, sizeof begin }) &&
                 mailsrv__scan_number(s, &s->blob, s->at) && mailsrv__scan_number(s, &s->blob, s->n_parts);
     for (uint32_t i = 0; good && i < s->n_parts; i++)

@@ -47,9 +47,10 @@ static size_t take_line(struct scanner *s, struct span octets)
     return n;
 }
 
-/* Lines of a body, up to one that may be a delimiter. */
-static size_t take_body(struct scanner *s, struct span octets)
+size_t mailsrv__scan_body(struct scanner *s, struct span octets)
 {
+    if (s->in_line != LINE_UNDECIDED || s->head_n != 0 || in_header(s))
+        return 0;
     const char *p = octets.p, *end = octets.p + octets.n;
     while (p != end && (*p != '-' || s->active == 0)) {
         s->dots = s->dots || *p == '.';
@@ -168,8 +169,8 @@ void mailsrv__scanner_take(struct scanner *s, struct span octets)
         size_t n = 0;
         if (s->in_line != LINE_UNDECIDED)
             n = take_line(s, octets);
-        else if (s->head_n == 0 && !in_header(s))
-            n = take_body(s, octets);
+        else
+            n = mailsrv__scan_body(s, octets);
         if (n == 0)
             n = take_head(s, octets);
         octets = mailsrv__span_after(octets, n);

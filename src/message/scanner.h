@@ -70,6 +70,7 @@ struct scanner {
     size_t octets;   /* memory that it holds */
     bool failed;     /* there was none */
     bool dots;
+    bool left_out;   /* of the message's own header: a field that is asked for */
     uint8_t in_line; /* what the line is */
     uint8_t seen;    /* what the last one was whose kind is known */
     char last;       /* the octet before `at` */

@@ -5,6 +5,12 @@
 
 #include "message/scanner.h"
 
+/* ---- scanner.c ---- */
+
+/* Takes lines of a body from the front, up to one that may be a delimiter: how many octets.  0: it is not at the
+ * beginning of such a line; the scanner goes on with the line. */
+size_t mailsrv__scan_body(struct scanner *s, struct span octets);
+
 /* ---- scan_parts.c ---- */
 
 /* False: there is no memory, and the scanner has failed. */
@@ -58,6 +64,9 @@ uint32_t mailsrv__scan_delimiter(const struct scanner *s, struct span line, bool
 void mailsrv__scan_write_blob(struct scanner *s);
 
 /* ---- scan_fields.c ---- */
+
+/* The number (enum part_field) of a field that is asked for, by its name in any case; 0: it is none. */
+uint8_t mailsrv__scan_field(struct span name);
 
 void mailsrv__scan_fields_begin(struct scanner *s);
 

@@ -44,6 +44,7 @@ static void make(struct seek *s, const struct sought *v, char *text, uint16_t *b
         back += key->n;
         if (!mailsrv__seek_in_header(key->kind))
             s->keys.texts[s->keys.n_texts++] = key;
+        key->field = mailsrv__seek_field(key, v[i].name);
         if (key->kind != SEEK_FIELD || v[i].name.n == 0)
             continue;
         memcpy(text, v[i].name.p, v[i].name.n);
@@ -125,7 +126,9 @@ static struct charset charset_of(const struct fields *f)
     return mailsrv__charset(name);
 }
 
-/* A part that is opaque is text as it stands. */
+enum { DECODED_ROOM = 1024 };
+
+/* A part that is opaque is text as it stands.  What concerns no key is passed by. */
 static void begin_text(struct seek *s, bool opaque)
 {
     struct span rest, word = mailsrv__content_word(kept(&s->fields.encoding), &rest);
@@ -133,7 +136,7 @@ static void begin_text(struct seek *s, bool opaque)
     mailsrv__transfer_begin(&s->transfer, opaque ? TRANSFER_PLAIN : mailsrv__transfer_kind(word));
     mailsrv__charset_begin(&s->reader, opaque ? plain : charset_of(&s->fields));
     mailsrv__keys_begin(&s->keys, true);
-    s->text = true;
+    s->text = s->keys.n_fed != 0;
 }
 
 static void put_chars(struct seek *s, const uint32_t *chars, unsigned n)
@@ -142,21 +145,25 @@ static void put_chars(struct seek *s, const uint32_t *chars, unsigned n)
         mailsrv__keys_char(&s->keys, chars[i]);
 }
 
+/* Most text is ASCII. */
 static void put_decoded(struct seek *s, struct span octets)
 {
     uint32_t chars[CHARSET_CHARS_MAX];
-    for (size_t i = 0; i < octets.n; i++) {
-        uint8_t octet = (uint8_t)octets.p[i];
-        if (octet < 0x80 && mailsrv__charset_is_ascii(&s->reader))
-            mailsrv__keys_char(&s->keys, octet);
-        else
-            put_chars(s, chars, mailsrv__charset_take(&s->reader, octet, chars));
+    while (octets.n != 0) {
+        size_t n = mailsrv__charset_is_ascii(&s->reader) ? mailsrv__keys_ascii(&s->keys, octets) : 0;
+        for (; n < octets.n && (n == 0 || (uint8_t)octets.p[n] >= 0x80); n++)
+            put_chars(s, chars, mailsrv__charset_take(&s->reader, (uint8_t)octets.p[n], chars));
+        octets = mailsrv__span_after(octets, n);
     }
 }
 
 static void take_text(struct seek *s, struct span octets)
 {
-    char room[4 * TRANSFER_ROOM_MIN];
+    char room[DECODED_ROOM];
+    if (s->transfer.kind == TRANSFER_PLAIN) {
+        put_decoded(s, octets);
+        return;
+    }
     while (octets.n != 0) {
         struct writer out = { .p = room, .room = sizeof room };
         mailsrv__transfer_take(&s->transfer, &octets, &out);
@@ -179,7 +186,7 @@ static void end_text(struct seek *s)
 
 /* ---- Headers ---- */
 
-static bool is_sent(const struct key *key, int32_t day)
+bool mailsrv__key_is_sent(const struct key *key, int32_t day)
 {
     if (key->kind == SEEK_SENT_BEFORE)
         return day < key->day;
@@ -196,7 +203,7 @@ static void decide_header(struct seek *s)
         if (key->kind == SEEK_FIELD)
             mailsrv__keys_decide(&s->keys, key, false);
         else if (mailsrv__seek_in_header(key->kind))
-            mailsrv__keys_decide(&s->keys, key, dated && is_sent(key, day));
+            mailsrv__keys_decide(&s->keys, key, dated && mailsrv__key_is_sent(key, day));
     }
 }
 
@@ -277,13 +284,25 @@ static void take_piece(struct seek *s, struct span octets)
     take_line(s, line, octets);
 }
 
-/* An empty line whose CR came before its LF is told by the latter. */
+/* Most lines are of a body, and no delimiter: they are taken together.  An empty line whose CR came before its LF is
+ * told by the latter. */
+static size_t take_lines(struct seek *s, struct span octets)
+{
+    size_t n = mailsrv__scan_body(&s->scanner, octets);
+    if (n != 0 && s->text)
+        take_text(s, mailsrv__span_first(octets, n));
+    if (n != 0)
+        return n;
+    const char *lf = memchr(octets.p, '\n', octets.n);
+    n = lf == NULL ? octets.n : (size_t)(lf - octets.p) + 1;
+    take_piece(s, mailsrv__span_first(octets, n));
+    return n;
+}
+
 bool mailsrv__seek_take(struct seek *s, struct span octets)
 {
     while (octets.n != 0 && s->keys.open != 0 && !s->scanner.failed) {
-        const char *lf = memchr(octets.p, '\n', octets.n);
-        size_t n = lf == NULL ? octets.n : (size_t)(lf - octets.p) + 1;
-        take_piece(s, mailsrv__span_first(octets, n));
+        size_t n = take_lines(s, octets);
         octets = mailsrv__span_after(octets, n);
     }
     mailsrv__keys_compare(&s->keys);

@@ -50,7 +50,7 @@ enum seek_match { SEEK_OPEN, SEEK_NO, SEEK_YES };
 
 struct seek;
 
-/* Takes what it needs of the arena: 9 KiB, and for each condition 72 octets, its name, and three times its text.
+/* Takes what it needs of the arena: 10 KiB, and for each condition 72 octets, its name, and three times its text.
  * Nothing of `v` is kept.  While a message comes the scanner takes up to SCANNER_OCTETS_MAX of the arena's heap, class
  * CLASS_BODIES; so _fini comes before the arena is cleared.
  *
@@ -73,6 +73,19 @@ void mailsrv__seek_end(struct seek *s);
 
 /* Of condition `i`, at any time: what is known so far.  SEEK_OPEN after _end: there was no memory to look. */
 enum seek_match mailsrv__seek_match(const struct seek *s, uint32_t i);
+
+/* What is known of the conditions up to SEEK_TOLD_MAX without the message: of the i-th its bit. */
+enum { SEEK_TOLD_MAX = 64 };
+struct seek_told {
+    uint64_t known, matches;
+};
+
+/* Can a structure tell of any of them? */
+bool mailsrv__seek_asks_structure(const struct seek *s);
+
+/* What the structure (message/structure.h) of a message tells: the same that its octets would, or nothing.  Not between
+ * _begin and _end.  The prefix of a message has no field that its structure names. */
+struct seek_told mailsrv__seek_structure(struct seek *s, struct span blob);
 
 /* Is that condition decided by the end of the header?  Then a store needs to hand out no more than that. */
 bool mailsrv__seek_in_header(enum seek_kind kind);

@@ -1,3 +1,4 @@
+#include "base/word.h"
 #include "message/content.h"
 #include "message/seeking.h"
 
@@ -37,11 +38,24 @@ static void take_name(struct fields *f, char c)
     mailsrv__words_take(&f->words, c);
 }
 
-static void take_value(struct fields *f, char c)
+/* What is kept begins with no blank, as in a structure. */
+static void keep(struct kept_value *kept, struct span text)
 {
-    if (f->kept != NULL && f->kept->n < SEEK_VALUE_MAX)
-        f->kept->p[f->kept->n++] = c;
-    mailsrv__words_take(&f->words, c);
+    while (kept->n == 0 && text.n != 0 && is_blank(text.p[0]))
+        text = mailsrv__span_after(text, 1);
+    text = mailsrv__span_first(text, SEEK_VALUE_MAX - kept->n);
+    if (text.n != 0)
+        memcpy(kept->p + kept->n, text.p, text.n);
+    kept->n += text.n;
+}
+
+/* What concerns no key need not be read: its characters would go nowhere. */
+static void take_value(struct fields *f, struct span text)
+{
+    if (f->kept != NULL)
+        keep(f->kept, text);
+    if (f->keys->n_fed != 0)
+        mailsrv__keys_words(f->keys, &f->words, text);
 }
 
 static void take_octet(struct fields *f, char c)
@@ -49,7 +63,7 @@ static void take_octet(struct fields *f, char c)
     if (f->at == AT_NAME)
         take_name(f, c);
     else
-        take_value(f, c);
+        take_value(f, (struct span){ &c, 1 });
 }
 
 /* The conditions that ask for that field see what comes. */
@@ -164,7 +178,7 @@ static void begin_field(struct fields *f)
 /* ---- Names ---- */
 
 /* Of a field that comes again the first one counts, as for the scanner; of a date the last one, as for ENVELOPE. */
-static struct kept_value *keep(struct fields *f, struct span name)
+static struct kept_value *kept_of(struct fields *f, struct span name)
 {
     struct kept_value *kept = NULL;
     if (mailsrv__span_equal_nocase(name, SPAN("Content-Type")))
@@ -189,7 +203,7 @@ static void end_name(struct fields *f)
     mailsrv__words_begin(&f->words, mailsrv__keys_char, f->keys);
     mailsrv__words_take(&f->words, ':');
     f->at = AT_VALUE;
-    f->kept = keep(f, name);
+    f->kept = kept_of(f, name);
     show_value(f, name);
 }
 
@@ -209,10 +223,23 @@ static void take_in_line(struct fields *f, char c)
         take_octet(f, c);
 }
 
+/* Text of a value, up to what may end its line: how many octets. */
+static size_t take_run(struct fields *f, struct span octets)
+{
+    size_t n = f->cr ? 0 : mailsrv__find_either(octets.p, octets.n, '\r', '\n');
+    if (n != 0)
+        take_value(f, mailsrv__span_first(octets, n));
+    return n;
+}
+
 /* A line that begins with a blank goes on with the field before it; a name without a colon ends with its line. */
 void mailsrv__fields_take(struct fields *f, struct span octets)
 {
     for (size_t i = 0; i < octets.n; i++) {
+        if (f->at == AT_VALUE)
+            i += take_run(f, mailsrv__span_after(octets, i));
+        if (i == octets.n)
+            break;
         char c = octets.p[i];
         bool goes_on = f->at != AT_LINE || (is_blank(c) && f->has_field);
         if (!goes_on)

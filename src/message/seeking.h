@@ -10,7 +10,7 @@
 
 enum {
     SEEK_VALUE_MAX = 1024, /* of a field that says what comes next, or when it was sent; the rest is not looked at */
-    SEEK_FOLDED_ROOM = 256,
+    SEEK_FOLDED_ROOM = 2048,
     SEEK_HELD_MAX = BOUNDARY_OCTETS_MAX + 4
 };
 
@@ -22,9 +22,12 @@ struct key {
     enum seek_match match;
     bool fed; /* what comes now concerns it */
     uint16_t n, at;
+    uint16_t rare; /* which of its octets is the least common one */
     const char *text;
     const uint16_t *back; /* behind its first i + 1 octets, where another octet than the next may still go on */
     struct span name;
+    uint8_t field; /* of a structure that tells as much as the message; 0: none does */
+    bool untold;   /* that structure leaves the value in the message */
     int32_t day;
 };
 
@@ -47,6 +50,9 @@ void mailsrv__key_make(struct key *key, struct span from, char *text, uint16_t *
 
 void mailsrv__keys_decide(struct keys *keys, struct key *key, bool matches);
 
+/* What comes from here on concerns no key. */
+void mailsrv__keys_end(struct keys *keys);
+
 /* A text begins: none of what came before goes on in it.  It concerns TEXT, and BODY where `body`. */
 void mailsrv__keys_begin(struct keys *keys, bool body);
 
@@ -56,8 +62,19 @@ void mailsrv__keys_begin_one(struct keys *keys, struct key *key);
 /* A character of it.  `ctx` is the struct keys. */
 void mailsrv__keys_char(void *ctx, uint32_t c);
 
+/* Characters of ASCII, from the front of `octets`: how many of them there are. */
+size_t mailsrv__keys_ascii(struct keys *keys, struct span octets);
+
+/* Text of a field, with encoded words in it, which give their characters to `keys`. */
+void mailsrv__keys_words(struct keys *keys, struct words *words, struct span text);
+
 /* What was put so far is compared. */
 void mailsrv__keys_compare(struct keys *keys);
+
+/* ---- A structure: seek_structure.c ---- */
+
+/* The field of a structure that tells about the key, whose text is there, as much as the message does; 0: none. */
+uint8_t mailsrv__seek_field(const struct key *key, struct span name);
 
 /* ---- Fields: seek_fields.c ---- */
 
@@ -91,6 +108,9 @@ void mailsrv__fields_take(struct fields *f, struct span octets);
 void mailsrv__fields_end(struct fields *f);
 
 /* ---- A message: seek.c ---- */
+
+/* Is that day what the key asks for? */
+bool mailsrv__key_is_sent(const struct key *key, int32_t day);
 
 struct seek {
     struct heap *heap;

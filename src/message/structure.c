@@ -139,9 +139,10 @@ struct part_value mailsrv__part_fields_value(const struct part_fields *fields, c
 bool mailsrv__structure_open(struct span blob, struct structure *s)
 {
     *s = (struct structure){ .rest = mailsrv__span_after(blob, 2) };
-    if (blob.n < 2 || blob.p[0] != STRUCTURE_VERSION || (blob.p[1] & ~1) != 0)
+    if (blob.n < 2 || blob.p[0] != STRUCTURE_VERSION || (blob.p[1] & ~(STRUCTURE_DOTS | STRUCTURE_HAS_ALL)) != 0)
         return false;
-    s->dots = blob.p[1] != 0;
+    s->dots = (blob.p[1] & STRUCTURE_DOTS) != 0;
+    s->has_all = (blob.p[1] & STRUCTURE_HAS_ALL) != 0;
     s->due[0] = 1;
     if (!mailsrv__number_read(&s->rest, &s->octets) || !read_u32(&s->rest, &s->n_parts))
         return false;

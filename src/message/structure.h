@@ -1,7 +1,8 @@
 /* The structure blob: what a message is made of, small enough to be kept beside its row.
  *
  *   octet   version: 1; any other is scanned again
- *   octet   flags: 1, a line begins with a dot
+ *   octet   flags: 1, a line begins with a dot; 2, of the fields named here the message's own header has no more than
+ *           are kept: none came again that counts once, and none was left out
  *   number  octets of the message
  *   number  parts
  *   then each part, in the order in which they begin, each before its children:
@@ -34,6 +35,8 @@ enum {
     STRUCTURE_PARTS_MAX = 4096,
     STRUCTURE_VALUE_MAX = 1024 /* a longer one stays in the message */
 };
+
+enum { STRUCTURE_DOTS = 1, STRUCTURE_HAS_ALL = 2 };
 
 enum part_kind { PART_OTHER, PART_TEXT, PART_MULTIPART, PART_MESSAGE, PART_OPAQUE = 16 };
 
@@ -93,6 +96,7 @@ struct structure {
     uint64_t octets;
     uint32_t n_parts, left;
     bool dots;                             /* a line begins with a dot */
+    bool has_all;                          /* its own header has no more of these fields than are kept */
     uint32_t depth;                        /* of the next part */
     uint16_t due[STRUCTURE_DEPTH_MAX + 1]; /* children that are still to come, at each depth */
 };

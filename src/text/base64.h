@@ -7,16 +7,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Of a character; 64: it is none of the alphabet. */
+/* Of a character; 64: it is none of the alphabet.  For tables, too. */
+#define BASE64_VALUE(c)                                                                                                \
+    ((c) >= 'A' && (c) <= 'Z'   ? (c) - 'A'                                                                            \
+     : (c) >= 'a' && (c) <= 'z' ? (c) - 'a' + 26                                                                       \
+     : (c) >= '0' && (c) <= '9' ? (c) - '0' + 52                                                                       \
+     : (c) == '+'               ? 62                                                                                   \
+     : (c) == '/'               ? 63                                                                                   \
+                                : 64)
+
 static inline uint32_t mailsrv__base64_value(char c)
 {
-    if (c >= 'A' && c <= 'Z')
-        return (uint32_t)(c - 'A');
-    if (c >= 'a' && c <= 'z')
-        return (uint32_t)(c - 'a') + 26;
-    if (c >= '0' && c <= '9')
-        return (uint32_t)(c - '0') + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : 64;
+    return (uint32_t)BASE64_VALUE(c);
 }
 
 /* How many characters `n` octets become. */

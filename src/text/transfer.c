@@ -1,5 +1,6 @@
 #include "text/transfer.h"
 
+#include "base/word.h"
 #include "text/base64.h"
 
 /* Within "=XX", and "=" blanks CRLF. */
@@ -130,12 +131,77 @@ static void take_printable(struct transfer *t, char c, struct writer *out)
         take_equals(t, c, out);
 }
 
+/* Most octets stand for themselves, and go on in one piece: up to the next escape, or to the blanks before what comes
+ * next, of which it is not known yet whether they end their line.  Nothing is held back. */
+static size_t take_run(struct span in, struct writer *out)
+{
+    size_t n = mailsrv__find_either(in.p, in.n, '=', '\n');
+    bool at_escape = n != in.n && in.p[n] == '=';
+    while (!at_escape && n != 0 && (is_blank(in.p[n - 1]) || in.p[n - 1] == '\r'))
+        n--;
+    mailsrv__write(out, mailsrv__span_first(in, n));
+    return n;
+}
+
+/* Escapes that lie whole in front. */
+static size_t take_escapes(struct span in, struct writer *out)
+{
+    size_t i = 0;
+    for (; in.n - i >= 3 && in.p[i] == '='; i += 3) {
+        unsigned high = mailsrv__hex_digit(in.p[i + 1]), low = mailsrv__hex_digit(in.p[i + 2]);
+        if (high > 15 || low > 15)
+            break;
+        put(out, (char)(high << 4 | low));
+    }
+    return i;
+}
+
+static size_t take_printables(struct transfer *t, struct span in, struct writer *out)
+{
+    size_t n = 0;
+    while (n < in.n && out->room - out->n >= TRANSFER_ROOM_MIN) {
+        struct span some = { in.p + n, in.n - n };
+        some = mailsrv__span_first(some, out->room - out->n - TRANSFER_ROOM_MIN); /* for what is held back */
+        size_t whole = 0;
+        if (t->at == AT_TEXT && t->n_blanks == 0)
+            whole = some.n != 0 && some.p[0] == '=' ? take_escapes(some, out) : take_run(some, out);
+        if (whole == 0)
+            take_printable(t, in.p[n++], out);
+        n += whole;
+    }
+    return n;
+}
+
 /* ---- Base64 (RFC 2045 section 6.8) ---- */
+
+#define VALUES_4(c) BASE64_VALUE(c), BASE64_VALUE((c) + 1), BASE64_VALUE((c) + 2), BASE64_VALUE((c) + 3)
+#define VALUES_16(c) VALUES_4(c), VALUES_4((c) + 4), VALUES_4((c) + 8), VALUES_4((c) + 12)
+#define VALUES_64(c) VALUES_16(c), VALUES_16((c) + 16), VALUES_16((c) + 32), VALUES_16((c) + 48)
+
+static const uint8_t values[256] = { VALUES_64(0), VALUES_64(64), VALUES_64(128), VALUES_64(192) };
+
+/* Four of the alphabet at a time; no bit is left over from before. */
+static size_t take_fours(struct span in, struct writer *out)
+{
+    const uint8_t *p = (const uint8_t *)in.p;
+    char *to = out->p + out->n;
+    size_t room = (out->room - out->n) / 3 * 4, most = in.n < room ? in.n : room, i = 0;
+    for (; most - i >= 4; i += 4) {
+        uint32_t a = values[p[i]], b = values[p[i + 1]], c = values[p[i + 2]], d = values[p[i + 3]];
+        if ((a | b | c | d) > 63)
+            break;
+        *to++ = (char)(a << 2 | b >> 4);
+        *to++ = (char)(b << 4 | c >> 2);
+        *to++ = (char)(c << 6 | d);
+    }
+    out->n = (size_t)(to - out->p);
+    return i;
+}
 
 /* What is not of the alphabet is ignored.  Behind padding another text may follow: bodies are joined so. */
 static void take_base64(struct transfer *t, char c, struct writer *out)
 {
-    uint32_t value = mailsrv__base64_value(c);
+    uint32_t value = values[(uint8_t)c];
     if (c == '=')
         t->n_bits = 0;
     if (value > 63)
@@ -146,6 +212,18 @@ static void take_base64(struct transfer *t, char c, struct writer *out)
         return;
     t->n_bits = (uint8_t)(t->n_bits - 8);
     put(out, (char)(t->bits >> t->n_bits & 0xFF));
+}
+
+static size_t take_letters(struct transfer *t, struct span in, struct writer *out)
+{
+    size_t n = 0;
+    while (n < in.n && out->room - out->n >= TRANSFER_ROOM_MIN) {
+        size_t whole = t->n_bits == 0 ? take_fours((struct span){ in.p + n, in.n - n }, out) : 0;
+        if (whole == 0)
+            take_base64(t, in.p[n++], out);
+        n += whole;
+    }
+    return n;
 }
 
 /* ---- Each of them ---- */
@@ -159,15 +237,13 @@ static size_t take_plain(struct span in, struct writer *out)
 
 void mailsrv__transfer_take(struct transfer *t, struct span *in, struct writer *out)
 {
-    size_t n = 0;
+    size_t n;
     if (t->kind == TRANSFER_PLAIN)
         n = take_plain(*in, out);
-    for (; n < in->n && t->kind != TRANSFER_PLAIN && out->room - out->n >= TRANSFER_ROOM_MIN; n++) {
-        if (t->kind == TRANSFER_BASE64)
-            take_base64(t, in->p[n], out);
-        else
-            take_printable(t, in->p[n], out);
-    }
+    else if (t->kind == TRANSFER_BASE64)
+        n = take_letters(t, *in, out);
+    else
+        n = take_printables(t, *in, out);
     *in = mailsrv__span_after(*in, n);
 }
 

@@ -29,6 +29,12 @@ void mailsrv__words_begin(struct words *w, void (*on_char)(void *ctx, uint32_t c
 
 void mailsrv__words_take(struct words *w, char c);
 
+/* Is a character of ASCII, if it comes next, what it stands for, and nothing changes with it?  Each but "=" is. */
+static inline bool mailsrv__words_are_plain(const struct words *w)
+{
+    return w->n == 0 && !w->behind && mailsrv__charset_is_ascii(&w->plain);
+}
+
 /* The field has ended. */
 void mailsrv__words_end(struct words *w);
 

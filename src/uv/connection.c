@@ -47,6 +47,7 @@ void mailsrv__uv_cut(mailsrv_uv_connection *c)
         return;
     c->is_closing = true;
     mailsrv__ring_remove(&c->linger_place);
+    mailsrv__ring_remove(&c->ready_place);
     uv_close(&c->socket.handle, closed);
 }
 
@@ -100,11 +101,12 @@ static void part(mailsrv_uv_connection *c)
 
 /* ---- What comes ---- */
 
+/* None while something is kept. */
 static void room_to_read(uv_handle_t *handle, size_t wanted, uv_buf_t *out)
 {
     mailsrv_uv_connection *c = handle->data;
     (void)wanted;
-    *out = uv_buf_init((char *)c->driver->bytes, sizeof c->driver->bytes);
+    *out = uv_buf_init((char *)c->driver->bytes, c->kept == NULL ? sizeof c->driver->bytes : 0);
 }
 
 /* How many were taken; a session that has ended takes all. */
@@ -132,34 +134,51 @@ static bool wants(const mailsrv_uv_connection *c, uint32_t bit)
     return c->session != NULL && (mailsrv_session_wants(c->session) & bit) != 0;
 }
 
-/* What was kept comes before what is read. */
-static void feed_kept(mailsrv_uv_connection *c)
+bool mailsrv__uv_feed_kept(mailsrv_uv_connection *c)
 {
+    bool fed = false;
     while (c->kept != NULL && wants(c, MAILSRV_WANT_READ)) {
         size_t taken = feed(c, c->kept + c->n_kept_fed, c->n_kept - c->n_kept_fed);
         c->n_kept_fed += taken;
+        fed = fed || taken != 0;
         if (c->n_kept_fed < c->n_kept && taken == 0)
-            return;
+            break;
         if (c->n_kept_fed == c->n_kept) {
             free(c->kept);
             c->kept = NULL;
         }
     }
+    return fed;
 }
 
-/* Nothing is kept then: what is kept stops the reading. */
+/* A session hears of it when it has taken all that came before, and wants more. */
+static void feed_eof(mailsrv_uv_connection *c)
+{
+    if (!c->owes_eof || c->kept != NULL || !wants(c, MAILSRV_WANT_READ))
+        return;
+    c->owes_eof = false;
+    mailsrv_session_feed_eof(c->session);
+}
+
+/* Nothing is kept then: there is no room to read before. */
 static void at_eof(mailsrv_uv_connection *c)
 {
-    c->is_at_eof = true;
+    c->is_at_eof = c->owes_eof = true;
+    c->is_reading = false; /* libuv has stopped */
     if (c->session == NULL)
         mailsrv__uv_cut(c);
     else
-        mailsrv_session_feed_eof(c->session);
+        feed_eof(c);
 }
 
 static void has_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
 {
     mailsrv_uv_connection *c = stream->data;
+    if (n == UV_ENOBUFS) { /* something is kept, and more has come */
+        uv_read_stop(stream);
+        c->is_reading = false;
+        return;
+    }
     if (n == UV_EOF)
         at_eof(c);
     else if (n < 0)
@@ -172,18 +191,15 @@ static void has_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
     want_reading(c);
 }
 
-/* Reads while the session wants it and nothing is kept, or, when it has ended, to see the peer go. */
+/* Reading goes on until something comes while other octets are kept.  To stop whenever the session wants nothing, as it
+ * does for a moment behind nearly every command, would cost more system calls than the command: nothing comes then,
+ * mostly.  So one read of octets is kept at most. */
 static void want_reading(mailsrv_uv_connection *c)
 {
-    if (c->is_closing)
+    if (c->is_closing || c->is_reading || c->is_at_eof || c->kept != NULL)
         return;
-    bool is_wanted = !c->is_at_eof && c->kept == NULL && (c->session == NULL || wants(c, MAILSRV_WANT_READ));
-    if (is_wanted == c->is_reading)
-        return;
-    c->is_reading = is_wanted;
-    if (!is_wanted)
-        uv_read_stop(stream_of(c));
-    else if (uv_read_start(stream_of(c), room_to_read, has_read) != 0)
+    c->is_reading = uv_read_start(stream_of(c), room_to_read, has_read) == 0;
+    if (!c->is_reading)
         mailsrv__uv_cut(c);
 }
 
@@ -258,7 +274,8 @@ void mailsrv__uv_serve(mailsrv_uv_connection *c)
 {
     if (c->is_closing || c->session == NULL)
         return;
-    feed_kept(c);
+    mailsrv__uv_feed_kept(c);
+    feed_eof(c);
     send_output(c);
     if (!c->is_closing && wants(c, MAILSRV_WANT_CLOSE))
         part(c);
@@ -352,6 +369,7 @@ bool mailsrv__uv_connection_new(mailsrv_uv_listener *l)
     c->listener = l;
     l->n_connections++;
     mailsrv__ring_init(&c->linger_place);
+    mailsrv__ring_init(&c->ready_place);
     mailsrv__ring_append(&l->driver->connections, &c->place);
     if (begin(c))
         want_reading(c);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define TURN_UNITS 10000
+#define TURNS 8 /* of a round, at most */
 #define SLEEP_MS_MAX 3600000
 
 int64_t mailsrv__uv_now_us(void)
@@ -120,17 +121,41 @@ void mailsrv__uv_gone(mailsrv_uv *d)
         uv_async_send(&d->async);
 }
 
+/* One turn; true: a session took more of what was kept for it, and may have something to say to that as well. */
+static bool turn(mailsrv_uv *d)
+{
+    mailsrv_session *session;
+    bool fed = false;
+    mailsrv_engine_turn(d->engine, d->setup.turn_units);
+    while (mailsrv_engine_next_ready(d->engine, &session) == MAILSRV_OK) {
+        mailsrv_uv_connection *c = mailsrv_session_host(session);
+        mailsrv__ring_remove(&c->ready_place);
+        mailsrv__ring_append(&d->ready, &c->ready_place);
+        fed = mailsrv__uv_feed_kept(c) || fed;
+    }
+    return fed;
+}
+
+/* The replies to pipelined commands go out together, though a command is taken only when the one before is done. */
+static void serve_ready(mailsrv_uv *d)
+{
+    for (int i = 0; i < TURNS && turn(d); i++)
+        continue;
+    while (d->ready.next != &d->ready) {
+        mailsrv_uv_connection *c = OWNER(d->ready.next, mailsrv_uv_connection, ready_place);
+        mailsrv__ring_remove(&c->ready_place);
+        mailsrv__uv_serve(c);
+    }
+}
+
 static void after_sleep(uv_check_t *check)
 {
     mailsrv_uv *d = check->data;
-    mailsrv_session *session;
     if (d->engine == NULL)
         return;
     int64_t now = mailsrv__uv_now_us();
     mailsrv_engine_advance(d->engine, now, unix_now_us());
-    mailsrv_engine_turn(d->engine, d->setup.turn_units);
-    while (mailsrv_engine_next_ready(d->engine, &session) == MAILSRV_OK)
-        mailsrv__uv_serve(mailsrv_session_host(session));
+    serve_ready(d);
     end_lingering(d, now);
     if (d->cut_at_us <= now)
         cut_all(d);
@@ -181,6 +206,7 @@ int32_t mailsrv_uv_new(uv_loop_s *loop, mailsrv_engine *engine, const mailsrv_uv
     mailsrv__ring_init(&d->listeners);
     mailsrv__ring_init(&d->connections);
     mailsrv__ring_init(&d->lingering);
+    mailsrv__ring_init(&d->ready);
     int32_t status = mailsrv_engine_advance(engine, mailsrv__uv_now_us(), unix_now_us());
     if (status == MAILSRV_OK)
         status = open_handles(d);

@@ -39,6 +39,7 @@ struct mailsrv_uv {
     struct place listeners;
     struct place connections;
     struct place lingering; /* the first to end stands first */
+    struct place ready;     /* those to be served in this round */
     int64_t cut_at_us;      /* when those that are left are cut */
     bool closing;
     unsigned n_handles; /* of the four above, open */
@@ -71,6 +72,7 @@ struct mailsrv_uv_connection {
     mailsrv_peer peer;
     struct place place;        /* in driver->connections */
     struct place linger_place; /* in driver->lingering */
+    struct place ready_place;  /* in driver->ready, or in none */
     int64_t lingers_until_us;
     uint8_t *kept; /* octets that the session did not take yet */
     size_t n_kept, n_kept_fed;
@@ -78,6 +80,7 @@ struct mailsrv_uv_connection {
     bool is_told;     /* on_begin has taken it: on_end is owed */
     bool is_reading;
     bool is_at_eof; /* the peer sends no more */
+    bool owes_eof;  /* and the session does not know yet */
     bool is_closing;
 };
 
@@ -121,6 +124,9 @@ void mailsrv__uv_listener_drop(mailsrv_uv_listener *l);
 
 /* A connection of `l`; false: there is no memory for one, and libuv still holds it. */
 bool mailsrv__uv_connection_new(mailsrv_uv_listener *l);
+
+/* What was kept comes before what is read.  True: the session took some of it. */
+bool mailsrv__uv_feed_kept(mailsrv_uv_connection *c);
 
 /* Moves octets both ways, as far as the session and the socket take them now. */
 void mailsrv__uv_serve(mailsrv_uv_connection *c);

@@ -1,7 +1,9 @@
 /* Messages in which text is looked for: any cutting gives the same answers, no answer is open at the end, what a field
- * or the body has the text has, and memory is given back.  The texts are pieces of the message. */
+ * or the body has the text has, what a structure answers is what the message does, and memory is given back.  The texts
+ * are pieces of the message. */
 #include "fuzz.h"
 
+#include "message/scanner.h"
 #include "message/seek.h"
 
 enum { CONDITIONS = 12, KEY_MOST = 8 };
@@ -71,6 +73,26 @@ static void check_answers(const struct sought *v, const struct run *a, const str
     }
 }
 
+static void check_structure(const struct sought *v, const struct run *r, struct span all)
+{
+    struct run other;
+    struct scanner scanner;
+    memset(&other, 0, sizeof other);
+    mailsrv__heap_init(&other.heap, mailsrv__malloc(), UINT64_MAX);
+    other.arena.heap = &other.heap;
+    CHECK(mailsrv__seek_new(&other.arena, v, CONDITIONS, &other.seek) == MAILSRV_OK, "no search");
+    mailsrv__scanner_init(&scanner, &other.heap, CLASS_BODIES);
+    mailsrv__scanner_take(&scanner, all);
+    struct seek_told told = mailsrv__seek_structure(other.seek, mailsrv__scanner_end(&scanner));
+    mailsrv__scanner_fini(&scanner);
+    for (uint32_t i = 0; i < CONDITIONS; i++) {
+        bool matches = mailsrv__seek_match(r->seek, i) == SEEK_YES;
+        if ((told.known >> i & 1) != 0)
+            CHECK((told.matches >> i & 1) == matches, "the structure gives another answer");
+    }
+    end(&other);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     struct run whole, cut;
@@ -83,6 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     seek(&whole, v, all, NULL);
     seek(&cut, v, all, &chance);
     check_answers(v, &whole, &cut);
+    check_structure(v, &whole, all);
     end(&whole);
     end(&cut);
     return 0;

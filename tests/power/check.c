@@ -60,7 +60,7 @@ static void send_one(struct world *w, size_t octets, bool to_queue)
     mailsrv_asked_free(body);
 }
 
-/* Most of what was sent first goes, so that segments do, too. */
+/* Most of what was sent first goes, so that segments do, too; some of the rest is flagged. */
 static void expunge_some(struct world *w)
 {
     mailsrv_arg_store_open open = { sizeof open, 0 };
@@ -73,6 +73,11 @@ static void expunge_some(struct world *w)
     mailsrv_arg_expunge arg = { .size = sizeof arg, .mbox = opened->mbox, .uids = &run, .n_uids = 1,
                                 .mailbox = opened->mailbox };
     mailsrv_asked_free(ask(w, MAILSRV_OP_EXPUNGE, &arg));
+    const mailsrv_run flagged = { 3, 4 };
+    mailsrv_arg_flags flags = { .size = sizeof flags, .how = MAILSRV_FLAGS_ADD, .mbox = opened->mbox, .uids = &flagged,
+                                .n_uids = 1, .flags = MAILSRV_FLAG_FLAGGED, .unchanged_since = UINT64_MAX,
+                                .mailbox = opened->mailbox };
+    mailsrv_asked_free(ask(w, MAILSRV_OP_FLAGS, &flags));
     mailsrv_asked_free(mbox);
     mailsrv_asked_free(store);
 }
@@ -140,19 +145,24 @@ static void finds(struct world *w, const char *what)
 static const struct damage {
     const char *what, *harm, *mend;
 } damages[] = {
-    { "a message without a body", "UPDATE message SET body = body + 900 WHERE uid = 3",
-      "UPDATE message SET body = body - 900 WHERE uid = 3" },
+    { "a message without a body", "UPDATE message SET body = body + 900 WHERE key & 4294967295 = 3",
+      "UPDATE message SET body = body - 900 WHERE key & 4294967295 = 3" },
     { "a queue item without a body", "UPDATE queue SET body = body + 900", "UPDATE queue SET body = body - 900" },
     { "a body that counts its messages wrong", "UPDATE body SET refs = refs + 1 WHERE id = 2",
       "UPDATE body SET refs = refs - 1 WHERE id = 2" },
     { "a UID that is not below UIDNEXT", "UPDATE mailbox SET uidnext = 5 WHERE messages > 0",
-      "UPDATE mailbox SET uidnext = (SELECT max(uid) + 1 FROM message) WHERE messages > 0" },
+      "UPDATE mailbox SET uidnext = (SELECT max(key & 4294967295) + 1 FROM message) WHERE messages > 0" },
     { "a UIDNEXT that is none", "UPDATE mailbox SET uidnext = uidnext + 4294967296",
       "UPDATE mailbox SET uidnext = uidnext - 4294967296" },
     { "a UIDVALIDITY above those that were given", "UPDATE account SET uidvalidity = uidvalidity - 1",
       "UPDATE account SET uidvalidity = uidvalidity + 1" },
-    { "a modseq above the account's", "UPDATE message SET modseq = modseq + 900 WHERE uid = 3",
-      "UPDATE message SET modseq = modseq - 900 WHERE uid = 3" },
+    { "a modseq above the account's", "UPDATE account SET modseq = modseq - 900",
+      "UPDATE account SET modseq = modseq + 900" },
+    { "messages without marks, or marks without messages",
+      "CREATE TABLE aside AS SELECT * FROM marks; DELETE FROM marks",
+      "INSERT INTO marks SELECT * FROM aside; DROP TABLE aside" },
+    { "a change of flags that cannot be found", "CREATE TABLE aside AS SELECT * FROM word; DELETE FROM word",
+      "INSERT INTO word SELECT * FROM aside; DROP TABLE aside" },
     { "a mailbox that counts its messages wrong", "UPDATE mailbox SET unseen = unseen + 1",
       "UPDATE mailbox SET unseen = unseen - 1" },
     { "an account that counts its octets wrong", "UPDATE account SET octets = octets + 1",
@@ -189,6 +199,24 @@ static void index_damaged(struct world *w)
         change_index(w, damages[i].mend);
     }
     tap(check(w) == MAILSRV_OK, "the check", "says nothing of what was mended", w->heard);
+}
+
+/* One of an older format is as none; one of a newer is not touched. */
+static void other_formats(struct world *w)
+{
+    if (shore_open(&w->shore) != MAILSRV_OK)
+        abort();
+    shore_close(&w->shore);
+    change_index(w, "PRAGMA user_version = 3");
+    tap(check(w) == MAILSRV_CANNOT && shore_open(&w->shore) == MAILSRV_CANNOT, "an index of another format",
+        "a newer one is refused", w->heard);
+    change_index(w, "PRAGMA user_version = 1; DROP TABLE marks");
+    tap(check(w) == MAILSRV_OK, "an index of another format", "an older one is not looked at", w->heard);
+    int32_t status = shore_open(&w->shore);
+    tap(status == MAILSRV_OK, "an index of another format", "and made anew", mailsrv_strerror(status));
+    if (status == MAILSRV_OK)
+        shore_close(&w->shore);
+    tap(check(w) == MAILSRV_OK, "an index of another format", "and is as it must be then", w->heard);
 }
 
 /* ---- Damage to files ---- */
@@ -328,6 +356,7 @@ int main(void)
     files_damaged(&w);
     index_damaged(&w);
     index_broken(&w);
+    other_formats(&w);
     remove_all(w.directory);
     return tap_end();
 }

@@ -8,7 +8,7 @@
 #include "mail_inside.h"
 
 #define SEGMENT 150000u /* octets of groups, after which a segment ends */
-#define HEAVY 190000u   /* octets of a body that fills one */
+#define HEAVY 180000u   /* octets of a body that fills one */
 
 struct log_case {
     struct disk *disk;

@@ -85,6 +85,19 @@ static void seek_trickled(struct bench *b, struct span message)
     mailsrv__seek_end(b->seek);
 }
 
+/* What the structure of the message tells, it tells as the message does. */
+static void check_structure(struct bench *b, struct span message, const char *expected)
+{
+    struct scanner scanner;
+    mailsrv__scanner_init(&scanner, &b->heap, CLASS_BODIES);
+    mailsrv__scanner_take(&scanner, message);
+    struct seek_told told = mailsrv__seek_structure(b->seek, mailsrv__scanner_end(&scanner));
+    mailsrv__scanner_fini(&scanner);
+    for (uint32_t i = 0; i < b->n; i++)
+        if ((told.known >> i & 1) != 0 && (told.matches >> i & 1) != (expected[i] == '+'))
+            fail_msg("the structure tells another answer than \"%s\" of %u", expected, i);
+}
+
 /* `expected` has "+" for each condition that matches, "-" for each other. */
 static void check_span(struct span message, const struct sought *v, size_t n, const char *expected)
 {
@@ -96,6 +109,7 @@ static void check_span(struct span message, const struct sought *v, size_t n, co
     }
     seek_trickled(&b, message);
     check_answers(&b, expected, "octet by octet", 0);
+    check_structure(&b, message, expected);
     tear_down(&b);
 }
 
@@ -104,6 +118,85 @@ static void check_span(struct span message, const struct sought *v, size_t n, co
         const struct sought v[] = { __VA_ARGS__ };                                                                     \
         check_span(SPAN(message), v, LENGTH(v), expected);                                                             \
     } while (0)
+
+/* `expected` has "." where the structure tells nothing. */
+static void check_told(struct span message, const struct sought *v, size_t n, const char *expected)
+{
+    struct bench b;
+    struct scanner scanner;
+    set_up(&b, v, (uint32_t)n);
+    mailsrv__scanner_init(&scanner, &b.heap, CLASS_BODIES);
+    mailsrv__scanner_take(&scanner, message);
+    struct seek_told told = mailsrv__seek_structure(b.seek, mailsrv__scanner_end(&scanner));
+    mailsrv__scanner_fini(&scanner);
+    for (size_t i = 0; i < n; i++) {
+        char got = (told.known >> i & 1) == 0 ? '.' : (told.matches >> i & 1) != 0 ? '+' : '-';
+        if (got != expected[i])
+            fail_msg("of %zu it tells %c, not %c", i, got, expected[i]);
+    }
+    tear_down(&b);
+}
+
+#define TOLD(message, expected, ...)                                                                                   \
+    do {                                                                                                               \
+        const struct sought v[] = { __VA_ARGS__ };                                                                     \
+        check_told(message, v, LENGTH(v), expected);                                                                   \
+    } while (0)
+
+static struct sought sent(enum seek_kind kind, int32_t day)
+{
+    return (struct sought){ kind, { NULL, 0 }, { NULL, 0 }, day };
+}
+
+/* Blanks at the ends of a value, parameters and other fields are not in a structure. */
+static void test_structure(void **state)
+{
+    (void)state;
+    static const char message[] = "Date: Thu, 1 Jan 1970 23:00:00 -1200 \r\nSubject:  =?utf-8?q?=C3=9Cber?=\r\n all \r\n"
+                                  "To: a@a.example\r\nTO: b@b.example\r\nX: y\r\nContent-Type: text/plain; x=y\r\n\r\nz";
+    TOLD(SPAN(message), "++--.+--.......+-+", field("subject", "\xC3\xBC"
+                                                                      "BER ALL"),
+         field("SUBJECT", ""), field("subject", "z"), field("Cc", ""), field("subject", " \xC3\xBC"), field("to", "B@"),
+         field("to", "exampleto"), field("bcc", "a"), field("x", "y"), field("subject", "all\t"), body("z"), text("a"),
+         field("content-type", "plain"), field("", "a"), field("content-disposition", ""), sent(SEEK_SENT_ON, 0),
+         sent(SEEK_SENT_BEFORE, 0), sent(SEEK_SENT_SINCE, -1));
+    TOLD(SPAN("X: y\r\n\r\n"), "--", sent(SEEK_SENT_BEFORE, 0), field("from", ""));
+    TOLD(SPAN("Subject: x"), "..", body("x"), field("x", "y"));
+}
+
+static void test_asks_structure(void **state)
+{
+    (void)state;
+    static const struct sought never[] = { { SEEK_BODY, { NULL, 0 }, { "a", 1 }, 0 },
+                                           { SEEK_FIELD, { "X", 1 }, { "a", 1 }, 0 },
+                                           { SEEK_FIELD, { "Subject", 7 }, { " a", 2 }, 0 },
+                                           { SEEK_FIELD, { "Bcc", 3 }, { "a", 1 }, 0 } };
+    struct bench b;
+    set_up(&b, never, 3);
+    assert_false(mailsrv__seek_asks_structure(b.seek));
+    tear_down(&b);
+    set_up(&b, never, 4);
+    assert_true(mailsrv__seek_asks_structure(b.seek));
+    tear_down(&b);
+}
+
+/* Of a field that must come once one is kept; names with many blanks are not seen; a long value stays where it is. */
+static void test_structure_left_out(void **state)
+{
+    (void)state;
+    char long_one[1300] = "To: a\r\nFrom: ";
+    memset(long_one + 13, 'x', 1200);
+    memcpy(long_one + 1213, "\r\nTo: b", 8);
+    TOLD(SPAN("Subject: a\r\nSubject: b\r\n\r\n"), ".", field("subject", "a"));
+    TOLD(SPAN("Content-ID: a\r\nContent-ID: b\r\n\r\n"), ".", field("content-id", "b"));
+    TOLD(SPAN("Subject                              : a\r\n\r\n"), ".", field("subject", "a"));
+    TOLD(SPAN("A-name-that-is-longer-than-those-that-are-kept: a\r\n\r\n"), "-", field("subject", "a"));
+    TOLD(((struct span){ long_one, strlen(long_one) }), ".+.", field("from", "x"), field("to", "b"), field("From", ""));
+    char many[1024] = "";
+    for (int i = 0; i < 65; i++)
+        memcpy(many + 7 * i, "To: a\r\n", 8);
+    TOLD(((struct span){ many, strlen(many) }), ".", field("to", "b"));
+}
 
 /* ---- Headers ---- */
 
@@ -378,6 +471,8 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_structure),
+        cmocka_unit_test(test_structure_left_out), cmocka_unit_test(test_asks_structure),
         cmocka_unit_test(test_fields),         cmocka_unit_test(test_odd_fields),
         cmocka_unit_test(test_encoded_words),  cmocka_unit_test(test_dates),
         cmocka_unit_test(test_parameters),     cmocka_unit_test(test_plain_body),

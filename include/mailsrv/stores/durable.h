@@ -19,7 +19,7 @@
  * message to accounts in two shards is stored twice, and a COMMIT to both is all or nothing only in each.  The queue is
  * in the first.
  *
- * A message of up to 256 KiB is checked while it is read from its beginning to its end, in that order, by one handle:
+ * A message of up to 184 KiB is checked while it is read from its beginning to its end, in that order, by one handle:
  * with octets that are not those that were stored the last READ is answered MAILSRV_CORRUPT.
  *
  * Threads: any, for the store; what concerns an engine is called on its thread.  Memory is malloc's.
@@ -84,7 +84,8 @@ typedef struct mailsrv_durable_setup {
     const char *directory;              /* NUL-ended; it is there */
     const mailsrv_durable_files *files; /* copied; NULL: the system's */
     uint64_t segment_octets;  /* a segment of the log ends when it has more; 0: 64 MiB; at least 4,096 */
-    uint64_t memory_octets;   /* of staged bodies; what has no room is kept in a file; 0: 64 MiB */
+    uint64_t memory_octets;   /* of staged bodies; what has no room is kept in a file; 0: 64 MiB.  Of the index no more
+                               * is kept in memory than as much again to write, and a quarter of it to read */
     uint64_t body_octets_max; /* a body of more is MAILSRV_TOOBIG; 0: there is no such number */
     uint64_t reserve_octets;  /* of a file that gives way when the disk is full, so that EXPUNGE and the queue go on;
                                * 0: 1 MiB */

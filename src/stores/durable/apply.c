@@ -43,24 +43,41 @@ static bool quota(struct index *x, struct reader *from)
     return !from->bad && mailsrv__durable_run(x, SQL_ACCOUNT_QUOTA, "di", &id, octets);
 }
 
+#define MESSAGE_BODY 105 /* where an entry for a message names its body */
+
+/* Is the next entry a message with that body?  It is counted with the body's row: to change a row that was just added,
+ * for a moment an idle one, costs as much as to add it. */
+static bool is_next_message(const struct reader *from, uint64_t id)
+{
+    if (from->n < MESSAGE_BODY + 8 || from->p[0] != ENTRY_MESSAGE)
+        return false;
+    struct reader at = { from->p + MESSAGE_BODY, 8, false };
+    return number(&at) == id;
+}
+
 static bool body(struct index *x, struct reader *from)
 {
     uint64_t id = number(from);
     int64_t segment = (int64_t)number(from), place = (int64_t)number(from), octets = (int64_t)number(from);
     mailsrv_bytes structure = mailsrv__durable_get_bytes(from);
     at_least(&x->state.last_body, id);
-    return !from->bad &&
-           mailsrv__durable_run(x, SQL_BODY_ADD, "iiiib", (int64_t)id, segment, place, octets, structure);
+    x->counted = is_next_message(from, id) ? id : 0;
+    return !from->bad && mailsrv__durable_run(x, SQL_BODY_ADD, "iiiibi", (int64_t)id, segment, place, octets, structure,
+                                              (int64_t)(x->counted != 0));
 }
 
 int64_t mailsrv__durable_box(struct index *x, const mailsrv_id *account, const mailsrv_id *mailbox)
 {
+    if (x->box != 0 && mailsrv__durable_same(&x->box_of, mailbox))
+        return x->box;
     sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MAILBOX_BOX, "d", mailbox);
     int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
     int64_t box = result == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
     sqlite3_reset(row);
     if (result == SQLITE_DONE && mailsrv__durable_run(x, SQL_MAILBOX_STUB, "dd", mailbox, account))
         box = sqlite3_last_insert_rowid(x->db);
+    x->box_of = *mailbox;
+    x->box = box;
     return box;
 }
 
@@ -76,6 +93,22 @@ bool mailsrv__durable_count(struct index *x, int64_t box, const struct counts *c
                                 counts->deleted, uidnext);
 }
 
+bool mailsrv__durable_account_grew(struct index *x, const mailsrv_id *id, int64_t modseq, int64_t octets)
+{
+    return mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", id, modseq, octets) &&
+           (sqlite3_changes(x->db) != 0 || mailsrv__durable_run(x, SQL_ACCOUNT_STUB, "dii", id, modseq, octets));
+}
+
+static bool body_grew(struct index *x, int64_t id)
+{
+    bool is_counted = x->counted != 0 && x->counted == (uint64_t)id;
+    x->counted = 0;
+    if (is_counted)
+        return true;
+    return mailsrv__durable_run(x, SQL_BODY_GREW, "i", id) &&
+           (sqlite3_changes(x->db) != 0 || mailsrv__durable_run(x, SQL_BODY_STUB, "i", id));
+}
+
 /* A message came into a mailbox: its counts, and those of its account, follow at once, or with the end of the change in
  * parts that it belongs to. */
 static bool grew(struct index *x, const mailsrv_id *owner, int64_t box, int64_t uid, int64_t modseq,
@@ -89,7 +122,7 @@ static bool grew(struct index *x, const mailsrv_id *owner, int64_t box, int64_t 
             return true;
     }
     return mailsrv__durable_count(x, box, by, uid + 1) &&
-           mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", owner, modseq, by->octets);
+           mailsrv__durable_account_grew(x, owner, modseq, by->octets);
 }
 
 /* `as_is`: it may be there from an older record. */
@@ -101,23 +134,25 @@ static bool message(struct index *x, struct reader *from, bool as_is)
     int64_t modseq = (int64_t)number(from), octets = (int64_t)number(from), internal = (int64_t)number(from);
     int64_t saved = (int64_t)number(from), id;
     mailsrv_id email = mailsrv__durable_get_id(from);
-    int64_t keywords[2];
-    keywords[0] = (int64_t)number(from);
-    keywords[1] = (int64_t)number(from);
+    uint64_t keywords[2];
+    keywords[0] = number(from);
+    keywords[1] = number(from);
     id = (int64_t)number(from);
     mailsrv_bytes prefix = mailsrv__durable_get_bytes(from), uidl = mailsrv__durable_get_bytes(from);
     mailsrv_bytes recipient = mailsrv__durable_get_bytes(from);
     int64_t box = !from->bad ? mailsrv__durable_box(x, &owner, &mailbox) : 0;
     struct counts by = mailsrv__durable_counts(1, (uint32_t)flags, octets);
     mailsrv__durable_id_was_given(x, &email);
-    if (box == 0 || (as_is && !mailsrv__durable_run(x, SQL_MESSAGE_AS_IS, "iiiiii", box, uid, flags, modseq,
-                                                    keywords[0], keywords[1])))
+    const struct message_mark mark = { (uint32_t)uid, (uint32_t)flags, (uint64_t)modseq,
+                                       { keywords[0], keywords[1] }, 0 };
+    if (box == 0 || (as_is && !mailsrv__durable_run(x, SQL_MESSAGE_AS_IS, "ii", box, uid)))
         return false;
     if (as_is && sqlite3_changes(x->db) != 0)
-        return true;
-    return mailsrv__durable_run(x, SQL_MESSAGE_ADD, "iiiiiiidbiiibb", box, uid, flags, modseq, octets, internal, saved,
-                                &email, uidl, keywords[0], keywords[1], id, prefix, recipient) &&
-           mailsrv__durable_run(x, SQL_BODY_GREW, "i", id) && grew(x, &owner, box, uid, modseq, &by);
+        return mailsrv__durable_mark_set(x, box, &mark);
+    return mailsrv__durable_mark_add(x, box, &mark, as_is) &&
+           mailsrv__durable_run(x, SQL_MESSAGE_ADD, "iiiiidbibb", box, uid, octets, internal, saved, &email, uidl, id,
+                                prefix, recipient) &&
+           body_grew(x, id) && grew(x, &owner, box, uid, modseq, &by);
 }
 
 bool mailsrv__durable_is_loose(struct loose *loose, uint64_t id)
@@ -175,17 +210,22 @@ bool mailsrv__durable_tomb(struct index *x, int64_t base, enum tomb kind, mailsr
 
 bool mailsrv__durable_drop_row(struct index *x, const struct row *at, struct counts *out)
 {
+    bool good;
+    const struct message_mark *mark = mailsrv__durable_mark_find(x, at->box, (uint32_t)at->uid, &good);
+    *out = (struct counts){ 0, 0, 0, 0 };
+    if (mark == NULL)
+        return good;
     sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_GET, "ii", at->box, at->uid);
     int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
-    *out = (struct counts){ 0, 0, 0, 0 };
     if (result != SQLITE_ROW) {
         sqlite3_reset(row);
-        return result == SQLITE_DONE;
+        return false;
     }
-    *out = mailsrv__durable_counts(-1, (uint32_t)sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1));
-    int64_t id = sqlite3_column_int64(row, 2), base = sqlite3_column_int64(row, 3);
+    *out = mailsrv__durable_counts(-1, mark->flags, sqlite3_column_int64(row, 0));
+    int64_t id = sqlite3_column_int64(row, 1), base = sqlite3_column_int64(row, 2);
     sqlite3_reset(row);
-    return mailsrv__durable_run(x, SQL_MESSAGE_DROP, "ii", at->box, at->uid) && let_go(x, id) &&
+    return mailsrv__durable_mark_drop(x, at->box, (uint32_t)at->uid) &&
+           mailsrv__durable_run(x, SQL_MESSAGE_DROP, "ii", at->box, at->uid) && let_go(x, id) &&
            (at->mailbox == NULL || mailsrv__durable_tomb(x, base, TOMB_MESSAGES, mailsrv__durable_id_bytes(at->mailbox),
                                                          at->uid, at->uid));
 }
@@ -220,7 +260,7 @@ static bool expunge(struct index *x, struct reader *from)
             !mailsrv__durable_vanish(x, box, modseq, run))
             return false;
     }
-    return box != 0 && mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &owner, (int64_t)modseq, (int64_t)0);
+    return box != 0 && mailsrv__durable_account_grew(x, &owner, (int64_t)modseq, 0);
 }
 
 /* ---- Mailboxes that were deleted: their messages go a few at a time ---- */
@@ -255,6 +295,8 @@ bool mailsrv__durable_apply_death(struct index *x, bool *more)
     for (int i = 0; i < DEATHS && (result = some_message(x, box, &uid)) == SQLITE_ROW; i++)
         if (!drop_message(x, NULL, &(struct row){ NULL, box, uid }))
             return false;
+    if (!mailsrv__durable_marks_store(x))
+        return false;
     if (result != SQLITE_DONE)
         return result == SQLITE_ROW;
     return mailsrv__durable_run(x, SQL_KEYWORD_DROP, "i", box) &&
@@ -276,7 +318,7 @@ static bool queue(struct index *x, struct reader *from, bool as_is)
         return true;
     return mailsrv__durable_run(x, SQL_QUEUE_ADD, "iiibbbb", (int64_t)item, octets, id, prefix, record, recipient,
                                 sender) &&
-           mailsrv__durable_run(x, SQL_BODY_GREW, "i", id);
+           body_grew(x, id);
 }
 
 static bool queue_update(struct index *x, struct reader *from)
@@ -311,7 +353,8 @@ static bool retired(struct index *x, struct reader *from)
 {
     int64_t segment = (int64_t)number(from);
     return !from->bad && mailsrv__durable_run(x, SQL_SEGMENT_RETIRE, "ii", segment, (int64_t)x->group) &&
-           mailsrv__durable_run(x, SQL_TOMB_RETIRE, "i", segment);
+           mailsrv__durable_run(x, SQL_TOMB_RETIRE, "i", segment) &&
+           mailsrv__durable_run(x, SQL_WORD_RETIRE, "i", segment);
 }
 
 /* Rows may have been copied from it, which it has still. */
@@ -403,8 +446,9 @@ static bool apply_entry(struct index *x, struct reader *from)
 bool mailsrv__durable_apply(struct index *x, mailsrv_bytes record)
 {
     struct reader from = { record.p, record.n, false };
+    x->counted = 0;
     while (from.n != 0)
         if (!apply_entry(x, &from))
             return false;
-    return true;
+    return mailsrv__durable_marks_store(x);
 }

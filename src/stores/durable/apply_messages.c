@@ -22,44 +22,35 @@ bool mailsrv__durable_apply_keyword(struct index *x, struct reader *from)
 
 /* ---- Flags ---- */
 
-struct marks {
-    uint32_t flags;
-    int64_t modseq, keywords[2];
-};
-
-static bool count(struct index *x, int64_t box, int by, uint32_t flags)
+/* By what the counts of a mailbox change when flags do. */
+static void count(struct counts *by, uint32_t before, uint32_t now)
 {
-    struct counts counts = mailsrv__durable_counts(by, flags, 0);
-    return mailsrv__durable_count(x, box, &counts, 0);
+    const struct counts less = mailsrv__durable_counts(-1, before, 0), more = mailsrv__durable_counts(1, now, 0);
+    by->unseen += less.unseen + more.unseen;
+    by->deleted += less.deleted + more.deleted;
 }
 
-static bool mark(struct index *x, int64_t box, int64_t uid, const struct marks *marks)
+static bool mark(struct index *x, int64_t box, const struct message_mark *now, struct counts *by)
 {
-    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_GET, "ii", box, uid);
-    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
-    uint32_t before = result == SQLITE_ROW ? (uint32_t)sqlite3_column_int64(row, 0) : 0;
-    sqlite3_reset(row);
-    if (result != SQLITE_ROW)
-        return result == SQLITE_DONE;
-    const uint32_t counted = MAILSRV_FLAG_SEEN | MAILSRV_FLAG_DELETED;
-    if (((before ^ marks->flags) & counted) != 0 &&
-        (!count(x, box, -1, before) || !count(x, box, 1, marks->flags)))
-        return false;
-    return mailsrv__durable_run(x, SQL_MESSAGE_MARK, "iiiiii", box, uid, (int64_t)marks->flags, marks->modseq,
-                                marks->keywords[0], marks->keywords[1]);
+    bool good;
+    const struct message_mark *before = mailsrv__durable_mark_find(x, box, now->uid, &good);
+    if (before == NULL)
+        return good;
+    count(by, before->flags, now->flags);
+    return mailsrv__durable_mark_set(x, box, now);
 }
 
-static bool mark_run(struct index *x, int64_t box, int64_t modseq, struct reader *from)
+static bool mark_run(struct index *x, int64_t box, uint64_t modseq, struct reader *from, struct counts *by)
 {
-    struct marks marks;
     uint32_t first = word(from), last = word(from);
-    marks.flags = word(from);
-    marks.modseq = modseq;
-    marks.keywords[0] = number(from);
-    marks.keywords[1] = number(from);
-    for (int64_t uid = first; uid <= last && !from->bad; uid++)
-        if (!mark(x, box, uid, &marks))
+    struct message_mark now = { .flags = word(from), .modseq = modseq, .word = x->segment };
+    now.keywords[0] = (uint64_t)number(from);
+    now.keywords[1] = (uint64_t)number(from);
+    for (uint64_t uid = first; uid <= last && !from->bad; uid++) {
+        now.uid = (uint32_t)uid;
+        if (!mark(x, box, &now, by))
             return false;
+    }
     return !from->bad;
 }
 
@@ -68,11 +59,13 @@ bool mailsrv__durable_apply_flags(struct index *x, struct reader *from)
     mailsrv_id owner = mailsrv__durable_get_id(from), mailbox = mailsrv__durable_get_id(from);
     int64_t modseq = number(from);
     uint32_t n = word(from);
+    struct counts by = { 0, 0, 0, 0 };
     int64_t box = !from->bad ? mailsrv__durable_box(x, &owner, &mailbox) : 0;
     for (uint32_t i = 0; i < n; i++)
-        if (box == 0 || !mark_run(x, box, modseq, from))
+        if (box == 0 || !mark_run(x, box, (uint64_t)modseq, from, &by))
             return false;
-    return box != 0 && mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &owner, modseq, (int64_t)0);
+    return box != 0 && mailsrv__durable_count(x, box, &by, 0) &&
+           mailsrv__durable_account_grew(x, &owner, modseq, 0);
 }
 
 /* ---- UIDs from 1 on ---- */
@@ -85,6 +78,18 @@ static int64_t first_renumbered(struct index *x, const mailsrv_id *mailbox, int6
     if (mailsrv__durable_mailbox(x, mailbox, &mbox) != MAILSRV_OK)
         return 0;
     return mbox.uidvalidity == uidvalidity ? mbox.uidnext : 1;
+}
+
+static bool renumber_one(struct index *x, int64_t box, uint32_t uid, uint32_t now)
+{
+    bool good;
+    const struct message_mark *found = mailsrv__durable_mark_find(x, box, uid, &good);
+    if (found == NULL)
+        return good;
+    struct message_mark mark = *found;
+    mark.uid = now;
+    return mailsrv__durable_mark_drop(x, box, uid) && mailsrv__durable_mark_add(x, box, &mark, true) &&
+           mailsrv__durable_run(x, SQL_MESSAGE_RENUMBER, "iii", box, (int64_t)uid, (int64_t)now);
 }
 
 /* No new UID is above its old one, so none meets another. */
@@ -100,7 +105,7 @@ bool mailsrv__durable_apply_renumber(struct index *x, struct reader *from)
     for (uint32_t i = 0; i < n; i++) {
         uint32_t first = word(from), last = word(from);
         for (int64_t uid = first; uid <= last && !from->bad; uid++, next++)
-            if (uid != next && !mailsrv__durable_run(x, SQL_MESSAGE_RENUMBER, "iii", box, uid, next))
+            if (uid != next && !renumber_one(x, box, (uint32_t)uid, (uint32_t)next))
                 return false;
     }
     return !from->bad && mailsrv__durable_run(x, SQL_SEGMENT_BULK, "") &&

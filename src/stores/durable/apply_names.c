@@ -18,7 +18,7 @@ static uint32_t word(struct reader *from)
 
 static bool saw(struct index *x, const mailsrv_id *account, int64_t modseq)
 {
-    return mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", account, modseq, (int64_t)0);
+    return mailsrv__durable_account_grew(x, account, modseq, 0);
 }
 
 /* What a name is from now on; `mailbox` NULL: none has it. */
@@ -179,7 +179,7 @@ bool mailsrv__durable_apply_inbox_moved(struct index *x, struct reader *from)
         return false;
     return mailsrv__durable_run(x, SQL_SEGMENT_BULK, "") &&
            mailsrv__durable_run(x, SQL_MAILBOX_BECAME, "idii", old.box, &mailbox, (int64_t)uidvalidity, modseq) &&
-           mailsrv__durable_run(x, SQL_MESSAGE_BECAME, "ii", old.box, modseq) &&
+           mailsrv__durable_marks_became(x, old.box, (uint64_t)modseq) &&
            renew_inbox(x, &account, &inbox, &old, modseq) &&
            mailsrv__durable_run(x, SQL_ACCOUNT_UIDVALIDITY, "di", &account, (int64_t)uidvalidity) &&
            take_name(x, &account, name, &mailbox, modseq, 0, uidvalidity) && saw(x, &account, modseq);

@@ -80,7 +80,7 @@ static bool grow(struct durable *d, struct body *body, size_t n)
 
 bool mailsrv__durable_body_add(struct durable *d, struct body *body, mailsrv_bytes octets)
 {
-    if (body->file != NULL || octets.n > INLINE_MAX - body->octets)
+    if (body->file != NULL || body->is_large || octets.n > INLINE_MAX - body->octets)
         return false;
     size_t n = (size_t)body->octets + octets.n;
     if (body->room < n && !grow(d, body, n))

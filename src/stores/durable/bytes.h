@@ -32,7 +32,6 @@ mailsrv_id mailsrv__durable_get_id(struct reader *from);
 /* ---- crc.c ---- */
 /* CRC-32C of what comes behind octets that had the CRC `before`; 0: behind nothing. */
 uint32_t mailsrv__durable_crc(uint32_t before, const uint8_t *p, size_t n);
-/* The same without help of the processor, for machines that have none. */
-uint32_t mailsrv__durable_crc_by_table(uint32_t before, const uint8_t *p, size_t n);
+uint32_t mailsrv__durable_crc_by_table(uint32_t before, const uint8_t *p, size_t n); /* the same, on any machine */
 
 #endif

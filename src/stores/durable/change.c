@@ -196,16 +196,15 @@ static int32_t choose(struct durable *d, struct task *t, int64_t box, const mail
 {
     const mailsrv_arg_expunge *arg = t->op->arg;
     bool good = true;
-    sqlite3_stmt *row = mailsrv__durable_ask(&d->writer, SQL_MESSAGE_UIDS, "iii", box, (int64_t)run->first,
-                                             (int64_t)run->last);
-    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
-    for (; good && result == SQLITE_ROW; result = sqlite3_step(row))
-        if (arg->only_deleted == 0 || (sqlite3_column_int64(row, 1) & MAILSRV_FLAG_DELETED) != 0)
-            good = mailsrv__durable_runs_add(t, gone, (uint32_t)sqlite3_column_int64(row, 0));
-    sqlite3_reset(row);
-    if (!good)
-        return MAILSRV_NOMEM;
-    return result == SQLITE_DONE ? MAILSRV_OK : mailsrv__durable_broken(d);
+    struct walk walk;
+    struct message_mark mark;
+    mailsrv__durable_walk(&walk, &d->writer, box, run->first, run->last);
+    while (good && mailsrv__durable_walk_next(&walk, &mark))
+        if (arg->only_deleted == 0 || (mark.flags & MAILSRV_FLAG_DELETED) != 0)
+            good = mailsrv__durable_runs_add(t, gone, mark.uid);
+    if (mailsrv__durable_walk_end(&walk) != MAILSRV_OK)
+        return mailsrv__durable_broken(d);
+    return good ? MAILSRV_OK : MAILSRV_NOMEM;
 }
 
 #define ENTRY_RUNS 4096 /* of an entry, so that no record has more than a frame holds */
@@ -262,26 +261,24 @@ static int32_t expunge(struct durable *d, struct task *t)
 static bool put_uids(struct durable *d, int64_t box, uint32_t *from, uint32_t *n)
 {
     struct buffer *to = &d->record;
-    uint32_t last = 0, uid = 0;
-    sqlite3_stmt *row = mailsrv__durable_ask(&d->writer, SQL_MESSAGE_UIDS, "iii", box, (int64_t)*from,
-                                             (int64_t)UINT32_MAX);
-    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
-    for (; result == SQLITE_ROW; result = sqlite3_step(row)) {
-        uid = (uint32_t)sqlite3_column_int64(row, 0);
-        if (*n != 0 && uid == last + 1 && !to->failed) {
-            mailsrv__durable_set_number(to->p + to->n - 4, uid, 4);
+    uint32_t last = 0;
+    struct walk walk;
+    struct message_mark mark;
+    mailsrv__durable_walk(&walk, &d->writer, box, *from, UINT32_MAX);
+    *from = 0;
+    while (*from == 0 && mailsrv__durable_walk_next(&walk, &mark)) {
+        if (*n != 0 && mark.uid == last + 1 && !to->failed) {
+            mailsrv__durable_set_number(to->p + to->n - 4, mark.uid, 4);
         } else if (*n == ENTRY_RUNS) {
-            break;
+            *from = mark.uid;
         } else {
-            mailsrv__durable_put_number(to, uid, 4);
-            mailsrv__durable_put_number(to, uid, 4);
+            mailsrv__durable_put_number(to, mark.uid, 4);
+            mailsrv__durable_put_number(to, mark.uid, 4);
             ++*n;
         }
-        last = uid;
+        last = mark.uid;
     }
-    sqlite3_reset(row);
-    *from = result == SQLITE_ROW ? uid : 0;
-    return result == SQLITE_DONE || result == SQLITE_ROW;
+    return mailsrv__durable_walk_end(&walk) == MAILSRV_OK;
 }
 
 /* One entry; the status. */

@@ -66,28 +66,41 @@ static const struct question {
 } questions[] = {
     { "a broken page of the index", "SELECT integrity_check FROM pragma_integrity_check"
                                     " WHERE integrity_check <> 'ok'" },
-    { "a message without a body", "SELECT hex(mailbox.id) || '/' || uid FROM message JOIN mailbox USING(box)"
-                                  " LEFT JOIN body ON body.id = message.body WHERE coalesce(body.base, 0) = 0" },
+    { "a message without a body", "SELECT hex(mailbox.id) || '/' || (key & 4294967295) FROM message JOIN mailbox"
+                                  " ON box = key >> 32 LEFT JOIN body ON body.id = message.body"
+                                  " WHERE coalesce(body.base, 0) = 0" },
     { "a queue item without a body", "SELECT number FROM queue LEFT JOIN body ON body.id = queue.body"
                                      " WHERE coalesce(body.base, 0) = 0" },
     { "a body that counts its messages wrong",
       "SELECT id FROM body LEFT JOIN (SELECT body, count(*) AS n FROM"
       " (SELECT body FROM message UNION ALL SELECT body FROM queue) GROUP BY body) AS r ON r.body = body.id"
       " WHERE refs <> coalesce(n, 0) OR refs = 0" },
-    { "a UID that is not below UIDNEXT", "SELECT hex(mailbox.id) || '/' || uid FROM message JOIN mailbox USING(box)"
-                                         " WHERE (uid >= uidnext AND box NOT IN (SELECT box FROM parts)) OR uid < 1" },
+    { "a UID that is not below UIDNEXT", "SELECT hex(mailbox.id) || '/' || (key & 4294967295) FROM message JOIN"
+                                         " mailbox ON box = key >> 32 WHERE (key & 4294967295 >= uidnext"
+                                         " AND box NOT IN (SELECT box FROM parts)) OR key & 4294967295 < 1" },
+    { "messages without marks, or marks without messages",
+      "WITH both(key, n, uids) AS (SELECT key >> 6, 1, key & 4294967295 FROM message"
+      " UNION ALL SELECT key, -marks(key, rows, 0, 4294967296), -marks(key, rows, 3, 4294967296) FROM marks)"
+      " SELECT key FROM both GROUP BY key HAVING sum(n) <> 0 OR sum(uids) <> 0" },
+    { "a change of flags that cannot be found",
+      "SELECT 'one' WHERE (SELECT coalesce(sum(words(rows, 0)), 0) FROM marks) <>"
+      " (SELECT coalesce(sum(words(rows, segment)), 0) FROM word JOIN marks USING(key))" },
     { "a UIDNEXT that is none", "SELECT hex(id) FROM mailbox WHERE uidnext < 1 OR uidnext > 4294967295" },
     { "a UIDVALIDITY above those that were given",
       "SELECT hex(mailbox.id) FROM mailbox JOIN account ON account.id = mailbox.account"
       " WHERE mailbox.uidvalidity > account.uidvalidity" },
     { "a modseq above the account's",
-      "SELECT hex(mailbox.id) || '/' || uid FROM message JOIN mailbox USING(box) JOIN account"
-      " ON account.id = mailbox.account WHERE message.modseq > account.modseq AND box NOT IN (SELECT box FROM parts)" },
+      "SELECT hex(mailbox.id) FROM marks JOIN mailbox ON box = key >> 26 JOIN account ON account.id = mailbox.account"
+      " WHERE (marks(key, rows, 4, 4294967296) > account.modseq OR altered > account.modseq)"
+      " AND box NOT IN (SELECT box FROM parts)" },
     { "a mailbox that counts its messages wrong",
-      "SELECT hex(id) FROM mailbox LEFT JOIN (SELECT box, count(*) AS n, sum(message.octets) AS size,"
-      " sum(flags & 1 = 0) AS u, sum(flags & 8 <> 0) AS d FROM message JOIN mailbox USING(box) WHERE uid < uidnext"
-      " GROUP BY box) AS s USING(box) WHERE length(account) > 0 AND (messages <> coalesce(n, 0) OR"
-      " octets <> coalesce(size, 0) OR unseen <> coalesce(u, 0) OR deleted <> coalesce(d, 0))" },
+      "SELECT hex(id) FROM mailbox LEFT JOIN (SELECT box, count(*) AS n, sum(message.octets) AS size FROM message"
+      " JOIN mailbox ON box = key >> 32 WHERE key & 4294967295 < uidnext GROUP BY box) AS s USING(box)"
+      " LEFT JOIN (SELECT key >> 26 AS box, sum(marks(key, rows, 1, uidnext)) AS u,"
+      " sum(marks(key, rows, 2, uidnext)) AS d FROM marks JOIN mailbox"
+      " ON box = key >> 26 GROUP BY key >> 26) AS m USING(box) WHERE length(account) > 0 AND"
+      " (messages <> coalesce(n, 0) OR octets <> coalesce(size, 0) OR unseen <> coalesce(u, 0)"
+      " OR deleted <> coalesce(d, 0))" },
     { "an account that counts its octets wrong",
       "SELECT hex(id) FROM account WHERE octets <> (SELECT coalesce(sum(octets), 0) FROM mailbox"
       " WHERE mailbox.account = account.id)" },
@@ -102,7 +115,8 @@ static const struct question {
                                      " SELECT number FROM queue, state WHERE number > last_queue" },
     { "a segment whose live octets are counted wrong",
       "WITH record(segment, octets) AS (SELECT base, (place > 0) * octets + length(structure) + 97 FROM body"
-      " UNION ALL SELECT base, weight FROM message UNION ALL SELECT word, 64 FROM message WHERE word <> base"
+      " UNION ALL SELECT base, weight FROM message"
+      " UNION ALL SELECT segment, words(rows, segment) * 64 FROM word JOIN marks USING(key)"
       " UNION ALL SELECT base, weight FROM queue UNION ALL SELECT word, 64 FROM queue WHERE word <> base"
       " UNION ALL SELECT base, weight FROM account UNION ALL SELECT base, weight FROM mailbox"
       " UNION ALL SELECT base, weight FROM name UNION ALL SELECT segment, 64 FROM tomb),"

@@ -22,7 +22,6 @@ void mailsrv__durable_move(struct durable *d, bool wait)
     pthread_mutex_lock(&d->lock);
     uint64_t enough = d->moves + (d->is_moving ? 2 : 1);
     d->wants_move = true;
-    d->pages = 0;
     pthread_cond_signal(&d->move);
     while (wait && d->moves < enough && !d->ending)
         pthread_cond_wait(&d->calm, &d->lock);

@@ -47,6 +47,9 @@ static struct place write_body(struct durable *d, const struct body *body)
 /* Is it in the index, because it was committed before? */
 static int32_t is_known(struct durable *d, const struct body *body, bool *out)
 {
+    *out = false;
+    if (!body->kept)
+        return MAILSRV_OK;
     sqlite3_stmt *row = mailsrv__durable_ask(&d->writer, SQL_BODY_GET, "i", (int64_t)body->number);
     int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
     *out = result == SQLITE_ROW;
@@ -82,7 +85,7 @@ static int32_t log_body(struct commit *c, uint32_t i)
     mailsrv__durable_put_number(&d->record, place.offset, 8);
     mailsrv__durable_put_number(&d->record, body->octets, 8);
     mailsrv__durable_put_bytes(&d->record, staged_at(c->arg, i)->structure);
-    return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
+    return MAILSRV_OK; /* it takes effect with the target, or at the end */
 }
 
 static int32_t check(const mailsrv_target *target, const struct account *a, const struct mailbox *mbox,
@@ -244,6 +247,8 @@ int32_t mailsrv__durable_commit(struct durable *d, struct task *t)
         results[i].status = to_target(&c, i);
         failed += results[i].status != MAILSRV_OK;
     }
+    if (!d->failed && !mailsrv__durable_take_effect(d))
+        return mailsrv__durable_broken(d);
     if (failed != 0 && arg->atomic)
         undo(&c);
     t->value.committed = (mailsrv_committed){ sizeof t->value.committed, arg->n_targets, sizeof *results, 0, results };

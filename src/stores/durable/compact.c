@@ -95,42 +95,103 @@ static int32_t copy_body(struct durable *d)
 
 static int32_t copy_message(struct durable *d)
 {
-    static const uint8_t octets[] = { 4, 4, 8, 8, 8, 8 };
     int result;
+    bool good = false;
     sqlite3_stmt *row = ask(d, SQL_COPY_MESSAGE, &result);
     if (result != SQLITE_ROW)
         return none(d, row, result);
+    const struct message_mark *mark = mailsrv__durable_mark_find(&d->writer, sqlite3_column_int64(row, 11),
+                                                         (uint32_t)sqlite3_column_int64(row, 2), &good);
+    if (mark == NULL)
+        return none(d, row, SQLITE_CORRUPT);
     mailsrv__durable_put_number(&d->record, ENTRY_MESSAGE_AS_IS, 1);
     put_id(d, row, 0);
     put_id(d, row, 1);
-    for (int i = 0; i < 6; i++)
-        put_number(d, row, i + 2, octets[i]);
-    put_id(d, row, 8);
-    for (int i = 9; i < 12; i++)
+    mailsrv__durable_put_number(&d->record, mark->uid, 4);
+    mailsrv__durable_put_number(&d->record, mark->flags, 4);
+    mailsrv__durable_put_number(&d->record, mark->modseq, 8);
+    for (int i = 3; i < 6; i++)
         put_number(d, row, i, 8);
-    for (int i = 12; i < 15; i++)
+    put_id(d, row, 6);
+    mailsrv__durable_put_number(&d->record, mark->keywords[0], 8);
+    mailsrv__durable_put_number(&d->record, mark->keywords[1], 8);
+    put_number(d, row, 7, 8);
+    for (int i = 8; i < 11; i++)
         put_bytes(d, row, i);
     return took(d, row);
 }
 
-/* Its flags alone: the whole record stays where it is, since tombs go by that. */
+static void put_flags(struct buffer *to, const struct message_mark *mark)
+{
+    mailsrv__durable_put_number(to, mark->uid, 4);
+    mailsrv__durable_put_number(to, mark->uid, 4);
+    mailsrv__durable_put_number(to, mark->flags, 4);
+    mailsrv__durable_put_number(to, mark->keywords[0], 8);
+    mailsrv__durable_put_number(to, mark->keywords[1], 8);
+}
+
+/* Those of a chunk whose last word is in the segment; as many as have one modseq, which an entry has one of. */
+static uint32_t put_marked(struct durable *d, sqlite3_stmt *row, int64_t key)
+{
+    struct walk walk;
+    struct message_mark mark;
+    uint32_t n = 0;
+    uint64_t modseq = 0;
+    size_t at = 0;
+    uint32_t first = mailsrv__durable_chunk_uid(key);
+    mailsrv__durable_walk(&walk, &d->writer, key >> KEY_BITS, first, first + CHUNK_ROWS - 1);
+    while (mailsrv__durable_walk_next(&walk, &mark)) {
+        if (mark.word != d->compacting || (n != 0 && mark.modseq != modseq))
+            continue;
+        if (n++ == 0) {
+            modseq = mark.modseq;
+            mailsrv__durable_put_number(&d->record, ENTRY_FLAGS, 1);
+            put_id(d, row, 0);
+            put_id(d, row, 1);
+            mailsrv__durable_put_number(&d->record, modseq, 8);
+            at = d->record.n;
+            mailsrv__durable_put_number(&d->record, 0, 4);
+        }
+        put_flags(&d->record, &mark);
+    }
+    if (n != 0 && !d->record.failed)
+        mailsrv__durable_set_number(d->record.p + at, n, 4);
+    if (mailsrv__durable_walk_end(&walk) != MAILSRV_OK)
+        mailsrv__durable_broken(d);
+    return n;
+}
+
+/* Their flags alone: the whole records stay where they are, since tombs go by that. */
+static int32_t copy_chunk(struct durable *d, int64_t key, uint32_t *n)
+{
+    sqlite3_stmt *row = mailsrv__durable_ask(&d->writer, SQL_COPY_MARKED, "i", key >> KEY_BITS);
+    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
+    *n = result == SQLITE_ROW ? put_marked(d, row, key) : 0;
+    sqlite3_reset(row);
+    if (d->failed || (result != SQLITE_ROW && result != SQLITE_DONE))
+        return mailsrv__durable_broken(d);
+    return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
+}
+
+/* A chunk that has none of them, or is of a deleted mailbox, is passed over, until one has some: what no record follows
+ * is not kept. */
 static int32_t copy_marked(struct durable *d)
 {
-    int result;
-    sqlite3_stmt *row = ask(d, SQL_COPY_MARKED, &result);
-    if (result != SQLITE_ROW)
-        return none(d, row, result);
-    mailsrv__durable_put_number(&d->record, ENTRY_FLAGS, 1);
-    put_id(d, row, 0);
-    put_id(d, row, 1);
-    put_number(d, row, 2, 8);
-    mailsrv__durable_put_number(&d->record, 1, 4);
-    put_number(d, row, 3, 4);
-    put_number(d, row, 3, 4);
-    put_number(d, row, 4, 4);
-    put_number(d, row, 5, 8);
-    put_number(d, row, 6, 8);
-    return took(d, row);
+    uint32_t n = 0;
+    int32_t status = MAILSRV_OK;
+    while (status == MAILSRV_OK && n == 0) {
+        int result;
+        sqlite3_stmt *row = ask(d, SQL_WORD_GET, &result);
+        int64_t key = result == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
+        if (result != SQLITE_ROW)
+            return none(d, row, result);
+        sqlite3_reset(row);
+        status = copy_chunk(d, key, &n);
+        if (status == MAILSRV_OK && n == 0 &&
+            !mailsrv__durable_run(&d->writer, SQL_WORD_DROP, "ii", (int64_t)d->compacting, key))
+            return mailsrv__durable_broken(d);
+    }
+    return status;
 }
 
 static int32_t copy_queue(struct durable *d)

@@ -32,8 +32,7 @@ struct copying {
 };
 
 /* Rows from a position on, so many as one part has. */
-static int32_t walk(struct copying *c, struct position *at, enum sql which,
-                    int32_t (*each)(struct copying *c, sqlite3_stmt *row))
+static int32_t walk(struct copying *c, struct position *at, int32_t (*each)(struct copying *c, sqlite3_stmt *row))
 {
     uint32_t left = PART_ROWS;
     int32_t status = MAILSRV_OK;
@@ -41,7 +40,8 @@ static int32_t walk(struct copying *c, struct position *at, enum sql which,
         const mailsrv_run *run = &c->arg->uids[at->run];
         uint32_t last = run->last < c->from.uidnext ? run->last : c->from.uidnext - 1;
         int64_t first = (int64_t)(at->uid > run->first ? at->uid : run->first);
-        sqlite3_stmt *row = mailsrv__durable_ask(&c->d->writer, which, "iii", c->from.box, first, (int64_t)last);
+        sqlite3_stmt *row = mailsrv__durable_ask(&c->d->writer, SQL_MESSAGE_WHOLE, "iii", c->from.box, first,
+                                                 (int64_t)last);
         int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
         for (; result == SQLITE_ROW && left != 0 && c->d->record.n < RECORD_MAX && status == MAILSRV_OK;
              result = sqlite3_step(row), left--) {
@@ -58,11 +58,31 @@ static int32_t walk(struct copying *c, struct position *at, enum sql which,
 
 /* ---- Keywords: the same names in the other dictionary ---- */
 
-static int32_t take_keywords(struct copying *c, sqlite3_stmt *row)
+/* Those that rows of one run have, as many as are left to be looked at. */
+static int32_t find_used(struct copying *c, uint32_t first, uint32_t last, uint32_t *left)
 {
-    c->used[0] |= (uint64_t)sqlite3_column_int64(row, 3);
-    c->used[1] |= (uint64_t)sqlite3_column_int64(row, 4);
-    return MAILSRV_OK;
+    struct walk walk;
+    struct message_mark mark;
+    mailsrv__durable_walk(&walk, &c->d->writer, c->from.box, first, last);
+    for (; *left != 0 && mailsrv__durable_walk_next(&walk, &mark); --*left) {
+        c->used[0] |= mark.keywords[0];
+        c->used[1] |= mark.keywords[1];
+    }
+    return mailsrv__durable_walk_end(&walk) == MAILSRV_OK ? MAILSRV_OK : mailsrv__durable_broken(c->d);
+}
+
+static int32_t find_all_used(struct copying *c)
+{
+    uint32_t left = PART_ROWS;
+    int32_t status = MAILSRV_OK;
+    for (uint32_t i = c->at.run; i < c->arg->n_uids && left != 0 && status == MAILSRV_OK; i++) {
+        const mailsrv_run *run = &c->arg->uids[i];
+        uint32_t last = run->last < c->from.uidnext ? run->last : c->from.uidnext - 1;
+        uint64_t first = c->at.uid > run->first ? c->at.uid : run->first;
+        if (first <= last)
+            status = find_used(c, (uint32_t)first, last, &left);
+    }
+    return status;
 }
 
 static bool has(const uint64_t bits[2], uint32_t i)
@@ -86,8 +106,7 @@ static int32_t translate(struct copying *c)
 {
     mailsrv_bytes *names;
     uint32_t n = 0;
-    struct position at = c->at;
-    int32_t status = walk(c, &at, SQL_MESSAGE_MARKS, take_keywords);
+    int32_t status = find_all_used(c);
     bool is_new = ((c->used[0] & ~c->known[0]) | (c->used[1] & ~c->known[1])) != 0;
     if (status == MAILSRV_OK && is_new)
         status = mailsrv__durable_dictionary(&c->d->writer, c->task, c->from.box, 0, &names, &n);
@@ -110,37 +129,41 @@ static void put_keywords(const struct copying *c, struct buffer *to, const uint6
 
 /* ---- Rows ---- */
 
-static void put_copy(struct copying *c, sqlite3_stmt *row)
+static void put_copy(struct copying *c, sqlite3_stmt *row, const struct message_mark *mark)
 {
     struct buffer *to = &c->d->record;
-    mailsrv_id email = mailsrv__durable_column_id(row, 4);
-    uint64_t keywords[2] = { (uint64_t)sqlite3_column_int64(row, 9), (uint64_t)sqlite3_column_int64(row, 10) };
+    mailsrv_id email = mailsrv__durable_column_id(row, 3);
     mailsrv__durable_put_number(to, ENTRY_MESSAGE, 1);
     mailsrv__durable_put_id(to, &c->h->account);
     mailsrv__durable_put_id(to, &c->to_id);
     mailsrv__durable_put_number(to, (uint64_t)c->to.uidnext + c->n, 4);
-    mailsrv__durable_put_number(to, (uint64_t)sqlite3_column_int64(row, 1), 4);
+    mailsrv__durable_put_number(to, mark->flags, 4);
     mailsrv__durable_put_number(to, c->account.modseq + 1, 8);
+    mailsrv__durable_put_number(to, (uint64_t)sqlite3_column_int64(row, 1), 8);
     mailsrv__durable_put_number(to, (uint64_t)sqlite3_column_int64(row, 2), 8);
-    mailsrv__durable_put_number(to, (uint64_t)sqlite3_column_int64(row, 3), 8);
     mailsrv__durable_put_number(to, (uint64_t)c->arg->saved_us, 8);
     mailsrv__durable_put_id(to, &email);
-    put_keywords(c, to, keywords);
-    mailsrv__durable_put_number(to, (uint64_t)sqlite3_column_int64(row, 5), 8);
-    for (int i = 6; i <= 8; i++)
+    put_keywords(c, to, mark->keywords);
+    mailsrv__durable_put_number(to, (uint64_t)sqlite3_column_int64(row, 4), 8);
+    for (int i = 5; i <= 7; i++)
         mailsrv__durable_put_bytes(to, mailsrv__durable_column_bytes(row, i));
 }
 
 static int32_t take_row(struct copying *c, sqlite3_stmt *row)
 {
+    bool good;
+    const struct message_mark *mark = mailsrv__durable_mark_find(&c->d->writer, c->from.box,
+                                                         (uint32_t)sqlite3_column_int64(row, 0), &good);
+    if (mark == NULL)
+        return mailsrv__durable_broken(c->d);
     if (c->n >= UINT32_MAX - c->to.uidnext)
         return MAILSRV_LIMIT;
     if (!mailsrv__durable_runs_add(c->task, &c->uids, (uint32_t)sqlite3_column_int64(row, 0)))
         return MAILSRV_NOMEM;
-    c->octets += (uint64_t)sqlite3_column_int64(row, 2);
+    c->octets += (uint64_t)sqlite3_column_int64(row, 1);
     if (!c->moves && (c->account.octets > c->account.quota || c->octets > c->account.quota - c->account.octets))
         return MAILSRV_OVERQUOTA;
-    put_copy(c, row);
+    put_copy(c, row, mark);
     c->n++;
     return MAILSRV_OK;
 }
@@ -190,7 +213,7 @@ static int32_t copy_part(struct copying *c)
 {
     int32_t status = translate(c);
     if (status == MAILSRV_OK)
-        status = walk(c, &c->at, SQL_MESSAGE_WHOLE, take_row);
+        status = walk(c, &c->at, take_row);
     if (status == MAILSRV_OK && c->d->record.failed)
         status = MAILSRV_NOMEM;
     if (status == MAILSRV_OK && !mailsrv__durable_take_effect(c->d))

@@ -146,8 +146,9 @@ static void look_for_log(void *context, const char *name)
     *(bool *)context = *(bool *)context || mailsrv__durable_segment_number(name) != 0;
 }
 
-/* An index that was being made anew, and was not done, is begun again: part of the log may have gone since.  So is one
- * without a log: the power went when it was made first, before anything was promised. */
+/* An index of an older format is made anew.  One that was being made anew, and was not done, is begun again: part of
+ * the log may have gone since.  So is one without a log: the power went when it was made first, before anything was
+ * promised. */
 static int32_t open_index(struct durable *d)
 {
     bool has_log = false;
@@ -156,7 +157,7 @@ static int32_t open_index(struct durable *d)
     bool is_begun = status == MAILSRV_OK && !d->writer.state.whole && d->writer.state.group != 0;
     if (status == MAILSRV_CORRUPT && d->files.list(d->files.user, d->directory, look_for_log, &has_log) == MAILSRV_OK)
         is_begun = !has_log;
-    if (is_begun)
+    if (is_begun || status == MAILSRV_NONEXISTENT)
         status = make_index_anew(d);
     d->writer.history_max = history_max;
     return status;

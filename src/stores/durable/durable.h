@@ -46,20 +46,22 @@ struct durable {
     struct task *unfinished; /* in parts, or waiting for one that is; in the order of asking */
     bool failed; /* the index did, in this group */
     bool begun;  /* the change that is planned has frames in the group */
+    bool is_too_bold; /* a change is to be undone that the index cannot undo alone */
     bool undo;   /* the change that is planned is not to be kept, though it has an answer */
     bool behind; /* the log has what the index could not take */
     bool has_reserve;
     bool looks;          /* there may be a segment to compact */
     bool is_spoiled;     /* a segment that was begun cannot be read: no other is compacted before it */
     bool rests;          /* what was planned without being asked has failed: not at once again */
-    uint32_t skipped;    /* groups after which none was looked for */
+    uint32_t skipped, unlooked; /* groups after which none was looked for */
     uint64_t compacting; /* a segment; 0: none */
     int64_t copied_box, copied_name; /* of the segment that is compacted, those up to here are copied */
     mailsrv_id copied_account;
     uint64_t retires;    /* the segment that the group which is planned retires; 0: none */
     uint64_t told;       /* the index knows how long the segments below are */
     bool has_dead; /* mailboxes that were deleted, and still have messages */
-    int pages;   /* of the index, to be moved by a checkpoint */
+    int pages;   /* in the log of the index */
+    uint64_t moved; /* so many of them when a checkpoint was asked for last */
 
     pthread_mutex_t lock; /* of everything below */
     pthread_cond_t calm;  /* a task was posted, or a call is done */

@@ -60,31 +60,29 @@ static void put(struct flagging *f, uint32_t uid, const struct marks *marks)
 }
 
 /* False: no memory. */
-static bool take_row(struct flagging *f, sqlite3_stmt *row)
+static bool take_mark(struct flagging *f, const struct message_mark *mark)
 {
-    uint32_t uid = (uint32_t)sqlite3_column_int64(row, 0);
-    struct marks old = { (uint32_t)sqlite3_column_int64(row, 1),
-                         { (uint64_t)sqlite3_column_int64(row, 3), (uint64_t)sqlite3_column_int64(row, 4) } };
-    if ((uint64_t)sqlite3_column_int64(row, 2) > f->arg->unchanged_since)
-        return mailsrv__durable_runs_add(f->task, &f->modified, uid);
+    struct marks old = { mark->flags, { mark->keywords[0], mark->keywords[1] } };
+    if (mark->modseq > f->arg->unchanged_since)
+        return mailsrv__durable_runs_add(f->task, &f->modified, mark->uid);
     struct marks now = change(f->arg->how, &old, &f->given);
     if (!alike(&old, &now))
-        put(f, uid, &now);
+        put(f, mark->uid, &now);
     return true;
 }
 
 static int32_t take_run(struct flagging *f, const mailsrv_run *run)
 {
     bool good = true;
-    sqlite3_stmt *row = mailsrv__durable_ask(&f->d->writer, SQL_MESSAGE_MARKS, "iii", f->box, (int64_t)run->first,
-                                             (int64_t)run->last);
-    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
-    for (; good && result == SQLITE_ROW; result = sqlite3_step(row))
-        good = take_row(f, row);
-    sqlite3_reset(row);
-    if (!good)
-        return MAILSRV_NOMEM;
-    return result == SQLITE_DONE ? MAILSRV_OK : mailsrv__durable_broken(f->d);
+    struct walk walk;
+    struct message_mark mark;
+    mailsrv__durable_walk(&walk, &f->d->writer, f->box, run->first, run->last);
+    while (good && mailsrv__durable_walk_next(&walk, &mark))
+        good = take_mark(f, &mark);
+    int32_t status = mailsrv__durable_walk_end(&walk);
+    if (status != MAILSRV_OK)
+        return mailsrv__durable_broken(f->d);
+    return good ? MAILSRV_OK : MAILSRV_NOMEM;
 }
 
 static int32_t flag(struct flagging *f, uint64_t modseq)

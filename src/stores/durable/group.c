@@ -12,6 +12,7 @@
 
 #define KEPT_MAX (1u << 20) /* octets of memory, from group to group */
 #define REPLAYED_MAX 1000 /* changes of one transaction */
+#define COMMITS_LOOK 64    /* so many groups of new messages, and it is looked for something to compact */
 #define PAGES_WAIT 8       /* so many times the pages of a checkpoint are too many */
 
 static void roll_back(struct durable *d)
@@ -179,6 +180,7 @@ static void answer_held(struct durable *d)
 struct mark {
     struct state state;
     size_t group, loose;
+    bool is_saved; /* the index can undo this change alone */
 };
 
 /* The last frame of a change, which is all that most have; the status that it then has. */
@@ -192,36 +194,46 @@ static int32_t put_change(struct durable *d, const struct mark *mark, int32_t st
     return keeps && (d->record.n > FRAME_MAX || d->group.n - mark->group > CHANGE_MAX) ? MAILSRV_LIMIT : status;
 }
 
-static bool begin_change(struct durable *d, struct mark *mark)
+static bool begin_change(struct durable *d, struct mark *mark, bool saves)
 {
-    *mark = (struct mark){ d->writer.state, d->group.n, d->loose.n };
+    *mark = (struct mark){ d->writer.state, d->group.n, d->loose.n, saves };
     d->record.n = d->applied = 0;
     d->undo = d->begun = false;
     /* Where SQLite has given the transaction up, this would be one by itself, and its end would make it be seen. */
-    if (sqlite3_get_autocommit(d->writer.db) == 0 && mailsrv__durable_run(&d->writer, SQL_SAVE, ""))
+    if (sqlite3_get_autocommit(d->writer.db) == 0 && (!saves || mailsrv__durable_run(&d->writer, SQL_SAVE, "")))
         return true;
     mailsrv__durable_broken(d);
     return false;
 }
 
+/* What the index has of a change, kept or undone; where it cannot undo that alone, the group is to be made again. */
+static void settle(struct durable *d, const struct mark *mark, bool keeps)
+{
+    bool undoes = !keeps && (d->applied != 0 || d->begun);
+    if (!mark->is_saved && undoes)
+        d->failed = d->is_too_bold = true;
+    else if (mark->is_saved && ((!keeps && !mailsrv__durable_run(&d->writer, SQL_BACK, "")) ||
+                                !mailsrv__durable_run(&d->writer, SQL_RELEASE, "")))
+        mailsrv__durable_broken(d);
+}
+
 /* Kept, or as if it had never been. */
 static void end_change(struct durable *d, const struct mark *mark, bool keeps)
 {
-    if ((!keeps && !mailsrv__durable_run(&d->writer, SQL_BACK, "")) ||
-        !mailsrv__durable_run(&d->writer, SQL_RELEASE, ""))
-        mailsrv__durable_broken(d);
+    settle(d, mark, keeps);
     if (keeps)
         return;
+    mailsrv__durable_marks_forget(&d->writer);
     d->writer.state = mark->state;
     d->group.n = mark->group;
     d->loose.n = mark->loose;
     d->record.failed = d->group.failed = false;
 }
 
-static void plan(struct durable *d, struct task *t)
+static void plan(struct durable *d, struct task *t, bool saves)
 {
     struct mark mark;
-    if (!begin_change(d, &mark))
+    if (!begin_change(d, &mark, saves))
         return;
     t->answer.status = mailsrv__durable_change(d, t);
     if (d->failed)
@@ -235,7 +247,7 @@ static void plan(struct durable *d, struct task *t)
 static void plan_drop(struct durable *d, const struct task *first)
 {
     struct mark mark;
-    if (d->writer.state.parts == 0 || !begin_change(d, &mark))
+    if (d->writer.state.parts == 0 || !begin_change(d, &mark, true))
         return;
     int32_t status = put_change(d, &mark, mailsrv__durable_parts_drop(d, first));
     if (!d->failed)
@@ -245,7 +257,7 @@ static void plan_drop(struct durable *d, const struct task *first)
 static void plan_compaction(struct durable *d)
 {
     struct mark mark;
-    if (!begin_change(d, &mark))
+    if (!begin_change(d, &mark, true))
         return;
     int32_t status = put_change(d, &mark, mailsrv__durable_compact(d));
     if (!d->failed)
@@ -254,14 +266,14 @@ static void plan_compaction(struct durable *d)
         mailsrv__durable_compact_again(d);
 }
 
-/* The log has it, and the index can take it. */
-static int32_t make(struct durable *d, struct task *first)
+/* The log has it, and the index can take it.  `saves`: each change can be undone alone. */
+static int32_t make_with(struct durable *d, struct task *first, bool saves)
 {
     int32_t status = mailsrv__durable_log_begin(&d->log);
     if (status != MAILSRV_OK)
         return status;
     d->group.n = 0;
-    d->failed = false;
+    d->failed = d->is_too_bold = false;
     d->log.group++;
     if (!mailsrv__durable_run(&d->writer, SQL_BEGIN, ""))
         return mailsrv__durable_failure(&d->writer);
@@ -272,7 +284,7 @@ static int32_t make(struct durable *d, struct task *first)
     for (struct task *t = first; t != NULL && !d->failed; t = t->next) {
         t->waits = mailsrv__durable_parts_wait(d, first, t);
         if (!t->waits)
-            plan(d, t);
+            plan(d, t, saves);
     }
     if (!d->failed)
         plan_compaction(d);
@@ -285,6 +297,26 @@ static int32_t make(struct durable *d, struct task *first)
     if (!mailsrv__durable_state_store(&d->writer))
         return mailsrv__durable_failure(&d->writer);
     return mailsrv__durable_log_append(&d->log, &d->group);
+}
+
+/* A change that can be undone alone costs a copy of every page of the index that it touches.  Of COMMITs hardly one is
+ * ever undone: so they are planned without that, and should one be, all of them once more.  A plan of these keeps
+ * nothing in its task that a second one would not make anew. */
+static bool are_commits(const struct durable *d, const struct task *first)
+{
+    while (first != NULL && first->kind == MAILSRV_OP_BODY_COMMIT)
+        first = first->next;
+    return first == NULL && d->writer.state.parts == 0;
+}
+
+static int32_t make(struct durable *d, struct task *first)
+{
+    bool saves = !are_commits(d, first);
+    int32_t status = make_with(d, first, saves);
+    if (!d->is_too_bold)
+        return status;
+    roll_back(d);
+    return make_with(d, first, true);
 }
 
 /* Or what a full disk must not stop: a copy to another one, and the first opening of one. */
@@ -325,15 +357,19 @@ static int32_t make_with_reserve(struct durable *d, struct task **first)
     return *first != NULL && mailsrv__durable_reserve_use(d) ? make(d, *first) : status;
 }
 
-/* Has what the index gathered moved to its place, now that everybody has his answer.  It is waited for where its log
- * must not grow: on a full disk, and where it is long already. */
+/* Has what the index gathered moved to its place, now that everybody has his answer: so many pages after the last time,
+ * for its log begins anew only when nothing comes meanwhile, and each move syncs two files.  It is waited for where its
+ * log must not grow: on a full disk, and where it is long already. */
 static void checkpoint(struct durable *d)
 {
     uint64_t pages = (uint64_t)d->pages;
-    if (!d->has_reserve || pages >= (uint64_t)d->checkpoint_pages * PAGES_WAIT)
-        mailsrv__durable_move(d, true);
-    else if (pages >= d->checkpoint_pages)
-        mailsrv__durable_move(d, false);
+    if (pages < d->moved) /* its log has begun anew */
+        d->moved = 0;
+    bool is_long = pages > d->moved && pages >= (uint64_t)d->checkpoint_pages * PAGES_WAIT;
+    if (!d->has_reserve || is_long || pages - d->moved >= d->checkpoint_pages) {
+        d->moved = pages;
+        mailsrv__durable_move(d, !d->has_reserve || is_long);
+    }
 }
 
 /* Those that go on in the next group, or have not begun, stay; those that are left are to be answered. */
@@ -423,6 +459,14 @@ static bool removes(const struct task *first)
     return first != NULL;
 }
 
+/* May there be something to compact now?  New messages alone take nothing from a segment; but one may have ended, and
+ * what could not be compacted before may be so now. */
+static void look_after(struct durable *d, const struct task *first)
+{
+    bool ended = d->told != d->log.end.segment;
+    d->looks = d->looks || ended || !are_commits(d, first) || ++d->unlooked % COMMITS_LOOK == 0;
+}
+
 void mailsrv__durable_group(struct durable *d, struct task *first)
 {
     int32_t status = d->behind ? mailsrv__durable_catch_up(d) : MAILSRV_OK;
@@ -440,7 +484,8 @@ void mailsrv__durable_group(struct durable *d, struct task *first)
             checkpoint(d);
         return;
     }
-    d->looks = d->looks || (d->group.n != 0 && first != NULL);
+    if (d->group.n != 0 && first != NULL)
+        look_after(d, first);
     first = keep_unfinished(d, first);
     if (!make_visible(d)) {
         hold(d, first);

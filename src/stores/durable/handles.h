@@ -10,7 +10,7 @@
 #include <sqlite3.h>
 #include <stdbool.h>
 
-#define INLINE_MAX (256u * 1024) /* a body of more has a file of its own */
+#define INLINE_MAX (184u * 1024) /* a body of more has a file of its own; with what its session holds, under 256 KiB */
 #define BUCKETS 256              /* of the table of handles */
 
 struct durable;
@@ -24,9 +24,10 @@ struct body {
     size_t room; /* of the store's memory */
     void *file;  /* a file of its own */
     bool synced; /* the file, and its name */
+    bool is_large; /* whoever sends it said so: it goes into its file at once */
     bool broken; /* a write or sync failed: it is nobody's any more */
     struct body *origin; /* that another shard has staged, whose octets it has; NULL: its own */
-    bool kept;   /* the file stays when the body is closed */
+    bool kept;   /* a change that named it was planned: its file stays when it is closed */
 };
 
 struct body *mailsrv__durable_body_new(struct durable *d);

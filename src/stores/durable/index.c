@@ -28,26 +28,31 @@ static const char schema[] =
     " WITHOUT ROWID;"
     "CREATE TABLE body(id INTEGER PRIMARY KEY, base INTEGER, place INTEGER, octets INTEGER, refs INTEGER,"
     " structure BLOB);"
-    "CREATE TABLE message(box INTEGER, uid INTEGER, flags INTEGER, modseq INTEGER, octets INTEGER, internal INTEGER,"
-    " saved INTEGER, email BLOB, uidl BLOB, keywords0 INTEGER, keywords1 INTEGER, body INTEGER, prefix BLOB,"
-    " recipient BLOB, base INTEGER, word INTEGER, weight INTEGER, PRIMARY KEY(box, uid)) WITHOUT ROWID;"
-    "CREATE INDEX message_modseq ON message(box, modseq);"
-    "CREATE INDEX message_uidl ON message(box, uidl) WHERE length(uidl) > 0;"
+    /* The key of a message is its mailbox's box, and its UID in the lower 32 bits. */
+    "CREATE TABLE message(key INTEGER PRIMARY KEY, octets INTEGER, internal INTEGER, saved INTEGER, email BLOB,"
+    " uidl BLOB, body INTEGER, prefix BLOB, recipient BLOB, base INTEGER, weight INTEGER);"
+    "CREATE TABLE marks(key INTEGER PRIMARY KEY, first INTEGER, altered INTEGER, rows BLOB);"
+    "CREATE INDEX marks_altered ON marks(key >> 26, altered) WHERE altered > 0;"
+    "CREATE TABLE word(segment INTEGER, key INTEGER, PRIMARY KEY(segment, key)) WITHOUT ROWID;"
+    "CREATE INDEX message_uidl ON message(key >> 32, uidl) WHERE length(uidl) > 0;"
     "CREATE TABLE queue(number INTEGER PRIMARY KEY, octets INTEGER, body INTEGER, prefix BLOB, record BLOB,"
     " recipient BLOB, sender BLOB, base INTEGER, word INTEGER, weight INTEGER);"
     "CREATE TABLE parts(box INTEGER PRIMARY KEY, mailbox BLOB, account BLOB, uidnext INTEGER, modseq INTEGER,"
     " messages INTEGER, octets INTEGER, unseen INTEGER, deleted INTEGER, base INTEGER);"
     "INSERT INTO state VALUES(1, 0, 0, 0, 0, 0, 0, 0);"
-    "PRAGMA user_version = 1;";
+    "PRAGMA user_version = 2;"; /* INDEX_FORMAT */
 
-#define ROW "SELECT uid, flags, modseq, octets, internal, email, uidl, keywords0, keywords1, saved FROM message "
+#define UID "key & 4294967295"
+#define AT "WHERE key = (?1 << 32) + ?2"
+#define FROM_TO "WHERE key >= (?1 << 32) + ?2 AND key <= (?1 << 32) + ?3 ORDER BY key"
+#define ROW "SELECT " UID ", octets, internal, email, uidl, saved FROM message "
 #define NAME "SELECT number, mailbox, modseq, attributes, uidvalidity, name FROM name "
 #define HERE "segment(), segment(), weight())" /* of a whole record */
 #define IS_HERE "base = segment(), touched = segment(), weight = weight()"
 #define IS_GONE "length(mailbox) = 0 AND attributes & 1 = 0"
 #define COPY_MESSAGE                                                                                                  \
-    "SELECT account, id, uid, flags, modseq, message.octets, internal, saved, email, keywords0, keywords1, body,"      \
-    " prefix, uidl, recipient FROM message JOIN mailbox ON mailbox.box = message.box "
+    "SELECT account, id, " UID ", message.octets, internal, saved, email, body, prefix, uidl, recipient, mailbox.box"  \
+    " FROM message JOIN mailbox ON mailbox.box = key >> 32 "
 #define COPY_QUEUE "SELECT number, octets, body, prefix, record, recipient, sender FROM queue "
 #define COPY_NAME "SELECT account, name, mailbox, modseq, attributes, uidvalidity, number FROM name "
 
@@ -61,6 +66,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_RELEASE] = "RELEASE change",
     [SQL_STATE_SET] = "INSERT OR REPLACE INTO state VALUES(1, ?, ?, ?, ?, ?, ?, ?)",
     [SQL_STATE_GET] = "SELECT seq, segment, place, last_body, last_id, last_queue, whole FROM state",
+    /* OR FAIL: what fails undoes the whole transaction, and a statement that can be undone alone costs a copy of every
+     * page that it changes. */
     /* A record may come before those of what it belongs to, which were moved to the end of the log: then there is
      * something in their place until they come. */
     [SQL_ACCOUNT_ADD] = "INSERT INTO account VALUES(?1, ?2, 1, 0, 9223372036854775807, ?3, 0, 0, 0, " HERE
@@ -69,10 +76,10 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_ACCOUNT_GET] = "SELECT modseq, octets, quota, inbox, uidvalidity, forgotten, forgotten_uidvalidity"
                         " FROM account WHERE id = ?",
     [SQL_ACCOUNT_AFTER] = "SELECT id FROM account WHERE id > ? ORDER BY id LIMIT 1",
-    [SQL_ACCOUNT_GREW] = "INSERT INTO account VALUES(?1, NULL, ?2, ?3, 9223372036854775807, x'', 0, 0, 0, 0,"
-                         " segment(), 0)"
-                         " ON CONFLICT(id) DO UPDATE SET modseq = max(modseq, ?2), octets = octets + ?3,"
-                         " touched = segment()",
+    [SQL_ACCOUNT_GREW] = "UPDATE account SET modseq = max(modseq, ?2), octets = octets + ?3, touched = segment()"
+                         " WHERE id = ?1",
+    [SQL_ACCOUNT_STUB] = "INSERT INTO account VALUES(?1, NULL, ?2, ?3, 9223372036854775807, x'', 0, 0, 0, 0,"
+                         " segment(), 0)",
     [SQL_ACCOUNT_SHRANK] = "UPDATE account SET octets = octets - ?2 WHERE id = ?1",
     [SQL_ACCOUNT_QUOTA] = "UPDATE account SET quota = ?2, touched = segment() WHERE id = ?1",
     [SQL_ACCOUNT_UIDVALIDITY] = "UPDATE account SET uidvalidity = max(uidvalidity, ?2), touched = segment()"
@@ -129,49 +136,56 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_VANISHED_RANGE] = "SELECT modseq, first, last FROM vanished WHERE box = ?1 AND modseq >= ?2"
                            " AND (modseq > ?2 OR first > ?3) AND modseq <= ?4 ORDER BY modseq, first LIMIT ?5",
     [SQL_VANISHED_DROP] = "DELETE FROM vanished WHERE box = ?",
-    [SQL_MESSAGE_ADD] = "INSERT INTO message VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, " HERE,
-    [SQL_MESSAGE_GET] = "SELECT flags, octets, body, base FROM message WHERE box = ? AND uid = ?",
-    [SQL_MESSAGE_DROP] = "DELETE FROM message WHERE box = ? AND uid = ?",
-    [SQL_MESSAGE_UIDL] = "SELECT 1 FROM message WHERE box = ? AND uidl = ? AND length(uidl) > 0",
-    [SQL_MESSAGE_RANGE] = ROW "WHERE box = ? AND uid >= ? AND uid <= ? ORDER BY uid",
-    [SQL_MESSAGE_CHANGED] = ROW "INDEXED BY message_modseq WHERE box = ?1 AND modseq > ?2 AND uid >= ?3 AND uid < ?4"
-                                " ORDER BY uid LIMIT ?5",
-    [SQL_MESSAGE_SCAN] = ROW "WHERE box = ? AND uid >= ? AND uid < ? ORDER BY uid LIMIT ?",
+    [SQL_MESSAGE_ADD] = "INSERT OR FAIL INTO message VALUES((?1 << 32) + ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
+                        " segment(), weight())",
+    [SQL_MESSAGE_GET] = "SELECT octets, body, base FROM message " AT,
+    [SQL_MESSAGE_DROP] = "DELETE FROM message " AT,
+    [SQL_MESSAGE_UIDL] = "SELECT 1 FROM message WHERE key >> 32 = ? AND uidl = ? AND length(uidl) > 0",
+    [SQL_MESSAGE_RANGE] = ROW FROM_TO,
+    [SQL_MESSAGE_ROW] = ROW AT,
     [SQL_MESSAGE_STRUCTURE] = "SELECT body.structure, length(message.prefix) FROM message JOIN body ON body.id ="
-                              " message.body WHERE box = ? AND uid = ?",
-    [SQL_MESSAGE_SHAPES] = "SELECT uid, message.octets, internal, length(prefix), structure FROM message"
-                           " LEFT JOIN body ON body.id = message.body WHERE box = ? AND uid >= ? AND uid <= ?"
-                           " ORDER BY uid",
-    [SQL_MESSAGE_COUNT_CHANGED] = "SELECT count(*) FROM (SELECT 1 FROM message INDEXED BY message_modseq"
-                                  " WHERE box = ? AND modseq > ? LIMIT ?)",
+                              " message.body " AT,
+    [SQL_MESSAGE_SHAPES] = "SELECT " UID ", message.octets, internal, length(prefix), structure FROM message"
+                           " LEFT JOIN body ON body.id = message.body " FROM_TO,
     [SQL_MESSAGE_PLACE] = "SELECT message.prefix, (body.place > 0) * body.base, body.place, body.octets, body.id"
                           " FROM message"
-                          " JOIN body ON body.id = message.body WHERE box = ? AND uid = ?",
-    [SQL_MESSAGE_PLACES] = "SELECT message.prefix, (body.place > 0) * body.base, body.place, body.octets, body.id, uid"
-                           " FROM message JOIN body ON body.id = message.body WHERE box = ? AND uid > ? AND uid < ?"
-                           " ORDER BY uid LIMIT ?",
-    [SQL_MESSAGE_UIDS] = "SELECT uid, flags FROM message WHERE box = ? AND uid >= ? AND uid <= ? ORDER BY uid",
-    [SQL_MESSAGE_MARKS] = "SELECT uid, flags, modseq, keywords0, keywords1 FROM message"
-                          " WHERE box = ? AND uid >= ? AND uid <= ? ORDER BY uid",
-    [SQL_MESSAGE_MARK] = "UPDATE message SET flags = ?3, modseq = ?4, keywords0 = ?5, keywords1 = ?6,"
-                         " word = segment() WHERE box = ?1 AND uid = ?2",
-    [SQL_MESSAGE_WHOLE] = "SELECT uid, flags, octets, internal, email, body, prefix, uidl, recipient, keywords0,"
-                          " keywords1 FROM message WHERE box = ? AND uid >= ? AND uid <= ? ORDER BY uid",
-    [SQL_MESSAGE_SOME] = "SELECT uid FROM message WHERE box = ? LIMIT 1",
-    [SQL_MESSAGE_RENUMBER] = "UPDATE message SET uid = ?3 WHERE box = ?1 AND uid = ?2",
-    [SQL_MESSAGE_BECAME] = "UPDATE message SET modseq = ?2 WHERE box = ?1",
-    [SQL_BODY_ADD] = "INSERT INTO body VALUES(?1, segment(), ?3, ?4, 0, ?5) ON CONFLICT(id) DO UPDATE"
-                     " SET base = segment(), place = ?3, octets = ?4, structure = ?5",
+                          " JOIN body ON body.id = message.body " AT,
+    [SQL_MESSAGE_PLACES] = "SELECT message.prefix, (body.place > 0) * body.base, body.place, body.octets, body.id,"
+                           " " UID " FROM message JOIN body ON body.id = message.body WHERE key > (?1 << 32) + ?2"
+                           " AND key < (?1 << 32) + ?3 ORDER BY key LIMIT ?4",
+    [SQL_MESSAGE_WHOLE] = "SELECT " UID ", octets, internal, email, body, prefix, uidl, recipient"
+                          " FROM message " FROM_TO,
+    [SQL_MESSAGE_SOME] = "SELECT " UID " FROM message WHERE key > ?1 << 32 AND key < (?1 + 1) << 32 LIMIT 1",
+    [SQL_MESSAGE_RENUMBER] = "UPDATE message SET key = (?1 << 32) + ?3 " AT,
+    [SQL_MARKS_GET] = "SELECT first, altered, rows FROM marks WHERE key = ?",
+    [SQL_MARKS_RANGE] = "SELECT key, rows FROM marks WHERE key >= ? AND key <= ? ORDER BY key",
+    [SQL_MARKS_PUT] = "INSERT INTO marks VALUES(?1, ?2, ?3, ?4) ON CONFLICT(key) DO UPDATE"
+                      " SET first = ?2, altered = ?3, rows = ?4",
+    [SQL_MARKS_ROWS] = "UPDATE marks SET rows = ?2 WHERE key = ?1",
+    [SQL_MARKS_DROP] = "DELETE FROM marks WHERE key = ?",
+    [SQL_MARKS_OLDER] = "SELECT key FROM marks WHERE key >= ? AND key <= ? AND first <= ? ORDER BY key DESC LIMIT 1",
+    [SQL_MARKS_COUNT_ALTERED] = "SELECT count(*) FROM (SELECT 1 FROM marks INDEXED BY marks_altered"
+                                " WHERE key >> 26 = ?1 AND altered > ?2 AND altered > 0 LIMIT ?3)",
+    [SQL_MARKS_ALTERED] = "SELECT key, rows, altered FROM marks INDEXED BY marks_altered WHERE key >> 26 = ?1"
+                          " AND altered > ?2 AND altered > 0 AND key >= ?3 AND key < ?4 ORDER BY key",
+    [SQL_MARKS_SCAN] = "SELECT key, rows, altered FROM marks WHERE key >= ? AND key <= ? ORDER BY key",
+    [SQL_WORD_ADD] = "INSERT OR IGNORE INTO word VALUES(?, ?)",
+    [SQL_WORD_GET] = "SELECT key FROM word WHERE segment = ? LIMIT 1",
+    [SQL_WORD_DROP] = "DELETE FROM word WHERE segment = ? AND key = ?",
+    [SQL_WORD_RETIRE] = "DELETE FROM word WHERE segment = ?",
+    [SQL_BODY_ADD] = "INSERT INTO body VALUES(?1, segment(), ?3, ?4, ?6, ?5) ON CONFLICT(id) DO UPDATE"
+                     " SET base = segment(), place = ?3, octets = ?4, structure = ?5, refs = refs + ?6",
     [SQL_BODY_GET] = "SELECT refs, place FROM body WHERE id = ?",
-    [SQL_BODY_GREW] = "INSERT INTO body VALUES(?, 0, 0, 0, 1, x'') ON CONFLICT(id) DO UPDATE"
-                      " SET refs = refs + 1",
+    [SQL_BODY_GREW] = "UPDATE body SET refs = refs + 1 WHERE id = ?",
+    [SQL_BODY_STUB] = "INSERT INTO body VALUES(?, 0, 0, 0, 1, x'')",
     [SQL_BODY_SHRANK] = "UPDATE body SET refs = refs - 1 WHERE id = ?",
     [SQL_BODY_DROP] = "DELETE FROM body WHERE id = ?",
-    [SQL_QUEUE_ADD] = "INSERT INTO queue VALUES(?, ?, ?, ?, ?, ?, ?, " HERE,
+    [SQL_QUEUE_ADD] = "INSERT OR FAIL INTO queue VALUES(?, ?, ?, ?, ?, ?, ?, " HERE,
     [SQL_QUEUE_GET] = "SELECT body, base FROM queue WHERE number = ?",
     [SQL_QUEUE_UPDATE] = "UPDATE queue SET record = ?2, word = segment() WHERE number = ?1",
     [SQL_QUEUE_DROP] = "DELETE FROM queue WHERE number = ?",
     [SQL_SEGMENT_APPLIES] = "INSERT OR IGNORE INTO segment VALUES(?, 0, -1, 0, 0, 0)",
+    [SQL_SEGMENT_COUNT] = "UPDATE segment SET live = live + ?2 WHERE number = ?1",
     [SQL_SEGMENT_ENDS] = "UPDATE segment SET octets = ?2 WHERE number = ?1 AND retired = 0",
     [SQL_SEGMENT_BULK] = "UPDATE segment SET bulk = 1 WHERE number = segment()",
     [SQL_SEGMENT_RETIRE] = "INSERT INTO segment VALUES(?1, 0, 0, 0, 1, ?2)"
@@ -198,9 +212,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_TOMB_NAME_DROP] = "DELETE FROM tomb WHERE base = 0 AND kind = 5 AND mailbox = ?",
     [SQL_COPY_BODY] = "SELECT id, place, octets, structure FROM body WHERE base = ? ORDER BY place LIMIT 1",
     [SQL_COPY_MESSAGE] = COPY_MESSAGE "WHERE message.base = ? AND length(account) > 0 LIMIT 1",
-    [SQL_COPY_MARKED] = "SELECT account, id, modseq, uid, flags, keywords0, keywords1 FROM message"
-                        " JOIN mailbox ON mailbox.box = message.box WHERE message.word = ?"
-                        " AND message.word <> message.base AND length(account) > 0 LIMIT 1",
+    [SQL_COPY_MARKED] = "SELECT account, id FROM mailbox WHERE box = ? AND length(account) > 0",
     [SQL_COPY_QUEUE] = COPY_QUEUE "WHERE base = ? LIMIT 1",
     [SQL_COPY_QUEUE_MARKED] = "SELECT number, record FROM queue WHERE word = ? AND word <> base LIMIT 1",
     [SQL_COPY_MAILBOX] = "SELECT account, id, uidvalidity, uidnext, horizon, box FROM mailbox"
@@ -229,9 +241,7 @@ static const char *const texts[SQL_COUNT] = {
                        " uidvalidity = ?6, " IS_HERE,
     [SQL_NAME_ALONE] = "UPDATE name SET mailbox = x'', attributes = attributes & 1, touched = segment()"
                        " WHERE mailbox = ?1 AND length(mailbox) > 0 AND name <> ?2",
-    [SQL_MESSAGE_AS_IS] = "UPDATE message SET flags = ?3, modseq = ?4, keywords0 = ?5, keywords1 = ?6,"
-                          " base = segment(),"
-                          " word = segment(), weight = weight() WHERE box = ?1 AND uid = ?2",
+    [SQL_MESSAGE_AS_IS] = "UPDATE message SET base = segment(), weight = weight() " AT,
     [SQL_QUEUE_AS_IS] = "UPDATE queue SET record = ?2, base = segment(), word = segment(), weight = weight()"
                         " WHERE number = ?1",
     [SQL_BODY_IDLE] = "SELECT id, place FROM body WHERE refs = 0 LIMIT 1",
@@ -261,8 +271,15 @@ int32_t mailsrv__durable_failure(struct index *x)
     }
 }
 
+static bool moves_boxes(enum sql which)
+{
+    return which == SQL_BACK || which == SQL_MAILBOX_BECAME || which == SQL_MAILBOX_DROP;
+}
+
 static sqlite3_stmt *prepared(struct index *x, enum sql which)
 {
+    if (moves_boxes(which))
+        x->box = 0;
     sqlite3_stmt **at = &x->statements[which];
     if (*at == NULL && sqlite3_prepare_v3(x->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT, at, NULL) != SQLITE_OK)
         return NULL;
@@ -270,21 +287,23 @@ static sqlite3_stmt *prepared(struct index *x, enum sql which)
     return *at;
 }
 
-static int bind(sqlite3_stmt *statement, int i, char type, va_list *args)
+/* `lives`: SQLITE_STATIC where the octets stay until the statement has run, else SQLITE_TRANSIENT. */
+static int bind(sqlite3_stmt *statement, int i, char type, va_list *args, sqlite3_destructor_type lives)
 {
     if (type == 'i')
         return sqlite3_bind_int64(statement, i, va_arg(*args, int64_t));
     if (type == 'd')
-        return sqlite3_bind_blob(statement, i, va_arg(*args, const mailsrv_id *)->b, 16, SQLITE_TRANSIENT);
+        return sqlite3_bind_blob(statement, i, va_arg(*args, const mailsrv_id *)->b, 16, lives);
     mailsrv_bytes bytes = va_arg(*args, mailsrv_bytes);
-    return sqlite3_bind_blob64(statement, i, bytes.n != 0 ? (const void *)bytes.p : "", bytes.n, SQLITE_TRANSIENT);
+    return sqlite3_bind_blob64(statement, i, bytes.n != 0 ? (const void *)bytes.p : "", bytes.n, lives);
 }
 
-static sqlite3_stmt *ask(struct index *x, enum sql which, const char *types, va_list *args)
+static sqlite3_stmt *ask(struct index *x, enum sql which, const char *types, va_list *args,
+                         sqlite3_destructor_type lives)
 {
     sqlite3_stmt *statement = prepared(x, which);
     for (int i = 0; statement != NULL && types[i] != '\0'; i++)
-        if (bind(statement, i + 1, types[i], args) != SQLITE_OK)
+        if (bind(statement, i + 1, types[i], args, lives) != SQLITE_OK)
             return NULL;
     return statement;
 }
@@ -293,7 +312,7 @@ sqlite3_stmt *mailsrv__durable_ask(struct index *x, enum sql which, const char *
 {
     va_list args;
     va_start(args, types);
-    sqlite3_stmt *statement = ask(x, which, types, &args);
+    sqlite3_stmt *statement = ask(x, which, types, &args, SQLITE_TRANSIENT);
     va_end(args);
     return statement;
 }
@@ -302,7 +321,7 @@ bool mailsrv__durable_run(struct index *x, enum sql which, const char *types, ..
 {
     va_list args;
     va_start(args, types);
-    sqlite3_stmt *statement = ask(x, which, types, &args);
+    sqlite3_stmt *statement = ask(x, which, types, &args, SQLITE_STATIC); /* each run binds all anew */
     va_end(args);
     if (statement == NULL)
         return false;
@@ -357,7 +376,9 @@ void mailsrv__durable_index_roll_back(struct index *x)
     if (sqlite3_get_autocommit(x->db) == 0) /* SQLite may have done it by itself */
         mailsrv__durable_run(x, SQL_ROLLBACK, "");
     x->state = x->committed;
+    mailsrv__durable_marks_forget(x);
     x->segment = 0; /* the row of it may have been the transaction's */
+    x->box = 0;
 }
 
 bool mailsrv__durable_state_store(struct index *x)
@@ -387,6 +408,14 @@ static bool make(struct index *x)
            sqlite3_exec(x->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
 }
 
+/* How many of its pages a connection keeps at most. */
+static bool keep_pages(struct index *x, uint64_t octets)
+{
+    char text[48];
+    snprintf(text, sizeof text, "PRAGMA cache_size=-%llu", (unsigned long long)(octets / 1024 + 1));
+    return sqlite3_exec(x->db, text, NULL, NULL, NULL) == SQLITE_OK;
+}
+
 static int32_t prepare(struct index *x, bool writes)
 {
     int found = 0;
@@ -394,11 +423,14 @@ static int32_t prepare(struct index *x, bool writes)
                             "PRAGMA temp_store=FILE", NULL, NULL, NULL) != SQLITE_OK ||
         version(x, &found) != SQLITE_OK)
         return mailsrv__durable_failure(x);
-    if (found != 0 && found != FORMAT)
+    if (found > INDEX_FORMAT)
         return MAILSRV_CANNOT;
+    if (found != 0 && found < INDEX_FORMAT)
+        return MAILSRV_NONEXISTENT;
     if (found == 0 && (!writes || !make(x)))
         return mailsrv__durable_failure(x);
-    return load_state(x) && mailsrv__durable_segment_functions(x) ? MAILSRV_OK : mailsrv__durable_failure(x);
+    bool good = load_state(x) && mailsrv__durable_segment_functions(x) && mailsrv__durable_mark_functions(x);
+    return good ? MAILSRV_OK : mailsrv__durable_failure(x);
 }
 
 int32_t mailsrv__durable_index_open(struct index *x, struct durable *d, bool writes)
@@ -410,6 +442,8 @@ int32_t mailsrv__durable_index_open(struct index *x, struct durable *d, bool wri
         return x->db != NULL ? mailsrv__durable_failure(x) : MAILSRV_NOMEM;
     sqlite3_busy_timeout(x->db, BUSY_MS);
     sqlite3_db_config(x->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    if (!keep_pages(x, writes ? d->memory_octets : d->memory_octets / 4))
+        return mailsrv__durable_failure(x);
     return prepare(x, writes);
 }
 
@@ -428,7 +462,11 @@ int32_t mailsrv__durable_index_look(struct index *x, struct durable *d)
     sqlite3_db_config(x->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (version(x, &found) != SQLITE_OK)
         return mailsrv__durable_failure(x);
-    return found == FORMAT ? MAILSRV_OK : found == 0 ? MAILSRV_NONEXISTENT : MAILSRV_CANNOT;
+    if (found > INDEX_FORMAT)
+        return MAILSRV_CANNOT;
+    if (found < INDEX_FORMAT)
+        return MAILSRV_NONEXISTENT;
+    return mailsrv__durable_mark_functions(x) ? MAILSRV_OK : MAILSRV_NOMEM;
 }
 
 void mailsrv__durable_index_close(struct index *x)

@@ -3,8 +3,11 @@
 #define STORES_DURABLE_INDEX_H
 
 #include "log.h"
+#include "marks.h"
 
 #include <sqlite3.h>
+
+#define INDEX_FORMAT 2 /* one of an older format is made anew */
 
 /* ---- index.c: the index, and its statements ---- */
 enum sql {
@@ -22,6 +25,7 @@ enum sql {
     SQL_ACCOUNT_GET,
     SQL_ACCOUNT_AFTER,
     SQL_ACCOUNT_GREW,
+    SQL_ACCOUNT_STUB,
     SQL_ACCOUNT_SHRANK,
     SQL_ACCOUNT_QUOTA,
     SQL_ACCOUNT_UIDVALIDITY,
@@ -69,21 +73,29 @@ enum sql {
     SQL_MESSAGE_STRUCTURE,
     SQL_MESSAGE_SHAPES,
     SQL_MESSAGE_RANGE,
-    SQL_MESSAGE_CHANGED,
-    SQL_MESSAGE_SCAN,
-    SQL_MESSAGE_COUNT_CHANGED,
+    SQL_MESSAGE_ROW,
     SQL_MESSAGE_PLACE,
     SQL_MESSAGE_PLACES,
-    SQL_MESSAGE_UIDS,
-    SQL_MESSAGE_MARKS,
-    SQL_MESSAGE_MARK,
     SQL_MESSAGE_WHOLE,
     SQL_MESSAGE_SOME,
     SQL_MESSAGE_RENUMBER,
-    SQL_MESSAGE_BECAME,
+    SQL_MARKS_GET,
+    SQL_MARKS_RANGE,
+    SQL_MARKS_PUT,
+    SQL_MARKS_ROWS,
+    SQL_MARKS_DROP,
+    SQL_MARKS_OLDER,
+    SQL_MARKS_COUNT_ALTERED,
+    SQL_MARKS_ALTERED,
+    SQL_MARKS_SCAN,
+    SQL_WORD_ADD,
+    SQL_WORD_GET,
+    SQL_WORD_DROP,
+    SQL_WORD_RETIRE,
     SQL_BODY_ADD,
     SQL_BODY_GET,
     SQL_BODY_GREW,
+    SQL_BODY_STUB,
     SQL_BODY_SHRANK,
     SQL_BODY_DROP,
     SQL_QUEUE_ADD,
@@ -92,6 +104,7 @@ enum sql {
     SQL_QUEUE_DROP,
     SQL_QUEUE_RANGE,
     SQL_SEGMENT_APPLIES,
+    SQL_SEGMENT_COUNT,
     SQL_SEGMENT_ENDS,
     SQL_SEGMENT_BULK,
     SQL_SEGMENT_RETIRE,
@@ -150,11 +163,16 @@ struct index {
     uint64_t group;
     const uint8_t *entry; /* where the one that is applied begins */
     const struct reader *from;
+    struct chunk chunk;     /* the writer's */
+    uint64_t counted;       /* the body whose row counts the message of the next entry already; 0: none does */
+    mailsrv_id box_of;      /* the mailbox whose number was asked for last */
+    int64_t box;            /* that number; 0: it is to be asked for */
     uint32_t history_max;   /* runs of UIDs that vanished, of a mailbox */
 };
 
+/* MAILSRV_NONEXISTENT: it is of an older format. */
 int32_t mailsrv__durable_index_open(struct index *x, struct durable *d, bool writes);
-/* For who only looks; MAILSRV_NONEXISTENT: there is none. */
+/* For who only looks; MAILSRV_NONEXISTENT: there is none that this release would not make anew. */
 int32_t mailsrv__durable_index_look(struct index *x, struct durable *d);
 void mailsrv__durable_index_close(struct index *x);
 /* A statement with its arguments, to be stepped; `types` has a letter for each: i an int64_t, d a mailsrv_id *, b a

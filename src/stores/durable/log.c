@@ -14,6 +14,9 @@
 
 #define SEGMENT_OCTETS 48 /* of the first frame, behind its head, before the segments that it names */
 #define SEALED_OCTETS 24  /* of each of those */
+#define READY_MAX (1u << 20)   /* octets that are made ready at once */
+#define READY_PIECE (1u << 16) /* the least of them, and of a write */
+#define READY_GROUP (1u << 17) /* for a larger group nothing is */
 
 /* What a first frame says. */
 struct first {
@@ -262,6 +265,14 @@ static bool make_room(struct sealed_list *list)
     return true;
 }
 
+/* What was made ready and not used goes; where it does not, it stays. */
+static void trim(struct log *log)
+{
+    if (log->file != NULL && log->first_is_durable && log->ready > log->end.offset)
+        log->d->files.truncate(log->d->files.user, log->file, log->end.offset);
+    log->ready = log->end.offset;
+}
+
 static void leave(struct log *log)
 {
     if (log->file != NULL)
@@ -283,8 +294,10 @@ int32_t mailsrv__durable_log_begin(struct log *log)
     char path[PATH_MAX_OCTETS];
     struct place before;
     void *file;
-    if (log->file != NULL && log->end.offset - log->begins >= d->segment_octets)
+    if (log->file != NULL && log->end.offset - log->begins >= d->segment_octets) {
+        trim(log);
         end_segment(log); /* its last group has been applied, so what is live of it is known */
+    }
     if (log->file != NULL)
         return MAILSRV_OK;
     before = log->end;
@@ -306,7 +319,7 @@ int32_t mailsrv__durable_log_begin(struct log *log)
         return status;
     }
     log->file = file;
-    log->end.offset = log->begins;
+    log->end.offset = log->ready = log->begins;
     log->before = before;
     log->first_is_durable = false;
     return MAILSRV_OK;
@@ -325,15 +338,39 @@ int32_t mailsrv__durable_log_renew(struct log *log)
     return status;
 }
 
+/* Zeros behind the end, where later groups go: where a sync finds a file no longer than before, it costs the system one
+ * write instead of two or three.  That is a third of the time, and pays while a group is small beside what is made
+ * ready.  Zeros are no frame; where there is no room for them, there may still be some for groups. */
+static int32_t make_ready(struct log *log, uint64_t end, size_t group)
+{
+    static uint8_t zeros[READY_PIECE]; /* not const: so the program's file has none of them */
+    const mailsrv_durable_files *files = &log->d->files;
+    uint64_t most = log->begins + log->d->segment_octets, more = end - log->begins;
+    more = more > READY_MAX ? READY_MAX : more < READY_PIECE ? READY_PIECE : more;
+    int32_t status = MAILSRV_OK;
+    log->ready = end;
+    if (group > READY_GROUP || !log->d->has_reserve)
+        return MAILSRV_OK;
+    while (status == MAILSRV_OK && log->ready < end + more && log->ready < most) {
+        size_t n = most - log->ready < sizeof zeros ? (size_t)(most - log->ready) : sizeof zeros;
+        status = files->write(files->user, log->file, zeros, n, log->ready);
+        log->ready += status == MAILSRV_OK ? n : 0;
+    }
+    return status == MAILSRV_FULL ? MAILSRV_OK : status;
+}
+
 int32_t mailsrv__durable_log_append(struct log *log, const struct buffer *group)
 {
     const mailsrv_durable_files *files = &log->d->files;
+    const uint64_t end = log->end.offset + group->n;
     int32_t status = files->write(files->user, log->file, group->p, group->n, log->end.offset);
+    if (status == MAILSRV_OK && end > log->ready)
+        status = make_ready(log, end, group->n);
     if (status == MAILSRV_OK)
         status = mailsrv__durable_sync(log->d, log->file, group->n);
     if (status == MAILSRV_OK) {
         log->first_is_durable = true;
-        log->end.offset += group->n;
+        log->end.offset = end;
     } else if (log->first_is_durable) {
         end_segment(log);
     } else { /* this one never was: the next takes its number */
@@ -345,6 +382,7 @@ int32_t mailsrv__durable_log_append(struct log *log, const struct buffer *group)
 
 void mailsrv__durable_log_close(struct log *log)
 {
+    trim(log);
     leave(log);
     free(log->piece.p);
     free(log->sealed.v);
@@ -443,6 +481,7 @@ static int32_t settle(struct log *log, const struct place *known)
         status = d->files.length(d->files.user, file, &length);
     if (status == MAILSRV_OK && length == log->begins) {
         log->file = file;
+        log->ready = log->begins;
         log->first_is_durable = true;
         return d->files.sync_directory(d->files.user, d->directory);
     }

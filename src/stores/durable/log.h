@@ -52,6 +52,7 @@ struct log {
     void *file; /* of the segment that is written; NULL: a new one must begin first */
     struct place end;
     uint64_t begins;       /* of the groups of the segment that is written */
+    uint64_t ready;        /* so far its file has octets, zeros from the end on */
     struct place before;   /* the end of the segment before */
     bool first_is_durable; /* the first frame of the segment that is written */
     uint64_t group; /* the last number that was given */

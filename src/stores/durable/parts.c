@@ -103,13 +103,14 @@ static int32_t find_left(struct index *x, const struct task *first, const struct
 /* Where the lowest so many rows of a mailbox from a UID on end: the UID behind; 0: there are no more than these. */
 static int32_t some_rows(struct index *x, int64_t box, uint32_t first, uint32_t *left, uint32_t *behind)
 {
-    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_UIDS, "iii", box, (int64_t)first, (int64_t)UINT32_MAX);
-    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
-    for (; result == SQLITE_ROW && *left != 0; result = sqlite3_step(row))
+    struct walk walk;
+    struct message_mark mark;
+    bool any;
+    mailsrv__durable_walk(&walk, x, box, first, UINT32_MAX);
+    while ((any = mailsrv__durable_walk_next(&walk, &mark)) && *left != 0)
         --*left;
-    *behind = result == SQLITE_ROW ? (uint32_t)sqlite3_column_int64(row, 0) : 0;
-    sqlite3_reset(row);
-    return result == SQLITE_ROW || result == SQLITE_DONE ? MAILSRV_OK : MAILSRV_TEMP;
+    *behind = any ? mark.uid : 0;
+    return mailsrv__durable_walk_end(&walk);
 }
 
 /* At most `*left` rows; with the last of them it ends, and its UIDs and modseqs are spent. */
@@ -193,24 +194,13 @@ bool mailsrv__durable_parts_close(struct index *x, const mailsrv_id *mailbox)
     if (status != MAILSRV_OK)
         return status == MAILSRV_NONEXISTENT;
     return close(x, mailbox, &sum) && mailsrv__durable_count(x, sum.box, &sum.counts, sum.uidnext) &&
-           mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &sum.account, sum.modseq, sum.counts.octets);
+           mailsrv__durable_account_grew(x, &sum.account, sum.modseq, sum.counts.octets);
 }
 
 static bool end(struct index *x, struct reader *from)
 {
     mailsrv_id mailbox = mailsrv__durable_get_id(from);
     return !from->bad && mailsrv__durable_parts_close(x, &mailbox);
-}
-
-/* The lowest UID of a mailbox from one on; 0: there is none, or (`*good` is false) the index failed. */
-static int64_t next_uid(struct index *x, int64_t box, int64_t first, int64_t last, bool *good)
-{
-    sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_UIDS, "iii", box, first, last);
-    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
-    int64_t uid = result == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
-    sqlite3_reset(row);
-    *good = result == SQLITE_ROW || result == SQLITE_DONE;
-    return uid;
 }
 
 static bool drop(struct index *x, struct reader *from)
@@ -223,11 +213,8 @@ static bool drop(struct index *x, struct reader *from)
     struct sum sum;
     int64_t box = !from->bad ? mailsrv__durable_box(x, &account, &mailbox) : 0;
     bool good = box != 0;
-    int64_t uid = good ? next_uid(x, box, first, uidnext - 1, &good) : 0;
-    while (good && uid != 0) {
+    for (int64_t uid = first; good && uid < uidnext; uid++)
         good = mailsrv__durable_drop_row(x, &(struct row){ &mailbox, box, uid }, &counts);
-        uid = good ? next_uid(x, box, uid + 1, uidnext - 1, &good) : 0;
-    }
     if (modseq == 0) /* there are more */
         return good;
     counts = (struct counts){ 0, 0, 0, 0 };
@@ -236,7 +223,7 @@ static bool drop(struct index *x, struct reader *from)
         return false;
     return (status == MAILSRV_OK || status == MAILSRV_NONEXISTENT) &&
            mailsrv__durable_count(x, box, &counts, uidnext) &&
-           mailsrv__durable_run(x, SQL_ACCOUNT_GREW, "dii", &account, modseq, (int64_t)0);
+           mailsrv__durable_account_grew(x, &account, modseq, 0);
 }
 
 bool mailsrv__durable_apply_parts(struct index *x, enum entry kind, struct reader *from)

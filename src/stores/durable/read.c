@@ -31,17 +31,21 @@ bool mailsrv__durable_keep(struct task *t, mailsrv_bytes *bytes)
 
 bool mailsrv__durable_take_row(struct task *t, sqlite3_stmt *row, mailsrv_row *out)
 {
-    out->uid = (uint32_t)sqlite3_column_int64(row, 0);
-    out->flags = (uint32_t)sqlite3_column_int64(row, 1);
-    out->modseq = (uint64_t)sqlite3_column_int64(row, 2);
-    out->octets = (uint64_t)sqlite3_column_int64(row, 3);
-    out->internal_us = sqlite3_column_int64(row, 4);
-    out->email = mailsrv__durable_column_id(row, 5);
-    out->uidl = mailsrv__durable_column_bytes(row, 6);
-    for (int i = 0; i < 2; i++)
-        out->keywords[i] = (uint64_t)sqlite3_column_int64(row, 7 + i);
-    out->saved_us = sqlite3_column_int64(row, 9);
+    out->octets = (uint64_t)sqlite3_column_int64(row, 1);
+    out->internal_us = sqlite3_column_int64(row, 2);
+    out->email = mailsrv__durable_column_id(row, 3);
+    out->uidl = mailsrv__durable_column_bytes(row, 4);
+    out->saved_us = sqlite3_column_int64(row, 5);
     return mailsrv__durable_keep(t, &out->uidl);
+}
+
+void mailsrv__durable_take_mark(const struct message_mark *mark, mailsrv_row *out)
+{
+    out->uid = mark->uid;
+    out->flags = mark->flags;
+    out->modseq = mark->modseq;
+    out->keywords[0] = mark->keywords[0];
+    out->keywords[1] = mark->keywords[1];
 }
 
 /* The structure of a row of the page.  MAILSRV_MORE: it is for the next page, behind those that are there. */
@@ -76,34 +80,81 @@ static uint64_t place_of(const mailsrv_cursor *cursor)
     return mailsrv__durable_get_number(&from, 8);
 }
 
+/* Where the rows of a page come from: marks, and beside them, if more than that is wanted, the messages. */
+struct source {
+    struct walk marks;
+    sqlite3_stmt *messages; /* NULL: they are not wanted */
+    int result;             /* of the last step there */
+};
+
+static void begin_source(struct source *s, struct durable *d, int64_t box, mailsrv_run run, bool wants_all)
+{
+    *s = (struct source){ .result = SQLITE_ROW };
+    mailsrv__durable_walk(&s->marks, &d->reader, box, run.first, run.last);
+    if (!wants_all)
+        return;
+    s->messages = mailsrv__durable_ask(&d->reader, SQL_MESSAGE_RANGE, "iii", box, (int64_t)run.first,
+                                       (int64_t)run.last);
+    s->result = s->messages != NULL ? SQLITE_ROW : SQLITE_ERROR;
+}
+
+/* Each mark has its message. */
+static bool next_of_source(struct source *s, struct message_mark *mark)
+{
+    if (s->result != SQLITE_ROW || !mailsrv__durable_walk_next(&s->marks, mark))
+        return false;
+    if (s->messages == NULL)
+        return true;
+    s->result = sqlite3_step(s->messages);
+    if (s->result == SQLITE_DONE || (s->result == SQLITE_ROW && sqlite3_column_int64(s->messages, 0) != mark->uid))
+        s->result = SQLITE_CORRUPT;
+    return s->result == SQLITE_ROW;
+}
+
+static int32_t end_source(struct source *s, struct durable *d)
+{
+    int32_t status = mailsrv__durable_walk_end(&s->marks);
+    sqlite3_reset(s->messages);
+    if (status != MAILSRV_OK || s->result == SQLITE_ROW)
+        return status;
+    return s->result == SQLITE_CORRUPT ? MAILSRV_CORRUPT : mailsrv__durable_failure(&d->reader);
+}
+
 /* Rows of one run from `first` on, until the page is full: then `more`, and where to go on. */
 static int32_t rows_of_run(struct durable *d, struct task *t, int64_t box, mailsrv_run run, size_t *structures)
 {
     const mailsrv_arg_rows *arg = t->op->arg;
-    uint32_t most = arg->limit < PAGE_MAX ? arg->limit : PAGE_MAX;
+    uint32_t most = mailsrv__durable_page(arg->limit, arg->fields);
     mailsrv_rows *rows = &t->value.rows;
     mailsrv_row *page = (mailsrv_row *)(uintptr_t)rows->rows;
     int32_t status = MAILSRV_OK;
-    sqlite3_stmt *row = mailsrv__durable_ask(&d->reader, SQL_MESSAGE_RANGE, "iii", box, (int64_t)run.first,
-                                             (int64_t)run.last);
-    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
-    for (; result == SQLITE_ROW && !rows->more && status == MAILSRV_OK; result = sqlite3_step(row)) {
+    struct source source;
+    struct message_mark mark;
+    begin_source(&source, d, box, run, (arg->fields & ~(uint32_t)FIELDS_OF_MARKS) != 0);
+    while (!rows->more && status == MAILSRV_OK && next_of_source(&source, &mark)) {
+        mailsrv_row *out = &page[rows->n];
         rows->more = rows->n == most;
-        if (!rows->more && !mailsrv__durable_take_row(t, row, &page[rows->n]))
+        if (!rows->more)
+            mailsrv__durable_take_mark(&mark, out);
+        if (!rows->more && source.messages != NULL && !mailsrv__durable_take_row(t, source.messages, out))
             status = MAILSRV_NOMEM;
         else if (!rows->more && (arg->fields & MAILSRV_ROW_STRUCTURE) != 0)
-            status = take_structure(d, t, box, &page[rows->n], structures);
+            status = take_structure(d, t, box, out, structures);
         rows->more = rows->more || status == MAILSRV_MORE;
         if (rows->more)
-            rows->next = mailsrv__durable_cursor_at((uint64_t)sqlite3_column_int64(row, 0));
+            rows->next = mailsrv__durable_cursor_at(mark.uid);
         else if (status == MAILSRV_OK)
             rows->n++;
         status = status == MAILSRV_MORE ? MAILSRV_OK : status;
     }
-    if (result != SQLITE_ROW && result != SQLITE_DONE && status == MAILSRV_OK)
-        status = mailsrv__durable_failure(&d->reader);
-    sqlite3_reset(row);
-    return status;
+    int32_t ended = end_source(&source, d);
+    return status != MAILSRV_OK ? status : ended;
+}
+
+uint32_t mailsrv__durable_page(uint32_t limit, uint32_t fields)
+{
+    uint32_t most = (fields & ~(uint32_t)FIELDS_OF_MARKS) != 0 ? PAGE_MAX : PAGE_OF_MARKS_MAX;
+    return limit < most ? limit : most;
 }
 
 static int32_t rows(struct durable *d, struct task *t)
@@ -115,7 +166,7 @@ static int32_t rows(struct durable *d, struct task *t)
     int32_t status = mailsrv__durable_is_open(d, arg->mbox, &h, &mbox);
     if (status != MAILSRV_OK)
         return status;
-    mailsrv_row *page = mailsrv__durable_room(t, PAGE_MAX * sizeof *page);
+    mailsrv_row *page = mailsrv__durable_room(t, mailsrv__durable_page(arg->limit, arg->fields) * sizeof *page);
     if (page == NULL)
         return MAILSRV_NOMEM;
     mailsrv_rows *value = &t->value.rows;

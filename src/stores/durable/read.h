@@ -5,6 +5,8 @@
 #include "plans.h"
 
 #define PAGE_MAX 64     /* rows of an answer */
+#define PAGE_OF_MARKS_MAX 256 /* that have what marks have, and no more */
+#define FIELDS_OF_MARKS (MAILSRV_ROW_FLAGS | MAILSRV_ROW_MODSEQ | MAILSRV_ROW_KEYWORDS)
 #define READ_MAX 65536u /* octets of an answer */
 
 /* ---- read.c: by the reader ---- */
@@ -19,7 +21,10 @@ int32_t mailsrv__durable_is_open(struct durable *d, uint64_t number, const struc
 mailsrv_cursor mailsrv__durable_cursor_at(uint64_t number);
 /* A copy that lives as long as the task; false: no memory. */
 bool mailsrv__durable_keep(struct task *t, mailsrv_bytes *bytes);
-/* The columns of a row, as all statements of rows have them. */
+/* How many rows a page has at most. */
+uint32_t mailsrv__durable_page(uint32_t limit, uint32_t fields);
+void mailsrv__durable_take_mark(const struct message_mark *mark, mailsrv_row *out);
+/* The columns of a row, as all statements of rows have them, beside its mark. */
 bool mailsrv__durable_take_row(struct task *t, sqlite3_stmt *row, mailsrv_row *out);
 /* What a statement that ended with `result` means. */
 int32_t mailsrv__durable_ended(struct index *x, int result);

@@ -73,6 +73,8 @@ struct counts {
 
 struct counts mailsrv__durable_counts(int by, uint32_t flags, int64_t octets); /* `by` messages, 1 or -1, like that */
 /* Adds to the counts of a mailbox; UIDNEXT is at least the one given. */
+/* An account's modseq, and its octets. */
+bool mailsrv__durable_account_grew(struct index *x, const mailsrv_id *id, int64_t modseq, int64_t octets);
 bool mailsrv__durable_count(struct index *x, int64_t box, const struct counts *counts, int64_t uidnext);
 /* Where the row of a message is, and under which mailbox records know it. */
 struct row {

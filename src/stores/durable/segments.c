@@ -1,10 +1,10 @@
 /* What the index knows of the segments: which there are, and how much of each is live.
  *
- * A row has in `base` the segment of its whole record, in `word` (or `touched`) that of the last one that changed it,
- * and in `weight` the octets of the former.  A change of a message or item says all that can change of it, so that only
- * the last one counts; of an account, a mailbox or a name all from the first to the last do.  Triggers keep the sums,
- * whatever statement changes the row.  A record that removed a row is live, too, while the segment is there that has
- * the row's: it is a row of `tomb`. */
+ * A row has in `base` the segment of its whole record, in `word` (or `touched`; of a message, its mark's) that of the
+ * last one that changed it, and in `weight` the octets of the former.  A change of a message or item says all that can
+ * change of it, so that only the last one counts; of an account, a mailbox or a name all from the first to the last do.
+ * Triggers keep the sums, whatever statement changes the row, and marks.c those of marks.  A record that removed a row
+ * is live, too, while the segment is there that has the row's: it is a row of `tomb`. */
 #include "durable.h"
 
 const char mailsrv__durable_segment_schema[] =
@@ -15,8 +15,7 @@ const char mailsrv__durable_segment_schema[] =
     "CREATE INDEX tomb_segment ON tomb(segment);"
     "CREATE INDEX body_base ON body(base);"
     "CREATE INDEX body_idle ON body(id) WHERE refs = 0;"
-    "CREATE INDEX message_base ON message(base);"
-    "CREATE INDEX message_word ON message(word) WHERE word <> base;"
+    "CREATE INDEX message_base ON message(base, body);" /* bodies, so that a new one comes behind the last */
     "CREATE INDEX queue_base ON queue(base);"
     "CREATE INDEX queue_word ON queue(word) WHERE word <> base;"
 #define LIVE(sign, octets, number) "UPDATE segment SET live = live " sign " " octets " WHERE number = " number ";"
@@ -34,13 +33,13 @@ const char mailsrv__durable_segment_schema[] =
         LIVE("+", "NEW.weight", "NEW.base") WORD("+", "NEW") "END;" \
     "CREATE TRIGGER " table "_gone AFTER DELETE ON " table " BEGIN " \
         LIVE("-", "OLD.weight", "OLD.base") WORD("-", "OLD") "END;"
-    ROW("message")
     ROW("queue")
 #define OWNER(table) \
     "CREATE TRIGGER " table "_added AFTER INSERT ON " table " BEGIN " LIVE("+", "NEW.weight", "NEW.base") "END;" \
     "CREATE TRIGGER " table "_moved AFTER UPDATE OF base, weight ON " table " BEGIN " \
         LIVE("-", "OLD.weight", "OLD.base") LIVE("+", "NEW.weight", "NEW.base") "END;" \
     "CREATE TRIGGER " table "_gone AFTER DELETE ON " table " BEGIN " LIVE("-", "OLD.weight", "OLD.base") "END;"
+    OWNER("message")
     OWNER("account")
     OWNER("mailbox")
     OWNER("name")
@@ -114,10 +113,13 @@ bool mailsrv__durable_segments_remade(struct durable *d)
         "UPDATE mailbox SET account = x'' WHERE uidvalidity = 0;" /* only what belonged to it was there */
         "UPDATE mailbox SET messages = 0, octets = 0, unseen = 0, deleted = 0, runs = 0, horizon ="
         " (SELECT modseq FROM account WHERE account.id = mailbox.account) WHERE length(account) > 0;"
-        "UPDATE mailbox SET messages = sum.messages, octets = sum.octets, unseen = sum.unseen, deleted = sum.deleted"
-        " FROM (SELECT box, count(*) AS messages, sum(message.octets) AS octets, sum(flags & 1 = 0) AS unseen,"
-        " sum(flags & 8 <> 0) AS deleted FROM message JOIN mailbox USING(box) WHERE uid < uidnext GROUP BY box) AS sum"
-        " WHERE sum.box = mailbox.box;"
+        "UPDATE mailbox SET messages = sum.messages, octets = sum.octets"
+        " FROM (SELECT box, count(*) AS messages, sum(message.octets) AS octets FROM message"
+        " JOIN mailbox ON box = key >> 32"
+        " WHERE key & 4294967295 < uidnext GROUP BY box) AS sum WHERE sum.box = mailbox.box;"
+        "UPDATE mailbox SET unseen = sum.unseen, deleted = sum.deleted FROM (SELECT box,"
+        " sum(marks(key, rows, 1, uidnext)) AS unseen, sum(marks(key, rows, 2, uidnext)) AS deleted FROM marks"
+        " JOIN mailbox ON box = key >> 26 GROUP BY box) AS sum WHERE sum.box = mailbox.box AND length(account) > 0;"
         "UPDATE account SET forgotten = modseq, octets = (SELECT coalesce(sum(octets), 0) FROM mailbox"
         " WHERE mailbox.account = account.id);"
         "DELETE FROM vanished;";

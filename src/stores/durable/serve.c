@@ -122,8 +122,8 @@ void mailsrv__durable_wait_in_line(struct durable *d, struct task *t)
     pthread_mutex_lock(&d->lock);
     *queue->last = t;
     queue->last = &t->next;
-    pthread_cond_signal(&queue->work);
     pthread_mutex_unlock(&d->lock);
+    pthread_cond_signal(&queue->work); /* who wakes up finds the lock free */
 }
 
 int32_t mailsrv__durable_call(struct durable *d, struct task *t)
@@ -147,10 +147,13 @@ static void answer(mailsrv_engine *engine, const mailsrv_op *op, int32_t status,
 
 static void begin_body(struct binding *b, const mailsrv_op *op)
 {
+    const mailsrv_arg_body_begin *arg = op->arg;
     struct handle *h = mailsrv__durable_handle_new(b->d, b, HANDLE_BODY);
     if (h != NULL)
         h->body = mailsrv__durable_body_new(b->d);
     bool good = h != NULL && h->body != NULL;
+    if (good)
+        h->body->is_large = arg->octets_hint > INLINE_MAX;
     if (h != NULL && !good)
         mailsrv__durable_handle_close(b->d, h->number, HANDLE_BODY, 0);
     mailsrv_body_begun value = { sizeof value, MAILSRV_BODY_TAKES_QUEUE | MAILSRV_BODY_ATOMIC, good ? h->number : 0 };

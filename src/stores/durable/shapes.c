@@ -48,7 +48,7 @@ static void take_shape(sqlite3_stmt *row, mailsrv_row *out)
 int32_t mailsrv__durable_shapes(struct durable *d, struct task *t, int64_t box, mailsrv_run run, size_t *structures)
 {
     const mailsrv_arg_rows *arg = t->op->arg;
-    const uint32_t most = arg->limit < PAGE_MAX ? arg->limit : PAGE_MAX;
+    const uint32_t most = mailsrv__durable_page(arg->limit, arg->fields);
     mailsrv_rows *rows = &t->value.rows;
     mailsrv_row *page = (mailsrv_row *)(uintptr_t)rows->rows;
     struct shared room = { NULL, 0 };

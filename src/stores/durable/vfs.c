@@ -15,6 +15,7 @@ struct vfs_file {
     int level; /* SQLITE_LOCK_... */
     uint16_t shared, exclusive; /* locks of the shared memory that this one has, as bits */
     bool maps;
+    struct gathered gathered; /* of SQLite's log */
 };
 
 static struct vfs_file *of(sqlite3_file *file)
@@ -32,9 +33,23 @@ static int code(int32_t status, int otherwise)
     return status == MAILSRV_OK ? SQLITE_OK : status == MAILSRV_FULL ? SQLITE_FULL : otherwise;
 }
 
+static int write_now(void *file, const void *p, size_t n, uint64_t offset)
+{
+    const struct vfs_file *f = file;
+    return code(files_of(f)->write(files_of(f)->user, f->file, p, n, offset), SQLITE_IOERR_WRITE);
+}
+
+/* What is asked of the file must know all of it. */
+static int settle(sqlite3_file *file)
+{
+    return mailsrv__durable_gathered_write(&of(file)->gathered);
+}
+
 static int file_close(sqlite3_file *file)
 {
     struct vfs_file *f = of(file);
+    settle(file);
+    free(f->gathered.p);
     files_of(f)->close(files_of(f)->user, f->file);
     return SQLITE_OK;
 }
@@ -43,6 +58,8 @@ static int file_read(sqlite3_file *file, void *p, int n, sqlite3_int64 offset)
 {
     struct vfs_file *f = of(file);
     size_t got = 0;
+    if (settle(file) != SQLITE_OK)
+        return SQLITE_IOERR_READ;
     if (files_of(f)->read(files_of(f)->user, f->file, p, (size_t)n, (uint64_t)offset, &got) != MAILSRV_OK)
         return SQLITE_IOERR_READ;
     if (got == (size_t)n)
@@ -54,12 +71,16 @@ static int file_read(sqlite3_file *file, void *p, int n, sqlite3_int64 offset)
 static int file_write(sqlite3_file *file, const void *p, int n, sqlite3_int64 offset)
 {
     struct vfs_file *f = of(file);
-    return code(files_of(f)->write(files_of(f)->user, f->file, p, (size_t)n, (uint64_t)offset), SQLITE_IOERR_WRITE);
+    return f->gathered.write != NULL ? mailsrv__durable_gather(&f->gathered, p, (size_t)n, (uint64_t)offset)
+                                     : write_now(f, p, (size_t)n, (uint64_t)offset);
 }
 
 static int file_truncate(sqlite3_file *file, sqlite3_int64 octets)
 {
     struct vfs_file *f = of(file);
+    int result = settle(file);
+    if (result != SQLITE_OK)
+        return result;
     return code(files_of(f)->truncate(files_of(f)->user, f->file, (uint64_t)octets), SQLITE_IOERR_TRUNCATE);
 }
 
@@ -67,6 +88,9 @@ static int file_sync(sqlite3_file *file, int flags)
 {
     struct vfs_file *f = of(file);
     (void)flags;
+    int result = settle(file);
+    if (result != SQLITE_OK)
+        return result;
     return code(files_of(f)->sync(files_of(f)->user, f->file), SQLITE_IOERR_FSYNC);
 }
 
@@ -74,6 +98,9 @@ static int file_size(sqlite3_file *file, sqlite3_int64 *out)
 {
     struct vfs_file *f = of(file);
     uint64_t octets = 0;
+    int result = settle(file);
+    if (result != SQLITE_OK)
+        return result;
     int32_t status = files_of(f)->length(files_of(f)->user, f->file, &octets);
     *out = (sqlite3_int64)octets;
     return code(status, SQLITE_IOERR_FSTAT);
@@ -292,6 +319,8 @@ static int vfs_open(sqlite3_vfs *base, const char *path, sqlite3_file *file, int
     if (files_of(f)->open(files_of(f)->user, path, how, &f->file) != MAILSRV_OK)
         return SQLITE_CANTOPEN;
     f->base.pMethods = &methods;
+    if ((flags & SQLITE_OPEN_WAL) != 0)
+        f->gathered = (struct gathered){ .write = write_now, .file = f };
     return SQLITE_OK;
 }
 

@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct durable;
 
@@ -27,6 +29,19 @@ struct vfs {
 
 int32_t mailsrv__durable_vfs_open(struct vfs *vfs, struct durable *d);
 void mailsrv__durable_vfs_close(struct vfs *vfs);
+
+/* ---- gather.c: writes to SQLite's log, many at once ---- */
+struct gathered {
+    int (*write)(void *file, const void *p, size_t n, uint64_t offset); /* NULL: nothing is gathered */
+    void *file;
+    uint8_t *p; /* the last octets before the end, which are not written yet; NULL: there never were any */
+    size_t n;
+    uint64_t end; /* of what was appended */
+    bool is_last; /* the frame whose head came last ends a transaction */
+};
+
+int mailsrv__durable_gather(struct gathered *g, const void *p, size_t n, uint64_t offset); /* a code of SQLite */
+int mailsrv__durable_gathered_write(struct gathered *g); /* all that there is; whoever reads must see it */
 
 /* ---- scratch.c: files of SQLite without a name ---- */
 int mailsrv__durable_scratch_octets(void); /* of one, as SQLite has room for */

@@ -1,0 +1,30 @@
+/* Octets that are looked at eight at a time: most of them are passed by, and only what is left is looked at singly. */
+#ifndef BASE_WORD_H
+#define BASE_WORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define WORD_ONES UINT64_C(0x0101010101010101)
+#define WORD_HIGH (WORD_ONES << 7)
+
+static inline uint64_t mailsrv__word(const char *p)
+{
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+/* Is one of the eight this octet?  Subtracting 1 from each lets its high bit rise where it was 0. */
+static inline bool mailsrv__word_holds(uint64_t word, uint8_t octet)
+{
+    uint64_t zero = word ^ WORD_ONES * octet;
+    return ((zero - WORD_ONES) & ~zero & WORD_HIGH) != 0;
+}
+
+/* How far it is to the next octet that is one of both; `n`: there is none. */
+size_t mailsrv__find_either(const char *p, size_t n, char a, char b);
+
+#endif
