@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#define INLINE_MAX (184u * 1024) /* a body of more has a file of its own; with what its session holds, under 256 KiB */
+#define INLINE_MAX (144u * 1024) /* a body of more has a file of its own; with its session, also under TLS, under 256 KiB */
 #define BUCKETS 256              /* of the table of handles */
 
 struct durable;
