@@ -8,9 +8,9 @@
 #include <string.h>
 
 #define SMALL 3000u
-#define LARGE 150000u
+#define LARGE 145000u
 #define OF_ITS_OWN 300000u
-#define PIECE 30000u
+#define PIECE 29000u
 #define SEGMENT "/disk/0000000000000001.log"
 #define HEAD 24
 

@@ -19,7 +19,7 @@
  * message to accounts in two shards is stored twice, and a COMMIT to both is all or nothing only in each.  The queue is
  * in the first.
  *
- * A message of up to 184 KiB is checked while it is read from its beginning to its end, in that order, by one handle:
+ * A message of up to 144 KiB is checked while it is read from its beginning to its end, in that order, by one handle:
  * with octets that are not those that were stored the last READ is answered MAILSRV_CORRUPT.
  *
  * Threads: any, for the store; what concerns an engine is called on its thread.  Memory is malloc's.

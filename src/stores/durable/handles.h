@@ -10,7 +10,8 @@
 #include <sqlite3.h>
 #include <stdbool.h>
 
-#define INLINE_MAX (184u * 1024) /* a body of more has a file of its own; with what its session holds, under 256 KiB */
+/* A body of more has a file of its own.  With its session, also under TLS, it takes less than 256 KiB of memory. */
+#define INLINE_MAX (144u * 1024)
 #define BUCKETS 256              /* of the table of handles */
 
 struct durable;
