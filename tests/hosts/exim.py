@@ -25,7 +25,7 @@ begin retry
 
 
 class Exim:
-    """`config` has routers and transports."""
+    """`config` has routers and transports, and before them what stands in no section."""
 
     def __init__(self, config: str, ca: str):
         self.tree = Tree("exim4-daemon-light", ["usr/sbin/exim4"], [USER])
@@ -36,8 +36,8 @@ class Exim:
         self.tree.put("etc/exim4/exim4.conf", MAIN.format(port=self.port) + config + RETRY)
         self.tree.put("etc/exim4/ca.pem", ca)
 
-    def start(self) -> None:
-        self.tree.start("/usr/sbin/exim4", "-bdf", "-q1s")
+    def start(self, tries_each: str = "1s") -> None:
+        self.tree.start("/usr/sbin/exim4", "-bdf", f"-q{tries_each}")
         until("Exim", lambda: answers(self.tree, self.port))
 
     def queue(self) -> list[str]:

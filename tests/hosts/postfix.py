@@ -23,12 +23,15 @@ smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_reject_unlisted_recipient = no
 smtp_line_length_limit = 0
 lmtp_line_length_limit = 0
+smtp_tls_security_level = may
+smtp_tls_CAfile = /etc/postfix/ca.pem
+"""
+
+RETRIES = """\
 # what cannot be delivered now is tried again each second
 queue_run_delay = 1s
 minimal_backoff_time = 1s
 maximal_backoff_time = 1s
-smtp_tls_security_level = may
-smtp_tls_CAfile = /etc/postfix/ca.pem
 """
 
 # name, what it listens on, the program; each runs as root and becomes the user postfix
@@ -45,6 +48,7 @@ flush unix n - n 1000? 0 flush
 proxymap unix - - n - - proxymap
 smtp unix - - n - - smtp
 lmtp unix - - n - - lmtp
+virtual unix - n n - - virtual
 error unix - - n - - error
 discard unix - - n - - discard
 retry unix - - n - - error
@@ -60,7 +64,7 @@ MORE = ["bounce", "defer", "flush", "pid", "private", "public", "saved", "trace"
 class Postfix:
     """`main` is more of main.cf; `listeners` have an option each, beside the one that has none: port."""
 
-    def __init__(self, main: str, ca: str, listeners: dict[str, str] = {}):
+    def __init__(self, main: str, ca: str, listeners: dict[str, str] = {}, retries: str = RETRIES):
         self.tree = Tree("postfix", ["usr/lib/postfix", "usr/sbin"], ["postfix", "postdrop"])
         self.ports = {name: free_port() for name in ["", *listeners]}
         for name in ("etc/postfix", "var/spool", "var/spool/postfix", "var/spool/postfix/pid"):
@@ -69,7 +73,7 @@ class Postfix:
             if name != "pid":
                 self.tree.folder(f"var/spool/postfix/{name}", Tree.USER, "711" if name == "public" else "700")
         self.tree.folder("var/lib/postfix", Tree.USER)
-        self.tree.put("etc/postfix/main.cf", MAIN + main)
+        self.tree.put("etc/postfix/main.cf", MAIN + retries + main)
         self.tree.put("etc/postfix/ca.pem", ca)
         inet = "".join(f"{HERE}:{port} inet n - n - - smtpd {listeners.get(name, '')}\n"
                        for name, port in self.ports.items())

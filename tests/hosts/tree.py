@@ -46,13 +46,17 @@ def unpacked(package: str) -> Path | None:
 class Tree:
     USER = 30001  # nobody's number else
 
-    def __init__(self, package: str, files: list[str], users: list[str]):
-        """`files` of the package; the first of `users` has the number USER, the next one the next."""
+    def __init__(self, package: str, files: list[str], users: list[str], also: dict[str, list[str]] = {},
+                 machine: list[str] = []):
+        """`files` of the package, those of other packages, and programs of the machine; the first of `users` has the number USER, the next
+        one the next."""
         self.path = Path(tempfile.mkdtemp(prefix=f"{package}-", dir=ROOT / "build"))
         self.path.chmod(0o755)
-        for file in files:
-            (self.path / file).parent.mkdir(parents=True, exist_ok=True)
-            subprocess.run(["cp", "-a", unpacked(package) / file, self.path / file], check=True)
+        for name, of in {package: files, **also}.items():
+            self.copy(name, of)
+        for program in machine:
+            (self.path / program).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(f"/{program}", self.path / program)
         for name in ("dev", "etc", "run", "tmp", "var/log"):
             (self.path / name).mkdir(parents=True)
         numbers = {"root": 0, **{user: self.USER + i for i, user in enumerate(users)}, "nobody": 65534}
@@ -65,6 +69,12 @@ class Tree:
         for device, minor in (("null", 3), ("urandom", 9)):
             run_as_root("mknod", "-m", "666", self.path / "dev" / device, "c", 1, minor)
         self.process = None
+        self.under: list[str] = []  # a command that runs the server
+
+    def copy(self, package: str, files: list[str]) -> None:
+        for file in files:
+            (self.path / file).parent.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["cp", "-a", unpacked(package) / file, self.path / file], check=True)
 
     def write(self, name: str, text: str) -> None:
         """Before chown: what root owns is not ours to write."""
@@ -108,7 +118,7 @@ class Tree:
 
     def start(self, *argv: object) -> None:
         """In a session of its own, so that its children end with it."""
-        self.process = subprocess.Popen(as_root("chroot", self.path, *argv), stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen(as_root(*self.under, "chroot", self.path, *argv), stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
     def is_alive(self) -> bool:

@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { EVENTS = 256, OPENING_MAX = 64, ERRORS_MAX = 100, TOLD_MAX = 20, SAID_MAX = 200, SPARE_DESCRIPTORS = 32 };
+enum { EVENTS = 256, ERRORS_MAX = 100, TOLD_MAX = 20, SAID_MAX = 200, SPARE_DESCRIPTORS = 32 };
 
 uint64_t now_ns(void)
 {
@@ -72,7 +72,7 @@ static void open_client(struct client *client)
 /* Not too many at once: a queue of those who want in that overflows makes them wait for a second. */
 static void open_some(struct load *load)
 {
-    while (load->first_waiting != NULL && load->n_opening < OPENING_MAX) {
+    while (load->first_waiting != NULL && load->n_opening < load->options.opening) {
         struct client *client = load->first_waiting;
         load->first_waiting = client->next_waiting;
         open_client(client);

@@ -22,6 +22,7 @@ static const struct key {
     KEY("tls_version", TEXT, tls_version, "", "1.2 or 1.3, and no other"),
     KEY("group", TEXT, group, "P-256", "of the key exchange"),
     KEY("connections", NUMBER, connections, "1", "at once"),
+    KEY("opening", NUMBER, opening, "64", "connections at most that are not greeted yet: some servers lose them"),
     KEY("count", NUMBER, count, "0", "operations in all (of idle: messages); 0: each connection once"),
     KEY("per", NUMBER, per, "0", "operations over one connection; 0: all"),
     KEY("user", TEXT, user, "u%d@here.test", "who logs in; %d goes round from first"),
@@ -109,6 +110,7 @@ static bool is_sound(const struct options *o)
     const char *wrong = o->port == 0 || o->port > 65535   ? "port"
                         : o->lmtp_port > 65535            ? "lmtp_port"
                         : o->connections == 0             ? "connections"
+                        : o->opening == 0                 ? "opening"
                         : o->users == 0                   ? "users"
                         : o->rcpts == 0                   ? "rcpts"
                         : o->octets < CORPUS_OCTETS_MIN   ? "octets"

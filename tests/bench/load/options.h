@@ -13,8 +13,8 @@ struct options {
         *group;
     enum tls_when tls;
     bool wait, pipeline;
-    uint64_t port, lmtp_port, connections, count, users, first, octets, seed, per, rcpts, idlers, mailboxes, sources,
-        timeout_s;
+    uint64_t port, lmtp_port, connections, opening, count, users, first, octets, seed, per, rcpts, idlers, mailboxes,
+        sources, timeout_s;
 };
 
 /* Fills in what is not said.  False: something is wrong, and was told. */

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Builds, runs the measures, prints their tables: tests/bench/run."""
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "hosts")]
+
+from host import ROOT  # noqa: E402
+from measures import MEASURES  # noqa: E402
+from peers import machine, table  # noqa: E402
+from peers.beside import Bench  # noqa: E402
+from peers.server import BUILD  # noqa: E402
+
+RESULTS = BUILD / "results.json"
+OPTIONS = ["-Dbuildtype=custom", "-Doptimization=2", "-Db_ndebug=true", "-Ddurable=enabled", "-Dmailserverd=enabled",
+           "-Dexamples=disabled", "-Dargon2=disabled", "-Dtests=enabled"]
+MEASURING = [f"tests/bench/{name}" for name in ("load/bench-load", "limits/bench-limits",
+                                                "bench-scanner", "bench-speed")]
+PROVIDERS = {"openssl": [], "mbedtls": ["-Dopenssl=disabled"]}
+
+
+def build(provider: str, options: list[str]) -> None:
+    """mailserverd with a provider of TLS, as a distribution would build it; with the first one what measures, too."""
+    where = BUILD / provider
+    if not (where / "build.ninja").exists():
+        command("meson", "setup", where, *OPTIONS, *options)
+    targets = ["src/mailserverd/mailserverd", *(MEASURING if provider == "openssl" else [])]
+    command("ninja", "-C", where, *targets)
+
+
+def command(*argv: object) -> None:
+    done = subprocess.run([str(word) for word in argv], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{argv[0]}: {done.stdout}{done.stderr}")
+
+
+def descriptors() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def measure(names: list[str], bench: Bench) -> None:
+    """What was measured before, and is not now, stays in the results."""
+    said = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"rows": []}
+    said["machine"] = machine.described()
+    for name in names:
+        print(f"\n{name}: {MEASURES[name].__doc__ or sys.modules[MEASURES[name].__module__].__doc__}", flush=True)
+        said["rows"] = [row for row in said["rows"] if row["measure"] != name]
+        for row in MEASURES[name](bench):
+            row.measure = name
+            print(table.line(row), flush=True)
+            said["rows"].append(row.as_json())
+        said["versions"] = said.get("versions", {}) | bench.versions
+        RESULTS.write_text(json.dumps(said, indent=1) + "\n")
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(prog="tests/bench/run")
+    words.add_argument("measures", nargs="*", metavar="MEASURE")
+    words.add_argument("--list", action="store_true", help="name the measures")
+    words.add_argument("--markdown", action="store_true", help="print the tables of what was measured last")
+    words.add_argument("--quick", action="store_true", help="tiny counts")
+    words.add_argument("--rounds", type=int, default=3)
+    args = words.parse_args()
+    if args.list:
+        print("\n".join(MEASURES))
+        return
+    if args.markdown:
+        print(table.markdown(json.loads(RESULTS.read_text())))
+        return
+    if unknown := set(args.measures) - set(MEASURES):
+        sys.exit(f"no measure: {', '.join(unknown)}")
+    descriptors()
+    for provider, options in PROVIDERS.items():
+        build(provider, options)
+    bench = Bench(args.quick, 1 if args.quick else args.rounds)
+    print("\n".join(f"{key}: {value}" for key, value in machine.described().items()))
+    measure(args.measures or list(MEASURES), bench)
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    main()

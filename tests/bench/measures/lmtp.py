@@ -1,0 +1,33 @@
+"""Messages a second by LMTP, synced before the reply, beside Dovecot's sdbox."""
+from typing import Callable, Iterator
+
+from measures.deliver import SIZES, USERS
+from peers.beside import Bench
+from peers.dovecot import Dovecot
+from peers.mailserverd import Mailserverd
+from peers.table import Row, Target
+
+
+def run(bench: Bench) -> Iterator[Row]:
+    yield from both(bench, "lmtp", 8.0)
+
+
+def both(bench: Bench, mode: str, ratio: float) -> Iterator[Row]:
+    with bench.running(Mailserverd, Dovecot) as servers:
+        for server in servers:  # mailboxes are made one after the other
+            bench.load(server, "lmtp", count=USERS, users=USERS)
+        for octets, size in SIZES.items():
+            for connections in (1, 8, 64):
+                once = asked(bench, mode, octets, connections)
+                values = bench.sized(servers, once, 2 * connections)
+                n = 10 * connections
+                syncs = {server.name: bench.syncs(server, lambda: once(server, n), n) for server in servers}
+                yield Row(f"{size}, {connections} connection{'s' * (connections > 1)}", "messages a second", values,
+                          targets=[Target(ratio if connections > 1 else 1.0, ["Dovecot"])], syncs=syncs)
+
+
+def asked(bench: Bench, mode: str, octets: int, connections: int) -> Callable[[object, int], float]:
+    def once(server: object, count: int) -> float:
+        return bench.load(server, mode, count=count, connections=connections, octets=octets, users=USERS).rate
+
+    return once

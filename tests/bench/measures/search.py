@@ -1,0 +1,27 @@
+"""SEARCH, without an index of text: headers of 2,000 messages, and text of 200 MB."""
+from typing import Iterator
+
+from measures.download import fill
+from peers.beside import Bench
+from peers.dovecot import Dovecot
+from peers.mailserverd import Mailserverd
+from peers.table import Row, Target
+
+
+KEYS = ((2000, 4096, "HEADER Subject zebra", 20.0, "HEADER Subject, 2,000 messages"),
+        (10000, 20480, "TEXT qzxwvu", 5.0, "TEXT, 200 MB"))
+
+
+def run(bench: Bench) -> Iterator[Row]:
+    with bench.running(Mailserverd, Dovecot) as servers:
+        for count, octets, key, ratio, what in KEYS:
+            user = fill(bench, servers, bench.count(50, count), octets)
+
+            def once(server: object) -> float:
+                searches = bench.count(1, 10 if ratio > 10 else 1)
+                return 1000 / bench.load(server, "search", user=user, key=key, count=searches).rate
+
+            firsts = {server.name: [once(server)] for server in servers}
+            yield Row(f"{what}, first", "milliseconds", firsts, more=False)
+            yield Row(what, "milliseconds", bench.alternately(servers, once), more=False,
+                      targets=[Target(1 / ratio, ["Dovecot"])])

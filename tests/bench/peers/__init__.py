@@ -1,0 +1,1 @@
+"""Servers that are measured beside each other, and what is counted while they work."""

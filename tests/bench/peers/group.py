@@ -1,0 +1,78 @@
+"""The processes of one server, however many it starts and however short they live: a control group of the kernel."""
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+CALLS = "fsync,fdatasync,sync_file_range,msync,syncfs,sync"
+HANG_S = 60
+
+
+def mounted() -> Path:
+    """Where control groups of version 2 are: cpu.stat is there whatever controllers are on."""
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _, where, kind, *_ = line.split()
+        if kind == "cgroup2":
+            return Path(where)
+    raise RuntimeError("no file system of the type cgroup2 is mounted")
+
+
+class Group:
+    def __init__(self, name: str):
+        self.path = mounted() / f"bench-{os.getpid()}-{re.sub('[^a-z0-9]', '-', name.lower())}"
+        self.path.mkdir()
+
+    def enter(self) -> list[str]:
+        """What runs a command within: the number of its process stays the same."""
+        return ["/bin/sh", "-c", f'echo $$ >{self.path}/cgroup.procs && exec "$@"', "sh"]
+
+    def cpu_us(self) -> int:
+        """User and system time of all that are in it, and of all that ever were."""
+        return int(re.search(r"^usage_usec (\d+)$", (self.path / "cpu.stat").read_text(), re.M)[1])
+
+    def processes(self) -> list[int]:
+        return [int(line) for line in (self.path / "cgroup.procs").read_text().split()]
+
+    def octets(self) -> int:
+        """Memory of all: pages that are no file's, and those that are shared by their share."""
+        total = 0
+        for pid in self.processes():
+            try:
+                rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            except OSError:  # it has just ended
+                continue
+            total += 1024 * sum(int(n) for n in re.findall(r"^Pss_(?:Anon|Shmem): +(\d+) kB$", rollup, re.M))
+        return total
+
+    def end(self) -> None:
+        """Those that are left over are ours: they were started in it."""
+        deadline = time.monotonic() + HANG_S
+        while left := self.processes():
+            assert time.monotonic() < deadline, f"{left} do not end"
+            for pid in left:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            time.sleep(0.05)
+        self.path.rmdir()
+
+
+class Syncs:
+    """Counts the calls that wait for the disk, by strace -f -c, of all processes of a group and those they start."""
+
+    def __init__(self, group: Group, table: Path):
+        self.table = table
+        pids = [word for pid in group.processes() for word in ("-p", str(pid))]
+        self.strace = subprocess.Popen(["strace", "-f", "-c", "-e", f"trace={CALLS}", "-o", str(table), *pids],
+                                       stderr=subprocess.PIPE, text=True)
+        for _ in group.processes():  # "strace: Process N attached"
+            self.strace.stderr.readline()
+
+    def end(self) -> int:
+        self.strace.send_signal(signal.SIGINT)
+        self.strace.communicate(timeout=HANG_S)
+        rows = re.findall(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$", self.table.read_text(), re.M)
+        return sum(int(calls) for calls, name in rows if name in CALLS.split(","))
