@@ -1,6 +1,6 @@
 /* Answers come in: checked whole before anything is changed, then copied or lent, then whoever waits is woken. */
+#include "core/answer.h"
 #include "core/ledger.h"
-#include "core/op.h"
 #include "core/room.h"
 
 #include <mailsrv/tls.h>
@@ -32,27 +32,14 @@ static bool value_is_whole(const struct kind *kind, const mailsrv_answer *answer
     return answer->value != NULL && *(const uint32_t *)answer->value >= kind->value_octets;
 }
 
-static bool bytes_are_there(mailsrv_bytes b)
+bool mailsrv__bytes_are_there(mailsrv_bytes b)
 {
     return b.n == 0 || b.p != NULL;
 }
 
-/* A list that a value points to: there, and its rows no smaller than what is read of them. */
-static bool list_is_whole(const void *rows, uint32_t n, uint32_t stride, size_t row_octets)
+bool mailsrv__list_is_whole(const void *rows, uint32_t n, uint32_t stride, size_t row_octets)
 {
     return n == 0 || (rows != NULL && stride >= row_octets);
-}
-
-/* Bytes that stand in each row of a list that is whole, `at` octets behind its beginning. */
-static bool bytes_of_rows_are_there(const void *rows, uint32_t n, uint32_t stride, size_t at)
-{
-    mailsrv_bytes bytes;
-    for (uint32_t i = 0; i < n; i++) {
-        memcpy(&bytes, (const char *)rows + (size_t)i * stride + at, sizeof bytes);
-        if (!bytes_are_there(bytes))
-            return false;
-    }
-    return true;
 }
 
 /* A place of a kind that nobody knows is no place for mail.  Of a long list none is looked at. */
@@ -67,107 +54,24 @@ static bool kinds_are_known(const mailsrv_resolved *v)
     return true;
 }
 
-/* Rows that are there, with the bytes that they point to. */
-static bool rows_are_whole(const mailsrv_row *rows, uint32_t n, uint32_t stride)
-{
-    return list_is_whole(rows, n, stride, sizeof(mailsrv_row)) &&
-           bytes_of_rows_are_there(rows, n, stride, offsetof(mailsrv_row, uidl)) &&
-           bytes_of_rows_are_there(rows, n, stride, offsetof(mailsrv_row, structure));
-}
-
-/* UIDs ascend, and their runs neither overlap nor touch: what follows counts on it. */
-static bool runs_are_whole(const mailsrv_run *runs, uint32_t n)
-{
-    if (n != 0 && runs == NULL)
-        return false;
-    for (uint32_t i = 0; i < n; i++) {
-        if (runs[i].first == 0 || runs[i].last < runs[i].first)
-            return false;
-        if (i != 0 && runs[i].first - 1 <= runs[i - 1].last)
-            return false;
-    }
-    return true;
-}
-
-/* A dictionary from its entry number `first` on. */
-static bool names_are_whole(const mailsrv_bytes *names, uint32_t first, uint32_t n)
-{
-    if (n > MAILSRV_KEYWORDS_MAX || first > MAILSRV_KEYWORDS_MAX - n || (n != 0 && names == NULL))
-        return false;
-    for (uint32_t i = 0; i < n; i++)
-        if (names[i].n == 0 || names[i].p == NULL)
-            return false;
-    return true;
-}
-
-/* Names of mailboxes, that no machine needs to doubt. */
-static bool entries_are_whole(const mailsrv_mbox_entry *entries, uint32_t n, uint32_t stride)
-{
-    mailsrv_bytes name;
-    if (!list_is_whole(entries, n, stride, sizeof *entries) ||
-        !bytes_of_rows_are_there(entries, n, stride, offsetof(mailsrv_mbox_entry, name)))
-        return false;
-    for (uint32_t i = 0; i < n; i++) {
-        memcpy(&name, (const char *)entries + (size_t)i * stride + offsetof(mailsrv_mbox_entry, name), sizeof name);
-        if (name.n == 0 || name.n > MAILSRV_MBOX_NAME_MAX)
-            return false;
-    }
-    return true;
-}
-
-static bool changes_are_whole(const mailsrv_arg_changes *arg, const mailsrv_changes *v)
-{
-    return v->n <= arg->limit && v->n_vanished <= arg->limit && v->n_entries <= arg->limit &&
-           rows_are_whole(v->rows, v->n, v->stride) && runs_are_whole(v->vanished, v->n_vanished) &&
-           entries_are_whole(v->entries, v->n_entries, v->entry_stride) &&
-           names_are_whole(v->keywords, arg->n_keywords, v->n_keywords);
-}
-
-/* Keys of the hash that was asked for, and a salt. */
-static bool scram_record_is_whole(const mailsrv_arg_auth_scram_keys *arg, const mailsrv_scram_record *v)
-{
-    size_t octets = arg->hash == MAILSRV_HASH_SHA1 ? 20 : 32;
-    return v->iterations != 0 && v->salt.n != 0 && v->salt.n <= MAILSRV_SCRAM_SALT_MAX && v->salt.p != NULL &&
-           v->stored_key.n == octets && v->stored_key.p != NULL && v->server_key.n == octets && v->server_key.p != NULL;
-}
-
-static bool lists_are_whole(const mailsrv_op *op, const void *value)
+static bool lists_are_whole(const struct op *op, const void *value)
 {
     const union op_value *v = value;
-    switch (op->kind) {
+    const struct answers *answers = op->engine->answers;
+    switch (op->pub.kind) {
     case MAILSRV_OP_RESOLVE:
-        return v->resolved.n != 0 && list_is_whole(v->resolved.destinations, v->resolved.n, v->resolved.stride,
-                                                   sizeof(mailsrv_destination)) && kinds_are_known(&v->resolved);
-    case MAILSRV_OP_AUTH_SCRAM_KEYS:
-        return scram_record_is_whole(op->arg, &v->scram_record);
+        return v->resolved.n != 0 && mailsrv__list_is_whole(v->resolved.destinations, v->resolved.n, v->resolved.stride,
+                                                            sizeof(mailsrv_destination)) &&
+               kinds_are_known(&v->resolved);
+    case MAILSRV_OP_BODY_BEGIN:
+        return true;
     case MAILSRV_OP_BODY_COMMIT:
-        return list_is_whole(v->committed.results, v->committed.n, v->committed.stride, sizeof(mailsrv_result));
-    case MAILSRV_OP_ROWS:
-        return v->rows.n <= ((const mailsrv_arg_rows *)op->arg)->limit &&
-               rows_are_whole(v->rows.rows, v->rows.n, v->rows.stride);
-    case MAILSRV_OP_MBOX_OPEN:
-        return names_are_whole(v->mbox_opened.keywords, 0, v->mbox_opened.n_keywords);
-    case MAILSRV_OP_MBOX_LIST:
-        return v->mbox_listed.n <= ((const mailsrv_arg_mbox_list *)op->arg)->limit &&
-               entries_are_whole(v->mbox_listed.entries, v->mbox_listed.n, v->mbox_listed.stride);
-    case MAILSRV_OP_CHANGES:
-        return changes_are_whole(op->arg, &v->changes);
-    case MAILSRV_OP_FLAGS:
-        return runs_are_whole(v->flagged.modified, v->flagged.n_modified);
-    case MAILSRV_OP_COPY:
-    case MAILSRV_OP_MOVE:
-        return runs_are_whole(v->copied.from, v->copied.n_from) && runs_are_whole(v->copied.to, v->copied.n_to);
+        return mailsrv__list_is_whole(v->committed.results, v->committed.n, v->committed.stride,
+                                      sizeof(mailsrv_result));
     case MAILSRV_OP_POLICY:
         return mailsrv__verdict_is_whole(&v->verdict);
-    case MAILSRV_OP_QUEUE_SCAN:
-        return list_is_whole(v->queued.items, v->queued.n, v->queued.stride, sizeof(mailsrv_queue_item)) &&
-               bytes_of_rows_are_there(v->queued.items, v->queued.n, v->queued.stride,
-                                       offsetof(mailsrv_queue_item, record));
-    case MAILSRV_OP_READ:
-        return v->read_bytes.octets.n <= ((const mailsrv_arg_read *)op->arg)->octets &&
-               bytes_are_there(v->read_bytes.octets);
     default:
-        return true;
+        return answers != NULL && answers->is_whole(&op->pub, value);
     }
 }
 
@@ -185,17 +89,16 @@ static bool handle_is_given(const struct op *op, const void *value)
 static bool is_whole(const struct op *op, const mailsrv_answer *answer)
 {
     const struct kind *kind = mailsrv__kind(op->pub.kind);
-    if (!bytes_are_there(answer->text) || !value_is_whole(kind, answer))
+    if (!mailsrv__bytes_are_there(answer->text) || !value_is_whole(kind, answer))
         return false;
     if (answer->status != MAILSRV_OK || kind->value_octets == 0)
         return true;
-    return lists_are_whole(&op->pub, answer->value) && handle_is_given(op, answer->value);
+    return lists_are_whole(op, answer->value) && handle_is_given(op, answer->value);
 }
 
 /* ---- Copies ---- */
 
-/* Room for what a list's rows and bytes need; they are copied by the same walk that counts them. */
-static void *copy_room(struct op *op, size_t octets)
+void *mailsrv__copy_room(struct op *op, size_t octets)
 {
     struct purse *purse = op->session == NULL ? NULL : &op->session->purse;
     if (octets == 0)
@@ -205,7 +108,7 @@ static void *copy_room(struct op *op, size_t octets)
     return op->copied;
 }
 
-static mailsrv_bytes put_bytes(uint8_t **to, mailsrv_bytes from)
+mailsrv_bytes mailsrv__put_bytes(uint8_t **to, mailsrv_bytes from)
 {
     if (from.n == 0)
         return (mailsrv_bytes){ NULL, 0 };
@@ -222,7 +125,7 @@ static bool copy_destinations(struct op *op)
         v->destinations = NULL;
         return true;
     }
-    mailsrv_destination *to = copy_room(op, v->n * sizeof *to);
+    mailsrv_destination *to = mailsrv__copy_room(op, v->n * sizeof *to);
     if (to == NULL)
         return false;
     for (uint32_t i = 0; i < v->n; i++)
@@ -232,203 +135,14 @@ static bool copy_destinations(struct op *op)
     return true;
 }
 
-/* The octets that rows need, with the bytes that they point to. */
-static size_t rows_octets(const void *rows, uint32_t n, uint32_t stride)
-{
-    size_t octets = n * sizeof(mailsrv_row);
-    for (uint32_t i = 0; i < n; i++) {
-        const mailsrv_row *row = (const mailsrv_row *)(const void *)((const char *)rows + (size_t)i * stride);
-        octets += row->uidl.n + row->structure.n;
-    }
-    return octets;
-}
-
-/* Copies `n` rows to `*to`, and behind them their bytes. */
-static mailsrv_row *put_rows(uint8_t **to, const void *rows, uint32_t n, uint32_t stride)
-{
-    mailsrv_row *copies = (mailsrv_row *)(void *)*to;
-    *to += n * sizeof *copies;
-    for (uint32_t i = 0; i < n; i++) {
-        memcpy(&copies[i], (const char *)rows + (size_t)i * stride, sizeof *copies);
-        copies[i].uidl = put_bytes(to, copies[i].uidl);
-        copies[i].structure = put_bytes(to, copies[i].structure);
-    }
-    return copies;
-}
-
-static bool copy_rows(struct op *op)
-{
-    mailsrv_rows *v = &op->value.rows;
-    if (v->n == 0)
-        return true;
-    uint8_t *to = copy_room(op, rows_octets(v->rows, v->n, v->stride));
-    if (to == NULL)
-        return false;
-    v->rows = put_rows(&to, v->rows, v->n, v->stride);
-    v->stride = sizeof *v->rows;
-    return true;
-}
-
-static mailsrv_run *put_runs(uint8_t **to, const mailsrv_run *runs, uint32_t n)
-{
-    mailsrv_run *copies = (mailsrv_run *)(void *)*to;
-    if (n != 0)
-        memcpy(copies, runs, n * sizeof *copies);
-    *to += n * sizeof *copies;
-    return copies;
-}
-
-static size_t names_octets(const mailsrv_bytes *names, uint32_t n)
-{
-    size_t octets = n * sizeof *names;
-    for (uint32_t i = 0; i < n; i++)
-        octets += names[i].n;
-    return octets;
-}
-
-static mailsrv_bytes *put_names(uint8_t **to, const mailsrv_bytes *names, uint32_t n)
-{
-    mailsrv_bytes *copies = (mailsrv_bytes *)(void *)*to;
-    *to += n * sizeof *copies;
-    for (uint32_t i = 0; i < n; i++)
-        copies[i] = put_bytes(to, names[i]);
-    return copies;
-}
-
-static bool copy_opened(struct op *op)
-{
-    mailsrv_mbox_opened *v = &op->value.mbox_opened;
-    uint8_t *to = copy_room(op, names_octets(v->keywords, v->n_keywords));
-    if (to == NULL)
-        return v->n_keywords == 0;
-    v->keywords = put_names(&to, v->keywords, v->n_keywords);
-    return true;
-}
-
-/* The octets that entries need, with their names. */
-static size_t entries_octets(const mailsrv_mbox_entry *entries, uint32_t n, uint32_t stride)
-{
-    size_t octets = n * sizeof *entries;
-    for (uint32_t i = 0; i < n; i++)
-        octets += ((const mailsrv_mbox_entry *)(const void *)((const char *)entries + (size_t)i * stride))->name.n;
-    return octets;
-}
-
-static mailsrv_mbox_entry *put_entries(uint8_t **to, const mailsrv_mbox_entry *entries, uint32_t n, uint32_t stride)
-{
-    mailsrv_mbox_entry *copies = (mailsrv_mbox_entry *)(void *)*to;
-    *to += n * sizeof *copies;
-    for (uint32_t i = 0; i < n; i++) {
-        memcpy(&copies[i], (const char *)entries + (size_t)i * stride, sizeof *copies);
-        copies[i].name = put_bytes(to, copies[i].name);
-    }
-    return copies;
-}
-
-static bool copy_listed(struct op *op)
-{
-    mailsrv_mbox_listed *v = &op->value.mbox_listed;
-    uint8_t *to = copy_room(op, entries_octets(v->entries, v->n, v->stride));
-    if (to == NULL)
-        return v->n == 0;
-    v->entries = put_entries(&to, v->entries, v->n, v->stride);
-    v->stride = sizeof *v->entries;
-    return true;
-}
-
-/* Rows with their octets, runs, entries with theirs, names: each part aligned. */
-static bool copy_changes(struct op *op)
-{
-    mailsrv_changes *v = &op->value.changes;
-    size_t rows = mailsrv__ask_octets(rows_octets(v->rows, v->n, v->stride));
-    size_t runs = mailsrv__ask_octets(v->n_vanished * sizeof *v->vanished);
-    size_t entries = mailsrv__ask_octets(entries_octets(v->entries, v->n_entries, v->entry_stride));
-    uint8_t *to = copy_room(op, rows + runs + entries + names_octets(v->keywords, v->n_keywords));
-    if (to == NULL)
-        return v->n == 0 && v->n_vanished == 0 && v->n_entries == 0 && v->n_keywords == 0;
-    uint8_t *runs_to = to + rows, *entries_to = runs_to + runs, *names_to = entries_to + entries;
-    v->entries = put_entries(&entries_to, v->entries, v->n_entries, v->entry_stride);
-    v->entry_stride = sizeof *v->entries;
-    v->rows = put_rows(&to, v->rows, v->n, v->stride);
-    v->stride = sizeof *v->rows;
-    v->vanished = put_runs(&runs_to, v->vanished, v->n_vanished);
-    v->keywords = put_names(&names_to, v->keywords, v->n_keywords);
-    return true;
-}
-
-static bool copy_modified(struct op *op)
-{
-    mailsrv_flagged *v = &op->value.flagged;
-    uint8_t *to = copy_room(op, v->n_modified * sizeof *v->modified);
-    if (to == NULL)
-        return v->n_modified == 0;
-    v->modified = put_runs(&to, v->modified, v->n_modified);
-    return true;
-}
-
-static bool copy_copied(struct op *op)
-{
-    mailsrv_copied *v = &op->value.copied;
-    uint8_t *to = copy_room(op, ((size_t)v->n_from + v->n_to) * sizeof *v->from);
-    if (to == NULL)
-        return v->n_from == 0 && v->n_to == 0;
-    v->from = put_runs(&to, v->from, v->n_from);
-    v->to = put_runs(&to, v->to, v->n_to);
-    return true;
-}
-
-static bool copy_queue_items(struct op *op)
-{
-    mailsrv_queued *v = &op->value.queued;
-    const char *from = (const char *)v->items;
-    size_t bytes = 0;
-    if (v->n == 0)
-        return true;
-    for (uint32_t i = 0; i < v->n; i++)
-        bytes += ((const mailsrv_queue_item *)(const void *)(from + (size_t)i * v->stride))->record.n;
-    mailsrv_queue_item *to = copy_room(op, v->n * sizeof *to + bytes);
-    if (to == NULL)
-        return false;
-    uint8_t *at = (uint8_t *)(to + v->n);
-    for (uint32_t i = 0; i < v->n; i++) {
-        memcpy(&to[i], from + (size_t)i * v->stride, sizeof *to);
-        to[i].record = put_bytes(&at, to[i].record);
-    }
-    v->items = to;
-    v->stride = sizeof *to;
-    return true;
-}
-
-static bool copy_octets(struct op *op)
-{
-    mailsrv_read_bytes *v = &op->value.read_bytes;
-    uint8_t *to = copy_room(op, v->octets.n);
-    if (v->octets.n != 0 && to == NULL)
-        return false;
-    v->octets = put_bytes(&to, v->octets);
-    return true;
-}
-
-static bool copy_scram_record(struct op *op)
-{
-    mailsrv_scram_record *v = &op->value.scram_record;
-    uint8_t *to = copy_room(op, v->salt.n + v->stored_key.n + v->server_key.n);
-    if (to == NULL)
-        return false;
-    v->salt = put_bytes(&to, v->salt);
-    v->stored_key = put_bytes(&to, v->stored_key);
-    v->server_key = put_bytes(&to, v->server_key);
-    return true;
-}
-
 static bool copy_verdict(struct op *op)
 {
     mailsrv_verdict *v = &op->value.verdict;
-    uint8_t *to = copy_room(op, v->address.n + v->fields.n);
+    uint8_t *to = mailsrv__copy_room(op, v->address.n + v->fields.n);
     if (to == NULL)
         return v->address.n == 0 && v->fields.n == 0;
-    v->address = put_bytes(&to, v->address);
-    v->fields = put_bytes(&to, v->fields);
+    v->address = mailsrv__put_bytes(&to, v->address);
+    v->fields = mailsrv__put_bytes(&to, v->fields);
     return true;
 }
 
@@ -437,29 +151,10 @@ static bool copy_list(struct op *op)
     switch (op->pub.kind) {
     case MAILSRV_OP_RESOLVE:
         return copy_destinations(op);
-    case MAILSRV_OP_AUTH_SCRAM_KEYS:
-        return copy_scram_record(op);
-    case MAILSRV_OP_ROWS:
-        return copy_rows(op);
-    case MAILSRV_OP_MBOX_OPEN:
-        return copy_opened(op);
-    case MAILSRV_OP_MBOX_LIST:
-        return copy_listed(op);
-    case MAILSRV_OP_CHANGES:
-        return copy_changes(op);
-    case MAILSRV_OP_FLAGS:
-        return copy_modified(op);
-    case MAILSRV_OP_COPY:
-    case MAILSRV_OP_MOVE:
-        return copy_copied(op);
-    case MAILSRV_OP_QUEUE_SCAN:
-        return copy_queue_items(op);
-    case MAILSRV_OP_READ:
-        return copy_octets(op);
     case MAILSRV_OP_POLICY:
         return copy_verdict(op);
     default:
-        return true;
+        return op->engine->answers == NULL || op->engine->answers->copy(op);
     }
 }
 
@@ -497,7 +192,7 @@ static void copy_results(struct op *op)
         mailsrv_bytes *text = &op->results[i].text;
         if (!is_status(op->results[i].status))
             op->results[i].status = MAILSRV_TEMP;
-        if (!bytes_are_there(*text))
+        if (!mailsrv__bytes_are_there(*text))
             *text = (mailsrv_bytes){ NULL, 0 };
         if (text->n > RESULT_TEXT_OCTETS)
             text->n = RESULT_TEXT_OCTETS; /* so much is kept for each */

@@ -1,5 +1,5 @@
 /* Questions of the host itself: operations without a session, kept for who asked until he frees them. */
-#include "core/op.h"
+#include "core/answer.h"
 
 #include <mailsrv/ask.h>
 
@@ -52,6 +52,7 @@ int32_t mailsrv_ask(mailsrv_engine *e, int32_t number, const mailsrv_id *account
         return MAILSRV_E_USAGE;
     if (!e->servers[number].served)
         return MAILSRV_CANNOT;
+    e->answers = &mailsrv__store_answers;
     struct op *op = new_op(e, number, targets_of(number, arg));
     if (op == NULL)
         return MAILSRV_NOMEM;

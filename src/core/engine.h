@@ -78,6 +78,7 @@ struct mailsrv_engine {
     struct room *rooms; /* core/room.h */
     struct ledger *ledger; /* core/ledger.h; NULL: nothing is counted */
     const struct tap *tap; /* beside those of the profiles: core/tap.h; NULL: none */
+    const struct answers *answers; /* of kinds that somebody asks: core/answer.h; NULL: nobody */
     mailsrv_crypto crypto;
     uint8_t secret[32]; /* core/crypto.h */
     uint64_t tls_started, tls_failed, tls_octets;

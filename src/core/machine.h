@@ -31,6 +31,9 @@ enum step { STEP_NEXT, STEP_WAIT, STEP_CLOSE };
 enum parting { PARTING_SHUTDOWN, PARTING_TIMEOUT, PARTING_NO_MEMORY, PARTING_BUSY, N_PARTINGS };
 
 struct tap;
+struct answers;
+
+extern const struct answers mailsrv__store_answers; /* of logins, mailboxes and the queue: core/store_answer.c */
 
 /* A table whose rows begin with a name, NUL-ended. */
 struct command_names {
@@ -47,6 +50,7 @@ struct mailsrv_machine {
     bool (*has_face)(int32_t face);
     void (*defaults)(mailsrv_profile *profile);
     const struct tap *engine_tap; /* runs over every body of an engine that has sessions of this machine; NULL: none */
+    const struct answers *answers; /* of what it asks beside the receiving of mail (core/answer.h); NULL: none */
     enum step (*greet)(mailsrv_session *session);
     enum step (*take)(mailsrv_session *session, struct input *in);
     enum step (*called)(mailsrv_session *session); /* NULL: this machine is never called */

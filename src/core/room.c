@@ -83,6 +83,7 @@ struct ask mailsrv__errand_ask(mailsrv_engine *e, struct errand *errand, int32_t
     op->pub.account = *account;
     if (op->then != NULL)
         op->then->pub.account = *account;
+    e->answers = &mailsrv__store_answers;
     op->errand = errand;
     errand->op = op;
     mailsrv__op_submit(op);

@@ -17,6 +17,8 @@ static void begin(mailsrv_session *s, mailsrv_engine *e, mailsrv_profile *profil
         s->peer = *peer;
     if (profile->machine->engine_tap != NULL)
         e->tap = profile->machine->engine_tap;
+    if (profile->machine->answers != NULL)
+        e->answers = profile->machine->answers;
     s->work.run = mailsrv__session_run;
     s->peer_timeout_ms = (uint32_t)mailsrv__setting(s, MAILSRV_PROFILE_COMMAND_TIMEOUT_MS);
     mailsrv__output_init(&s->out);

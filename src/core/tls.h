@@ -17,7 +17,7 @@
 #include <mailsrv/tls.h>
 
 enum {
-    PLAIN_OCTETS = 512,   /* decrypted at a time */
+    PLAIN_OCTETS = 4096,  /* decrypted at a time */
     FEW_OCTETS = 32,      /* the same, where there is no memory for so many */
     RESERVE_OCTETS = 256, /* of the room that needs no memory */
     RECORD_OCTETS = 16384 /* of plaintext in a record (RFC 8446 section 5.1) */

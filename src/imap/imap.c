@@ -403,6 +403,7 @@ static const mailsrv_machine machine = {
     .has_face = has_face,
     .defaults = defaults,
     .engine_tap = &mailsrv__structure_tap,
+    .answers = &mailsrv__store_answers,
     .greet = greet,
     .take = take,
     .called = called,

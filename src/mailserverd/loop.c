@@ -79,7 +79,7 @@ static void log_peer(uint64_t session, const char *listener, const mailsrv_peer 
     log_session(session, "began", text, (size_t)n);
 }
 
-/* The limit of each peer is also that of all threads together. */
+/* The limit of each peer is that of all threads together: the driver is not asked to count those of one. */
 static int32_t on_begin(void *user, mailsrv_uv_connection *connection)
 {
     const struct door *door = user;
@@ -90,9 +90,9 @@ static int32_t on_begin(void *user, mailsrv_uv_connection *connection)
     const uint64_t which = keyed('c', (mailsrv_bytes){ (const uint8_t *)listener->name, strlen(listener->name) });
     const uint64_t network = guard_network(which, (mailsrv_bytes){ peer.address, peer.address_octets });
     const uint64_t session = session_of(connection);
-    log_peer(session, listener->name, &peer);
     if (!crowd_enter(&d->gate->crowd, network, listener->connections_per_peer))
         return MAILSRV_LIMIT;
+    log_peer(session, listener->name, &peer);
     struct guest *guest = guests_add(&d->guests, session, connection);
     if (guest == NULL) {
         crowd_leave(&d->gate->crowd, network);
@@ -131,7 +131,6 @@ static bool listen_at(struct loop *l, size_t which, const struct address *addres
     struct door *door = &l->doors[l->n_listeners];
     const mailsrv_uv_listener_setup setup = { .size = sizeof setup,
                                               .connections_max = (uint32_t)listener->connections_max,
-                                              .connections_per_peer = (uint32_t)listener->connections_per_peer,
                                               .flags = MAILSRV_UV_LISTEN_SOCKET,
                                               .socket = fd,
                                               .profile = l->plan->profiles[which],

@@ -195,6 +195,7 @@ static const mailsrv_machine machine = {
     .partings = { [PARTING_NO_MEMORY] = "-ERR [SYS/TEMP] out of memory\r\n",
                   [PARTING_BUSY] = "-ERR [SYS/TEMP] too busy, try again later\r\n" },
     .has_face = has_face,
+    .answers = &mailsrv__store_answers,
     .defaults = defaults,
     .greet = greet,
     .take = take,

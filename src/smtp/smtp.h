@@ -226,15 +226,16 @@ enum step mailsrv__smtp_secured(mailsrv_session *session);
 void mailsrv__smtp_leave(mailsrv_session *session);
 void mailsrv__smtp_defaults(mailsrv_profile *profile);
 
-#define SMTP_MACHINE(faces)                                                                                            \
+#define SMTP_MACHINE(faces, kinds)                                                                                     \
     {                                                                                                                  \
         .name = "smtp", .commands = mailsrv__smtp_commands, .octets = sizeof(struct smtp),                             \
         .partings = { [PARTING_SHUTDOWN] = "421 4.3.2 shutting down, try again later\r\n",                             \
                       [PARTING_TIMEOUT] = "421 4.4.2 timed out\r\n",                                                   \
                       [PARTING_NO_MEMORY] = "421 4.3.2 out of memory, try again later\r\n",                            \
                       [PARTING_BUSY] = "421 4.3.2 too busy, try again later\r\n" },                                    \
-        .has_face = faces, .defaults = mailsrv__smtp_defaults, .greet = mailsrv__smtp_begin_session,                   \
-        .take = mailsrv__smtp_take, .secured = mailsrv__smtp_secured, .leave = mailsrv__smtp_leave,                    \
+        .has_face = faces, .defaults = mailsrv__smtp_defaults, .answers = kinds,                                       \
+        .greet = mailsrv__smtp_begin_session, .take = mailsrv__smtp_take, .secured = mailsrv__smtp_secured,            \
+        .leave = mailsrv__smtp_leave,                                                                                  \
     }
 
 /* ---- Data ---- */

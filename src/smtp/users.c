@@ -29,6 +29,9 @@ const mailsrv_machine *mailsrv_smtp(void)
         .check_senders = mailsrv__smtp_check_senders,
         .prepare_fixups = mailsrv__smtp_prepare_fixups,
     };
-    static const struct smtp_machine all = { .machine = SMTP_MACHINE(has_face), .users = &users };
+    static const struct smtp_machine all = {
+        .machine = SMTP_MACHINE(has_face, &mailsrv__store_answers),
+        .users = &users,
+    };
     return &all.machine;
 }

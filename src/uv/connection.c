@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define LINGER_US 1000000
 #define SLICES 16
@@ -51,37 +52,12 @@ void mailsrv__uv_cut(mailsrv_uv_connection *c)
     uv_close(&c->socket.handle, closed);
 }
 
-/* False: there is no memory for one. */
-static bool begin_request(mailsrv_uv_connection *c)
-{
-    c->request = malloc(sizeof *c->request);
-    return c->request != NULL;
-}
-
-static void end_request(mailsrv_uv_connection *c)
-{
-    free(c->request);
-    c->request = NULL;
-}
-
-static void shut_down(uv_shutdown_t *request, int status)
-{
-    mailsrv_uv_connection *c = request->data;
-    end_request(c);
-    if (status != 0)
-        mailsrv__uv_cut(c);
-}
-
-/* False: it does not go, and nothing is in flight. */
+/* Says that no more will come.  libuv has nothing left to write then: asked of the system itself it needs no request,
+ * and no round of the loop.  False: it does not go. */
 static bool shut(mailsrv_uv_connection *c)
 {
-    if (!begin_request(c))
-        return false;
-    c->request->shutdown.data = c;
-    if (uv_shutdown(&c->request->shutdown, stream_of(c), shut_down) == 0)
-        return true;
-    end_request(c);
-    return false;
+    uv_os_fd_t fd;
+    return uv_fileno(&c->socket.handle, &fd) == 0 && shutdown(fd, SHUT_WR) == 0;
 }
 
 /* All is said and sent. */
@@ -205,6 +181,12 @@ static void want_reading(mailsrv_uv_connection *c)
 
 /* ---- What goes ---- */
 
+static void end_request(mailsrv_uv_connection *c)
+{
+    free(c->request);
+    c->request = NULL;
+}
+
 static void written(uv_write_t *request, int status)
 {
     mailsrv_uv_connection *c = request->data;
@@ -239,10 +221,11 @@ static size_t slices(mailsrv_uv_connection *c, uv_buf_t *buffers, unsigned *coun
 /* False: it does not go, and nothing is in flight. */
 static bool write_later(mailsrv_uv_connection *c, const uv_buf_t *buffers, unsigned count)
 {
-    if (!begin_request(c))
+    c->request = malloc(sizeof *c->request);
+    if (c->request == NULL)
         return false;
-    c->request->write.data = c;
-    if (uv_write(&c->request->write, stream_of(c), buffers, count, written) == 0)
+    c->request->data = c;
+    if (uv_write(c->request, stream_of(c), buffers, count, written) == 0)
         return true;
     end_request(c);
     return false;

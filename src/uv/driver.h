@@ -22,12 +22,6 @@ union socket {
     uv_pipe_t pipe;
 };
 
-/* What libuv holds while it writes, or says that no more will come. */
-union request {
-    uv_write_t write;
-    uv_shutdown_t shutdown;
-};
-
 struct mailsrv_uv {
     uv_loop_t *loop;
     mailsrv_engine *engine; /* NULL: freed */
@@ -64,7 +58,7 @@ struct mailsrv_uv_listener {
 
 struct mailsrv_uv_connection {
     union socket socket;
-    union request *request; /* in flight; NULL: none is, as of one who idles */
+    uv_write_t *request; /* in flight; NULL: none is, as of one who idles */
     mailsrv_uv *driver;
     mailsrv_uv_listener *listener;
     mailsrv_session *session; /* NULL: it has ended, or never began */

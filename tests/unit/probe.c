@@ -334,6 +334,7 @@ const mailsrv_machine *probe(void)
                       [PARTING_NO_MEMORY] = "full\r\n",
                       [PARTING_BUSY] = "busy\r\n" },
         .has_face = has_face,
+        .answers = &mailsrv__store_answers,
         .defaults = defaults,
         .greet = greet,
         .take = take,

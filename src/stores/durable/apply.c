@@ -416,11 +416,34 @@ static bool apply_mailbox(struct index *x, enum entry entry, struct reader *from
     }
 }
 
+/* What an entry changes of accounts: of the one that it begins with, or who knows of which. */
+static void mark_changed(struct index *x, enum entry entry, struct reader from)
+{
+    switch (entry) {
+    case ENTRY_BODY:
+    case ENTRY_QUEUE:
+    case ENTRY_QUEUE_UPDATE:
+    case ENTRY_QUEUE_DELETE:
+    case ENTRY_QUEUE_AS_IS:
+    case ENTRY_RETIRED:
+    case ENTRY_RETIRING:
+        return;
+    default:
+        if (entry >= ENTRY_RETIRED && entry != ENTRY_MESSAGE_AS_IS) {
+            mailsrv__durable_known_mark_all(&x->changed);
+            return;
+        }
+        const mailsrv_id account = mailsrv__durable_get_id(&from);
+        mailsrv__durable_known_mark(&x->changed, &account);
+    }
+}
+
 static bool apply_entry(struct index *x, struct reader *from)
 {
     x->entry = from->p;
     x->from = from;
     enum entry entry = (enum entry)mailsrv__durable_get_number(from, 1);
+    mark_changed(x, entry, *from);
     switch (entry) {
     case ENTRY_ACCOUNT:
         return account(x, from);

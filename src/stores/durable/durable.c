@@ -22,6 +22,7 @@ static void end_one(struct durable *d)
 {
     mailsrv__durable_stop(d);
     mailsrv__durable_handles_end(d, NULL);
+    mailsrv__durable_segment_file_forget(d);
     mailsrv__durable_index_close(&d->mover);
     mailsrv__durable_index_close(&d->reader);
     mailsrv__durable_index_close(&d->writer);
@@ -33,6 +34,7 @@ static void end_one(struct durable *d)
     free(d->record.p);
     free(d->loose.v);
     mailsrv__durable_recents_free(d);
+    mailsrv__durable_known_free(d);
     pthread_cond_destroy(&d->writes.work);
     pthread_cond_destroy(&d->reads.work);
     pthread_cond_destroy(&d->calm);

@@ -99,14 +99,19 @@ static int32_t follow(struct durable *d)
     }
     remove_loose(d);
     mailsrv__durable_indexed(d);
+    mailsrv__durable_removed(d); /* perhaps */
     return mailsrv__durable_segments_load(d);
 }
 
 int32_t mailsrv__durable_catch_up(struct durable *d)
 {
+    struct changed_accounts all;
+    mailsrv__durable_known_mark_all(&all);
+    mailsrv__durable_known_ends(d, &all);
     int32_t status = follow(d);
     if (status == MAILSRV_FULL && mailsrv__durable_reserve_use(d))
         status = follow(d);
+    mailsrv__durable_known_begins(d, &all);
     d->behind = status != MAILSRV_OK;
     return status;
 }
@@ -273,6 +278,7 @@ static int32_t make_with(struct durable *d, struct task *first, bool saves)
         return status;
     d->group.n = 0;
     d->failed = d->is_too_bold = false;
+    d->writer.changed = (struct changed_accounts){ { 0 } };
     d->log.group++;
     if (!mailsrv__durable_run(&d->writer, SQL_BEGIN, ""))
         return mailsrv__durable_failure(&d->writer);
@@ -439,7 +445,10 @@ static bool make_visible(struct durable *d)
         roll_back(d);
         return true;
     }
-    if (mailsrv__durable_index_commit(&d->writer)) {
+    mailsrv__durable_known_ends(d, &d->writer.changed);
+    const bool committed = mailsrv__durable_index_commit(&d->writer);
+    mailsrv__durable_known_begins(d, &d->writer.changed);
+    if (committed) {
         mailsrv__durable_indexed(d);
         mailsrv__durable_compacted(d);
         d->told = d->log.end.segment;
@@ -448,6 +457,14 @@ static bool make_visible(struct durable *d)
     mailsrv__durable_compact_again(d);
     roll_back(d);
     return mailsrv__durable_catch_up(d) == MAILSRV_OK;
+}
+
+/* New messages and flags take nothing away. */
+static bool removes(const struct task *first)
+{
+    while (first != NULL && (first->kind == MAILSRV_OP_BODY_COMMIT || first->kind == MAILSRV_OP_FLAGS))
+        first = first->next;
+    return first != NULL;
 }
 
 /* May there be something to compact now?  New messages alone take nothing from a segment; but one may have ended, and
@@ -482,6 +499,8 @@ void mailsrv__durable_group(struct durable *d, struct task *first)
         hold(d, first);
         return;
     }
+    if (removes(first))
+        mailsrv__durable_removed(d);
     remove_loose(d);
     count(d, first);
     mailsrv__durable_tell(d, first);

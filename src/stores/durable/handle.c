@@ -42,11 +42,9 @@ static struct handle **bucket_of_box(struct durable *d, const struct handle *h)
 
 void mailsrv__durable_handle_opens(struct durable *d, struct handle *h)
 {
-    pthread_mutex_lock(&d->lock);
     struct handle **at = bucket_of_box(d, h);
     h->next_of_box = *at;
     *at = h;
-    pthread_mutex_unlock(&d->lock);
 }
 
 /* With the lock.  One that never came to be of a mailbox is in no bucket. */
@@ -64,6 +62,7 @@ static void free_handle(struct durable *d, struct handle *h)
     if (h->body != NULL)
         mailsrv__durable_body_free(d, h->body);
     mailsrv__durable_message_free(d, h->message);
+    mailsrv__durable_ahead_free(h->ahead);
     free(h);
 }
 

@@ -2,6 +2,7 @@
 #ifndef STORES_DURABLE_INDEX_H
 #define STORES_DURABLE_INDEX_H
 
+#include "known.h"
 #include "log.h"
 #include "marks.h"
 
@@ -12,6 +13,7 @@
 /* ---- index.c: the index, and its statements ---- */
 enum sql {
     SQL_BEGIN,
+    SQL_LOOK,
     SQL_COMMIT,
     SQL_ROLLBACK,
     SQL_SAVE,
@@ -70,9 +72,11 @@ enum sql {
     SQL_MESSAGE_DROP,
     SQL_MESSAGE_UIDL,
     SQL_MESSAGE_STRUCTURE,
+    SQL_MESSAGE_SHAPES,
     SQL_MESSAGE_RANGE,
     SQL_MESSAGE_ROW,
     SQL_MESSAGE_PLACE,
+    SQL_MESSAGE_PLACES,
     SQL_MESSAGE_WHOLE,
     SQL_MESSAGE_SOME,
     SQL_MESSAGE_RENUMBER,
@@ -160,6 +164,7 @@ struct index {
     uint64_t group;
     const uint8_t *entry; /* where the one that is applied begins */
     const struct reader *from;
+    struct changed_accounts changed; /* by what was applied; the writer's */
     struct chunk chunk;     /* the writer's */
     uint64_t counted;       /* the body whose row counts the message of the next entry already; 0: none does */
     mailsrv_id box_of;      /* the mailbox whose number was asked for last */

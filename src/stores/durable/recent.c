@@ -33,6 +33,14 @@ void mailsrv__durable_recent_begin(struct durable *d, const mailsrv_id *mailbox,
     (*at)->uid = 0;
 }
 
+uint32_t mailsrv__durable_recent_seen(struct durable *d, const mailsrv_id *mailbox, uint32_t uidvalidity,
+                                      uint32_t uidnext)
+{
+    if (uidnext != 0)
+        mailsrv__durable_recent_begin(d, mailbox, uidvalidity);
+    return mailsrv__durable_recent(d, mailbox, uidvalidity, uidnext != 0 ? uidnext - 1 : 0);
+}
+
 void mailsrv__durable_recent_forget(struct durable *d, const mailsrv_id *mailbox)
 {
     pthread_mutex_lock(&d->lock);

@@ -51,12 +51,15 @@ struct tickets {
     mbedtls_ssl_ticket_context keys;
 };
 
-enum { SUITES_MAX = 64 };
+enum { SUITES_MAX = 64, CURVES_MAX = 32 };
 
 struct context {
     struct generator random;
     mbedtls_ssl_config config; /* copied for each connection, which its call backs then know */
     int suites[SUITES_MAX];
+#if !IS_MBEDTLS_3
+    mbedtls_ecp_group_id curves[CURVES_MAX];
+#endif
     struct certificate *certificates;
     size_t n_certificates;
     mbedtls_x509_crt roots;
