@@ -56,8 +56,8 @@ def measure(names: list[str], bench: Bench) -> None:
             row.measure = name
             print(table.line(row), flush=True)
             said["rows"].append(row.as_json())
-        said["versions"] = said.get("versions", {}) | bench.versions
-        RESULTS.write_text(json.dumps(said, indent=1) + "\n")
+            said["versions"] = said.get("versions", {}) | bench.versions
+            RESULTS.write_text(json.dumps(said, indent=1) + "\n")
 
 
 def main() -> None:

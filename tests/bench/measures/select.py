@@ -9,13 +9,6 @@ from peers.server import DOMAIN
 from peers.table import Row, Target
 
 
-def again_from_disk(server: object) -> None:
-    """A new process, which knows nothing of a mailbox."""
-    if isinstance(server, Mailserverd):
-        assert server.host.end() == 0
-        server.start()
-
-
 def selected(bench: Bench, server: object, user: str) -> tuple[float, float]:
     """Milliseconds of the server's processors, and what the client saw, of a session that only selects."""
     before = server.group.cpu_us()
@@ -36,13 +29,13 @@ def rows(bench: Bench, servers: list, user: str, count: int) -> Iterator[Row]:
     others: list[float] = []
 
     def first(server: object) -> float:
-        again_from_disk(server)
+        server.forget()
         bench.load(server, "rtt", protocol="imap", user=user, count=1)
         with bench.meanwhile(server, "rtt", protocol="imap", user=f"u0@{DOMAIN}", count=bench.count(100, 5000)) as beside:
             _, seen = selected(bench, server, user)
         if server is servers[0]:
             others.append(beside[0].p99_us / 1000)
-        again_from_disk(server)
+        server.forget()
         bench.load(server, "rtt", protocol="imap", user=user, count=1)  # which remembers the password
         spent, _ = selected(bench, server, user)
         cpu[server.name].append(spent)

@@ -5,7 +5,7 @@ changes.  With `always` that is, too."""
 import socket
 
 from peers.server import DOMAIN, PASSWORD, USERS, InTree, certificate
-from tree import HERE, Tree, free_port, until
+from tree import HERE, Tree, free_port, run_as_root, until
 
 LIBRARIES = ["libdovecot.so.0", "libdovecot.so.0.0.0", "libdovecot-login.so.0", "libdovecot-login.so.0.0.0",
              "libdovecot-storage.so.0", "libdovecot-storage.so.0.0.0", "libdovecot-lda.so.0", "libdovecot-lda.so.0.0.0",
@@ -116,6 +116,10 @@ class Dovecot(InTree):
         assert self.tree.is_alive(), f"it ended at once: {self.log()}"
         with socket.socket() as s:
             return s.connect_ex((HERE, self.ports["imap"])) == 0 and s.recv(100).startswith(b"* OK")
+
+    def forget(self) -> None:
+        """What it has cached of messages, in a file of each mailbox; nobody is logged in."""
+        run_as_root("find", self.tree.path / "mail", "-name", "dovecot.index.cache", "-delete")
 
     def log(self) -> str:
         return self.tree.read("var/log/dovecot")

@@ -47,6 +47,11 @@ class Mailserverd:
         self.host = Host([*self.group.enter(), *self.server.argv("serve")], list(SPOKEN))
         self.ports = self.host.ports
 
+    def forget(self) -> None:
+        """A new process, which knows nothing of a mailbox."""
+        assert self.host.end() == 0, self.host.said()
+        self.start()
+
     def version(self) -> str:
         return self.server.must("--version").split("\n")[0]
 

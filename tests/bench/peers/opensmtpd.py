@@ -5,6 +5,7 @@ from tree import HERE, Tree, answers, free_port, until
 
 CONFIG = """\
 smtp max-message-size "200M"
+smtp limit max-mails 1000000
 table boxes {{ "@{domain}" = "mail" }}
 listen on {here} port {port} hostname smtpd.remote.test
 action "box" maildir "/mail/%{{dest.user}}" virtual <boxes>
