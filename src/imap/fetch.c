@@ -144,22 +144,19 @@ static enum step seen_answered(mailsrv_session *session)
 
 /* ---- The response of a message ---- */
 
-static bool say_begin(struct imap *p, uint32_t number)
+static bool write_begin(struct pen *pen, uint32_t number)
 {
-    char room[32];
-    struct writer w = { .p = room, .room = sizeof room };
-    mailsrv__write(&w, SPAN("* "));
-    mailsrv__write_u64(&w, number);
-    mailsrv__write(&w, SPAN(" FETCH ("));
-    p->session.mid_reply = mailsrv__say(&p->session, mailsrv__written(&w));
-    return p->session.mid_reply;
+    pen->mid_reply = true;
+    return mailsrv__pen_write(pen, SPAN("* ")) && mailsrv__pen_u64(pen, number) &&
+           mailsrv__pen_write(pen, SPAN(" FETCH ("));
 }
 
-static bool say_end(struct imap *p)
+/* Without its end a word of parting would stand within the response. */
+static bool write_end(struct pen *pen)
 {
-    bool said = mailsrv__say(&p->session, SPAN(")\r\n"));
-    p->session.mid_reply = !said; /* without it a word of parting would stand within the response */
-    return said;
+    bool written = mailsrv__pen_write(pen, SPAN(")\r\n"));
+    pen->mid_reply = !written;
+    return written;
 }
 
 int32_t mailsrv__fetch_say_next(struct imap *p)
@@ -167,47 +164,53 @@ int32_t mailsrv__fetch_say_next(struct imap *p)
     struct fetch *f = mailsrv__fetch_of(p);
     const struct message *m = &f->page[f->now];
     if (f->sending.begun)
-        return mailsrv__say(&p->session, SPAN(" ")) ? MAILSRV_OK : MAILSRV_NOMEM;
+        return mailsrv__pen_write(&f->pen, SPAN(" ")) ? MAILSRV_OK : MAILSRV_NOMEM;
     if (p->view.lost || mailsrv__view_is_gone(&p->view, m->uid)) {
         f->gone = f->sending.failed = true;
         return MAILSRV_GONE;
     }
     f->sending.begun = true;
-    return say_begin(p, m->number) ? MAILSRV_OK : MAILSRV_NOMEM;
+    return write_begin(&f->pen, m->number) ? MAILSRV_OK : MAILSRV_NOMEM;
 }
 
 /* \Seen that this command sets is among them (RFC 3501 section 6.4.5), whether the image has it already or not.  Flags
  * of a message that goes while its response is said are not known any more. */
-static bool say_flags(struct imap *p, const struct message *m)
+static bool write_flags(struct imap *p, const struct message *m)
 {
+    struct fetch *f = mailsrv__fetch_of(p);
     struct marks marks = { 0 };
     bool is_there = mailsrv__imap_told_marks(p, m->uid, &marks);
-    if (is_there && m->unseen && marks.modseq < mailsrv__fetch_of(p)->seen_at)
+    if (is_there && m->unseen && marks.modseq < f->seen_at)
         marks.flags |= MAILSRV_FLAG_SEEN;
-    return mailsrv__say(&p->session, SPAN("FLAGS ")) && mailsrv__imap_say_flags(p, &marks, m->uid);
+    return mailsrv__pen_write(&f->pen, SPAN("FLAGS ")) && mailsrv__imap_write_flags(p, &f->pen, &marks, m->uid);
 }
 
-static bool say_plain(struct imap *p, enum att_kind kind)
+static bool write_date(struct pen *pen, int64_t unix_us)
 {
-    const struct fetch *f = mailsrv__fetch_of(p);
-    const struct message *m = &f->page[f->now];
-    char room[64];
+    char room[32];
     struct writer w = { .p = room, .room = sizeof room };
-    if (kind == ATT_FLAGS)
-        return say_flags(p, m);
-    if (kind == ATT_UID) {
-        mailsrv__write(&w, SPAN("UID "));
-        mailsrv__write_u64(&w, m->uid);
-    } else if (kind == ATT_SIZE) {
-        mailsrv__write(&w, SPAN("RFC822.SIZE "));
-        mailsrv__write_u64(&w, m->octets);
-    } else if (kind == ATT_MODSEQ) {
-        mailsrv__imap_write_modseq(&w, m->modseq);
-    } else {
-        mailsrv__write(&w, SPAN("INTERNALDATE "));
-        mailsrv__write_imap_date_time(&w, m->internal_us);
+    mailsrv__write_imap_date_time(&w, unix_us);
+    return mailsrv__pen_write(pen, SPAN("INTERNALDATE ")) && mailsrv__pen_write(pen, mailsrv__written(&w));
+}
+
+static bool write_plain(struct imap *p, enum att_kind kind)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    const struct message *m = &f->page[f->now];
+    struct pen *pen = &f->pen;
+    switch (kind) {
+    case ATT_FLAGS:
+        return write_flags(p, m);
+    case ATT_UID:
+        return mailsrv__pen_write(pen, SPAN("UID ")) && mailsrv__pen_u64(pen, m->uid);
+    case ATT_SIZE:
+        return mailsrv__pen_write(pen, SPAN("RFC822.SIZE ")) && mailsrv__pen_u64(pen, m->octets);
+    case ATT_MODSEQ:
+        return mailsrv__pen_write(pen, SPAN("MODSEQ (")) && mailsrv__pen_u64(pen, m->modseq) &&
+               mailsrv__pen_write(pen, SPAN(")"));
+    default:
+        return write_date(pen, m->internal_us);
     }
-    return mailsrv__say(&p->session, mailsrv__written(&w));
 }
 
 static enum step send_item(struct imap *p, const struct att *att)
@@ -219,7 +222,7 @@ static enum step send_item(struct imap *p, const struct att *att)
     int32_t status = mailsrv__fetch_say_next(p);
     if (status == MAILSRV_GONE)
         return STEP_NEXT;
-    return status == MAILSRV_OK && say_plain(p, att->kind) ? STEP_NEXT : STEP_CLOSE;
+    return status == MAILSRV_OK && write_plain(p, att->kind) ? STEP_NEXT : STEP_CLOSE;
 }
 
 static void forget_item(struct sending *s)
@@ -256,7 +259,7 @@ static enum step send_items(struct imap *p)
         forget_item(s);
         s->item++;
     }
-    return !s->begun || say_end(p) ? STEP_NEXT : STEP_CLOSE;
+    return !s->begun || write_end(&f->pen) ? STEP_NEXT : STEP_CLOSE;
 }
 
 /* ---- The end ---- */
@@ -273,6 +276,13 @@ static enum step finish(struct imap *p)
     return mailsrv__imap_ok(p, SPAN("FETCH completed"));
 }
 
+static void drop_rows(struct fetch *f)
+{
+    if (f->rows != NULL)
+        mailsrv__lent_drop(f->rows);
+    f->rows = NULL;
+}
+
 void mailsrv__imap_fetch_fini(struct imap *p)
 {
     struct fetch *f = mailsrv__fetch_of(p);
@@ -280,7 +290,7 @@ void mailsrv__imap_fetch_fini(struct imap *p)
         return;
     if (f->vanished != NULL)
         mailsrv__imap_vanished_fini(f->vanished);
-    mailsrv__fetch_drop_structures(p);
+    drop_rows(f);
     mailsrv__fetch_drop_scanner(p);
     if (f->shape != NULL)
         mailsrv__shape_fini(p);
@@ -299,7 +309,7 @@ static enum step end_page(struct imap *p)
     mailsrv__fetch_ask_seen(p); /* no octet of the page had to be read */
     if (f->flags_asked)
         return mailsrv__then_answers(&p->session, seen_answered);
-    mailsrv__fetch_drop_structures(p);
+    drop_rows(f);
     f->n_page = f->now = 0;
     return f->failure.status == MAILSRV_OK || f->failure.status == MAILSRV_CORRUPT ? collect(&p->session) : finish(p);
 }
@@ -315,9 +325,10 @@ static enum step send_message(struct imap *p)
     return send_items(p);
 }
 
-enum step mailsrv__fetch_go_on(mailsrv_session *session)
+/* The messages of the page that have not been sent. */
+static enum step send_page(struct imap *p)
 {
-    struct imap *p = mailsrv__imap_of(session);
+    mailsrv_session *session = &p->session;
     struct fetch *f = mailsrv__fetch_of(p);
     while (f->now < f->n_page) {
         if (!f->sending.begun && !mailsrv__window_open(session))
@@ -335,7 +346,17 @@ enum step mailsrv__fetch_go_on(mailsrv_session *session)
         if (f->failure.status != MAILSRV_OK && f->failure.status != MAILSRV_CORRUPT)
             f->n_page = f->now;
     }
-    return end_page(p);
+    return STEP_NEXT;
+}
+
+/* What was written is said before anybody else says something. */
+enum step mailsrv__fetch_go_on(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    enum step step = send_page(p);
+    if (!mailsrv__pen_flush(&mailsrv__fetch_of(p)->pen))
+        return STEP_CLOSE;
+    return step == STEP_NEXT ? end_page(p) : step;
 }
 
 static enum step rows_answered(mailsrv_session *session);
@@ -377,9 +398,23 @@ static void take_rows(struct imap *p, const mailsrv_rows *rows)
         m->octets = row->octets;
         m->internal_us = row->internal_us;
         m->there = true;
-        if (f->atts.structured && m->structure == NULL)
-            mailsrv__fetch_keep_structure(p, m, row);
+        if (f->atts.structured)
+            mailsrv__fetch_take_structure(p, m, row);
     }
+}
+
+/* The page ends with the last row: what is behind it is of the next.  False: there is no row of it. */
+static bool cut_page(struct fetch *f, const mailsrv_rows *rows)
+{
+    uint32_t n = 0, last = rows->n != 0 ? mailsrv__imap_page_row(rows, rows->n - 1)->uid : 0;
+    while (n < f->n_page && f->page[n].uid <= last)
+        n++;
+    if (n == 0)
+        return false;
+    if (n < f->n_page)
+        mailsrv__walk_back(&f->walk, f->page[n - 1].uid, f->page[n - 1].number);
+    f->n_page = n;
+    return true;
 }
 
 static enum step begin_page(struct imap *p)
@@ -403,11 +438,13 @@ static enum step rows_answered(mailsrv_session *session)
         mailsrv__failure_keep(&f->failure, MAILSRV_CORRUPT, (struct span){ NULL, 0 });
     if (f->failure.status != MAILSRV_OK)
         return finish(p);
-    take_rows(p, rows);
     f->cursor = rows->next;
-    if (rows->more != 0)
+    if (rows->more != 0 && !cut_page(f, rows))
         return ask_rows(p);
     f->cursor = (mailsrv_cursor){ 0 };
+    if (f->atts.structured)
+        f->rows = mailsrv__take_lent(session, 0);
+    take_rows(p, rows);
     return begin_page(p);
 }
 
@@ -450,10 +487,10 @@ static enum step collect(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
     struct fetch *f = mailsrv__fetch_of(p);
-    bool needs_octets = mailsrv__fetch_has(&f->atts, ATT_BODY) || f->atts.structured;
+    bool needs_bodies = mailsrv__fetch_has(&f->atts, ATT_BODY), needs_octets = needs_bodies || f->atts.structured;
     bool needs_rows =
         needs_octets || mailsrv__fetch_has(&f->atts, ATT_INTERNALDATE) || mailsrv__fetch_has(&f->atts, ATT_SIZE);
-    uint32_t most = needs_octets ? PAGE_BODIES : PAGE_MESSAGES;
+    uint32_t most = needs_bodies ? PAGE_BODIES : needs_octets ? PAGE_SHAPES : PAGE_MESSAGES;
     enum walked walked = WALK_NOTHING;
     struct member member;
     while (f->n_page < most && walked != WALK_END) {
@@ -474,6 +511,7 @@ static enum step collect(mailsrv_session *session)
 enum step mailsrv__imap_fetch(struct imap *p)
 {
     struct fetch *f = mailsrv__fetch_of(p);
+    f->pen = mailsrv__pen(&p->session, f->pen_room, sizeof f->pen_room);
     if (f->atts.n == 0)
         return finish(p);
     bool uses_modseqs = mailsrv__fetch_has(&f->atts, ATT_MODSEQ);

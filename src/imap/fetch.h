@@ -9,8 +9,9 @@
 #include "message/structure.h"
 
 enum {
-    PAGE_MESSAGES = 128, /* whose rows are asked for together */
-    PAGE_BODIES = 32,    /* and the same where their octets are wanted, too */
+    PAGE_MESSAGES = 128, /* whose rows are asked for together; where the store answers fewer, so many */
+    PAGE_SHAPES = 64,    /* the same with what they are made of */
+    PAGE_BODIES = 32,    /* and where their octets are wanted, too */
     LANES = 3,           /* messages that are read side by side, and ranges */
     LANE_CHUNKS = 2      /* ranges of one of them */
 };
@@ -20,8 +21,7 @@ struct message {
     uint32_t uid, number;
     uint64_t octets;
     int64_t internal_us;
-    char *structure; /* that came with its row; NULL: none did */
-    size_t structure_octets;
+    struct span structure; /* that came with its row, of the answer's own octets; empty: none did */
     uint64_t prefix; /* octets that stand before what that is of */
     uint64_t modseq;
     bool there; /* its row came */
@@ -93,17 +93,27 @@ struct shape {
     uint8_t at, field; /* what comes next of it, and of an envelope */
     bool extended, first;
     struct source source;
+    struct part_fields fields; /* of the part that is said */
     struct address_list list;
+    struct span from; /* what the list of From was said as; empty: that is not known any more */
+    size_t from_at;   /* where it begins in what is written */
+    uint32_t from_flushes;
+    char from_room[256];
     char *room; /* for long values; NULL: there was none yet */
     char small_room[3 * STRUCTURE_VALUE_MAX + 8];
 };
 
+enum { PEN_ROOM = 2048 };
+
 struct fetch {
+    struct pen pen; /* all that is said goes through it, but octets that a store lent */
+    char pen_room[PEN_ROOM];
     struct fetch_atts atts;
     struct set set;
     struct walk walk;
     struct message page[PAGE_MESSAGES];
     uint32_t n_page, now; /* messages in it, and whose turn it is */
+    struct lent *rows;    /* of the page, with structures; NULL: none are needed any more */
     mailsrv_cursor cursor;
     struct lane lanes[LANES];
     struct handle reading[LANES];
@@ -174,9 +184,8 @@ enum range { RANGE_FOUND, RANGE_NONE, RANGE_UNKNOWN };
 enum range mailsrv__fetch_range(const struct att *att, const struct message *m, const struct sending *s,
                                 uint64_t *first, uint64_t *last);
 
-/* Keeps the structure that came with a row, if it is one; without memory it is not kept. */
-void mailsrv__fetch_keep_structure(struct imap *p, struct message *m, const mailsrv_row *row);
-void mailsrv__fetch_drop_structures(struct imap *p); /* of the page */
+/* Takes the structure that came with a row, if it is one. */
+void mailsrv__fetch_take_structure(struct imap *p, struct message *m, const mailsrv_row *row);
 void mailsrv__fetch_drop_scanner(struct imap *p);
 
 /* Sees to it that the structure of the message whose turn it is is there; where none came with its row the message is

@@ -3,33 +3,15 @@
 
 #include "message/scanner.h"
 
-/* ---- Structures of the page ---- */
-
-void mailsrv__fetch_keep_structure(struct imap *p, struct message *m, const mailsrv_row *row)
+void mailsrv__fetch_take_structure(struct imap *p, struct message *m, const mailsrv_row *row)
 {
     struct span structure = mailsrv__span(row->structure);
     if (structure.n == 0 || row->prefix_octets > row->octets ||
         !mailsrv__structure_is_whole(structure, row->octets - row->prefix_octets))
         return;
-    m->structure = mailsrv__session_take(&p->session, structure.n);
-    if (m->structure == NULL)
-        return;
-    memcpy(m->structure, structure.p, structure.n);
-    m->structure_octets = structure.n;
+    m->structure = structure;
     m->prefix = row->prefix_octets;
     mailsrv__spend(&p->session, 1 + (uint32_t)(structure.n / 1024));
-}
-
-void mailsrv__fetch_drop_structures(struct imap *p)
-{
-    struct fetch *f = mailsrv__fetch_of(p);
-    for (uint32_t i = 0; i < PAGE_MESSAGES; i++) {
-        struct message *m = &f->page[i];
-        if (m->structure != NULL)
-            mailsrv__session_give(&p->session, m->structure, m->structure_octets);
-        m->structure = NULL;
-        m->structure_octets = 0;
-    }
 }
 
 /* ---- Where a section stands ---- */
@@ -43,7 +25,7 @@ static struct known what_is_known(const struct message *m, const struct sending 
 {
     if (s->structured)
         return (struct known){ s->blob, s->prefix };
-    return (struct known){ { m->structure, m->structure_octets }, m->prefix };
+    return (struct known){ m->structure, m->prefix };
 }
 
 /* Header and body of a part; those of the message begin with its prefix. */
@@ -157,9 +139,9 @@ enum step mailsrv__fetch_structure(struct imap *p)
     const struct message *m = &f->page[f->now];
     if (f->sending.structured)
         return STEP_NEXT;
-    if (m->structure == NULL)
+    if (m->structure.n == 0)
         return scan(p, m);
-    f->sending.blob = (struct span){ m->structure, m->structure_octets };
+    f->sending.blob = m->structure;
     f->sending.prefix = m->prefix;
     f->sending.structured = true;
     return STEP_NEXT;

@@ -382,7 +382,9 @@ static bool announce(struct imap *p, const struct att *att)
         mailsrv__write(&w, SPAN("}\r\n"));
     }
     s->announced = true;
-    return mailsrv__say(&p->session, att->name) && mailsrv__say(&p->session, mailsrv__written(&w));
+    struct pen *pen = &mailsrv__fetch_of(p)->pen;
+    return mailsrv__pen_write(pen, att->name) && mailsrv__pen_write(pen, mailsrv__written(&w)) &&
+           mailsrv__pen_flush(pen);
 }
 
 static bool say_some(struct imap *p, const struct chunk *c)

@@ -32,26 +32,24 @@ static struct shape *shape_of(struct imap *p)
     return mailsrv__fetch_of(p)->shape;
 }
 
+static struct pen *pen_of(struct imap *p)
+{
+    return &mailsrv__fetch_of(p)->pen;
+}
+
 static bool say(struct imap *p, struct span text)
 {
-    return mailsrv__say(&p->session, text);
+    return mailsrv__pen_write(pen_of(p), text);
 }
 
 static bool say_number(struct imap *p, uint64_t number)
 {
-    char room[24];
-    struct writer w = { .p = room, .room = sizeof room };
-    mailsrv__write_char(&w, ' ');
-    mailsrv__write_u64(&w, number);
-    return say(p, mailsrv__written(&w));
+    return say(p, SPAN(" ")) && mailsrv__pen_u64(pen_of(p), number);
 }
 
-/* A NUL cannot be said (RFC 9051 section 9, CHAR8). */
 static bool say_string(struct imap *p, struct span text)
 {
-    if (text.n != 0 && memchr(text.p, 0, text.n) != NULL)
-        text.n = (size_t)((const char *)memchr(text.p, 0, text.n) - text.p);
-    return mailsrv__imap_say_string(p, text);
+    return mailsrv__pen_string(pen_of(p), text);
 }
 
 static bool say_nstring(struct imap *p, struct span text)
@@ -77,6 +75,15 @@ static struct writer room_of(struct shape *shape)
     return (struct writer){ .p = shape->small_room, .room = sizeof shape->small_room };
 }
 
+/* Where the fields of a part stand. */
+static const struct part_fields *fields_of(struct shape *shape, const struct part *part)
+{
+    if (shape->fields.of.p != part->fields.p || shape->fields.of.n != part->fields.n)
+        mailsrv__part_fields(part, &shape->fields);
+    return &shape->fields;
+}
+
+/* The next value of the field, where it has several. */
 static bool find_value(struct source *s)
 {
     enum part_field field;
@@ -87,6 +94,19 @@ static bool find_value(struct source *s)
             return true;
     s->value = (struct part_value){ .there = false };
     return false;
+}
+
+static void begin_source(struct shape *shape, const struct part *part, enum part_field field)
+{
+    struct source *s = &shape->source;
+    const struct part_fields *fields = fields_of(shape, part);
+    *s = (struct source){ .part = *part, .field = field, .begun = true };
+    if ((fields->again >> field & 1) == 0) {
+        s->value = mailsrv__part_fields_value(fields, part, field);
+        return;
+    }
+    s->rest = part->fields;
+    find_value(s);
 }
 
 /* Reads on in a value that stands in the message, until the room is full or it has ended. */
@@ -133,19 +153,9 @@ static enum step load(struct imap *p)
     return read_on(p);
 }
 
-/* The first value of a field.  `text.p` NULL: the part has none. */
-static enum step value_of(struct imap *p, const struct part *part, enum part_field field, struct span *text)
+static enum step load_long(struct imap *p, struct span *text)
 {
     struct source *s = &shape_of(p)->source;
-    if (!s->begun) {
-        *s = (struct source){ .part = *part, .field = field, .rest = part->fields, .begun = true };
-        find_value(s);
-    }
-    *text = (struct span){ NULL, 0 };
-    if (!s->value.there) {
-        s->begun = false;
-        return STEP_NEXT;
-    }
     enum step step = load(p);
     if (step != STEP_NEXT)
         return step;
@@ -154,9 +164,36 @@ static enum step value_of(struct imap *p, const struct part *part, enum part_fie
     return STEP_NEXT;
 }
 
+/* The first value of a field.  `text.p` NULL: the part has none. */
+static enum step value_of(struct imap *p, const struct part *part, enum part_field field, struct span *text)
+{
+    struct shape *shape = shape_of(p);
+    *text = (struct span){ NULL, 0 };
+    if (shape->source.begun)
+        return load_long(p, text);
+    struct part_value value = mailsrv__part_fields_value(fields_of(shape, part), part, field);
+    if (value.in_message) {
+        begin_source(shape, part, field);
+        return load_long(p, text);
+    }
+    if (value.there)
+        *text = value.text.n != 0 ? value.text : SPAN("");
+    return STEP_NEXT;
+}
+
 static enum step said(bool good)
 {
     return good ? STEP_NEXT : STEP_CLOSE;
+}
+
+/* What a structure has itself is unfolded: mostly there is nothing to do. */
+static struct span unfolded(struct shape *shape, struct span text)
+{
+    if (text.n == 0 || (text.p[0] > ' ' && text.p[text.n - 1] > ' ' && memchr(text.p, '\n', text.n) == NULL))
+        return text;
+    struct writer w = room_of(shape);
+    mailsrv__unfold(text, &w);
+    return mailsrv__written(&w);
 }
 
 /* A value as a string, unfolded; NIL where there is none. */
@@ -166,9 +203,7 @@ static enum step say_value(struct imap *p, const struct part *part, enum part_fi
     enum step step = value_of(p, part, field, &text);
     if (step != STEP_NEXT)
         return step;
-    struct writer w = room_of(shape_of(p));
-    mailsrv__unfold(text, &w);
-    return said(say(p, before) && (text.p == NULL ? say(p, SPAN("NIL")) : say_string(p, mailsrv__written(&w))));
+    return said(say(p, before) && (text.p == NULL ? say(p, SPAN("NIL")) : say_string(p, unfolded(shape_of(p), text))));
 }
 
 /* ---- ENVELOPE ---- */
@@ -225,14 +260,48 @@ static enum step next_address(struct imap *p, struct list_address *out, bool *th
     return STEP_NEXT;
 }
 
-static void begin_list(struct shape *shape, const struct part *part, enum part_field field)
+/* ---- What From was said as, for Sender and Reply-To ---- */
+
+static void begin_from(struct imap *p)
 {
-    struct source *s = &shape->source;
-    if (s->begun)
+    struct shape *shape = shape_of(p);
+    const struct pen *pen = pen_of(p);
+    shape->from = (struct span){ NULL, 0 };
+    shape->from_at = pen->n;
+    shape->from_flushes = pen->flushes;
+}
+
+/* If it is short, and all there still. */
+static void keep_from(struct imap *p)
+{
+    struct shape *shape = shape_of(p);
+    const struct pen *pen = pen_of(p);
+    size_t n = pen->n - shape->from_at;
+    if (shape->from_flushes != pen->flushes || n > sizeof shape->from_room)
         return;
-    *s = (struct source){ .part = *part, .field = field, .rest = part->fields, .begun = true };
-    find_value(s);
+    memcpy(shape->from_room, pen->p + shape->from_at, n);
+    shape->from = (struct span){ shape->from_room, n };
+}
+
+static void begin_list(struct imap *p, const struct part *part, enum part_field field)
+{
+    struct shape *shape = shape_of(p);
+    if (shape->source.begun)
+        return;
+    begin_source(shape, part, field);
     shape->first = true;
+    if (field == FIELD_FROM)
+        begin_from(p);
+}
+
+static bool end_list(struct imap *p)
+{
+    struct shape *shape = shape_of(p);
+    if (!say(p, shape->first ? SPAN(" NIL") : SPAN(")")))
+        return false;
+    if (shape->source.field == FIELD_FROM)
+        keep_from(p);
+    return true;
 }
 
 /* Sender and Reply-To are those of From where they are absent or empty (RFC 9051 section 7.5.2). */
@@ -252,7 +321,7 @@ static enum step say_addresses(struct imap *p, const struct part *part, enum par
     bool there = true;
     if (shape->source.begun)
         field = shape->source.field;
-    begin_list(shape, part, field);
+    begin_list(p, part, field);
     while (there) {
         if (!mailsrv__window_open(&p->session))
             return mailsrv__then_window(&p->session, mailsrv__fetch_go_on);
@@ -265,9 +334,9 @@ static enum step say_addresses(struct imap *p, const struct part *part, enum par
         mailsrv__spend(&p->session, 1);
     }
     shape->source.begun = false;
-    if (shape->first && stands_for(&field))
-        return say_addresses(p, part, field);
-    return said(say(p, shape->first ? SPAN(" NIL") : SPAN(")")));
+    if (!shape->first || !stands_for(&field))
+        return said(end_list(p));
+    return shape->from.n != 0 ? said(say(p, shape->from)) : say_addresses(p, part, field);
 }
 
 /* env-date SP env-subject SP env-from SP env-sender SP env-reply-to SP env-to SP env-cc SP env-bcc SP env-in-reply-to
@@ -537,6 +606,8 @@ static enum step begin(struct imap *p, enum att_kind kind)
     if (status != MAILSRV_OK || !say(p, names[kind]) || !mailsrv__structure_open(sending->blob, &shape->walk))
         return STEP_CLOSE;
     sending->announced = true;
+    shape->fields.of = (struct span){ NULL, 0 }; /* a structure may stand where the one before stood */
+    shape->fields.there = shape->fields.again = 0;
     shape->extended = kind == ATT_BODYSTRUCTURE;
     shape->source.begun = false;
     shape->field = 0;

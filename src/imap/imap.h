@@ -4,7 +4,7 @@
  *   table.c       the table of commands
  *   parse.c       the grammar; sets.c: of sequence sets
  *   names.c       mailbox names, and the matcher of LIST
- *   say.c         strings, flags, sets, on their way out
+ *   say.c         flags, sets, on their way out; pen.c: many small pieces, and strings
  *   reply.c       how a command ends, and what a status is told as
  *   tell.c        telling what has happened to the selected mailbox
  *   capability.c  CAPABILITY
@@ -34,6 +34,7 @@
 #include "core/machine.h"
 #include "frame/literal.h"
 #include "imap/parse.h"
+#include "imap/pen.h"
 #include "mailbox/view.h"
 #include "sasl/sasl.h"
 #include "text/writer.h"
@@ -207,11 +208,10 @@ static inline struct writer mailsrv__imap_line(char room[LINE_ROOM])
 /* Says a line; its CRLF is added. */
 bool mailsrv__imap_say(struct imap *p, struct writer *line);
 
-/* nstring, astring: quoted, as a literal or as an atom, whatever the octets allow. */
-bool mailsrv__imap_say_string(struct imap *p, struct span s);
 void mailsrv__imap_write_mailbox(struct writer *w, struct span name); /* astring, in modified UTF-7 */
 
 /* "(\Seen $Forwarded)". */
+bool mailsrv__imap_write_flags(struct imap *p, struct pen *pen, const struct marks *marks, uint32_t uid);
 bool mailsrv__imap_say_flags(struct imap *p, const struct marks *marks, uint32_t uid);
 
 /* A run of a set: "1:3". */

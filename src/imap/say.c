@@ -10,19 +10,7 @@ bool mailsrv__imap_say(struct imap *p, struct writer *line)
     return mailsrv__say(&p->session, mailsrv__written(line));
 }
 
-/* ---- Strings ---- */
-
-enum { QUOTED_MAX = 512 }; /* what is longer goes out as a literal */
-
-/* QUOTED-CHAR of IMAP4rev1 is 7 bit; no CR, LF, NUL.  Other controls go out as a literal, too: there are clients that
- * stumble over them. */
-static bool can_be_quoted(struct span s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] < ' ' || s.p[i] > '~')
-            return false;
-    return s.n <= QUOTED_MAX;
-}
+/* ---- Names of mailboxes ---- */
 
 static void write_quoted(struct writer *w, struct span s)
 {
@@ -33,26 +21,6 @@ static void write_quoted(struct writer *w, struct span s)
         mailsrv__write_char(w, s.p[i]);
     }
     mailsrv__write_char(w, '"');
-}
-
-static bool say_literal(struct imap *p, struct span s)
-{
-    char room[32];
-    struct writer w = { .p = room, .room = sizeof room };
-    mailsrv__write_char(&w, '{');
-    mailsrv__write_u64(&w, s.n);
-    mailsrv__write(&w, SPAN("}\r\n"));
-    return mailsrv__say(&p->session, mailsrv__written(&w)) && mailsrv__say(&p->session, s);
-}
-
-bool mailsrv__imap_say_string(struct imap *p, struct span s)
-{
-    char room[2 * QUOTED_MAX + 2];
-    struct writer w = { .p = room, .room = sizeof room };
-    if (!can_be_quoted(s))
-        return say_literal(p, s);
-    write_quoted(&w, s);
-    return mailsrv__say(&p->session, mailsrv__written(&w));
 }
 
 /* Names are always quoted: there are clients that take an atom for something else ("NIL"). */
@@ -73,49 +41,67 @@ static const struct span system_flags[] = {
 
 enum { SYSTEM_FLAGS = sizeof system_flags / sizeof *system_flags };
 
-/* A list that is being said: its opening parenthesis, or a space, comes before each. */
-static bool say_next(struct imap *p, bool *first, struct span text)
+/* A list that is being written: its opening parenthesis, or a space, comes before each. */
+struct flag_list {
+    struct pen *pen;
+    bool first;
+};
+
+static bool write_next(struct flag_list *list, struct span text)
 {
-    bool said = mailsrv__say(&p->session, *first ? SPAN("(") : SPAN(" ")) && mailsrv__say(&p->session, text);
-    *first = false;
-    return said;
+    bool written = mailsrv__pen_write(list->pen, list->first ? SPAN("(") : SPAN(" ")) &&
+                   mailsrv__pen_write(list->pen, text);
+    list->first = false;
+    return written;
 }
 
-static bool say_system_flags(struct imap *p, uint32_t flags, bool *first)
+static bool write_system_flags(struct flag_list *list, uint32_t flags)
 {
     for (unsigned i = 0; i < SYSTEM_FLAGS; i++)
-        if ((flags >> i & 1) != 0 && !say_next(p, first, system_flags[i]))
+        if ((flags >> i & 1) != 0 && !write_next(list, system_flags[i]))
             return false;
     return true;
 }
 
-static bool say_keywords(struct imap *p, const uint64_t bits[2], bool *first)
+static bool write_keywords(struct imap *p, struct flag_list *list, const uint64_t bits[2])
 {
     const struct view *view = &p->view;
+    if ((bits[0] | bits[1]) == 0)
+        return true;
     for (uint32_t i = 0; i < mailsrv__view_names(view); i++)
-        if ((bits[i / 64] >> (i % 64) & 1) != 0 && !say_next(p, first, mailsrv__span(mailsrv__view_name(view, i))))
+        if ((bits[i / 64] >> (i % 64) & 1) != 0 && !write_next(list, mailsrv__span(mailsrv__view_name(view, i))))
             return false;
     return true;
 }
 
-static bool say_end(struct imap *p, bool first)
+static bool write_end(struct flag_list *list)
 {
-    return mailsrv__say(&p->session, first ? SPAN("()") : SPAN(")"));
+    return mailsrv__pen_write(list->pen, list->first ? SPAN("()") : SPAN(")"));
 }
+
+bool mailsrv__imap_write_flags(struct imap *p, struct pen *pen, const struct marks *marks, uint32_t uid)
+{
+    struct flag_list list = { pen, true };
+    return write_system_flags(&list, marks->flags) && write_keywords(p, &list, marks->keywords) &&
+           (!mailsrv__imap_is_recent(p, uid) || write_next(&list, SPAN("\\Recent"))) && write_end(&list);
+}
+
+enum { FLAGS_ROOM = 512 };
 
 bool mailsrv__imap_say_flags(struct imap *p, const struct marks *marks, uint32_t uid)
 {
-    bool first = true;
-    return say_system_flags(p, marks->flags, &first) && say_keywords(p, marks->keywords, &first) &&
-           (!mailsrv__imap_is_recent(p, uid) || say_next(p, &first, SPAN("\\Recent"))) && say_end(p, first);
+    char room[FLAGS_ROOM];
+    struct pen pen = mailsrv__pen(&p->session, room, sizeof room);
+    return mailsrv__imap_write_flags(p, &pen, marks, uid) && mailsrv__pen_flush(&pen);
 }
 
 static const uint64_t all_keywords[2] = { UINT64_MAX, UINT64_MAX };
 
 /* All flags that the mailbox has. */
-static bool say_all_flags(struct imap *p, bool *first)
+static bool write_all_flags(struct imap *p, struct pen *pen)
 {
-    return say_system_flags(p, UINT32_MAX, first) && say_keywords(p, all_keywords, first);
+    struct flag_list list = { pen, true };
+    return write_system_flags(&list, UINT32_MAX) && write_keywords(p, &list, all_keywords) && write_end(&list);
 }
 
 /* RFC 4314 section 5.1.1: what the account may change. */
@@ -132,22 +118,25 @@ static uint32_t permanent_flags(uint32_t rights)
 }
 
 /* RFC 9051 section 7.1: "\*" says that new keywords can be made. */
-static bool say_permanent(struct imap *p, bool *first)
+static bool write_permanent(struct imap *p, struct flag_list *list)
 {
     if (!p->can_write)
         return true;
     bool labels = (p->rights & MAILSRV_RIGHT_WRITE) != 0;
     bool new_ones = labels && p->keywords && mailsrv__view_names(&p->view) < MAILSRV_KEYWORDS_MAX;
-    return say_system_flags(p, permanent_flags(p->rights), first) &&
-           (!labels || say_keywords(p, all_keywords, first)) && (!new_ones || say_next(p, first, SPAN("\\*")));
+    return write_system_flags(list, permanent_flags(p->rights)) &&
+           (!labels || write_keywords(p, list, all_keywords)) && (!new_ones || write_next(list, SPAN("\\*")));
 }
 
 bool mailsrv__imap_say_names(struct imap *p)
 {
-    bool first = true, permanent = true;
-    return mailsrv__say(&p->session, SPAN("* FLAGS ")) && say_all_flags(p, &first) && say_end(p, first) &&
-           mailsrv__say(&p->session, SPAN("\r\n* OK [PERMANENTFLAGS ")) && say_permanent(p, &permanent) &&
-           say_end(p, permanent) && mailsrv__say(&p->session, SPAN("] flags that stay\r\n"));
+    char room[FLAGS_ROOM];
+    struct pen pen = mailsrv__pen(&p->session, room, sizeof room);
+    struct flag_list permanent = { &pen, true };
+    return mailsrv__pen_write(&pen, SPAN("* FLAGS ")) && write_all_flags(p, &pen) &&
+           mailsrv__pen_write(&pen, SPAN("\r\n* OK [PERMANENTFLAGS ")) && write_permanent(p, &permanent) &&
+           write_end(&permanent) && mailsrv__pen_write(&pen, SPAN("] flags that stay\r\n")) &&
+           mailsrv__pen_flush(&pen);
 }
 
 /* ---- Numbers ---- */

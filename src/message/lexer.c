@@ -43,8 +43,12 @@ static bool ends_line(struct span text, size_t i)
 bool mailsrv__lex_quoted(struct lexer *lx, struct writer *out)
 {
     struct span text = lx->rest;
+    size_t plain = 1; /* from there on it is written as it stands */
     for (size_t i = 1; i < text.n; i++) {
         char c = text.p[i];
+        if (c != '"' && c != '\\' && c != '\r' && c != '\n')
+            continue;
+        mailsrv__write(out, (struct span){ text.p + plain, i - plain });
         if (c == '"') {
             mailsrv__lex_skip(lx, i + 1);
             return true;
@@ -53,7 +57,9 @@ bool mailsrv__lex_quoted(struct lexer *lx, struct writer *out)
             c = text.p[++i];
         if (!ends_line(text, i))
             mailsrv__write_char(out, c);
+        plain = i + 1;
     }
+    mailsrv__write(out, mailsrv__span_after(text, plain));
     mailsrv__lex_skip(lx, text.n);
     return false;
 }
@@ -61,16 +67,19 @@ bool mailsrv__lex_quoted(struct lexer *lx, struct writer *out)
 /* atext, and what MIME takes out of it. */
 enum { ATEXT = 1, TOKEN = 2 };
 
+/* Of each ASCII character; the others are both.  What is visible is atext but for ()<>@,;:\"[] and the dot, and of a
+ * token but for those without the dot, and /?= */
+static const uint8_t kinds[128] = {
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 3, 0, 3, 3, 3, 3, 3, 0, 0, 3, 3, 0, 3, 2, 1, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 0, 0, 1, 0, 1,
+    0, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 0, 0, 3, 3,
+    3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0,
+};
+
 static unsigned kind_of(char c)
 {
     uint8_t u = (uint8_t)c;
-    if (u >= 0x80)
-        return ATEXT | TOKEN;
-    if (u <= ' ' || u == 0x7F || memchr("()<>@,;:\\\"[]", c, 12) != NULL)
-        return 0;
-    if (c == '.')
-        return TOKEN;
-    return c == '/' || c == '?' || c == '=' ? ATEXT : ATEXT | TOKEN;
+    return u >= 0x80 ? ATEXT | TOKEN : kinds[u];
 }
 
 struct span mailsrv__lex_atom(struct lexer *lx, bool dots)

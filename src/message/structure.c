@@ -11,7 +11,7 @@ size_t mailsrv__number_write(char *to, uint64_t number)
     return n;
 }
 
-bool mailsrv__number_read(struct span *from, uint64_t *out)
+static bool read_number(struct span *from, uint64_t *out)
 {
     *out = 0;
     for (unsigned i = 0; i < from->n && i < NUMBER_OCTETS_MAX; i++) {
@@ -25,6 +25,17 @@ bool mailsrv__number_read(struct span *from, uint64_t *out)
         }
     }
     return false;
+}
+
+/* Most have one octet. */
+bool mailsrv__number_read(struct span *from, uint64_t *out)
+{
+    if (from->n == 0 || (uint8_t)from->p[0] >= 0x80)
+        return read_number(from, out);
+    *out = (uint8_t)from->p[0];
+    from->p++;
+    from->n--;
+    return true;
 }
 
 static bool read_u32(struct span *from, uint32_t *out)
@@ -92,6 +103,35 @@ struct part_value mailsrv__part_value(const struct part *part, enum part_field f
         if (found == field)
             return value;
     return (struct part_value){ .there = false };
+}
+
+void mailsrv__part_fields(const struct part *part, struct part_fields *out)
+{
+    struct span rest = part->fields, from = rest;
+    struct part_value value;
+    enum part_field field;
+    out->of = part->fields;
+    out->there = out->again = 0;
+    for (; mailsrv__part_value_next(part, &rest, &field, &value); from = rest) {
+        uint32_t bit = UINT32_C(1) << field;
+        if ((out->there & bit) != 0) {
+            out->again |= bit;
+            continue;
+        }
+        out->there |= bit;
+        out->first[field] = mailsrv__span_after(from, 1);
+    }
+}
+
+struct part_value mailsrv__part_fields_value(const struct part_fields *fields, const struct part *part,
+                                             enum part_field field)
+{
+    struct part_value value = { .there = false };
+    if ((fields->there >> field & 1) == 0)
+        return value;
+    struct span from = fields->first[field];
+    read_value(&from, part, &value);
+    return value;
 }
 
 /* ---- Parts ---- */

@@ -114,6 +114,17 @@ bool mailsrv__structure_is_whole(struct span blob, uint64_t octets);
 /* The first of that field; not `there`: the part has none. */
 struct part_value mailsrv__part_value(const struct part *part, enum part_field field);
 
+/* Where the first of each field stands, for who wants many of a part. */
+struct part_fields {
+    struct span of;                  /* `fields` of the part; empty: of none */
+    uint32_t there, again;           /* a bit for each field that the part has, and has more than once */
+    struct span first[FIELDS_END];   /* from its value on; only where it is there */
+};
+
+void mailsrv__part_fields(const struct part *part, struct part_fields *out);
+struct part_value mailsrv__part_fields_value(const struct part_fields *fields, const struct part *part,
+                                             enum part_field field);
+
 /* Fields one after the other, from `part->fields` on: takes the next from the front of `*rest`.  False: there is no
  * more. */
 bool mailsrv__part_value_next(const struct part *part, struct span *rest, enum part_field *field,

@@ -9,33 +9,35 @@ static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 static int64_t seconds_that_can_be_written(int64_t unix_us)
 {
-    int64_t first = mailsrv__days_of((struct day){ 0, 1, 1 }) * day_s;
-    int64_t last = (mailsrv__days_of((struct day){ 9999, 12, 31 }) + 1) * day_s - 1;
+    static const int64_t first = -719528 * INT64_C(86400);       /* of the year 0 */
+    static const int64_t last = 2932897 * INT64_C(86400) - 1; /* of the year 9999 */
     int64_t seconds = mailsrv__floor_div(unix_us, second_us);
     if (seconds < first)
         return first;
     return seconds > last ? last : seconds;
 }
 
+static void put_two(char *to, uint32_t value)
+{
+    to[0] = (char)('0' + value / 10);
+    to[1] = (char)('0' + value % 10);
+}
+
 void mailsrv__write_imap_date_time(struct writer *w, int64_t unix_us)
 {
+    char text[] = "\"dd-Mon-yyyy hh:mm:ss +0000\"";
     int64_t seconds = seconds_that_can_be_written(unix_us);
     int64_t days = mailsrv__floor_div(seconds, day_s);
     uint32_t of_day = (uint32_t)(seconds - days * day_s);
     struct day d = mailsrv__day_of(days);
-    mailsrv__write_char(w, '"');
-    mailsrv__write_padded(w, d.day, 2);
-    mailsrv__write_char(w, '-');
-    mailsrv__write(w, (struct span){ months + (d.month - 1) * 3, 3 });
-    mailsrv__write_char(w, '-');
-    mailsrv__write_padded(w, (uint32_t)d.year, 4);
-    mailsrv__write_char(w, ' ');
-    mailsrv__write_padded(w, of_day / 3600, 2);
-    mailsrv__write_char(w, ':');
-    mailsrv__write_padded(w, of_day / 60 % 60, 2);
-    mailsrv__write_char(w, ':');
-    mailsrv__write_padded(w, of_day % 60, 2);
-    mailsrv__write(w, SPAN(" +0000\""));
+    put_two(text + 1, d.day);
+    memcpy(text + 4, months + (d.month - 1) * 3, 3);
+    put_two(text + 8, (uint32_t)d.year / 100);
+    put_two(text + 10, (uint32_t)d.year % 100);
+    put_two(text + 13, of_day / 3600);
+    put_two(text + 16, of_day / 60 % 60);
+    put_two(text + 19, of_day % 60);
+    mailsrv__write(w, (struct span){ text, sizeof text - 1 });
 }
 
 /* ---- Reading ---- */

@@ -174,7 +174,8 @@ static size_t take_printables(struct transfer *t, struct span in, struct writer 
 
 /* ---- Base64 (RFC 2045 section 6.8) ---- */
 
-#define VALUES_4(c) BASE64_VALUE(c), BASE64_VALUE((c) + 1), BASE64_VALUE((c) + 2), BASE64_VALUE((c) + 3)
+#define VALUE(c) (uint8_t)BASE64_VALUE(c)
+#define VALUES_4(c) VALUE(c), VALUE((c) + 1), VALUE((c) + 2), VALUE((c) + 3)
 #define VALUES_16(c) VALUES_4(c), VALUES_4((c) + 4), VALUES_4((c) + 8), VALUES_4((c) + 12)
 #define VALUES_64(c) VALUES_16(c), VALUES_16((c) + 16), VALUES_16((c) + 32), VALUES_16((c) + 48)
 

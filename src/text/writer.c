@@ -14,7 +14,10 @@ void mailsrv__write(struct writer *w, struct span text)
 
 void mailsrv__write_char(struct writer *w, char c)
 {
-    mailsrv__write(w, (struct span){ &c, 1 });
+    if (w->n == w->room)
+        w->full = true;
+    else
+        w->p[w->n++] = c;
 }
 
 static void write_base(struct writer *w, uint64_t value, unsigned base)

@@ -7,8 +7,8 @@
 #include "gate.h"
 #include "mail_inside.h"
 
-#define SEGMENT 150000u /* octets of groups, after which a segment ends */
-#define HEAVY 180000u   /* octets of a body that fills one */
+#define SEGMENT 120000u /* octets of groups, after which a segment ends */
+#define HEAVY 140000u   /* octets of a body that fills one */
 
 struct log_case {
     struct disk *disk;

@@ -8,9 +8,9 @@
 #include <string.h>
 
 #define SMALL 3000u
-#define LARGE 150000u
+#define LARGE 145000u
 #define OF_ITS_OWN 300000u
-#define PIECE 30000u
+#define PIECE 29000u
 #define SEGMENT "/disk/0000000000000001.log"
 #define HEAD 24
 
@@ -242,6 +242,42 @@ static void paths(enum memory how, uint64_t expected, const char *name)
     end(f);
 }
 
+static int32_t expunge(struct fixture *f, uint32_t uid)
+{
+    mailsrv_asked *asked;
+    const mailsrv_run one = { uid, uid };
+    const mailsrv_arg_expunge arg = { .size = sizeof arg, .mbox = f->box.value.mbox, .uids = &one, .n_uids = 1 };
+    mail_hear(&f->mail, 0, MAILSRV_OP_EXPUNGE, 0, &arg, &asked);
+    int32_t status = mail_status_of(asked);
+    mailsrv_asked_free(asked);
+    mail_settle(&f->mail);
+    return status;
+}
+
+/* Who reads one message after the other need not wait for most of them; but what was removed is gone at once, and what
+ * has come is there. */
+static void one_by_one(enum memory how, bool at_once, const char *name)
+{
+    enum { MESSAGES = 40 };
+    struct fixture *f = begin(how);
+    uint32_t uid = 1;
+    bool good = true;
+    for (uint32_t i = 1; i <= MESSAGES; i++)
+        good = deliver(f, i, i % 10 == 0 ? LARGE : SMALL) == i && good;
+    for (; uid <= 30; uid++)
+        good = is_whole(f, uid, uid % 10 == 0 ? LARGE : SMALL) && good;
+    tap(good, name, "all are whole", "");
+    tap((read_at_once(f) > 35) == at_once, name, "most are answered at once", "");
+    tap(is_whole(f, uid, SMALL) && expunge(f, uid + 1) == MAILSRV_OK, name, "one goes that would be next", "");
+    tap(read_from(f, uid + 1, 0, PIECE).status == MAILSRV_GONE, name, "it is gone", "");
+    tap(is_whole(f, uid + 2, SMALL) && is_whole(f, uid + 3, SMALL), name, "those behind it are there", "");
+    for (uid += 4, good = true; uid <= MESSAGES; uid++)
+        good = is_whole(f, uid, uid % 10 == 0 ? LARGE : SMALL) && good;
+    tap(good && deliver(f, uid, SMALL) == uid && is_whole(f, uid, SMALL), name, "one that has just come", "");
+    tap(is_whole(f, 3, SMALL) && is_whole(f, 2, SMALL), name, "backwards", "");
+    end(f);
+}
+
 /* Two READs of one handle are out: the second one waits for the first, though its octets are in memory. */
 static void order(void)
 {
@@ -339,6 +375,9 @@ int main(void)
     paths(HAS_NOTHING, 1, "on the disk"); /* at the end there is nothing to wait for */
     paths(IS_NO_FUNCTION, 0, "no such function");
     paths(HAS_ALL_BUT_ONE, 5, "in memory but for the first");
+    one_by_one(HAS_ALL, true, "one by one, in memory");
+    one_by_one(HAS_NOTHING, false, "one by one, on the disk");
+    one_by_one(IS_NO_FUNCTION, false, "one by one, no such function");
     order();
     broken(HAS_ALL, "a flipped octet, in memory");
     broken(HAS_NOTHING, "a flipped octet, on the disk");

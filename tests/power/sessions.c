@@ -48,7 +48,7 @@ static bool ask(struct fixture *f, struct peer *peer, const char *said, const ch
 
 /* ---- Slow senders ---- */
 
-enum { SENDERS = 64, BODY = 184 * 1024, LINE = 64, HALF = BODY / 2 };
+enum { SENDERS = 64, BODY = 144 * 1024, LINE = 64, HALF = BODY / 2 };
 
 static char body[BODY + 6]; /* with the end of the message */
 

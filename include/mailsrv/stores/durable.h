@@ -11,14 +11,15 @@
  * The store has three threads of its own: one writes, in the order in which changes were asked, and all that waits is
  * synced at once; one reads; one moves what the index gathered to its place.  Answers come back to each engine by
  * letters, and so does word of what the other engines have changed in mailboxes that it has open (mailsrv_notify in
- * store.h).  A READ that goes on by its handle is answered at once where the system has its octets in memory.
+ * store.h).  A READ that goes on by its handle, and most that follow one of the message before, are answered at once
+ * where the system has their octets in memory.
  *
  * A store may have several shards: each is a directory with a log, an index and three threads, and has the accounts of
  * its own.  Then writes of one account do not wait for those of all others, and disks or cores share the work; but a
  * message to accounts in two shards is stored twice, and a COMMIT to both is all or nothing only in each.  The queue is
  * in the first.
  *
- * A message of up to 184 KiB is checked while it is read from its beginning to its end, in that order, by one handle:
+ * A message of up to 144 KiB is checked while it is read from its beginning to its end, in that order, by one handle:
  * with octets that are not those that were stored the last READ is answered MAILSRV_CORRUPT.
  *
  * Threads: any, for the store; what concerns an engine is called on its thread.  Memory is malloc's.

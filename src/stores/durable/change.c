@@ -131,6 +131,8 @@ int32_t mailsrv__durable_mailbox(struct index *x, const mailsrv_id *id, struct m
         out->deleted = (uint64_t)sqlite3_column_int64(row, 6);
         out->octets = (uint64_t)sqlite3_column_int64(row, 7);
         out->horizon = (uint64_t)sqlite3_column_int64(row, 8);
+        x->box_of = *id; /* a record that is made of it now names it, too */
+        x->box = out->box;
     }
     int32_t status = mailsrv__durable_ended(x, result);
     sqlite3_reset(row);

@@ -67,29 +67,90 @@ uint32_t mailsrv__durable_crc_by_table(uint32_t before, const uint8_t *p, size_t
     return ~crc;
 }
 
-/* Where the processor has an instruction for it, that is some ten times as fast: a message of 100 KiB costs 12 us. */
+/* ---- By the processor, where it has an instruction for this very polynomial ---- */
+
 #if defined(__x86_64__) && defined(__GNUC__)
-__attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t before, const uint8_t *p, size_t n)
+#define HAS_INSTRUCTION __builtin_cpu_supports("sse4.2")
+#define WITH_INSTRUCTION __attribute__((target("sse4.2")))
+#define NEXT_EIGHT(crc, word) ((uint32_t)__builtin_ia32_crc32di(crc, word))
+#define NEXT_ONE(crc, octet) __builtin_ia32_crc32qi(crc, octet)
+#elif defined(__aarch64__) && defined(__ARM_FEATURE_CRC32) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#include <arm_acle.h>
+#define HAS_INSTRUCTION true
+#define WITH_INSTRUCTION
+#define NEXT_EIGHT(crc, word) __crc32cd(crc, word)
+#define NEXT_ONE(crc, octet) __crc32cb(crc, octet)
+#endif
+
+#ifdef HAS_INSTRUCTION
+enum { LANE = 512 };
+
+/* What each half of an octet of a CRC becomes when LANE octets of zeros come behind it. */
+static const uint32_t shifted[8][16] = {
+    { 0x00000000, 0xbd6f81f8, 0x7f337501, 0xc25cf4f9, 0xfe66ea02, 0x43096bfa, 0x81559f03, 0x3c3a1efb,
+      0xf921a2f5, 0x444e230d, 0x8612d7f4, 0x3b7d560c, 0x074748f7, 0xba28c90f, 0x78743df6, 0xc51bbc0e },
+    { 0x00000000, 0xf7af331b, 0xeab210c7, 0x1d1d23dc, 0xd088577f, 0x27276464, 0x3a3a47b8, 0xcd9574a3,
+      0xa4fcd80f, 0x5353eb14, 0x4e4ec8c8, 0xb9e1fbd3, 0x74748f70, 0x83dbbc6b, 0x9ec69fb7, 0x6969acac },
+    { 0x00000000, 0x4c15c6ef, 0x982b8dde, 0xd43e4b31, 0x35bb6d4d, 0x79aeaba2, 0xad90e093, 0xe185267c,
+      0x6b76da9a, 0x27631c75, 0xf35d5744, 0xbf4891ab, 0x5ecdb7d7, 0x12d87138, 0xc6e63a09, 0x8af3fce6 },
+    { 0x00000000, 0xd6edb534, 0xa8371c99, 0x7edaa9ad, 0x55824fc3, 0x836ffaf7, 0xfdb5535a, 0x2b58e66e,
+      0xab049f86, 0x7de92ab2, 0x0333831f, 0xd5de362b, 0xfe86d045, 0x286b6571, 0x56b1ccdc, 0x805c79e8 },
+    { 0x00000000, 0x53e549fd, 0xa7ca93fa, 0xf42fda07, 0x4a795105, 0x199c18f8, 0xedb3c2ff, 0xbe568b02,
+      0x94f2a20a, 0xc717ebf7, 0x333831f0, 0x60dd780d, 0xde8bf30f, 0x8d6ebaf2, 0x794160f5, 0x2aa42908 },
+    { 0x00000000, 0x2c0932e5, 0x581265ca, 0x741b572f, 0xb024cb94, 0x9c2df971, 0xe836ae5e, 0xc43f9cbb,
+      0x65a5e1d9, 0x49acd33c, 0x3db78413, 0x11beb6f6, 0xd5812a4d, 0xf98818a8, 0x8d934f87, 0xa19a7d62 },
+    { 0x00000000, 0xcb4bc3b2, 0x937bf195, 0x58303227, 0x231b95db, 0xe8505669, 0xb060644e, 0x7b2ba7fc,
+      0x46372bb6, 0x8d7ce804, 0xd54cda23, 0x1e071991, 0x652cbe6d, 0xae677ddf, 0xf6574ff8, 0x3d1c8c4a },
+    { 0x00000000, 0x8c6e576c, 0x1d30d829, 0x915e8f45, 0x3a61b052, 0xb60fe73e, 0x2751687b, 0xab3f3f17,
+      0x74c360a4, 0xf8ad37c8, 0x69f3b88d, 0xe59defe1, 0x4ea2d0f6, 0xc2cc879a, 0x539208df, 0xdffc5fb3 },
+};
+
+static uint32_t shift(uint32_t crc)
 {
-    uint64_t crc = (uint32_t)~before, word;
-    for (; n >= sizeof word; p += sizeof word, n -= sizeof word) {
-        memcpy(&word, p, sizeof word);
-        crc = __builtin_ia32_crc32di(crc, word);
-    }
-    for (; n != 0; p++, n--)
-        crc = __builtin_ia32_crc32qi((uint32_t)crc, *p);
-    return ~(uint32_t)crc;
+    uint32_t sum = 0;
+    for (int i = 0; i < 8; i++)
+        sum ^= shifted[i][crc >> (4 * i) & 15];
+    return sum;
 }
+
+static uint64_t word_at(const uint8_t *p)
+{
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+/* The instruction takes three cycles, but may begin in each: so three stretches are gone through side by side.  A CRC
+ * is linear: that of all is the sum of those of each, with the octets behind it taken for zeros. */
+WITH_INSTRUCTION static uint32_t three_lanes(uint32_t crc, const uint8_t *p)
+{
+    uint32_t second = 0, third = 0;
+    for (size_t i = 0; i < LANE; i += 8) {
+        crc = NEXT_EIGHT(crc, word_at(p + i));
+        second = NEXT_EIGHT(second, word_at(p + LANE + i));
+        third = NEXT_EIGHT(third, word_at(p + 2 * LANE + i));
+    }
+    return shift(shift(crc) ^ second) ^ third;
+}
+
+WITH_INSTRUCTION static uint32_t by_instruction(uint32_t before, const uint8_t *p, size_t n)
+{
+    uint32_t crc = ~before;
+    for (; n >= 3 * LANE; p += 3 * LANE, n -= 3 * LANE)
+        crc = three_lanes(crc, p);
+    for (; n >= 8; p += 8, n -= 8)
+        crc = NEXT_EIGHT(crc, word_at(p));
+    for (; n != 0; p++, n--)
+        crc = NEXT_ONE(crc, *p);
+    return ~crc;
+}
+#endif
 
 uint32_t mailsrv__durable_crc(uint32_t before, const uint8_t *p, size_t n)
 {
-    if (__builtin_cpu_supports("sse4.2"))
+#ifdef HAS_INSTRUCTION
+    if (HAS_INSTRUCTION)
         return by_instruction(before, p, n);
-    return mailsrv__durable_crc_by_table(before, p, n);
-}
-#else
-uint32_t mailsrv__durable_crc(uint32_t before, const uint8_t *p, size_t n)
-{
-    return mailsrv__durable_crc_by_table(before, p, n);
-}
 #endif
+    return mailsrv__durable_crc_by_table(before, p, n);
+}

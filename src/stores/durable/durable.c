@@ -22,6 +22,7 @@ static void end_one(struct durable *d)
 {
     mailsrv__durable_stop(d);
     mailsrv__durable_handles_end(d, NULL);
+    mailsrv__durable_segment_file_forget(d);
     mailsrv__durable_index_close(&d->mover);
     mailsrv__durable_index_close(&d->reader);
     mailsrv__durable_index_close(&d->writer);

@@ -74,6 +74,8 @@ struct durable {
     uint64_t last_handle, last_staged, n_handles;
     uint64_t staged_octets, segments, read_now;
     struct figures figures;
+    uint64_t removals;          /* how often something was removed or moved */
+    struct segment_file *kept; /* NULL: none is */
     bool is_busy; /* the writer goes on tidying */
     uint32_t copies;        /* that are being made: nothing is removed */
     struct loose postponed; /* files that go after that */

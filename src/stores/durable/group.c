@@ -99,6 +99,7 @@ static int32_t follow(struct durable *d)
     }
     remove_loose(d);
     mailsrv__durable_indexed(d);
+    mailsrv__durable_removed(d); /* perhaps */
     return mailsrv__durable_segments_load(d);
 }
 
@@ -458,6 +459,14 @@ static bool make_visible(struct durable *d)
     return mailsrv__durable_catch_up(d) == MAILSRV_OK;
 }
 
+/* New messages and flags take nothing away. */
+static bool removes(const struct task *first)
+{
+    while (first != NULL && (first->kind == MAILSRV_OP_BODY_COMMIT || first->kind == MAILSRV_OP_FLAGS))
+        first = first->next;
+    return first != NULL;
+}
+
 /* May there be something to compact now?  New messages alone take nothing from a segment; but one may have ended, and
  * what could not be compacted before may be so now. */
 static void look_after(struct durable *d, const struct task *first)
@@ -490,6 +499,8 @@ void mailsrv__durable_group(struct durable *d, struct task *first)
         hold(d, first);
         return;
     }
+    if (removes(first))
+        mailsrv__durable_removed(d);
     remove_loose(d);
     count(d, first);
     mailsrv__durable_tell(d, first);

@@ -7,9 +7,11 @@
 
 #include <mailsrv/store.h>
 
+#include <sqlite3.h>
 #include <stdbool.h>
 
-#define INLINE_MAX (184u * 1024) /* a body of more has a file of its own; with what its session holds, under 256 KiB */
+/* A body of more has a file of its own.  With its session, also under TLS, it takes less than 256 KiB of memory. */
+#define INLINE_MAX (144u * 1024)
 #define BUCKETS 256              /* of the table of handles */
 
 struct durable;
@@ -40,11 +42,26 @@ void mailsrv__durable_body_path(const struct durable *d, uint64_t number, char o
 uint64_t mailsrv__durable_body_number(const char *name); /* 0: it is no body's */
 void mailsrv__durable_bodies_clean(struct durable *d); /* files that nothing names go */
 
+/* ---- segment_file.c: the segment that messages were read from last, which the next is likely to be in ---- */
+struct segment_file {
+    uint64_t number;
+    uint32_t refs; /* with the lock */
+    void *file;
+};
+
+/* NULL: it is not open. */
+struct segment_file *mailsrv__durable_segment_file(struct durable *d, uint64_t number);
+int32_t mailsrv__durable_segment_file_open(struct durable *d, uint64_t number, struct segment_file **out);
+void mailsrv__durable_segment_file_drop(struct durable *d, struct segment_file *one);
+/* Is not kept any more: it is about to go, or there are to be no files. */
+void mailsrv__durable_segment_file_forget(struct durable *d);
+
 /* ---- handle.c ---- */
 /* Where a message is. */
 struct message {
     uint64_t octets; /* of prefix and body */
     uint64_t at;     /* of the body in its file */
+    struct segment_file *of; /* that has the file; NULL: the message has one of its own */
     void *file;
     bool has_crc;       /* its body is in a frame of the log */
     bool is_broken;     /* which is not as it was written */
@@ -54,6 +71,8 @@ struct message {
     size_t n_prefix;
     uint8_t prefix[];
 };
+
+struct ahead;
 
 struct handle {
     struct handle *next;         /* of its bucket */
@@ -67,6 +86,7 @@ struct handle {
     bool is_changed;      /* MAILBOX: by somebody else, which its engine is to be told */
     uint64_t modseq;      /* of that change */
     struct body *body;
+    struct ahead *ahead;  /* MAILBOX: where the messages are that will be read next; NULL: nothing was read */
     struct message *message; /* READ; the reader's while reads of it wait, else its engine's */
     uint32_t waiting;        /* READ: reads that the reader has, counted on the engine's thread */
 };
@@ -101,9 +121,39 @@ void mailsrv__durable_recent_forget(struct durable *d, const mailsrv_id *mailbox
 void mailsrv__durable_recents_free(struct durable *d);
 
 /* ---- message.c ---- */
-/* Where a message is, as the index knows it now. */
+/* A message that was looked up, and whose file is not open yet. */
+struct whereabouts {
+    struct message *message;
+    struct place place; /* segment 0: a file of its own */
+    uint64_t body;
+};
+
+/* Where the message is, as the index knows it now, with its file open. */
 int32_t mailsrv__durable_message_find(struct durable *d, int64_t box, uint32_t uid, struct message **out);
+/* Opens what was found before; `now`: MAILSRV_MORE where that would wait for the disk.  But for that, and for
+ * MAILSRV_OK, it is freed. */
+int32_t mailsrv__durable_message_open(struct durable *d, struct whereabouts *found, bool now);
 void mailsrv__durable_message_free(struct durable *d, struct message *message);
+/* From a row: prefix, segment, place, octets, body.  False: no memory. */
+bool mailsrv__durable_message_found(sqlite3_stmt *row, struct whereabouts *out);
+
+/* ---- ahead.c: messages that are looked up before they are read ----
+ *
+ * Who reads the messages of a mailbox one after the other has them looked up some at a time; those that are then known
+ * need no question to the index, so that they are read on the engine's thread, if the system has them in memory.  What
+ * is known holds until anything is removed or moved. */
+struct ahead *mailsrv__durable_ahead_new(void);
+void mailsrv__durable_ahead_free(struct ahead *ahead);
+/* Takes what is known of a message; false: nothing. */
+bool mailsrv__durable_ahead_take(struct durable *d, struct ahead *ahead, uint32_t uid, struct whereabouts *out);
+/* By the reader: is it worth while to look further, behind this message? */
+bool mailsrv__durable_ahead_wants(struct durable *d, struct ahead *ahead, uint32_t uid);
+/* By the reader: looks up those from behind `uid` to before `end`, as they are since `removals`. */
+void mailsrv__durable_ahead_look(struct durable *d, struct ahead *ahead, int64_t box, uint32_t uid, uint32_t end,
+                                 uint64_t removals);
+uint64_t mailsrv__durable_removals(struct durable *d);
+/* By the writer, when it can be seen: a message was removed, or is somewhere else. */
+void mailsrv__durable_removed(struct durable *d);
 
 struct range {
     uint64_t offset;

@@ -58,6 +58,7 @@ static const char schema[] =
 
 static const char *const texts[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SQL_LOOK] = "BEGIN",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
     [SQL_SAVE] = "SAVEPOINT change",
@@ -144,9 +145,14 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_MESSAGE_ROW] = ROW AT,
     [SQL_MESSAGE_STRUCTURE] = "SELECT body.structure, length(message.prefix) FROM message JOIN body ON body.id ="
                               " message.body " AT,
+    [SQL_MESSAGE_SHAPES] = "SELECT " UID ", message.octets, internal, length(prefix), structure FROM message"
+                           " LEFT JOIN body ON body.id = message.body " FROM_TO,
     [SQL_MESSAGE_PLACE] = "SELECT message.prefix, (body.place > 0) * body.base, body.place, body.octets, body.id"
                           " FROM message"
                           " JOIN body ON body.id = message.body " AT,
+    [SQL_MESSAGE_PLACES] = "SELECT message.prefix, (body.place > 0) * body.base, body.place, body.octets, body.id,"
+                           " " UID " FROM message JOIN body ON body.id = message.body WHERE key > (?1 << 32) + ?2"
+                           " AND key < (?1 << 32) + ?3 ORDER BY key LIMIT ?4",
     [SQL_MESSAGE_WHOLE] = "SELECT " UID ", octets, internal, email, body, prefix, uidl, recipient"
                           " FROM message " FROM_TO,
     [SQL_MESSAGE_SOME] = "SELECT " UID " FROM message WHERE key > ?1 << 32 AND key < (?1 + 1) << 32 LIMIT 1",

@@ -13,6 +13,7 @@
 /* ---- index.c: the index, and its statements ---- */
 enum sql {
     SQL_BEGIN,
+    SQL_LOOK,
     SQL_COMMIT,
     SQL_ROLLBACK,
     SQL_SAVE,
@@ -71,9 +72,11 @@ enum sql {
     SQL_MESSAGE_DROP,
     SQL_MESSAGE_UIDL,
     SQL_MESSAGE_STRUCTURE,
+    SQL_MESSAGE_SHAPES,
     SQL_MESSAGE_RANGE,
     SQL_MESSAGE_ROW,
     SQL_MESSAGE_PLACE,
+    SQL_MESSAGE_PLACES,
     SQL_MESSAGE_WHOLE,
     SQL_MESSAGE_SOME,
     SQL_MESSAGE_RENUMBER,

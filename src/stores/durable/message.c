@@ -8,55 +8,55 @@ void mailsrv__durable_message_free(struct durable *d, struct message *message)
 {
     if (message == NULL)
         return;
-    if (message->file != NULL)
+    if (message->of != NULL)
+        mailsrv__durable_segment_file_drop(d, message->of);
+    else if (message->file != NULL)
         d->files.close(d->files.user, message->file);
     free(message);
 }
 
-static struct message *message_from(sqlite3_stmt *row, struct place *place, uint64_t *body)
+bool mailsrv__durable_message_found(sqlite3_stmt *row, struct whereabouts *out)
 {
     mailsrv_bytes prefix = mailsrv__durable_column_bytes(row, 0);
     struct message *message = calloc(1, sizeof *message + prefix.n);
+    out->message = message;
     if (message == NULL)
-        return NULL;
-    place->segment = (uint64_t)sqlite3_column_int64(row, 1);
+        return false;
+    out->place.segment = (uint64_t)sqlite3_column_int64(row, 1);
     message->at = (uint64_t)sqlite3_column_int64(row, 2);
     message->octets = prefix.n + (uint64_t)sqlite3_column_int64(row, 3);
-    *body = (uint64_t)sqlite3_column_int64(row, 4);
+    out->body = (uint64_t)sqlite3_column_int64(row, 4);
     message->n_prefix = prefix.n;
     if (prefix.n != 0)
         memcpy(message->prefix, prefix.p, prefix.n);
-    return message;
+    return true;
 }
 
-struct found {
-    struct message *message;
-    struct place place; /* segment 0: a file of its own */
-    uint64_t body;
-};
-
-static int32_t look_up(struct durable *d, int64_t box, uint32_t uid, struct found *out)
+static int32_t look_up(struct durable *d, int64_t box, uint32_t uid, struct whereabouts *out)
 {
     sqlite3_stmt *row = mailsrv__durable_ask(&d->reader, SQL_MESSAGE_PLACE, "ii", box, (int64_t)uid);
     int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
-    out->message = result == SQLITE_ROW ? message_from(row, &out->place, &out->body) : NULL;
-    int32_t status = result == SQLITE_DONE          ? MAILSRV_GONE
-                     : result != SQLITE_ROW         ? mailsrv__durable_failure(&d->reader)
-                     : out->message == NULL         ? MAILSRV_NOMEM
-                                                    : MAILSRV_OK;
+    int32_t status = result == SQLITE_DONE ? MAILSRV_GONE : MAILSRV_OK;
+    out->message = NULL;
+    if (result == SQLITE_ROW && !mailsrv__durable_message_found(row, out))
+        status = MAILSRV_NOMEM;
+    else if (result != SQLITE_ROW && result != SQLITE_DONE)
+        status = mailsrv__durable_failure(&d->reader);
     sqlite3_reset(row);
     return status;
 }
 
 /* The frame that the body is in: its CRC, which is carried along from here over the body's octets. */
-static int32_t begin_frame(struct durable *d, const struct found *found)
+static int32_t begin_frame(struct durable *d, const struct whereabouts *found, bool now)
 {
+    int32_t (*read)(void *user, void *file, void *p, size_t n, uint64_t offset, size_t *got) =
+        now ? d->files.read_now : d->files.read;
     struct message *message = found->message;
     uint8_t head[FRAME_HEAD + 8];
     size_t got = 0;
     if (message->at < sizeof head)
         return MAILSRV_CORRUPT;
-    int32_t status = d->files.read(d->files.user, message->file, head, sizeof head, message->at - sizeof head, &got);
+    int32_t status = read(d->files.user, message->file, head, sizeof head, message->at - sizeof head, &got);
     if (status != MAILSRV_OK)
         return status;
     struct reader from = { head, got, false };
@@ -71,19 +71,42 @@ static int32_t begin_frame(struct durable *d, const struct found *found)
     return good && !from.bad ? MAILSRV_OK : MAILSRV_CORRUPT;
 }
 
-static int32_t open_found(struct durable *d, struct found *found)
+static int32_t open_body(struct durable *d, const struct whereabouts *found)
 {
     char path[PATH_MAX_OCTETS];
-    if (found->place.segment != 0)
-        mailsrv__durable_segment_path(d, found->place.segment, path);
-    else
-        mailsrv__durable_body_path(d, found->body, path);
+    mailsrv__durable_body_path(d, found->body, path);
     int32_t status = d->files.open(d->files.user, path, 0, &found->message->file);
     if (status != MAILSRV_OK)
         found->message->file = NULL;
-    else if (found->place.segment != 0)
-        status = begin_frame(d, found);
+    return status;
+}
+
+static int32_t open_segment(struct durable *d, const struct whereabouts *found, bool now)
+{
+    struct message *message = found->message;
+    struct segment_file *file = message->of;
+    int32_t status = MAILSRV_OK;
+    if (file == NULL)
+        file = mailsrv__durable_segment_file(d, found->place.segment);
+    if (file == NULL && now)
+        return MAILSRV_MORE;
+    if (file == NULL)
+        status = mailsrv__durable_segment_file_open(d, found->place.segment, &file);
     if (status != MAILSRV_OK)
+        return status;
+    message->of = file;
+    message->file = file->file;
+    return begin_frame(d, found, now);
+}
+
+int32_t mailsrv__durable_message_open(struct durable *d, struct whereabouts *found, bool now)
+{
+    int32_t status = MAILSRV_MORE;
+    if (found->place.segment != 0)
+        status = open_segment(d, found, now);
+    else if (!now)
+        status = open_body(d, found);
+    if (status != MAILSRV_OK && status != MAILSRV_MORE)
         mailsrv__durable_message_free(d, found->message);
     return status;
 }
@@ -92,12 +115,12 @@ static int32_t open_found(struct durable *d, struct found *found)
  * not there any more is that of a message that was expunged or moved just now: the index knows by now. */
 int32_t mailsrv__durable_message_find(struct durable *d, int64_t box, uint32_t uid, struct message **out)
 {
-    struct found found = { .place = { UINT64_MAX, 0 } };
+    struct whereabouts found = { .place = { UINT64_MAX, 0 } };
     for (;;) {
         uint64_t before = found.place.segment;
         int32_t status = look_up(d, box, uid, &found);
         if (status == MAILSRV_OK)
-            status = open_found(d, &found);
+            status = mailsrv__durable_message_open(d, &found, false);
         if (status == MAILSRV_NONEXISTENT && found.place.segment != before)
             continue;
         *out = found.message;

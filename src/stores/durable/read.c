@@ -67,7 +67,7 @@ static int32_t take_structure(struct durable *d, struct task *t, int64_t box, ma
     return status;
 }
 
-static mailsrv_cursor cursor_at(uint64_t number)
+mailsrv_cursor mailsrv__durable_cursor_at(uint64_t number)
 {
     mailsrv_cursor cursor = { { 1 } }; /* never all zero: that is the start */
     mailsrv__durable_set_number(cursor.b + 8, number, 8);
@@ -142,7 +142,7 @@ static int32_t rows_of_run(struct durable *d, struct task *t, int64_t box, mails
             status = take_structure(d, t, box, out, structures);
         rows->more = rows->more || status == MAILSRV_MORE;
         if (rows->more)
-            rows->next = cursor_at(mark.uid);
+            rows->next = mailsrv__durable_cursor_at(mark.uid);
         else if (status == MAILSRV_OK)
             rows->n++;
         status = status == MAILSRV_MORE ? MAILSRV_OK : status;
@@ -177,10 +177,14 @@ static int32_t rows(struct durable *d, struct task *t)
     for (uint32_t i = 0; i < arg->n_uids && !value->more && status == MAILSRV_OK; i++) {
         uint64_t first = arg->uids[i].first > from ? arg->uids[i].first : from;
         uint32_t last = arg->uids[i].last < mbox.uidnext ? arg->uids[i].last : mbox.uidnext - 1;
-        if (first <= last)
-            status = rows_of_run(d, t, mbox.box, (mailsrv_run){ (uint32_t)first, last }, &structures);
+        mailsrv_run run = { (uint32_t)first, last };
+        if (first <= last && mailsrv__durable_are_shapes(arg->fields))
+            status = mailsrv__durable_shapes(d, t, mbox.box, run, &structures);
+        else if (first <= last)
+            status = rows_of_run(d, t, mbox.box, run, &structures);
     }
     t->answer.value = value;
+    mailsrv__durable_lend(t);
     return status;
 }
 
@@ -210,7 +214,7 @@ static int32_t queue_scan(struct durable *d, struct task *t)
     for (; result == SQLITE_ROW && !value->more && status == MAILSRV_OK; result = sqlite3_step(row)) {
         if (value->n == most) {
             value->more = 1;
-            value->next = cursor_at((uint64_t)sqlite3_column_int64(row, 0));
+            value->next = mailsrv__durable_cursor_at((uint64_t)sqlite3_column_int64(row, 0));
         } else if (take_item(t, row, &page[value->n])) {
             value->n++;
         } else {
@@ -275,32 +279,66 @@ static int32_t copy(struct durable *d, struct message *message, bool now, const 
 }
 
 /* Where more is to come, the reading goes on by a handle; without memory for one it does without. */
-static void go_on(struct durable *d, struct task *t, struct message *message, uint64_t end)
+static void go_on(struct durable *d, const struct binding *owner, struct message *message, const mailsrv_arg_read *arg,
+                  mailsrv_read_bytes *value)
 {
-    struct handle *h = end < message->octets ? mailsrv__durable_handle_new(d, t->from, HANDLE_READ) : NULL;
+    bool more = arg->offset + value->octets.n < message->octets;
+    struct handle *h = more ? mailsrv__durable_handle_new(d, owner, HANDLE_READ) : NULL;
     if (h == NULL) {
         mailsrv__durable_message_free(d, message);
         return;
     }
     h->message = message;
-    t->value.read_bytes.handle = h->number;
+    value->handle = h->number;
 }
 
-static int32_t read_first(struct durable *d, struct task *t, const mailsrv_arg_read *arg)
+/* Looks up a message, and some behind it. */
+static int32_t find_message(struct durable *d, const mailsrv_arg_read *arg, struct ahead *ahead, struct message **out)
 {
     const struct handle *h;
     struct mailbox mbox;
-    struct message *message;
+    uint64_t removals = mailsrv__durable_removals(d);
     int32_t status = mailsrv__durable_is_open(d, arg->mbox, &h, &mbox);
     if (status == MAILSRV_OK && arg->uid >= mbox.uidnext) /* a change in parts adds it just now */
         status = MAILSRV_GONE;
     if (status == MAILSRV_OK)
-        status = mailsrv__durable_message_find(d, mbox.box, arg->uid, &message);
+        status = mailsrv__durable_message_find(d, mbox.box, arg->uid, out);
+    if (status == MAILSRV_OK && ahead != NULL && mailsrv__durable_ahead_wants(d, ahead, arg->uid))
+        mailsrv__durable_ahead_look(d, ahead, mbox.box, arg->uid, mbox.uidnext, removals);
+    return status;
+}
+
+/* What is known of the messages that are read from a mailbox; NULL: no memory, or no such mailbox. */
+static struct ahead *ahead_of(struct durable *d, uint64_t mbox)
+{
+    struct handle *h = mailsrv__durable_handle_find(d, mbox, HANDLE_MAILBOX);
+    if (h == NULL)
+        return NULL;
+    pthread_mutex_lock(&d->lock);
+    if (h->ahead == NULL)
+        h->ahead = mailsrv__durable_ahead_new();
+    struct ahead *ahead = h->ahead;
+    pthread_mutex_unlock(&d->lock);
+    return ahead;
+}
+
+static int32_t read_first(struct durable *d, struct task *t, const mailsrv_arg_read *arg)
+{
+    struct whereabouts found;
+    struct message *message = NULL;
+    struct ahead *ahead = ahead_of(d, arg->mbox);
+    int32_t status = MAILSRV_NONEXISTENT;
+    if (ahead != NULL && mailsrv__durable_ahead_take(d, ahead, arg->uid, &found)) {
+        message = found.message;
+        status = mailsrv__durable_message_open(d, &found, false);
+    }
+    if (status == MAILSRV_NONEXISTENT) /* or what was known is old */
+        status = find_message(d, arg, ahead, &message);
     if (status != MAILSRV_OK)
         return status == MAILSRV_NONEXISTENT ? MAILSRV_GONE : status;
     status = copy(d, message, false, arg, &t->value.read_bytes, &t->answer);
     if (status == MAILSRV_OK)
-        go_on(d, t, message, arg->offset + t->value.read_bytes.octets.n);
+        go_on(d, t->from, message, arg, &t->value.read_bytes);
     else
         mailsrv__durable_message_free(d, message);
     return status;
@@ -327,15 +365,44 @@ static void take_back(mailsrv_answer *answer)
     answer->value = NULL;
 }
 
-bool mailsrv__durable_read_now(struct durable *d, const mailsrv_arg_read *arg, mailsrv_read_bytes *value,
+static int32_t go_on_now(struct durable *d, const mailsrv_arg_read *arg, mailsrv_read_bytes *value,
+                         mailsrv_answer *answer)
+{
+    const struct handle *h = mailsrv__durable_handle_find(d, arg->handle, HANDLE_READ);
+    return h == NULL || h->waiting != 0 ? MAILSRV_MORE : copy(d, h->message, true, arg, value, answer);
+}
+
+/* A message that is known.  What is not as it was known, or not in memory, is the reader's. */
+static int32_t begin_now(struct binding *b, const mailsrv_arg_read *arg, mailsrv_read_bytes *value,
+                         mailsrv_answer *answer)
+{
+    struct durable *d = b->d;
+    struct whereabouts found;
+    const struct handle *h = mailsrv__durable_handle_find(d, arg->mbox, HANDLE_MAILBOX);
+    pthread_mutex_lock(&d->lock);
+    struct ahead *ahead = h != NULL ? h->ahead : NULL;
+    pthread_mutex_unlock(&d->lock);
+    if (ahead == NULL || !mailsrv__durable_ahead_take(d, ahead, arg->uid, &found))
+        return MAILSRV_MORE;
+    int32_t status = mailsrv__durable_message_open(d, &found, true);
+    if (status != MAILSRV_OK && status != MAILSRV_MORE)
+        return MAILSRV_MORE;
+    if (status == MAILSRV_OK)
+        status = copy(d, found.message, true, arg, value, answer);
+    if (status == MAILSRV_OK)
+        go_on(d, b, found.message, arg, value);
+    else
+        mailsrv__durable_message_free(d, found.message);
+    return status;
+}
+
+bool mailsrv__durable_read_now(struct binding *b, const mailsrv_arg_read *arg, mailsrv_read_bytes *value,
                                mailsrv_answer *answer)
 {
-    const struct handle *h = NULL;
-    if (d->files.read_now != NULL && arg->mbox != 0 && arg->handle != 0)
-        h = mailsrv__durable_handle_find(d, arg->handle, HANDLE_READ);
-    if (h == NULL || h->waiting != 0)
+    struct durable *d = b->d;
+    if (d->files.read_now == NULL || arg->mbox == 0)
         return false;
-    answer->status = copy(d, h->message, true, arg, value, answer);
+    answer->status = arg->handle != 0 ? go_on_now(d, arg, value, answer) : begin_now(b, arg, value, answer);
     if (answer->status != MAILSRV_OK)
         take_back(answer);
     pthread_mutex_lock(&d->lock);
@@ -370,13 +437,13 @@ static int32_t body_write(struct durable *d, const struct task *t)
 static int32_t at_one_moment(struct durable *d, struct task *t, int32_t (*look)(struct durable *d, struct task *t))
 {
     struct index *x = &d->reader;
-    if (sqlite3_exec(x->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+    if (!mailsrv__durable_run(x, SQL_LOOK, ""))
         return mailsrv__durable_failure(x);
     int32_t status = look(d, t);
-    if (sqlite3_exec(x->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
+    if (mailsrv__durable_run(x, SQL_COMMIT, ""))
         return status;
     int32_t failure = mailsrv__durable_failure(x);
-    sqlite3_exec(x->db, "ROLLBACK", NULL, NULL, NULL);
+    mailsrv__durable_run(x, SQL_ROLLBACK, "");
     return status == MAILSRV_OK ? failure : status;
 }
 

@@ -11,12 +11,14 @@
 
 /* ---- read.c: by the reader ---- */
 void mailsrv__durable_read(struct durable *d, struct task *t);
-/* On the engine's thread: a READ by a handle, where its octets are in memory and no earlier one of the handle waits, in
- * whose place it would be checked; false: it is the reader's. */
-bool mailsrv__durable_read_now(struct durable *d, const mailsrv_arg_read *arg, mailsrv_read_bytes *value,
+/* On the engine's thread: a READ whose octets are in memory, of a message that is known, or by a handle of which no
+ * earlier READ waits, in whose place it would be checked; false: it is the reader's. */
+bool mailsrv__durable_read_now(struct binding *b, const mailsrv_arg_read *arg, mailsrv_read_bytes *value,
                                mailsrv_answer *answer);
 /* The open mailbox of a handle, while its UIDs mean what they meant. */
 int32_t mailsrv__durable_is_open(struct durable *d, uint64_t number, const struct handle **out, struct mailbox *mbox);
+/* The cursor of a page that goes on with a number. */
+mailsrv_cursor mailsrv__durable_cursor_at(uint64_t number);
 /* A copy that lives as long as the task; false: no memory. */
 bool mailsrv__durable_keep(struct task *t, mailsrv_bytes *bytes);
 /* How many rows a page has at most. */
@@ -37,5 +39,11 @@ int32_t mailsrv__durable_mbox_status(struct durable *d, struct task *t);
 int32_t mailsrv__durable_mbox_list(struct durable *d, struct task *t);
 int32_t mailsrv__durable_changes(struct durable *d, struct task *t);
 int32_t mailsrv__durable_name_changes(struct durable *d, struct task *t);
+
+/* ---- shapes.c: ROWS for who lists messages with their structures ---- */
+/* Is nothing wanted but octets, dates and structures? */
+bool mailsrv__durable_are_shapes(uint32_t fields);
+/* Rows of one run, until the page is full, or has MAILSRV_ROWS_STRUCTURE_MAX of structures; `structures` counts. */
+int32_t mailsrv__durable_shapes(struct durable *d, struct task *t, int64_t box, mailsrv_run run, size_t *structures);
 
 #endif

@@ -31,15 +31,27 @@ void *mailsrv__durable_room(struct task *t, size_t n)
     return room->bytes;
 }
 
-void mailsrv__durable_task_free(struct task *t)
+static void free_rooms(void *user)
 {
     struct room *next;
-    if (t->part != NULL)
-        mailsrv__durable_part_free(t->part);
-    for (struct room *room = t->rooms; room != NULL; room = next) {
+    for (struct room *room = user; room != NULL; room = next) {
         next = room->next;
         free(room);
     }
+}
+
+void mailsrv__durable_lend(struct task *t)
+{
+    t->answer.release = free_rooms;
+    t->answer.user = t->rooms;
+    t->rooms = NULL;
+}
+
+void mailsrv__durable_task_free(struct task *t)
+{
+    if (t->part != NULL)
+        mailsrv__durable_part_free(t->part);
+    free_rooms(t->rooms);
     free(t);
 }
 
@@ -180,7 +192,7 @@ static bool read_at_once(struct binding *b, const mailsrv_op *op)
 {
     mailsrv_read_bytes value = { .size = sizeof value };
     mailsrv_answer a = { .size = sizeof a };
-    bool done = mailsrv__durable_read_now(b->d, op->arg, &value, &a);
+    bool done = mailsrv__durable_read_now(b, op->arg, &value, &a);
     if (done)
         mailsrv_op_answer(b->engine, op->id, &a);
     return done;

@@ -70,6 +70,8 @@ struct task {
 };
 
 void *mailsrv__durable_room(struct task *task, size_t n); /* zeroed, until the answer is delivered; NULL: none */
+/* What the answer points to in such room, and all else there, lives until the answer is released. */
+void mailsrv__durable_lend(struct task *task);
 
 struct queue {
     struct task *first, **last;

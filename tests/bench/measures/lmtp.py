@@ -4,7 +4,7 @@ from typing import Callable, Iterator
 from measures.deliver import SIZES, USERS
 from peers.beside import Bench
 from peers.dovecot import Dovecot
-from peers.mailserverd import Mailserverd
+from peers.mailserverd import Mailserverd, messages
 from peers.table import Row, Target
 
 
@@ -14,20 +14,25 @@ def run(bench: Bench) -> Iterator[Row]:
 
 def both(bench: Bench, mode: str, ratio: float) -> Iterator[Row]:
     with bench.running(Mailserverd, Dovecot) as servers:
+        taken = {}
         for server in servers:  # mailboxes are made one after the other
-            bench.load(server, "lmtp", count=USERS, users=USERS)
+            taken[server.name] = bench.load(server, "lmtp", count=USERS, users=USERS).ops
         for octets, size in SIZES.items():
             for connections in (1, 8, 64):
-                once = asked(bench, mode, octets, connections)
+                once = asked(bench, mode, octets, connections, taken)
                 values = bench.sized(servers, once, 2 * connections)
                 n = 10 * connections
                 syncs = {server.name: bench.syncs(server, lambda: once(server, n), n) for server in servers}
                 yield Row(f"{size}, {connections} connection{'s' * (connections > 1)}", "messages a second", values,
                           targets=[Target(ratio if connections > 1 else 1.0, ["Dovecot"])], syncs=syncs)
+        for server in servers:
+            assert messages(server, USERS) == taken[server.name], f"{server.name} has each message that it acknowledged"
 
 
-def asked(bench: Bench, mode: str, octets: int, connections: int) -> Callable[[object, int], float]:
+def asked(bench: Bench, mode: str, octets: int, connections: int, taken: dict[str, int]) -> Callable[[object, int], float]:
     def once(server: object, count: int) -> float:
-        return bench.load(server, mode, count=count, connections=connections, octets=octets, users=USERS).rate
+        said = bench.load(server, mode, count=count, connections=connections, octets=octets, users=USERS)
+        taken[server.name] += said.ops
+        return said.rate
 
     return once

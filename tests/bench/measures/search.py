@@ -17,11 +17,10 @@ def run(bench: Bench) -> Iterator[Row]:
         for count, octets, key, ratio, what in KEYS:
             user = fill(bench, servers, bench.count(50, count), octets)
 
-            def once(server: object) -> float:
-                searches = bench.count(1, 10 if ratio > 10 else 1)
+            def once(server: object, searches: int = bench.count(1, 10 if ratio > 10 else 1)) -> float:
                 return 1000 / bench.load(server, "search", user=user, key=key, count=searches).rate
 
-            firsts = {server.name: [once(server)] for server in servers}
+            firsts = {server.name: [once(server, 1)] for server in servers}
             yield Row(f"{what}, first", "milliseconds", firsts, more=False)
             yield Row(what, "milliseconds", bench.alternately(servers, once), more=False,
                       targets=[Target(1 / ratio, ["Dovecot"])])

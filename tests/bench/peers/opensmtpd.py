@@ -1,4 +1,5 @@
-"""OpenSMTPD, with its mail.maildir, a process for each message."""
+"""OpenSMTPD, with its mail.maildir, a process for each message.  It syncs a message once, in the Maildir: its queue is
+not synced before the 250, so that it promises less than the others."""
 from peers.server import DOMAIN, Maildirs
 from tree import HERE, Tree, answers, free_port, until
 
