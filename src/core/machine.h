@@ -39,7 +39,7 @@ extern const struct answers mailsrv__store_answers; /* of logins, mailboxes and 
 struct command_names {
     const char *first;
     size_t stride;
-    unsigned n;
+    size_t n;
 };
 
 struct mailsrv_machine {

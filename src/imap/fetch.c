@@ -79,6 +79,8 @@ static bool sets_seen(const struct imap *p, const struct fetch *f)
            mailsrv__served(&p->session, MAILSRV_OP_FLAGS);
 }
 
+/* Of the whole page, whatever the store has answered of it by now: how many writes there are is not for its answers to
+ * say. */
 static void gather_unseen(struct imap *p)
 {
     struct fetch *f = mailsrv__fetch_of(p);
@@ -87,7 +89,8 @@ static void gather_unseen(struct imap *p)
     for (uint32_t i = 0; i < f->n_page && sets_seen(p, f); i++) {
         struct message *m = &f->page[i];
         struct marks marks;
-        if (!m->there || !mailsrv__view_marks(&p->view, m->uid, &marks))
+        bool has_gone = i < f->n_rows && !m->there;
+        if (has_gone || !mailsrv__view_marks(&p->view, m->uid, &marks))
             continue;
         m->unseen = (marks.flags & MAILSRV_FLAG_SEEN) == 0;
         if (m->unseen)
@@ -302,6 +305,7 @@ void mailsrv__imap_fetch_fini(struct imap *p)
 /* ---- Pages ---- */
 
 static enum step collect(mailsrv_session *session);
+static enum step ask_rows(struct imap *p);
 
 static enum step end_page(struct imap *p)
 {
@@ -310,7 +314,9 @@ static enum step end_page(struct imap *p)
     if (f->flags_asked)
         return mailsrv__then_answers(&p->session, seen_answered);
     drop_rows(f);
-    f->n_page = f->now = 0;
+    if (f->now < f->n_page)
+        return ask_rows(p);
+    f->n_page = f->n_rows = f->now = 0;
     return f->failure.status == MAILSRV_OK || f->failure.status == MAILSRV_CORRUPT ? collect(&p->session) : finish(p);
 }
 
@@ -325,12 +331,12 @@ static enum step send_message(struct imap *p)
     return send_items(p);
 }
 
-/* The messages of the page that have not been sent. */
+/* The messages of the page that have not been sent, and whose rows came. */
 static enum step send_page(struct imap *p)
 {
     mailsrv_session *session = &p->session;
     struct fetch *f = mailsrv__fetch_of(p);
-    while (f->now < f->n_page) {
+    while (f->now < f->n_rows) {
         if (!f->sending.begun && !mailsrv__window_open(session))
             return mailsrv__then_window(session, mailsrv__fetch_go_on);
         if (!mailsrv__may_go_on(session))
@@ -344,7 +350,7 @@ static enum step send_page(struct imap *p)
         f->sending = (struct sending){ 0 };
         f->now++;
         if (f->failure.status != MAILSRV_OK && f->failure.status != MAILSRV_CORRUPT)
-            f->n_page = f->now;
+            f->n_page = f->n_rows = f->now;
     }
     return STEP_NEXT;
 }
@@ -365,7 +371,7 @@ static enum step ask_rows(struct imap *p)
 {
     struct fetch *f = mailsrv__fetch_of(p);
     f->uids.n_runs = f->uids.n_uids = 0;
-    for (uint32_t i = 0; i < f->n_page; i++)
+    for (uint32_t i = f->n_rows; i < f->n_page; i++)
         mailsrv__uids_add(&f->uids, f->page[i].uid);
     struct ask ask = mailsrv__ask(&p->session, MAILSRV_OP_ROWS, mailsrv__uids_octets(&f->uids));
     if (ask.op == NULL)
@@ -377,8 +383,9 @@ static enum step ask_rows(struct imap *p)
     arg->mbox = p->mbox.value;
     arg->uids = mailsrv__uids_copy(&f->uids, &ask);
     arg->n_uids = f->uids.n_runs;
-    arg->limit = f->n_page;
+    arg->limit = f->n_page - f->n_rows;
     arg->cursor = f->cursor;
+    f->uids.n_runs = f->uids.n_uids = 0; /* or they would be taken for what is not \Seen */
     return mailsrv__then_answers(&p->session, rows_answered);
 }
 
@@ -403,18 +410,15 @@ static void take_rows(struct imap *p, const mailsrv_rows *rows)
     }
 }
 
-/* The page ends with the last row: what is behind it is of the next.  False: there is no row of it. */
-static bool cut_page(struct fetch *f, const mailsrv_rows *rows)
+/* What may be said: all that is not behind the last row, as long as there are more.  False: nothing may. */
+static bool count_rows(struct fetch *f, const mailsrv_rows *rows)
 {
-    uint32_t n = 0, last = rows->n != 0 ? mailsrv__imap_page_row(rows, rows->n - 1)->uid : 0;
-    while (n < f->n_page && f->page[n].uid <= last)
+    uint32_t n = f->n_rows, last = rows->n != 0 ? mailsrv__imap_page_row(rows, rows->n - 1)->uid : 0;
+    while (n < f->n_page && (rows->more == 0 || f->page[n].uid <= last))
         n++;
-    if (n == 0)
-        return false;
-    if (n < f->n_page)
-        mailsrv__walk_back(&f->walk, f->page[n - 1].uid, f->page[n - 1].number);
-    f->n_page = n;
-    return true;
+    bool any = n != f->n_rows || rows->more == 0;
+    f->n_rows = n;
+    return any;
 }
 
 static enum step begin_page(struct imap *p)
@@ -439,13 +443,13 @@ static enum step rows_answered(mailsrv_session *session)
     if (f->failure.status != MAILSRV_OK)
         return finish(p);
     f->cursor = rows->next;
-    if (rows->more != 0 && !cut_page(f, rows))
+    if (!count_rows(f, rows))
         return ask_rows(p);
     f->cursor = (mailsrv_cursor){ 0 };
     if (f->atts.structured)
         f->rows = mailsrv__take_lent(session, 0);
     take_rows(p, rows);
-    return begin_page(p);
+    return f->now == 0 ? begin_page(p) : mailsrv__fetch_go_on(session);
 }
 
 /* Sizes and dates that the image has need no rows.  Octets do: a message that has just gone is not begun with. */
@@ -505,7 +509,10 @@ static enum step collect(mailsrv_session *session)
     }
     if (f->n_page == 0)
         return finish(p);
-    return all_are_there(f) ? begin_page(p) : ask_rows(p);
+    if (!all_are_there(f))
+        return ask_rows(p);
+    f->n_rows = f->n_page;
+    return begin_page(p);
 }
 
 enum step mailsrv__imap_fetch(struct imap *p)

@@ -9,7 +9,7 @@
 #include "message/structure.h"
 
 enum {
-    PAGE_MESSAGES = 128, /* whose rows are asked for together; where the store answers fewer, so many */
+    PAGE_MESSAGES = 128, /* whose rows are asked for together; what the store answers of them is said at once */
     PAGE_SHAPES = 64,    /* the same with what they are made of */
     PAGE_BODIES = 32,    /* and where their octets are wanted, too */
     LANES = 3,           /* messages that are read side by side, and ranges */
@@ -112,8 +112,8 @@ struct fetch {
     struct set set;
     struct walk walk;
     struct message page[PAGE_MESSAGES];
-    uint32_t n_page, now; /* messages in it, and whose turn it is */
-    struct lent *rows;    /* of the page, with structures; NULL: none are needed any more */
+    uint32_t n_page, n_rows, now; /* messages in it, those whose rows were answered, and whose turn it is */
+    struct lent *rows;    /* the last that were answered, with structures; NULL: none are needed any more */
     mailsrv_cursor cursor;
     struct lane lanes[LANES];
     struct handle reading[LANES];

@@ -137,7 +137,7 @@ static void ask_now(struct imap *p, uint64_t at, uint64_t end)
 static void ask_ahead(struct imap *p)
 {
     struct fetch *f = mailsrv__fetch_of(p);
-    for (uint32_t i = f->now + 1; i < f->n_page && i < f->now + LANES && f->n_asked < LANES; i++) {
+    for (uint32_t i = f->now + 1; i < f->n_rows && i < f->now + LANES && f->n_asked < LANES; i++) {
         uint64_t at, end;
         if (lane_of(f, i) != NULL || !first_range(f, &f->page[i], &at, &end))
             continue;

@@ -47,15 +47,6 @@ enum walked mailsrv__walk_next(struct walk *w, struct member *out)
     return WALK_MEMBER;
 }
 
-void mailsrv__walk_back(struct walk *w, uint32_t uid, uint32_t number)
-{
-    uint32_t at = w->by_uid ? uid : number;
-    while (w->i == w->set->n || w->set->runs[w->i].first > at)
-        w->i--;
-    w->last = uid;
-    w->number = number;
-}
-
 mailsrv_run mailsrv__walk_uids(const struct view *view, mailsrv_run run, bool by_uid)
 {
     if (!by_uid)

@@ -32,9 +32,6 @@ void mailsrv__walk_begin(struct walk *walk, const struct view *view, const struc
 /* A bounded step: WALK_NOTHING found no member, and the next may. */
 enum walked mailsrv__walk_next(struct walk *walk, struct member *out);
 
-/* Goes back to a member that it came by: the next is the one behind it. */
-void mailsrv__walk_back(struct walk *walk, uint32_t uid, uint32_t number);
-
 /* The UIDs that stand for a run of the set: all members in them are named.  first above last: none. */
 mailsrv_run mailsrv__walk_uids(const struct view *view, mailsrv_run run, bool by_uid);
 
