@@ -124,8 +124,10 @@ static void test_rolled_back(void **state)
     assert_int_equal(frame(w, 9, 4, 0), SQLITE_OK);
     assert_int_equal(begin(w), SQLITE_OK);
     assert_true(is_written(w));
+    int writes = w->writes;
     assert_int_equal(frame(w, 0, 5, 0), SQLITE_OK);
     assert_int_equal(frame(w, 1, 6, 1), SQLITE_OK);
+    assert_int_equal(w->writes, writes + 1);
     assert_true(is_written(w));
 }
 
