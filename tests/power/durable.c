@@ -33,16 +33,23 @@ static void end_engines(struct fixture *f)
         mailsrv_engine_free(f->engines[i], MAILSRV_ABANDON);
 }
 
-static void begin(struct fixture *f)
+/* `memory_octets`: 0: as the store has it when nothing is said. */
+static void begin_with(struct fixture *f, uint64_t memory_octets)
 {
     memset(f, 0, sizeof *f);
     f->disk = disk_new(7);
     f->files = disk_files(f->disk);
     shore_init(&f->shore, "/disk", &f->files);
     f->shore.setup.reserve_octets = 200000;
+    f->shore.setup.memory_octets = memory_octets;
     if (shore_open(&f->shore) != MAILSRV_OK)
         abort();
     begin_engines(f);
+}
+
+static void begin(struct fixture *f)
+{
+    begin_with(f, 0);
 }
 
 static void end(struct fixture *f)
@@ -414,6 +421,29 @@ static void a_full_disk(void)
     end(&f);
 }
 
+/* Where the index has little memory, pages of a change go into its log, and are read from there, before its end: what
+ * does not go there fails a read.  Mail is told that the disk is full all the same, wherever it is so. */
+static void a_full_disk_with_little_memory(void)
+{
+    uint32_t full = 0, other = 0, kept = 0;
+    for (uint64_t octets = 400000; octets < 400000 + 60 * 1111; octets += 1111) {
+        struct fixture f;
+        struct plan plan = { .octets_max = octets };
+        int32_t status = MAILSRV_OK;
+        uint32_t taken = 0;
+        begin_with(&f, 16384);
+        disk_plan(f.disk, &plan);
+        for (; status == MAILSRV_OK; taken += status == MAILSRV_OK)
+            status = send_one(&f, 2000, 0).status;
+        full += status == MAILSRV_FULL;
+        other += status != MAILSRV_FULL;
+        kept += messages(&f) == taken;
+        end(&f);
+    }
+    tap(other == 0 && full == 60, "a full disk, little memory", "mail is told so", "");
+    tap(kept == 60, "a full disk, little memory", "and what was taken is there", "");
+}
+
 /* ---- One sync serves all that waited ---- */
 
 enum { WAITING = 20 };
@@ -755,6 +785,7 @@ int main(void)
     large_bodies();
     a_full_index();
     a_full_disk();
+    a_full_disk_with_little_memory();
     groups();
     several_frames();
     compaction();

@@ -258,6 +258,8 @@ static const char *const texts[SQL_COUNT] = {
 
 int32_t mailsrv__durable_failure(struct index *x)
 {
+    if (sqlite3_extended_errcode(x->db) == IOERR_FULL)
+        return MAILSRV_FULL;
     switch (sqlite3_errcode(x->db)) {
     case SQLITE_FULL:
         return MAILSRV_FULL;

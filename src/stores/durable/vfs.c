@@ -58,8 +58,9 @@ static int file_read(sqlite3_file *file, void *p, int n, sqlite3_int64 offset)
 {
     struct vfs_file *f = of(file);
     size_t got = 0;
-    if (settle(file) != SQLITE_OK)
-        return SQLITE_IOERR_READ;
+    int result = settle(file);
+    if (result != SQLITE_OK)
+        return result == SQLITE_FULL ? IOERR_FULL : SQLITE_IOERR_READ;
     if (files_of(f)->read(files_of(f)->user, f->file, p, (size_t)n, (uint64_t)offset, &got) != MAILSRV_OK)
         return SQLITE_IOERR_READ;
     if (got == (size_t)n)

@@ -10,6 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A read failed since what was to be written before it found no room.  SQLite undoes the whole transaction after any
+ * SQLITE_IOERR of a read, but after SQLITE_FULL perhaps only the statement, and frames of earlier ones are lost. */
+#define IOERR_FULL (SQLITE_IOERR | 255 << 8)
+
 struct durable;
 
 /* ---- vfs.c: the files of SQLite ---- */
