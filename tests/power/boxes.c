@@ -250,6 +250,105 @@ static void torn_copy(void)
     end(f, "a torn COPY");
 }
 
+/* ---- CHANGES of very many: more than are looked through for one page ---- */
+
+#define VERY_MANY 65600u
+#define UIDS (2 * VERY_MANY)
+#define FLAGGED 100u
+
+/* Some, with what stands behind them, from here and there, and of the first 64 that a second page looks at. */
+static void flag_some(struct fixture *f, const struct opened *box)
+{
+    for (uint32_t i = 0; i < FLAGGED; i++) {
+        mailsrv_asked *asked;
+        const uint32_t uid = i + 1 == FLAGGED ? 1024 * 64 + 8 : 1 + i * 7919 % VERY_MANY;
+        const mailsrv_run run = { uid, uid + i % 3 };
+        mailsrv_arg_flags arg = { .size = sizeof arg, .how = MAILSRV_FLAGS_SET, .mbox = box->value.mbox, .uids = &run,
+                                  .n_uids = 1, .flags = i % 2 == 0 ? 1 : 4, .unchanged_since = UINT64_MAX };
+        mail_hear(&f->mail, 0, MAILSRV_OP_FLAGS, 0, &arg, &asked);
+        mailsrv_asked_free(asked);
+    }
+    mail_settle(&f->mail);
+}
+
+/* The modseqs of all, by their UIDs, as ROWS has them. */
+static void look_at_all(struct fixture *f, const struct opened *box, uint64_t *modseqs)
+{
+    const mailsrv_run all = { 1, UINT32_MAX };
+    mailsrv_arg_rows arg = { .size = sizeof arg, .fields = MAILSRV_ROW_MODSEQ, .mbox = box->value.mbox, .uids = &all,
+                             .n_uids = 1, .limit = 1000 };
+    for (bool more = true; more;) {
+        mailsrv_asked *asked;
+        const mailsrv_rows *rows = mail_hear(&f->mail, 0, MAILSRV_OP_ROWS, 0, &arg, &asked);
+        for (uint32_t i = 0; rows != NULL && i < rows->n; i++) {
+            const mailsrv_row *row = (const void *)((const char *)rows->rows + (size_t)i * rows->stride);
+            modseqs[row->uid] = row->modseq;
+        }
+        more = rows != NULL && rows->more != 0;
+        if (more)
+            arg.cursor = rows->next;
+        mailsrv_asked_free(asked);
+    }
+    mail_settle(&f->mail);
+}
+
+/* Are the rows of a page the next ones that changed since, behind `*at`? */
+static bool are_next(const mailsrv_changes *page, const uint64_t *modseqs, uint64_t since, uint32_t *at)
+{
+    bool good = page != NULL;
+    for (uint32_t i = 0; good && i < page->n; i++) {
+        const mailsrv_row *row = (const void *)((const char *)page->rows + (size_t)i * page->stride);
+        for (++*at; *at < row->uid && modseqs[*at] <= since;)
+            ++*at;
+        good = *at == row->uid && row->modseq == modseqs[*at] && row->modseq > since;
+    }
+    return good;
+}
+
+static bool tells_all_since(struct fixture *f, const struct opened *box, const uint64_t *modseqs, uint64_t since)
+{
+    mailsrv_arg_changes arg = { .size = sizeof arg, .fields = MAILSRV_ROW_MODSEQ, .mbox = box->value.mbox,
+                                .since = since, .limit = since % 2 == 0 ? 1000 : 50 };
+    bool good = true;
+    uint32_t at = 0;
+    for (bool more = true; more;) {
+        mailsrv_asked *asked;
+        const mailsrv_changes *page = mail_hear(&f->mail, 0, MAILSRV_OP_CHANGES, 0, &arg, &asked);
+        good = good && are_next(page, modseqs, since, &at);
+        more = good && page->more != 0;
+        if (more)
+            arg.cursor = page->next;
+        mailsrv_asked_free(asked);
+    }
+    for (at++; good && at < UIDS; at++)
+        good = modseqs[at] <= since;
+    mail_settle(&f->mail);
+    return good;
+}
+
+static void large_changes(void)
+{
+    struct fixture *f = begin(0);
+    const struct box box = { .id = create(f, "very many") };
+    uint64_t *modseqs = calloc(UIDS, sizeof *modseqs);
+    struct opened opened;
+    bool good = true;
+    for (int i = 0; i < 41; i++)
+        deliver(f, &box.id, NULL);
+    while (count(f, &box.id) < VERY_MANY)
+        copy_all(f, &box.id, &box.id);
+    mail_open_box(&f->mail, 0, &box, &opened);
+    flag_some(f, &opened);
+    look_at_all(f, &opened, modseqs);
+    for (uint64_t since = opened.value.modseq - 2; since <= opened.value.modseq + FLAGGED; since += 9)
+        good = tells_all_since(f, &opened, modseqs, since) && good;
+    mail_close_box(&f->mail, &opened);
+    tap(good, "CHANGES of very many", "are those whose modseq is higher", "");
+    free(modseqs);
+    close_store(f);
+    end(f, "CHANGES of very many");
+}
+
 /* ---- DELETE of very many ---- */
 
 static void large_deletion(void)
@@ -523,6 +622,7 @@ int main(void)
     pokes_below();
     large_copy();
     torn_copy();
+    large_changes();
     large_deletion();
     history_ends();
     names_end();

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,25 +22,38 @@ struct world {
     struct shore shore;
     mailsrv_engine *engine;
     int64_t now_us;
+    int account;        /* that is asked about */
+    mailsrv_id mailbox; /* of it, where mail goes; zero: INBOX */
     char heard[4096]; /* what the check reported */
 };
 
 /* ---- A store ---- */
 
-static mailsrv_asked *ask(struct world *w, int32_t kind, const void *arg)
+static mailsrv_asked *begin_to_ask(struct world *w, int32_t kind, const void *arg)
 {
     mailsrv_asked *asked;
-    if (mailsrv_ask(w->engine, kind, &w->shore.accounts[0], arg, &asked) != MAILSRV_OK)
+    if (mailsrv_ask(w->engine, kind, &w->shore.accounts[w->account], arg, &asked) != MAILSRV_OK)
         abort();
-    do {
+    mailsrv_engine_turn(w->engine, 100000);
+    return asked;
+}
+
+static mailsrv_asked *wait_for(struct world *w, mailsrv_asked *asked)
+{
+    while (mailsrv_asked_answer(asked) == NULL && shore_wait(&w->shore)) {
         w->now_us += 1000;
         mailsrv_engine_advance(w->engine, w->now_us, w->now_us);
         mailsrv_engine_turn(w->engine, 100000);
-    } while (mailsrv_asked_answer(asked) == NULL && shore_wait(&w->shore));
+    }
     const mailsrv_answer *answer = mailsrv_asked_answer(asked);
     if (answer == NULL || answer->status != MAILSRV_OK)
         abort();
     return asked;
+}
+
+static mailsrv_asked *ask(struct world *w, int32_t kind, const void *arg)
+{
+    return wait_for(w, begin_to_ask(w, kind, arg));
 }
 
 static void send_one(struct world *w, size_t octets, bool to_queue)
@@ -53,56 +67,82 @@ static void send_one(struct world *w, size_t octets, bool to_queue)
     mailsrv_asked_free(ask(w, MAILSRV_OP_BODY_WRITE, &write));
     mailsrv_target target = { .size = sizeof target,
                               .kind = to_queue ? MAILSRV_TARGET_QUEUE : MAILSRV_TARGET_MAILBOX,
-                              .account = w->shore.accounts[0] };
+                              .account = w->shore.accounts[w->account],
+                              .mailbox = w->mailbox };
     mailsrv_arg_body_commit arg = { .size = sizeof arg, .n_bodies = 1, .body_stride = sizeof staged, .n_targets = 1,
                                     .target_stride = sizeof target, .bodies = &staged, .targets = &target };
     mailsrv_asked_free(ask(w, MAILSRV_OP_BODY_COMMIT, &arg));
     mailsrv_asked_free(body);
 }
 
-/* Most of what was sent first goes, so that segments do, too; some of the rest is flagged. */
-static void expunge_some(struct world *w)
+static mailsrv_asked *open_mailbox(struct world *w)
 {
     mailsrv_arg_store_open open = { sizeof open, 0 };
     mailsrv_asked *store = ask(w, MAILSRV_OP_STORE_OPEN, &open);
-    mailsrv_arg_mbox_open mbox_open = { .size = sizeof mbox_open, .name = { (const uint8_t *)"INBOX", 5 } };
-    mbox_open.store = ((const mailsrv_store_opened *)mailsrv_asked_answer(store)->value)->store;
-    mailsrv_asked *mbox = ask(w, MAILSRV_OP_MBOX_OPEN, &mbox_open);
+    mailsrv_arg_mbox_open arg = { .size = sizeof arg, .mailbox = w->mailbox, .name = { (const uint8_t *)"INBOX", 5 } };
+    arg.store = ((const mailsrv_store_opened *)mailsrv_asked_answer(store)->value)->store;
+    mailsrv_asked *mbox = ask(w, MAILSRV_OP_MBOX_OPEN, &arg);
+    mailsrv_asked_free(store);
+    return mbox;
+}
+
+static void flag(struct world *w, const mailsrv_mbox_opened *opened, mailsrv_run run)
+{
+    mailsrv_arg_flags arg = { .size = sizeof arg, .how = MAILSRV_FLAGS_ADD, .mbox = opened->mbox, .uids = &run,
+                              .n_uids = 1, .flags = MAILSRV_FLAG_FLAGGED, .unchanged_since = UINT64_MAX,
+                              .mailbox = opened->mailbox };
+    mailsrv_asked_free(ask(w, MAILSRV_OP_FLAGS, &arg));
+}
+
+/* Most of what was sent first goes, so that segments do, too; some of the rest is flagged. */
+static void expunge_some(struct world *w)
+{
+    mailsrv_asked *mbox = open_mailbox(w);
     const mailsrv_mbox_opened *opened = mailsrv_asked_answer(mbox)->value;
     mailsrv_run run = { 8, SENT / 2 };
     mailsrv_arg_expunge arg = { .size = sizeof arg, .mbox = opened->mbox, .uids = &run, .n_uids = 1,
                                 .mailbox = opened->mailbox };
     mailsrv_asked_free(ask(w, MAILSRV_OP_EXPUNGE, &arg));
-    const mailsrv_run flagged = { 3, 4 };
-    mailsrv_arg_flags flags = { .size = sizeof flags, .how = MAILSRV_FLAGS_ADD, .mbox = opened->mbox, .uids = &flagged,
-                                .n_uids = 1, .flags = MAILSRV_FLAG_FLAGGED, .unchanged_since = UINT64_MAX,
-                                .mailbox = opened->mailbox };
-    mailsrv_asked_free(ask(w, MAILSRV_OP_FLAGS, &flags));
+    flag(w, opened, (mailsrv_run){ 3, 4 });
     mailsrv_asked_free(mbox);
-    mailsrv_asked_free(store);
 }
 
-static void make(struct world *w)
+static void begin(struct world *w, const mailsrv_durable_files *files)
 {
-    const struct timespec moment = { 0, 1000000 };
     memset(w, 0, sizeof *w);
     strcpy(w->directory, "/tmp/mailsrv-check-XXXXXX");
     if (mkdtemp(w->directory) == NULL)
         abort();
-    shore_init(&w->shore, w->directory, NULL);
+    shore_init(&w->shore, w->directory, files);
     w->shore.setup.segment_octets = SEGMENT_OCTETS;
     if (shore_open(&w->shore) != MAILSRV_OK || mailsrv_engine_new(NULL, &w->engine) != MAILSRV_OK ||
         shore_bind(&w->shore, w->engine) != MAILSRV_OK)
         abort();
+}
+
+static void wait_until_tidy(struct world *w)
+{
+    const struct timespec moment = { 0, 1000000 };
+    while (mailsrv_durable_stat(w->shore.store, MAILSRV_DURABLE_STAT_BUSY) != 0)
+        nanosleep(&moment, NULL);
+}
+
+static void end(struct world *w)
+{
+    wait_until_tidy(w);
+    mailsrv_engine_free(w->engine, MAILSRV_ABANDON);
+    shore_close(&w->shore);
+}
+
+static void make(struct world *w)
+{
+    begin(w, NULL);
     for (int i = 0; i < SENT; i++)
         send_one(w, 4000, false);
     send_one(w, LARGE, false);
     send_one(w, 1000, true);
     expunge_some(w);
-    while (mailsrv_durable_stat(w->shore.store, MAILSRV_DURABLE_STAT_BUSY) != 0)
-        nanosleep(&moment, NULL);
-    mailsrv_engine_free(w->engine, MAILSRV_ABANDON);
-    shore_close(&w->shore);
+    end(w);
 }
 
 static void remove_all(const char *path)
@@ -347,9 +387,77 @@ static void whole(struct world *w)
     shore_close(&w->shore);
 }
 
+/* ---- The number of a mailbox in the index, once more ---- */
+
+static atomic_bool is_held; /* a file that is to go */
+
+static int32_t unlink_held(void *user, const char *path)
+{
+    const struct timespec moment = { 0, 1000000 };
+    mailsrv_durable_files system = { .size = sizeof system };
+    mailsrv_durable_system_files(&system);
+    while (atomic_load(&is_held))
+        nanosleep(&moment, NULL);
+    return system.unlink(user, path);
+}
+
+static mailsrv_asked *open_account(struct world *w, uint64_t *handle)
+{
+    mailsrv_arg_store_open open = { sizeof open, 0 };
+    mailsrv_asked *store = ask(w, MAILSRV_OP_STORE_OPEN, &open);
+    *handle = ((const mailsrv_store_opened *)mailsrv_asked_answer(store)->value)->store;
+    return store;
+}
+
+/* It is asked for before what is held goes. */
+static void create_mailbox(struct world *w)
+{
+    mailsrv_arg_mbox_create arg = { .size = sizeof arg, .name = { (const uint8_t *)"box", 3 } };
+    mailsrv_asked *store = open_account(w, &arg.store), *created = begin_to_ask(w, MAILSRV_OP_MBOX_CREATE, &arg);
+    atomic_store(&is_held, false);
+    wait_for(w, created);
+    w->mailbox = ((const mailsrv_mbox_created *)mailsrv_asked_answer(created)->value)->mailbox;
+    mailsrv_asked_free(created);
+    mailsrv_asked_free(store);
+}
+
+/* With a message that was flagged, and that has a file of its own. */
+static void use_and_delete_mailbox(struct world *w)
+{
+    mailsrv_arg_mbox_delete arg = { .size = sizeof arg, .mailbox = w->mailbox };
+    send_one(w, LARGE, false);
+    mailsrv_asked *mbox = open_mailbox(w), *store = open_account(w, &arg.store);
+    flag(w, mailsrv_asked_answer(mbox)->value, (mailsrv_run){ 1, 1 });
+    mailsrv_asked_free(mbox);
+    atomic_store(&is_held, true);
+    mailsrv_asked_free(ask(w, MAILSRV_OP_MBOX_DELETE, &arg));
+    mailsrv_asked_free(store);
+}
+
+/* What was known of the mailbox that had it first is not said of the second one, whose account has lower modseqs: the
+ * writer, which has just removed the last message of the one, finds the other asked for. */
+static void number_again(void)
+{
+    struct world w;
+    mailsrv_durable_files files = { .size = sizeof files };
+    mailsrv_durable_system_files(&files);
+    files.unlink = unlink_held;
+    begin(&w, &files);
+    create_mailbox(&w);
+    use_and_delete_mailbox(&w);
+    w.account = 1;
+    create_mailbox(&w);
+    send_one(&w, 1000, false);
+    end(&w);
+    int32_t status = check(&w);
+    tap(status == MAILSRV_OK, "the number of a mailbox that was deleted", "is another's", w.heard);
+    remove_all(w.directory);
+}
+
 int main(void)
 {
     struct world w;
+    number_again();
     make(&w);
     whole(&w);
     unchanged(&w);

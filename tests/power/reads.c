@@ -15,7 +15,7 @@
 #define HEAD 24
 
 /* How the disk answers `read_now`. */
-enum memory { HAS_ALL, HAS_NOTHING, HAS_ALL_BUT_ONE, IS_NO_FUNCTION };
+enum memory { HAS_ALL, HAS_NOTHING, HAS_ALL_BUT_ONE, ENDS_EARLY, IS_NO_FUNCTION };
 
 static int32_t (*read_of_disk)(void *user, void *file, void *p, size_t n, uint64_t offset, size_t *got);
 static enum memory memory;
@@ -26,7 +26,7 @@ static int32_t read_now(void *user, void *file, void *p, size_t n, uint64_t offs
     asked_now++;
     if (memory == HAS_NOTHING || (memory == HAS_ALL_BUT_ONE && asked_now == 1))
         return MAILSRV_MORE;
-    return read_of_disk(user, file, p, n, offset, got);
+    return read_of_disk(user, file, p, memory == ENDS_EARLY ? n / 2 : n, offset, got);
 }
 
 struct fixture {
@@ -373,10 +373,12 @@ int main(void)
 {
     paths(HAS_ALL, 6, "in memory"); /* five with octets, and the one that finds the end */
     paths(HAS_NOTHING, 1, "on the disk"); /* at the end there is nothing to wait for */
+    paths(ENDS_EARLY, 1, "in memory, it is said, but less than there is");
     paths(IS_NO_FUNCTION, 0, "no such function");
     paths(HAS_ALL_BUT_ONE, 5, "in memory but for the first");
     one_by_one(HAS_ALL, true, "one by one, in memory");
     one_by_one(HAS_NOTHING, false, "one by one, on the disk");
+    one_by_one(ENDS_EARLY, false, "one by one, in memory, it is said, but less than there is");
     one_by_one(IS_NO_FUNCTION, false, "one by one, no such function");
     order();
     broken(HAS_ALL, "a flipped octet, in memory");

@@ -129,7 +129,7 @@ bool mailsrv__durable_marks_store(struct index *x)
     c->is_changed = false;
     c->is_stored = c->n != 0;
     c->stored_altered = c->altered;
-    if (!good)
+    if (!good || c->n == 0) /* what comes there is perhaps of another mailbox, which got the number of this one */
         c->key = 0;
     return good;
 }

@@ -160,5 +160,7 @@ int32_t mailsrv__durable_message_copy(struct durable *d, struct message *message
     int32_t status = read(d->files.user, message->file, p, n, message->at + offset, &got);
     if (status != MAILSRV_OK)
         return status;
-    return got == n ? carry(message, offset, p, n) : MAILSRV_CORRUPT;
+    if (got < n) /* kernels were known to say so of what they had not in memory: who may wait sees what is there */
+        return now ? MAILSRV_MORE : MAILSRV_CORRUPT;
+    return carry(message, offset, p, n);
 }
