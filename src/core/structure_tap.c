@@ -29,4 +29,5 @@ const struct tap mailsrv__structure_tap = {
     .bytes = bytes,
     .end = end,
     .fini = fini,
+    .names = mailsrv__structure_names,
 };

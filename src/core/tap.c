@@ -102,6 +102,12 @@ const struct facts *mailsrv__taps_facts(const struct taps *taps)
     return &taps->facts;
 }
 
+bool mailsrv__structure_hides(const mailsrv_session *session, struct span fields)
+{
+    const struct tap *tap = session->engine->tap;
+    return tap != NULL && tap->names(fields);
+}
+
 void mailsrv__taps_free(mailsrv_session *session, struct taps *taps)
 {
     if (taps == NULL)

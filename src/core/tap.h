@@ -30,6 +30,9 @@ struct tap {
      * NULL: this tap asks nothing. */
     void (*answered)(void *state, mailsrv_session *session, unsigned first, struct facts *facts);
     void (*fini)(void *state); /* gives back what the state holds; NULL: nothing */
+    /* Has one of these header fields, which will stand before the message, a place in the structure?  That of an engine
+     * alone is asked. */
+    bool (*names)(struct span fields);
 };
 
 /* The one that makes the structure.  An engine runs it, beside those of the profile, once a ready-made store is bound
@@ -51,6 +54,9 @@ void mailsrv__taps_bytes(struct taps *taps, struct span octets);
 bool mailsrv__taps_end(mailsrv_session *session, struct taps *taps);
 
 const struct facts *mailsrv__taps_facts(const struct taps *taps);
+
+/* Header fields that will stand before the message: would its structure, which is of the body alone, hide one? */
+bool mailsrv__structure_hides(const mailsrv_session *session, struct span fields);
 
 /* NULL is fine. */
 void mailsrv__taps_free(mailsrv_session *session, struct taps *taps);

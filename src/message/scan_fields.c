@@ -174,6 +174,20 @@ uint8_t mailsrv__scan_field(struct span name)
     return 0;
 }
 
+/* A line that begins with a blank goes on with the field before it. */
+bool mailsrv__structure_names(struct span fields)
+{
+    while (fields.n != 0) {
+        const char *lf = memchr(fields.p, '\n', fields.n);
+        struct span line = mailsrv__span_first(fields, lf == NULL ? fields.n : (size_t)(lf - fields.p) + 1);
+        const char *colon = memchr(line.p, ':', line.n);
+        if (colon != NULL && mailsrv__scan_field(mailsrv__span_first(line, (size_t)(colon - line.p))) != 0)
+            return true;
+        fields = mailsrv__span_after(fields, line.n);
+    }
+    return false;
+}
+
 /* A name that is too long may be one of these with many blanks behind it. */
 static uint8_t id_of(struct scanner *s)
 {

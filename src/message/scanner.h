@@ -91,6 +91,9 @@ void mailsrv__scanner_init(struct scanner *s, struct heap *heap, enum mailsrv__c
 
 void mailsrv__scanner_take(struct scanner *s, struct span octets);
 
+/* Is one of these whole header fields such as a structure keeps? */
+bool mailsrv__structure_names(struct span fields);
+
 /* The message has ended.  The structure lives until _fini; empty: there was no memory. */
 struct span mailsrv__scanner_end(struct scanner *s);
 

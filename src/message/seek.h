@@ -84,7 +84,7 @@ struct seek_told {
 bool mailsrv__seek_asks_structure(const struct seek *s);
 
 /* What the structure (message/structure.h) of a message tells: the same that its octets would, or nothing.  Not between
- * _begin and _end.  The prefix of a message has no field that its structure names. */
+ * _begin and _end.  A message with one has no field that it names in its prefix. */
 struct seek_told mailsrv__seek_structure(struct seek *s, struct span blob);
 
 /* Is that condition decided by the end of the header?  Then a store needs to hand out no more than that. */

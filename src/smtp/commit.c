@@ -343,7 +343,7 @@ static enum step commit(struct smtp *s)
         return refuse_status(s, MAILSRV_NOMEM, (struct span){ NULL, 0 });
     mailsrv__transaction_unreserve(&s->session, t);
     struct ask ask = mailsrv__body_commit(&s->session, t->n_targets, t->n_queue, commit_octets(s, received.n),
-                                          mailsrv__taps_facts(t->taps)->structure);
+                                          mailsrv__smtp_structure(s));
     if (ask.op == NULL)
         return refuse_status(s, MAILSRV_NOMEM, (struct span){ NULL, 0 });
     mailsrv_arg_body_commit *arg = ask.arg;

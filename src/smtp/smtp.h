@@ -325,6 +325,10 @@ void mailsrv__smtp_write_delivery(const struct transaction *t, struct span recip
 size_t mailsrv__smtp_fields_octets(const struct smtp *s, const struct recipient *r);
 void mailsrv__smtp_write_fields(const struct smtp *s, const struct recipient *r, struct writer *w);
 
+/* The structure of the message, to be kept beside it; empty where one of those fields, for any recipient, is such as a
+ * structure tells: who asks for it reads the message then, with what stands before it. */
+struct span mailsrv__smtp_structure(const struct smtp *s);
+
 /* Counts Received fields (RFC 5321 section 6.3). */
 extern const struct tap mailsrv__smtp_trace_tap;
 

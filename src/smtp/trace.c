@@ -131,6 +131,25 @@ void mailsrv__smtp_write_fields(const struct smtp *s, const struct recipient *r,
             mailsrv__write(w, mailsrv__noted(at));
 }
 
+static bool are_hidden(const struct smtp *s, const struct recipient *r)
+{
+    const struct noted *lists[FIELD_LISTS];
+    lists_of(s, r, lists);
+    for (size_t i = 0; i < FIELD_LISTS; i++)
+        for (const struct noted *at = lists[i]; at != NULL; at = at->next)
+            if (mailsrv__structure_hides(&s->session, mailsrv__noted(at)))
+                return true;
+    return false;
+}
+
+struct span mailsrv__smtp_structure(const struct smtp *s)
+{
+    for (const struct recipient *r = s->mail->first; r != NULL; r = r->next)
+        if (are_hidden(s, r))
+            return (struct span){ NULL, 0 };
+    return mailsrv__taps_facts(s->mail->taps)->structure;
+}
+
 /* ---- Hops ---- */
 
 enum { AT_NAME, AT_BLANKS, AT_REST, AT_END }; /* AT_END: behind the header */

@@ -60,9 +60,14 @@ static bool shut(mailsrv_uv_connection *c)
     return uv_fileno(&c->socket.handle, &fd) == 0 && shutdown(fd, SHUT_WR) == 0;
 }
 
-/* All is said and sent. */
+/* All is said and sent, or the peer has stopped reading: libuv has octets of the session to write then, which goes when
+ * it has called back. */
 static void part(mailsrv_uv_connection *c)
 {
+    if (c->n_writing != 0) {
+        mailsrv__uv_cut(c);
+        return;
+    }
     end_session(c);
     free(c->kept);
     c->kept = NULL;
@@ -136,7 +141,7 @@ static void feed_eof(mailsrv_uv_connection *c)
     mailsrv_session_feed_eof(c->session);
 }
 
-/* Nothing is kept then: there is no room to read before. */
+/* Where the peer has gone altogether libuv may say so behind octets that are kept, without asking for room. */
 static void at_eof(mailsrv_uv_connection *c)
 {
     c->is_at_eof = c->owes_eof = true;

@@ -94,8 +94,8 @@ static void answered(void *state, mailsrv_session *session, unsigned first, stru
 }
 
 static const struct tap taps[] = {
-    { sizeof(struct asking), begin_first, bytes, end, answered, NULL },
-    { sizeof(struct asking), begin_second, bytes, end, answered, NULL },
+    { sizeof(struct asking), begin_first, bytes, end, answered, NULL, NULL },
+    { sizeof(struct asking), begin_second, bytes, end, answered, NULL, NULL },
 };
 
 /* ---- A world: engine, store, session ---- */
@@ -335,7 +335,7 @@ static void see_five(void *state, mailsrv_session *session, unsigned first, stru
     facts->status = mailsrv__answer(session, first + ASKED_MAX)->status; /* there is no fifth */
 }
 
-static const struct tap five = { sizeof(struct asking), begin_first, bytes, ask_five, see_five, NULL };
+static const struct tap five = { sizeof(struct asking), begin_first, bytes, ask_five, see_five, NULL, NULL };
 
 static void defaults_with_five(mailsrv_profile *profile)
 {

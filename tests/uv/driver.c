@@ -472,6 +472,36 @@ static void connect_to_path(struct peer *p, const char *path)
         p->end = -1;
 }
 
+static bool has_output(const struct world *w)
+{
+    return (mailsrv_session_wants(mailsrv_uv_connection_session(w->last)) & MAILSRV_WANT_WRITE) != 0;
+}
+
+/* Libuv still holds what was said when the time of a peer who reads nothing is over: it is told first. */
+static void stops_reading(void)
+{
+    static const char line[] = "EHLO me.test\r\n";
+    struct world w;
+    struct peer p;
+    begin(&w, 0);
+    connect_to(&p, mailsrv_uv_listener_port(w.listener));
+    tap(hears(&w, &p, "220"), "stops reading", "it is greeted", p.got);
+    for (uint64_t began = us(); us() - began < HANG_US && w.last != NULL && !has_output(&w);) {
+        for (int i = 0; i < 1000; i++)
+            if (send(p.fd, line, sizeof line - 1, MSG_NOSIGNAL | MSG_DONTWAIT) != sizeof line - 1)
+                break;
+        turn(&w);
+    }
+    tap(w.last != NULL && has_output(&w), "stops reading", "what is said waits", "");
+    for (int64_t hours = 1; hours < 3; hours++) /* the first one is for who was still to be waited for */
+        must(mailsrv_engine_advance(w.engine, (int64_t)us() + hours * INT64_C(3600000000), 1), "an hour");
+    for (uint64_t began = us(); us() - began < HANG_US && w.ended == 0;)
+        turn(&w);
+    tap(w.ended == 1 && mailsrv_uv_listener_connections(w.listener) == 0, "stops reading", "it is cut off", "");
+    close(p.fd);
+    end(&w, "stops reading");
+}
+
 static void local_socket(void)
 {
     struct world w;
@@ -535,6 +565,7 @@ int main(void)
     listener_closes();
     closes();
     last_words();
+    stops_reading();
     local_socket();
     given_socket();
     return tap_end();
