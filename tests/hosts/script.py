@@ -28,7 +28,7 @@ class Script:
                 mailbox.empty(self.pop3, "kim")
 
     def run(self) -> None:
-        before = self.descriptors_at_rest()
+        before = self.sockets_at_rest()
         for client in (clients.swaks, clients.curl, clients.by_smtplib):
             self.check(f"{client.__name__} delivers, poplib and curl read the same octets", self.one_message, client)
         self.check("smtp-source delivers", self.smtp_source, 20, 4)
@@ -236,24 +236,24 @@ class Script:
 
     # ---- The end ----
 
-    def descriptors_at_rest(self) -> int:
+    def sockets_at_rest(self) -> int:
         """How many it has open when it has come round and nobody is connected."""
         peer = clients.Raw(self.smtp)
         peer.ask(b"QUIT", b"221")
         assert peer.file.read() == b""
         peer.close()
-        with_it, n = self.host.descriptors(), 0
-        while n < 20 and self.host.descriptors() >= with_it:  # it may have closed that one before we looked
+        with_it, n = self.host.sockets(), 0
+        while n < 20 and self.host.sockets() >= with_it:  # it may have closed that one before we looked
             n += 1
             time.sleep(0.01)
-        return self.host.descriptors()
+        return self.host.sockets()
 
     def no_leak(self, before: int) -> None:
         for _ in range(HANG_S * 10):
-            if self.host.descriptors() <= before:
+            if self.host.sockets() <= before:
                 return
             time.sleep(0.1)
-        raise AssertionError(f"{self.host.descriptors()} descriptors, {before} at the start")
+        raise AssertionError(f"{self.host.sockets()} sockets, {before} at the start")
 
     def end(self) -> None:
         idle, busy = clients.Raw(self.smtp), clients.Raw(self.smtp)
