@@ -69,8 +69,8 @@ static bool take_domain(struct lexer *lx, struct writer *room, struct span *out)
     return true;
 }
 
-/* obs-route = "@" domain *([CFWS] "," [CFWS] ["@" domain]) ":"; several commas are one, and where one is missing none is
- * put, or what is read could be longer than what stood there. */
+/* obs-route = "@" domain *([CFWS] "," [CFWS] ["@" domain]) ":"; several commas are one, and where one is missing none
+ * is put, or what is read could be longer than what stood there. */
 static bool read_route(struct lexer *lx, struct writer *room, struct span *out)
 {
     size_t begin = room->n;
