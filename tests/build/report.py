@@ -11,7 +11,7 @@ BUILD = ROOT / "build"
 
 TAP = re.compile(r"^(not )?ok\b *\d* *(?:- *)?(.*?)(?: *# *(?:SKIP|skip)\b *(.*))?$")
 PLAN = re.compile(r"^1\.\.(\d+)")
-HANG_S = 3600  # a guard against a test that hangs; no test is decided by it
+HANG_S = 4 * 3600  # a guard against a test that hangs; no test is decided by it
 
 
 class Report:
