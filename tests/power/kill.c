@@ -13,6 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
+enum {
+    CHANGES_LEAST = 4, /* before a kill amid changes */
+    GUARD_S = 300,     /* against a writer that hangs */
+};
+
 static uint32_t shards;
 static char directory[] = "/tmp/mailsrv-kill-XXXXXX";
 
@@ -52,14 +57,31 @@ static void write_for_ever(struct mail *m, uint64_t seed)
         pause();
 }
 
-static void kill_one(struct mail *m, uint64_t *random)
+static void sleep_us(uint64_t us)
+{
+    struct timespec pause = { 0, (long)us * 1000 };
+    nanosleep(&pause, NULL);
+}
+
+/* Until so many more changes have been answered; a machine that is busy takes longer for them, one that hangs is given up. */
+static void await_changes(struct mail *m, uint32_t more)
+{
+    volatile uint32_t *answered = &m->answered;
+    volatile bool *must_look = &m->must_look;
+    uint32_t enough = *answered + more;
+    for (uint32_t i = 0; i < GUARD_S * 1000 && *answered < enough && !*must_look; i++)
+        sleep_us(1000);
+}
+
+/* Each fourth is hit while it opens the store, or a little later; the others amid their changes. */
+static void kill_one(struct mail *m, uint64_t number, uint64_t *random)
 {
     pid_t child = fork();
     if (child == 0)
         write_for_ever(m, next_random(random));
-    uint64_t after_us = next_random(random) % 150000;
-    struct timespec pause = { 0, (long)after_us * 1000 };
-    nanosleep(&pause, NULL);
+    if (number % 4 != 0)
+        await_changes(m, (uint32_t)(CHANGES_LEAST + next_random(random) % 30));
+    sleep_us(next_random(random) % (number % 4 != 0 ? 10000 : 150000));
     kill(child, SIGKILL);
     int how = 0;
     waitpid(child, &how, 0);
@@ -91,7 +113,7 @@ int main(int argc, char **argv)
     if (m == MAP_FAILED || mkdtemp(directory) == NULL)
         abort();
     for (uint64_t i = 0; i < n && m->wrong[0] == '\0'; i++) {
-        kill_one(m, &random);
+        kill_one(m, i, &random);
         int32_t status = open_store(m);
         if (status != MAILSRV_OK) {
             snprintf(m->wrong, sizeof m->wrong, "the store cannot be opened: %s", mailsrv_strerror(status));
