@@ -63,7 +63,8 @@ static void sleep_us(uint64_t us)
     nanosleep(&pause, NULL);
 }
 
-/* Until so many more changes have been answered; a machine that is busy takes longer for them, one that hangs is given up. */
+/* Until so many more changes have been answered.  A busy machine takes longer for them; a writer that hangs is given
+ * up. */
 static void await_changes(struct mail *m, uint32_t more)
 {
     volatile uint32_t *answered = &m->answered;
