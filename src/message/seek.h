@@ -98,8 +98,8 @@ enum seek_kept {
     SEEK_ELSEWHERE /* only the message tells, or it is too long */
 };
 
-/* What a structure tells of a field, to be kept: `*out` is lent until anything is done with `s`.  Not between _begin and
- * _end. */
+/* What a structure tells of a field, to be kept: `*out` is lent until anything is done with `s`.  Not between _begin
+ * and _end. */
 enum seek_kept mailsrv__seek_keep(struct seek *s, struct span blob, uint32_t field, struct span *out);
 
 /* What was kept tells of the conditions that ask for that field, as its structure would; SEEK_ELSEWHERE: nothing. */

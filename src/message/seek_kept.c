@@ -1,4 +1,4 @@
-/* Text of fields that is kept from one search to the next: made of a structure as it is compared, and looked through. */
+/* Text of fields that is kept from one search to the next: made of a structure as it is compared, then searched. */
 #include "message/scanning.h"
 #include "message/seeking.h"
 
