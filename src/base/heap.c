@@ -58,7 +58,7 @@ static void charge(struct heap *heap, enum mailsrv__class class_, struct purse *
         purse->peak = purse->used;
 }
 
-void *mailsrv__heap_take(struct heap *heap, enum mailsrv__class class_, struct purse *purse, size_t n)
+void *mailsrv__heap_room(struct heap *heap, enum mailsrv__class class_, struct purse *purse, size_t n)
 {
     if (!could_fit(heap, class_, purse, n))
         return NULL;
@@ -67,11 +67,15 @@ void *mailsrv__heap_take(struct heap *heap, enum mailsrv__class class_, struct p
         if (fits(heap, class_, n))
             p = heap->from.alloc(heap->from.user, n);
     } while (p == NULL && heap->give_back != NULL && heap->give_back(heap->user));
-    if (p == NULL)
-        return NULL;
-    memset(p, 0, n);
-    charge(heap, class_, purse, n);
+    if (p != NULL)
+        charge(heap, class_, purse, n);
     return p;
+}
+
+void *mailsrv__heap_take(struct heap *heap, enum mailsrv__class class_, struct purse *purse, size_t n)
+{
+    void *p = mailsrv__heap_room(heap, class_, purse, n);
+    return p == NULL ? NULL : memset(p, 0, n);
 }
 
 void mailsrv__heap_give(struct heap *heap, enum mailsrv__class class_, struct purse *purse, void *p, size_t n)

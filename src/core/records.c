@@ -101,7 +101,7 @@ static void decrypt_some(mailsrv_session *s, struct input *in)
     struct slice *room = room_for(s, RESERVE_OCTETS);
     mailsrv_tls_io io = io_of(*from, room);
     if (tls->plain == NULL)
-        tls->plain = mailsrv__session_take(s, PLAIN_OCTETS);
+        tls->plain = mailsrv__heap_room(&s->engine->heap, CLASS_SESSIONS, &s->purse, PLAIN_OCTETS);
     io.plain = plain_of(tls);
     io.plain_octets = tls->plain != NULL ? PLAIN_OCTETS : FEW_OCTETS;
     int32_t status = tls->provider->decrypt(tls->connection, &io);
