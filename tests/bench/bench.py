@@ -20,8 +20,9 @@ from peers.server import BUILD  # noqa: E402
 RESULTS = BUILD / "results.json"
 OPTIONS = ["-Dbuildtype=custom", "-Doptimization=2", "-Db_ndebug=true", "-Ddurable=enabled", "-Dmailserverd=enabled",
            "-Dexamples=disabled", "-Dargon2=disabled", "-Dtests=enabled"]
-MEASURING = [f"tests/bench/{name}" for name in ("load/bench-load", "limits/bench-limits",
-                                                "bench-scanner", "bench-speed")]
+MEASURING = [f"tests/bench/{name}" for name in (
+    "load/bench-load", "limits/bench-limits", "bench-scanner", "bench-speed", "bench-growth", "bench-select", "bench-idlers",
+    "bench-large", "bench-large-tls")]
 PROVIDERS = {"openssl": [], "mbedtls": ["-Dopenssl=disabled"]}
 
 
