@@ -62,7 +62,7 @@ class Limit:
 class Bench:
     def __init__(self, quick: bool, rounds: int):
         self.quick, self.rounds = quick, rounds
-        self.seconds = 0.3 if quick else 3.0  # that a round should take
+        self.seconds = 0.3 if quick else 2.0  # that a round should take
         self.versions: dict[str, str] = {}
         self.promises: dict[str, str] = {}
 

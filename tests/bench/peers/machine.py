@@ -34,5 +34,11 @@ def commit() -> str:
 
 
 def file_system(path: Path) -> str:
-    said = subprocess.run(["df", "--output=fstype,source", path], capture_output=True, text=True).stdout
-    return " on ".join(said.splitlines()[-1].split())
+    """What it is, and on which disk: in a tree that was entered by chroot(8) no table of mounts knows it."""
+    kind = subprocess.run(["stat", "-f", "-c", "%T", path], capture_output=True, text=True).stdout.strip()
+    number = os.stat(path).st_dev
+    disk = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
+    if not disk.exists():
+        return kind
+    cache = disk.resolve() / "queue/write_cache"
+    return f"{kind} on {disk.resolve().name}" + (f", a disk with {cache.read_text().strip()} cache" if cache.exists() else "")
