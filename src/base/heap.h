@@ -17,6 +17,7 @@ enum mailsrv__class {
     CLASS_OPERATIONS,
     CLASS_BODIES,
     CLASS_IMAGES,
+    CLASS_TEXTS, /* what searches keep */
     N_CLASSES
 };
 
@@ -48,8 +49,11 @@ void mailsrv__heap_init(struct heap *heap, const mailsrv_allocator *from, uint64
  * more. */
 void *mailsrv__heap_take(struct heap *heap, enum mailsrv__class class_, struct purse *purse, size_t n);
 
-/* The same as the allocator left it, for octets that are filled before anybody reads them: zeros in a buffer of 16 KiB
- * cost a tenth of what encrypting it does. */
+/* The same for what can be done without: nothing is given back for it. */
+void *mailsrv__heap_take_spare(struct heap *heap, enum mailsrv__class class_, size_t n);
+
+/* As heap_take, but as the allocator left it, for octets that are filled before anybody reads them: zeros in a buffer of
+ * 16 KiB cost a tenth of what encrypting it does. */
 void *mailsrv__heap_room(struct heap *heap, enum mailsrv__class class_, struct purse *purse, size_t n);
 
 /* `p` NULL is fine.  `n`, class and purse are those of the taking; the purse is NULL once it was left. */
