@@ -52,8 +52,8 @@ void *mailsrv__heap_take(struct heap *heap, enum mailsrv__class class_, struct p
 /* The same for what can be done without: nothing is given back for it. */
 void *mailsrv__heap_take_spare(struct heap *heap, enum mailsrv__class class_, size_t n);
 
-/* As heap_take, but as the allocator left it, for octets that are filled before anybody reads them: zeros in a buffer of
- * 16 KiB cost a tenth of what encrypting it does. */
+/* As mailsrv__heap_take, but as the allocator left it, for octets that are filled before anybody reads them: zeros in a
+ * buffer of 16 KiB cost a tenth of what encrypting it does. */
 void *mailsrv__heap_room(struct heap *heap, enum mailsrv__class class_, struct purse *purse, size_t n);
 
 /* `p` NULL is fine.  `n`, class and purse are those of the taking; the purse is NULL once it was left. */
