@@ -208,14 +208,16 @@ static void publish(struct loop *l, bool stats, bool plan)
     pthread_mutex_unlock(&l->mutex);
 }
 
-/* Whoever waits has given up when he has the lock. */
+/* A group in each round of the loop.  Whoever waits has given up when he has the lock. */
 static void count(struct loop *l)
 {
     pthread_mutex_lock(&l->mutex);
-    if (l->figures != NULL)
-        figures_add(l->figures, l->engine);
-    l->figures = NULL;
-    pthread_cond_broadcast(&l->changed);
+    if (l->figures != NULL && figures_add(l->figures, l->engine, l->group++)) {
+        uv_async_send(&l->has_news);
+    } else {
+        l->figures = NULL;
+        pthread_cond_broadcast(&l->changed);
+    }
     pthread_mutex_unlock(&l->mutex);
 }
 
@@ -327,6 +329,7 @@ bool loop_count(struct loop *l, struct figures *figures)
         waited = pthread_cond_timedwait(&l->changed, &l->mutex, &until);
     if (l->figures == NULL && !l->ended) {
         l->figures = figures;
+        l->group = 0;
         uv_async_send(&l->has_news);
         while (l->figures == figures && !l->ended && waited != ETIMEDOUT)
             waited = pthread_cond_timedwait(&l->changed, &l->mutex, &until);
