@@ -17,6 +17,7 @@ enum mailsrv__class {
     CLASS_OPERATIONS,
     CLASS_BODIES,
     CLASS_IMAGES,
+    CLASS_TEXTS, /* what searches keep */
     N_CLASSES
 };
 
@@ -47,6 +48,9 @@ void mailsrv__heap_init(struct heap *heap, const mailsrv_allocator *from, uint64
 /* `purse` may be NULL.  NULL when there is none, also after everything that was kept had been given back; `n` is 1 or
  * more. */
 void *mailsrv__heap_take(struct heap *heap, enum mailsrv__class class_, struct purse *purse, size_t n);
+
+/* The same for what can be done without: nothing is given back for it. */
+void *mailsrv__heap_take_spare(struct heap *heap, enum mailsrv__class class_, size_t n);
 
 /* `p` NULL is fine.  `n`, class and purse are those of the taking; the purse is NULL once it was left. */
 void mailsrv__heap_give(struct heap *heap, enum mailsrv__class class_, struct purse *purse, void *p, size_t n);

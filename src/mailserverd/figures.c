@@ -13,6 +13,7 @@ const struct figure_stat figure_stats[FIGURE_STATS] = {
     { "memory_of_operations", MAILSRV_STAT_OPS_OCTETS },
     { "memory_of_bodies", MAILSRV_STAT_BODIES_OCTETS },
     { "memory_of_mailboxes", MAILSRV_STAT_IMAGES_OCTETS },
+    { "memory_of_searches", MAILSRV_STAT_TEXTS_OCTETS },
     { "memory_of_tls", MAILSRV_STAT_TLS_OCTETS },
     { "tls_handshakes", MAILSRV_STAT_TLS_STARTED },
     { "tls_handshakes_failed", MAILSRV_STAT_TLS_FAILED },

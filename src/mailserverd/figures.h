@@ -14,7 +14,7 @@ struct series {
     uint64_t buckets[MAILSRV_BUCKETS]; /* by microseconds */
 };
 
-#define FIGURE_STATS 21
+#define FIGURE_STATS 22
 
 struct figures {
     uint64_t stats[FIGURE_STATS]; /* by figure_stats */
