@@ -158,6 +158,20 @@ bool mailsrv__view_sizes(const struct view *view, uint32_t uid, struct sizes *ou
            mailsrv__columns_sizes(&image->columns, mailsrv__runs_rank(&image->uids, uid) - 1, out);
 }
 
+/* ---- Text of fields ---- */
+
+enum text_state mailsrv__view_text(const struct view *view, uint32_t field, uint32_t uid, struct text_place *place,
+                                   struct span *out)
+{
+    const struct texts *texts = view->image->texts;
+    return texts == NULL ? TEXT_UNKNOWN : mailsrv__texts_find(texts, field, uid, place, out);
+}
+
+void mailsrv__view_keep_text(struct view *view, uint32_t field, uint32_t uid, enum text_state state, struct span text)
+{
+    mailsrv__image_keep_text(view->image, field, uid, state, text);
+}
+
 /* ---- Numbers: a rank among the UIDs of the image, and one among those that are gone, added ---- */
 
 static uint32_t rank(const struct view *view, uint32_t uid)

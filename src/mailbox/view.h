@@ -127,6 +127,14 @@ int32_t mailsrv__view_has(const struct view *view, enum group group);
 /* False: not known, for the message has gone or the group is not there. */
 bool mailsrv__view_sizes(const struct view *view, uint32_t uid, struct sizes *out);
 
+/* ---- Text of fields, as searches compare it: texts.h ---- */
+
+/* UIDs ascend with `place`. */
+enum text_state mailsrv__view_text(const struct view *view, uint32_t field, uint32_t uid, struct text_place *place,
+                                   struct span *out);
+/* Of a member of which nothing is kept: another that is asked for the same finds it, or not. */
+void mailsrv__view_keep_text(struct view *view, uint32_t field, uint32_t uid, enum text_state state, struct span text);
+
 /* ---- Resting and using ---- */
 
 /* No numbers are needed until mailsrv__view_use: between commands; not in IDLE, where it is told.  What is being told

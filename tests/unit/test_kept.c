@@ -511,6 +511,46 @@ static void test_kept_images_go_before_columns(void **state)
     mail_end(&w);
 }
 
+/* What searches keep goes before anything else does, what was used longest ago first; and it grows at nobody's cost but
+ * that of what others keep. */
+static void test_texts_go_first(void **state)
+{
+    struct world w;
+    struct view view, other, kept;
+    (void)state;
+    mail_begin(&w, 2000, PLENTY);
+    struct place max = mail_add(&w, "max", 10), tim = mail_add(&w, "tim", 10);
+    mail_find_inbox(&w);
+    mail_find(&w, "max", &max);
+    mail_find(&w, "tim", &tim);
+    assert_int_equal(mail_open_at(&w, &kept, &tim), MAILSRV_OK);
+    mailsrv__view_close(&kept);
+    mail_turns(&w);
+    assert_int_equal(mail_open(&w, &view), MAILSRV_OK);
+    assert_int_equal(mail_open_at(&w, &other, &max), MAILSRV_OK);
+    struct heap *heap = mailsrv__room_heap(w.engine);
+    const uint64_t before = memory(&w);
+    heap->max_by[CLASS_TEXTS] = 8000;
+    mailsrv__view_keep_text(&other, 1, 1, TEXT_THERE, SPAN("a"));
+    assert_non_null(other.image->texts);
+    for (uint32_t uid = 1; uid < 2000; uid++)
+        mailsrv__view_keep_text(&view, 1, uid, TEXT_THERE, SPAN("what is said"));
+    assert_null(other.image->texts);
+    assert_non_null(view.image->texts);
+    assert_true(mailsrv_engine_stat(w.engine, MAILSRV_STAT_TEXTS_OCTETS) > 4000);
+    assert_true(mailsrv_engine_stat(w.engine, MAILSRV_STAT_TEXTS_OCTETS) <= 8000);
+    assert_true(heap->give_back(heap->user));
+    assert_null(view.image->texts);
+    assert_int_equal(mailsrv_engine_stat(w.engine, MAILSRV_STAT_TEXTS_OCTETS), 0);
+    assert_int_equal(memory(&w), before); /* the kept image is still there */
+    assert_true(heap->give_back(heap->user));
+    assert_true(memory(&w) < before);
+    assert_false(heap->give_back(heap->user));
+    mailsrv__view_close(&view);
+    mailsrv__view_close(&other);
+    mail_end(&w);
+}
+
 /* Each allocation fails in turn while an image is left, kept, opened again, and asked for sizes. */
 static void scenario(struct world *w)
 {
@@ -566,6 +606,7 @@ int main(void)
         cmocka_unit_test(test_sizes_that_are_dropped_and_wanted_again),
         cmocka_unit_test(test_sizes_that_the_store_cannot_tell),
         cmocka_unit_test(test_the_order_of_giving_up),
+        cmocka_unit_test(test_texts_go_first),
         cmocka_unit_test(test_kept_images_go_before_columns),
         cmocka_unit_test(test_each_allocation_fails),
     };
