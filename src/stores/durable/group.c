@@ -14,7 +14,7 @@
 #define REPLAYED_MAX 1000 /* changes of one transaction */
 #define COMMITS_LOOK 64    /* so many groups of new messages, and it is looked for something to compact */
 #define PAGES_LONG 2       /* so many times the pages of a checkpoint, and the index's log is to begin anew */
-#define PAGES_WAIT 4       /* so many times, and it must, whatever is left to be moved */
+#define PAGES_WAIT 3       /* so many times, and it must, whatever is left to be moved */
 
 static void roll_back(struct durable *d)
 {
@@ -364,13 +364,13 @@ static int32_t make_with_reserve(struct durable *d, struct task **first)
     return *first != NULL && mailsrv__durable_reserve_use(d) ? make(d, *first) : status;
 }
 
-/* Its log begins anew only when all of it has been moved and nothing comes meanwhile: so when it is long, and a move has
- * just ended, the next change waits for what came during that, which is little. */
-static bool is_too_long(struct durable *d, uint64_t pages, bool is_due)
+/* Its log begins anew only when all of it has been moved and nothing comes meanwhile: so when it is long, and has been
+ * moved since, the next change waits for what came during that. */
+static bool is_too_long(struct durable *d, uint64_t pages)
 {
-    if (pages == d->moved || pages < (uint64_t)d->checkpoint_pages * PAGES_LONG)
+    if (pages == d->moved || d->moved < (uint64_t)d->checkpoint_pages * PAGES_LONG)
         return false;
-    return pages >= (uint64_t)d->checkpoint_pages * PAGES_WAIT || (!is_due && !mailsrv__durable_is_moving(d));
+    return pages >= (uint64_t)d->checkpoint_pages * PAGES_WAIT || !mailsrv__durable_is_moving(d);
 }
 
 /* Has what the index gathered moved to its place, now that everybody has his answer: so many pages after the last time,
@@ -382,7 +382,7 @@ static void checkpoint(struct durable *d)
     if (pages < d->moved) /* its log has begun anew */
         d->moved = 0;
     bool is_due = pages - d->moved >= d->checkpoint_pages;
-    bool waits = !d->has_reserve || is_too_long(d, pages, is_due);
+    bool waits = !d->has_reserve || is_too_long(d, pages);
     if (waits || is_due) {
         d->moved = pages;
         mailsrv__durable_move(d, waits);
