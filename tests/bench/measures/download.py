@@ -9,15 +9,15 @@ from peers.server import DOMAIN, PASSWORD
 from peers.table import Row, Target
 from tree import HERE
 
-DISTINCT = 10000
+DISTINCT = 2000
 AT_ONCE = 50000
 used = [200]  # users below are those of other measures
 
 
-def fill(bench: Bench, servers: list, count: int, octets: int) -> str:
+def fill(bench: Bench, servers: list, count: int, octets: int, distinct: int = DISTINCT) -> str:
     """A mailbox of a user who had nothing; who that is.  The first message comes alone: to Dovecot a mailbox that two
-    make at once "already exists".  Messages beyond some thousands are copies of these."""
-    user, distinct = f"u{used[0]}@{DOMAIN}", min(count, DISTINCT)
+    make at once "already exists".  Messages beyond so many are copies of these."""
+    user, distinct = f"u{used[0]}@{DOMAIN}", min(count, distinct)
     used[0] += 1
     for server in servers:
         bench.load(server, "lmtp", count=1, octets=octets, user=user)
@@ -54,7 +54,7 @@ def run(bench: Bench) -> Iterator[Row]:
     with bench.running(Mailserverd, Dovecot) as servers:
         for octets, count, size in ((20480, 10000, "20 KiB"), (1 << 20, 300, "1 MiB")):
             count = bench.count(20, count)
-            user = fill(bench, servers, count, octets)
+            user = fill(bench, servers, count, octets, distinct=count)
 
             def once(server: object, n: int) -> float:
                 return bench.load(server, "fetch", user=user, items="BODY.PEEK[]", set="1:*", count=n).rate
