@@ -24,11 +24,10 @@ def compiler() -> str:
 
 
 def commit() -> str:
-    """Where git was; whether it is or not."""
-    if not (ROOT / ".git/HEAD").exists():
-        return "unknown"
+    """Where git was, whether it is here or not."""
     if not shutil.which("git"):
-        ref = ROOT / ".git" / (ROOT / ".git/HEAD").read_text().strip().removeprefix("ref: ")
+        head = ROOT / ".git/HEAD"
+        ref = head.parent / head.read_text().strip().removeprefix("ref: ") if head.exists() else head
         return ref.read_text()[:12] if ref.exists() else "unknown"
     git = ["git", "-c", "safe.directory=*", "-C", str(ROOT)]
     name = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True).stdout.strip()
