@@ -18,7 +18,7 @@ struct store {
     struct uids uids;  /* of the next operation */
     uint32_t put_off;  /* a UID that did not fit into it; 0: none */
     uint32_t write;    /* of the view */
-    uint64_t answered; /* the flags of every message were said as they were at this modseq */
+    struct view_now answered; /* the flags of every message were said as they were then, or later */
     uint8_t tries;     /* at seeing what has changed */
     bool again;        /* without the condition: somebody else changed some of these messages */
     uint64_t *own;     /* modseqs of what was changed silently, ascending; NULL: none */
@@ -144,7 +144,7 @@ static enum step finish(struct imap *p)
 static bool is_answered(struct imap *p, struct told *told)
 {
     const struct store *s = store_of(p);
-    return told->marks.modseq <= s->answered && mailsrv__set_has(&s->set, p->command.by_uid ? told->uid : told->number);
+    return told->marks.modseq <= s->answered.modseq && mailsrv__set_has(&s->set, p->command.by_uid ? told->uid : told->number);
 }
 
 /* RFC 7162 section 3.1.3 */
@@ -191,6 +191,14 @@ static bool write_some(struct imap *p, struct pen *pen, enum walked *walked)
     return mailsrv__pen_flush(pen);
 }
 
+/* Then there is nothing left that its end would have to look for among all rows. */
+static bool names_all(struct imap *p)
+{
+    const struct set *set = &store_of(p)->set;
+    uint32_t last = p->command.by_uid ? p->view.max_uid : mailsrv__view_exists(&p->view);
+    return !p->view.lost && set->n == 1 && set->runs[0].first == 1 && set->runs[0].last >= last;
+}
+
 enum { ANSWER_ROOM = 1024 };
 
 static enum step answer(mailsrv_session *session)
@@ -201,8 +209,11 @@ static enum step answer(mailsrv_session *session)
     struct pen pen = mailsrv__pen(session, room, sizeof room);
     if (!write_some(p, &pen, &walked))
         return STEP_CLOSE;
-    if (walked == WALK_END)
+    if (walked == WALK_END) {
+        if (names_all(p))
+            mailsrv__view_said_all(&p->view, store_of(p)->answered);
         return finish(p);
+    }
     return mailsrv__window_open(session) ? mailsrv__then_turn(session, answer)
                                          : mailsrv__then_window(session, answer);
 }
@@ -244,7 +255,7 @@ static enum step synced(mailsrv_session *session)
         return s->tries < TRIES_MAX ? sync(p) : finish(p);
     if (!say_new_names(p))
         return STEP_CLOSE;
-    s->answered = p->view.image->upto;
+    s->answered = mailsrv__view_now(&p->view);
     p->command.answered = is_answered;
     mailsrv__walk_begin(&s->walk, &p->view, &s->set, p->command.by_uid);
     return answer(session);
