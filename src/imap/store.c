@@ -144,7 +144,8 @@ static enum step finish(struct imap *p)
 static bool is_answered(struct imap *p, struct told *told)
 {
     const struct store *s = store_of(p);
-    return told->marks.modseq <= s->answered.modseq && mailsrv__set_has(&s->set, p->command.by_uid ? told->uid : told->number);
+    return told->marks.modseq <= s->answered.modseq &&
+           mailsrv__set_has(&s->set, p->command.by_uid ? told->uid : told->number);
 }
 
 /* RFC 7162 section 3.1.3 */
