@@ -31,7 +31,8 @@ static void end_one(struct durable *d)
     mailsrv__durable_vfs_close(&d->vfs);
     if (d->process_lock != NULL)
         d->files.unlock(d->files.user, d->process_lock);
-    free(d->group.p);
+    free(d->group.own.p);
+    free(d->group.lent);
     free(d->record.p);
     free(d->loose.v);
     mailsrv__durable_recents_free(d);

@@ -48,7 +48,7 @@ struct durable {
     struct log log;
 
     /* The writer's. */
-    struct buffer group;  /* frames of the group that is made */
+    struct group group;   /* frames of the group that is made */
     struct buffer record; /* of the change that is planned */
     size_t applied;       /* octets of it that the index has */
     struct loose loose;
