@@ -41,6 +41,9 @@ struct mailsrv_op;
 #define MAILSRV_CONFIG_EVENTS_MAX 2 /* events kept until read; default 64, 0 to 65,536 */
 /* Of MEMORY_MAX, how much what the engine knows of mailboxes may take: per cent; default 75, 1 to 90. */
 #define MAILSRV_CONFIG_IMAGES_PERCENT 3
+/* How much of it what searches have read of header fields may take, so that the next one does not ask the store; it is
+ * the first that is given up: per cent; default 10, 0 to 90. */
+#define MAILSRV_CONFIG_TEXTS_PERCENT 4
 
 /* Makes a config with every key at its default.  `allocator` NULL: malloc.  It is copied, and becomes the engine's; its
  * `user` lives longer than the config and every engine made from it.  MAILSRV_OK, MAILSRV_NOMEM, or MAILSRV_E_USAGE. */
@@ -125,8 +128,8 @@ MAILSRV_API int32_t mailsrv_engine_next_ready(mailsrv_engine *engine, struct mai
 
 /* ---- Statistics and events ---- */
 
-/* Keys of mailsrv_engine_stat.  Octets and counts; an unknown key is 0.  Memory is of six classes: of the engine itself,
- * of sessions, output, operations, bodies and images.  Commands and operations one by one, and times: stats.h. */
+/* Keys of mailsrv_engine_stat.  Octets and counts; an unknown key is 0.  Memory is of seven classes: of the engine itself,
+ * of sessions, output, operations, bodies, images and texts.  Commands and operations one by one, and times: stats.h. */
 #define MAILSRV_STAT_MEMORY 1           /* octets held now */
 #define MAILSRV_STAT_MEMORY_PEAK 2      /* the most ever held */
 #define MAILSRV_STAT_SESSIONS 3         /* sessions alive */
@@ -145,6 +148,7 @@ MAILSRV_API int32_t mailsrv_engine_next_ready(mailsrv_engine *engine, struct mai
 #define MAILSRV_STAT_BODIES_OCTETS 16   /* memory of messages on their way into a store */
 #define MAILSRV_STAT_ENGINE_OCTETS 17   /* memory of the engine itself: events, and what stats.h counts */
 #define MAILSRV_STAT_DELIVERIES 18      /* copies put into mailboxes, ever; 0 without mailsrv_engine_count (stats.h) */
+#define MAILSRV_STAT_TEXTS_OCTETS 19    /* memory of header fields that searches have read, for the next search */
 #define MAILSRV_STAT_TLS_STARTED 20     /* handshakes that succeeded, ever */
 #define MAILSRV_STAT_TLS_FAILED 21      /* handshakes that failed, ever */
 #define MAILSRV_STAT_TLS_OCTETS 22      /* memory that providers of TLS hold for sessions, as they report it */

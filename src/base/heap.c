@@ -58,7 +58,8 @@ static void charge(struct heap *heap, enum mailsrv__class class_, struct purse *
         purse->peak = purse->used;
 }
 
-void *mailsrv__heap_take(struct heap *heap, enum mailsrv__class class_, struct purse *purse, size_t n)
+/* As the allocator left it; `spare`: nothing is given back for it. */
+static void *take(struct heap *heap, enum mailsrv__class class_, struct purse *purse, size_t n, bool spare)
 {
     if (!could_fit(heap, class_, purse, n))
         return NULL;
@@ -66,12 +67,30 @@ void *mailsrv__heap_take(struct heap *heap, enum mailsrv__class class_, struct p
     do {
         if (fits(heap, class_, n))
             p = heap->from.alloc(heap->from.user, n);
-    } while (p == NULL && heap->give_back != NULL && heap->give_back(heap->user));
-    if (p == NULL)
-        return NULL;
-    memset(p, 0, n);
-    charge(heap, class_, purse, n);
+    } while (p == NULL && !spare && heap->give_back != NULL && heap->give_back(heap->user));
+    if (p != NULL)
+        charge(heap, class_, purse, n);
     return p;
+}
+
+static void *zeroed(void *p, size_t n)
+{
+    return p == NULL ? NULL : memset(p, 0, n);
+}
+
+void *mailsrv__heap_take(struct heap *heap, enum mailsrv__class class_, struct purse *purse, size_t n)
+{
+    return zeroed(take(heap, class_, purse, n, false), n);
+}
+
+void *mailsrv__heap_take_spare(struct heap *heap, enum mailsrv__class class_, size_t n)
+{
+    return zeroed(take(heap, class_, NULL, n, true), n);
+}
+
+void *mailsrv__heap_room(struct heap *heap, enum mailsrv__class class_, struct purse *purse, size_t n)
+{
+    return take(heap, class_, purse, n, false);
 }
 
 void mailsrv__heap_give(struct heap *heap, enum mailsrv__class class_, struct purse *purse, void *p, size_t n)

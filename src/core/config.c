@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum { MEMORY_LEAST = 128 * 1024, MEMORY_USUAL = 64 * 1024 * 1024, EVENTS_USUAL = 64, EVENTS_MOST = 65536 };
-enum { IMAGES_USUAL = 75, IMAGES_MOST = 90 };
+enum { IMAGES_USUAL = 75, IMAGES_MOST = 90, TEXTS_USUAL = 10 };
 
 void mailsrv__config_init(mailsrv_config *config, const mailsrv_allocator *from)
 {
@@ -14,6 +14,7 @@ void mailsrv__config_init(mailsrv_config *config, const mailsrv_allocator *from)
         .memory_max = MEMORY_USUAL,
         .events_max = EVENTS_USUAL,
         .images_percent = IMAGES_USUAL,
+        .texts_percent = TEXTS_USUAL,
     };
 }
 
@@ -49,6 +50,11 @@ int32_t mailsrv_config_set_u64(mailsrv_config *config, int32_t key, uint64_t val
         if (value == 0 || value > IMAGES_MOST)
             return MAILSRV_E_VALUE;
         config->images_percent = value;
+        return MAILSRV_OK;
+    case MAILSRV_CONFIG_TEXTS_PERCENT:
+        if (value > IMAGES_MOST)
+            return MAILSRV_E_VALUE;
+        config->texts_percent = value;
         return MAILSRV_OK;
     default:
         return MAILSRV_E_UNKNOWN_KEY;

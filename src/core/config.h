@@ -9,7 +9,7 @@ struct mailsrv_config {
     mailsrv_allocator from;
     uint64_t memory_max;
     uint64_t events_max;
-    uint64_t images_percent;
+    uint64_t images_percent, texts_percent;
     mailsrv_crypto crypto;
 };
 

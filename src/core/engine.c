@@ -12,6 +12,7 @@ static void init(mailsrv_engine *e, const mailsrv_config *config)
     memset(e, 0, sizeof *e);
     mailsrv__heap_init(&e->heap, &config->from, config->memory_max);
     e->heap.max_by[CLASS_IMAGES] = config->memory_max / 100 * config->images_percent;
+    e->heap.max_by[CLASS_TEXTS] = config->memory_max / 100 * config->texts_percent;
     mailsrv__timers_init(&e->timers);
     mailsrv__list_init(&e->sessions);
     mailsrv__list_init(&e->ready);
@@ -245,6 +246,7 @@ uint64_t mailsrv_engine_stat(const mailsrv_engine *e, int32_t key)
         [MAILSRV_STAT_BODIES_OCTETS] = e->heap.used_by[CLASS_BODIES],
         [MAILSRV_STAT_ENGINE_OCTETS] = e->heap.used_by[CLASS_ENGINE],
         [MAILSRV_STAT_DELIVERIES] = e->n_deliveries,
+        [MAILSRV_STAT_TEXTS_OCTETS] = e->heap.used_by[CLASS_TEXTS],
         [MAILSRV_STAT_TLS_STARTED] = e->tls_started,
         [MAILSRV_STAT_TLS_FAILED] = e->tls_failed,
         [MAILSRV_STAT_TLS_OCTETS] = e->tls_octets,

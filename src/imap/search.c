@@ -101,7 +101,7 @@ static enum step decide(struct imap *p, enum match *out)
     struct search *s = mailsrv__search_of(p);
     const struct candidate *c = &s->candidates[s->now];
     *out = MATCH_NO;
-    if (s->program.fields != 0 && !c->has_row) {
+    if (s->program.fields != 0 && !c->has_row && !c->decided) {
         miss(p, c);
         return STEP_NEXT;
     }
@@ -176,7 +176,8 @@ static enum step ask_rows(struct imap *p)
     struct search *s = mailsrv__search_of(p);
     s->uids.n_runs = s->uids.n_uids = 0;
     for (uint32_t i = 0; i < s->n; i++)
-        mailsrv__uids_add(&s->uids, s->candidates[i].member.uid);
+        if (!s->candidates[i].decided)
+            mailsrv__uids_add(&s->uids, s->candidates[i].member.uid);
     struct ask ask = mailsrv__ask(&p->session, MAILSRV_OP_ROWS, mailsrv__uids_octets(&s->uids));
     if (ask.op == NULL) {
         mailsrv__failure_keep(&s->failure, MAILSRV_NOMEM, (struct span){ NULL, 0 });
@@ -227,12 +228,17 @@ static void take_sizes(const struct imap *p, struct candidate *c)
     c->internal_us = sizes.internal_us;
 }
 
+static bool is_known(const struct search *s, const struct candidate *c)
+{
+    return c->decided || (c->has_row && !asks_structures(s));
+}
+
 /* Asks for the rows of the candidates, unless there is nothing to be learnt from them. */
 static enum step fill(struct imap *p)
 {
     struct search *s = mailsrv__search_of(p);
     uint32_t known = 0;
-    while (known < s->n && s->candidates[known].has_row && !asks_structures(s))
+    while (known < s->n && is_known(s, &s->candidates[known]))
         known++;
     return s->program.fields != 0 && known < s->n ? ask_rows(p) : mailsrv__search_judge(&p->session);
 }
@@ -269,9 +275,14 @@ static void look_at(struct imap *p, const struct member *member)
     c->has_marks = mailsrv__view_marks(&p->view, member->uid, &c->marks);
     if (s->program.fields != 0)
         take_sizes(p, c);
-    if (!c->has_marks)
+    mailsrv__search_kept(p, c);
+    if (!c->has_marks) {
         miss(p, c);
-    else if (mailsrv__search_match(p, c) != MATCH_NO)
+        return;
+    }
+    enum match match = mailsrv__search_match(p, c);
+    c->decided = match == MATCH_YES && c->told.known != 0;
+    if (match != MATCH_NO)
         s->n++;
 }
 

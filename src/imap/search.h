@@ -6,7 +6,7 @@
 
 /* Members that may match, whose rows are asked for together.  Where there are more of them, and size or date decides,
  * the image loads the sizes and dates of all messages; it is asked for rows where it has no memory for that. */
-enum { CANDIDATES = 32 };
+enum { CANDIDATES = 64 };
 
 /* RFC 4731 section 3.1: what RETURN asks for. */
 enum { RETURN_MIN = 1 << 0, RETURN_MAX = 1 << 1, RETURN_ALL = 1 << 2, RETURN_COUNT = 1 << 3 };
@@ -36,6 +36,9 @@ struct text_reader {
 /* The text of the candidates. */
 struct looking {
     struct seek *seek; /* NULL: nothing of it is asked for */
+    uint32_t n_fields; /* whose text is kept from one search to the next */
+    uint8_t fields[TEXT_FIELDS];
+    struct text_place places[TEXT_FIELDS]; /* of each */
     bool in_header;    /* and nothing behind the header */
     uint32_t piece_octets; /* looked at in one go */
     bool begun;        /* with the candidate whose turn it is, */
@@ -88,10 +91,16 @@ enum match mailsrv__search_match(struct imap *p, const struct candidate *c);
 bool mailsrv__search_say_hit(struct imap *p, const struct candidate *c);
 bool mailsrv__search_say_end(struct imap *p); /* where it failed, what is not said yet is left out */
 
-/* ---- search_text.c ---- */
+/* ---- search_kept.c ---- */
+void mailsrv__search_kept_begin(struct imap *p);
 
-/* What the structure that came with its row tells of a candidate, so that its text need not be read. */
+/* What other searches have kept of a candidate tells of it. */
+void mailsrv__search_kept(struct imap *p, struct candidate *c);
+
+/* What the structure that came with its row tells, so that its text need not be read; it is kept. */
 void mailsrv__search_structure(struct imap *p, struct candidate *c, const mailsrv_row *row);
+
+/* ---- search_text.c ---- */
 
 /* Takes what looking into text needs.  MAILSRV_OK; MAILSRV_LIMIT; MAILSRV_NOMEM. */
 int32_t mailsrv__search_text_begin(struct imap *p);

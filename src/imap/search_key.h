@@ -66,7 +66,9 @@ struct candidate {
     struct marks marks;
     uint64_t octets;
     int64_t internal_us;
-    struct seek_told told;   /* of the conditions, by its structure */
+    struct seek_told told;   /* of the conditions, by its structure or what was kept of it */
+    uint32_t to_keep;        /* fields of which nothing is kept: a bit for each of the search's */
+    bool decided;            /* it matches by what is known: no row is needed */
     const struct seek *seek; /* that looks into its text; NULL: nothing is known of that */
 };
 

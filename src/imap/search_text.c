@@ -53,18 +53,9 @@ int32_t mailsrv__search_text_begin(struct imap *p)
     int32_t status = mailsrv__seek_new(&p->command.arena, v, program->n_conditions, &l->seek);
     if (status == MAILSRV_OK && mailsrv__seek_asks_structure(l->seek))
         mailsrv__search_of(p)->program.fields |= MAILSRV_ROW_STRUCTURE;
+    if (status == MAILSRV_OK)
+        mailsrv__search_kept_begin(p);
     return status;
-}
-
-enum { UNITS_A_STRUCTURE = 1 };
-
-void mailsrv__search_structure(struct imap *p, struct candidate *c, const mailsrv_row *row)
-{
-    struct looking *l = looking_of(p);
-    if (l->seek == NULL || row->structure.n == 0)
-        return;
-    mailsrv__spend(&p->session, UNITS_A_STRUCTURE);
-    c->told = mailsrv__seek_structure(l->seek, mailsrv__span(row->structure));
 }
 
 static void drop_range(struct text_range *range)

@@ -46,6 +46,7 @@ static void forget(struct image *image)
     image->names = NULL;
     image->n_names = 0;
     image->group_wanted = image->group_there = false;
+    mailsrv__image_drop_texts(image);
     mailsrv__journal_drop(&image->journal);
     mailsrv__columns_clear(&image->columns);
     mailsrv__runs_clear(&image->uids);
@@ -236,6 +237,7 @@ void mailsrv__image_init(struct image *image, struct images *room, mailsrv_engin
     image->errand.answered = answered;
     mailsrv__list_init(&image->work.ring);
     mailsrv__list_init(&image->views);
+    mailsrv__list_init(&image->with_texts);
     mailsrv__runs_init(&image->uids, heap, CLASS_IMAGES);
     mailsrv__columns_init(&image->columns, heap);
     mailsrv__journal_init(&image->journal, heap);

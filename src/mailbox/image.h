@@ -18,6 +18,7 @@
  *   group.c    columns that are loaded when somebody asks for them
  *   recall.c   finding out again what is gone for a view
  *   silent.c   changes whose asker is not told of them
+ *   texts.c    what searches keep
  */
 #ifndef MAILBOX_IMAGE_H
 #define MAILBOX_IMAGE_H
@@ -27,6 +28,7 @@
 #include "mailbox/columns.h"
 #include "mailbox/journal.h"
 #include "mailbox/rules.h"
+#include "mailbox/texts.h"
 
 #include <mailsrv/store.h>
 
@@ -88,13 +90,23 @@ struct image {
     mailsrv_cursor recall_cursor;
 
     struct silent *silents[SILENT_MAX]; /* silent changes that are not settled */
+    uint32_t n_silents;
     uint32_t last_view;
+
+    struct texts *texts;    /* NULL: no search has kept any */
+    struct node with_texts; /* in its room, in the order in which these were used */
+    uint32_t texts_made;    /* shelves, before them */
 };
 
 /* ---- images.c ---- */
 
 /* The image of a mailbox, made if there is none, opened again if it was idle; NULL: no memory. */
 struct image *mailsrv__image_of(mailsrv_engine *engine, const mailsrv_id *account, const mailsrv_id *mailbox);
+
+/* Keeps text of a field, for which what was used longest ago of other images is given up; or does not. */
+void mailsrv__image_keep_text(struct image *image, uint32_t field, uint32_t uid, enum text_state state,
+                              struct span text);
+void mailsrv__image_drop_texts(struct image *image);
 
 /* It becomes the youngest of those that are kept. */
 void mailsrv__image_kept(struct image *image);

@@ -9,6 +9,7 @@ struct images {
     mailsrv_engine *engine;
     struct node live;             /* not IDLE */
     struct node kept;             /* IDLE, in the order in which they were left */
+    struct node texts;            /* those of them that have any, in the order in which they were used */
     struct node buckets[BUCKETS]; /* all of them, by mailbox */
 };
 
@@ -38,10 +39,63 @@ static void notify(struct room *room, const mailsrv_id *account, const mailsrv_i
     }
 }
 
-/* The heap needs memory: the image goes that was left longest ago. */
+/* ---- Texts ---- */
+
+void mailsrv__image_drop_texts(struct image *image)
+{
+    struct texts *texts = image->texts;
+    if (texts == NULL)
+        return;
+    mailsrv__texts_clear(texts);
+    image->texts = NULL;
+    image->texts_made = texts->made;
+    mailsrv__list_remove(&image->with_texts);
+    mailsrv__heap_give(mailsrv__image_heap(image), CLASS_TEXTS, NULL, texts, sizeof *texts);
+}
+
+/* Those that were used longest ago go, unless they are the image's own.  False: there are none. */
+static bool drop_texts(struct images *images, const struct image *but)
+{
+    struct image *oldest =
+        mailsrv__list_empty(&images->texts) ? NULL : HOLDER(images->texts.next, struct image, with_texts);
+    if (oldest == NULL || oldest == but)
+        return false;
+    mailsrv__image_drop_texts(oldest);
+    return true;
+}
+
+static bool make_texts(struct image *image)
+{
+    struct heap *heap = mailsrv__image_heap(image);
+    if (image->texts == NULL) {
+        image->texts = mailsrv__heap_take_spare(heap, CLASS_TEXTS, sizeof *image->texts);
+        if (image->texts != NULL)
+            mailsrv__texts_init(image->texts, heap, image->texts_made);
+    }
+    return image->texts != NULL;
+}
+
+void mailsrv__image_keep_text(struct image *image, uint32_t field, uint32_t uid, enum text_state state,
+                              struct span text)
+{
+    bool kept;
+    do
+        kept = make_texts(image) && mailsrv__texts_keep(image->texts, field, uid, state, text, image->uids.count);
+    while (!kept && drop_texts(image->room, image));
+    if (image->texts == NULL)
+        return;
+    mailsrv__list_remove(&image->with_texts);
+    mailsrv__list_append(&image->room->texts, &image->with_texts);
+}
+
+/* ---- Giving back ---- */
+
+/* The heap needs memory: what searches kept goes first, then the image that was left longest ago. */
 static bool give_back(void *user)
 {
     struct images *images = user;
+    if (drop_texts(images, NULL))
+        return true;
     if (mailsrv__list_empty(&images->kept))
         return false;
     mailsrv__image_free(HOLDER(images->kept.next, struct image, all));
@@ -73,6 +127,7 @@ static struct images *room_of(mailsrv_engine *engine)
     images->engine = engine;
     mailsrv__list_init(&images->live);
     mailsrv__list_init(&images->kept);
+    mailsrv__list_init(&images->texts);
     for (int i = 0; i < BUCKETS; i++)
         mailsrv__list_init(&images->buckets[i]);
     mailsrv__room_add(engine, &images->room);

@@ -127,6 +127,14 @@ int32_t mailsrv__view_has(const struct view *view, enum group group);
 /* False: not known, for the message has gone or the group is not there. */
 bool mailsrv__view_sizes(const struct view *view, uint32_t uid, struct sizes *out);
 
+/* ---- Text of fields, as searches compare it: texts.h ---- */
+
+/* UIDs ascend with `place`. */
+enum text_state mailsrv__view_text(const struct view *view, uint32_t field, uint32_t uid, struct text_place *place,
+                                   struct span *out);
+/* Of a member of which nothing is kept: another that is asked for the same finds it, or not. */
+void mailsrv__view_keep_text(struct view *view, uint32_t field, uint32_t uid, enum text_state state, struct span text);
+
 /* ---- Resting and using ---- */
 
 /* No numbers are needed until mailsrv__view_use: between commands; not in IDLE, where it is told.  What is being told
@@ -169,6 +177,15 @@ void mailsrv__view_wrote(struct view *view, uint32_t write, uint64_t modseq);
 bool mailsrv__view_keyword(const struct view *view, mailsrv_bytes name, uint64_t bits[2]);
 
 /* ---- Telling ---- */
+
+/* What a session may say of flags by itself: all that the image has now. */
+struct view_now {
+    uint64_t modseq, entries;
+};
+struct view_now mailsrv__view_now(const struct view *view);
+
+/* Since then it has said the flags of each member: what had happened by then is not told once more. */
+void mailsrv__view_said_all(struct view *view, struct view_now then);
 
 /* False: not now, for a change of its own is out, or has not reached the image (its round could not be finished: sync
  * again); or never again (mailsrv__view_status). */

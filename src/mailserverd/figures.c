@@ -13,6 +13,7 @@ const struct figure_stat figure_stats[FIGURE_STATS] = {
     { "memory_of_operations", MAILSRV_STAT_OPS_OCTETS },
     { "memory_of_bodies", MAILSRV_STAT_BODIES_OCTETS },
     { "memory_of_mailboxes", MAILSRV_STAT_IMAGES_OCTETS },
+    { "memory_of_searches", MAILSRV_STAT_TEXTS_OCTETS },
     { "memory_of_tls", MAILSRV_STAT_TLS_OCTETS },
     { "tls_handshakes", MAILSRV_STAT_TLS_STARTED },
     { "tls_handshakes_failed", MAILSRV_STAT_TLS_FAILED },
@@ -104,12 +105,12 @@ static void add_series(struct series *all, const mailsrv_engine *engine, int32_t
         all->buckets[i] += mailsrv_engine_tally_bucket(engine, group, number, i);
 }
 
-void figures_add(struct figures *f, const mailsrv_engine *engine)
+bool figures_add(struct figures *f, const mailsrv_engine *engine, int32_t group)
 {
-    add_stats(f, engine);
-    for (int32_t group = 0; group < FIGURE_GROUPS; group++) {
-        add_face(&f->faces[group], engine, group);
-        for (int32_t number = 0; number < MAILSRV_TALLIES; number++)
-            add_series(&f->series[group][number], engine, group, number);
-    }
+    if (group == 0)
+        add_stats(f, engine);
+    add_face(&f->faces[group], engine, group);
+    for (int32_t number = 0; number < MAILSRV_TALLIES; number++)
+        add_series(&f->series[group][number], engine, group, number);
+    return group + 1 < FIGURE_GROUPS;
 }

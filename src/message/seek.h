@@ -87,6 +87,28 @@ bool mailsrv__seek_asks_structure(const struct seek *s);
  * _begin and _end.  A message with one has no field that it names in its prefix. */
 struct seek_told mailsrv__seek_structure(struct seek *s, struct span blob);
 
+/* ---- Text that is kept from one search to the next ---- */
+
+/* Fields of a structure (message/structure.h) whose text conditions ask for: of each its bit. */
+uint32_t mailsrv__seek_fields(const struct seek *s);
+
+enum seek_kept {
+    SEEK_ABSENT,   /* there is no such field */
+    SEEK_KEPT,     /* its text, as it is compared: all of its values, one behind the other */
+    SEEK_ELSEWHERE /* only the message tells, or it is too long */
+};
+
+/* What a structure tells of a field, to be kept: `*out` is lent until anything is done with `s`.  Not between _begin
+ * and _end. */
+enum seek_kept mailsrv__seek_keep(struct seek *s, struct span blob, uint32_t field, struct span *out);
+
+/* What was kept tells of the conditions that ask for that field, as its structure would; SEEK_ELSEWHERE: nothing. */
+void mailsrv__seek_kept(const struct seek *s, uint32_t field, enum seek_kept kept, struct span text,
+                        struct seek_told *told);
+
+/* Are those all that a structure could tell? */
+bool mailsrv__seek_keeps_all(const struct seek *s);
+
 /* Is that condition decided by the end of the header?  Then a store needs to hand out no more than that. */
 bool mailsrv__seek_in_header(enum seek_kind kind);
 

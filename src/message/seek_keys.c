@@ -133,6 +133,27 @@ static void compare(struct keys *keys, struct key *key)
         mailsrv__keys_decide(keys, key, true);
 }
 
+/* Where a match may begin that ends before `end`, as its rarest octet tells; NULL: nowhere. */
+static const char *find_whole(const struct key *key, const char *p, const char *end)
+{
+    if ((size_t)(end - p) < key->n)
+        return NULL;
+    const char *rare = memchr(p + key->rare, key->text[key->rare], (size_t)(end - p) - key->n + 1);
+    return rare == NULL ? NULL : rare - key->rare;
+}
+
+bool mailsrv__key_is_in(const struct key *key, struct span text)
+{
+    const char *p = text.p, *end = p + text.n;
+    uint16_t at = 0;
+    while (at != key->n && p != end) {
+        if (at == 0 && (p = find_whole(key, p, end)) == NULL)
+            return false;
+        at = next(key, at, *p++);
+    }
+    return at == key->n;
+}
+
 void mailsrv__keys_compare(struct keys *keys)
 {
     for (uint32_t i = 0; keys->folded_n != 0 && i < keys->n_fed; i++)
@@ -144,8 +165,10 @@ void mailsrv__keys_compare(struct keys *keys)
 /* For a character more. */
 static void make_room(struct keys *keys)
 {
-    if (SEEK_FOLDED_ROOM - keys->folded_n < 4)
-        mailsrv__keys_compare(keys);
+    if (SEEK_FOLDED_ROOM - keys->folded_n >= 4)
+        return;
+    mailsrv__keys_compare(keys);
+    keys->spilled = true;
 }
 
 /* Eight characters of ASCII at a time: adding lets the high bit rise from 'A' on, and behind 'Z'. */

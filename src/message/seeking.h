@@ -38,6 +38,7 @@ struct keys {
     struct key **fed;   /* those that what comes now concerns */
     uint32_t n, n_texts, n_fed;
     uint32_t open; /* without an answer */
+    bool spilled; /* some of what was folded is not there any more */
     size_t folded_n;
     char folded[SEEK_FOLDED_ROOM];
 };
@@ -70,6 +71,9 @@ void mailsrv__keys_words(struct keys *keys, struct words *words, struct span tex
 
 /* What was put so far is compared. */
 void mailsrv__keys_compare(struct keys *keys);
+
+/* Is the key in a text that is folded already? */
+bool mailsrv__key_is_in(const struct key *key, struct span text);
 
 /* ---- A structure: seek_structure.c ---- */
 

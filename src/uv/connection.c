@@ -236,19 +236,20 @@ static bool write_later(mailsrv_uv_connection *c, const uv_buf_t *buffers, unsig
     return false;
 }
 
-/* What the socket takes goes at once; the rest lies where it is until libuv has sent it. */
-static void send_output(mailsrv_uv_connection *c)
+/* What the socket takes goes at once; the rest lies where it is until libuv has sent it.  True: some has gone. */
+static bool send_output(mailsrv_uv_connection *c)
 {
     uv_buf_t buffers[SLICES];
     unsigned count;
-    int sent = 0;
+    bool some = false;
     while (c->n_writing == 0 && !c->is_closing && wants(c, MAILSRV_WANT_WRITE)) {
         size_t octets = slices(c, buffers, &count);
         if (octets == 0)
-            return;
-        sent = uv_try_write(stream_of(c), buffers, count);
+            break;
+        int sent = uv_try_write(stream_of(c), buffers, count);
         if (sent > 0) {
             mailsrv_session_sent(c->session, (size_t)sent);
+            some = true;
             continue;
         }
         if (sent == UV_EAGAIN && write_later(c, buffers, count))
@@ -256,15 +257,24 @@ static void send_output(mailsrv_uv_connection *c)
         else
             mailsrv__uv_cut(c);
     }
+    return some;
 }
 
+/* Does the session want what is here for it? */
+static bool takes_more(const mailsrv_uv_connection *c)
+{
+    return !c->is_closing && (c->kept != NULL || c->owes_eof) && wants(c, MAILSRV_WANT_READ);
+}
+
+/* What was sent may have opened the window, and then nothing would come to wake the loop for what is kept. */
 void mailsrv__uv_serve(mailsrv_uv_connection *c)
 {
     if (c->is_closing || c->session == NULL)
         return;
-    mailsrv__uv_feed_kept(c);
-    feed_eof(c);
-    send_output(c);
+    do {
+        mailsrv__uv_feed_kept(c);
+        feed_eof(c);
+    } while (send_output(c) && takes_more(c));
     if (!c->is_closing && wants(c, MAILSRV_WANT_CLOSE))
         part(c);
     else

@@ -1,5 +1,6 @@
 /* Reading out of the durable store, by sessions in memory: what a client asks of a mailbox that it has not seen before
- * (flags, dates, sizes, envelopes and structures), whole messages over IMAP, and a maildrop over POP3. */
+ * (flags, dates, sizes, envelopes and structures), whole messages over IMAP, a maildrop over POP3, and a search of
+ * subjects. */
 #define _XOPEN_SOURCE 700 /* mkdtemp, nftw */
 #include "host.h"
 
@@ -327,6 +328,31 @@ static void retrieve(mailsrv_engine *engine, unsigned messages)
     mailsrv_profile_unref(profile);
 }
 
+/* The first search of a field reads what the store has of each message; those that follow find what it kept. */
+static void search(mailsrv_engine *engine, const char *what, const char *key, unsigned messages)
+{
+    char line[200];
+    double best = 1e9;
+    mailsrv_profile *profile = profile_of(mailsrv_imap(), MAILSRV_FACE_IMAP);
+    struct client c = { .engine = engine, .session = begin(engine, profile) };
+    command(&c, "a LOGIN pat secret\r\n", 20, "a OK");
+    command(&c, "b SELECT INBOX\r\n", 16, "b OK");
+    int n = snprintf(line, sizeof line, "c UID SEARCH RETURN (COUNT) %s\r\n", key);
+    double since = seconds();
+    command(&c, line, (size_t)n, "c OK");
+    printf("# summary: read, %s, first: %.2f us a message\n", what, (seconds() - since) * 1e6 / messages);
+    for (int i = 0; i < (int)count_of("BENCH_ROUNDS", 3); i++) {
+        since = seconds();
+        c.octets = 0;
+        command(&c, line, (size_t)n, "c OK");
+        double took = seconds() - since;
+        best = took < best ? took : best;
+    }
+    print(what, messages, best, c.octets);
+    mailsrv_session_free(c.session);
+    mailsrv_profile_unref(profile);
+}
+
 static int32_t sync_nothing(void *user, void *file)
 {
     (void)user;
@@ -359,6 +385,8 @@ static void measure(mailsrv_store *store, unsigned messages, size_t octets, bool
         fetch(engine, "whole messages", "(UID BODY.PEEK[])", messages);
     if (only == NULL || strcmp(only, "pop3") == 0)
         retrieve(engine, messages);
+    if (only == NULL || strcmp(only, "search") == 0)
+        search(engine, "SEARCH of subjects", "HEADER Subject zebra", messages);
     mailsrv_engine_free(engine, MAILSRV_ABANDON);
 }
 
@@ -379,7 +407,7 @@ int main(void)
     mailsrv_durable_system_files(&files);
     files.sync = sync_nothing; /* what is measured is reading */
     const mailsrv_durable_setup setup = { .size = sizeof setup, .directory = directory, .files = &files };
-    printf("1..3\n");
+    printf("1..4\n");
     check(mailsrv_durable_open(&setup, &store) == MAILSRV_OK, "the store cannot be opened");
     int32_t status = is_new ? mailsrv_durable_add_account(store, "pat", 3, &account)
                             : mailsrv_durable_find_account(store, "pat", 3, &account);

@@ -73,6 +73,21 @@ static void check_answers(const struct sought *v, const struct run *a, const str
     }
 }
 
+/* What is kept of the structure tells the same, or nothing. */
+static void check_kept(struct seek *s, struct span blob, struct seek_told told)
+{
+    struct seek_told kept = { 0, 0 };
+    for (uint32_t field = 0; field < 32; field++) {
+        struct span text = { NULL, 0 };
+        if ((mailsrv__seek_fields(s) >> field & 1) == 0)
+            continue;
+        enum seek_kept how = mailsrv__seek_keep(s, blob, field, &text);
+        mailsrv__seek_kept(s, field, how, text, &kept);
+    }
+    CHECK((kept.known & ~told.known) == 0 && kept.matches == (told.matches & kept.known),
+          "what is kept of the structure gives another answer");
+}
+
 static void check_structure(const struct sought *v, const struct run *r, struct span all)
 {
     struct run other;
@@ -83,7 +98,9 @@ static void check_structure(const struct sought *v, const struct run *r, struct 
     CHECK(mailsrv__seek_new(&other.arena, v, CONDITIONS, &other.seek) == MAILSRV_OK, "no search");
     mailsrv__scanner_init(&scanner, &other.heap, CLASS_BODIES);
     mailsrv__scanner_take(&scanner, all);
-    struct seek_told told = mailsrv__seek_structure(other.seek, mailsrv__scanner_end(&scanner));
+    struct span blob = mailsrv__scanner_end(&scanner);
+    struct seek_told told = mailsrv__seek_structure(other.seek, blob);
+    check_kept(other.seek, blob, told);
     mailsrv__scanner_fini(&scanner);
     for (uint32_t i = 0; i < CONDITIONS; i++) {
         bool matches = mailsrv__seek_match(r->seek, i) == SEEK_YES;

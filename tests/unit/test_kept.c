@@ -429,6 +429,48 @@ static void flag(struct world *w, uint32_t uid)
     mail_shut_box(w, &box);
 }
 
+static void sees(struct world *w, struct view *view, uint32_t uid)
+{
+    flag(w, uid);
+    mailsrv__view_sync(view);
+    mail_turns(w);
+}
+
+static void tells_only(struct view *view, uint32_t uid)
+{
+    struct told told;
+    assert_true(mailsrv__view_tell(view, TELLS_ALL));
+    assert_true(mail_next(view, &told));
+    assert_int_equal(told.kind, TOLD_FETCH);
+    assert_int_equal(told.uid, uid);
+    assert_false(mail_next(view, &told));
+}
+
+/* A session that said all flags is told what has changed since, by the journal as by the rows. */
+static void test_what_was_said_is_not_told(void **state)
+{
+    struct world w;
+    struct view view;
+    (void)state;
+    mail_begin(&w, 600, PLENTY);
+    mail_find_inbox(&w);
+    assert_int_equal(mail_open(&w, &view), MAILSRV_OK);
+    for (int i = 0; i < 2; i++) {
+        sees(&w, &view, 5 + 4 * (uint32_t)i);
+        struct view_now now = mailsrv__view_now(&view);
+        sees(&w, &view, 7 + 4 * (uint32_t)i);
+        if (i == 1)
+            mailsrv__journal_drop(&view.image->journal);
+        mailsrv__view_said_all(&view, now);
+        assert_true(view.told == now.modseq);
+        tells_only(&view, 7 + 4 * (uint32_t)i);
+        mailsrv__view_said_all(&view, now); /* older than what it was told */
+        assert_true(view.told > now.modseq);
+    }
+    mailsrv__view_close(&view);
+    mail_end(&w);
+}
+
 /* First the sizes, then the journal, then itself; each time it lives on from what that gave. */
 static void test_the_order_of_giving_up(void **state)
 {
@@ -511,6 +553,46 @@ static void test_kept_images_go_before_columns(void **state)
     mail_end(&w);
 }
 
+/* What searches keep goes before anything else does, what was used longest ago first; and it grows at nobody's cost but
+ * that of what others keep. */
+static void test_texts_go_first(void **state)
+{
+    struct world w;
+    struct view view, other, kept;
+    (void)state;
+    mail_begin(&w, 2000, PLENTY);
+    struct place max = mail_add(&w, "max", 10), tim = mail_add(&w, "tim", 10);
+    mail_find_inbox(&w);
+    mail_find(&w, "max", &max);
+    mail_find(&w, "tim", &tim);
+    assert_int_equal(mail_open_at(&w, &kept, &tim), MAILSRV_OK);
+    mailsrv__view_close(&kept);
+    mail_turns(&w);
+    assert_int_equal(mail_open(&w, &view), MAILSRV_OK);
+    assert_int_equal(mail_open_at(&w, &other, &max), MAILSRV_OK);
+    struct heap *heap = mailsrv__room_heap(w.engine);
+    const uint64_t before = memory(&w);
+    heap->max_by[CLASS_TEXTS] = 8000;
+    mailsrv__view_keep_text(&other, 1, 1, TEXT_THERE, SPAN("a"));
+    assert_non_null(other.image->texts);
+    for (uint32_t uid = 1; uid < 2000; uid++)
+        mailsrv__view_keep_text(&view, 1, uid, TEXT_THERE, SPAN("what is said"));
+    assert_null(other.image->texts);
+    assert_non_null(view.image->texts);
+    assert_true(mailsrv_engine_stat(w.engine, MAILSRV_STAT_TEXTS_OCTETS) > 4000);
+    assert_true(mailsrv_engine_stat(w.engine, MAILSRV_STAT_TEXTS_OCTETS) <= 8000);
+    assert_true(heap->give_back(heap->user));
+    assert_null(view.image->texts);
+    assert_int_equal(mailsrv_engine_stat(w.engine, MAILSRV_STAT_TEXTS_OCTETS), 0);
+    assert_int_equal(memory(&w), before); /* the kept image is still there */
+    assert_true(heap->give_back(heap->user));
+    assert_true(memory(&w) < before);
+    assert_false(heap->give_back(heap->user));
+    mailsrv__view_close(&view);
+    mailsrv__view_close(&other);
+    mail_end(&w);
+}
+
 /* Each allocation fails in turn while an image is left, kept, opened again, and asked for sizes. */
 static void scenario(struct world *w)
 {
@@ -566,6 +648,7 @@ int main(void)
         cmocka_unit_test(test_sizes_that_are_dropped_and_wanted_again),
         cmocka_unit_test(test_sizes_that_the_store_cannot_tell),
         cmocka_unit_test(test_the_order_of_giving_up),
+        cmocka_unit_test(test_texts_go_first), cmocka_unit_test(test_what_was_said_is_not_told),
         cmocka_unit_test(test_kept_images_go_before_columns),
         cmocka_unit_test(test_each_allocation_fails),
     };

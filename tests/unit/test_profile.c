@@ -230,7 +230,10 @@ static void test_a_config_has_bounds(void **state)
     assert_int_equal(mailsrv_config_set_u64(c, MAILSRV_CONFIG_IMAGES_PERCENT, 0), MAILSRV_E_VALUE);
     assert_int_equal(mailsrv_config_set_u64(c, MAILSRV_CONFIG_IMAGES_PERCENT, 91), MAILSRV_E_VALUE);
     assert_int_equal(mailsrv_config_set_u64(c, MAILSRV_CONFIG_IMAGES_PERCENT, 90), MAILSRV_OK);
-    assert_int_equal(mailsrv_config_set_u64(c, 4, 0), MAILSRV_E_UNKNOWN_KEY);
+    assert_int_equal(mailsrv_config_set_u64(c, MAILSRV_CONFIG_TEXTS_PERCENT, 91), MAILSRV_E_VALUE);
+    assert_int_equal(mailsrv_config_set_u64(c, MAILSRV_CONFIG_TEXTS_PERCENT, 90), MAILSRV_OK);
+    assert_int_equal(mailsrv_config_set_u64(c, MAILSRV_CONFIG_TEXTS_PERCENT, 0), MAILSRV_OK);
+    assert_int_equal(mailsrv_config_set_u64(c, 5, 0), MAILSRV_E_UNKNOWN_KEY);
     assert_int_equal(mailsrv_config_set_u64(c, 0, 0), MAILSRV_E_UNKNOWN_KEY);
     assert_int_equal(mailsrv_config_set_u64(c, -1, 0), MAILSRV_E_UNKNOWN_KEY);
     assert_int_equal(mailsrv_config_set_u64(NULL, 1, 1 << 20), MAILSRV_E_USAGE);

@@ -85,13 +85,30 @@ static void seek_trickled(struct bench *b, struct span message)
     mailsrv__seek_end(b->seek);
 }
 
+/* What is kept of a structure tells the same, or nothing. */
+static void check_kept(struct bench *b, struct span blob, struct seek_told told)
+{
+    struct seek_told kept = { 0, 0 };
+    for (uint32_t field = 0; field < 32; field++) {
+        struct span text = { NULL, 0 };
+        if ((mailsrv__seek_fields(b->seek) >> field & 1) == 0)
+            continue;
+        enum seek_kept how = mailsrv__seek_keep(b->seek, blob, field, &text);
+        mailsrv__seek_kept(b->seek, field, how, text, &kept);
+    }
+    assert_int_equal(kept.known & ~told.known, 0);
+    assert_int_equal(kept.matches, told.matches & kept.known);
+}
+
 /* What the structure of the message tells, it tells as the message does. */
 static void check_structure(struct bench *b, struct span message, const char *expected)
 {
     struct scanner scanner;
     mailsrv__scanner_init(&scanner, &b->heap, CLASS_BODIES);
     mailsrv__scanner_take(&scanner, message);
-    struct seek_told told = mailsrv__seek_structure(b->seek, mailsrv__scanner_end(&scanner));
+    struct span blob = mailsrv__scanner_end(&scanner);
+    struct seek_told told = mailsrv__seek_structure(b->seek, blob);
+    check_kept(b, blob, told);
     mailsrv__scanner_fini(&scanner);
     for (uint32_t i = 0; i < b->n; i++)
         if ((told.known >> i & 1) != 0 && (told.matches >> i & 1) != (expected[i] == '+'))
@@ -127,7 +144,9 @@ static void check_told(struct span message, const struct sought *v, size_t n, co
     set_up(&b, v, (uint32_t)n);
     mailsrv__scanner_init(&scanner, &b.heap, CLASS_BODIES);
     mailsrv__scanner_take(&scanner, message);
-    struct seek_told told = mailsrv__seek_structure(b.seek, mailsrv__scanner_end(&scanner));
+    struct span blob = mailsrv__scanner_end(&scanner);
+    struct seek_told told = mailsrv__seek_structure(b.seek, blob);
+    check_kept(&b, blob, told);
     mailsrv__scanner_fini(&scanner);
     for (size_t i = 0; i < n; i++) {
         char got = (told.known >> i & 1) == 0 ? '.' : (told.matches >> i & 1) != 0 ? '+' : '-';
@@ -162,6 +181,39 @@ static void test_structure(void **state)
          sent(SEEK_SENT_BEFORE, 0), sent(SEEK_SENT_SINCE, -1));
     TOLD(SPAN("X: y\r\n\r\n"), "--", sent(SEEK_SENT_BEFORE, 0), field("from", ""));
     TOLD(SPAN("Subject: x"), "..", body("x"), field("x", "y"));
+}
+
+/* Of a field whose values are all in the structure; folded, it may be longer than what is kept of it. */
+static void test_kept(void **state)
+{
+    (void)state;
+    char wide[1100] = "Subject: ";
+    for (size_t i = 9; i < 1000; i++) /* of two octets, of which the capital takes one */
+        wide[i] = '\xFF';
+    memcpy(wide + 1000, "\r\n\r\n", 5);
+    const struct sought v[] = { field("subject", "\xC3\xBC" "BER a"), field("to", "exampleb"), field("to", "A.EXAMPLE"),
+                                field("cc", ""), field("subject", "") };
+    struct bench b;
+    struct scanner scanner;
+    struct span text;
+    set_up(&b, v, 5);
+    assert_true(mailsrv__seek_keeps_all(b.seek));
+    mailsrv__scanner_init(&scanner, &b.heap, CLASS_BODIES);
+    mailsrv__scanner_take(&scanner, SPAN("Subject: =?utf-8?q?=C3=9Cber?=\r\n all\r\nTo: a@a.example\r\nTo: b@b\r\n\r\n"));
+    struct span blob = mailsrv__scanner_end(&scanner);
+    struct seek_told told = { 0, 0 };
+    for (uint32_t field = 0; field < 32; field++)
+        if ((mailsrv__seek_fields(b.seek) >> field & 1) != 0)
+            mailsrv__seek_kept(b.seek, field, mailsrv__seek_keep(b.seek, blob, field, &text), text, &told);
+    assert_int_equal(told.known, 31);
+    assert_int_equal(told.matches, 1 | 4 | 16);
+    mailsrv__scanner_fini(&scanner);
+    mailsrv__scanner_init(&scanner, &b.heap, CLASS_BODIES);
+    mailsrv__scanner_take(&scanner, (struct span){ wide, strlen(wide) });
+    blob = mailsrv__scanner_end(&scanner);
+    assert_int_equal(mailsrv__seek_keep(b.seek, blob, FIELD_SUBJECT, &text), SEEK_ELSEWHERE);
+    mailsrv__scanner_fini(&scanner);
+    tear_down(&b);
 }
 
 static void test_asks_structure(void **state)
@@ -472,7 +524,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_structure),
-        cmocka_unit_test(test_structure_left_out), cmocka_unit_test(test_asks_structure),
+        cmocka_unit_test(test_structure_left_out), cmocka_unit_test(test_asks_structure), cmocka_unit_test(test_kept),
         cmocka_unit_test(test_fields),         cmocka_unit_test(test_odd_fields),
         cmocka_unit_test(test_encoded_words),  cmocka_unit_test(test_dates),
         cmocka_unit_test(test_parameters),     cmocka_unit_test(test_plain_body),

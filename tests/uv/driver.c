@@ -32,7 +32,7 @@ struct world {
     mailsrv_uv_connection *last;
     mailsrv_peer peer;
     unsigned began, ended, events;
-    bool refuses, closed, hung;
+    bool refuses, closed, hung, stops_at_end;
     mailsrv_op_id asked; /* a RESOLVE that waits */
     void *asked_by;
 };
@@ -65,6 +65,8 @@ static void on_end(void *user, mailsrv_uv_connection *c)
     struct world *w = user;
     w->ended += mailsrv_uv_connection_user(c) == w && mailsrv_uv_connection_session(c) != NULL;
     w->last = NULL;
+    if (w->stops_at_end)
+        uv_stop(&w->loop);
 }
 
 static void on_event(void *user, const mailsrv_event *event)
@@ -502,6 +504,54 @@ static void stops_reading(void)
     end(&w, "stops reading");
 }
 
+/* How often `text` came. */
+static unsigned times(const struct peer *p, const char *text)
+{
+    unsigned n = 0;
+    for (const char *at = p->got; (at = strstr(at, text)) != NULL; at++)
+        n++;
+    return n;
+}
+
+/* More commands at once, and then the end, than the window has room for their replies.  The loop sleeps as a host's
+ * does, and nothing else wakes it: the peer looks when the session has ended. */
+static void asks_much(bool quits)
+{
+    enum { COMMANDS = 30 };
+    const char *test = quits ? "asks much and quits" : "asks much and ends";
+    struct world w;
+    struct peer p;
+    uv_timer_t guard;
+    mailsrv_profile *narrow;
+    char text[16 * COMMANDS] = "";
+    begin(&w, 0);
+    must(mailsrv_profile_new(NULL, mailsrv_smtp(), MAILSRV_FACE_MX, &narrow), "the profile");
+    mailsrv_profile_set_str(narrow, MAILSRV_PROFILE_HOSTNAME, "here.test", 9);
+    mailsrv_profile_set_u64(narrow, MAILSRV_PROFILE_WINDOW_OCTETS, 1024);
+    must(mailsrv_profile_seal(narrow, NULL), "the profile");
+    mailsrv_uv_listener_setup setup = w.setup;
+    setup.profile = narrow;
+    must(mailsrv_uv_listen(w.driver, &setup, &w.listener), "the listener");
+    connect_to(&p, mailsrv_uv_listener_port(w.listener));
+    hears(&w, &p, "220");
+    for (int i = 0; i < COMMANDS; i++)
+        strcat(text, "EHLO me.test\r\n");
+    say(&p, quits ? strcat(text, "QUIT\r\n") : text);
+    if (!quits)
+        shutdown(p.fd, SHUT_WR);
+    uv_timer_init(&w.loop, &guard);
+    guard.data = &w;
+    uv_timer_start(&guard, hangs, HANG_US / 1000, 0);
+    w.stops_at_end = true;
+    uv_run(&w.loop, UV_RUN_DEFAULT);
+    uv_close((uv_handle_t *)&guard, NULL);
+    is_let_go(&w, &p, 1);
+    tap(!w.hung && times(&p, "\r\n250 ") == COMMANDS, test, "all is replied to", p.got);
+    close(p.fd);
+    mailsrv_profile_unref(narrow);
+    end(&w, test);
+}
+
 static void local_socket(void)
 {
     struct world w;
@@ -566,6 +616,8 @@ int main(void)
     closes();
     last_words();
     stops_reading();
+    asks_much(true);
+    asks_much(false);
     local_socket();
     given_socket();
     return tap_end();

@@ -451,8 +451,8 @@ static bool remove_one(struct durable *d, const struct sealed *one)
 {
     char path[PATH_MAX_OCTETS];
     mailsrv__durable_segment_path(d, one->number, path);
-    mailsrv__durable_segment_file_forget(d);
     int32_t status = d->files.unlink(d->files.user, path);
+    mailsrv__durable_segment_file_forget(d);
     return (status == MAILSRV_OK || status == MAILSRV_NONEXISTENT) &&
            mailsrv__durable_run(&d->writer, SQL_SEGMENT_REMOVED, "i", (int64_t)one->number);
 }

@@ -133,19 +133,25 @@ static int32_t take_directory(struct durable *d, bool *is_copy)
     return d->files.make_directory(d->files.user, path);
 }
 
-/* Its log goes first, for good, so that no other index meets it. */
-static int32_t make_index_anew(struct durable *d)
+/* Takes a file away for good. */
+static int32_t remove_file(struct durable *d, const char *name)
 {
     char path[PATH_MAX_OCTETS];
-    mailsrv__durable_index_close(&d->writer);
-    snprintf(path, sizeof path, "%s/index.db-wal", d->directory);
-    d->files.unlink(d->files.user, path);
-    int32_t status = d->files.sync_directory(d->files.user, d->directory);
-    if (status != MAILSRV_OK)
+    snprintf(path, sizeof path, "%s/%s", d->directory, name);
+    int32_t status = d->files.unlink(d->files.user, path);
+    if (status != MAILSRV_OK && status != MAILSRV_NONEXISTENT)
         return status;
-    snprintf(path, sizeof path, "%s/index.db", d->directory);
-    d->files.unlink(d->files.user, path);
-    return mailsrv__durable_index_open(&d->writer, d, true);
+    return d->files.sync_directory(d->files.user, d->directory);
+}
+
+/* Its log goes first, so that no other index meets it; and then the index, so that it meets no other log. */
+static int32_t make_index_anew(struct durable *d)
+{
+    mailsrv__durable_index_close(&d->writer);
+    int32_t status = remove_file(d, "index.db-wal");
+    if (status == MAILSRV_OK)
+        status = remove_file(d, "index.db");
+    return status == MAILSRV_OK ? mailsrv__durable_index_open(&d->writer, d, true) : status;
 }
 
 static void look_for_log(void *context, const char *name)

@@ -86,6 +86,7 @@ struct durable {
     struct figures figures;
     uint64_t removals;          /* how often something was removed or moved */
     struct segment_file *kept; /* NULL: none is */
+    uint64_t segments_gone;    /* how often one was not to be kept any more */
     bool is_busy; /* the writer goes on tidying */
     uint32_t copies;        /* that are being made: nothing is removed */
     struct loose postponed; /* files that go after that */
@@ -203,6 +204,9 @@ int32_t mailsrv__durable_body_take_over(struct durable *d, struct body *body);
 /* ---- notify.c ---- */
 /* Marks what tasks have changed, and pokes the engines that others have changed something for. */
 void mailsrv__durable_tell(struct durable *d, const struct task *first);
+/* With the lock, which it gives back in between: whoever has just opened a mailbox is told that it was changed since it
+ * was looked at. */
+void mailsrv__durable_tell_opener(struct durable *d, struct handle *h);
 void mailsrv__durable_poked(mailsrv_engine *engine, mailsrv_letter *letter); /* the letter's `deliver` */
 
 /* ---- serve.c ---- */

@@ -282,6 +282,7 @@ static int32_t make_with(struct durable *d, struct task *first, bool saves)
     mailsrv__durable_group_cut(&d->group, &nothing);
     d->failed = d->is_too_bold = false;
     d->writer.changed = (struct changed_accounts){ { 0 } };
+    d->writer.removes = false;
     d->log.group++;
     if (!mailsrv__durable_run(&d->writer, SQL_BEGIN, ""))
         return mailsrv__durable_failure(&d->writer);
@@ -463,14 +464,6 @@ static bool make_visible(struct durable *d)
     return mailsrv__durable_catch_up(d) == MAILSRV_OK;
 }
 
-/* New messages and flags take nothing away. */
-static bool removes(const struct task *first)
-{
-    while (first != NULL && (first->kind == MAILSRV_OP_BODY_COMMIT || first->kind == MAILSRV_OP_FLAGS))
-        first = first->next;
-    return first != NULL;
-}
-
 /* May there be something to compact now?  New messages alone take nothing from a segment; but one may have ended, and
  * what could not be compacted before may be so now. */
 static void look_after(struct durable *d, const struct task *first)
@@ -503,7 +496,7 @@ void mailsrv__durable_group(struct durable *d, struct task *first)
         hold(d, first);
         return;
     }
-    if (removes(first))
+    if (d->writer.removes)
         mailsrv__durable_removed(d);
     remove_loose(d);
     count(d, first);

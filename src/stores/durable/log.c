@@ -313,6 +313,7 @@ int32_t mailsrv__durable_log_begin(struct log *log)
 
 int32_t mailsrv__durable_log_renew(struct log *log)
 {
+    trim(log);
     if (log->file != NULL)
         end_segment(log);
     if (getentropy(log->tag, sizeof log->tag) != 0)

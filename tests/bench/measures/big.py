@@ -6,6 +6,7 @@ from typing import Callable, Iterator
 
 from peers.beside import Bench, Result
 from peers.mailserverd import Mailserverd
+from peers.programs import ours, rounds
 from peers.server import DOMAIN
 from peers.table import Row, Target
 
@@ -47,6 +48,7 @@ def run(bench: Bench) -> Iterator[Row]:
                 yield from rows(bench, server, f"in, {way}", lambda: bench.load(server, "smtp", tls, **before))
                 yield from rows(bench, server, f"out, {way}",
                                 lambda: bench.load(server, "fetch", tls, user=USER, items="BODY.PEEK[]", set="1", count=1))
+    yield from in_memory(bench, octets >> 20)
 
 
 def rows(bench: Bench, server: object, case: str, work: Callable[[], Result]) -> Iterator[Row]:
@@ -63,3 +65,15 @@ def rows(bench: Bench, server: object, case: str, work: Callable[[], Result]) ->
     yield Row(case, "MB a second", {server.name: speed})
     yield Row(case, "KiB of memory more than before", {server.name: memory}, more=False, targets=[Target(256.0)])
     yield Row(f"{case}, p99 of others' round trips", "milliseconds", {server.name: others}, more=False, targets=[Target(20.0)])
+
+
+def in_memory(bench: Bench, mib: int) -> Iterator[Row]:
+    """What malloc gave, and under TLS the provider's too, without what else a process has."""
+    said, tls = rounds(bench, "large", LARGE_MIB=mib), rounds(bench, "large-tls", LARGE_MIB=mib)
+    for way in ("in", "out"):
+        yield Row(f"{way}, in the clear, fed in memory", "KiB of memory more than before",
+                  ours(said, rf"MiB {way}: .*engine, ([\d.]+) of the process"), more=False, targets=[Target(256.0)])
+        ends = [(float(engine) + float(provider)) for text in tls for engine, provider in re.findall(
+            rf"under TLS, .*{way}: at most ([\d.]+) KiB of the engine and of bodies, ([\d.]+) of the provider", text)]
+        yield Row(f"{way}, over TLS, fed in memory", "KiB of memory more than before", {"mailserverd": ends}, more=False,
+                  targets=[Target(256.0)])

@@ -1,24 +1,48 @@
 """A whole mailbox read by FETCH BODY.PEEK[], in the clear."""
+import imaplib
 from typing import Iterator
 
-from peers.beside import Bench
+from peers.beside import Bench, Limit
 from peers.dovecot import Dovecot
 from peers.mailserverd import Mailserverd
-from peers.server import DOMAIN
+from peers.server import DOMAIN, PASSWORD
 from peers.table import Row, Target
+from tree import HERE
 
+DISTINCT = 10000
+AT_ONCE = 50000
 used = [200]  # users below are those of other measures
 
 
 def fill(bench: Bench, servers: list, count: int, octets: int) -> str:
     """A mailbox of a user who had nothing; who that is.  The first message comes alone: to Dovecot a mailbox that two
-    make at once "already exists"."""
-    user = f"u{used[0]}@{DOMAIN}"
+    make at once "already exists".  Messages beyond some thousands are copies of these."""
+    user, distinct = f"u{used[0]}@{DOMAIN}", min(count, DISTINCT)
     used[0] += 1
     for server in servers:
         bench.load(server, "lmtp", count=1, octets=octets, user=user)
-        bench.load(server, "lmtp", count=count - 1, octets=octets, user=user, connections=min(32, count - 1), seed=2)
+        bench.load(server, "lmtp", count=distinct - 1, octets=octets, user=user, connections=min(8, distinct - 1), seed=2)
+        if count > distinct:
+            copy(server, user, distinct, count)
     return user
+
+
+def copy(server: object, user: str, there: int, count: int) -> None:
+    """By IMAP, until there are so many."""
+    with imaplib.IMAP4(HERE, server.ports["imap"]) as imap:
+        imap.login(user, PASSWORD)
+        imap.select("INBOX")
+        while there < count:
+            n = min(there, count - there, AT_ONCE)
+            said, why = imap.copy(f"1:{n}", "INBOX")
+            assert said == "OK", why
+            there += n
+
+
+def streams(bench: Bench, octets: int, way: str) -> float:
+    """MB a second over loopback: of a message in memory in the slices that a server sends, or of a file."""
+    said = bench.limits(only="streams", octets=octets)
+    return next(value for name, value in said.items() if name.startswith(f"{way}_of_"))
 
 
 def run(bench: Bench) -> Iterator[Row]:
@@ -30,7 +54,9 @@ def run(bench: Bench) -> Iterator[Row]:
                 said = bench.load(server, "fetch", user=user, items="BODY.PEEK[]", set="1:*")
                 return said.octets / said.seconds / 1e6
 
-            beside = bench.loopback(octets)
             once(servers[0]), once(servers[1])
-            yield Row(f"messages of {size}", "MB a second", bench.alternately(servers, once), beside=beside,
+            limits = [Limit("write", lambda: streams(bench, octets, "write")),
+                      Limit("sendfile", lambda: streams(bench, octets, "sendfile"))]
+            values = bench.alternately([*servers, *limits], once)
+            yield Row(f"messages of {size}", "MB a second", values, limits={limit.name: values.pop(limit.name) for limit in limits},
                       targets=[Target(0.8, ["write"])])

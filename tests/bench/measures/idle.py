@@ -6,6 +6,7 @@ from typing import Iterator
 from peers.beside import Bench, argv, result
 from peers.dovecot import Dovecot
 from peers.mailserverd import Mailserverd
+from peers.programs import ours, rounds
 from peers.table import Row, Target
 
 SPARE = 500  # descriptors for everything else
@@ -57,3 +58,14 @@ def run(bench: Bench) -> Iterator[Row]:
             octets = octets_each(servers[0], idlers, mailboxes, tls)
         yield Row(f"{idlers:,} in {mailboxes:,} mailboxes{'' if tls == 'none' else ', over TLS'}", "octets of memory",
                   {"mailserverd": [octets]}, more=False, targets=[Target(4096.0)] if tls == "none" else [])
+    yield from in_memory(bench, bench.count(2000, 50000))
+
+
+def in_memory(bench: Bench, idlers: int) -> Iterator[Row]:
+    said = rounds(bench, "idlers", IDLERS=idlers)
+    case = f"{idlers:,} in {max(1, idlers // 50):,} mailboxes, fed in memory"
+    for what, says in (("octets of memory", r"([\d.]+) of the process"),
+                       ("octets of the engine's memory", r"([\d.]+) octets of the engine")):
+        yield Row(case, what, ours(said, says), more=False, targets=[Target(4096.0)])
+    yield Row("500 in one mailbox, fed in memory", "milliseconds until 99 of 100 know", ours(said, r"p99 ([\d.]+) ms"),
+              more=False, targets=[Target(5.0)])

@@ -1,10 +1,12 @@
-"""SELECT of a large mailbox, the first after a start and again, and what others wait meanwhile."""
+"""SELECT of a large mailbox, the first after a start and again, and what others wait meanwhile: of a server, and in
+memory, where nothing but the command is measured."""
 from typing import Iterator
 
 from measures.download import fill
 from peers.beside import Bench
 from peers.dovecot import Dovecot
 from peers.mailserverd import Mailserverd
+from peers.programs import ours, rounds
 from peers.server import DOMAIN
 from peers.table import Row, Target
 
@@ -22,6 +24,8 @@ def run(bench: Bench) -> Iterator[Row]:
             several = servers if count <= 100000 else servers[:1]
             user = fill(bench, several, count, 1024)
             yield from rows(bench, several, user, count)
+    for count in [2000] if bench.quick else [1000, 100000, 1000000]:
+        yield from in_memory(bench, count)
 
 
 def rows(bench: Bench, servers: list, user: str, count: int) -> Iterator[Row]:
@@ -52,3 +56,13 @@ def rows(bench: Bench, servers: list, user: str, count: int) -> Iterator[Row]:
         return bench.load(server, "select", user=user, count=bench.count(5, 100)).p50_us / 1000
 
     yield Row(f"{count:,} messages, again", "milliseconds", bench.alternately(servers, again), more=False, targets=[Target(1.0)])
+
+
+def in_memory(bench: Bench, count: int) -> Iterator[Row]:
+    said, case, unit = rounds(bench, "select", SELECT_ROWS=count), f"{count:,} messages, in memory", "milliseconds of CPU"
+    for what, says, most in (("the store is opened", "the store is opened", 100.0), ("first", "SELECT, first", 200.0),
+                             ("beside another", "SELECT beside another", 1.0), ("again", "SELECT again", 1.0)):
+        yield Row(f"{case}, {what}", unit, ours(said, rf"{says}: [\d.]+ ms, ([\d.]+) ms of CPU"), more=False,
+                  targets=[Target(most)])
+    yield Row(f"{case}, p99 of another's STATUS meanwhile", "milliseconds", ours(said, r" p99 ([\d.]+) ms"), more=False,
+              targets=[Target(20.0)])
