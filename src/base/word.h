@@ -24,6 +24,12 @@ static inline bool mailsrv__word_holds(uint64_t word, uint8_t octet)
     return ((zero - WORD_ONES) & ~zero & WORD_HIGH) != 0;
 }
 
+/* Is one of the eight below `octet`, which is 128 at most?  One that is lets its high bit rise, and borrows of the next. */
+static inline bool mailsrv__word_has_below(uint64_t word, uint8_t octet)
+{
+    return ((word - WORD_ONES * octet) & ~word & WORD_HIGH) != 0;
+}
+
 /* How far it is to the next octet that is one of both; `n`: there is none. */
 size_t mailsrv__find_either(const char *p, size_t n, char a, char b);
 
