@@ -24,10 +24,10 @@ static inline uint64_t mailsrv__word_marks(uint64_t word, uint8_t octet)
     return (zero - WORD_ONES) & ~zero & WORD_HIGH;
 }
 
-/* Is one of the eight below `octet`, which is 128 at most?  One that is lets its high bit rise, and borrows of the next. */
-static inline bool mailsrv__word_has_below(uint64_t word, uint8_t octet)
+/* The same of those that are below `octet`, which is 128 at most. */
+static inline uint64_t mailsrv__word_below(uint64_t word, uint8_t octet)
 {
-    return ((word - WORD_ONES * octet) & ~word & WORD_HIGH) != 0;
+    return (word - WORD_ONES * octet) & ~word & WORD_HIGH;
 }
 
 /* How far it is to the next octet that is one of both; `n`: there is none. */

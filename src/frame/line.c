@@ -18,7 +18,7 @@ enum { PLAIN_FROM = '\r' + 1 };
 static size_t skip_plain(const uint8_t *p, size_t n)
 {
     size_t i = 0;
-    while (n - i >= sizeof(uint64_t) && !mailsrv__word_has_below(mailsrv__word((const char *)p + i), PLAIN_FROM))
+    while (n - i >= sizeof(uint64_t) && mailsrv__word_below(mailsrv__word((const char *)p + i), PLAIN_FROM) == 0)
         i += sizeof(uint64_t);
     return i;
 }

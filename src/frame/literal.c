@@ -76,7 +76,7 @@ static size_t skip_plain(const uint8_t *p, size_t n)
     size_t i = 0;
     for (; n - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
         uint64_t word = mailsrv__word((const char *)p + i);
-        if (mailsrv__word_has_below(word, PLAIN_FROM) || mailsrv__word_holds(word, '{'))
+        if ((mailsrv__word_below(word, PLAIN_FROM) | mailsrv__word_marks(word, '{')) != 0)
             break;
     }
     return i;
