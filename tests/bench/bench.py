@@ -91,7 +91,7 @@ def main() -> None:
         print("\n".join(MEASURES))
         return
     if args.markdown:
-        print(table.markdown(json.loads(RESULTS.read_text())))
+        print(table.markdown(json.loads(RESULTS.read_text()), list(MEASURES)))
         return
     if unknown := set(args.measures) - set(MEASURES):
         sys.exit(f"no measure: {', '.join(unknown)}")

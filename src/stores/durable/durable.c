@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define SEGMENT_OCTETS (64u << 20)
 #define MEMORY_OCTETS (64u << 20)
@@ -30,7 +31,8 @@ static void end_one(struct durable *d)
     mailsrv__durable_vfs_close(&d->vfs);
     if (d->process_lock != NULL)
         d->files.unlock(d->files.user, d->process_lock);
-    free(d->group.p);
+    free(d->group.own.p);
+    free(d->group.lent);
     free(d->record.p);
     free(d->loose.v);
     mailsrv__durable_recents_free(d);
@@ -91,7 +93,11 @@ static struct durable *new_store(const mailsrv_durable_setup *setup)
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->calm, NULL);
     pthread_cond_init(&d->move, NULL);
-    pthread_cond_init(&d->writes.work, NULL);
+    pthread_condattr_t steady; /* until when the writer waits does not move with the time of day */
+    pthread_condattr_init(&steady);
+    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+    pthread_cond_init(&d->writes.work, &steady);
+    pthread_condattr_destroy(&steady);
     pthread_cond_init(&d->reads.work, NULL);
     return d;
 }

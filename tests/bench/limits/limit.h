@@ -24,6 +24,7 @@ void limits_appends(const struct limits *limits);
 void limits_overwrites(const struct limits *limits);
 void limits_memory(const struct limits *limits);
 void limits_trips(const struct limits *limits);
+void limits_logins(const struct limits *limits);
 void limits_streams(const struct limits *limits);
 void limits_openssl(const struct limits *limits);
 void limits_mbedtls(const struct limits *limits);

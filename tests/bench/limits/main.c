@@ -61,7 +61,7 @@ static const struct {
     void (*measure)(const struct limits *limits);
 } all[] = {
     { "appends", limits_appends }, { "overwrites", limits_overwrites }, { "trips", limits_trips },
-    { "memory", limits_memory },   { "streams", limits_streams },
+    { "logins", limits_logins },   { "memory", limits_memory },         { "streams", limits_streams },
 #ifdef LIMITS_OPENSSL
     { "openssl", limits_openssl },
 #endif
