@@ -1,7 +1,7 @@
 """Messages a second by LMTP, synced before the reply, beside Dovecot's sdbox."""
 from typing import Callable, Iterator
 
-from measures.deliver import APPENDS, EVERYBODY, SIZES, USERS, Grouped
+from measures.deliver import APPENDS, EVERYBODY, SIZES, USERS, Grouped, straced
 from peers.beside import Bench
 from peers.dovecot import Dovecot
 from peers.mailserverd import Mailserverd, messages
@@ -23,8 +23,10 @@ def both(bench: Bench, mode: str, ratio: float) -> Iterator[Row]:
                 once = asked(bench, mode, octets, connections, taken, grouped)
                 values = bench.sized(servers, once, 2 * connections, grouped.limits)
                 group = grouped.median(bench.rounds)
-                n = 10 * connections
-                syncs = {server.name: bench.syncs(server, lambda: once(server, n), n) for server in servers}
+                syncs = {}
+                for server in servers:
+                    n = straced(server, connections)
+                    syncs[server.name] = bench.syncs(server, lambda: once(server, n), n)
                 yield Row(f"{size}, {connections} connection{'s' * (connections > 1)}", "messages a second", values,
                           targets=[Target(ratio if connections > 1 else 1.0, ["Dovecot"])], syncs=syncs, group=group,
                           limits={name: values.pop(name) for name in (APPENDS, EVERYBODY)})
