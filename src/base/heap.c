@@ -58,6 +58,7 @@ static void charge(struct heap *heap, enum mailsrv__class class_, struct purse *
         purse->peak = purse->used;
 }
 
+/* As the allocator left it; `spare`: nothing is given back for it. */
 static void *take(struct heap *heap, enum mailsrv__class class_, struct purse *purse, size_t n, bool spare)
 {
     if (!could_fit(heap, class_, purse, n))
@@ -67,21 +68,29 @@ static void *take(struct heap *heap, enum mailsrv__class class_, struct purse *p
         if (fits(heap, class_, n))
             p = heap->from.alloc(heap->from.user, n);
     } while (p == NULL && !spare && heap->give_back != NULL && heap->give_back(heap->user));
-    if (p == NULL)
-        return NULL;
-    memset(p, 0, n);
-    charge(heap, class_, purse, n);
+    if (p != NULL)
+        charge(heap, class_, purse, n);
     return p;
+}
+
+static void *zeroed(void *p, size_t n)
+{
+    return p == NULL ? NULL : memset(p, 0, n);
 }
 
 void *mailsrv__heap_take(struct heap *heap, enum mailsrv__class class_, struct purse *purse, size_t n)
 {
-    return take(heap, class_, purse, n, false);
+    return zeroed(take(heap, class_, purse, n, false), n);
 }
 
 void *mailsrv__heap_take_spare(struct heap *heap, enum mailsrv__class class_, size_t n)
 {
-    return take(heap, class_, NULL, n, true);
+    return zeroed(take(heap, class_, NULL, n, true), n);
+}
+
+void *mailsrv__heap_room(struct heap *heap, enum mailsrv__class class_, struct purse *purse, size_t n)
+{
+    return take(heap, class_, purse, n, false);
 }
 
 void mailsrv__heap_give(struct heap *heap, enum mailsrv__class class_, struct purse *purse, void *p, size_t n)

@@ -80,6 +80,13 @@ bool mailsrv__runs_has(const struct runs *runs, uint32_t uid)
     return i < runs->n_pieces && run_at(&runs->pieces[i], uid)->first <= uid;
 }
 
+uint32_t mailsrv__runs_find(const struct runs *runs, uint32_t uid)
+{
+    uint32_t i = piece_at(runs, uid);
+    const struct run *run = i < runs->n_pieces ? run_at(&runs->pieces[i], uid) : NULL;
+    return run != NULL && run->first <= uid ? runs->pieces[i].before + run->before + (uid - run->first) + 1 : 0;
+}
+
 uint32_t mailsrv__runs_rank(const struct runs *runs, uint32_t uid)
 {
     uint32_t i = piece_at(runs, uid);

@@ -30,6 +30,9 @@ bool mailsrv__runs_remove(struct runs *runs, const mailsrv_run *list, size_t n);
 
 bool mailsrv__runs_has(const struct runs *runs, uint32_t uid);
 
+/* How many UIDs are not above `uid`, which is one of them; 0: it is none. */
+uint32_t mailsrv__runs_find(const struct runs *runs, uint32_t uid);
+
 /* How many UIDs are not above `uid`. */
 uint32_t mailsrv__runs_rank(const struct runs *runs, uint32_t uid);
 

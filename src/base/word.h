@@ -2,7 +2,6 @@
 #ifndef BASE_WORD_H
 #define BASE_WORD_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -17,11 +16,18 @@ static inline uint64_t mailsrv__word(const char *p)
     return word;
 }
 
-/* Is one of the eight this octet?  Subtracting 1 from each lets its high bit rise where it was 0. */
-static inline bool mailsrv__word_holds(uint64_t word, uint8_t octet)
+/* The high bits of those of the eight that are this octet, and perhaps of some above the lowest of them; 0: none is.
+ * Subtracting 1 from each lets its high bit rise where it was 0. */
+static inline uint64_t mailsrv__word_marks(uint64_t word, uint8_t octet)
 {
     uint64_t zero = word ^ WORD_ONES * octet;
-    return ((zero - WORD_ONES) & ~zero & WORD_HIGH) != 0;
+    return (zero - WORD_ONES) & ~zero & WORD_HIGH;
+}
+
+/* The same of those that are below `octet`, which is 128 at most. */
+static inline uint64_t mailsrv__word_below(uint64_t word, uint8_t octet)
+{
+    return (word - WORD_ONES * octet) & ~word & WORD_HIGH;
 }
 
 /* How far it is to the next octet that is one of both; `n`: there is none. */

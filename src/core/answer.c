@@ -172,7 +172,7 @@ static void copy_text(struct op *op, mailsrv_bytes text)
     op->answer.text = (mailsrv_bytes){ NULL, 0 };
     if (n == 0)
         return;
-    op->text = mailsrv__heap_take(&op->engine->heap, CLASS_OPERATIONS, purse, n);
+    op->text = mailsrv__heap_room(&op->engine->heap, CLASS_OPERATIONS, purse, n);
     if (op->text == NULL)
         return; /* a text is a courtesy */
     op->text_octets = n;

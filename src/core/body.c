@@ -31,9 +31,9 @@ struct body {
 
 static struct chunk *new_chunk(mailsrv_session *s, size_t room)
 {
-    struct chunk *c = mailsrv__heap_take(&s->engine->heap, CLASS_BODIES, &s->purse, sizeof *c + room);
+    struct chunk *c = mailsrv__heap_room(&s->engine->heap, CLASS_BODIES, &s->purse, sizeof *c + room);
     if (c != NULL)
-        c->room = room;
+        *c = (struct chunk){ .room = room };
     return c;
 }
 

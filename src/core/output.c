@@ -27,11 +27,10 @@ static uint64_t *said(struct output *out)
 
 struct slice *mailsrv__slice_new(mailsrv_session *s, size_t room)
 {
-    struct slice *slice = mailsrv__heap_take(&s->engine->heap, CLASS_OUTPUT, &s->purse, sizeof *slice + room);
+    struct slice *slice = mailsrv__heap_room(&s->engine->heap, CLASS_OUTPUT, &s->purse, sizeof *slice + room);
     if (slice == NULL)
         return NULL;
-    slice->p = (const char *)(slice + 1);
-    slice->room = room;
+    *slice = (struct slice){ .p = (const char *)(slice + 1), .room = room };
     return slice;
 }
 

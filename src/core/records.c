@@ -101,7 +101,7 @@ static void decrypt_some(mailsrv_session *s, struct input *in)
     struct slice *room = room_for(s, RESERVE_OCTETS);
     mailsrv_tls_io io = io_of(*from, room);
     if (tls->plain == NULL)
-        tls->plain = mailsrv__session_take(s, PLAIN_OCTETS);
+        tls->plain = mailsrv__heap_room(&s->engine->heap, CLASS_SESSIONS, &s->purse, PLAIN_OCTETS);
     io.plain = plain_of(tls);
     io.plain_octets = tls->plain != NULL ? PLAIN_OCTETS : FEW_OCTETS;
     int32_t status = tls->provider->decrypt(tls->connection, &io);
@@ -184,25 +184,47 @@ void mailsrv__tls_go_on(mailsrv_session *s)
 
 /* ---- Out ---- */
 
-enum { JOINED_OCTETS = 1024 }; /* of replies that share a record */
+enum { FEW_JOINED = 1024 };
 
-/* What goes into the next record: a large slice as it lies, small ones joined in `room`. */
-static struct span next_plain(const mailsrv_session *s, char room[JOINED_OCTETS])
+/* Where slices are joined that share a record: for a library of TLS a record costs as much as some kilobytes in it. */
+struct joint {
+    char *p;
+    size_t room;
+};
+
+static size_t left_at(const struct node *n)
+{
+    const struct slice *slice = HOLDER(n, struct slice, node);
+    return slice->n - slice->sent;
+}
+
+/* Of a slice that others stand before: all of it, or what it has above whole records, so that these are encrypted from
+ * where they lie. */
+static size_t fitting(size_t left, size_t room)
+{
+    size_t some = left <= room ? left : left % RECORD_OCTETS;
+    return some <= room ? some : 0;
+}
+
+/* What goes into the next record: a slice as it lies, where it fills one or nothing fits behind it; else several. */
+static struct span next_plain(const mailsrv_session *s, const struct joint *joint)
 {
     const struct node *all = &s->out.slices, *n = all->next;
     size_t joined = 0;
     if (n == all)
         return (struct span){ s->out.parting, s->out.parting_n };
     const struct slice *first = HOLDER(n, struct slice, node);
-    if (n->next == all || first->n - first->sent >= JOINED_OCTETS)
-        return (struct span){ first->p + first->sent, first->n - first->sent };
-    for (; n != all && joined != JOINED_OCTETS; n = n->next) {
+    const struct span alone = { first->p + first->sent, first->n - first->sent };
+    if (n->next == all || alone.n >= joint->room || fitting(left_at(n->next), joint->room - alone.n) == 0)
+        return alone;
+    for (bool whole = true; n != all && whole; n = n->next) {
         const struct slice *slice = HOLDER(n, struct slice, node);
-        size_t left = slice->n - slice->sent, fits = JOINED_OCTETS - joined;
-        memcpy(room + joined, slice->p + slice->sent, left < fits ? left : fits);
-        joined += left < fits ? left : fits;
+        size_t some = fitting(left_at(n), joint->room - joined);
+        memcpy(joint->p + joined, slice->p + slice->sent, some);
+        joined += some;
+        whole = some == left_at(n);
     }
-    return (struct span){ room, joined };
+    return (struct span){ joint->p, joined };
 }
 
 /* Room for a record of `plain`, which is shortened to what there is room for. */
@@ -232,11 +254,10 @@ static void drop_plain(mailsrv_session *s, size_t n)
 }
 
 /* One record.  False: there is no room for one before something was sent, or the connection is of no use. */
-static bool encrypt_some(mailsrv_session *s)
+static bool encrypt_some(mailsrv_session *s, const struct joint *joint)
 {
-    char joined[JOINED_OCTETS];
     struct tls *tls = s->tls;
-    struct span plain = next_plain(s, joined);
+    struct span plain = next_plain(s, joint);
     struct slice *room = room_for_record(s, &plain);
     if (room == NULL)
         return false;
@@ -265,12 +286,27 @@ static void say_closed(mailsrv_session *s)
     tls->state = TLS_CLOSED;
 }
 
+/* A joint as large as a record is there while it is used; without memory for it, or where little is said, `few` is. */
+static void encrypt_all(mailsrv_session *s)
+{
+    char few[FEW_JOINED];
+    struct heap *heap = &s->engine->heap;
+    struct joint joint = { few, sizeof few };
+    char *large = NULL;
+    if (s->out.plain > sizeof few && s->out.slices.next != s->out.slices.prev)
+        large = mailsrv__heap_room(heap, CLASS_OUTPUT, NULL, RECORD_OCTETS);
+    if (large != NULL)
+        joint = (struct joint){ large, RECORD_OCTETS };
+    while (s->out.plain != 0 && encrypt_some(s, &joint))
+        ;
+    mailsrv__heap_give(heap, CLASS_OUTPUT, NULL, large, RECORD_OCTETS);
+}
+
 void mailsrv__tls_flush(mailsrv_session *s)
 {
     if (s->tls == NULL || s->tls->provider == NULL || s->tls->state != TLS_OPEN || s->dead)
         return;
-    while (s->out.plain != 0 && encrypt_some(s))
-        ;
+    encrypt_all(s);
     if (s->ended && s->out.plain == 0 && s->tls->state == TLS_OPEN)
         say_closed(s);
     mailsrv__tls_count(s);

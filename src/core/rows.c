@@ -31,7 +31,7 @@ static bool grow(mailsrv_rows_builder *rows, void **p, size_t *room, size_t unit
     while (larger < needed)
         larger *= 2;
     struct heap *heap = &rows->engine->heap;
-    void *q = mailsrv__heap_take(heap, CLASS_OPERATIONS, NULL, larger * unit);
+    void *q = mailsrv__heap_room(heap, CLASS_OPERATIONS, NULL, larger * unit);
     if (q == NULL)
         return false;
     if (n != 0)

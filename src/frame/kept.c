@@ -11,7 +11,7 @@ bool mailsrv__kept_grow(struct kept *kept, struct heap *heap, struct purse *purs
     size_t larger = kept->room == 0 ? ROOM_FIRST : kept->room;
     while (larger < needed)
         larger *= 2;
-    char *p = mailsrv__heap_take(heap, CLASS_SESSIONS, purse, larger);
+    char *p = mailsrv__heap_room(heap, CLASS_SESSIONS, purse, larger);
     if (p == NULL)
         return false;
     if (used != 0)

@@ -18,7 +18,7 @@ struct store {
     struct uids uids;  /* of the next operation */
     uint32_t put_off;  /* a UID that did not fit into it; 0: none */
     uint32_t write;    /* of the view */
-    uint64_t answered; /* the flags of every message were said as they were at this modseq */
+    struct view_now answered; /* the flags of every message were said as they were then, or later */
     uint8_t tries;     /* at seeing what has changed */
     bool again;        /* without the condition: somebody else changed some of these messages */
     uint64_t *own;     /* modseqs of what was changed silently, ascending; NULL: none */
@@ -144,56 +144,79 @@ static enum step finish(struct imap *p)
 static bool is_answered(struct imap *p, struct told *told)
 {
     const struct store *s = store_of(p);
-    return told->marks.modseq <= s->answered && mailsrv__set_has(&s->set, p->command.by_uid ? told->uid : told->number);
+    return told->marks.modseq <= s->answered.modseq &&
+           mailsrv__set_has(&s->set, p->command.by_uid ? told->uid : told->number);
 }
 
-static bool say_fetch(struct imap *p, const struct member *member)
+/* RFC 7162 section 3.1.3 */
+static bool write_modseq(struct imap *p, struct pen *pen, uint64_t modseq)
+{
+    if (!p->view.condstore)
+        return true;
+    p->command.told_modseq = true;
+    return mailsrv__pen_write(pen, SPAN(" MODSEQ (")) && mailsrv__pen_u64(pen, modseq) &&
+           mailsrv__pen_write(pen, SPAN(")"));
+}
+
+/* RFC 9051 section 6.4.9, RFC 7162 section 3.2.4 */
+static bool write_uid(const struct imap *p, struct pen *pen, uint32_t uid)
+{
+    return (!p->command.by_uid && !p->condstore) ||
+           (mailsrv__pen_write(pen, SPAN("UID ")) && mailsrv__pen_u64(pen, uid) && mailsrv__pen_write(pen, SPAN(" ")));
+}
+
+static bool write_fetch(struct imap *p, struct pen *pen, const struct member *member)
 {
     struct marks marks;
     if (!mailsrv__imap_told_marks(p, member->uid, &marks))
         return true;
-    char room[96];
-    struct writer w = { .p = room, .room = sizeof room };
-    mailsrv__write(&w, SPAN("* "));
-    mailsrv__write_u64(&w, member->number);
-    mailsrv__write(&w, SPAN(" FETCH ("));
-    if (p->command.by_uid || p->condstore) { /* RFC 9051 section 6.4.9, RFC 7162 section 3.2.4 */
-        mailsrv__write(&w, SPAN("UID "));
-        mailsrv__write_u64(&w, member->uid);
-        mailsrv__write_char(&w, ' ');
-    }
-    mailsrv__write(&w, SPAN("FLAGS "));
-    p->session.mid_reply = mailsrv__say(&p->session, mailsrv__written(&w));
-    w.n = 0;
-    if (p->view.condstore) { /* RFC 7162 section 3.1.3 */
-        mailsrv__write_char(&w, ' ');
-        mailsrv__imap_write_modseq(&w, marks.modseq);
-        p->command.told_modseq = true;
-    }
-    mailsrv__write(&w, SPAN(")\r\n"));
-    bool said = p->session.mid_reply && mailsrv__imap_say_flags(p, &marks, member->uid) &&
-                mailsrv__say(&p->session, mailsrv__written(&w));
-    p->session.mid_reply = p->session.mid_reply && !said;
-    return said;
+    pen->mid_reply = true;
+    bool written = mailsrv__pen_write(pen, SPAN("* ")) && mailsrv__pen_u64(pen, member->number) &&
+                   mailsrv__pen_write(pen, SPAN(" FETCH (")) && write_uid(p, pen, member->uid) &&
+                   mailsrv__pen_write(pen, SPAN("FLAGS ")) && mailsrv__imap_write_flags(p, pen, &marks, member->uid) &&
+                   write_modseq(p, pen, marks.modseq) && mailsrv__pen_write(pen, SPAN(")\r\n"));
+    pen->mid_reply = !written;
+    return written;
 }
+
+/* Some of them, as far as the slice goes.  False: no memory. */
+static bool write_some(struct imap *p, struct pen *pen, enum walked *walked)
+{
+    struct member member;
+    while (*walked != WALK_END && mailsrv__window_open(&p->session) && mailsrv__may_go_on(&p->session)) {
+        mailsrv__spend(&p->session, 1);
+        *walked = mailsrv__walk_next(&store_of(p)->walk, &member);
+        if (*walked == WALK_MEMBER && !write_fetch(p, pen, &member))
+            return false;
+    }
+    return mailsrv__pen_flush(pen);
+}
+
+/* Then there is nothing left that its end would have to look for among all rows. */
+static bool names_all(struct imap *p)
+{
+    const struct set *set = &store_of(p)->set;
+    uint32_t last = p->command.by_uid ? p->view.max_uid : mailsrv__view_exists(&p->view);
+    return !p->view.lost && set->n == 1 && set->runs[0].first == 1 && set->runs[0].last >= last;
+}
+
+enum { ANSWER_ROOM = 1024 };
 
 static enum step answer(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
-    struct store *s = store_of(p);
     enum walked walked = WALK_NOTHING;
-    struct member member;
-    while (walked != WALK_END) {
-        if (!mailsrv__window_open(session))
-            return mailsrv__then_window(session, answer);
-        if (!mailsrv__may_go_on(session))
-            return mailsrv__then_turn(session, answer);
-        mailsrv__spend(session, 1);
-        walked = mailsrv__walk_next(&s->walk, &member);
-        if (walked == WALK_MEMBER && !say_fetch(p, &member))
-            return STEP_CLOSE;
+    char room[ANSWER_ROOM];
+    struct pen pen = mailsrv__pen(session, room, sizeof room);
+    if (!write_some(p, &pen, &walked))
+        return STEP_CLOSE;
+    if (walked == WALK_END) {
+        if (names_all(p))
+            mailsrv__view_said_all(&p->view, store_of(p)->answered);
+        return finish(p);
     }
-    return finish(p);
+    return mailsrv__window_open(session) ? mailsrv__then_turn(session, answer)
+                                         : mailsrv__then_window(session, answer);
 }
 
 /* Names that came into the dictionary stand before the first FETCH that has them (RFC 9051 section 7.3.5). */
@@ -233,7 +256,7 @@ static enum step synced(mailsrv_session *session)
         return s->tries < TRIES_MAX ? sync(p) : finish(p);
     if (!say_new_names(p))
         return STEP_CLOSE;
-    s->answered = p->view.image->upto;
+    s->answered = mailsrv__view_now(&p->view);
     p->command.answered = is_answered;
     mailsrv__walk_begin(&s->walk, &p->view, &s->set, p->command.by_uid);
     return answer(session);

@@ -74,8 +74,9 @@ static bool take_page(struct image *image, const mailsrv_answer *answer)
         return end_of_page(image, page);
     const mailsrv_row *row = (const void *)((const char *)page->rows + (size_t)image->at++ * page->stride);
     mailsrv__room_spend(image->engine, 1);
-    if (mailsrv__runs_has(&image->uids, row->uid))
-        mailsrv__group_set(image, mailsrv__runs_rank(&image->uids, row->uid) - 1, row);
+    uint32_t number = mailsrv__runs_find(&image->uids, row->uid);
+    if (number != 0)
+        mailsrv__group_set(image, number - 1, row);
     return true;
 }
 

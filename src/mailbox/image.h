@@ -90,6 +90,7 @@ struct image {
     mailsrv_cursor recall_cursor;
 
     struct silent *silents[SILENT_MAX]; /* silent changes that are not settled */
+    uint32_t n_silents;
     uint32_t last_view;
 
     struct texts *texts;    /* NULL: no search has kept any */

@@ -46,9 +46,8 @@ static bool is_newer(const struct marks *old, const struct marks *now)
            (now->modseq == old->modseq && memcmp(now->keywords, old->keywords, sizeof now->keywords) != 0);
 }
 
-static bool change(struct image *image, const mailsrv_row *row)
+static bool change(struct image *image, uint32_t index, const mailsrv_row *row)
 {
-    uint32_t index = mailsrv__runs_rank(&image->uids, row->uid) - 1;
     struct marks old = mailsrv__columns_get(&image->columns, index), now = marks_of(image, row);
     if (!is_newer(&old, &now))
         return true; /* applied before */
@@ -62,10 +61,11 @@ static bool change(struct image *image, const mailsrv_row *row)
 
 bool mailsrv__image_apply(struct image *image, const mailsrv_row *row)
 {
+    uint32_t number = mailsrv__runs_find(&image->uids, row->uid);
+    if (number != 0)
+        return change(image, number - 1, row);
     if (row->uid > mailsrv__runs_last(&image->uids))
         return append(image, row);
-    if (mailsrv__runs_has(&image->uids, row->uid))
-        return change(image, row);
     /* A message that appears below one that was seen would change what numbers mean. */
     mailsrv__room_event(image->engine, MAILSRV_EVENT_STORE_FAILED, SPAN("a message appeared below an older one"));
     return true;

@@ -26,7 +26,7 @@ uint32_t mailsrv__image_fits(const struct image *image, uint32_t uid, const stru
 {
     uint32_t bits = 0;
     *origin = 0;
-    for (uint32_t i = 0; i < SILENT_MAX; i++) {
+    for (uint32_t i = 0; image->n_silents != 0 && i < SILENT_MAX; i++) {
         const struct silent *s = image->silents[i];
         if (s == NULL || !fits(s, uid, old, now))
             continue;
@@ -47,6 +47,7 @@ void mailsrv__silent_free(struct image *image, uint32_t slot)
     mailsrv__runs_clear(&s->uids);
     mailsrv__heap_give(mailsrv__room_heap(image->engine), CLASS_IMAGES, NULL, s, sizeof *s);
     image->silents[slot] = NULL;
+    image->n_silents--;
 }
 
 void mailsrv__silents_tidy(struct image *image, uint32_t view)

@@ -18,6 +18,17 @@ bool mailsrv__view_tell(struct view *view, enum tells tells)
     return true;
 }
 
+struct view_now mailsrv__view_now(const struct view *view)
+{
+    return (struct view_now){ view->image->upto, view->image->journal.next };
+}
+
+void mailsrv__view_said_all(struct view *view, struct view_now then)
+{
+    view->told = view->told < then.modseq ? then.modseq : view->told;
+    view->cursor = view->cursor < then.entries ? then.entries : view->cursor;
+}
+
 static bool then(struct view *view, enum phase phase)
 {
     view->phase = phase;

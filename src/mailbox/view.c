@@ -130,10 +130,10 @@ uint32_t mailsrv__view_after(const struct view *view, uint32_t uid)
 
 bool mailsrv__view_marks(const struct view *view, uint32_t uid, struct marks *out)
 {
-    if (uid > view->max_uid || !mailsrv__runs_has(&view->image->uids, uid))
-        return false;
-    *out = mailsrv__image_marks(view->image, uid);
-    return true;
+    uint32_t number = uid > view->max_uid ? 0 : mailsrv__runs_find(&view->image->uids, uid);
+    if (number != 0)
+        *out = mailsrv__columns_get(&view->image->columns, number - 1);
+    return number != 0;
 }
 
 void mailsrv__view_want(struct view *view, enum group group)
@@ -154,8 +154,8 @@ int32_t mailsrv__view_has(const struct view *view, enum group group)
 bool mailsrv__view_sizes(const struct view *view, uint32_t uid, struct sizes *out)
 {
     const struct image *image = view->image;
-    return image->group_wanted && uid <= view->max_uid && mailsrv__runs_has(&image->uids, uid) &&
-           mailsrv__columns_sizes(&image->columns, mailsrv__runs_rank(&image->uids, uid) - 1, out);
+    uint32_t number = image->group_wanted && uid <= view->max_uid ? mailsrv__runs_find(&image->uids, uid) : 0;
+    return number != 0 && mailsrv__columns_sizes(&image->columns, number - 1, out);
 }
 
 /* ---- Text of fields ---- */
@@ -256,6 +256,7 @@ uint32_t mailsrv__view_silent(struct view *view, const struct silent_ask *ask)
         return NO_SLOT;
     }
     image->silents[slot] = s;
+    image->n_silents++;
     return slot;
 }
 

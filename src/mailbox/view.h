@@ -178,6 +178,15 @@ bool mailsrv__view_keyword(const struct view *view, mailsrv_bytes name, uint64_t
 
 /* ---- Telling ---- */
 
+/* What a session may say of flags by itself: all that the image has now. */
+struct view_now {
+    uint64_t modseq, entries;
+};
+struct view_now mailsrv__view_now(const struct view *view);
+
+/* Since then it has said the flags of each member: what had happened by then is not told once more. */
+void mailsrv__view_said_all(struct view *view, struct view_now then);
+
 /* False: not now, for a change of its own is out, or has not reached the image (its round could not be finished: sync
  * again); or never again (mailsrv__view_status). */
 bool mailsrv__view_tell(struct view *view, enum tells tells);

@@ -105,12 +105,12 @@ static void add_series(struct series *all, const mailsrv_engine *engine, int32_t
         all->buckets[i] += mailsrv_engine_tally_bucket(engine, group, number, i);
 }
 
-void figures_add(struct figures *f, const mailsrv_engine *engine)
+bool figures_add(struct figures *f, const mailsrv_engine *engine, int32_t group)
 {
-    add_stats(f, engine);
-    for (int32_t group = 0; group < FIGURE_GROUPS; group++) {
-        add_face(&f->faces[group], engine, group);
-        for (int32_t number = 0; number < MAILSRV_TALLIES; number++)
-            add_series(&f->series[group][number], engine, group, number);
-    }
+    if (group == 0)
+        add_stats(f, engine);
+    add_face(&f->faces[group], engine, group);
+    for (int32_t number = 0; number < MAILSRV_TALLIES; number++)
+        add_series(&f->series[group][number], engine, group, number);
+    return group + 1 < FIGURE_GROUPS;
 }

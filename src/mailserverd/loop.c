@@ -82,6 +82,7 @@ static void log_peer(uint64_t session, const char *listener, const mailsrv_peer 
 /* The limit of each peer is that of all threads together: the driver is not asked to count those of one. */
 static int32_t on_begin(void *user, mailsrv_uv_connection *connection)
 {
+    static const char too_many[] = "too many connections from there";
     const struct door *door = user;
     const struct listener *listener = door->listener;
     struct directory *d = &door->loop->directory;
@@ -90,9 +91,11 @@ static int32_t on_begin(void *user, mailsrv_uv_connection *connection)
     const uint64_t which = keyed('c', (mailsrv_bytes){ (const uint8_t *)listener->name, strlen(listener->name) });
     const uint64_t network = guard_network(which, (mailsrv_bytes){ peer.address, peer.address_octets });
     const uint64_t session = session_of(connection);
-    if (!crowd_enter(&d->gate->crowd, network, listener->connections_per_peer))
+    log_peer(session, listener->name, &peer); /* the engine says of each that it has ended */
+    if (!crowd_enter(&d->gate->crowd, network, listener->connections_per_peer)) {
+        log_session(session, "is turned away", too_many, sizeof too_many - 1);
         return MAILSRV_LIMIT;
-    log_peer(session, listener->name, &peer);
+    }
     struct guest *guest = guests_add(&d->guests, session, connection);
     if (guest == NULL) {
         crowd_leave(&d->gate->crowd, network);
@@ -205,14 +208,16 @@ static void publish(struct loop *l, bool stats, bool plan)
     pthread_mutex_unlock(&l->mutex);
 }
 
-/* Whoever waits has given up when he has the lock. */
+/* A group in each round of the loop.  Whoever waits has given up when he has the lock. */
 static void count(struct loop *l)
 {
     pthread_mutex_lock(&l->mutex);
-    if (l->figures != NULL)
-        figures_add(l->figures, l->engine);
-    l->figures = NULL;
-    pthread_cond_broadcast(&l->changed);
+    if (l->figures != NULL && figures_add(l->figures, l->engine, l->group++)) {
+        uv_async_send(&l->has_news);
+    } else {
+        l->figures = NULL;
+        pthread_cond_broadcast(&l->changed);
+    }
     pthread_mutex_unlock(&l->mutex);
 }
 
@@ -324,6 +329,7 @@ bool loop_count(struct loop *l, struct figures *figures)
         waited = pthread_cond_timedwait(&l->changed, &l->mutex, &until);
     if (l->figures == NULL && !l->ended) {
         l->figures = figures;
+        l->group = 0;
         uv_async_send(&l->has_news);
         while (l->figures == figures && !l->ended && waited != ETIMEDOUT)
             waited = pthread_cond_timedwait(&l->changed, &l->mutex, &until);

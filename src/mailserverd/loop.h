@@ -57,6 +57,7 @@ struct loop {
     bool stats_are_new, plan_is_old; /* the last plan that was told is not in force yet */
     bool ended;
     struct figures *figures; /* of who waits for them; NULL: nobody */
+    int32_t group;           /* of them, that comes next */
 };
 
 /* Makes its engine, bound to the store, and its thread.  Both references are the loop's from here on.  False: it has
@@ -73,7 +74,7 @@ void loop_close(struct loop *loop);                        /* each call is one m
 bool loop_stats(struct loop *loop, uint64_t *out);
 extern const int32_t loop_stat_keys[STATS_MAX];
 
-/* Adds all that the engine has counted; false: as above, and nothing was added. */
+/* Adds all that the engine has counted; false: as above, and some of it may be missing. */
 bool loop_count(struct loop *loop, struct figures *figures);
 
 /* Waits until it has closed; afterwards, and after the store is freed, its memory goes. */

@@ -74,6 +74,12 @@ static void on_people(void *user, struct people *people)
     people_unref(people);
 }
 
+static void add(uint64_t all[STATS_MAX], const uint64_t one[STATS_MAX])
+{
+    for (size_t k = 0; k < STATS_MAX; k++)
+        all[k] += one[k];
+}
+
 static void show_status(void *user, const struct config *config, FILE *out)
 {
     static const char *const names[STATS_MAX] = { "sessions",      "messages accepted",
@@ -83,8 +89,8 @@ static void show_status(void *user, const struct config *config, FILE *out)
     struct server *s = user;
     uint64_t all[STATS_MAX] = { 0 }, one[STATS_MAX];
     for (size_t i = 0; i < s->n_loops; i++)
-        for (size_t k = 0; loop_stats(&s->loops[i], one) && k < STATS_MAX; k++)
-            all[k] += one[k];
+        if (loop_stats(&s->loops[i], one))
+            add(all, one);
     fprintf(out, "process %ld\nthreads %zu\n", (long)getpid(), s->n_loops);
     for (size_t k = 0; k < STATS_MAX; k++)
         fprintf(out, "%s %" PRIu64 "\n", names[k], all[k]);

@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -15,6 +16,7 @@ from host import ROOT  # noqa: E402
 from measures import MEASURES  # noqa: E402
 from peers import machine, table  # noqa: E402
 from peers.beside import Bench  # noqa: E402
+from peers.group import Watch  # noqa: E402
 from peers.server import BUILD  # noqa: E402
 
 RESULTS = BUILD / "results.json"
@@ -23,6 +25,9 @@ OPTIONS = ["-Dbuildtype=custom", "-Doptimization=2", "-Db_ndebug=true", "-Ddurab
 MEASURING = [f"tests/bench/{name}" for name in (
     "load/bench-load", "limits/bench-limits", "bench-scanner", "bench-speed", "bench-growth", "bench-select", "bench-idlers",
     "bench-large", "bench-large-tls")]
+LIBRARIES = [f"src/{name}.so.1" for name in (
+    "libmailserver", "stores/libmailserver-durable", "stores/libmailserver-kit", "stores/libmailserver-memory",
+    "stores/libmailserver-pool", "tls/libmailserver-openssl", "tls/libmailserver-mbedtls", "uv/libmailserver-uv")]
 PROVIDERS = {"openssl": [], "mbedtls": ["-Dopenssl=disabled"]}
 
 
@@ -31,7 +36,7 @@ def build(provider: str, options: list[str]) -> None:
     where = BUILD / provider
     if not (where / "build.ninja").exists():
         command("meson", "setup", where, *OPTIONS, *options)
-    targets = ["src/mailserverd/mailserverd", *(MEASURING if provider == "openssl" else [])]
+    targets = ["src/mailserverd/mailserverd", *([*MEASURING, *LIBRARIES] if provider == "openssl" else [])]
     command("ninja", "-C", where, *targets)
 
 
@@ -47,18 +52,34 @@ def descriptors() -> None:
 
 
 def measure(names: list[str], bench: Bench) -> None:
-    """What was measured before, and is not now, stays in the results."""
-    said = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"rows": []}
+    """What was measured before, and is not now, stays in the results.  One that fails does not take the others along."""
+    said = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"rows": [], "took": {}, "versions": {}, "promises": {}}
     said["machine"] = machine.described()
-    for name in names:
-        print(f"\n{name}: {MEASURES[name].__doc__ or sys.modules[MEASURES[name].__module__].__doc__}", flush=True)
-        said["rows"] = [row for row in said["rows"] if row["measure"] != name]
+    failed = [name for name in names if not measure_one(name, bench, said)]
+    print(f"\n{table.verdict([row for row in map(table.row_of, said['rows']) if row.measure in names])}")
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+def measure_one(name: str, bench: Bench, said: dict) -> bool:
+    about, watch = sys.modules[MEASURES[name].__module__].__doc__, Watch()
+    print(f"\n{name}: {about}", flush=True)
+    said["rows"] = [row for row in said["rows"] if row["measure"] != name]
+    try:
         for row in MEASURES[name](bench):
             row.measure = name
             print(table.line(row), flush=True)
             said["rows"].append(row.as_json())
-            said["versions"] = said.get("versions", {}) | bench.versions
             RESULTS.write_text(json.dumps(said, indent=1) + "\n")
+    except Exception:
+        traceback.print_exc()
+        return False
+    said["took"][name] = {"about": about, "rounds": bench.rounds, "seconds": watch.seconds(), "others": watch.others()}
+    for key, of in (("versions", bench.versions), ("promises", bench.promises)):
+        said[key] |= of
+    RESULTS.write_text(json.dumps(said, indent=1) + "\n")
+    print(f"  {watch.seconds():.0f} seconds; {watch.others():.0%} of the processors for others", flush=True)
+    return True
 
 
 def main() -> None:
@@ -73,7 +94,7 @@ def main() -> None:
         print("\n".join(MEASURES))
         return
     if args.markdown:
-        print(table.markdown(json.loads(RESULTS.read_text())))
+        print(table.markdown(json.loads(RESULTS.read_text()), list(MEASURES)))
         return
     if unknown := set(args.measures) - set(MEASURES):
         sys.exit(f"no measure: {', '.join(unknown)}")

@@ -28,7 +28,7 @@ static void *counted_alloc(void *user, size_t n)
     struct header *header = dialogue_take(sizeof *header + n);
     memcpy(header->magic, magic, sizeof magic);
     header->n = n;
-    memset(header + 1, 0xA5, n); /* nobody may count on zeros */
+    memset(header + 1, COUNTED_JUNK, n); /* nobody may count on zeros */
     c->live++;
     c->octets += n;
     if (c->octets > c->octets_peak)

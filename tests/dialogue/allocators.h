@@ -6,7 +6,7 @@
 
 #include <mailsrv/base.h>
 
-enum { SECRETS_MAX = 8 };
+enum { SECRETS_MAX = 8, COUNTED_JUNK = 0xA5 /* what fresh memory is full of */ };
 
 /* Each allocation is a block of malloc of its exact size, so that the address sanitizer sees a step too far.  It
  * counts, fails where it is told to, and looks for secrets in what is given back. */

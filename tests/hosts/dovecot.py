@@ -196,6 +196,11 @@ RULES = {
     "parameters in another order": "RFC 2045 section 5.1: The ordering of parameters is not significant.",
     "white space of a folded field": "RFC 5322 section 2.2.3: Unfolding is accomplished by simply removing any CRLF that is "
                                      "immediately followed by WSP.",
+    "a CR that stands alone in a field": "RFC 5322 section 4.1: obs-unstruct = *((*LF *CR *(obs-utext *LF *CR)) / FWS), which "
+                                         "MUST be accepted; section 2.2.3 unfolds a CRLF alone, and RFC 3501 section 9 lets a "
+                                         "literal have a CR. (Dovecot makes it a space)",
+    "octets behind a CR that stands alone": "RFC 3501 section 6.4.5: the octet position of the first desired octet (Dovecot "
+                                            "counts one too few, and gives others than in the whole)",
     "an address that Dovecot does not read": "RFC 5322 section 4: ... the obsolete syntax ... MUST be accepted and parsed "
                                              "by a conformant receiver. (4.4: obs-local-part, obs-addr-list)",
     "a Content-Type that is none": "RFC 2045 section 5.2: It is also recommend that this default be assumed when a "
@@ -227,6 +232,8 @@ class Compared:
             return
         if isinstance(ours, bytes) and squeezed(ours) == squeezed(theirs):
             self.rules["white space of a folded field"] += 1
+        elif isinstance(ours, bytes) and b"\r" in ours and ours.replace(b"\r", b" ") == theirs:
+            self.rules["a CR that stands alone in a field"] += 1
         else:
             self.bad.append((where, ours, theirs))
 
@@ -252,9 +259,11 @@ class Compared:
         if ours == theirs:
             return
         a, b = (sorted(zip(of[::2], of[1::2])) if of else [] for of in (ours, theirs))
+        kept = [pair for pair in b if pair in a or (pair[0] and pair[1])]
+        assumed = [(b"charset", b"us-ascii")] if (b"charset", b"") in b else [] # RFC 2046 section 4.1.2: where there is none
         if a == b:
             self.rules["parameters in another order"] += 1
-        elif a == [pair for pair in b if pair in a or (pair[0] and pair[1])]:
+        elif a in (kept, sorted(kept + assumed)):
             self.rules["a parameter without a name or a value"] += 1
         else:
             self.bad.append((where, ours, theirs))
@@ -312,8 +321,16 @@ def sections(body: list, number: str = "") -> list[str]:
     here = number or "1"
     names = [here, f"{here}.MIME", f"{here}<3.5>"]
     if is_message(body):
-        names += [f"{here}.HEADER", f"{here}.TEXT", f"{here}.HEADER.FIELDS (SUBJECT From)", *sections(body[8], here)]
+        within = here if isinstance(body[8][0], list) else f"{here}.1"
+        names += [f"{here}.HEADER", f"{here}.TEXT", f"{here}.HEADER.FIELDS (SUBJECT From)", *sections(body[8], within)]
     return names
+
+
+def is_behind_cr(a: bytes, section: str, partial: str, number: int, theirs: Imap) -> bool:
+    """Is it what Dovecot itself has there, in the whole, behind a CR that stands alone?"""
+    first, n = map(int, re.findall(r"\d+", partial))
+    (whole,) = (v for k, v in theirs.fetch(number, f"BODY.PEEK[{section}]".encode()).items() if k.startswith(b"BODY"))
+    return b"\r" in whole[:first].replace(b"\r\n", b"") and a == whole[first:first + n]
 
 
 def octets(compared: Compared, body: list, number: int, theirs: Imap, ours: Imap) -> None:
@@ -326,6 +343,8 @@ def octets(compared: Compared, body: list, number: int, theirs: Imap, ours: Imap
         a, b = a or b"", b or b""
         if ("HEADER" in name or "MIME" in name) and b"\r\n" in (a[len(b):], b[len(a):]) and a[:len(b)] == b[:len(a)]:
             compared.rules["the empty line of a header"] += 1
+        elif a != b and partial and is_behind_cr(a, section, partial, number, theirs):
+            compared.rules["octets behind a CR that stands alone"] += 1
         elif a != b:
             compared.bad.append((name, a, b))
 

@@ -189,7 +189,9 @@ def see_off(server: Server) -> None:
 
 
 def crowd(server: Server) -> None:
-    """Connections of one address are counted over all addresses and threads of a listener; those that end make room."""
+    """Connections of one address are counted over all addresses and threads of a listener; those that end make room.
+
+    The log says who it was that ended, and who was turned away."""
     with socket.socket() as one, socket.socket() as two:
         one.bind((HERE, 0)), two.bind((HERE, 0))
         ports = [one.getsockname()[1], two.getsockname()[1]]
@@ -209,6 +211,9 @@ def crowd(server: Server) -> None:
         while status(server, "sessions") != 0:
             pass
     assert host.end() == 0, host.said()
+    began, ended, turned_away = (re.findall(rf"session \d+ {what}: .*$", host.said(), re.M)
+                                 for what in ("began", "ended", "is turned away"))
+    assert (len(began), len(ended), len(turned_away)) == (12, 12, 2), host.said()
 
 
 def hourly(server: Server) -> None:

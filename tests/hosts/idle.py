@@ -77,8 +77,16 @@ class Idle:
         crowd.grow(n)
         return crowd
 
+    def rehearse(self, name: str) -> None:
+        """A few do all that the many will, so that what the server keeps afterwards is there: of each mailbox, and, for
+        mailserverd stats, of each command and each operation that was ever done."""
+        crowd = self.crowd(2 * ACCOUNTS, name)
+        self.tell(crowd)
+        crowd.all_are_done()
+        crowd.go()
+
     def check(self, tap: Tap, name: str, n: int) -> None:
-        self.crowd(2 * ACCOUNTS, name).go()  # every mailbox has been opened once
+        self.rehearse(name)
         before = self.stats_at_rest()
         crowd = self.crowd(n // 10, name)
         some, pages = self.stats(), self.pages()

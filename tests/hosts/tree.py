@@ -1,6 +1,7 @@
 """A Debian tree below the build folder, in which a server of others runs that is not installed: the files of its
 unpacked package, the libraries that they need, its users, a few devices.  Its processes see nothing else (chroot)."""
 import os
+import random
 import re
 import shutil
 import signal
@@ -149,9 +150,15 @@ def until(what: str, check, hurry=lambda: None) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as s:
-        s.bind((HERE, 0))
-        return s.getsockname()[1]
+    """None of those that the kernel gives to connections: one of these may be taken when a server wants to have it."""
+    given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        with socket.socket() as s:
+            try:
+                s.bind((HERE, random.randrange(given // 2, given)))
+                return s.getsockname()[1]
+            except OSError:  # it is in use
+                continue
 
 
 def answers(tree: Tree, port: int) -> bool:

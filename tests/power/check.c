@@ -259,6 +259,54 @@ static void other_formats(struct world *w)
     tap(check(w) == MAILSRV_OK, "an index of another format", "and is as it must be then", w->heard);
 }
 
+static int take_number(void *user, int n, char **values, char **names)
+{
+    (void)n;
+    (void)names;
+    *(long *)user = strtol(values[0], NULL, 10);
+    return 0;
+}
+
+static long ask_index(struct world *w, const char *question)
+{
+    char path[128];
+    sqlite3 *db;
+    long answer = -1;
+    snprintf(path, sizeof path, "%s/index.db", w->directory);
+    if (sqlite3_open(path, &db) != SQLITE_OK || sqlite3_exec(db, question, take_number, &answer, NULL) != SQLITE_OK)
+        abort();
+    sqlite3_close(db);
+    return answer;
+}
+
+static bool becomes_tidy(struct world *w)
+{
+    const struct timespec moment = { 0, 1000000 };
+    for (int i = 0; i < 60000; i++, nanosleep(&moment, NULL))
+        if (mailsrv_durable_stat(w->shore.store, MAILSRV_DURABLE_STAT_BUSY) == 0)
+            return true;
+    return false;
+}
+
+/* A mailbox that was deleted goes, and all that it has, though some of that is missing. */
+static void half_dead(const char *harm, const char *name)
+{
+    struct world w;
+    begin(&w, NULL);
+    for (int i = 0; i < 10; i++)
+        send_one(&w, 100, false);
+    end(&w);
+    change_index(&w, harm);
+    if (shore_open(&w.shore) != MAILSRV_OK)
+        abort();
+    tap(becomes_tidy(&w), name, "the store comes to rest", "");
+    shore_close(&w.shore);
+    tap(ask_index(&w, "SELECT (SELECT count(*) FROM message) + (SELECT count(*) FROM marks) +"
+                      " (SELECT count(*) FROM mailbox WHERE length(account) = 0)") == 0,
+        name, "nothing of it is left", "");
+    remove_all(w.directory);
+}
+
 /* ---- Damage to files ---- */
 
 static void flip(const char *path, long offset)
@@ -466,5 +514,7 @@ int main(void)
     index_broken(&w);
     other_formats(&w);
     remove_all(w.directory);
+    half_dead("UPDATE mailbox SET account = x''; DELETE FROM marks", "a dead mailbox without marks");
+    half_dead("UPDATE mailbox SET account = x''; DELETE FROM message", "a dead mailbox without messages");
     return tap_end();
 }

@@ -77,8 +77,8 @@ static void end(struct fixture *f)
 
 /* ---- Messages ---- */
 
-/* Of INBOX, whose octets are those of `number`, behind a prefix. */
-static uint32_t deliver(struct fixture *f, uint32_t number, size_t octets)
+/* Of INBOX, whose octets are those of `number`, behind a prefix; `uid` 0: the next one. */
+static uint32_t deliver_as(struct fixture *f, uint32_t number, size_t octets, uint32_t uid)
 {
     struct mail *m = &f->mail;
     mailsrv_asked *body, *commit, *write;
@@ -95,16 +95,21 @@ static uint32_t deliver(struct fixture *f, uint32_t number, size_t octets)
     }
     mailsrv_staged staged = { .size = sizeof staged, .body = begun->body, .octets = octets };
     mailsrv_target target = { .size = sizeof target, .kind = MAILSRV_TARGET_MAILBOX, .account = m->shore.accounts[0],
-                              .prefix = { (const uint8_t *)"Prefix", 6 } };
+                              .prefix = { (const uint8_t *)"Prefix", 6 }, .uid = uid };
     mailsrv_arg_body_commit c = { .size = sizeof c, .n_bodies = 1, .body_stride = sizeof staged, .n_targets = 1,
                                   .target_stride = sizeof target, .bodies = &staged, .targets = &target };
     const mailsrv_committed *value = mail_hear(m, 0, MAILSRV_OP_BODY_COMMIT, -1, &c, &commit);
-    uint32_t uid = value != NULL ? value->results[0].uid : 0;
+    uid = value != NULL ? value->results[0].uid : 0;
     mailsrv_asked_free(commit);
     mailsrv_asked_free(body);
     mail_settle(m);
     free(text);
     return uid;
+}
+
+static uint32_t deliver(struct fixture *f, uint32_t number, size_t octets)
+{
+    return deliver_as(f, number, octets, 0);
 }
 
 static uint8_t octet(uint32_t number, size_t i)
@@ -278,6 +283,23 @@ static void one_by_one(enum memory how, bool at_once, const char *name)
     end(f);
 }
 
+/* UIDs that have come to their end begin at 1 again: those that a session knows mean nothing any more. */
+static void renumbered(enum memory how, const char *name)
+{
+    struct fixture *f = begin(how);
+    bool good = true;
+    for (uint32_t i = 1; i <= 8; i++)
+        good = deliver(f, i, SMALL) == i && good;
+    for (uint32_t uid = 1; uid <= 3; uid++)
+        good = is_whole(f, uid, SMALL) && good;
+    good = deliver_as(f, 9, SMALL, UINT32_MAX - 1) == UINT32_MAX - 1 && good;
+    tap(good && deliver(f, 10, SMALL) == 10, name, "UIDs begin at 1 again", "");
+    struct reading r = read_from(f, 4, 0, PIECE);
+    tap(r.octets == 0 && (r.status == MAILSRV_GONE || r.status == MAILSRV_NONEXISTENT), name, "one of before is gone",
+        mailsrv_strerror(r.status));
+    end(f);
+}
+
 /* Two READs of one handle are out: the second one waits for the first, though its octets are in memory. */
 static void order(void)
 {
@@ -380,6 +402,8 @@ int main(void)
     one_by_one(HAS_NOTHING, false, "one by one, on the disk");
     one_by_one(ENDS_EARLY, false, "one by one, in memory, it is said, but less than there is");
     one_by_one(IS_NO_FUNCTION, false, "one by one, no such function");
+    renumbered(HAS_ALL, "renumbered, in memory");
+    renumbered(HAS_NOTHING, "renumbered, on the disk");
     order();
     broken(HAS_ALL, "a flipped octet, in memory");
     broken(HAS_NOTHING, "a flipped octet, on the disk");

@@ -120,8 +120,16 @@ static void test_rolled_back(void **state)
         assert_int_equal(frame(w, i, 2, 0), SQLITE_OK);
     for (unsigned i = 1; i < 9; i++)
         assert_int_equal(frame(w, i, 3, i == 8), SQLITE_OK);
+    assert_int_equal(w->writes, 3); /* what was rolled back is not written at all */
     assert_true(is_written(w));
-    assert_int_equal(frame(w, 9, 4, 0), SQLITE_OK);
+    for (unsigned i = 9; i < 29; i++) /* a part of this is written before it is rolled back */
+        assert_int_equal(frame(w, i, 4, 0), SQLITE_OK);
+    assert_int_equal(w->writes, 4);
+    for (unsigned i = 9; i < 30; i++)
+        assert_int_equal(frame(w, i, 5, i == 29), SQLITE_OK);
+    assert_int_equal(w->writes, 6);
+    assert_true(is_written(w));
+    assert_int_equal(frame(w, 30, 6, 0), SQLITE_OK);
     assert_int_equal(begin(w), SQLITE_OK);
     assert_true(is_written(w));
     int writes = w->writes;

@@ -39,6 +39,29 @@ static void test_memory_is_zeroed_and_counted(void **state)
     assert_null(from.fault);
 }
 
+/* Room is counted the same, and is as the allocator left it: nobody has written zeros there. */
+static void test_room_is_not_zeroed(void **state)
+{
+    struct counted from;
+    struct heap heap;
+    struct purse purse = { .max = 1000 };
+    (void)state;
+    counted_init(&from);
+    mailsrv__heap_init(&heap, &from.allocator, 4096);
+    uint8_t *p = mailsrv__heap_room(&heap, CLASS_OUTPUT, &purse, 100);
+    assert_non_null(p);
+    for (size_t i = 0; i < 100; i++)
+        assert_int_equal(p[i], COUNTED_JUNK);
+    assert_int_equal(heap.used_by[CLASS_OUTPUT], 100);
+    assert_int_equal(purse.used, 100);
+    assert_null(mailsrv__heap_room(&heap, CLASS_OUTPUT, &purse, 901));
+    mailsrv__heap_give(&heap, CLASS_OUTPUT, &purse, p, 100);
+    assert_int_equal(heap.used, 0);
+    assert_int_equal(purse.used, 0);
+    assert_int_equal(from.live, 0);
+    assert_null(from.fault);
+}
+
 struct keeper {
     struct heap *heap;
     void *kept[3];
@@ -234,6 +257,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory_is_zeroed_and_counted),
+        cmocka_unit_test(test_room_is_not_zeroed),
         cmocka_unit_test(test_each_ceiling_holds), cmocka_unit_test(test_what_is_kept_is_given_back),
         cmocka_unit_test(test_what_leaves_its_purse_stays_charged),
         cmocka_unit_test(test_no_memory_is_charged_where_there_was_none),

@@ -429,6 +429,48 @@ static void flag(struct world *w, uint32_t uid)
     mail_shut_box(w, &box);
 }
 
+static void sees(struct world *w, struct view *view, uint32_t uid)
+{
+    flag(w, uid);
+    mailsrv__view_sync(view);
+    mail_turns(w);
+}
+
+static void tells_only(struct view *view, uint32_t uid)
+{
+    struct told told;
+    assert_true(mailsrv__view_tell(view, TELLS_ALL));
+    assert_true(mail_next(view, &told));
+    assert_int_equal(told.kind, TOLD_FETCH);
+    assert_int_equal(told.uid, uid);
+    assert_false(mail_next(view, &told));
+}
+
+/* A session that said all flags is told what has changed since, by the journal as by the rows. */
+static void test_what_was_said_is_not_told(void **state)
+{
+    struct world w;
+    struct view view;
+    (void)state;
+    mail_begin(&w, 600, PLENTY);
+    mail_find_inbox(&w);
+    assert_int_equal(mail_open(&w, &view), MAILSRV_OK);
+    for (int i = 0; i < 2; i++) {
+        sees(&w, &view, 5 + 4 * (uint32_t)i);
+        struct view_now now = mailsrv__view_now(&view);
+        sees(&w, &view, 7 + 4 * (uint32_t)i);
+        if (i == 1)
+            mailsrv__journal_drop(&view.image->journal);
+        mailsrv__view_said_all(&view, now);
+        assert_true(view.told == now.modseq);
+        tells_only(&view, 7 + 4 * (uint32_t)i);
+        mailsrv__view_said_all(&view, now); /* older than what it was told */
+        assert_true(view.told > now.modseq);
+    }
+    mailsrv__view_close(&view);
+    mail_end(&w);
+}
+
 /* First the sizes, then the journal, then itself; each time it lives on from what that gave. */
 static void test_the_order_of_giving_up(void **state)
 {
@@ -606,7 +648,7 @@ int main(void)
         cmocka_unit_test(test_sizes_that_are_dropped_and_wanted_again),
         cmocka_unit_test(test_sizes_that_the_store_cannot_tell),
         cmocka_unit_test(test_the_order_of_giving_up),
-        cmocka_unit_test(test_texts_go_first),
+        cmocka_unit_test(test_texts_go_first), cmocka_unit_test(test_what_was_said_is_not_told),
         cmocka_unit_test(test_kept_images_go_before_columns),
         cmocka_unit_test(test_each_allocation_fails),
     };

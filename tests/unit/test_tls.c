@@ -200,6 +200,33 @@ static void test_small_replies_share_a_record(void **state)
     end(&l);
 }
 
+/* As many as a record holds, and what a lent slice has above whole records shares one with what stands behind it. */
+static void test_large_replies_share_records(void **state)
+{
+    static const uint8_t octets[20000];
+    mailsrv_read_bytes read = { .size = sizeof read, .octets = { octets, sizeof octets } };
+    const mailsrv_answer lent = { .size = sizeof lent, .value = &read };
+    mailsrv_out v[3];
+    struct line l;
+    size_t count;
+    (void)state;
+    open_line(&l);
+    say_sealed(&l, "say 900\r\nsay 900\r\nsay 900\r\nsay 900\r\nsay 900\r\nsay 900\r\nsay 900\r\n");
+    assert_int_equal(unsent(&l, &count), 7 * 900 + 4);
+    assert_int_equal(count, 1);
+    send_all(&l);
+    say_sealed(&l, "read 20000\r\nsay 900\r\n");
+    assert_int_equal(mailsrv_op_answer(l.w.engine, next_op(&l.w, MAILSRV_OP_READ)->id, &lent), MAILSRV_OK);
+    run(&l.w);
+    assert_int_equal(mailsrv_session_output(l.s, v, 3, &count), MAILSRV_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(v[0].n, RECORD_OCTETS + 4);
+    assert_int_equal(v[1].n, sizeof octets - RECORD_OCTETS + 2 + 900 + 4); /* a line's end stands behind it */
+    send_all(&l);
+    assert_int_equal(l.said.n, 7 + 7 * 900 + sizeof octets + 2 + 900);
+    end(&l);
+}
+
 static void test_the_window_counts_ciphertext(void **state)
 {
     enum { WINDOW = 32 * 1024, REPLY = 20, RECORD = REPLY + 4 };
@@ -319,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_what_is_lent_is_released_once_encrypted),
         cmocka_unit_test(test_what_was_taken_is_wiped),
         cmocka_unit_test(test_small_replies_share_a_record),
+        cmocka_unit_test(test_large_replies_share_records),
         cmocka_unit_test(test_the_window_counts_ciphertext),
         cmocka_unit_test(test_a_lent_slice_stays_where_it_is),
         cmocka_unit_test(test_the_host_tells),

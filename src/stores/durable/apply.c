@@ -213,7 +213,7 @@ bool mailsrv__durable_drop_row(struct index *x, const struct row *at, struct cou
     bool good;
     const struct message_mark *mark = mailsrv__durable_mark_find(x, at->box, (uint32_t)at->uid, &good);
     *out = (struct counts){ 0, 0, 0, 0 };
-    if (mark == NULL)
+    if (mark == NULL && (!good || at->mailbox != NULL))
         return good;
     sqlite3_stmt *row = mailsrv__durable_ask(x, SQL_MESSAGE_GET, "ii", at->box, at->uid);
     int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
@@ -221,7 +221,7 @@ bool mailsrv__durable_drop_row(struct index *x, const struct row *at, struct cou
         sqlite3_reset(row);
         return false;
     }
-    *out = mailsrv__durable_counts(-1, mark->flags, sqlite3_column_int64(row, 0));
+    *out = mailsrv__durable_counts(-1, mark != NULL ? mark->flags : 0, sqlite3_column_int64(row, 0));
     int64_t id = sqlite3_column_int64(row, 1), base = sqlite3_column_int64(row, 2);
     sqlite3_reset(row);
     return mailsrv__durable_mark_drop(x, at->box, (uint32_t)at->uid) &&
@@ -299,7 +299,8 @@ bool mailsrv__durable_apply_death(struct index *x, bool *more)
         return false;
     if (result != SQLITE_DONE)
         return result == SQLITE_ROW;
-    return mailsrv__durable_run(x, SQL_KEYWORD_DROP, "i", box) &&
+    mailsrv__durable_marks_forget(x);
+    return mailsrv__durable_run(x, SQL_MARKS_END, "i", box) && mailsrv__durable_run(x, SQL_KEYWORD_DROP, "i", box) &&
            mailsrv__durable_run(x, SQL_VANISHED_DROP, "i", box) && mailsrv__durable_run(x, SQL_MAILBOX_DROP, "i", box);
 }
 
@@ -438,12 +439,30 @@ static void mark_changed(struct index *x, enum entry entry, struct reader from)
     }
 }
 
+/* Is a message no longer, or something else, where it was?  New ones, and flags, take nothing away. */
+static bool removes(enum entry entry)
+{
+    switch (entry) {
+    case ENTRY_EXPUNGE:
+    case ENTRY_RENUMBER:
+    case ENTRY_MAILBOX_DELETE:
+    case ENTRY_RENAME:
+    case ENTRY_INBOX_MOVED:
+    case ENTRY_GONE:
+    case ENTRY_PARTS_DROP:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static bool apply_entry(struct index *x, struct reader *from)
 {
     x->entry = from->p;
     x->from = from;
     enum entry entry = (enum entry)mailsrv__durable_get_number(from, 1);
     mark_changed(x, entry, *from);
+    x->removes = x->removes || removes(entry);
     switch (entry) {
     case ENTRY_ACCOUNT:
         return account(x, from);

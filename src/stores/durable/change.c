@@ -12,7 +12,7 @@ bool mailsrv__durable_take_effect(struct durable *d)
     bool good = mailsrv__durable_apply(&d->writer, (mailsrv_bytes){ r->p + d->applied, r->n - d->applied });
     d->applied = r->n;
     if (good && r->n >= RECORD_MAX) {
-        mailsrv__durable_put_frame(&d->log, &d->group, FRAME_BEGUN, r->p, r->n);
+        mailsrv__durable_put_frame(&d->log, &d->group.own, FRAME_BEGUN, r->p, r->n);
         d->begun = true;
         r->n = d->applied = 0;
     }
@@ -296,7 +296,7 @@ static int32_t renumber_some(struct durable *d, const mailsrv_id *mailbox, const
     mailsrv__durable_put_number(&d->record, 0, 4);
     if (!put_uids(d, mbox->box, from, &n))
         return mailsrv__durable_broken(d);
-    if (d->record.failed || d->group.failed)
+    if (d->record.failed || d->group.own.failed)
         return MAILSRV_NOMEM;
     mailsrv__durable_set_number(d->record.p + at, n, 4);
     return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
@@ -316,7 +316,7 @@ int32_t mailsrv__durable_renumber_as(struct durable *d, const mailsrv_id *mailbo
 
 int32_t mailsrv__durable_renumber(struct durable *d, const mailsrv_id *mailbox, struct mailbox *mbox, int64_t unix_us)
 {
-    struct account a;
+    struct account a = { 0 };
     if (mailsrv__durable_account(&d->writer, &mbox->account, &a) != MAILSRV_OK)
         return mailsrv__durable_broken(d);
     uint32_t uidvalidity = mailsrv__durable_new_uidvalidity(&a, unix_us);

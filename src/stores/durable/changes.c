@@ -262,5 +262,9 @@ int32_t mailsrv__durable_changes(struct durable *d, struct task *t)
     p.most = mailsrv__durable_page(arg->limit, arg->fields);
     p.rows = mailsrv__durable_room(t, p.most * sizeof *p.rows);
     p.runs = mailsrv__durable_room(t, p.most * sizeof *p.runs);
-    return p.rows != NULL && p.runs != NULL ? answer(&p) : MAILSRV_NOMEM;
+    if (p.rows == NULL || p.runs == NULL)
+        return MAILSRV_NOMEM;
+    status = answer(&p);
+    mailsrv__durable_lend(t);
+    return status;
 }

@@ -33,15 +33,9 @@ static struct body *body_at(struct durable *d, const struct task *t, uint32_t i)
 
 static struct place write_body(struct durable *d, const struct body *body)
 {
-    struct buffer *octets = &d->record;
-    size_t before = octets->n;
-    struct place place = { d->log.end.segment, d->log.end.offset + d->group.n + FRAME_HEAD + 8 };
-    mailsrv__durable_put_number(octets, body->number, 8);
-    mailsrv__durable_put(octets, body->p, (size_t)body->octets);
-    if (!octets->failed)
-        mailsrv__durable_put_frame(&d->log, &d->group, FRAME_BODY, octets->p + before, octets->n - before);
-    octets->n = before;
-    return place;
+    const uint64_t at = d->log.end.offset + mailsrv__durable_group_octets(&d->group);
+    mailsrv__durable_put_body(&d->log, &d->group, body->number, (mailsrv_bytes){ body->p, (size_t)body->octets });
+    return (struct place){ d->log.end.segment, at + FRAME_HEAD + 8 };
 }
 
 /* Is it in the index, because it was committed before? */

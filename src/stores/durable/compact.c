@@ -65,8 +65,8 @@ static int32_t copy_octets(struct durable *d, uint64_t id, uint64_t octets, uint
         return status;
     if (body.n != octets + 8)
         return MAILSRV_CORRUPT;
-    *place = d->log.end.offset + d->group.n + FRAME_HEAD + 8;
-    mailsrv__durable_put_frame(&d->log, &d->group, FRAME_BODY, body.p, body.n);
+    *place = d->log.end.offset + mailsrv__durable_group_octets(&d->group) + FRAME_HEAD + 8;
+    mailsrv__durable_put_frame(&d->log, &d->group.own, FRAME_BODY, body.p, body.n);
     return MAILSRV_OK;
 }
 
@@ -349,7 +349,8 @@ int32_t mailsrv__durable_compact_before_bulk(struct durable *d)
 
 static bool is_enough(const struct durable *d, size_t begin, uint32_t rows)
 {
-    return rows >= STEP_ROWS || d->group.n + d->record.n - begin >= STEP_OCTETS || d->record.failed || d->group.failed;
+    return rows >= STEP_ROWS || d->group.own.n + d->record.n - begin >= STEP_OCTETS || d->record.failed ||
+           d->group.own.failed;
 }
 
 /* Copies as much as one step may; `*rows`: how many. */
@@ -359,7 +360,7 @@ static int32_t copy_some(struct durable *d, uint32_t *rows)
         copy_body, copy_message, copy_marked, copy_queue, copy_queue_marked, copy_mailbox, copy_name, copy_account,
         copy_tomb,
     };
-    size_t begin = d->group.n + d->record.n;
+    size_t begin = d->group.own.n + d->record.n;
     int32_t status = MAILSRV_OK;
     for (size_t i = 0; i < sizeof copies / sizeof *copies && !is_enough(d, begin, *rows); i++) {
         while (!is_enough(d, begin, *rows) && (status = copies[i](d)) == MAILSRV_OK)
@@ -450,8 +451,8 @@ static bool remove_one(struct durable *d, const struct sealed *one)
 {
     char path[PATH_MAX_OCTETS];
     mailsrv__durable_segment_path(d, one->number, path);
-    mailsrv__durable_segment_file_forget(d);
     int32_t status = d->files.unlink(d->files.user, path);
+    mailsrv__durable_segment_file_forget(d);
     return (status == MAILSRV_OK || status == MAILSRV_NONEXISTENT) &&
            mailsrv__durable_run(&d->writer, SQL_SEGMENT_REMOVED, "i", (int64_t)one->number);
 }

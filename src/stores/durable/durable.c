@@ -3,11 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define SEGMENT_OCTETS (64u << 20)
 #define MEMORY_OCTETS (64u << 20)
 #define RESERVE_OCTETS (1u << 20)
-#define CHECKPOINT_PAGES 1000
+#define CHECKPOINT_PAGES 4000
 #define HISTORY_MAX 10000
 #define SHARD_NAME 3 /* octets that the name of one is longer */
 #define FILES_MIN offsetof(mailsrv_durable_files, read_now)
@@ -30,7 +31,8 @@ static void end_one(struct durable *d)
     mailsrv__durable_vfs_close(&d->vfs);
     if (d->process_lock != NULL)
         d->files.unlock(d->files.user, d->process_lock);
-    free(d->group.p);
+    free(d->group.own.p);
+    free(d->group.lent);
     free(d->record.p);
     free(d->loose.v);
     mailsrv__durable_recents_free(d);
@@ -91,7 +93,11 @@ static struct durable *new_store(const mailsrv_durable_setup *setup)
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->calm, NULL);
     pthread_cond_init(&d->move, NULL);
-    pthread_cond_init(&d->writes.work, NULL);
+    pthread_condattr_t steady; /* until when the writer waits does not move with the time of day */
+    pthread_condattr_init(&steady);
+    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+    pthread_cond_init(&d->writes.work, &steady);
+    pthread_condattr_destroy(&steady);
     pthread_cond_init(&d->reads.work, NULL);
     return d;
 }
@@ -127,19 +133,25 @@ static int32_t take_directory(struct durable *d, bool *is_copy)
     return d->files.make_directory(d->files.user, path);
 }
 
-/* Its log goes first, for good, so that no other index meets it. */
-static int32_t make_index_anew(struct durable *d)
+/* Takes a file away for good. */
+static int32_t remove_file(struct durable *d, const char *name)
 {
     char path[PATH_MAX_OCTETS];
-    mailsrv__durable_index_close(&d->writer);
-    snprintf(path, sizeof path, "%s/index.db-wal", d->directory);
-    d->files.unlink(d->files.user, path);
-    int32_t status = d->files.sync_directory(d->files.user, d->directory);
-    if (status != MAILSRV_OK)
+    snprintf(path, sizeof path, "%s/%s", d->directory, name);
+    int32_t status = d->files.unlink(d->files.user, path);
+    if (status != MAILSRV_OK && status != MAILSRV_NONEXISTENT)
         return status;
-    snprintf(path, sizeof path, "%s/index.db", d->directory);
-    d->files.unlink(d->files.user, path);
-    return mailsrv__durable_index_open(&d->writer, d, true);
+    return d->files.sync_directory(d->files.user, d->directory);
+}
+
+/* Its log goes first, so that no other index meets it; and then the index, so that it meets no other log. */
+static int32_t make_index_anew(struct durable *d)
+{
+    mailsrv__durable_index_close(&d->writer);
+    int32_t status = remove_file(d, "index.db-wal");
+    if (status == MAILSRV_OK)
+        status = remove_file(d, "index.db");
+    return status == MAILSRV_OK ? mailsrv__durable_index_open(&d->writer, d, true) : status;
 }
 
 static void look_for_log(void *context, const char *name)

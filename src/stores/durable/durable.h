@@ -25,6 +25,15 @@ struct figures {
     uint64_t in_sync[MAILSRV_BUCKETS];  /* by microseconds */
 };
 
+/* Who writes at the same time as others, and is waited for. */
+struct joining {
+    uint64_t sync_us;     /* that the sync of a group takes: a mean, in which older ones fade */
+    uint64_t answered_us; /* when the last group was */
+    size_t expected;      /* so many in the next one */
+    uint32_t misses;      /* how often it was of no use, one after the other */
+    uint32_t rests;       /* groups that nobody waits for */
+};
+
 struct durable {
     mailsrv_store store;
     struct family *family; /* NULL: there is one shard */
@@ -39,7 +48,7 @@ struct durable {
     struct log log;
 
     /* The writer's. */
-    struct buffer group;  /* frames of the group that is made */
+    struct group group;   /* frames of the group that is made */
     struct buffer record; /* of the change that is planned */
     size_t applied;       /* octets of it that the index has */
     struct loose loose;
@@ -66,6 +75,7 @@ struct durable {
     pthread_mutex_t lock; /* of everything below */
     pthread_cond_t calm;  /* a task was posted, or a call is done */
     struct queue writes, reads;
+    struct joining joining;
     struct task *held; /* whose changes are durable and not yet visible */
     struct binding *bindings;
     struct handle *handles[BUCKETS], *boxes[BUCKETS];
@@ -76,6 +86,7 @@ struct durable {
     struct figures figures;
     uint64_t removals;          /* how often something was removed or moved */
     struct segment_file *kept; /* NULL: none is */
+    uint64_t segments_gone;    /* how often one was not to be kept any more */
     bool is_busy; /* the writer goes on tidying */
     uint32_t copies;        /* that are being made: nothing is removed */
     struct loose postponed; /* files that go after that */
@@ -109,6 +120,7 @@ void mailsrv__durable_sweep(struct durable *d);
 void mailsrv__durable_indexed(struct durable *d);
 /* Asks for a checkpoint; `wait`: until one that begins from now on has ended. */
 void mailsrv__durable_move(struct durable *d, bool wait);
+bool mailsrv__durable_is_moving(struct durable *d);
 void *mailsrv__durable_move_for_ever(void *d); /* the thread */
 
 /* ---- compact.c ---- */
@@ -125,7 +137,19 @@ void mailsrv__durable_remove_retired(struct durable *d);
 /* With the lock: is there something to do without being asked? */
 bool mailsrv__durable_tidies(const struct durable *d);
 
+/* ---- joining.c ---- */
+void mailsrv__durable_joining_synced(struct joining *j, uint64_t us);
+/* A group of so many changes is about to be answered, and others wait. */
+void mailsrv__durable_joining_answered(struct joining *j, uint64_t changes, size_t waiting, uint64_t now_us);
+/* Until when the next group waits for those that are expected; 0: it does not. */
+uint64_t mailsrv__durable_joining_until(struct joining *j, size_t waiting);
+/* It has waited: was it worth it? */
+void mailsrv__durable_joining_judge(struct joining *j, size_t before, size_t after);
+/* With the lock, by the writer, who has something to write: waits for more. */
+void mailsrv__durable_join(struct durable *d);
+
 /* ---- figures.c ---- */
+uint64_t mailsrv__durable_now_us(void); /* of a clock that is never set */
 /* Syncs a file of the log or of a body, and counts it; `appended`: octets that are in the log by that. */
 int32_t mailsrv__durable_sync(struct durable *d, void *file, uint64_t appended);
 /* With the lock. */
@@ -181,6 +205,9 @@ int32_t mailsrv__durable_body_take_over(struct durable *d, struct body *body);
 /* ---- notify.c ---- */
 /* Marks what tasks have changed, and pokes the engines that others have changed something for. */
 void mailsrv__durable_tell(struct durable *d, const struct task *first);
+/* With the lock, which it gives back in between: whoever has just opened a mailbox is told that it was changed since it
+ * was looked at. */
+void mailsrv__durable_tell_opener(struct durable *d, struct handle *h);
 void mailsrv__durable_poked(mailsrv_engine *engine, mailsrv_letter *letter); /* the letter's `deliver` */
 
 /* ---- serve.c ---- */

@@ -5,7 +5,7 @@
 
 #include <time.h>
 
-static uint64_t now_us(void)
+uint64_t mailsrv__durable_now_us(void)
 {
     struct timespec now = { 0, 0 };
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -15,9 +15,9 @@ static uint64_t now_us(void)
 int32_t mailsrv__durable_sync(struct durable *d, void *file, uint64_t appended)
 {
     struct figures *f = &d->figures;
-    uint64_t began_us = now_us();
+    uint64_t began_us = mailsrv__durable_now_us();
     int32_t status = d->files.sync(d->files.user, file);
-    uint64_t us = now_us() - began_us;
+    uint64_t us = mailsrv__durable_now_us() - began_us;
     pthread_mutex_lock(&d->lock);
     f->syncs++;
     f->sync_us += us;
@@ -26,6 +26,8 @@ int32_t mailsrv__durable_sync(struct durable *d, void *file, uint64_t appended)
     f->in_sync[mailsrv_bucket(us)]++;
     if (status == MAILSRV_OK)
         f->octets += appended;
+    if (appended != 0)
+        mailsrv__durable_joining_synced(&d->joining, us);
     pthread_mutex_unlock(&d->lock);
     return status;
 }
@@ -35,6 +37,7 @@ void mailsrv__durable_count_group(struct durable *d, uint64_t changes)
     d->figures.groups++;
     d->figures.changes += changes;
     d->figures.in_group[mailsrv_bucket(changes)]++;
+    mailsrv__durable_joining_answered(&d->joining, changes, d->writes.n, mailsrv__durable_now_us());
 }
 
 static uint64_t length(const struct task *first)
@@ -74,9 +77,9 @@ static uint64_t value_of(const struct durable *d, int32_t key)
     case MAILSRV_DURABLE_STAT_LOG_OCTETS:
         return d->figures.octets;
     case MAILSRV_DURABLE_STAT_WRITES_WAITING:
-        return length(d->writes.first);
+        return d->writes.n;
     case MAILSRV_DURABLE_STAT_READS_WAITING:
-        return length(d->reads.first);
+        return d->reads.n;
     case MAILSRV_DURABLE_STAT_CHECKPOINTS:
         return d->moves;
     case MAILSRV_DURABLE_STAT_COMPACTIONS:

@@ -34,9 +34,21 @@ static int append(struct gathered *g, const void *p, size_t n)
     return n != HEAD && g->is_last ? mailsrv__durable_gathered_write(g) : SQLITE_OK;
 }
 
+/* A frame's head comes where other frames are that were not written yet: their transaction was rolled back, and they
+ * are nobody's.  (Frames that a transaction has written it may change in their place; but a head only when it has
+ * written, and read, all.) */
+static void forget(struct gathered *g, uint64_t from)
+{
+    const uint64_t begin = g->end - g->n;
+    g->n = from > begin ? (size_t)(from - begin) : 0;
+    g->end = from;
+}
+
 int mailsrv__durable_gather(struct gathered *g, const void *p, size_t n, uint64_t offset)
 {
     const uint8_t *head = p;
+    if (n == HEAD && g->n != 0 && offset < g->end)
+        forget(g, offset);
     bool appends = offset == g->end && offset != 0;
     if (n == HEAD)
         g->is_last = (head[4] | head[5] | head[6] | head[7]) != 0;

@@ -13,7 +13,8 @@
 #define KEPT_MAX (1u << 20) /* octets of memory, from group to group */
 #define REPLAYED_MAX 1000 /* changes of one transaction */
 #define COMMITS_LOOK 64    /* so many groups of new messages, and it is looked for something to compact */
-#define PAGES_WAIT 8       /* so many times the pages of a checkpoint are too many */
+#define PAGES_LONG 2       /* so many times the pages of a checkpoint, and the index's log is to begin anew */
+#define PAGES_WAIT 3       /* so many times, and it must, whatever is left to be moved */
 
 static void roll_back(struct durable *d)
 {
@@ -183,7 +184,8 @@ static void answer_held(struct durable *d)
 /* What of a change is to be put back when it is not kept. */
 struct mark {
     struct state state;
-    size_t group, loose;
+    struct group_mark group;
+    size_t loose;
     bool is_saved; /* the index can undo this change alone */
 };
 
@@ -192,15 +194,16 @@ static int32_t put_change(struct durable *d, const struct mark *mark, int32_t st
 {
     bool keeps = (status == MAILSRV_OK || status == MAILSRV_MORE) && !d->undo;
     if (keeps && (d->record.n != 0 || d->begun))
-        mailsrv__durable_put_frame(&d->log, &d->group, FRAME_CHANGE, d->record.p, d->record.n);
-    if (d->record.failed || d->group.failed)
+        mailsrv__durable_put_frame(&d->log, &d->group.own, FRAME_CHANGE, d->record.p, d->record.n);
+    if (d->record.failed || d->group.own.failed)
         return MAILSRV_NOMEM;
-    return keeps && (d->record.n > FRAME_MAX || d->group.n - mark->group > CHANGE_MAX) ? MAILSRV_LIMIT : status;
+    const size_t octets = mailsrv__durable_group_octets(&d->group) - mark->group.octets;
+    return keeps && (d->record.n > FRAME_MAX || octets > CHANGE_MAX) ? MAILSRV_LIMIT : status;
 }
 
 static bool begin_change(struct durable *d, struct mark *mark, bool saves)
 {
-    *mark = (struct mark){ d->writer.state, d->group.n, d->loose.n, saves };
+    *mark = (struct mark){ d->writer.state, mailsrv__durable_group_mark(&d->group), d->loose.n, saves };
     d->record.n = d->applied = 0;
     d->undo = d->begun = false;
     /* Where SQLite has given the transaction up, this would be one by itself, and its end would make it be seen. */
@@ -229,9 +232,9 @@ static void end_change(struct durable *d, const struct mark *mark, bool keeps)
         return;
     mailsrv__durable_marks_forget(&d->writer);
     d->writer.state = mark->state;
-    d->group.n = mark->group;
+    mailsrv__durable_group_cut(&d->group, &mark->group);
     d->loose.n = mark->loose;
-    d->record.failed = d->group.failed = false;
+    d->record.failed = false;
 }
 
 static void plan(struct durable *d, struct task *t, bool saves)
@@ -273,12 +276,14 @@ static void plan_compaction(struct durable *d)
 /* The log has it, and the index can take it.  `saves`: each change can be undone alone. */
 static int32_t make_with(struct durable *d, struct task *first, bool saves)
 {
+    static const struct group_mark nothing;
     int32_t status = mailsrv__durable_log_begin(&d->log);
     if (status != MAILSRV_OK)
         return status;
-    d->group.n = 0;
+    mailsrv__durable_group_cut(&d->group, &nothing);
     d->failed = d->is_too_bold = false;
     d->writer.changed = (struct changed_accounts){ { 0 } };
+    d->writer.removes = false;
     d->log.group++;
     if (!mailsrv__durable_run(&d->writer, SQL_BEGIN, ""))
         return mailsrv__durable_failure(&d->writer);
@@ -295,10 +300,11 @@ static int32_t make_with(struct durable *d, struct task *first, bool saves)
         plan_compaction(d);
     if (d->failed || !mailsrv__durable_drop_idle(&d->writer, &d->loose))
         return mailsrv__durable_failure(&d->writer);
-    if (d->group.n == 0)
+    if (d->group.own.n == 0)
         return MAILSRV_OK;
     d->writer.state.group = d->log.group;
-    d->writer.state.place = (struct place){ d->log.end.segment, d->log.end.offset + d->group.n };
+    d->writer.state.place = d->log.end;
+    d->writer.state.place.offset += mailsrv__durable_group_octets(&d->group);
     if (!mailsrv__durable_state_store(&d->writer))
         return mailsrv__durable_failure(&d->writer);
     return mailsrv__durable_log_append(&d->log, &d->group);
@@ -362,18 +368,28 @@ static int32_t make_with_reserve(struct durable *d, struct task **first)
     return *first != NULL && mailsrv__durable_reserve_use(d) ? make(d, *first) : status;
 }
 
+/* Its log begins anew only when all of it has been moved and nothing comes meanwhile: so when it is long, and has been
+ * moved since, the next change waits for what came during that. */
+static bool is_too_long(struct durable *d, uint64_t pages)
+{
+    if (pages == d->moved || d->moved < (uint64_t)d->checkpoint_pages * PAGES_LONG)
+        return false;
+    return pages >= (uint64_t)d->checkpoint_pages * PAGES_WAIT || !mailsrv__durable_is_moving(d);
+}
+
 /* Has what the index gathered moved to its place, now that everybody has his answer: so many pages after the last time,
- * for its log begins anew only when nothing comes meanwhile, and each move syncs two files.  It is waited for where its
- * log must not grow: on a full disk, and where it is long already. */
+ * for each move syncs two files, and a page that many changes touched is moved once.  It is waited for where its log
+ * must not grow: on a full disk, and where it is long already. */
 static void checkpoint(struct durable *d)
 {
     uint64_t pages = (uint64_t)d->pages;
     if (pages < d->moved) /* its log has begun anew */
         d->moved = 0;
-    bool is_long = pages > d->moved && pages >= (uint64_t)d->checkpoint_pages * PAGES_WAIT;
-    if (!d->has_reserve || is_long || pages - d->moved >= d->checkpoint_pages) {
+    bool is_due = pages - d->moved >= d->checkpoint_pages;
+    bool waits = !d->has_reserve || is_too_long(d, pages);
+    if (waits || is_due) {
         d->moved = pages;
-        mailsrv__durable_move(d, !d->has_reserve || is_long);
+        mailsrv__durable_move(d, waits);
     }
 }
 
@@ -406,7 +422,7 @@ static struct task *take_unfinished(struct durable *d, struct task *first)
 
 static void count(struct durable *d, const struct task *first)
 {
-    if (d->group.n == 0)
+    if (d->group.own.n == 0)
         return;
     uint64_t changes = 0;
     for (const struct task *t = first; t != NULL; t = t->next)
@@ -429,7 +445,7 @@ static void say(struct durable *d)
 /* A large group was an exception. */
 static void give_back_memory(struct durable *d)
 {
-    struct buffer *const buffers[] = { &d->group, &d->record };
+    struct buffer *const buffers[] = { &d->group.own, &d->record };
     for (size_t i = 0; i < 2; i++) {
         if (buffers[i]->room <= KEPT_MAX)
             continue;
@@ -441,7 +457,7 @@ static void give_back_memory(struct durable *d)
 /* What is durable, to everybody; false: the index cannot take it now. */
 static bool make_visible(struct durable *d)
 {
-    if (d->group.n == 0) { /* nothing is; what the index was told belongs to a group */
+    if (d->group.own.n == 0) { /* nothing is; what the index was told belongs to a group */
         roll_back(d);
         return true;
     }
@@ -457,14 +473,6 @@ static bool make_visible(struct durable *d)
     mailsrv__durable_compact_again(d);
     roll_back(d);
     return mailsrv__durable_catch_up(d) == MAILSRV_OK;
-}
-
-/* New messages and flags take nothing away. */
-static bool removes(const struct task *first)
-{
-    while (first != NULL && (first->kind == MAILSRV_OP_BODY_COMMIT || first->kind == MAILSRV_OP_FLAGS))
-        first = first->next;
-    return first != NULL;
 }
 
 /* May there be something to compact now?  New messages alone take nothing from a segment; but one may have ended, and
@@ -492,14 +500,14 @@ void mailsrv__durable_group(struct durable *d, struct task *first)
             checkpoint(d);
         return;
     }
-    if (d->group.n != 0 && first != NULL)
+    if (d->group.own.n != 0 && first != NULL)
         look_after(d, first);
     first = keep_unfinished(d, first);
     if (!make_visible(d)) {
         hold(d, first);
         return;
     }
-    if (removes(first))
+    if (d->writer.removes)
         mailsrv__durable_removed(d);
     remove_loose(d);
     count(d, first);

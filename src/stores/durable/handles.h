@@ -53,7 +53,7 @@ struct segment_file {
 struct segment_file *mailsrv__durable_segment_file(struct durable *d, uint64_t number);
 int32_t mailsrv__durable_segment_file_open(struct durable *d, uint64_t number, struct segment_file **out);
 void mailsrv__durable_segment_file_drop(struct durable *d, struct segment_file *one);
-/* Is not kept any more: it is about to go, or there are to be no files. */
+/* Is not kept any more: some segment has just gone, or there are to be no files. */
 void mailsrv__durable_segment_file_forget(struct durable *d);
 
 /* ---- handle.c ---- */

@@ -163,6 +163,7 @@ static const char *const texts[SQL_COUNT] = {
                       " SET first = ?2, altered = ?3, rows = ?4",
     [SQL_MARKS_ROWS] = "UPDATE marks SET rows = ?2 WHERE key = ?1",
     [SQL_MARKS_DROP] = "DELETE FROM marks WHERE key = ?",
+    [SQL_MARKS_END] = "DELETE FROM marks WHERE key >= ?1 << 26 AND key < (?1 + 1) << 26",
     [SQL_MARKS_OLDER] = "SELECT key FROM marks WHERE key >= ? AND key <= ? AND first <= ? ORDER BY key DESC LIMIT 1",
     [SQL_MARKS_COUNT_ALTERED] = "SELECT count(*) FROM (SELECT 1 FROM marks INDEXED BY marks_altered"
                                 " WHERE key >> 26 = ?1 AND altered > ?2 AND altered > 0 LIMIT ?3)",

@@ -85,6 +85,7 @@ enum sql {
     SQL_MARKS_PUT,
     SQL_MARKS_ROWS,
     SQL_MARKS_DROP,
+    SQL_MARKS_END,
     SQL_MARKS_OLDER,
     SQL_MARKS_COUNT_ALTERED,
     SQL_MARKS_ALTERED,
@@ -165,6 +166,7 @@ struct index {
     const uint8_t *entry; /* where the one that is applied begins */
     const struct reader *from;
     struct changed_accounts changed; /* by what was applied; the writer's */
+    bool removes;           /* what was applied took messages away, or gave them other UIDs; the writer's */
     struct chunk chunk;     /* the writer's */
     uint64_t counted;       /* the body whose row counts the message of the next entry already; 0: none does */
     mailsrv_id box_of;      /* the mailbox whose number was asked for last */

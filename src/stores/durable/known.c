@@ -66,8 +66,7 @@ void mailsrv__durable_known_begins(struct durable *d, const struct changed_accou
     count(d, changed, UINT32_MAX); /* one less */
 }
 
-/* With the lock. */
-static bool is_current(struct durable *d, const mailsrv_id *account, uint32_t version)
+bool mailsrv__durable_known_is_current(struct durable *d, const mailsrv_id *account, uint32_t version)
 {
     const struct known_account *a = account_of(d, account);
     return a->changing == 0 && a->version == version;
@@ -123,7 +122,7 @@ void mailsrv__durable_know_mailbox(struct durable *d, const struct known_mailbox
 {
     struct known_mailbox **at = &d->known.mailboxes[place(&mailbox->id)];
     pthread_mutex_lock(&d->lock);
-    if (is_current(d, &mailbox->account, mailbox->version)) {
+    if (mailsrv__durable_known_is_current(d, &mailbox->account, mailbox->version)) {
         if (*at == NULL)
             *at = malloc(sizeof **at);
         if (*at != NULL)
@@ -141,7 +140,8 @@ static const struct known_mailbox *find(struct durable *d, const mailsrv_id *acc
 {
     const struct known_mailbox *m = d->known.mailboxes[place(mailbox)];
     const bool found = m != NULL && mailsrv__durable_same(&m->id, mailbox) &&
-                       mailsrv__durable_same(&m->account, account) && is_current(d, account, m->version);
+                       mailsrv__durable_same(&m->account, account) &&
+                       mailsrv__durable_known_is_current(d, account, m->version);
     return found ? m : NULL;
 }
 
@@ -152,7 +152,8 @@ static const struct known_mailbox *find_by_name(struct durable *d, const mailsrv
         return NULL;
     const struct known_name *name = *place_of_name(d, account, text);
     const bool found = name != NULL && name->n == text.n && memcmp(name->text, text.p, text.n) == 0 &&
-                       mailsrv__durable_same(&name->account, account) && is_current(d, account, name->version);
+                       mailsrv__durable_same(&name->account, account) &&
+                       mailsrv__durable_known_is_current(d, account, name->version);
     return found ? find(d, account, &name->mailbox) : NULL;
 }
 

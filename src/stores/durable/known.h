@@ -66,6 +66,8 @@ void mailsrv__durable_known_begins(struct durable *d, const struct changed_accou
 /* ---- By the reader ---- */
 /* Before anything is read of an account: its version. */
 uint32_t mailsrv__durable_known_version(struct durable *d, const mailsrv_id *account);
+/* With the lock: nothing of the account was changed since that version was asked for, nor is just now. */
+bool mailsrv__durable_known_is_current(struct durable *d, const mailsrv_id *account, uint32_t version);
 void mailsrv__durable_know_account(struct durable *d, const mailsrv_id *account);
 /* `name`: as it was asked for; empty: it was not.  What does not fit is not kept. */
 void mailsrv__durable_know_mailbox(struct durable *d, const struct known_mailbox *mailbox, mailsrv_bytes name);

@@ -52,20 +52,6 @@ uint64_t mailsrv__durable_segment_number(const char *name)
     return number;
 }
 
-void mailsrv__durable_put_frame(const struct log *log, struct buffer *to, enum frame_kind kind, const void *p,
-                                size_t n)
-{
-    size_t at = to->n;
-    mailsrv__durable_put_number(to, 0, 4);
-    mailsrv__durable_put_number(to, n, 4);
-    mailsrv__durable_put_number(to, kind, 4);
-    mailsrv__durable_put_number(to, (uint32_t)log->end.segment, 4);
-    mailsrv__durable_put_number(to, log->group, 8);
-    mailsrv__durable_put(to, p, n);
-    if (!to->failed)
-        mailsrv__durable_set_number(to->p + at, mailsrv__durable_crc(0, to->p + at + 4, to->n - at - 4), 4);
-}
-
 /* Reads `n` octets behind what the piece has; MAILSRV_GONE: the file ends before. */
 static int32_t read_piece(struct log *log, void *file, uint64_t offset, size_t n)
 {
@@ -327,6 +313,7 @@ int32_t mailsrv__durable_log_begin(struct log *log)
 
 int32_t mailsrv__durable_log_renew(struct log *log)
 {
+    trim(log);
     if (log->file != NULL)
         end_segment(log);
     if (getentropy(log->tag, sizeof log->tag) != 0)
@@ -339,8 +326,8 @@ int32_t mailsrv__durable_log_renew(struct log *log)
 }
 
 /* Zeros behind the end, where later groups go: where a sync finds a file no longer than before, it costs the system one
- * write instead of two or three.  That is a third of the time, and pays while a group is small beside what is made
- * ready.  Zeros are no frame; where there is no room for them, there may still be some for groups. */
+ * write instead of two or three.  That is faster by a third or more, and pays while a group is small beside what is
+ * made ready.  Zeros are no frame; where there is no room for them, there may still be some for groups. */
 static int32_t make_ready(struct log *log, uint64_t end, size_t group)
 {
     static uint8_t zeros[READY_PIECE]; /* not const: so the program's file has none of them */
@@ -359,15 +346,15 @@ static int32_t make_ready(struct log *log, uint64_t end, size_t group)
     return status == MAILSRV_FULL ? MAILSRV_OK : status;
 }
 
-int32_t mailsrv__durable_log_append(struct log *log, const struct buffer *group)
+int32_t mailsrv__durable_log_append(struct log *log, const struct group *group)
 {
-    const mailsrv_durable_files *files = &log->d->files;
-    const uint64_t end = log->end.offset + group->n;
-    int32_t status = files->write(files->user, log->file, group->p, group->n, log->end.offset);
+    const size_t octets = mailsrv__durable_group_octets(group);
+    const uint64_t end = log->end.offset + octets;
+    int32_t status = mailsrv__durable_group_write(log, group);
     if (status == MAILSRV_OK && end > log->ready)
-        status = make_ready(log, end, group->n);
+        status = make_ready(log, end, octets);
     if (status == MAILSRV_OK)
-        status = mailsrv__durable_sync(log->d, log->file, group->n);
+        status = mailsrv__durable_sync(log->d, log->file, octets);
     if (status == MAILSRV_OK) {
         log->first_is_durable = true;
         log->end.offset = end;

@@ -11,7 +11,6 @@
 
 struct durable;
 
-/* ---- log.c: segments and frames ---- */
 enum frame_kind {
     FRAME_SEGMENT = 1,
     FRAME_BODY,
@@ -64,6 +63,33 @@ struct log {
     struct buffer piece;
 };
 
+/* ---- frames.c ---- */
+/* Octets of a group that are not its own: they stay where they are until it is written. */
+struct lent {
+    size_t at; /* behind so many of its own */
+    mailsrv_bytes octets;
+};
+
+struct group {
+    struct buffer own;
+    struct lent *lent;
+    size_t n_lent, room, lent_octets;
+};
+
+struct group_mark {
+    size_t own, lent, octets; /* in all */
+};
+
+/* A frame of the segment that is written. */
+void mailsrv__durable_put_frame(const struct log *log, struct buffer *to, enum frame_kind kind, const void *p,
+                                size_t n);
+void mailsrv__durable_put_body(const struct log *log, struct group *g, uint64_t number, mailsrv_bytes octets);
+size_t mailsrv__durable_group_octets(const struct group *g); /* all of it */
+struct group_mark mailsrv__durable_group_mark(const struct group *g);
+void mailsrv__durable_group_cut(struct group *g, const struct group_mark *mark); /* as it was then, without failure */
+int32_t mailsrv__durable_group_write(struct log *log, const struct group *g); /* at the end of the log */
+
+/* ---- log.c ---- */
 /* Finds the end of the log, from a place up to which the index has it; makes it durable.  A store without a log is a
  * new one. */
 int32_t mailsrv__durable_log_open(struct log *log, const struct place *known);
@@ -84,11 +110,8 @@ int32_t mailsrv__durable_log_renew(struct log *log);
 /* Begins a segment, or goes on with the one that was just begun. */
 int32_t mailsrv__durable_log_begin(struct log *log);
 /* Writes a group at the end, and syncs.  What fails closes the segment: it will never be read behind its end. */
-int32_t mailsrv__durable_log_append(struct log *log, const struct buffer *group);
+int32_t mailsrv__durable_log_append(struct log *log, const struct group *group);
 void mailsrv__durable_log_close(struct log *log);
-/* A frame of the segment that is written. */
-void mailsrv__durable_put_frame(const struct log *log, struct buffer *to, enum frame_kind kind, const void *p,
-                                size_t n);
 void mailsrv__durable_segment_path(const struct durable *d, uint64_t number, char out[PATH_MAX_OCTETS]);
 /* The octets of a frame with a body, whose octets are at a place: its number and its own; of the log's own memory. */
 int32_t mailsrv__durable_log_body(struct log *log, const struct place *at, uint64_t id, mailsrv_bytes *out);

@@ -176,10 +176,10 @@ static bool load(struct index *x, int64_t key)
     return good;
 }
 
-/* Where a UID is, or belongs. */
+/* Where a UID is, or belongs: there are no more before it than UIDs of the chunk are below it. */
 static uint32_t place_of(const struct chunk *c, uint32_t uid)
 {
-    uint32_t i = c->n;
+    uint32_t below = uid & (CHUNK_ROWS - 1), i = below < c->n ? below : c->n;
     while (i != 0 && c->v[i - 1].uid >= uid)
         i--;
     return i;

@@ -38,6 +38,18 @@ static void forget_recent(struct durable *d, const struct task *t)
     mailsrv__durable_recent_forget(d, &arg->mailbox);
 }
 
+/* With the lock, which it has again at the end. */
+static void poke_all(struct durable *d)
+{
+    for (struct binding *b = next_to_poke(d); b != NULL; b = next_to_poke(d)) {
+        pthread_mutex_unlock(&d->lock);
+        mailsrv_port_post(&b->port, &b->poke); /* where the engine has ended, nobody needs to know */
+        pthread_mutex_lock(&d->lock);
+        b->running--;
+        pthread_cond_broadcast(&d->calm);
+    }
+}
+
 void mailsrv__durable_tell(struct durable *d, const struct task *first)
 {
     for (const struct task *t = first; t != NULL; t = t->next)
@@ -48,14 +60,16 @@ void mailsrv__durable_tell(struct durable *d, const struct task *first)
         for (const struct touched *touched = t->touched; touched != NULL; touched = touched->next)
             if (t->answer.status == MAILSRV_OK)
                 mark(d, touched, t->kind != MAILSRV_OP_MBOX_RENAME ? t->from : NULL); /* it knows of one mailbox */
-    for (struct binding *b = next_to_poke(d); b != NULL; b = next_to_poke(d)) {
-        pthread_mutex_unlock(&d->lock);
-        mailsrv_port_post(&b->port, &b->poke); /* where the engine has ended, nobody needs to know */
-        pthread_mutex_lock(&d->lock);
-        b->running--;
-        pthread_cond_broadcast(&d->calm);
-    }
+    poke_all(d);
     pthread_mutex_unlock(&d->lock);
+}
+
+void mailsrv__durable_tell_opener(struct durable *d, struct handle *h)
+{
+    h->is_changed = true;
+    h->modseq = 0; /* nobody knows which */
+    ((struct binding *)(uintptr_t)h->owner)->is_changed = true;
+    poke_all(d);
 }
 
 struct change {

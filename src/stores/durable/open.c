@@ -114,6 +114,8 @@ int32_t mailsrv__durable_mbox_open(struct durable *d, struct task *t)
     is.horizon = look.mbox.horizon;
     pthread_mutex_lock(&d->lock);
     mailsrv__durable_opens_as(d, h, &is, arg->for_writing != 0, value);
+    if (!mailsrv__durable_known_is_current(d, &is.account, is.version)) /* nobody could be told of that */
+        mailsrv__durable_tell_opener(d, h);
     pthread_mutex_unlock(&d->lock);
     value->keywords = names;
     value->n_keywords = n;

@@ -72,9 +72,9 @@ struct counts {
 };
 
 struct counts mailsrv__durable_counts(int by, uint32_t flags, int64_t octets); /* `by` messages, 1 or -1, like that */
-/* Adds to the counts of a mailbox; UIDNEXT is at least the one given. */
 /* An account's modseq, and its octets. */
 bool mailsrv__durable_account_grew(struct index *x, const mailsrv_id *id, int64_t modseq, int64_t octets);
+/* Adds to the counts of a mailbox; UIDNEXT is at least the one given. */
 bool mailsrv__durable_count(struct index *x, int64_t box, const struct counts *counts, int64_t uidnext);
 /* Where the row of a message is, and under which mailbox records know it. */
 struct row {
@@ -82,7 +82,8 @@ struct row {
     int64_t box, uid;
 };
 
-/* Drops the row of a message, where it is there, and says by what the counts, which are the caller's, change. */
+/* Drops the row of a message, where it is there, and says by what the counts, which are the caller's, change.  One that
+ * has no mark, of an index that is not as it was written, is there only for who needs no tomb. */
 bool mailsrv__durable_drop_row(struct index *x, const struct row *at, struct counts *out);
 /* Drops messages from one to a last UID, with what they count; `owner` NULL: but for the account. */
 bool mailsrv__durable_drop_run(struct index *x, const mailsrv_id *owner, const struct row *first, int64_t last);

@@ -26,12 +26,25 @@ void mailsrv__durable_segment_file_drop(struct durable *d, struct segment_file *
     free(one);
 }
 
-/* In place of the one that is kept. */
-static void keep(struct durable *d, struct segment_file *one)
+static uint64_t segments_gone(struct durable *d)
 {
     pthread_mutex_lock(&d->lock);
-    struct segment_file *before = d->kept;
-    d->kept = one;
+    uint64_t gone = d->segments_gone;
+    pthread_mutex_unlock(&d->lock);
+    return gone;
+}
+
+/* In place of the one that is kept; but none that may have gone while it was opened, for its room on the disk would be
+ * taken until another one is read. */
+static void keep(struct durable *d, struct segment_file *one, uint64_t gone)
+{
+    pthread_mutex_lock(&d->lock);
+    struct segment_file *before = NULL;
+    if (gone == d->segments_gone) {
+        before = d->kept;
+        d->kept = one;
+        one->refs++;
+    }
     pthread_mutex_unlock(&d->lock);
     mailsrv__durable_segment_file_drop(d, before);
 }
@@ -43,19 +56,25 @@ int32_t mailsrv__durable_segment_file_open(struct durable *d, uint64_t number, s
     if (one == NULL)
         return MAILSRV_NOMEM;
     mailsrv__durable_segment_path(d, number, path);
+    const uint64_t gone = segments_gone(d);
     int32_t status = d->files.open(d->files.user, path, 0, &one->file);
     if (status != MAILSRV_OK) {
         free(one);
         return status;
     }
     one->number = number;
-    one->refs = 2; /* who asks, and the store */
-    keep(d, one);
+    one->refs = 1;
+    keep(d, one, gone);
     *out = one;
     return MAILSRV_OK;
 }
 
 void mailsrv__durable_segment_file_forget(struct durable *d)
 {
-    keep(d, NULL);
+    pthread_mutex_lock(&d->lock);
+    struct segment_file *before = d->kept;
+    d->kept = NULL;
+    d->segments_gone++;
+    pthread_mutex_unlock(&d->lock);
+    mailsrv__durable_segment_file_drop(d, before);
 }

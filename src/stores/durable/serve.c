@@ -122,8 +122,10 @@ void mailsrv__durable_wait_in_line(struct durable *d, struct task *t)
     pthread_mutex_lock(&d->lock);
     *queue->last = t;
     queue->last = &t->next;
+    bool wakes = ++queue->n >= queue->enough;
     pthread_mutex_unlock(&d->lock);
-    pthread_cond_signal(&queue->work); /* who wakes up finds the lock free */
+    if (wakes)
+        pthread_cond_signal(&queue->work); /* who wakes up finds the lock free */
 }
 
 int32_t mailsrv__durable_call(struct durable *d, struct task *t)
@@ -263,6 +265,7 @@ static struct task *take(struct queue *queue, size_t max)
         if ((*end)->from != NULL)
             (*end)->from->running++;
         end = &(*end)->next;
+        queue->n--;
     }
     struct task *rest = *end;
     if (rest == NULL)
@@ -295,7 +298,7 @@ static void *read_for_ever(void *user)
 static bool wait_for_writes(struct durable *d)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec++;
     int waited = 0;
     while (d->writes.first == NULL && d->unfinished == NULL && (!d->has_dead || d->rests) &&
@@ -313,6 +316,7 @@ static void *write_for_ever(void *user)
     struct durable *d = user;
     pthread_mutex_lock(&d->lock);
     while (wait_for_writes(d)) {
+        mailsrv__durable_join(d);
         struct task *first = take(&d->writes, GROUP_MAX);
         pthread_mutex_unlock(&d->lock);
         mailsrv__durable_group(d, first);
@@ -366,12 +370,20 @@ static struct task **drop(struct task **at, const struct binding *b)
     return at;
 }
 
+static void drop_from(struct queue *queue, const struct binding *b)
+{
+    queue->last = drop(&queue->first, b);
+    queue->n = 0;
+    for (const struct task *t = queue->first; t != NULL; t = t->next)
+        queue->n++;
+}
+
 static void end_binding(struct binding *b)
 {
     struct durable *d = b->d;
     pthread_mutex_lock(&d->lock);
-    d->writes.last = drop(&d->writes.first, b);
-    d->reads.last = drop(&d->reads.first, b);
+    drop_from(&d->writes, b);
+    drop_from(&d->reads, b);
     while (b->running != 0)
         pthread_cond_wait(&d->calm, &d->lock);
     drop(&d->held, b);

@@ -75,6 +75,8 @@ void mailsrv__durable_lend(struct task *task);
 
 struct queue {
     struct task *first, **last;
+    size_t n;
+    size_t enough; /* with fewer nobody is woken up */
     pthread_cond_t work;
 };
 

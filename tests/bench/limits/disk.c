@@ -4,6 +4,7 @@
 #include "limit.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,30 +49,37 @@ static double sync_rate(const struct limits *limits, int fd, const char *octets,
     return (double)syncs / took;
 }
 
-static void measure(const struct limits *limits, size_t octets, uint64_t group)
+static void measure(const struct limits *limits, const char *name, bool filled, size_t octets, uint64_t group)
 {
     const size_t n = octets * (size_t)group;
     char *room = malloc(n);
     limits_must(room != NULL && n <= FILE_MAX, "memory");
     memset(room, 'm', n);
-    int fd = make_file(limits->dir);
-    const double grows = sync_rate(limits, fd, room, n);
-    close(fd);
-    fd = make_file(limits->dir);
-    fill(fd, room, n);
-    const double overwrites = sync_rate(limits, fd, room, n);
+    const int fd = make_file(limits->dir);
+    if (filled)
+        fill(fd, room, n);
+    const double syncs = sync_rate(limits, fd, room, n);
     close(fd);
     free(room);
-    limits_tell(grows * (double)group, "appends_of_%zu_by_%llu_per_second", octets, (unsigned long long)group);
-    limits_tell(overwrites * (double)group, "overwrites_of_%zu_by_%llu_per_second", octets, (unsigned long long)group);
+    limits_tell(syncs * (double)group, "%s_of_%zu_by_%llu_per_second", name, octets, (unsigned long long)group);
 }
 
-void limits_disk(const struct limits *limits)
+static void measure_each(const struct limits *limits, const char *name, bool filled)
 {
     static const size_t sizes[] = { 4096, 102400 };
-    const uint64_t groups[] = { 1, 8, 64, limits->group };
-    for (size_t i = 0; i < 2; i++)
-        for (size_t k = 0; k < 4; k++)
-            if (groups[k] != 0)
-                measure(limits, sizes[i], groups[k]);
+    static const uint64_t groups[] = { 1, 8, 64 };
+    for (size_t i = 0; i < (limits->octets != 0 ? 1 : 2); i++)
+        for (size_t k = 0; k < (limits->group != 0 ? 1 : 3); k++)
+            measure(limits, name, filled, limits->octets != 0 ? limits->octets : sizes[i],
+                    limits->group != 0 ? limits->group : groups[k]);
+}
+
+void limits_appends(const struct limits *limits)
+{
+    measure_each(limits, "appends", false);
+}
+
+void limits_overwrites(const struct limits *limits)
+{
+    measure_each(limits, "overwrites", true);
 }

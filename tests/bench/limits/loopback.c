@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int listen_here(struct sockaddr_in *at)
+int loopback_listen(struct sockaddr_in *at)
 {
     socklen_t n = sizeof *at;
     *at = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -21,7 +21,7 @@ static int listen_here(struct sockaddr_in *at)
     return fd;
 }
 
-static void answer_at_once(int fd)
+void loopback_at_once(int fd)
 {
     const int one = 1;
     limits_must(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0, "TCP_NODELAY");
@@ -30,7 +30,7 @@ static void answer_at_once(int fd)
 void loopback_open(struct loopback *loopback, int n, void (*serve)(const int *fds, int n))
 {
     struct sockaddr_in at;
-    const int door = listen_here(&at);
+    const int door = loopback_listen(&at);
     int far[LOOPBACK_MAX];
     loopback->n = n;
     for (int i = 0; i < n; i++) {
@@ -38,8 +38,8 @@ void loopback_open(struct loopback *loopback, int n, void (*serve)(const int *fd
         limits_must(connect(loopback->fds[i], (struct sockaddr *)&at, sizeof at) == 0, "connect");
         far[i] = accept(door, NULL, NULL);
         limits_must(far[i] >= 0, "accept");
-        answer_at_once(loopback->fds[i]);
-        answer_at_once(far[i]);
+        loopback_at_once(loopback->fds[i]);
+        loopback_at_once(far[i]);
     }
     close(door);
     fflush(stdout);

@@ -1,5 +1,5 @@
-/* bench-limits [dir=.] [seconds=1] [group=N] [slice=16384]: one JSON object with what the disk, the memory, loopback
- * and the libraries of TLS do by themselves. */
+/* bench-limits [only=NAME] [dir=.] [seconds=1] [group=N] [octets=N] [slice=16384]: one JSON object with what the disk,
+ * the memory, loopback and the libraries of TLS do by themselves; or one of them alone. */
 #include "limit.h"
 
 #include <stdarg.h>
@@ -45,31 +45,44 @@ static int read_word(struct limits *limits, const char *word)
         limits->seconds = strtod(word + 8, NULL);
     else if (strncmp(word, "group=", 6) == 0)
         limits->group = strtoull(word + 6, NULL, 10);
+    else if (strncmp(word, "octets=", 7) == 0)
+        limits->octets = (size_t)strtoull(word + 7, NULL, 10);
+    else if (strncmp(word, "only=", 5) == 0)
+        limits->only = word + 5;
     else if (strncmp(word, "slice=", 6) == 0)
         limits->slice = (size_t)strtoull(word + 6, NULL, 10);
     else
         return 0;
-    return limits->seconds > 0 && limits->group <= 1024 && limits->slice != 0;
+    return limits->seconds > 0 && limits->group <= 1024 && limits->slice != 0 && limits->octets <= 4 << 20;
 }
+
+static const struct {
+    const char *name;
+    void (*measure)(const struct limits *limits);
+} all[] = {
+    { "appends", limits_appends }, { "overwrites", limits_overwrites }, { "trips", limits_trips },
+    { "logins", limits_logins },   { "memory", limits_memory },         { "streams", limits_streams },
+#ifdef LIMITS_OPENSSL
+    { "openssl", limits_openssl },
+#endif
+#ifdef LIMITS_MBEDTLS
+    { "mbedtls", limits_mbedtls },
+#endif
+};
 
 int main(int argc, char **argv)
 {
-    struct limits limits = { ".", 1, 0, 16384 };
+    struct limits limits = { .dir = ".", .seconds = 1, .slice = 16384 };
     for (int i = 1; i < argc; i++)
         if (!read_word(&limits, argv[i])) {
-            fprintf(stderr, "bench-limits [dir=.] [seconds=1] [group=N, at most 1024] [slice=16384]\n");
+            fprintf(stderr,
+                    "bench-limits [only=NAME] [dir=.] [seconds=1] [group=N, at most 1024] [octets=N, at most 4 MiB] "
+                    "[slice=16384]\n");
             return 2;
         }
-    limits_disk(&limits);
-    limits_trips(&limits);
-    limits_memory(&limits);
-    limits_streams(&limits);
-#ifdef LIMITS_OPENSSL
-    limits_openssl(&limits);
-#endif
-#ifdef LIMITS_MBEDTLS
-    limits_mbedtls(&limits);
-#endif
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (limits.only == NULL || strcmp(limits.only, all[i].name) == 0)
+            all[i].measure(&limits);
     puts("\n}");
     return 0;
 }

@@ -98,9 +98,9 @@ void limits_streams(const struct limits *limits)
     memset(pool, 'p', POOL);
     for (size_t at = 0; at < POOL; at += READ_ROOM)
         limits_must(pwrite(s.file, pool + at, READ_ROOM, (off_t)at) == READ_ROOM, "pwrite");
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < (limits->octets != 0 ? 1 : 2); i++)
         for (size_t k = 0; k < sizeof ways / sizeof *ways; k++)
-            measure(limits, &s, &ways[k], messages[i]);
+            measure(limits, &s, &ways[k], limits->octets != 0 ? limits->octets : messages[i]);
     close(s.file);
     free(pool);
 }

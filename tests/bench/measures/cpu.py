@@ -16,7 +16,7 @@ def run(bench: Bench) -> Iterator[Row]:
         for connections in (1, 8, 64):
             def once(server: object) -> float:
                 quick = server in servers[:2]
-                count = bench.count(100, min(10000, 2000 * connections) if quick else 1000)
+                count = bench.count(100, min(10000, 2000 * connections) if quick else 300)
                 if not quick:
                     server.empty()
                 before = server.group.cpu_us()

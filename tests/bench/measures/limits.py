@@ -9,4 +9,4 @@ from peers.table import Row
 def run(bench: Bench) -> Iterator[Row]:
     for name, value in bench.limits().items():
         what, unit = re.fullmatch(r"(.*?)_(mb_per_second|per_second)", name).groups()
-        yield Row(what.replace("_", " "), "MB a second" if unit.startswith("mb") else "a second", {}, beside={"machine": value})
+        yield Row(what.replace("_", " "), "MB a second" if unit.startswith("mb") else "a second", {}, limits={"machine": [value]})

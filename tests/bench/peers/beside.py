@@ -1,4 +1,5 @@
-"""Servers beside each other: each does a round, then each does the next, and the median counts."""
+"""Servers, and limits of the machine, beside each other: each does a round, then each does the next, and the median
+counts."""
 import json
 import subprocess
 import time
@@ -50,34 +51,35 @@ def result(text: str) -> Result:
     return Result(*(said.get(name, 0) for name in list(Result.__dataclass_fields__)[:-1]), said)
 
 
+@dataclass
+class Limit:
+    """What the machine does by itself, measured in each round as the servers are."""
+
+    name: str
+    measured: Callable[[], float]
+
+
 class Bench:
     def __init__(self, quick: bool, rounds: int):
         self.quick, self.rounds = quick, rounds
-        self.seconds = 0.3 if quick else 3.0  # that a round should take
+        self.seconds = 0.3 if quick else 2.0  # that a round should take
         self.versions: dict[str, str] = {}
-        self.limits_said: dict[int, dict[str, float]] = {}
+        self.promises: dict[str, str] = {}
 
     def count(self, few: int, many: int) -> int:
         return few if self.quick else many
 
-    def limits(self, group: int = 0) -> dict[str, float]:
-        """What bench-limits says of this machine, with groups of so many appends, too."""
-        if group not in self.limits_said:
-            done = subprocess.run([LIMITS, f"dir={BUILD}", f"seconds={0.1 if self.quick else 0.5}", f"group={group}"],
-                                  capture_output=True, text=True, check=True)
-            self.limits_said[group] = json.loads(done.stdout)
-        return self.limits_said[group]
+    def limits(self, **keys: object) -> dict[str, float]:
+        """What bench-limits says of this machine."""
+        said = {"dir": BUILD, "seconds": 0.1 if self.quick else 0.5, **keys}
+        done = subprocess.run([LIMITS, *(f"{key}={value}" for key, value in said.items())], capture_output=True, text=True,
+                              check=True)
+        return json.loads(done.stdout)
 
-    def appends(self, octets: int, syncs: float) -> float:
-        """Synced appends of that size in groups as large as a server reached."""
-        group = min(1024, max(1, round(1 / syncs)))
-        return self.limits(group)[f"appends_of_{octets}_by_{group}_per_second"]
-
-    def loopback(self, octets: int) -> dict[str, float]:
-        """MB a second, of a message in memory in the slices that a server sends, and of a file."""
-        said = self.limits()
-        return {"write": said[f"write_of_{octets}_by_16384_mb_per_second"],
-                "sendfile": said[f"sendfile_of_{octets}_by_{octets}_mb_per_second"]}
+    def appends(self, octets: int, group: float) -> float:
+        """Synced appends of that size, a second, in groups as large as a server reached."""
+        (rate,) = self.limits(only="appends", octets=octets, group=min(1024, max(1, round(group)))).values()
+        return rate
 
     @contextmanager
     def running(self, *makers: Callable) -> Iterator[list]:
@@ -88,6 +90,7 @@ class Bench:
                 servers.append(make())
                 servers[-1].start()
                 self.versions[servers[-1].name] = servers[-1].version()
+                self.promises[servers[-1].name] = servers[-1].promise
             yield servers
         finally:
             for server in servers:
@@ -113,16 +116,23 @@ class Bench:
         values: dict[str, list[float]] = {server.name: [] for server in servers}
         for _ in range(self.rounds):
             for server in servers:
-                values[server.name].append(once(server))
+                limit = isinstance(server, Limit)
+                values[server.name].append(server.measured() if limit else once(server))
         return values
 
-    def sized(self, servers: list, once: Callable[[object, int], float], first: int) -> dict[str, list[float]]:
+    def sized(self, servers: list, once: Callable[[object, int], float], first: int,
+              limits: list[Limit] = []) -> dict[str, list[float]]:
         """`once` does so many and gives the rate; each is asked for as many as take it about as long as all others."""
         counts = {}
         for server in servers:
-            rate = once(server, first)
-            counts[server.name] = max(first, int(rate * self.seconds))
-        return self.alternately(servers, lambda server: once(server, counts[server.name]))
+            count = max(first, int(once(server, first) * self.seconds / 10))
+            counts[server.name] = max(count, int(once(server, count) * self.seconds))
+        return self.alternately([*servers, *limits], lambda server: once(server, counts[server.name]))
+
+    def again(self, servers: list, once: Callable[[object, int], float], size: int,
+              limits: list[Limit] = []) -> dict[str, list[float]]:
+        """The same, of what comes in pieces of that size: as often as it takes."""
+        return self.sized(servers, lambda server, count: once(server, count - count % size), size, limits)
 
     def syncs(self, server: object, work: Callable[[], None], operations: int) -> float:
         """Calls that wait for the disk, for each operation, in a run of its own."""

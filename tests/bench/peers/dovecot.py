@@ -96,6 +96,8 @@ class Dovecot(InTree):
     def __init__(self, fsync: str = "optimized"):
         self.name = "Dovecot" if fsync == "optimized" else f"Dovecot, mail_fsync = {fsync}"
         self.fsync = fsync
+        self.promise = ("the message's file, its folder and the mailbox's log are synced before the reply" + (
+            "; what STORE changes is not" if fsync == "optimized" else "; what STORE changes, too"))
         self.tree = Tree(self.package, CORE, ["mail", "dovecot", "dovenull"], ALSO)
         self.in_group()
         chain, key = certificate()

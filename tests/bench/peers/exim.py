@@ -33,6 +33,7 @@ box:
 
 class Exim(Maildirs):
     name, package = "Exim", "exim4-daemon-light"
+    promise = "two files of its spool and their folder are synced before the 250, a journal and the file in the Maildir later"
 
     def __init__(self):
         self.server = exim.Exim(CONFIG, "")

@@ -1,5 +1,6 @@
 """Ours, with the settings that it has by default, but for limits of one client address: all clients are one here."""
 import imaplib
+import json
 import shutil
 import subprocess
 import tempfile
@@ -25,6 +26,7 @@ class Mailserverd:
     """`tls` is the provider that it was built with."""
 
     package = "mailserverd"
+    promise = "its log is synced before the reply, once for all messages that came meanwhile; so for APPEND and STORE"
 
     def __init__(self, tls: str = "openssl"):
         self.name = "mailserverd" if tls == "openssl" else f"mailserverd ({tls})"
@@ -54,6 +56,10 @@ class Mailserverd:
 
     def version(self) -> str:
         return self.server.must("--version").split("\n")[0]
+
+    def synced(self) -> int:
+        """How often its store has synced, as it says itself."""
+        return json.loads(self.server.must("stats", "--json"))["store"]["syncs"]
 
     def octets(self) -> int:
         said = subprocess.run(["du", "-s", "-B1", self.server.data], check=True, capture_output=True, text=True)

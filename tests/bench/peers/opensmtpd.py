@@ -15,6 +15,7 @@ match from any for domain "{domain}" action "box"
 
 class OpenSMTPD(Maildirs):
     name, package = "OpenSMTPD", "opensmtpd"
+    promise = "nothing is synced before the 250: it promises less; the file in the Maildir is, later"
 
     def __init__(self):
         self.tree = Tree("opensmtpd", ["usr/sbin/smtpd", "usr/sbin/smtpctl", "usr/libexec/opensmtpd"],

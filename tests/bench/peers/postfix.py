@@ -16,6 +16,7 @@ smtpd_tls_security_level = none
 
 class Postfix(Maildirs):
     name, package = "Postfix", "postfix"
+    promise = "the file in its queue is synced before the 250, that in the Maildir later"
 
     def __init__(self):
         self.server = postfix.Postfix(MAIN, "", retries="")

@@ -10,6 +10,7 @@ from tree import HERE, free_port, until
 
 class Sink:
     name = "smtp-sink"
+    promise = "it stores nothing"
 
     def __init__(self):
         self.group = Group(self.name)

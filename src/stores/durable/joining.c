@@ -1,0 +1,71 @@
+/* How long a group waits for others to join it.
+ *
+ * Clients who were just answered often write again at once.  A group that begins with the first of them has one change
+ * and all others wait for its sync: they fall into two halves, and each sync serves one of them.  So where a sync takes
+ * long beside what a message takes on its way, the next group begins when as many are there as were writing just now,
+ * or a little later in any case.  One who writes alone is never made to wait, and neither is anybody on a fast disk. */
+#include "durable.h"
+
+#include <errno.h>
+#include <time.h>
+
+#define SLOW_US 400   /* a sync that takes less is over before others have come */
+#define MOST_US 2000  /* nobody waits longer */
+#define MISSES_MAX 6  /* 64 groups without waiting */
+#define PART 8        /* of the mean that a new sync is */
+
+void mailsrv__durable_joining_synced(struct joining *j, uint64_t us)
+{
+    j->sync_us = j->sync_us - j->sync_us / PART + us / PART;
+}
+
+void mailsrv__durable_joining_answered(struct joining *j, uint64_t changes, size_t waiting, uint64_t now_us)
+{
+    j->expected = (size_t)changes + waiting;
+    j->answered_us = now_us;
+}
+
+uint64_t mailsrv__durable_joining_until(struct joining *j, size_t waiting)
+{
+    if (j->sync_us < SLOW_US || waiting >= j->expected)
+        return 0;
+    if (j->rests != 0) {
+        j->rests--;
+        return 0;
+    }
+    return j->answered_us + (j->sync_us / 2 < MOST_US ? j->sync_us / 2 : MOST_US);
+}
+
+/* Half of those that were missing is worth it. */
+void mailsrv__durable_joining_judge(struct joining *j, size_t before, size_t after)
+{
+    if (after - before >= (j->expected - before + 1) / 2) {
+        j->misses = 0;
+        return;
+    }
+    j->misses += j->misses < MISSES_MAX;
+    j->rests = 1u << j->misses;
+}
+
+/* What the writer could do meanwhile goes first. */
+static bool may_wait(const struct durable *d)
+{
+    return !d->ending && d->unfinished == NULL && !d->behind && !d->has_dead && !mailsrv__durable_tidies(d);
+}
+
+void mailsrv__durable_join(struct durable *d)
+{
+    struct joining *j = &d->joining;
+    const size_t before = d->writes.n;
+    const uint64_t until_us = may_wait(d) ? mailsrv__durable_joining_until(j, before) : 0;
+    if (until_us > mailsrv__durable_now_us()) {
+        const struct timespec until = { (time_t)(until_us / 1000000), (long)(until_us % 1000000) * 1000 };
+        d->writes.enough = j->expected;
+        while (d->writes.n < j->expected && may_wait(d) &&
+               pthread_cond_timedwait(&d->writes.work, &d->lock, &until) != ETIMEDOUT)
+            continue;
+        d->writes.enough = 0;
+        mailsrv__durable_joining_judge(j, before, d->writes.n < j->expected ? d->writes.n : j->expected);
+    }
+    j->expected = 0;
+}

@@ -1,0 +1,237 @@
+/* What the writer does while the reader is in the middle of something: it removes the segment that is just opened, and
+ * changes the mailbox that is. */
+#include "log_case.h"
+#include "tap.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define PATIENCE_S 60 /* for what never comes */
+#define SEGMENT_2 "/disk/0000000000000002.log" /* the one that begins when the store is opened again */
+#define INDEX "/disk/index.db"
+#define FILES_MAX 256
+
+enum where { NOWHERE, SEGMENT_IS_OPENED, INDEX_IS_READ };
+
+/* Files of which one call stops, once, until it is let go. */
+static struct {
+    mailsrv_durable_files base;
+    pthread_mutex_t lock;
+    pthread_cond_t moved;
+    enum where stops;
+    bool is_there, goes_on;
+    void *of_index[FILES_MAX], *of_segment[FILES_MAX]; /* that are open; of the segment, to be read */
+} late = { .lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER };
+
+/* With the lock. */
+static void **place_of(void *v[FILES_MAX], const void *file)
+{
+    for (size_t i = 0; i < FILES_MAX; i++)
+        if (v[i] == file)
+            return &v[i];
+    return NULL;
+}
+
+/* With the lock. */
+static void stop_at(enum where where)
+{
+    if (late.stops != where)
+        return;
+    late.stops = NOWHERE;
+    late.is_there = true;
+    pthread_cond_broadcast(&late.moved);
+    while (!late.goes_on)
+        pthread_cond_wait(&late.moved, &late.lock);
+}
+
+static int32_t open_file(void *user, const char *path, uint32_t flags, void **out)
+{
+    int32_t status = late.base.open(user, path, flags, out);
+    if (status != MAILSRV_OK)
+        return status;
+    pthread_mutex_lock(&late.lock);
+    bool is_segment = strcmp(path, SEGMENT_2) == 0 && flags == 0;
+    bool is_index = strncmp(path, INDEX, sizeof INDEX - 1) == 0;
+    void **place = is_segment || is_index ? place_of(is_segment ? late.of_segment : late.of_index, NULL) : NULL;
+    if (place != NULL)
+        *place = *out;
+    if (is_segment)
+        stop_at(SEGMENT_IS_OPENED);
+    pthread_mutex_unlock(&late.lock);
+    return MAILSRV_OK;
+}
+
+static void close_file(void *user, void *file)
+{
+    pthread_mutex_lock(&late.lock);
+    void **place = place_of(late.of_segment, file);
+    if (place == NULL)
+        place = place_of(late.of_index, file);
+    if (place != NULL)
+        *place = NULL;
+    pthread_mutex_unlock(&late.lock);
+    late.base.close(user, file);
+}
+
+static int32_t read_file(void *user, void *file, void *p, size_t n, uint64_t offset, size_t *got)
+{
+    pthread_mutex_lock(&late.lock);
+    if (place_of(late.of_index, file) != NULL)
+        stop_at(INDEX_IS_READ);
+    pthread_mutex_unlock(&late.lock);
+    return late.base.read(user, file, p, n, offset, got);
+}
+
+static void stop_next(enum where where)
+{
+    pthread_mutex_lock(&late.lock);
+    late.stops = where;
+    late.is_there = late.goes_on = false;
+    pthread_mutex_unlock(&late.lock);
+}
+
+static void wait_until_there(void)
+{
+    struct timespec until;
+    int waited = 0;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_S;
+    pthread_mutex_lock(&late.lock);
+    while (!late.is_there && waited == 0)
+        waited = pthread_cond_timedwait(&late.moved, &late.lock, &until);
+    bool is_there = late.is_there;
+    pthread_mutex_unlock(&late.lock);
+    if (!is_there) {
+        printf("Bail out! the reader does not come\n");
+        exit(1);
+    }
+}
+
+static void let_go(void)
+{
+    pthread_mutex_lock(&late.lock);
+    late.goes_on = true;
+    pthread_cond_broadcast(&late.moved);
+    pthread_mutex_unlock(&late.lock);
+}
+
+static unsigned open_files_of_segment(void)
+{
+    unsigned n = 0;
+    pthread_mutex_lock(&late.lock);
+    for (size_t i = 0; i < FILES_MAX; i++)
+        n += late.of_segment[i] != NULL;
+    pthread_mutex_unlock(&late.lock);
+    return n;
+}
+
+static struct log_case *begin(void)
+{
+    struct log_case *f = case_begin();
+    case_close(f);
+    late.base = f->files;
+    f->files.open = open_file;
+    f->files.close = close_file;
+    f->files.read = read_file;
+    f->files.read_now = NULL;
+    case_open(f);
+    return f;
+}
+
+/* While the reader stands still nobody waits for all answers. */
+static void wait_for(struct log_case *f, const mailsrv_asked *asked)
+{
+    for (case_turn(f); mailsrv_asked_answer(asked) == NULL; case_turn(f))
+        if (!shore_wait(&f->mail.shore)) {
+            printf("Bail out! no answer comes\n");
+            exit(1);
+        }
+}
+
+/* ---- Cases ---- */
+
+static void segment_goes(void)
+{
+    static const char name[] = "a segment that goes while it is opened";
+    static const struct box inbox;
+    struct log_case *f = begin();
+    struct opened opened, other;
+    mailsrv_result small = case_deliver(f, 0, NULL, 100, 0), heavy = case_deliver(f, 1, NULL, HEAVY, 0);
+    const mailsrv_run run = { heavy.uid, heavy.uid };
+    case_deliver(f, 1, NULL, 100, 0); /* in segment 3 */
+    case_rest(f);
+    mail_open_box(&f->mail, 0, &inbox, &opened);
+    mail_open_box(&f->mail, 1, &inbox, &other);
+    stop_next(SEGMENT_IS_OPENED);
+    const mailsrv_arg_read arg = { sizeof arg, small.uid, opened.value.mbox, 0, 0, 0, 1000 };
+    mailsrv_asked *read = mail_ask(&f->mail, 0, MAILSRV_OP_READ, 0, &arg);
+    case_turn(f);
+    wait_until_there();
+    mailsrv_asked *gone = case_ask_expunge(f, &other, &run);
+    wait_for(f, gone);
+    case_rest(f);
+    tap(!case_has_segment(f, 2) && open_files_of_segment() == 1, name, "it is gone", "");
+    let_go();
+    wait_for(f, read);
+    const mailsrv_read_bytes *value = mail_value_of(read);
+    tap(value != NULL && value->octets.n == 100, name, "who opened it reads it", "");
+    mailsrv_asked_free(read);
+    mailsrv_asked_free(gone);
+    mail_settle(&f->mail);
+    tap(open_files_of_segment() == 0, name, "and its room on the disk is free", "");
+    mail_close_box(&f->mail, &other);
+    mail_close_box(&f->mail, &opened);
+    case_end(f, name);
+}
+
+static uint64_t letters(const struct log_case *f)
+{
+    return mailsrv_engine_stat(f->mail.engines[0], MAILSRV_STAT_LETTERS);
+}
+
+/* The answer comes as a letter, and so does the poke. */
+static void mailbox_changes(void)
+{
+    static const char name[] = "a mailbox that is changed while it is opened";
+    struct log_case *f = begin();
+    struct opened store;
+    struct sent sent;
+    mailsrv_asked *mbox;
+    mail_open_store(&f->mail, 0, &store);
+    mailsrv_arg_mbox_open arg = { .size = sizeof arg, .store = store.store_handle, .name = case_bytes("INBOX") };
+    case_deliver(f, 0, NULL, 100, 0);
+    case_rest(f);
+    uint64_t before = letters(f);
+    mail_hear(&f->mail, 0, MAILSRV_OP_MBOX_OPEN, 0, &arg, &mbox);
+    tap(letters(f) == before + 1, name, "nobody is told where nothing was changed", "");
+    mailsrv_asked_free(mbox);
+    case_deliver(f, 0, NULL, 100, 0);
+    case_rest(f);
+    before = letters(f);
+    stop_next(INDEX_IS_READ);
+    mbox = mail_ask(&f->mail, 0, MAILSRV_OP_MBOX_OPEN, 0, &arg);
+    case_turn(f);
+    wait_until_there();
+    case_send(f, &sent, 0, NULL, 100, 0);
+    wait_for(f, sent.commit);
+    tap(letters(f) == before, name, "it is not open yet", "");
+    let_go();
+    case_take(f, &sent);
+    const mailsrv_mbox_opened *value = mail_value_of(mbox);
+    tap(value != NULL && value->exists == 2, name, "what is answered is how it was before", "");
+    tap(letters(f) == before + 2, name, "and who opened it is told that it was changed", "");
+    mailsrv_asked_free(mbox);
+    mail_settle(&f->mail);
+    mail_close_box(&f->mail, &store);
+    case_end(f, name);
+}
+
+int main(void)
+{
+    segment_goes();
+    mailbox_changes();
+    return tap_end();
+}
