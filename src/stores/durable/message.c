@@ -127,9 +127,9 @@ static int32_t read_all(struct durable *d, const struct message *message, bool n
         now ? d->files.read_now : d->files.read;
     size_t got = 0;
     int32_t status = read(d->files.user, message->file, range->p, range->n, range->offset, &got);
-    if (status == MAILSRV_OK && got < range->n) /* kernels were known to say so of what they had not in memory: who may */
-        status = now ? MAILSRV_MORE : MAILSRV_CORRUPT; /* wait sees what is there */
-    return status;
+    if (status != MAILSRV_OK || got == range->n)
+        return status;
+    return now ? MAILSRV_MORE : MAILSRV_CORRUPT; /* kernels were known to say so of what they had not in memory */
 }
 
 /* The head of the frame that the body is in, and the body's number: with its CRC, which is carried along from here over
@@ -157,8 +157,8 @@ static int32_t read_head(struct durable *d, struct message *message, bool now)
     return status == MAILSRV_OK ? begin_frame(message, head) : status;
 }
 
-/* Octets of the body.  `before`: so many octets in front of `p` may be overwritten.  The head is read with what follows it
- * if there is room: a small message takes one read. */
+/* Octets of the body.  `before`: so many octets in front of `p` may be overwritten.  The head is read with what follows
+ * it if there is room: a small message takes one read. */
 static int32_t copy_body(struct durable *d, struct message *message, bool now, const struct range *range, size_t before)
 {
     bool together = message->waits_for_head && range->offset == 0 && before >= BODY_HEAD;
