@@ -11,7 +11,7 @@
 enum {
     PAGE_MESSAGES = 128, /* whose rows are asked for together; what the store answers of them is said at once */
     PAGE_SHAPES = 64,    /* the same with what they are made of */
-    PAGE_BODIES = 32,    /* and where their octets are wanted, too */
+    PAGE_BODIES = 64,    /* and where their octets are wanted, too */
     LANES = 3,           /* messages that are read side by side, and ranges */
     LANE_CHUNKS = 2      /* ranges of one of them */
 };
