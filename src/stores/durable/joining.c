@@ -22,13 +22,14 @@ void mailsrv__durable_joining_synced(struct joining *j, uint64_t us)
 
 void mailsrv__durable_joining_answered(struct joining *j, uint64_t changes, size_t waiting, uint64_t now_us)
 {
-    j->expected = (size_t)changes + waiting;
+    size_t all = (size_t)changes + waiting;
+    j->expected = all < MANY ? all : MANY;
     j->answered_us = now_us;
 }
 
 uint64_t mailsrv__durable_joining_until(struct joining *j, size_t waiting)
 {
-    if (j->sync_us < SLOW_US || waiting >= j->expected || waiting >= MANY)
+    if (j->sync_us < SLOW_US || waiting >= j->expected)
         return 0;
     if (j->rests != 0) {
         j->rests--;
