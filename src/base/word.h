@@ -24,6 +24,12 @@ static inline uint64_t mailsrv__word_marks(uint64_t word, uint8_t octet)
     return (zero - WORD_ONES) & ~zero & WORD_HIGH;
 }
 
+/* The same of those that are below `octet`, which is 128 at most. */
+static inline uint64_t mailsrv__word_below(uint64_t word, uint8_t octet)
+{
+    return (word - WORD_ONES * octet) & ~word & WORD_HIGH;
+}
+
 /* How far it is to the next octet that is one of both; `n`: there is none. */
 size_t mailsrv__find_either(const char *p, size_t n, char a, char b);
 

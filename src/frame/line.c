@@ -1,5 +1,7 @@
 #include "frame/line.h"
 
+#include "base/word.h"
+
 /* Keeps a piece of a line that will be run; the octets of one that will not are only counted. */
 static void keep(struct line_frame *f, const struct line_room *room, struct span piece)
 {
@@ -10,10 +12,22 @@ static void keep(struct line_frame *f, const struct line_room *room, struct span
     f->n += piece.n;
 }
 
+/* How far it is, eight octets at a time, to where the line may end or be wrong: what does that is below this. */
+enum { PLAIN_FROM = '\r' + 1 };
+
+static size_t skip_plain(const uint8_t *p, size_t n)
+{
+    size_t i = 0;
+    while (n - i >= sizeof(uint64_t) && mailsrv__word_below(mailsrv__word((const char *)p + i), PLAIN_FROM) == 0)
+        i += sizeof(uint64_t);
+    return i;
+}
+
 /* Where the line ends in this input: just behind its CRLF, or 0.  Sets what is wrong with it. */
 static size_t find_end(struct line_frame *f, const struct input *in)
 {
-    for (size_t i = 0; i < in->n; i++) {
+    size_t i = f->cr ? 0 : skip_plain(in->p, in->n);
+    for (; i < in->n; i++) {
         uint8_t c = in->p[i];
         if (f->cr && c == '\n') {
             f->cr = false;

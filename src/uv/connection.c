@@ -115,10 +115,11 @@ static bool wants(const mailsrv_uv_connection *c, uint32_t bit)
     return c->session != NULL && (mailsrv_session_wants(c->session) & bit) != 0;
 }
 
+/* Of who was cut nothing more is taken. */
 bool mailsrv__uv_feed_kept(mailsrv_uv_connection *c)
 {
     bool fed = false;
-    while (c->kept != NULL && wants(c, MAILSRV_WANT_READ)) {
+    while (c->kept != NULL && !c->is_closing && wants(c, MAILSRV_WANT_READ)) {
         size_t taken = feed(c, c->kept + c->n_kept_fed, c->n_kept - c->n_kept_fed);
         c->n_kept_fed += taken;
         fed = fed || taken != 0;

@@ -25,6 +25,9 @@ OPTIONS = ["-Dbuildtype=custom", "-Doptimization=2", "-Db_ndebug=true", "-Ddurab
 MEASURING = [f"tests/bench/{name}" for name in (
     "load/bench-load", "limits/bench-limits", "bench-scanner", "bench-speed", "bench-growth", "bench-select", "bench-idlers",
     "bench-large", "bench-large-tls")]
+LIBRARIES = [f"src/{name}.so.1" for name in (
+    "libmailserver", "stores/libmailserver-durable", "stores/libmailserver-kit", "stores/libmailserver-memory",
+    "stores/libmailserver-pool", "tls/libmailserver-openssl", "tls/libmailserver-mbedtls", "uv/libmailserver-uv")]
 PROVIDERS = {"openssl": [], "mbedtls": ["-Dopenssl=disabled"]}
 
 
@@ -33,7 +36,7 @@ def build(provider: str, options: list[str]) -> None:
     where = BUILD / provider
     if not (where / "build.ninja").exists():
         command("meson", "setup", where, *OPTIONS, *options)
-    targets = ["src/mailserverd/mailserverd", *(MEASURING if provider == "openssl" else [])]
+    targets = ["src/mailserverd/mailserverd", *([*MEASURING, *LIBRARIES] if provider == "openssl" else [])]
     command("ninja", "-C", where, *targets)
 
 
@@ -91,7 +94,7 @@ def main() -> None:
         print("\n".join(MEASURES))
         return
     if args.markdown:
-        print(table.markdown(json.loads(RESULTS.read_text())))
+        print(table.markdown(json.loads(RESULTS.read_text()), list(MEASURES)))
         return
     if unknown := set(args.measures) - set(MEASURES):
         sys.exit(f"no measure: {', '.join(unknown)}")

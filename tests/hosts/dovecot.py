@@ -259,9 +259,11 @@ class Compared:
         if ours == theirs:
             return
         a, b = (sorted(zip(of[::2], of[1::2])) if of else [] for of in (ours, theirs))
+        kept = [pair for pair in b if pair in a or (pair[0] and pair[1])]
+        assumed = [(b"charset", b"us-ascii")] if (b"charset", b"") in b else [] # RFC 2046 section 4.1.2: where there is none
         if a == b:
             self.rules["parameters in another order"] += 1
-        elif a == [pair for pair in b if pair in a or (pair[0] and pair[1])]:
+        elif a in (kept, sorted(kept + assumed)):
             self.rules["a parameter without a name or a value"] += 1
         else:
             self.bad.append((where, ours, theirs))
@@ -319,7 +321,8 @@ def sections(body: list, number: str = "") -> list[str]:
     here = number or "1"
     names = [here, f"{here}.MIME", f"{here}<3.5>"]
     if is_message(body):
-        names += [f"{here}.HEADER", f"{here}.TEXT", f"{here}.HEADER.FIELDS (SUBJECT From)", *sections(body[8], here)]
+        within = here if isinstance(body[8][0], list) else f"{here}.1"
+        names += [f"{here}.HEADER", f"{here}.TEXT", f"{here}.HEADER.FIELDS (SUBJECT From)", *sections(body[8], within)]
     return names
 
 

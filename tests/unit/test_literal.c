@@ -163,6 +163,7 @@ static const struct {
     { INPUT("a \0 X\r\nb\r\n"), "!1[a " },
     { INPUT("a\nb\r\nc\r\n"), "!1[a\n][c\r\n]" },
     { INPUT("a\rb\r\nc\r\n"), "!1[a\rb\r\n][c\r\n]" },
+    { INPUT("a\r12345678\nb\r\nc\r\n"), "!1[a\r12345678\n][c\r\n]" },
     { INPUT("a\r\r\nc\r\n"), "!1[a\r\r\n][c\r\n]" },
     { INPUT("a \r{3+}\r\nb\r\n\r\nc\r\n"), "!1[a \r{3+}\r\n][c\r\n]" },
     { INPUT("a \n {3}\r\nb\r\n"), "!1[a \n][b\r\n]" },

@@ -80,7 +80,7 @@ MAILSRV_API int32_t mailsrv_durable_system_files(mailsrv_durable_files *out);
 /* What a store is opened with; copied. */
 typedef struct mailsrv_durable_setup {
     uint32_t size;
-    uint32_t checkpoint_pages;          /* of the index, before what was gathered is moved to its place; 0: 1,000 */
+    uint32_t checkpoint_pages;          /* of the index, before what was gathered is moved to its place; 0: 4,000 */
     const char *directory;              /* NUL-ended; it is there */
     const mailsrv_durable_files *files; /* copied; NULL: the system's */
     uint64_t segment_octets;  /* a segment of the log ends when it has more; 0: 64 MiB; at least 4,096 */

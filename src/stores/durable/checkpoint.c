@@ -28,6 +28,14 @@ void mailsrv__durable_move(struct durable *d, bool wait)
     pthread_mutex_unlock(&d->lock);
 }
 
+bool mailsrv__durable_is_moving(struct durable *d)
+{
+    pthread_mutex_lock(&d->lock);
+    bool is_moving = d->wants_move || d->is_moving;
+    pthread_mutex_unlock(&d->lock);
+    return is_moving;
+}
+
 /* SQLite leaves it to a later checkpoint where the writer has added something meanwhile, and says nothing. */
 static bool sync_index(struct durable *d)
 {

@@ -120,6 +120,7 @@ void mailsrv__durable_sweep(struct durable *d);
 void mailsrv__durable_indexed(struct durable *d);
 /* Asks for a checkpoint; `wait`: until one that begins from now on has ended. */
 void mailsrv__durable_move(struct durable *d, bool wait);
+bool mailsrv__durable_is_moving(struct durable *d);
 void *mailsrv__durable_move_for_ever(void *d); /* the thread */
 
 /* ---- compact.c ---- */

@@ -13,7 +13,8 @@
 #define KEPT_MAX (1u << 20) /* octets of memory, from group to group */
 #define REPLAYED_MAX 1000 /* changes of one transaction */
 #define COMMITS_LOOK 64    /* so many groups of new messages, and it is looked for something to compact */
-#define PAGES_WAIT 8       /* so many times the pages of a checkpoint are too many */
+#define PAGES_LONG 2       /* so many times the pages of a checkpoint, and the index's log is to begin anew */
+#define PAGES_WAIT 3       /* so many times, and it must, whatever is left to be moved */
 
 static void roll_back(struct durable *d)
 {
@@ -367,18 +368,28 @@ static int32_t make_with_reserve(struct durable *d, struct task **first)
     return *first != NULL && mailsrv__durable_reserve_use(d) ? make(d, *first) : status;
 }
 
+/* Its log begins anew only when all of it has been moved and nothing comes meanwhile: so when it is long, and has been
+ * moved since, the next change waits for what came during that. */
+static bool is_too_long(struct durable *d, uint64_t pages)
+{
+    if (pages == d->moved || d->moved < (uint64_t)d->checkpoint_pages * PAGES_LONG)
+        return false;
+    return pages >= (uint64_t)d->checkpoint_pages * PAGES_WAIT || !mailsrv__durable_is_moving(d);
+}
+
 /* Has what the index gathered moved to its place, now that everybody has his answer: so many pages after the last time,
- * for its log begins anew only when nothing comes meanwhile, and each move syncs two files.  It is waited for where its
- * log must not grow: on a full disk, and where it is long already. */
+ * for each move syncs two files, and a page that many changes touched is moved once.  It is waited for where its log
+ * must not grow: on a full disk, and where it is long already. */
 static void checkpoint(struct durable *d)
 {
     uint64_t pages = (uint64_t)d->pages;
     if (pages < d->moved) /* its log has begun anew */
         d->moved = 0;
-    bool is_long = pages > d->moved && pages >= (uint64_t)d->checkpoint_pages * PAGES_WAIT;
-    if (!d->has_reserve || is_long || pages - d->moved >= d->checkpoint_pages) {
+    bool is_due = pages - d->moved >= d->checkpoint_pages;
+    bool waits = !d->has_reserve || is_too_long(d, pages);
+    if (waits || is_due) {
         d->moved = pages;
-        mailsrv__durable_move(d, !d->has_reserve || is_long);
+        mailsrv__durable_move(d, waits);
     }
 }
 

@@ -142,6 +142,8 @@ static int32_t handshake(void *connection, mailsrv_tls_io *io)
     int result = SSL_do_handshake(c->ssl);
     int32_t status = result == 1 ? MAILSRV_OK : leave(c, io, result);
     c->is_open = status == MAILSRV_OK;
+    if (c->is_open) /* here, where a handshake may have a thread of its own */
+        mailsrv__openssl_info_find(c);
     c->octets_sent += io->room_made;
     return status == MAILSRV_E_CLOSED ? fail(c, io) : status;
 }

@@ -100,12 +100,9 @@ static void find_client(const struct connection *c, struct texts *t)
 
 /* ---- */
 
-static void find_all(struct connection *c)
+void mailsrv__openssl_info_find(struct connection *c)
 {
     struct texts *t = &c->texts;
-    if (t->known)
-        return;
-    t->known = true;
     if (is_unique(c->ssl)) {
         find_exporter(c->ssl, t);
         find_unique(c->ssl, t);
@@ -117,7 +114,6 @@ static void find_all(struct connection *c)
 void mailsrv__openssl_info_fill(struct connection *c, mailsrv_tls_info *out)
 {
     const struct texts *t = &c->texts;
-    find_all(c);
     mailsrv_tls_info all = {
         .version = (uint32_t)SSL_version(c->ssl),
         .cipher = mailsrv__tls_text(SSL_CIPHER_standard_name(SSL_get_current_cipher(c->ssl))),

@@ -38,7 +38,6 @@ enum { NAMES_MAX = 16 };
 
 /* What mailsrv_tls_info points to. */
 struct texts {
-    bool known;
     char *subject;
     mailsrv_bytes names[NAMES_MAX];
     size_t n_names;
@@ -85,6 +84,7 @@ BIO_METHOD *mailsrv__openssl_memory_new(void);
 uint64_t mailsrv__openssl_octets(const void *connection);
 
 /* ---- info.c ---- */
+void mailsrv__openssl_info_find(struct connection *connection); /* once, when it is open */
 void mailsrv__openssl_info_fill(struct connection *connection, mailsrv_tls_info *info);
 void mailsrv__openssl_info_free(struct texts *texts);
 

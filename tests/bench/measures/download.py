@@ -9,15 +9,15 @@ from peers.server import DOMAIN, PASSWORD
 from peers.table import Row, Target
 from tree import HERE
 
-DISTINCT = 10000
+DISTINCT = 2000
 AT_ONCE = 50000
 used = [200]  # users below are those of other measures
 
 
-def fill(bench: Bench, servers: list, count: int, octets: int) -> str:
+def fill(bench: Bench, servers: list, count: int, octets: int, distinct: int = DISTINCT) -> str:
     """A mailbox of a user who had nothing; who that is.  The first message comes alone: to Dovecot a mailbox that two
-    make at once "already exists".  Messages beyond some thousands are copies of these."""
-    user, distinct = f"u{used[0]}@{DOMAIN}", min(count, DISTINCT)
+    make at once "already exists".  Messages beyond so many are copies of these."""
+    user, distinct = f"u{used[0]}@{DOMAIN}", min(count, distinct)
     used[0] += 1
     for server in servers:
         bench.load(server, "lmtp", count=1, octets=octets, user=user)
@@ -45,18 +45,22 @@ def streams(bench: Bench, octets: int, way: str) -> float:
     return next(value for name, value in said.items() if name.startswith(f"{way}_of_"))
 
 
+def mb(values: dict[str, list[float]], octets: int) -> dict[str, list[float]]:
+    """MB a second, from messages a second."""
+    return {name: [rate * octets / 1e6 for rate in rates] for name, rates in values.items()}
+
+
 def run(bench: Bench) -> Iterator[Row]:
     with bench.running(Mailserverd, Dovecot) as servers:
         for octets, count, size in ((20480, 10000, "20 KiB"), (1 << 20, 300, "1 MiB")):
-            user = fill(bench, servers, bench.count(20, count), octets)
+            count = bench.count(20, count)
+            user = fill(bench, servers, count, octets, distinct=count)
 
-            def once(server: object) -> float:
-                said = bench.load(server, "fetch", user=user, items="BODY.PEEK[]", set="1:*")
-                return said.octets / said.seconds / 1e6
+            def once(server: object, n: int) -> float:
+                return bench.load(server, "fetch", user=user, items="BODY.PEEK[]", set="1:*", count=n).rate
 
-            once(servers[0]), once(servers[1])
             limits = [Limit("write", lambda: streams(bench, octets, "write")),
                       Limit("sendfile", lambda: streams(bench, octets, "sendfile"))]
-            values = bench.alternately([*servers, *limits], once)
-            yield Row(f"messages of {size}", "MB a second", values, limits={limit.name: values.pop(limit.name) for limit in limits},
-                      targets=[Target(0.8, ["write"])])
+            values = bench.again(servers, once, count, limits)
+            beside = {limit.name: values.pop(limit.name) for limit in limits}
+            yield Row(f"messages of {size}", "MB a second", mb(values, octets), limits=beside, targets=[Target(0.8, ["write"])])

@@ -10,12 +10,11 @@ from peers.table import Row, Target
 
 def run(bench: Bench) -> Iterator[Row]:
     with bench.running(Mailserverd, Dovecot) as servers:
-        user = fill(bench, servers, bench.count(20, 1000), 4096)
+        size = bench.count(20, 1000)
+        user = fill(bench, servers, size, 4096)
         for tls in ("none", "implicit"):
-            def once(server: object) -> float:
-                return bench.load(server, "pop3", tls, user=user, count=bench.count(1, 10)).rate
+            def once(server: object, n: int) -> float:
+                return bench.load(server, "pop3", tls, user=user, count=n // size).rate
 
-            for server in servers:
-                once(server)
-            yield Row("in the clear" if tls == "none" else "over TLS", "messages a second", bench.alternately(servers, once),
+            yield Row("in the clear" if tls == "none" else "over TLS", "messages a second", bench.again(servers, once, size),
                       targets=[Target(3.0, ["Dovecot"])] if tls == "none" else [])

@@ -22,8 +22,8 @@ def run(bench: Bench) -> Iterator[Row]:
                 yield row
     for unit, most in ((DISK, 1.5), (TIME, 2.0), (CPU, None)):
         one, many = found[1, unit].values, found[100, unit].values
-        yield Row(f"100 recipients beside 1, {unit}", "times", {name: [statistics.median(many[name]) / statistics.median(one[name])]
-                                                                for name in one}, more=False, targets=[Target(most)] if most else [])
+        times = {name: [statistics.median(many[name]) / statistics.median(one[name])] for name in one}
+        yield Row(f"100 recipients beside 1, {unit}", "times", times, more=False, targets=[Target(most)] if most else [])
 
 
 def rows(bench: Bench, servers: list, rcpts: int) -> Iterator[Row]:

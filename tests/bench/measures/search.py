@@ -15,7 +15,7 @@ KEYS = ((2000, 4096, "HEADER Subject zebra", 20.0, "HEADER Subject, 2,000 messag
 def run(bench: Bench) -> Iterator[Row]:
     with bench.running(Mailserverd, Dovecot) as servers:
         for count, octets, key, ratio, what in KEYS:
-            user = fill(bench, servers, bench.count(50, count), octets)
+            user = fill(bench, servers, bench.count(50, count), octets, distinct=count)
 
             def once(server: object, searches: int = bench.count(1, 10 if ratio > 10 else 1)) -> float:
                 return 1000 / bench.load(server, "search", user=user, key=key, count=searches).rate

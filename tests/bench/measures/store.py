@@ -16,13 +16,10 @@ def run(bench: Bench) -> Iterator[Row]:
     with bench.running(Mailserverd, lambda: Dovecot("always"), Dovecot) as servers:
         count = bench.count(100, 10000)
         user = fill(bench, servers, count, 1024)
-        for how, n, ratio in (("1:*", 1, 3.0), ("each", bench.count(20, 2000), 1.0)):
-            keys = {"set": how, "user": user} | ({"count": n} if how == "each" else {})
+        for case, how, size, ratio in (("all at once", "1:*", count, 3.0), ("one by one", "each", 50, 1.0)):
+            def once(server: object, n: int) -> float:
+                return bench.load(server, "store", set=how, user=user, count=n).rate
 
-            def once(server: object) -> float:
-                return bench.load(server, "store", **keys).rate
-
-            done = count if how == "1:*" else n
-            syncs = {server.name: bench.syncs(server, lambda: once(server), done) for server in servers}
-            yield Row(f"{'all at once' if how == '1:*' else 'one by one'}, {count:,} messages", "messages a second",
-                      bench.alternately(servers, once), targets=[Target(ratio, [SAFE])], syncs=syncs)
+            syncs = {server.name: bench.syncs(server, lambda: once(server, size), size) for server in servers}
+            yield Row(f"{case}, {count:,} messages", "messages a second", bench.again(servers, once, size),
+                      targets=[Target(ratio, [SAFE])], syncs=syncs)

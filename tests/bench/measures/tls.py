@@ -2,7 +2,7 @@
 uses it, too; mbedTLS beside what it does by itself on one processor, with nothing around it."""
 from typing import Iterator
 
-from measures.download import fill
+from measures.download import fill, mb
 from peers.beside import Bench, Limit
 from peers.dovecot import Dovecot
 from peers.mailserverd import Mailserverd
@@ -21,14 +21,15 @@ def run(bench: Bench) -> Iterator[Row]:
             values = bench.sized(servers, login, connections + 20, [itself(bench, "handshakes_of_a_server")])
             yield from rows(f"{connections} at once", "logins a second", values, 1.0 if connections > 1 else None)
         for octets, count, size in ((20480, 2000, "20 KiB"), (1 << 20, 100, "1 MiB")):
-            user = fill(bench, servers, bench.count(20, count), octets)
+            count = bench.count(20, count)
+            user = fill(bench, servers, count, octets)
 
-            def read(server: object) -> float:
-                said = bench.load(server, "fetch", "implicit", user=user, items="BODY.PEEK[]", set="1:*")
-                return said.octets / said.seconds / 1e6
+            def read(server: object, n: int) -> float:
+                return bench.load(server, "fetch", "implicit", user=user, items="BODY.PEEK[]", set="1:*", count=n).rate
 
-            values = bench.alternately([*servers, itself(bench, "encrypts")], read)
-            yield from rows(f"BODY.PEEK[] of messages of {size}", "MB a second", values, 0.8)
+            values = bench.again(servers, read, count, [itself(bench, "encrypts")])
+            limit = values.pop(ITSELF)
+            yield from rows(f"BODY.PEEK[] of messages of {size}", "MB a second", mb(values, octets) | {ITSELF: limit}, 0.8)
 
 
 def itself(bench: Bench, what: str) -> Limit:

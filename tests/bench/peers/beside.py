@@ -129,6 +129,11 @@ class Bench:
             counts[server.name] = max(count, int(once(server, count) * self.seconds))
         return self.alternately([*servers, *limits], lambda server: once(server, counts[server.name]))
 
+    def again(self, servers: list, once: Callable[[object, int], float], size: int,
+              limits: list[Limit] = []) -> dict[str, list[float]]:
+        """The same, of what comes in pieces of that size: as often as it takes."""
+        return self.sized(servers, lambda server, count: once(server, count - count % size), size, limits)
+
     def syncs(self, server: object, work: Callable[[], None], operations: int) -> float:
         """Calls that wait for the disk, for each operation, in a run of its own."""
         counted = Syncs(server.group, BUILD / "strace")

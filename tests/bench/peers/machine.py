@@ -24,9 +24,11 @@ def compiler() -> str:
 
 
 def commit() -> str:
-    """Where git is, and what it made."""
-    if not shutil.which("git") or not (ROOT / ".git").exists():
-        return "unknown"
+    """Where git was, whether it is here or not."""
+    if not shutil.which("git"):
+        head = ROOT / ".git/HEAD"
+        ref = head.parent / head.read_text().strip().removeprefix("ref: ") if head.exists() else head
+        return ref.read_text()[:12] if ref.exists() else "unknown"
     git = ["git", "-c", "safe.directory=*", "-C", str(ROOT)]
     name = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True).stdout.strip()
     changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True).stdout
@@ -40,5 +42,7 @@ def file_system(path: Path) -> str:
     disk = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
     if not disk.exists():
         return kind
-    cache = disk.resolve() / "queue/write_cache"
-    return f"{kind} on {disk.resolve().name}" + (f", a disk with {cache.read_text().strip()} cache" if cache.exists() else "")
+    disk = disk.resolve()
+    kind = next((one.parent.name for one in Path("/sys/fs").glob(f"*/{disk.name}")), kind)  # ext4 looks like its ancestors
+    cache = disk / "queue/write_cache"
+    return f"{kind} on {disk.name}" + (f", a disk with {cache.read_text().strip()} cache" if cache.exists() else "")

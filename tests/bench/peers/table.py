@@ -63,7 +63,7 @@ def met(row: Row, target: Target) -> bool:
 def number(value: float) -> str:
     if value >= 100:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def aim(row: Row, target: Target) -> str:
@@ -102,9 +102,9 @@ def verdict(rows: list[Row]) -> str:
         ", and missed are:" if missed else "."), *(f"- {one}" for one in missed)])
 
 
-def markdown(said: dict) -> str:
+def markdown(said: dict, measures: list[str]) -> str:
     """A table for each measure, with a column for each server and each limit."""
-    rows = [row_of(row) for row in said["rows"]]
+    rows = sorted((row_of(row) for row in said["rows"]), key=lambda row: measures.index(row.measure))
     out = ["; ".join(f"{key}: {value}" for key, value in said["machine"].items()) + ".",
            "\n".join(["What each has on the disk when it replies:", "", *(
                f"- {name} ({said['versions'][name]}): {promise}."
