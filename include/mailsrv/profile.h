@@ -58,7 +58,9 @@ MAILSRV_API int32_t mailsrv_profile_new(const mailsrv_allocator *allocator, cons
 #define MAILSRV_PROFILE_SESSION_OCTETS_MAX 5   /* memory of one session: default SMTP 192 KiB, POP3 4 MiB (16 octets
                                                 * for each message of a maildrop), IMAP 384 KiB; 32 KiB to
                                                 * 2^40 */
-#define MAILSRV_PROFILE_WINDOW_OCTETS 6        /* output waiting before a session stops: default 32 KiB, 1 KiB to 2^30 */
+#define MAILSRV_PROFILE_WINDOW_OCTETS 6        /* output waiting before a session stops: default SMTP 32 KiB, POP3 and
+                                                * IMAP 64 KiB or a session's memory if that is less; 1 KiB to
+                                                * 2^30 */
 #define MAILSRV_PROFILE_COMMAND_TIMEOUT_MS 7   /* a peer's silence: SMTP default and least 5 min, POP3 10 min, IMAP
                                                 * 30 min */
 #define MAILSRV_PROFILE_DATA_TIMEOUT_MS 8      /* between two blocks of a message: default and least 3 min */

@@ -35,7 +35,7 @@ static int32_t set_text(mailsrv_profile *profile, struct setting_text *text, str
 
 void mailsrv__default_u64(mailsrv_profile *profile, int32_t key, uint64_t value, uint64_t least, uint64_t most)
 {
-    profile->settings[key] = (struct setting){ value, least, most, true };
+    profile->settings[key] = (struct setting){ value, least, most, true, false };
 }
 
 void mailsrv__default_str(mailsrv_profile *profile, int32_t key, struct span value)
@@ -133,6 +133,7 @@ int32_t mailsrv_profile_set_u64(mailsrv_profile *profile, int32_t key, uint64_t 
     if (value < setting->least || value > setting->most)
         return MAILSRV_E_VALUE;
     setting->value = value;
+    setting->chosen = true;
     return MAILSRV_OK;
 }
 
@@ -256,8 +257,11 @@ int32_t mailsrv_profile_seal(mailsrv_profile *profile, mailsrv_error *why)
         return MAILSRV_E_USAGE;
     if (profile->texts[MAILSRV_PROFILE_HOSTNAME - TEXT_FIRST].n == 0)
         return refuse_seal(why, MAILSRV_PROFILE_HOSTNAME, "a domain name or an address literal");
-    const struct setting *s = profile->settings;
-    if (s[MAILSRV_PROFILE_WINDOW_OCTETS].value > s[MAILSRV_PROFILE_SESSION_OCTETS_MAX].value)
+    struct setting *window = &profile->settings[MAILSRV_PROFILE_WINDOW_OCTETS];
+    const uint64_t most = profile->settings[MAILSRV_PROFILE_SESSION_OCTETS_MAX].value;
+    if (!window->chosen && window->value > most)
+        window->value = most;
+    if (window->value > most)
         return refuse_seal(why, MAILSRV_PROFILE_WINDOW_OCTETS, "no more than the memory of a session");
     profile->sealed = true;
     return MAILSRV_OK;

@@ -15,6 +15,7 @@ enum {
 struct setting {
     uint64_t value, least, most;
     bool known;
+    bool chosen; /* by the host; else it is the default */
 };
 
 struct setting_text {

@@ -390,6 +390,7 @@ static void defaults(mailsrv_profile *profile)
     mailsrv__default_u64(profile, MAILSRV_PROFILE_LINE_OCTETS_MAX, 65536, 1024, 65536);
     mailsrv__default_u64(profile, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX, UINT64_C(100) << 20, 65536, tera);
     mailsrv__default_u64(profile, MAILSRV_PROFILE_SESSION_OCTETS_MAX, 384 * 1024, 32 * 1024, tera);
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_WINDOW_OCTETS, 64 * 1024, 1024, UINT64_C(1) << 30);
 }
 
 static const mailsrv_machine machine = {

@@ -85,7 +85,7 @@ enum step mailsrv__failure_end(struct imap *p, const struct failure *failure);
 
 /* Octets that one READ asks for: all ranges that are read at once, and the window, fit into the session's memory beside
  * what else that holds. */
-enum { RANGE_MOST = 16384 };
+enum { RANGE_MOST = 32768 };
 uint64_t mailsrv__imap_range_octets(const mailsrv_session *session);
 
 /* Some of the messages that were named by number are gone (RFC 2180 section 4.1.2, RFC 5530 section 3). */

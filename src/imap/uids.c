@@ -76,7 +76,7 @@ bool mailsrv__imap_told_marks(const struct imap *p, uint32_t uid, struct marks *
 uint64_t mailsrv__imap_range_octets(const mailsrv_session *session)
 {
     uint64_t window = mailsrv__setting(session, MAILSRV_PROFILE_WINDOW_OCTETS) / 2;
-    uint64_t share = mailsrv__setting(session, MAILSRV_PROFILE_SESSION_OCTETS_MAX) / 16;
+    uint64_t share = mailsrv__setting(session, MAILSRV_PROFILE_SESSION_OCTETS_MAX) / 12;
     uint64_t most = window < share ? window : share;
     return most < RANGE_MOST ? most : RANGE_MOST;
 }

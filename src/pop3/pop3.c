@@ -184,6 +184,7 @@ static void defaults(mailsrv_profile *profile)
                          24 * 60 * MINUTE_MS);
     /* 16 octets for each message of a maildrop. */
     mailsrv__default_u64(profile, MAILSRV_PROFILE_SESSION_OCTETS_MAX, UINT64_C(4) << 20, 32768, UINT64_C(1) << 40);
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_WINDOW_OCTETS, 65536, 1024, UINT64_C(1) << 30);
 }
 
 static const mailsrv_machine machine = {

@@ -8,7 +8,8 @@
 #include <string.h>
 
 #define TURN_UNITS 10000
-#define TURNS 8 /* of a round, at most */
+#define TURNS 8  /* of a round, at most */
+#define SENDS 4  /* of a round: what was sent opens windows, and sessions go on before the loop looks at its sockets */
 #define SLEEP_MS_MAX 3600000
 
 int64_t mailsrv__uv_now_us(void)
@@ -155,7 +156,8 @@ static void after_sleep(uv_check_t *check)
         return;
     int64_t now = mailsrv__uv_now_us();
     mailsrv_engine_advance(d->engine, now, unix_now_us());
-    serve_ready(d);
+    for (int i = 0; i < SENDS && (i == 0 || mailsrv_engine_next_deadline(d->engine) <= now); i++)
+        serve_ready(d);
     end_lingering(d, now);
     if (d->cut_at_us <= now)
         cut_all(d);

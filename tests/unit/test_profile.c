@@ -151,6 +151,17 @@ static void test_the_seal_says_what_is_wrong(void **state)
     mailsrv_profile_unref(p);
 }
 
+/* Whoever gives a session less memory need not know of the window. */
+static void test_default_window_fits(void **state)
+{
+    (void)state;
+    mailsrv_profile *p = new_profile(mailsrv_imap(), MAILSRV_FACE_IMAP);
+    assert_int_equal(mailsrv_profile_set_str(p, MAILSRV_PROFILE_HOSTNAME, "a.test", 6), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_set_u64(p, MAILSRV_PROFILE_SESSION_OCTETS_MAX, 32768), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_seal(p, NULL), MAILSRV_OK);
+    mailsrv_profile_unref(p);
+}
+
 static void test_sealed_it_does_not_change(void **state)
 {
     struct world w;
@@ -258,6 +269,7 @@ int main(void)
         cmocka_unit_test(test_host_names),
         cmocka_unit_test(test_field_lists),
         cmocka_unit_test(test_the_seal_says_what_is_wrong),
+        cmocka_unit_test(test_default_window_fits),
         cmocka_unit_test(test_sealed_it_does_not_change),
         cmocka_unit_test(test_a_profile_lives_as_long_as_its_sessions),
         cmocka_unit_test(test_faces_belong_to_machines),

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-enum { AHEAD_FIRST = 2, AHEAD_MAX = 16 };
+enum { AHEAD_FIRST = 2, AHEAD_MAX = 32 };
 
 /* With the store's lock.  What is known ascends. */
 struct ahead {

@@ -60,10 +60,12 @@ void mailsrv__durable_segment_file_forget(struct durable *d);
 /* Where a message is. */
 struct message {
     uint64_t octets; /* of prefix and body */
+    uint64_t body;   /* its number */
     uint64_t at;     /* of the body in its file */
     struct segment_file *of; /* that has the file; NULL: the message has one of its own */
     void *file;
-    bool has_crc;       /* its body is in a frame of the log */
+    bool waits_for_head; /* its body is in a frame of the log, of which nothing was read yet */
+    bool has_crc;       /* that was read */
     bool is_broken;     /* which is not as it was written */
     uint32_t frame_crc; /* as it must be */
     uint32_t crc;       /* of the frame up to the octets below */
@@ -125,7 +127,6 @@ void mailsrv__durable_recents_free(struct durable *d);
 struct whereabouts {
     struct message *message;
     struct place place; /* segment 0: a file of its own */
-    uint64_t body;
 };
 
 /* Where the message is, as the index knows it now, with its file open. */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BODY_HEAD = FRAME_HEAD + 8 }; /* of a frame, before the octets of the body */
+
 void mailsrv__durable_message_free(struct durable *d, struct message *message)
 {
     if (message == NULL)
@@ -25,7 +27,7 @@ bool mailsrv__durable_message_found(sqlite3_stmt *row, struct whereabouts *out)
     out->place.segment = (uint64_t)sqlite3_column_int64(row, 1);
     message->at = (uint64_t)sqlite3_column_int64(row, 2);
     message->octets = prefix.n + (uint64_t)sqlite3_column_int64(row, 3);
-    out->body = (uint64_t)sqlite3_column_int64(row, 4);
+    message->body = (uint64_t)sqlite3_column_int64(row, 4);
     message->n_prefix = prefix.n;
     if (prefix.n != 0)
         memcpy(message->prefix, prefix.p, prefix.n);
@@ -46,35 +48,10 @@ static int32_t look_up(struct durable *d, int64_t box, uint32_t uid, struct wher
     return status;
 }
 
-/* The frame that the body is in: its CRC, which is carried along from here over the body's octets. */
-static int32_t begin_frame(struct durable *d, const struct whereabouts *found, bool now)
-{
-    int32_t (*read)(void *user, void *file, void *p, size_t n, uint64_t offset, size_t *got) =
-        now ? d->files.read_now : d->files.read;
-    struct message *message = found->message;
-    uint8_t head[FRAME_HEAD + 8];
-    size_t got = 0;
-    if (message->at < sizeof head)
-        return MAILSRV_CORRUPT;
-    int32_t status = read(d->files.user, message->file, head, sizeof head, message->at - sizeof head, &got);
-    if (status != MAILSRV_OK)
-        return status;
-    struct reader from = { head, got, false };
-    message->frame_crc = (uint32_t)mailsrv__durable_get_number(&from, 4);
-    bool good = mailsrv__durable_get_number(&from, 4) == message->octets - message->n_prefix + 8;
-    good = mailsrv__durable_get_number(&from, 4) == FRAME_BODY && good;
-    good = mailsrv__durable_get_number(&from, 4) == (uint32_t)found->place.segment && good;
-    mailsrv__durable_get_number(&from, 8);
-    good = mailsrv__durable_get_number(&from, 8) == found->body && good;
-    message->has_crc = true;
-    message->crc = mailsrv__durable_crc(0, head + 4, sizeof head - 4);
-    return good && !from.bad ? MAILSRV_OK : MAILSRV_CORRUPT;
-}
-
 static int32_t open_body(struct durable *d, const struct whereabouts *found)
 {
     char path[PATH_MAX_OCTETS];
-    mailsrv__durable_body_path(d, found->body, path);
+    mailsrv__durable_body_path(d, found->message->body, path);
     int32_t status = d->files.open(d->files.user, path, 0, &found->message->file);
     if (status != MAILSRV_OK)
         found->message->file = NULL;
@@ -96,7 +73,8 @@ static int32_t open_segment(struct durable *d, const struct whereabouts *found, 
         return status;
     message->of = file;
     message->file = file->file;
-    return begin_frame(d, found, now);
+    message->waits_for_head = true;
+    return MAILSRV_OK;
 }
 
 int32_t mailsrv__durable_message_open(struct durable *d, struct whereabouts *found, bool now)
@@ -142,25 +120,73 @@ static int32_t carry(struct message *message, uint64_t offset, const uint8_t *p,
     return message->is_broken ? MAILSRV_CORRUPT : MAILSRV_OK;
 }
 
-int32_t mailsrv__durable_message_copy(struct durable *d, struct message *message, bool now,
-                                      const struct range *range)
+/* Whole, or not at all. */
+static int32_t read_all(struct durable *d, const struct message *message, bool now, const struct range *range)
 {
     int32_t (*read)(void *user, void *file, void *p, size_t n, uint64_t offset, size_t *got) =
         now ? d->files.read_now : d->files.read;
-    uint64_t left = range->offset < message->n_prefix ? message->n_prefix - range->offset : 0;
-    size_t n_prefix = left < range->n ? (size_t)left : range->n, n = range->n - n_prefix, got = 0;
-    uint64_t offset = range->offset + n_prefix - message->n_prefix; /* of the body; without octets of it, nothing */
-    uint8_t *p = range->p + n_prefix;
-    if (message->is_broken)
+    size_t got = 0;
+    int32_t status = read(d->files.user, message->file, range->p, range->n, range->offset, &got);
+    if (status != MAILSRV_OK || got == range->n)
+        return status;
+    return now ? MAILSRV_MORE : MAILSRV_CORRUPT; /* kernels were known to say so of what they had not in memory */
+}
+
+/* The head of the frame that the body is in, and the body's number: with its CRC, which is carried along from here over
+ * the body's octets. */
+static int32_t begin_frame(struct message *message, const uint8_t head[BODY_HEAD])
+{
+    struct reader from = { head, BODY_HEAD, false };
+    message->frame_crc = (uint32_t)mailsrv__durable_get_number(&from, 4);
+    bool good = mailsrv__durable_get_number(&from, 4) == message->octets - message->n_prefix + 8;
+    good = mailsrv__durable_get_number(&from, 4) == FRAME_BODY && good;
+    good = mailsrv__durable_get_number(&from, 4) == (uint32_t)message->of->number && good;
+    mailsrv__durable_get_number(&from, 8);
+    good = mailsrv__durable_get_number(&from, 8) == message->body && good;
+    message->has_crc = true;
+    message->waits_for_head = false;
+    message->crc = mailsrv__durable_crc(0, head + 4, BODY_HEAD - 4);
+    return good ? MAILSRV_OK : MAILSRV_CORRUPT;
+}
+
+static int32_t read_head(struct durable *d, struct message *message, bool now)
+{
+    uint8_t head[BODY_HEAD];
+    struct range range = { message->at - BODY_HEAD, head, BODY_HEAD };
+    int32_t status = read_all(d, message, now, &range);
+    return status == MAILSRV_OK ? begin_frame(message, head) : status;
+}
+
+/* Octets of the body.  `before`: so many octets in front of `p` may be overwritten.  The head is read with what follows
+ * it if there is room: a small message takes one read. */
+static int32_t copy_body(struct durable *d, struct message *message, bool now, const struct range *range, size_t before)
+{
+    bool together = message->waits_for_head && range->offset == 0 && before >= BODY_HEAD;
+    size_t head = together ? BODY_HEAD : 0;
+    int32_t status = MAILSRV_OK;
+    if (message->waits_for_head && message->at < BODY_HEAD)
         return MAILSRV_CORRUPT;
-    if (n_prefix != 0)
-        memcpy(range->p, message->prefix + range->offset, n_prefix);
-    if (n == 0)
-        return MAILSRV_OK;
-    int32_t status = read(d->files.user, message->file, p, n, message->at + offset, &got);
+    if (message->waits_for_head && !together)
+        status = read_head(d, message, now);
     if (status != MAILSRV_OK)
         return status;
-    if (got < n) /* kernels were known to say so of what they had not in memory: who may wait sees what is there */
-        return now ? MAILSRV_MORE : MAILSRV_CORRUPT;
-    return carry(message, offset, p, n);
+    struct range all = { message->at + range->offset - head, range->p - head, range->n + head };
+    status = read_all(d, message, now, &all);
+    if (status == MAILSRV_OK && together)
+        status = begin_frame(message, all.p);
+    return status == MAILSRV_OK ? carry(message, range->offset, range->p, range->n) : status;
+}
+
+int32_t mailsrv__durable_message_copy(struct durable *d, struct message *message, bool now,
+                                      const struct range *range)
+{
+    uint64_t left = range->offset < message->n_prefix ? message->n_prefix - range->offset : 0;
+    size_t n_prefix = left < range->n ? (size_t)left : range->n;
+    struct range of_body = { range->offset + n_prefix - message->n_prefix, range->p + n_prefix, range->n - n_prefix };
+    if (message->is_broken)
+        return MAILSRV_CORRUPT;
+    int32_t status = of_body.n != 0 ? copy_body(d, message, now, &of_body, n_prefix) : MAILSRV_OK;
+    if (n_prefix != 0) /* behind the body: the head of its frame may have stood there */
+        memcpy(range->p, message->prefix + range->offset, n_prefix);
+    return status;
 }

@@ -393,7 +393,7 @@ static int32_t begin_now(struct binding *b, const mailsrv_arg_read *arg, mailsrv
         go_on(d, b, found.message, arg, value);
     else
         mailsrv__durable_message_free(d, found.message);
-    return status;
+    return status == MAILSRV_CORRUPT ? MAILSRV_MORE : status;
 }
 
 bool mailsrv__durable_read_now(struct binding *b, const mailsrv_arg_read *arg, mailsrv_read_bytes *value,

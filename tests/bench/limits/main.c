@@ -1,4 +1,4 @@
-/* bench-limits [only=NAME] [dir=.] [seconds=1] [group=N] [octets=N] [slice=16384]: one JSON object with what the disk,
+/* bench-limits [only=NAME] [dir=.] [seconds=1] [group=N] [octets=N] [slice=32768]: one JSON object with what the disk,
  * the memory, loopback and the libraries of TLS do by themselves; or one of them alone. */
 #include "limit.h"
 
@@ -72,12 +72,12 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-    struct limits limits = { .dir = ".", .seconds = 1, .slice = 16384 };
+    struct limits limits = { .dir = ".", .seconds = 1, .slice = 32768 };
     for (int i = 1; i < argc; i++)
         if (!read_word(&limits, argv[i])) {
             fprintf(stderr,
                     "bench-limits [only=NAME] [dir=.] [seconds=1] [group=N, at most 1024] [octets=N, at most 4 MiB] "
-                    "[slice=16384]\n");
+                    "[slice=32768]\n");
             return 2;
         }
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
