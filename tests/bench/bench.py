@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import traceback
@@ -108,4 +109,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     os.umask(0o022)
+    for ends in (signal.SIGTERM, signal.SIGHUP):  # servers end with us
+        signal.signal(ends, lambda number, _: sys.exit(128 + number))
     main()

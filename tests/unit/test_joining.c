@@ -36,14 +36,17 @@ static void test_nobody_waits(void **state)
     syncs(&j, 100, 1600);
     mailsrv__durable_joining_answered(&j, 1, 0, 1000000);
     assert_int_equal(mailsrv__durable_joining_until(&j, 1), 0); /* who writes alone */
+    mailsrv__durable_joining_answered(&j, 32, 32, 1000000);
+    assert_int_equal(mailsrv__durable_joining_until(&j, 16), 0); /* for more than many */
+    assert_int_not_equal(mailsrv__durable_joining_until(&j, 15), 0);
 }
 
 /* Of eight four were there; how many groups do not wait afterwards? */
-static unsigned rests_behind(struct joining *j, size_t after)
+static unsigned rests_behind(struct joining *j, size_t after, uint64_t waited_us)
 {
     unsigned rests = 0;
     mailsrv__durable_joining_answered(j, 8, 0, 1000000);
-    mailsrv__durable_joining_judge(j, 4, after);
+    mailsrv__durable_joining_judge(j, 4, after, waited_us);
     while (mailsrv__durable_joining_until(j, 4) == 0)
         rests++;
     return rests;
@@ -54,14 +57,15 @@ static void test_in_vain(void **state)
     struct joining j = { 0 };
     (void)state;
     syncs(&j, 100, 1600);
-    assert_int_equal(rests_behind(&j, 6), 0);
-    assert_int_equal(rests_behind(&j, 5), 2);
-    assert_int_equal(rests_behind(&j, 4), 4);
+    assert_int_equal(rests_behind(&j, 8, 1000), 0);
+    assert_int_equal(rests_behind(&j, 6, 500), 0);
+    assert_int_equal(rests_behind(&j, 6, 550), 2); /* two more, and longer by a third */
+    assert_int_equal(rests_behind(&j, 4, 800), 4);
     for (int i = 0; i < 10; i++)
-        rests_behind(&j, 4);
-    assert_int_equal(rests_behind(&j, 4), 64);
-    assert_int_equal(rests_behind(&j, 8), 0);
-    assert_int_equal(rests_behind(&j, 4), 2);
+        rests_behind(&j, 4, 800);
+    assert_int_equal(rests_behind(&j, 4, 800), 64);
+    assert_int_equal(rests_behind(&j, 8, 800), 0);
+    assert_int_equal(rests_behind(&j, 4, 800), 2);
 }
 
 /* ---- The writer ---- */

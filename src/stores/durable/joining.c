@@ -9,7 +9,8 @@
 #include <errno.h>
 #include <time.h>
 
-#define SLOW_US 400   /* a sync that takes less is over before others have come */
+#define SLOW_US 1000  /* a sync that takes less is over before others have come */
+#define MANY 16       /* these share a sync well enough */
 #define MOST_US 2000  /* nobody waits longer */
 #define MISSES_MAX 6  /* 64 groups without waiting */
 #define PART 8        /* of the mean that a new sync is */
@@ -21,7 +22,8 @@ void mailsrv__durable_joining_synced(struct joining *j, uint64_t us)
 
 void mailsrv__durable_joining_answered(struct joining *j, uint64_t changes, size_t waiting, uint64_t now_us)
 {
-    j->expected = (size_t)changes + waiting;
+    size_t all = (size_t)changes + waiting;
+    j->expected = all < MANY ? all : MANY;
     j->answered_us = now_us;
 }
 
@@ -36,10 +38,11 @@ uint64_t mailsrv__durable_joining_until(struct joining *j, size_t waiting)
     return j->answered_us + (j->sync_us / 2 < MOST_US ? j->sync_us / 2 : MOST_US);
 }
 
-/* Half of those that were missing is worth it. */
-void mailsrv__durable_joining_judge(struct joining *j, size_t before, size_t after)
+/* `before` in one sync are as fast as `after` in a sync and what was waited, where these are to each other as those: it
+ * is to be better by half, for a larger group takes longer to sync, and who does not wait uses the time as well. */
+void mailsrv__durable_joining_judge(struct joining *j, size_t before, size_t after, uint64_t waited_us)
 {
-    if (after - before >= (j->expected - before + 1) / 2) {
+    if (2 * (after - before) * j->sync_us > 3 * before * waited_us) {
         j->misses = 0;
         return;
     }
@@ -58,14 +61,16 @@ void mailsrv__durable_join(struct durable *d)
     struct joining *j = &d->joining;
     const size_t before = d->writes.n;
     const uint64_t until_us = may_wait(d) ? mailsrv__durable_joining_until(j, before) : 0;
-    if (until_us > mailsrv__durable_now_us()) {
+    const uint64_t since_us = mailsrv__durable_now_us();
+    if (until_us > since_us) {
         const struct timespec until = { (time_t)(until_us / 1000000), (long)(until_us % 1000000) * 1000 };
         d->writes.enough = j->expected;
         while (d->writes.n < j->expected && may_wait(d) &&
                pthread_cond_timedwait(&d->writes.work, &d->lock, &until) != ETIMEDOUT)
             continue;
         d->writes.enough = 0;
-        mailsrv__durable_joining_judge(j, before, d->writes.n < j->expected ? d->writes.n : j->expected);
+        const size_t after = d->writes.n > before ? d->writes.n : before; /* the end of an engine takes some away */
+        mailsrv__durable_joining_judge(j, before, after, mailsrv__durable_now_us() - since_us);
     }
     j->expected = 0;
 }

@@ -42,6 +42,25 @@ def everything() -> Path:
 
 def leave(path: Path, before: Path) -> None:
     (before / "cgroup.procs").write_text(str(os.getpid()))
+    for left in (*path.glob("*/cgroup.procs"), path / "cgroup.procs"):  # of a server that was interrupted as it began
+        end(left.parent)
+
+
+def members(path: Path) -> list[int]:
+    return [int(line) for line in (path / "cgroup.procs").read_text().split()]
+
+
+def end(path: Path) -> None:
+    """Those that are left over are ours: they were started in it."""
+    deadline = time.monotonic() + HANG_S
+    while left := members(path):
+        assert time.monotonic() < deadline, f"{left} do not end"
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.05)
     path.rmdir()
 
 
@@ -63,7 +82,7 @@ class Group:
         return spent_us(self.path)
 
     def processes(self) -> list[int]:
-        return [int(line) for line in (self.path / "cgroup.procs").read_text().split()]
+        return members(self.path)
 
     def octets(self) -> int:
         """Memory of all: pages that are no file's, and those that are shared by their share."""
@@ -77,17 +96,7 @@ class Group:
         return total
 
     def end(self) -> None:
-        """Those that are left over are ours: they were started in it."""
-        deadline = time.monotonic() + HANG_S
-        while left := self.processes():
-            assert time.monotonic() < deadline, f"{left} do not end"
-            for pid in left:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            time.sleep(0.05)
-        self.path.rmdir()
+        end(self.path)
 
 
 class Syncs:
