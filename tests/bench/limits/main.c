@@ -53,7 +53,7 @@ static int read_word(struct limits *limits, const char *word)
         limits->slice = (size_t)strtoull(word + 6, NULL, 10);
     else
         return 0;
-    return limits->seconds > 0 && limits->group <= 1024 && limits->slice != 0 && limits->octets <= 4 << 20;
+    return limits->seconds > 0 && limits->group <= 1024 && limits->slice != 0 && limits->slice <= 65536 && limits->octets <= 4 << 20;
 }
 
 static const struct {

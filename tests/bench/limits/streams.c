@@ -1,5 +1,6 @@
 /* How fast messages that lie in memory go out over one connection of loopback, to somebody who reads and forgets: in
- * slices by write(2), the slices of a message by one writev(2), and from a file in the page cache by sendfile(2). */
+ * slices by write(2), the slices of a message by one writev(2), and from a file in the page cache by sendfile(2), or as
+ * a server does that looks at what it sends, by pread(2) of two slices and a writev of both. */
 #define _GNU_SOURCE
 #include "limit.h"
 #include "loopback.h"
@@ -12,7 +13,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { POOL = 64 * 1024 * 1024, READ_ROOM = 256 * 1024, SLICES_MAX = 1024 };
+enum { POOL = 64 * 1024 * 1024, READ_ROOM = 256 * 1024, SLICES_MAX = 1024, COPIED_MAX = 2, COPY_ROOM = 65536 };
 
 struct stream {
     const char *pool; /* messages, one behind the other, more than a cache holds */
@@ -64,10 +65,28 @@ static void by_sendfile(const struct stream *s, size_t at, size_t n)
     }
 }
 
+static void by_copy(const struct stream *s, size_t at, size_t n)
+{
+    static char room[COPIED_MAX][COPY_ROOM];
+    while (n != 0) {
+        struct iovec v[COPIED_MAX];
+        size_t all = 0;
+        int slices = 0;
+        for (; slices < COPIED_MAX && all < n; slices++, all += v[slices - 1].iov_len) {
+            v[slices] = (struct iovec){ room[slices], n - all < s->slice ? n - all : s->slice };
+            const ssize_t got = pread(s->file, v[slices].iov_base, v[slices].iov_len, (off_t)(at + all));
+            limits_must(got == (ssize_t)v[slices].iov_len, "pread");
+        }
+        limits_must(writev(s->to, v, slices) == (ssize_t)all, "writev");
+        at += all;
+        n -= all;
+    }
+}
+
 static const struct way {
     const char *name;
     void (*send)(const struct stream *stream, size_t at, size_t n);
-} ways[] = { { "write", by_write }, { "writev", by_writev }, { "sendfile", by_sendfile } };
+} ways[] = { { "write", by_write }, { "writev", by_writev }, { "sendfile", by_sendfile }, { "copy", by_copy } };
 
 static void measure(const struct limits *limits, struct stream *s, const struct way *way, size_t message)
 {

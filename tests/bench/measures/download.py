@@ -60,7 +60,8 @@ def run(bench: Bench) -> Iterator[Row]:
                 return bench.load(server, "fetch", user=user, items="BODY.PEEK[]", set="1:*", count=n).rate
 
             limits = [Limit("write", lambda: streams(bench, octets, "write")),
-                      Limit("sendfile", lambda: streams(bench, octets, "sendfile"))]
+                      Limit("sendfile", lambda: streams(bench, octets, "sendfile")),
+                      Limit("pread and writev", lambda: streams(bench, octets, "copy"))]
             values = bench.again(servers, once, count, limits)
             beside = {limit.name: values.pop(limit.name) for limit in limits}
             yield Row(f"messages of {size}", "MB a second", mb(values, octets), limits=beside, targets=[Target(0.8, ["write"])])
