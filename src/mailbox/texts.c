@@ -166,7 +166,7 @@ bool mailsrv__texts_keep(struct texts *t, uint32_t field, uint32_t uid, enum tex
                          uint32_t exists)
 {
     struct text_shelf *s = &t->shelves[field];
-    if (state == TEXT_THERE && text.n > TEXT_OCTETS_MAX)
+    if (state == TEXT_THERE && text.n > KEPT_OCTETS_MAX)
         state = TEXT_ELSEWHERE;
     if (is_there(t, field, uid))
         return true;

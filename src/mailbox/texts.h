@@ -15,7 +15,7 @@
 #include "base/heap.h"
 #include "base/span.h"
 
-enum { TEXT_FIELDS = 20, TEXT_OCTETS_MAX = 2048 };
+enum { TEXT_FIELDS = 20, KEPT_OCTETS_MAX = 2048 };
 
 enum text_state {
     TEXT_UNKNOWN,  /* nothing is kept of that message */

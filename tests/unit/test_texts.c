@@ -20,7 +20,7 @@ struct entry {
 
 static struct entry model[MOST];
 static uint32_t n_model;
-static char letters[TEXT_OCTETS_MAX + 1];
+static char letters[KEPT_OCTETS_MAX + 1];
 static uint64_t random_state;
 
 static uint32_t below(uint32_t n)
@@ -92,7 +92,7 @@ static struct entry any_entry(uint32_t uid)
     static const enum text_state states[] = { TEXT_THERE, TEXT_THERE, TEXT_THERE, TEXT_ABSENT, TEXT_ELSEWHERE };
     struct entry e = { uid, states[below(5)], 0 };
     if (e.state == TEXT_THERE)
-        e.n = below(20) == 0 ? below(TEXT_OCTETS_MAX - 23) : below(60);
+        e.n = below(20) == 0 ? below(KEPT_OCTETS_MAX - 23) : below(60);
     return e;
 }
 
@@ -175,7 +175,7 @@ static void test_too_long(void **state)
     struct text_place place = { 0, 0, 0 };
     (void)state;
     set_up(&b, UINT64_MAX);
-    assert_true(mailsrv__texts_keep(&b.texts, FIELD, 5, TEXT_THERE, (struct span){ letters, TEXT_OCTETS_MAX + 1 }, 1));
+    assert_true(mailsrv__texts_keep(&b.texts, FIELD, 5, TEXT_THERE, (struct span){ letters, KEPT_OCTETS_MAX + 1 }, 1));
     look(&b, &(struct entry){ 5, TEXT_ELSEWHERE, 0 }, &place);
     tear_down(&b);
 }
