@@ -19,7 +19,8 @@ TOP = "include src examples bindings tests docs".split()
 OTHER_NAMES = "MAILSRV_API MAILSRV_SEED MAILSRV_LIBRARY MAILSRV_SYMBOLS".split()
 
 # A command that would not end, or would begin these tests again, is run in the form that a test can run.
-SAME_AS = {"examples/quickstart": "examples/quickstart --once", "tests/run": "tests/run --list"}
+SAME_AS = {"examples/quickstart": "examples/quickstart --once", "tests/run": "tests/run --list",
+           "tests/bench/run": "tests/bench/run --list"}
 
 
 @dataclass
