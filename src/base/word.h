@@ -30,6 +30,20 @@ static inline uint64_t mailsrv__word_below(uint64_t word, uint8_t octet)
     return (word - WORD_ONES * octet) & ~word & WORD_HIGH;
 }
 
+/* How far, eight octets at a time, there is none below `below`, which is 128 at most, and none that is `octet`, where
+ * that is not 0. */
+static inline size_t mailsrv__skip_words(const char *p, size_t n, uint8_t below, uint8_t octet)
+{
+    size_t i = 0;
+    for (; n - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
+        uint64_t word = mailsrv__word(p + i);
+        uint64_t marks = mailsrv__word_below(word, below);
+        if ((octet == 0 ? marks : marks | mailsrv__word_marks(word, octet)) != 0)
+            break;
+    }
+    return i;
+}
+
 /* How far it is to the next octet that is one of both; `n`: there is none. */
 size_t mailsrv__find_either(const char *p, size_t n, char a, char b);
 

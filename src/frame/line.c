@@ -12,21 +12,13 @@ static void keep(struct line_frame *f, const struct line_room *room, struct span
     f->n += piece.n;
 }
 
-/* How far it is, eight octets at a time, to where the line may end or be wrong: what does that is below this. */
+/* What ends a line, or makes it bad, is below this. */
 enum { PLAIN_FROM = '\r' + 1 };
-
-static size_t skip_plain(const uint8_t *p, size_t n)
-{
-    size_t i = 0;
-    while (n - i >= sizeof(uint64_t) && mailsrv__word_below(mailsrv__word((const char *)p + i), PLAIN_FROM) == 0)
-        i += sizeof(uint64_t);
-    return i;
-}
 
 /* Where the line ends in this input: just behind its CRLF, or 0.  Sets what is wrong with it. */
 static size_t find_end(struct line_frame *f, const struct input *in)
 {
-    size_t i = f->cr ? 0 : skip_plain(in->p, in->n);
+    size_t i = f->cr ? 0 : mailsrv__skip_words((const char *)in->p, in->n, PLAIN_FROM, 0);
     for (; i < in->n; i++) {
         uint8_t c = in->p[i];
         if (f->cr && c == '\n') {

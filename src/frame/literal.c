@@ -68,24 +68,14 @@ static void follow(struct literal_frame *f, uint8_t c)
     }
 }
 
-/* How far it is, eight octets at a time, to where the line may end or be wrong, or a literal be announced. */
+/* What ends a line, or makes it bad, is below this. */
 enum { PLAIN_FROM = '\r' + 1 };
-
-static size_t skip_plain(const uint8_t *p, size_t n)
-{
-    size_t i = 0;
-    for (; n - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
-        uint64_t word = mailsrv__word((const char *)p + i);
-        if ((mailsrv__word_below(word, PLAIN_FROM) | mailsrv__word_marks(word, '{')) != 0)
-            break;
-    }
-    return i;
-}
 
 /* Where the line ends in this input: just behind its CRLF, or 0. */
 static size_t find_end(struct literal_frame *f, const struct input *in)
 {
-    size_t i = f->cr || f->announce != NO_ANNOUNCE ? 0 : skip_plain(in->p, in->n);
+    bool is_plain = !f->cr && f->announce == NO_ANNOUNCE; /* until a literal may be announced */
+    size_t i = is_plain ? mailsrv__skip_words((const char *)in->p, in->n, PLAIN_FROM, '{') : 0;
     for (; i < in->n; i++) {
         uint8_t c = in->p[i];
         if (f->cr && c == '\n') {

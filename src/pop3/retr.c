@@ -1,4 +1,5 @@
 /* RETR and TOP: a message in ranges, each asked when the one before it has gone out as far as the window lets it. */
+#include "base/word.h"
 #include "message/header.h"
 #include "pop3/pop3.h"
 #include "text/decimal.h"
@@ -112,15 +113,13 @@ static bool begin(struct pop3 *p)
 /* Eight octets at a time: it is asked of each message. */
 static bool is_ascii(struct span text)
 {
-    uint64_t word, seen = 0;
+    uint64_t seen = 0;
     size_t i = 0;
-    for (; text.n - i >= sizeof word; i += sizeof word) {
-        memcpy(&word, text.p + i, sizeof word);
-        seen |= word;
-    }
+    for (; text.n - i >= sizeof seen; i += sizeof seen)
+        seen |= mailsrv__word(text.p + i);
     for (; i < text.n; i++)
         seen |= (uint8_t)text.p[i];
-    return (seen & UINT64_C(0x8080808080808080)) == 0;
+    return (seen & WORD_HIGH) == 0;
 }
 
 /* "with UTF8SMTP ...", as the trace of a message that came by SMTPUTF8 has it (RFC 6531 section 4.3). */

@@ -2,6 +2,7 @@
 #include "mailbox/columns.h"
 
 #include "allocators.h"
+#include "random.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,10 +20,7 @@ static uint64_t random_state;
 
 static uint32_t below(uint32_t n)
 {
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (uint32_t)((random_state >> 11) % n);
+    return (uint32_t)draw(&random_state, n);
 }
 
 static struct marks make(uint64_t modseq)
@@ -103,9 +101,8 @@ static void test_as_the_array(void **state)
     struct counted from;
     struct heap heap;
     struct columns columns;
-    const char *seed = getenv("MAILSRV_SEED");
     (void)state;
-    random_state = (seed == NULL ? 1 : strtoull(seed, NULL, 10)) * 2 + 1;
+    random_state = random_seed();
     counted_init(&from);
     mailsrv__heap_init(&heap, &from.allocator, UINT64_C(1) << 30);
     mailsrv__columns_init(&columns, &heap);

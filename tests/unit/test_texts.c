@@ -2,6 +2,8 @@
  * memory, and what has vanished. */
 #include "mailbox/texts.h"
 
+#include "random.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -25,10 +27,7 @@ static uint64_t random_state;
 
 static uint32_t below(uint32_t n)
 {
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (uint32_t)((random_state >> 11) % n);
+    return (uint32_t)draw(&random_state, n);
 }
 
 struct bench {
