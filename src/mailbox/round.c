@@ -45,10 +45,10 @@ bool mailsrv__image_take_names(struct image *image, const mailsrv_bytes *names, 
 
 /* A page brings no more rows than there is room for.  While it loads, that was made before; then it is made page by
  * page, small ones in a small mailbox.  0: it cannot grow, and has ended. */
-static uint32_t page_limit(struct image *image)
+static uint32_t page_limit(struct image *image, uint32_t most)
 {
     struct columns *columns = &image->columns;
-    uint32_t n = columns->n < 16 ? 16 : columns->n < PAGE_ROWS ? columns->n : PAGE_ROWS;
+    uint32_t n = columns->n < 16 ? 16 : columns->n < most ? columns->n : most;
     while (mailsrv__columns_free(columns) < (image->first_load ? 1 : n)) {
         if (mailsrv__columns_reserve(columns, n))
             continue;
@@ -59,7 +59,7 @@ static uint32_t page_limit(struct image *image)
             return 0;
     }
     uint32_t free_rows = mailsrv__columns_free(columns);
-    return free_rows < PAGE_ROWS ? free_rows : PAGE_ROWS;
+    return free_rows < most ? free_rows : most;
 }
 
 /* The page is applied.  There is more: asks for it, unless the cursor stands still, which would go on for ever. */
@@ -95,7 +95,7 @@ static take_fn take_rows, take_changes;
 
 static void ask_rows(struct image *image)
 {
-    uint32_t limit = page_limit(image);
+    uint32_t limit = page_limit(image, LOAD_ROWS);
     struct ask a = { NULL, NULL };
     if (limit != 0)
         a = ask_page(image, MAILSRV_OP_ROWS, sizeof(mailsrv_run), take_rows);
@@ -190,7 +190,7 @@ static bool take_rows(struct image *image, const mailsrv_answer *answer)
 
 static void ask_changes(struct image *image)
 {
-    uint32_t limit = page_limit(image);
+    uint32_t limit = page_limit(image, PAGE_ROWS);
     struct ask a = { NULL, NULL };
     if (limit != 0)
         a = ask_page(image, MAILSRV_OP_CHANGES, 0, take_changes);

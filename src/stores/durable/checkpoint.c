@@ -9,6 +9,7 @@
 #include <time.h>
 
 #define AGAIN_MS 20 /* after a reader was in the way */
+#define LEFT_OCTETS (4 << 20) /* of SQLite's log, that the next opening may read */
 
 void mailsrv__durable_indexed(struct durable *d)
 {
@@ -97,4 +98,15 @@ void *mailsrv__durable_move_for_ever(void *user)
     }
     pthread_mutex_unlock(&d->lock);
     return NULL;
+}
+
+/* SQLite reads its log anew, checksums and all, when the index is opened: so a long one is not left to each opening until
+ * something is written.  What cannot be moved stays, and nothing is lost by that. */
+void mailsrv__durable_move_at_end(struct durable *d)
+{
+    sqlite3_file *log = NULL;
+    sqlite3_int64 octets = 0;
+    if (sqlite3_file_control(d->writer.db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK &&
+        log->pMethods != NULL && log->pMethods->xFileSize(log, &octets) == SQLITE_OK && octets > LEFT_OCTETS)
+        sqlite3_wal_checkpoint_v2(d->writer.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 }

@@ -26,6 +26,8 @@ static void end_one(struct durable *d)
     mailsrv__durable_segment_file_forget(d);
     mailsrv__durable_index_close(&d->mover);
     mailsrv__durable_index_close(&d->reader);
+    if (d->n_threads == 3)
+        mailsrv__durable_move_at_end(d);
     mailsrv__durable_index_close(&d->writer);
     mailsrv__durable_log_close(&d->log);
     mailsrv__durable_vfs_close(&d->vfs);

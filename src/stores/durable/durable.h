@@ -44,7 +44,7 @@ struct durable {
     uint32_t checkpoint_pages;
     void *process_lock;
     struct vfs vfs;
-    struct index writer, reader, mover; /* each of its thread */
+    struct index writer, reader, mover; /* each of its thread; the reader's also of who has `is_reading` set */
     struct log log;
 
     /* The writer's. */
@@ -75,6 +75,7 @@ struct durable {
     pthread_mutex_t lock; /* of everything below */
     pthread_cond_t calm;  /* a task was posted, or a call is done */
     struct queue writes, reads;
+    bool is_reading; /* somebody is at the reader's index */
     struct joining joining;
     struct task *held; /* whose changes are durable and not yet visible */
     struct binding *bindings;
@@ -121,6 +122,8 @@ void mailsrv__durable_indexed(struct durable *d);
 /* Asks for a checkpoint; `wait`: until one that begins from now on has ended. */
 void mailsrv__durable_move(struct durable *d, bool wait);
 bool mailsrv__durable_is_moving(struct durable *d);
+/* A store that was served is closed, its threads and other connections are gone. */
+void mailsrv__durable_move_at_end(struct durable *d);
 void *mailsrv__durable_move_for_ever(void *d); /* the thread */
 
 /* ---- compact.c ---- */

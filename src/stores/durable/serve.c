@@ -128,9 +128,31 @@ void mailsrv__durable_wait_in_line(struct durable *d, struct task *t)
         pthread_cond_signal(&queue->work); /* who wakes up finds the lock free */
 }
 
+/* What is read by a call, where the reader rests, is read by who calls, in its place: there and back it would be two
+ * threads that wake each other, and a host asks for each of its accounts as it starts.  False: the reader is at work. */
+static bool read_in_place(struct durable *d, struct task *t)
+{
+    pthread_mutex_lock(&d->lock);
+    const bool rests = is_read(t->kind) && !d->is_reading && d->reads.first == NULL && !d->ending;
+    d->is_reading = d->is_reading || rests;
+    pthread_mutex_unlock(&d->lock);
+    if (!rests)
+        return false;
+    mailsrv__durable_read(d, t);
+    pthread_mutex_lock(&d->lock);
+    d->is_reading = false;
+    const bool wakes = d->reads.first != NULL;
+    pthread_mutex_unlock(&d->lock);
+    if (wakes)
+        pthread_cond_signal(&d->reads.work);
+    return true;
+}
+
 int32_t mailsrv__durable_call(struct durable *d, struct task *t)
 {
     t->answer.status = MAILSRV_TEMP;
+    if (read_in_place(d, t))
+        return t->answer.status;
     mailsrv__durable_wait_in_line(d, t);
     pthread_mutex_lock(&d->lock);
     while (!t->done)
@@ -280,15 +302,17 @@ static void *read_for_ever(void *user)
     struct durable *d = user;
     pthread_mutex_lock(&d->lock);
     while (!d->ending) {
-        struct task *t = take(&d->reads, 1);
+        struct task *t = d->is_reading ? NULL : take(&d->reads, 1);
         if (t == NULL) {
             pthread_cond_wait(&d->reads.work, &d->lock);
             continue;
         }
+        d->is_reading = true;
         pthread_mutex_unlock(&d->lock);
         mailsrv__durable_read(d, t);
         mailsrv__durable_post(d, t);
         pthread_mutex_lock(&d->lock);
+        d->is_reading = false;
     }
     pthread_mutex_unlock(&d->lock);
     return NULL;
@@ -355,9 +379,10 @@ void mailsrv__durable_stop(struct durable *d)
 
 /* ---- Engines ---- */
 
-/* With the lock: tasks of an engine go. */
-static struct task **drop(struct task **at, const struct binding *b)
+/* With the lock: tasks of an engine go.  How many; and `*end` is where the next one would be. */
+static size_t drop(struct task **at, const struct binding *b, struct task ***end)
 {
+    size_t n = 0;
     while (*at != NULL) {
         struct task *t = *at;
         if (t->from != b) {
@@ -366,27 +391,27 @@ static struct task **drop(struct task **at, const struct binding *b)
         }
         *at = t->next;
         give_up(t);
+        n++;
     }
-    return at;
+    *end = at;
+    return n;
 }
 
 static void drop_from(struct queue *queue, const struct binding *b)
 {
-    queue->last = drop(&queue->first, b);
-    queue->n = 0;
-    for (const struct task *t = queue->first; t != NULL; t = t->next)
-        queue->n++;
+    queue->n -= drop(&queue->first, b, &queue->last);
 }
 
 static void end_binding(struct binding *b)
 {
     struct durable *d = b->d;
+    struct task **end;
     pthread_mutex_lock(&d->lock);
     drop_from(&d->writes, b);
     drop_from(&d->reads, b);
     while (b->running != 0)
         pthread_cond_wait(&d->calm, &d->lock);
-    drop(&d->held, b);
+    drop(&d->held, b, &end);
     struct binding **at = &d->bindings;
     while (*at != b)
         at = &(*at)->next;
