@@ -743,6 +743,39 @@ static void the_index_s_log(void)
     end(&f);
 }
 
+static bool fails_to_sync;
+
+static int32_t sync_unless_it_fails(void *user, void *file)
+{
+    return fails_to_sync ? MAILSRV_TEMP : sync_of_all(user, file);
+}
+
+/* Closed: a long log is moved to its place, and is empty; one that cannot be moved is read when the store is opened. */
+static void the_index_s_log_at_the_end(bool can_be_moved)
+{
+    enum { CHANGES = 150, LONG = 4 << 20 };
+    struct fixture f;
+    char said[80];
+    begin(&f);
+    sync_of_all = f.files.sync;
+    f.files.sync = sync_unless_it_fails;
+    open_again(&f);
+    for (int i = 0; i < CHANGES; i++)
+        send_one(&f, 10, 0);
+    uint64_t before = octets_of(&f, "/disk/index.db-wal");
+    fails_to_sync = !can_be_moved;
+    end_engines(&f);
+    shore_close(&f.shore);
+    fails_to_sync = false;
+    uint64_t left = octets_of(&f, "/disk/index.db-wal");
+    snprintf(said, sizeof said, "%llu octets before, %llu left", (unsigned long long)before, (unsigned long long)left);
+    tap(before > LONG && (left == 0) == can_be_moved, "index", "a long log is not left behind, if it can be moved", said);
+    tap(shore_open(&f.shore) == MAILSRV_OK, "index", "and the store is opened", "");
+    begin_engines(&f);
+    tap(messages(&f) == CHANGES, "index", "with all that there was", "");
+    end(&f);
+}
+
 /* ---- A change of several frames ---- */
 
 enum { TARGETS = 30, PREFIX = 50000 };
@@ -835,6 +868,8 @@ int main(void)
     compaction();
     home();
     the_index_s_log();
+    the_index_s_log_at_the_end(true);
+    the_index_s_log_at_the_end(false);
     given_up();
     return tap_end();
 }

@@ -1,6 +1,5 @@
 #include "gate.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,21 +85,26 @@ void gate_set(bool closed)
     pthread_mutex_unlock(&gate.lock);
 }
 
-void gate_wait(void)
+void gate_await(pthread_mutex_t *lock, pthread_cond_t *moved, const bool *is_so, const char *otherwise)
 {
     struct timespec until;
     int waited = 0;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += PATIENCE_S;
-    pthread_mutex_lock(&gate.lock);
-    while (!gate.is_reached && waited == 0)
-        waited = pthread_cond_timedwait(&gate.moved, &gate.lock, &until);
-    bool reached = gate.is_reached;
-    pthread_mutex_unlock(&gate.lock);
-    if (!reached) {
-        printf("Bail out! nothing is written any more\n");
+    pthread_mutex_lock(lock);
+    while (!*is_so && waited == 0)
+        waited = pthread_cond_timedwait(moved, lock, &until);
+    bool came = *is_so;
+    pthread_mutex_unlock(lock);
+    if (!came) {
+        printf("Bail out! %s\n", otherwise);
         exit(1);
     }
+}
+
+void gate_wait(void)
+{
+    gate_await(&gate.lock, &gate.moved, &gate.is_reached, "nothing is written any more");
 }
 
 void gate_let_one_pass(void)

@@ -5,6 +5,7 @@
 
 #include <mailsrv/stores/durable.h>
 
+#include <pthread.h>
 #include <stdbool.h>
 
 /* Those of `base`, with the gate, which is open; one at a time. */
@@ -13,5 +14,8 @@ void gate_set(bool closed);
 void gate_wait(void); /* until the writer is there */
 void gate_let_one_pass(void);
 void gate_set_dead(bool dead);
+
+/* Waits until something is so, of which `moved` tells; what never comes ends the test, which says it. */
+void gate_await(pthread_mutex_t *lock, pthread_cond_t *moved, const bool *is_so, const char *otherwise);
 
 #endif

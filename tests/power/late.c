@@ -1,5 +1,5 @@
-/* What the writer does while the reader is in the middle of something: it removes the segment that is just opened, and
- * changes the mailbox that is. */
+/* What goes on while the reader is in the middle of something: the writer removes the segment that is just opened, and
+ * changes the mailbox that is; and while a call reads in the reader's place, what is asked waits. */
 #include "log_case.h"
 #include "tap.h"
 
@@ -7,9 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#define PATIENCE_S 60 /* for what never comes */
 #define SEGMENT_2 "/disk/0000000000000002.log" /* the one that begins when the store is opened again */
 #define INDEX "/disk/index.db"
 #define FILES_MAX 256
@@ -95,19 +93,7 @@ static void stop_next(enum where where)
 
 static void wait_until_there(void)
 {
-    struct timespec until;
-    int waited = 0;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += PATIENCE_S;
-    pthread_mutex_lock(&late.lock);
-    while (!late.is_there && waited == 0)
-        waited = pthread_cond_timedwait(&late.moved, &late.lock, &until);
-    bool is_there = late.is_there;
-    pthread_mutex_unlock(&late.lock);
-    if (!is_there) {
-        printf("Bail out! the reader does not come\n");
-        exit(1);
-    }
+    gate_await(&late.lock, &late.moved, &late.is_there, "the reader does not come");
 }
 
 static void let_go(void)
@@ -229,9 +215,48 @@ static void mailbox_changes(void)
     case_end(f, name);
 }
 
+static void *find_account(void *user)
+{
+    struct log_case *f = user;
+    mailsrv_id id;
+    bool found = mailsrv_durable_find_account(f->mail.shore.store, "nobody", 6, &id) == MAILSRV_NONEXISTENT;
+    return found ? user : NULL;
+}
+
+/* The index is read anew for it, because a delivery has changed it. */
+static void call_reads(void)
+{
+    static const char name[] = "a call that reads";
+    struct log_case *f = begin();
+    struct opened store;
+    pthread_t caller;
+    void *found;
+    mail_open_store(&f->mail, 0, &store);
+    mailsrv_arg_mbox_open arg = { .size = sizeof arg, .store = store.store_handle, .name = case_bytes("INBOX") };
+    case_deliver(f, 0, NULL, 100, 0);
+    case_rest(f);
+    stop_next(INDEX_IS_READ);
+    pthread_create(&caller, NULL, find_account, f);
+    wait_until_there();
+    mailsrv_asked *mbox = mail_ask(&f->mail, 0, MAILSRV_OP_MBOX_OPEN, 0, &arg);
+    case_turn(f);
+    tap(mailsrv_asked_answer(mbox) == NULL, name, "what is asked meanwhile waits", "");
+    let_go();
+    pthread_join(caller, &found);
+    tap(found == f, name, "it is answered", "");
+    wait_for(f, mbox);
+    const mailsrv_mbox_opened *value = mail_value_of(mbox);
+    tap(value != NULL && value->exists == 1, name, "and then what waited", "");
+    mailsrv_asked_free(mbox);
+    mail_settle(&f->mail);
+    mail_close_box(&f->mail, &store);
+    case_end(f, name);
+}
+
 int main(void)
 {
     segment_goes();
     mailbox_changes();
+    call_reads();
     return tap_end();
 }
