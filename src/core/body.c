@@ -49,9 +49,9 @@ static uint8_t *octets_of(struct chunk *c)
     return (uint8_t *)(c + 1);
 }
 
-/* Chunks grow with the body: many small deliveries at once do not hold many large buffers.  The largest come when a store
- * has ceased to gather the body in memory (the durable one above 144 KiB), and what it does that with has been written: a
- * session never holds both. */
+/* Chunks grow with the body: many small deliveries at once do not hold many large buffers.  The largest come when a
+ * store has ceased to gather the body in memory (the durable one above 144 KiB), and what it does that with has been
+ * written: a session never holds both. */
 static size_t fitting_room(const struct body *b)
 {
     size_t room = CHUNK_LEAST;

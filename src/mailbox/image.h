@@ -36,8 +36,8 @@ enum image_state { IMAGE_OPENING, IMAGE_LOADING, IMAGE_LIVE, IMAGE_IDLE, IMAGE_E
 
 enum { SILENT_MAX = 32, NAMES_OCTETS = MAILSRV_KEYWORDS_MAX * sizeof(mailsrv_bytes) };
 
-/* Rows of a page.  Each page is a way to the store and back, and a large mailbox is loaded in thousands of them: those are
- * larger.  What has changed is mostly little, and a store may make its page ready for all that is asked for. */
+/* Rows of a page.  Each page is a way to the store and back, and a large mailbox is loaded in thousands of them: those
+ * are larger.  What has changed is mostly little, and a store may make its page ready for all that is asked for. */
 enum { PAGE_ROWS = 256, LOAD_ROWS = 1024 };
 
 struct image;

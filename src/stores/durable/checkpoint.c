@@ -100,8 +100,8 @@ void *mailsrv__durable_move_for_ever(void *user)
     return NULL;
 }
 
-/* SQLite reads its log anew, checksums and all, when the index is opened: so a long one is not left to each opening until
- * something is written.  What cannot be moved stays, and nothing is lost by that. */
+/* SQLite reads its log anew, checksums and all, when the index is opened: so a long one is not left to each opening
+ * until something is written.  What cannot be moved stays, and nothing is lost by that. */
 void mailsrv__durable_move_at_end(struct durable *d)
 {
     sqlite3_file *log = NULL;

@@ -129,7 +129,8 @@ void mailsrv__durable_wait_in_line(struct durable *d, struct task *t)
 }
 
 /* What is read by a call, where the reader rests, is read by who calls, in its place: there and back it would be two
- * threads that wake each other, and a host asks for each of its accounts as it starts.  False: the reader is at work. */
+ * threads that wake each other, and a host asks for each of its accounts as it starts.  False: the reader is at
+ * work. */
 static bool read_in_place(struct durable *d, struct task *t)
 {
     pthread_mutex_lock(&d->lock);
