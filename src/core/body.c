@@ -6,7 +6,6 @@
 enum {
     CHUNK_LEAST = 4 * 1024,
     CHUNK_MOST = 32 * 1024,
-    BODY_LARGE = 176 * 1024, /* has chunks of the largest size */
     TEXT_KEPT = 120 /* of a failed WRITE's answer */
 };
 
@@ -49,15 +48,11 @@ static uint8_t *octets_of(struct chunk *c)
     return (uint8_t *)(c + 1);
 }
 
-/* Chunks grow with the body: many small deliveries at once do not hold many large buffers.  The largest come when a
- * store has ceased to gather the body in memory (the durable one above 144 KiB), and what it does that with has been
- * written: a session never holds both. */
+/* Chunks grow with the body: many small deliveries at once do not hold many large buffers. */
 static size_t fitting_room(const struct body *b)
 {
     size_t room = CHUNK_LEAST;
-    if (b->octets >= BODY_LARGE)
-        return CHUNK_MOST;
-    while (room < CHUNK_MOST / 2 && b->octets >= 4 * room)
+    while (room < CHUNK_MOST && b->octets >= 4 * room)
         room *= 2;
     return room;
 }
