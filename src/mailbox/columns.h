@@ -43,6 +43,8 @@ struct marks mailsrv__columns_get(const struct columns *columns, uint32_t index)
 
 /* False: no memory, and nothing happened. */
 bool mailsrv__columns_set(struct columns *columns, uint32_t index, const struct marks *marks);
+/* All of `n` rows from `index` on get the same. */
+bool mailsrv__columns_fill(struct columns *columns, uint32_t index, uint32_t n, const struct marks *marks);
 bool mailsrv__columns_append(struct columns *columns, const struct marks *marks);
 
 /* Rows that stand together, the first of them by its number. */

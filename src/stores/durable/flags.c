@@ -19,6 +19,7 @@ struct flagging {
     uint32_t n;         /* runs in the record */
     uint32_t last;      /* UID of the last one */
     struct marks marks; /* of its rows */
+    mailsrv_marked *told;
 };
 
 static uint64_t combine(int32_t how, uint64_t old, uint64_t given)
@@ -57,6 +58,23 @@ static void put(struct flagging *f, uint32_t uid, const struct marks *marks)
         f->marks = *marks;
     }
     f->last = uid;
+}
+
+#define MARKED_MAX 256 /* runs that are told with the answer */
+
+/* What the record says, for the answer; where there is no memory for it, or it is much, nobody is told. */
+static void tell(struct flagging *f, size_t at)
+{
+    struct reader from = { f->d->record.p + at, f->d->record.n - at, false };
+    f->told = f->n <= MARKED_MAX ? mailsrv__durable_room(f->task, f->n * sizeof *f->told) : NULL;
+    for (uint32_t i = 0; i < f->n && f->told != NULL; i++) {
+        mailsrv_marked *to = &f->told[i];
+        to->uids.first = (uint32_t)mailsrv__durable_get_number(&from, 4);
+        to->uids.last = (uint32_t)mailsrv__durable_get_number(&from, 4);
+        to->flags = (uint32_t)mailsrv__durable_get_number(&from, 4);
+        to->keywords[0] = mailsrv__durable_get_number(&from, 8);
+        to->keywords[1] = mailsrv__durable_get_number(&from, 8);
+    }
 }
 
 /* False: no memory. */
@@ -106,6 +124,7 @@ static int32_t flag(struct flagging *f, uint64_t modseq)
         return MAILSRV_OK;
     }
     mailsrv__durable_set_number(to->p + at, f->n, 4);
+    tell(f, at + 4);
     mailsrv__durable_touch(f->task, &f->h->mailbox, modseq);
     return mailsrv__durable_take_effect(f->d) ? MAILSRV_OK : mailsrv__durable_broken(f->d);
 }
@@ -128,8 +147,14 @@ int32_t mailsrv__durable_flags(struct durable *d, struct task *t)
         status = flag(&f, a.modseq + 1);
     if (status != MAILSRV_OK)
         return status;
-    t->value.flagged = (mailsrv_flagged){ sizeof t->value.flagged, (uint32_t)f.modified.n, f.n != 0 ? a.modseq + 1 : 0,
-                                          f.modified.v };
+    t->value.flagged = (mailsrv_flagged){ .size = sizeof t->value.flagged,
+                                          .n_modified = (uint32_t)f.modified.n,
+                                          .modseq = f.n != 0 ? a.modseq + 1 : 0,
+                                          .modified = f.modified.v,
+                                          .since = a.modseq,
+                                          .marked = f.told,
+                                          .n_marked = f.told != NULL ? f.n : 0,
+                                          .stride = sizeof *f.told };
     t->answer.value = &t->value.flagged;
     return MAILSRV_OK;
 }
