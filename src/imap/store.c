@@ -205,14 +205,13 @@ static bool write_tail(struct imap *p, struct pen *pen, struct tail *tail, const
     return true;
 }
 
-static bool write_fetch(struct imap *p, struct pen *pen, struct tail *tail, struct marks marks,
+static bool write_fetch(struct imap *p, struct pen *pen, struct tail *tail, const struct marks *marks,
                         const struct member *member)
 {
-    mailsrv__imap_leave_untold(p, &marks);
     pen->mid_reply = true;
     bool written = mailsrv__pen_write(pen, SPAN("* ")) && mailsrv__pen_u64(pen, member->number) &&
                    mailsrv__pen_write(pen, SPAN(" FETCH (")) && write_uid(p, pen, member->uid) &&
-                   write_tail(p, pen, tail, &marks, member->uid);
+                   write_tail(p, pen, tail, marks, member->uid);
     pen->mid_reply = !written;
     return written;
 }
@@ -222,16 +221,24 @@ static bool goes_on(const struct imap *p)
     return mailsrv__window_open(&p->session) && mailsrv__may_go_on(&p->session);
 }
 
+enum { ALIKE_MOST = 64 }; /* that are looked for at a time */
+
 /* A message, and those that follow it at once, as far as the slice goes.  False: no memory. */
 static bool write_together(struct imap *p, struct pen *pen, struct tail *tail, struct member member)
 {
     struct walk *walk = &store_of(p)->walk;
     const struct image *image = p->view.image;
-    const uint32_t number = mailsrv__runs_find(&image->uids, member.uid), last = mailsrv__walk_together(walk);
-    if (number == 0) /* it is gone */
-        return true;
-    for (uint32_t i = 0;; i++) {
-        if (!write_fetch(p, pen, tail, mailsrv__columns_get(&image->columns, number - 1 + i), &member))
+    const uint32_t last = mailsrv__walk_together(walk);
+    uint32_t number = mailsrv__runs_find(&image->uids, member.uid), alike = 0;
+    struct marks marks;
+    while (number != 0) { /* it is not gone */
+        if (alike == 0) {
+            uint32_t most = last - member.uid < ALIKE_MOST ? last - member.uid + 1 : ALIKE_MOST;
+            alike = mailsrv__columns_alike(&image->columns, number - 1, most);
+            marks = mailsrv__columns_get(&image->columns, number - 1);
+            mailsrv__imap_leave_untold(p, &marks);
+        }
+        if (!write_fetch(p, pen, tail, &marks, &member))
             return false;
         if (member.uid == last || !goes_on(p))
             return true;
@@ -239,7 +246,10 @@ static bool write_together(struct imap *p, struct pen *pen, struct tail *tail, s
         mailsrv__walk_skip(walk, 1);
         member.uid++;
         member.number++;
+        number++;
+        alike--;
     }
+    return true;
 }
 
 /* Some of them, as far as the slice goes.  False: no memory. */

@@ -118,6 +118,35 @@ struct marks mailsrv__columns_get(const struct columns *c, uint32_t index)
     return marks;
 }
 
+static uint32_t alike_words(const uint64_t *v, uint32_t n)
+{
+    uint32_t i = 1;
+    while (i < n && v[i] == v[0])
+        i++;
+    return i;
+}
+
+static uint32_t alike_octets(const uint8_t *v, uint32_t n)
+{
+    uint32_t i = 1;
+    while (i < n && v[i] == v[0])
+        i++;
+    return i;
+}
+
+uint32_t mailsrv__columns_alike(const struct columns *c, uint32_t index, uint32_t most)
+{
+    const struct piece *p = c->pieces[piece_of(c, index)];
+    const uint32_t at = index - p->before;
+    uint32_t n = p->n - at < most ? p->n - at : most;
+    n = alike_words(word_of(p, MODSEQ) + at, n);
+    n = alike_octets(flags_of(p) + at, n);
+    for (int w = 0; w < WORDS; w++)
+        if (p->v[WORD + w] != NULL)
+            n = alike_words(word_of(p, (enum column)(WORD + w)) + at, n);
+    return n;
+}
+
 /* Makes the words of keywords that `marks` needs. */
 static bool make_words(struct columns *c, struct piece *p, const struct marks *marks)
 {

@@ -43,21 +43,32 @@ static struct marks change(int32_t how, const struct marks *old, const struct ma
 
 #define RUN_OCTETS 28
 
-static void put(struct flagging *f, uint32_t uid, const struct marks *marks)
+/* The last run of the record says where it ends. */
+static void end_run(struct flagging *f)
 {
     struct buffer *to = &f->d->record;
-    if (f->n != 0 && f->last == uid - 1 && alike(&f->marks, marks) && !to->failed) {
-        mailsrv__durable_set_number(to->p + to->n - RUN_OCTETS + 4, uid, 4);
-    } else {
-        mailsrv__durable_put_number(to, uid, 4);
-        mailsrv__durable_put_number(to, uid, 4);
-        mailsrv__durable_put_number(to, marks->flags, 4);
-        mailsrv__durable_put_number(to, marks->keywords[0], 8);
-        mailsrv__durable_put_number(to, marks->keywords[1], 8);
-        f->n++;
-        f->marks = *marks;
-    }
-    f->last = uid;
+    if (f->n != 0 && !to->failed)
+        mailsrv__durable_set_number(to->p + to->n - RUN_OCTETS + 4, f->last, 4);
+}
+
+static void begin_run(struct flagging *f, uint32_t uid, const struct marks *marks)
+{
+    struct buffer *to = &f->d->record;
+    end_run(f);
+    mailsrv__durable_put_number(to, uid, 4);
+    mailsrv__durable_put_number(to, uid, 4);
+    mailsrv__durable_put_number(to, marks->flags, 4);
+    mailsrv__durable_put_number(to, marks->keywords[0], 8);
+    mailsrv__durable_put_number(to, marks->keywords[1], 8);
+    f->n++;
+    f->marks = *marks;
+}
+
+static void put(struct flagging *f, mailsrv_run uids, const struct marks *marks)
+{
+    if (f->n == 0 || f->last != uids.first - 1 || !alike(&f->marks, marks))
+        begin_run(f, uids.first, marks);
+    f->last = uids.last;
 }
 
 #define MARKED_MAX 256 /* runs that are told with the answer */
@@ -77,15 +88,23 @@ static void tell(struct flagging *f, size_t at)
     }
 }
 
-/* False: no memory. */
-static bool take_mark(struct flagging *f, const struct message_mark *mark)
+static bool leave_alone(struct flagging *f, mailsrv_run uids)
+{
+    bool good = true;
+    for (uint64_t uid = uids.first; uid <= uids.last && good; uid++)
+        good = mailsrv__durable_runs_add(f->task, &f->modified, (uint32_t)uid);
+    return good;
+}
+
+/* Of all of `uids`, which begin with it.  False: no memory. */
+static bool take_mark(struct flagging *f, const struct message_mark *mark, mailsrv_run uids)
 {
     struct marks old = { mark->flags, { mark->keywords[0], mark->keywords[1] } };
     if (mark->modseq > f->arg->unchanged_since)
-        return mailsrv__durable_runs_add(f->task, &f->modified, mark->uid);
+        return leave_alone(f, uids);
     struct marks now = change(f->arg->how, &old, &f->given);
     if (!alike(&old, &now))
-        put(f, mark->uid, &now);
+        put(f, uids, &now);
     return true;
 }
 
@@ -96,7 +115,7 @@ static int32_t take_run(struct flagging *f, const mailsrv_run *run)
     struct message_mark mark;
     mailsrv__durable_walk(&walk, &f->d->writer, f->box, run->first, run->last);
     while (good && mailsrv__durable_walk_next(&walk, &mark))
-        good = take_mark(f, &mark);
+        good = take_mark(f, &mark, (mailsrv_run){ mark.uid, mailsrv__durable_walk_alike(&walk) });
     int32_t status = mailsrv__durable_walk_end(&walk);
     if (status != MAILSRV_OK)
         return mailsrv__durable_broken(f->d);
@@ -117,6 +136,7 @@ static int32_t flag(struct flagging *f, uint64_t modseq)
         if (status != MAILSRV_OK)
             return status;
     }
+    end_run(f);
     if (to->failed)
         return MAILSRV_NOMEM;
     if (f->n == 0) { /* also new names are not kept for nothing */
