@@ -498,7 +498,7 @@ static void uids_end(bool in_memory, uint64_t rows)
 
 /* ---- Flags of many ---- */
 
-enum { FLAGGED_ROWS = 1024, FLAGGED_MAX = 2 * FLAGGED_ROWS, FLAGGED_TIMES = 120, GAP = 97 };
+enum { FLAGGED_ROWS = 2048, FLAGGED_MAX = FLAGGED_ROWS + 100, FLAGGED_TIMES = 120, GAP = 601 };
 
 static const char flags_of_many[] = "FLAGS of many";
 
@@ -559,12 +559,19 @@ static bool flag_one(const mailsrv_arg_flags *arg, const mailsrv_flagged *value,
     return marked == NULL || marked->flags == row->flags;
 }
 
+/* A UID; one of two stands at the end of a chunk, or beside that. */
+static uint32_t some_uid(struct fixture *f)
+{
+    const uint32_t uid = 1 + below(f, FLAGGED_MAX - 64);
+    return below(f, 2) == 0 ? uid : (uid & ~63u) + 62 + below(f, 3);
+}
+
 /* Of most of them, or of few; some only where they have not changed since one of them did. */
 static void flag_some(struct fixture *f, const mailsrv_id *id)
 {
     struct opened opened;
     mailsrv_asked *asked;
-    const uint32_t one = 1 + below(f, FLAGGED_MAX), other = 1 + below(f, FLAGGED_MAX);
+    const uint32_t one = some_uid(f), other = some_uid(f);
     const mailsrv_run run = { one < other ? one : other, one < other ? other : one };
     const uint64_t before = highest_of_array();
     look(f, id, &opened);

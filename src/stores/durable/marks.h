@@ -104,7 +104,8 @@ void mailsrv__durable_walk(struct walk *walk, struct index *x, int64_t box, uint
 void mailsrv__durable_walk_chunk(struct walk *walk, mailsrv_bytes rows, int64_t key);
 /* The next one; false: there is none, or the index failed. */
 bool mailsrv__durable_walk_next(struct walk *walk, struct message_mark *out);
-/* Passes over those behind it whose UIDs follow at once and that have the same, as far as is cheap to see: the last UID. */
+/* Passes over those behind it whose UIDs follow at once and that have the same, as far as is cheap to see: the last
+ * UID. */
 uint32_t mailsrv__durable_walk_alike(struct walk *walk);
 /* Ends it, wherever it is: MAILSRV_OK, or how it failed. */
 int32_t mailsrv__durable_walk_end(struct walk *walk);
