@@ -10,8 +10,7 @@
 
 enum {
     PAGE_MESSAGES = 128, /* whose rows are asked for together; what the store answers of them is said at once */
-    PAGE_SHAPES = 64,    /* the same with what they are made of */
-    PAGE_BODIES = 64,    /* and where their octets are wanted, too */
+    PAGE_SHAPES = 64,    /* where what they are made of or their octets are wanted, too: then two pages have room */
     LANES = 3,           /* messages that are read side by side, and ranges */
     LANE_CHUNKS = 2      /* ranges of one of them */
 };
@@ -113,6 +112,8 @@ struct fetch {
     struct walk walk;
     struct message page[PAGE_MESSAGES];
     uint32_t n_page, n_rows, now; /* messages in it, those whose rows were answered, and whose turn it is */
+    uint32_t n_ahead; /* of the next page, behind those of this one */
+    bool asked_ahead; /* for their rows */
     struct lent *rows;    /* the last that were answered, with structures; NULL: none are needed any more */
     mailsrv_cursor cursor;
     struct lane lanes[LANES];
