@@ -83,8 +83,22 @@ struct source {
 
 enum { LONG_VALUE_MAX = 32 * 1024 }; /* of a value that is read from the message: what is behind that is left out */
 
+/* What was said of a value lately: of the messages of a mailbox most have one of a few content types, and many the same
+ * recipients. */
+enum { RECENT_OCTETS = 252, RECENT_TYPES = 8, RECENT_LISTS = 16 };
+enum { RECENT_ENCODING = 0xFF }; /* the tag of one; of a type it is what the part is, of a list 0 */
+struct recent {
+    uint8_t tag, n_value, n_text; /* n_value 0: nothing */
+    char octets[RECENT_OCTETS];   /* of the value, then what was said */
+};
+
 /* ENVELOPE, BODY or BODYSTRUCTURE of the message whose turn it is. */
 struct shape {
+    uint32_t uid; /* of the message; 0: of none yet */
+    struct recent types[RECENT_TYPES], lists[RECENT_LISTS];
+    struct span said_of; /* the value of the list that is said, where all of it is one; else empty */
+    size_t said_at; /* where the type or the list that is said begins in what is written, */
+    uint32_t said_flushes; /* if nothing of that was flushed since */
     struct structure walk;
     struct part parts[STRUCTURE_DEPTH_MAX]; /* that have begun */
     uint32_t left[STRUCTURE_DEPTH_MAX];     /* children of each that have not */
@@ -95,8 +109,6 @@ struct shape {
     struct part_fields fields; /* of the part that is said */
     struct address_list list;
     struct span from; /* what the list of From was said as; empty: that is not known any more */
-    size_t from_at;   /* where it begins in what is written */
-    uint32_t from_flushes;
     char from_room[256];
     char *room; /* for long values; NULL: there was none yet */
     char small_room[3 * STRUCTURE_VALUE_MAX + 8];
