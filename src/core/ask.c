@@ -45,7 +45,8 @@ void mailsrv__ask_await(mailsrv_session *s)
 {
     struct asker *a = &s->asker;
     a->asked[a->n_asked++] = a->ahead;
-    a->open += a->ahead->state != OP_ANSWERED;
+    if (a->ahead->state != OP_ANSWERED)
+        a->open++;
     a->ahead = NULL;
 }
 

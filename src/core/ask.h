@@ -26,6 +26,8 @@ struct ask {
  * before the step returns.  op NULL: no memory. */
 struct ask mailsrv__ask(mailsrv_session *session, int32_t kind, size_t octets);
 
+typedef struct ask ask_fn(mailsrv_session *session, int32_t kind, size_t octets);
+
 /* Asks beforehand what a later step will wait for: whoever answers works while this session says what it has.  One at a
  * time, of a kind that gives no handle; a command does not end before it was awaited.  op NULL: no memory, and nothing
  * was asked. */

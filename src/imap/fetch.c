@@ -376,8 +376,6 @@ enum step mailsrv__fetch_go_on(mailsrv_session *session)
 
 static enum step rows_answered(mailsrv_session *session);
 
-typedef struct ask ask_fn(mailsrv_session *session, int32_t kind, size_t octets);
-
 /* The rows of the messages from `first` to before `end`, now or beforehand.  False: no memory. */
 static bool ask_for(struct imap *p, ask_fn *how, uint32_t first, uint32_t end)
 {
@@ -450,20 +448,29 @@ static bool needs_octets(const struct fetch *f)
 
 static bool add_message(struct imap *p, const struct member *member, struct message *m);
 
-/* While a page is said the store reads the rows of the next one.  That is gathered in one go, however many messages it
- * gets. */
-static void ask_ahead(struct imap *p)
+static enum step begin_page(struct imap *p)
 {
+    gather_unseen(p);
+    return mailsrv__fetch_go_on(&p->session);
+}
+
+/* While a page is said the store reads the rows of the next one.  For that nobody waits long: it may be a small one. */
+static enum step ask_ahead(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
     struct fetch *f = mailsrv__fetch_of(p);
     enum walked walked = WALK_NOTHING;
     struct member member;
-    for (uint32_t i = 0; i < PAGE_SHAPES && needs_octets(f) && walked != WALK_END; i++) {
-        mailsrv__spend(&p->session, 1);
+    for (; f->looked < PAGE_SHAPES && walked != WALK_END; f->looked++) {
+        if (!mailsrv__may_go_on(session))
+            return mailsrv__then_turn(session, ask_ahead);
+        mailsrv__spend(session, 1);
         walked = mailsrv__walk_next(&f->walk, &member);
         if (walked == WALK_MEMBER)
             f->n_ahead += add_message(p, &member, &f->page[f->n_page + f->n_ahead]);
     }
     f->asked_ahead = f->n_ahead != 0 && ask_for(p, mailsrv__ask_ahead, f->n_page, f->n_page + f->n_ahead);
+    return f->now == 0 ? begin_page(p) : mailsrv__fetch_go_on(session);
 }
 
 static enum step has_failed(mailsrv_session *session)
@@ -483,12 +490,6 @@ static enum step begin_next(struct imap *p)
     f->asked_ahead = false;
     mailsrv__ask_await(&p->session);
     return mailsrv__then_answers(&p->session, goes_on(f) ? rows_answered : has_failed);
-}
-
-static enum step begin_page(struct imap *p)
-{
-    gather_unseen(p);
-    return mailsrv__fetch_go_on(&p->session);
 }
 
 static enum step rows_answered(mailsrv_session *session)
@@ -512,8 +513,9 @@ static enum step rows_answered(mailsrv_session *session)
     if (f->atts.structured)
         f->rows = mailsrv__take_lent(session, 0);
     take_rows(p, rows);
-    if (f->n_rows == f->n_page)
-        ask_ahead(p);
+    f->looked = 0;
+    if (f->n_rows == f->n_page && needs_octets(f))
+        return ask_ahead(session);
     return f->now == 0 ? begin_page(p) : mailsrv__fetch_go_on(session);
 }
 

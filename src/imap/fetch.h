@@ -125,6 +125,7 @@ struct fetch {
     struct message page[PAGE_MESSAGES];
     uint32_t n_page, n_rows, now; /* messages in it, those whose rows were answered, and whose turn it is */
     uint32_t n_ahead; /* of the next page, behind those of this one */
+    uint32_t looked;  /* steps of the walk that looked for them */
     bool asked_ahead; /* for their rows */
     struct lent *rows;    /* the last that were answered, with structures; NULL: none are needed any more */
     mailsrv_cursor cursor;
