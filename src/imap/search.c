@@ -183,8 +183,6 @@ static void take_rows(struct imap *p, const mailsrv_rows *rows)
 }
 
 static enum step rows_answered(mailsrv_session *session);
-static enum step ask_ahead(mailsrv_session *session);
-
 /* The rows of the candidates from `first` to before `end`, now or beforehand.  False: no memory. */
 static bool ask_for(struct imap *p, ask_fn *how, uint32_t first, uint32_t end)
 {
@@ -212,7 +210,7 @@ static enum step ask_rows(struct imap *p)
     if (ask_for(p, mailsrv__ask, 0, s->n))
         return mailsrv__then_answers(&p->session, rows_answered);
     mailsrv__failure_keep(&s->failure, MAILSRV_NOMEM, (struct span){ NULL, 0 });
-    return finish(p);
+    return give_up(p);
 }
 
 static enum step rows_answered(mailsrv_session *session)
@@ -221,22 +219,22 @@ static enum step rows_answered(mailsrv_session *session)
     struct search *s = mailsrv__search_of(p);
     const mailsrv_answer *answer = mailsrv__answer(session, 0);
     const mailsrv_rows *rows = answer->value;
-    if (answer->status == MAILSRV_NOMEM && asks_structures(s)) { /* messages are read instead */
+    if (answer->status == MAILSRV_NOMEM && s->asked_structures) { /* messages are read instead */
         s->program.fields &= ~MAILSRV_ROW_STRUCTURE;
+        s->asked_structures = false;
         return ask_rows(p);
     }
     mailsrv__failure_keep(&s->failure, answer->status, mailsrv__span(answer->text));
     if (answer->status == MAILSRV_OK && rows->more != 0 && !mailsrv__imap_page_goes_on(rows, &s->cursor))
         mailsrv__failure_keep(&s->failure, MAILSRV_CORRUPT, (struct span){ NULL, 0 });
     if (s->failure.status != MAILSRV_OK)
-        return finish(p);
+        return give_up(p);
     take_rows(p, rows);
     s->cursor = rows->next;
     if (rows->more != 0)
         return ask_rows(p);
     s->cursor = (mailsrv_cursor){ 0 };
-    s->looked = 0; /* where sizes and dates are all that is wanted the image gets them at once */
-    return asks_structures(s) ? ask_ahead(session) : mailsrv__search_judge(session);
+    return mailsrv__search_judge(session);
 }
 
 /* ---- Sizes and dates that the image has ---- */
@@ -256,14 +254,32 @@ static bool is_known(const struct search *s, const struct candidate *c)
     return c->decided || (c->has_row && !asks_structures(s));
 }
 
-/* Asks for the rows of the candidates, unless there is nothing to be learnt from them. */
+/* They may have been asked for beforehand. */
+static enum step ask_present(struct imap *p)
+{
+    struct search *s = mailsrv__search_of(p);
+    if (!s->asked_ahead)
+        return ask_rows(p);
+    s->asked_ahead = false;
+    mailsrv__ask_await(&p->session);
+    return mailsrv__then_answers(&p->session, rows_answered);
+}
+
+static enum step ask_both(mailsrv_session *session);
+
+/* Asks for the rows of the candidates, unless there is nothing to be learnt from them.  Where sizes and dates are all
+ * that is wanted the image gets those of the others. */
 static enum step fill(struct imap *p)
 {
     struct search *s = mailsrv__search_of(p);
     uint32_t known = 0;
     while (known < s->n && is_known(s, &s->candidates[known]))
         known++;
-    return s->program.fields != 0 && known < s->n ? ask_rows(p) : mailsrv__search_judge(&p->session);
+    if (s->program.fields == 0 || known == s->n)
+        return mailsrv__search_judge(&p->session);
+    s->looked = 0;
+    s->asked_structures = asks_structures(s);
+    return s->asked_structures ? ask_both(&p->session) : ask_rows(p);
 }
 
 /* However it ended: what it did not bring is read by ROWS. */
@@ -318,22 +334,25 @@ static bool look_at_next(struct imap *p, uint32_t i)
     return walked == WALK_MEMBER && look_at(p, &member, &s->candidates[i]);
 }
 
-/* While candidates are judged the store reads the rows of the next ones.  For that nobody waits long: they may be few. */
-static enum step ask_ahead(mailsrv_session *session)
+/* The rows of the candidates, unless they were asked for already, and those of the next ones, which the store reads while
+ * these are judged.  For them nobody waits long: they may be few. */
+static enum step ask_both(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
     struct search *s = mailsrv__search_of(p);
     uint32_t known = 0;
     for (; s->looked < CANDIDATES && !s->ended; s->looked++) {
         if (!mailsrv__may_go_on(session))
-            return mailsrv__then_turn(session, ask_ahead);
+            return mailsrv__then_turn(session, ask_both);
         mailsrv__spend(session, 1);
         s->n_ahead += look_at_next(p, s->n + s->n_ahead);
     }
     for (uint32_t i = 0; i < s->n_ahead; i++)
         known += is_known(s, &s->candidates[s->n + i]);
-    s->asked_ahead = known < s->n_ahead && ask_for(p, mailsrv__ask_ahead, s->n, s->n + s->n_ahead);
-    return mailsrv__search_judge(session);
+    enum step step = ask_present(p);
+    if (s->failure.status == MAILSRV_OK)
+        s->asked_ahead = known < s->n_ahead && ask_for(p, mailsrv__ask_ahead, s->n, s->n + s->n_ahead);
+    return step;
 }
 
 static enum step go_on(mailsrv_session *session);
@@ -348,9 +367,9 @@ static enum step begin_next(struct imap *p)
         return go_on(&p->session);
     if (!s->asked_ahead)
         return fill(p);
-    s->asked_ahead = false;
-    mailsrv__ask_await(&p->session);
-    return mailsrv__then_answers(&p->session, rows_answered);
+    s->looked = 0;
+    s->asked_structures = true;
+    return ask_both(&p->session);
 }
 
 static enum step go_on(mailsrv_session *session)

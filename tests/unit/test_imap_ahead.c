@@ -227,17 +227,56 @@ static void test_search_has_two_pages_on_their_way(void **state)
     (void)state;
     begin(&w);
     say(&w, "c SEARCH HEADER Subject 9\r\n");
-    answer_rows(&w, next_rows(&w));
-    run(&w);
-    const mailsrv_op *second = next_rows(&w);
+    const mailsrv_op *first = next_rows(&w), *second = next_rows(&w);
+    assert_int_equal(first_of(first), 1);
     assert_int_equal(first_of(second), PAGE + 1);
     no_rows(&w);
-    answer_rows(&w, second);
+    answer_rows(&w, first);
     run(&w);
-    answer_rows(&w, next_rows(&w));
+    const mailsrv_op *third = next_rows(&w);
+    assert_int_equal(first_of(third), 2 * PAGE + 1);
+    answer_rows(&w, third);
+    run(&w);
+    answer_rows(&w, second);
     run(&w);
     assert_string_equal(w.heard, "* SEARCH 9 19 29 39 49 59 69 79 89 90 91 92 93 94 95 96 97 98 99 109 119 129 139 149\r\n"
                                  "c OK SEARCH completed\r\n");
+    end(&w);
+}
+
+/* Structures find no memory: the messages are read instead, also those whose rows were asked for already. */
+static void test_search_without_structures(void **state)
+{
+    struct world w;
+    (void)state;
+    begin(&w);
+    say(&w, "c SEARCH HEADER Subject 149\r\n");
+    const mailsrv_op *first = next_rows(&w), *second = next_rows(&w);
+    mailsrv_op_answer_status(w.engine, second->id, MAILSRV_NOMEM);
+    mailsrv_op_answer_status(w.engine, first->id, MAILSRV_NOMEM);
+    run(&w);
+    for (int i = 0; i < 3; i++) {
+        answer_rows(&w, next_rows(&w));
+        run(&w);
+    }
+    assert_string_equal(w.heard, "* SEARCH 149\r\nc OK SEARCH completed\r\n");
+    no_rows(&w);
+    end(&w);
+}
+
+static void test_search_fails_with_a_page_on_its_way(void **state)
+{
+    struct world w;
+    (void)state;
+    begin(&w);
+    say(&w, "c SEARCH HEADER Subject 9\r\n");
+    const mailsrv_op *first = next_rows(&w), *second = next_rows(&w);
+    mailsrv_op_answer_status(w.engine, first->id, MAILSRV_TEMP);
+    run(&w);
+    assert_string_equal(w.heard, "");
+    answer_rows(&w, second);
+    run(&w);
+    assert_memory_equal(w.heard, "c NO ", 5);
     end(&w);
 }
 
@@ -249,6 +288,8 @@ int main(void)
         cmocka_unit_test(test_fetch_is_left_with_a_page_on_its_way),
         cmocka_unit_test(test_fetch_fails_with_a_page_on_its_way),
         cmocka_unit_test(test_search_has_two_pages_on_their_way),
+        cmocka_unit_test(test_search_without_structures),
+        cmocka_unit_test(test_search_fails_with_a_page_on_its_way),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);
