@@ -502,9 +502,11 @@ static enum step rows_answered(mailsrv_session *session)
         f->no_structures = true;
         return ask_rows(p);
     }
-    bool stands_still = answer->status == MAILSRV_OK && rows->more != 0 && !mailsrv__imap_page_goes_on(rows, &f->cursor);
-    mailsrv__failure_keep(&f->failure, stands_still ? MAILSRV_CORRUPT : answer->status, mailsrv__span(answer->text));
-    if (answer->status != MAILSRV_OK || stands_still)
+    int32_t status = answer->status;
+    if (status == MAILSRV_OK && rows->more != 0 && !mailsrv__imap_page_goes_on(rows, &f->cursor))
+        status = MAILSRV_CORRUPT;
+    mailsrv__failure_keep(&f->failure, status, mailsrv__span(answer->text));
+    if (status != MAILSRV_OK) /* a message before may be damaged: that keeps nobody from the others */
         return finish(p);
     f->cursor = rows->next;
     if (!count_rows(f, rows))

@@ -334,8 +334,8 @@ static bool look_at_next(struct imap *p, uint32_t i)
     return walked == WALK_MEMBER && look_at(p, &member, &s->candidates[i]);
 }
 
-/* The rows of the candidates, unless they were asked for already, and those of the next ones, which the store reads while
- * these are judged.  For them nobody waits long: they may be few. */
+/* The rows of the candidates, unless they were asked for already, and those of the next ones, which the store reads
+ * while these are judged.  For them nobody waits long: they may be few. */
 static enum step ask_both(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
