@@ -79,7 +79,7 @@ static void stores_flags(struct model *m, struct session *s)
     static const char *const names[] = { "$Forwarded", "Work", "Later" };
     mailsrv_arg_flags arg = { .size = sizeof arg, .how = (int32_t)below(m, 3), .mbox = m->handles[s->engine],
                               .uids = &s->run, .n_uids = 1, .flags = below(m, 8), .keywords = &s->name,
-                              .unchanged_since = UINT64_MAX };
+                              .mailbox = m->truth->inbox, .unchanged_since = UINT64_MAX };
     const char *name = names[below(m, 3)];
     s->name = (mailsrv_bytes){ (const uint8_t *)name, strlen(name) };
     arg.n_keywords = below(m, 3) == 0;
