@@ -168,9 +168,10 @@ int32_t mailsrv__durable_body_take_over(struct durable *d, struct body *body)
 
 /* ---- A COMMIT in parts ---- */
 
+/* Those of the first shard's part are the handles', which may be closed by now. */
 void mailsrv__durable_part_free(struct part *part)
 {
-    for (uint32_t i = 0; part->bodies != NULL && i < part->arg.n_bodies; i++)
+    for (uint32_t i = 0; part->bodies != NULL && part->d->shard != 0 && i < part->arg.n_bodies; i++)
         if (part->bodies[i] != NULL && part->bodies[i]->origin != NULL)
             mailsrv__durable_body_free(part->d, part->bodies[i]);
     if (part->split != NULL && atomic_fetch_sub(&part->split->parts, 1) == 1)
