@@ -59,6 +59,7 @@ void mailsrv__durable_known_free(struct durable *d);
 /* ---- By the writer ---- */
 void mailsrv__durable_known_mark(struct changed_accounts *changed, const mailsrv_id *account);
 void mailsrv__durable_known_mark_all(struct changed_accounts *changed);
+bool mailsrv__durable_known_is_marked(const struct changed_accounts *changed, const mailsrv_id *account); /* perhaps */
 /* Around a commit that changes those accounts. */
 void mailsrv__durable_known_ends(struct durable *d, const struct changed_accounts *changed);
 void mailsrv__durable_known_begins(struct durable *d, const struct changed_accounts *changed);
