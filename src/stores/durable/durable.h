@@ -4,8 +4,8 @@
  *
  * The writer takes what waits as one group.  Each change of it is planned against the index inside a transaction,
  * becomes a record, and that record is applied there at once; then the log is written and synced, the transaction is
- * committed, and only then can anybody see it or be told.  After a crash the records that the index has not seen are
- * applied by the same function.
+ * committed, and only then can anybody see it or be told; who waits for no more than new messages is told before
+ * (unseen.c).  After a crash the records that the index has not seen are applied by the same function.
  */
 #ifndef STORES_DURABLE_DURABLE_H
 #define STORES_DURABLE_DURABLE_H
