@@ -610,7 +610,7 @@ typedef struct mailsrv_arg_flags {
     uint32_t size;
     int32_t how; /* MAILSRV_FLAGS_... */
     uint64_t mbox;
-    const mailsrv_run *uids;       /* 4,096 UIDs at most */
+    const mailsrv_run *uids;       /* 16,384 UIDs at most */
     const mailsrv_bytes *keywords; /* names; compared without case */
     uint32_t n_uids;
     uint32_t n_keywords;
@@ -620,11 +620,25 @@ typedef struct mailsrv_arg_flags {
     mailsrv_id mailbox;       /* that `mbox` is of, for the notice CHANGED */
 } mailsrv_arg_flags;
 
+/* Rows that were changed, and what they have now. */
+typedef struct mailsrv_marked {
+    mailsrv_run uids; /* each of them is there, and was changed */
+    uint32_t flags;
+    uint32_t reserved;
+    uint64_t keywords[2]; /* as those of mailsrv_row */
+} mailsrv_marked;
+
+/* A store that says `since` and `marked` saves the question for CHANGES behind every change of flags; one that leaves
+ * them 0 is asked. */
 typedef struct mailsrv_flagged {
     uint32_t size;
     uint32_t n_modified;
     uint64_t modseq;             /* of the change; 0: nothing was changed */
     const mailsrv_run *modified; /* UIDs that were left alone because of unchanged_since */
+    uint64_t since;              /* after this modseq nothing happened to the mailbox but this change; 0: not said */
+    const mailsrv_marked *marked; /* all that were changed: UIDs ascend; none: not said */
+    uint32_t n_marked;
+    uint32_t stride; /* of marked */
 } mailsrv_flagged;
 
 /* ---- COPY: copies messages into a mailbox of the same account, durably, all or nothing, however many they are.

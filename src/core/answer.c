@@ -244,7 +244,7 @@ void mailsrv__op_tell(struct op *op)
             mailsrv__op_finish_orphan(op);
         return;
     }
-    if (!op->is_chunk)
+    if (!op->is_chunk && op != s->asker.ahead)
         s->asker.open--;
     mailsrv__session_wake(s);
 }

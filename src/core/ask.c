@@ -30,6 +30,26 @@ struct ask mailsrv__ask(mailsrv_session *s, int32_t kind, size_t octets)
     return mailsrv__ask_record(s, mailsrv__op_new_with_closer(s->engine, s, kind, octets));
 }
 
+struct ask mailsrv__ask_ahead(mailsrv_session *s, int32_t kind, size_t octets)
+{
+    struct op *op = mailsrv__op_new(s->engine, s, kind, octets);
+    if (op == NULL)
+        return (struct ask){ NULL, NULL };
+    s->asker.ahead = op;
+    mailsrv__op_submit(op);
+    mailsrv__spend(s, 8);
+    return (struct ask){ op, argument(op) };
+}
+
+void mailsrv__ask_await(mailsrv_session *s)
+{
+    struct asker *a = &s->asker;
+    a->asked[a->n_asked++] = a->ahead;
+    if (a->ahead->state != OP_ANSWERED)
+        a->open++;
+    a->ahead = NULL;
+}
+
 void *mailsrv__ask_room(struct ask *ask, size_t octets)
 {
     return mailsrv__op_room(ask->op, octets);
@@ -202,6 +222,7 @@ void mailsrv__handles_leave(mailsrv_session *s, struct handle *const *handles, s
     }
     for (unsigned i = 0; i < s->asker.n_asked; i++)
         hold(chain, s->asker.asked[i]);
+    hold(chain, s->asker.ahead);
     for (struct node *late = s->late.next; late != &s->late; late = late->next)
         hold(chain, HOLDER(late, struct op, late_link));
     if (chain->holds == 0)

@@ -26,6 +26,16 @@ struct ask {
  * before the step returns.  op NULL: no memory. */
 struct ask mailsrv__ask(mailsrv_session *session, int32_t kind, size_t octets);
 
+typedef struct ask ask_fn(mailsrv_session *session, int32_t kind, size_t octets);
+
+/* Asks beforehand what a later step will wait for: whoever answers works while this session says what it has.  One at a
+ * time, of a kind that gives no handle; a command does not end before it was awaited.  op NULL: no memory, and nothing
+ * was asked. */
+struct ask mailsrv__ask_ahead(mailsrv_session *session, int32_t kind, size_t octets);
+
+/* What was asked beforehand becomes the next one that the running step asks: it may be answered already. */
+void mailsrv__ask_await(mailsrv_session *session);
+
 /* Copies bytes into the room of `ask`. */
 mailsrv_bytes mailsrv__ask_copy(struct ask *ask, struct span from);
 void *mailsrv__ask_room(struct ask *ask, size_t octets); /* zeroed, aligned for any object */

@@ -87,6 +87,7 @@ struct asker {
     int32_t asked_status[ASKED_MAX], answered_status[ASKED_MAX]; /* where there is no operation */
     uint8_t n_asked, n_answered;
     uint8_t open; /* of `asked`, not yet answered */
+    struct op *ahead; /* asked for a step that is still to come; NULL: nothing is */
 };
 
 /* A name from outside of the protocol; `p` NULL: none. */

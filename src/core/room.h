@@ -18,6 +18,10 @@ struct room {
     /* A mailbox was changed, by this engine or from outside.  `account` NULL: any; `mailbox` zero: the account's
      * INBOX; `modseq_hint` 0: not known. */
     void (*notify)(struct room *room, const mailsrv_id *account, const mailsrv_id *mailbox, uint64_t modseq_hint);
+    /* Flags were changed through this engine, and the store says which, and that nothing else happened since a modseq;
+     * notify follows all the same. */
+    void (*flagged)(struct room *room, const mailsrv_id *account, const mailsrv_id *mailbox,
+                    const mailsrv_flagged *flagged);
     /* The engine ends: gives up everything, itself included.  Nobody will answer any more. */
     void (*end)(struct room *room);
 };
@@ -29,6 +33,12 @@ void mailsrv__room_add(mailsrv_engine *engine, struct room *room);
 /* Tells all rooms. */
 void mailsrv__rooms_notify(mailsrv_engine *engine, const mailsrv_id *account, const mailsrv_id *mailbox,
                            uint64_t modseq_hint);
+
+/* The i-th run of changed rows, whose struct may be larger than the one known here. */
+static inline const mailsrv_marked *mailsrv__marked_at(const mailsrv_flagged *flagged, uint32_t i)
+{
+    return (const mailsrv_marked *)(const void *)((const char *)flagged->marked + (size_t)i * flagged->stride);
+}
 
 /* ---- What a room sees of its engine ---- */
 

@@ -197,6 +197,9 @@ void mailsrv__session_leave(mailsrv_session *s)
     mailsrv__body_drop(s);
     mailsrv__handles_leave(s, NULL, 0); /* what was put off */
     orphan_asked(s);
+    if (s->asker.ahead != NULL)
+        mailsrv__op_orphan(s->asker.ahead);
+    s->asker.ahead = NULL;
     mailsrv__unreserve(s);
 }
 

@@ -1,6 +1,7 @@
 /* Answers to what is asked beside the receiving of mail: of logins, mailboxes and the queue.  Who asks such a kind says
  * so by mailsrv_machine.answers, and a program that only receives links none of it. */
 #include "core/answer.h"
+#include "core/room.h"
 
 /* ---- Checks ---- */
 
@@ -34,6 +35,21 @@ static bool runs_are_whole(const mailsrv_run *runs, uint32_t n)
             return false;
         if (i != 0 && runs[i].first - 1 <= runs[i - 1].last)
             return false;
+    }
+    return true;
+}
+
+/* Rows that were changed, as UIDs of an image are looked for. */
+static bool marked_are_whole(const mailsrv_flagged *v)
+{
+    uint32_t last = 0;
+    if (!mailsrv__list_is_whole(v->marked, v->n_marked, v->stride, sizeof *v->marked))
+        return false;
+    for (uint32_t i = 0; i < v->n_marked; i++) {
+        const mailsrv_marked *marked = mailsrv__marked_at(v, i);
+        if (marked->uids.first <= last || marked->uids.last < marked->uids.first)
+            return false;
+        last = marked->uids.last;
     }
     return true;
 }
@@ -97,7 +113,7 @@ static bool is_whole(const mailsrv_op *op, const void *value)
     case MAILSRV_OP_CHANGES:
         return changes_are_whole(op->arg, &v->changes);
     case MAILSRV_OP_FLAGS:
-        return runs_are_whole(v->flagged.modified, v->flagged.n_modified);
+        return runs_are_whole(v->flagged.modified, v->flagged.n_modified) && marked_are_whole(&v->flagged);
     case MAILSRV_OP_COPY:
     case MAILSRV_OP_MOVE:
         return runs_are_whole(v->copied.from, v->copied.n_from) && runs_are_whole(v->copied.to, v->copied.n_to);
@@ -239,13 +255,19 @@ static bool copy_changes(struct op *op)
     return true;
 }
 
-static bool copy_modified(struct op *op)
+static bool copy_flagged(struct op *op)
 {
     mailsrv_flagged *v = &op->value.flagged;
-    uint8_t *to = mailsrv__copy_room(op, v->n_modified * sizeof *v->modified);
+    size_t marked = mailsrv__ask_octets((size_t)v->n_marked * sizeof *v->marked);
+    mailsrv_marked *to = mailsrv__copy_room(op, marked + v->n_modified * sizeof *v->modified);
     if (to == NULL)
-        return v->n_modified == 0;
-    v->modified = put_runs(&to, v->modified, v->n_modified);
+        return v->n_modified == 0 && v->n_marked == 0;
+    uint8_t *runs_to = (uint8_t *)to + marked;
+    for (uint32_t i = 0; i < v->n_marked; i++)
+        to[i] = *mailsrv__marked_at(v, i);
+    v->marked = to;
+    v->stride = sizeof *to;
+    v->modified = put_runs(&runs_to, v->modified, v->n_modified);
     return true;
 }
 
@@ -318,7 +340,7 @@ static bool copy(struct op *op)
     case MAILSRV_OP_CHANGES:
         return copy_changes(op);
     case MAILSRV_OP_FLAGS:
-        return copy_modified(op);
+        return copy_flagged(op);
     case MAILSRV_OP_COPY:
     case MAILSRV_OP_MOVE:
         return copy_copied(op);

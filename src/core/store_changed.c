@@ -1,10 +1,22 @@
 /* What a write to a store changed: core/changed.c. */
 #include "core/answer.h"
+#include "core/room.h"
 
 static void changed_up_to(const struct op *op, const mailsrv_id *mailbox, uint64_t modseq)
 {
     if (modseq != 0)
         mailsrv__changed_add(op->engine, &op->pub.account, mailbox, modseq);
+}
+
+/* Rooms that have all that happened before need not ask; to those that do not it is a change like any other. */
+static void flagged(const struct op *op)
+{
+    const mailsrv_id *mailbox = &((const mailsrv_arg_flags *)op->pub.arg)->mailbox;
+    const mailsrv_flagged *value = &op->value.flagged;
+    for (struct room *room = op->engine->rooms; room != NULL && value->n_marked != 0; room = room->next)
+        if (room->flagged != NULL)
+            room->flagged(room, &op->pub.account, mailbox, value);
+    changed_up_to(op, mailbox, value->modseq);
 }
 
 /* It was done, though there may have been no memory for the list in its answer. */
@@ -25,7 +37,7 @@ void mailsrv__store_changed(const struct op *op)
         changed_up_to(op, &((const mailsrv_arg_expunge *)op->pub.arg)->mailbox, op->value.expunged.modseq);
         break;
     case MAILSRV_OP_FLAGS:
-        changed_up_to(op, &((const mailsrv_arg_flags *)op->pub.arg)->mailbox, op->value.flagged.modseq);
+        flagged(op);
         break;
     case MAILSRV_OP_COPY:
         changed_up_to(op, &((const mailsrv_arg_copy *)op->pub.arg)->to, op->value.copied.modseq);

@@ -279,6 +279,12 @@ static enum step finish(struct imap *p)
     return mailsrv__imap_ok(p, SPAN("FETCH completed"));
 }
 
+/* Messages that are damaged are left out; all else ends it. */
+static bool goes_on(const struct fetch *f)
+{
+    return f->failure.status == MAILSRV_OK || f->failure.status == MAILSRV_CORRUPT;
+}
+
 static void drop_rows(struct fetch *f)
 {
     if (f->rows != NULL)
@@ -306,6 +312,7 @@ void mailsrv__imap_fetch_fini(struct imap *p)
 
 static enum step collect(mailsrv_session *session);
 static enum step ask_rows(struct imap *p);
+static enum step begin_next(struct imap *p);
 
 static enum step end_page(struct imap *p)
 {
@@ -316,8 +323,10 @@ static enum step end_page(struct imap *p)
     drop_rows(f);
     if (f->now < f->n_page)
         return ask_rows(p);
+    if (f->n_ahead != 0)
+        return begin_next(p);
     f->n_page = f->n_rows = f->now = 0;
-    return f->failure.status == MAILSRV_OK || f->failure.status == MAILSRV_CORRUPT ? collect(&p->session) : finish(p);
+    return goes_on(f) ? collect(&p->session) : finish(p);
 }
 
 /* The message whose turn it is: all of it, or none if it is not there any more. */
@@ -349,7 +358,7 @@ static enum step send_page(struct imap *p)
         mailsrv__fetch_drop_scanner(p);
         f->sending = (struct sending){ 0 };
         f->now++;
-        if (f->failure.status != MAILSRV_OK && f->failure.status != MAILSRV_CORRUPT)
+        if (!goes_on(f))
             f->n_page = f->n_rows = f->now;
     }
     return STEP_NEXT;
@@ -367,15 +376,16 @@ enum step mailsrv__fetch_go_on(mailsrv_session *session)
 
 static enum step rows_answered(mailsrv_session *session);
 
-static enum step ask_rows(struct imap *p)
+/* The rows of the messages from `first` to before `end`, now or beforehand.  False: no memory. */
+static bool ask_for(struct imap *p, ask_fn *how, uint32_t first, uint32_t end)
 {
     struct fetch *f = mailsrv__fetch_of(p);
     f->uids.n_runs = f->uids.n_uids = 0;
-    for (uint32_t i = f->n_rows; i < f->n_page; i++)
+    for (uint32_t i = first; i < end; i++)
         mailsrv__uids_add(&f->uids, f->page[i].uid);
-    struct ask ask = mailsrv__ask(&p->session, MAILSRV_OP_ROWS, mailsrv__uids_octets(&f->uids));
+    struct ask ask = how(&p->session, MAILSRV_OP_ROWS, mailsrv__uids_octets(&f->uids));
     if (ask.op == NULL)
-        return mailsrv__imap_no_memory(p);
+        return false;
     mailsrv_arg_rows *arg = ask.arg;
     arg->fields = MAILSRV_ROW_OCTETS | MAILSRV_ROW_INTERNALDATE;
     if (f->atts.structured && !f->no_structures)
@@ -383,9 +393,17 @@ static enum step ask_rows(struct imap *p)
     arg->mbox = p->mbox.value;
     arg->uids = mailsrv__uids_copy(&f->uids, &ask);
     arg->n_uids = f->uids.n_runs;
-    arg->limit = f->n_page - f->n_rows;
+    arg->limit = end - first;
     arg->cursor = f->cursor;
     f->uids.n_runs = f->uids.n_uids = 0; /* or they would be taken for what is not \Seen */
+    return true;
+}
+
+static enum step ask_rows(struct imap *p)
+{
+    const struct fetch *f = mailsrv__fetch_of(p);
+    if (!ask_for(p, mailsrv__ask, f->n_rows, f->n_page))
+        return mailsrv__imap_no_memory(p);
     return mailsrv__then_answers(&p->session, rows_answered);
 }
 
@@ -421,10 +439,57 @@ static bool count_rows(struct fetch *f, const mailsrv_rows *rows)
     return any;
 }
 
+/* ---- The next page, beforehand ---- */
+
+static bool needs_octets(const struct fetch *f)
+{
+    return mailsrv__fetch_has(&f->atts, ATT_BODY) || f->atts.structured;
+}
+
+static bool add_message(struct imap *p, const struct member *member, struct message *m);
+
 static enum step begin_page(struct imap *p)
 {
     gather_unseen(p);
     return mailsrv__fetch_go_on(&p->session);
+}
+
+/* While a page is said the store reads the rows of the next one.  For that nobody waits long: it may be a small one. */
+static enum step ask_ahead(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    struct fetch *f = mailsrv__fetch_of(p);
+    enum walked walked = WALK_NOTHING;
+    struct member member;
+    for (; f->looked < PAGE_SHAPES && walked != WALK_END; f->looked++) {
+        if (!mailsrv__may_go_on(session))
+            return mailsrv__then_turn(session, ask_ahead);
+        mailsrv__spend(session, 1);
+        walked = mailsrv__walk_next(&f->walk, &member);
+        if (walked == WALK_MEMBER)
+            f->n_ahead += add_message(p, &member, &f->page[f->n_page + f->n_ahead]);
+    }
+    f->asked_ahead = f->n_ahead != 0 && ask_for(p, mailsrv__ask_ahead, f->n_page, f->n_page + f->n_ahead);
+    return f->now == 0 ? begin_page(p) : mailsrv__fetch_go_on(session);
+}
+
+static enum step has_failed(mailsrv_session *session)
+{
+    return finish(mailsrv__imap_of(session));
+}
+
+/* What was asked is waited for, whether it is wanted still or not. */
+static enum step begin_next(struct imap *p)
+{
+    struct fetch *f = mailsrv__fetch_of(p);
+    memmove(f->page, f->page + f->n_page, f->n_ahead * sizeof *f->page);
+    f->n_page = f->n_ahead;
+    f->n_ahead = f->n_rows = f->now = 0;
+    if (!f->asked_ahead)
+        return goes_on(f) ? ask_rows(p) : finish(p);
+    f->asked_ahead = false;
+    mailsrv__ask_await(&p->session);
+    return mailsrv__then_answers(&p->session, goes_on(f) ? rows_answered : has_failed);
 }
 
 static enum step rows_answered(mailsrv_session *session)
@@ -437,10 +502,11 @@ static enum step rows_answered(mailsrv_session *session)
         f->no_structures = true;
         return ask_rows(p);
     }
-    mailsrv__failure_keep(&f->failure, answer->status, mailsrv__span(answer->text));
-    if (answer->status == MAILSRV_OK && rows->more != 0 && !mailsrv__imap_page_goes_on(rows, &f->cursor))
-        mailsrv__failure_keep(&f->failure, MAILSRV_CORRUPT, (struct span){ NULL, 0 });
-    if (f->failure.status != MAILSRV_OK)
+    int32_t status = answer->status;
+    if (status == MAILSRV_OK && rows->more != 0 && !mailsrv__imap_page_goes_on(rows, &f->cursor))
+        status = MAILSRV_CORRUPT;
+    mailsrv__failure_keep(&f->failure, status, mailsrv__span(answer->text));
+    if (status != MAILSRV_OK) /* a message before may be damaged: that keeps nobody from the others */
         return finish(p);
     f->cursor = rows->next;
     if (!count_rows(f, rows))
@@ -449,6 +515,9 @@ static enum step rows_answered(mailsrv_session *session)
     if (f->atts.structured)
         f->rows = mailsrv__take_lent(session, 0);
     take_rows(p, rows);
+    f->looked = 0;
+    if (f->n_rows == f->n_page && needs_octets(f))
+        return ask_ahead(session);
     return f->now == 0 ? begin_page(p) : mailsrv__fetch_go_on(session);
 }
 
@@ -464,6 +533,11 @@ static void take_sizes(struct imap *p, struct message *m)
     m->internal_us = sizes.internal_us;
 }
 
+static bool needs_rows(const struct fetch *f)
+{
+    return needs_octets(f) || mailsrv__fetch_has(&f->atts, ATT_INTERNALDATE) || mailsrv__fetch_has(&f->atts, ATT_SIZE);
+}
+
 static bool all_are_there(const struct fetch *f)
 {
     uint32_t n = 0;
@@ -472,18 +546,22 @@ static bool all_are_there(const struct fetch *f)
     return n == f->n_page;
 }
 
-/* Its modseq is taken before its flags are: whatever comes in between is told again. */
-static void add_message(struct imap *p, const struct member *member, bool needs_octets, bool needs_rows)
+/* Its modseq is taken before its flags are: whatever comes in between is told again.  False: it is none of the page. */
+static bool add_message(struct imap *p, const struct member *member, struct message *m)
 {
     struct fetch *f = mailsrv__fetch_of(p);
     struct marks marks;
+    if (member->gone) {
+        f->gone = true;
+        return false;
+    }
     uint64_t modseq = mailsrv__view_marks(&p->view, member->uid, &marks) ? marks.modseq : 0;
     if (modseq <= f->since && f->since != 0)
-        return;
-    struct message *m = &f->page[f->n_page++];
-    *m = (struct message){ .uid = member->uid, .number = member->number, .modseq = modseq, .there = !needs_rows };
-    if (needs_rows && !needs_octets)
+        return false;
+    *m = (struct message){ .uid = member->uid, .number = member->number, .modseq = modseq, .there = !needs_rows(f) };
+    if (needs_rows(f) && !needs_octets(f))
         take_sizes(p, m);
+    return true;
 }
 
 /* Gathers the messages of the next page. */
@@ -491,10 +569,7 @@ static enum step collect(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
     struct fetch *f = mailsrv__fetch_of(p);
-    bool needs_bodies = mailsrv__fetch_has(&f->atts, ATT_BODY), needs_octets = needs_bodies || f->atts.structured;
-    bool needs_rows =
-        needs_octets || mailsrv__fetch_has(&f->atts, ATT_INTERNALDATE) || mailsrv__fetch_has(&f->atts, ATT_SIZE);
-    uint32_t most = needs_bodies ? PAGE_BODIES : needs_octets ? PAGE_SHAPES : PAGE_MESSAGES;
+    uint32_t most = needs_octets(f) ? PAGE_SHAPES : PAGE_MESSAGES;
     enum walked walked = WALK_NOTHING;
     struct member member;
     while (f->n_page < most && walked != WALK_END) {
@@ -502,10 +577,8 @@ static enum step collect(mailsrv_session *session)
             return mailsrv__then_turn(session, collect);
         mailsrv__spend(session, 1);
         walked = mailsrv__walk_next(&f->walk, &member);
-        if (walked == WALK_MEMBER && member.gone)
-            f->gone = true;
-        else if (walked == WALK_MEMBER)
-            add_message(p, &member, needs_octets, needs_rows);
+        if (walked == WALK_MEMBER)
+            f->n_page += add_message(p, &member, &f->page[f->n_page]);
     }
     if (f->n_page == 0)
         return finish(p);

@@ -10,8 +10,7 @@
 
 enum {
     PAGE_MESSAGES = 128, /* whose rows are asked for together; what the store answers of them is said at once */
-    PAGE_SHAPES = 64,    /* the same with what they are made of */
-    PAGE_BODIES = 64,    /* and where their octets are wanted, too */
+    PAGE_SHAPES = 64,    /* where what they are made of or their octets are wanted, too: then two pages have room */
     LANES = 3,           /* messages that are read side by side, and ranges */
     LANE_CHUNKS = 2      /* ranges of one of them */
 };
@@ -84,8 +83,22 @@ struct source {
 
 enum { LONG_VALUE_MAX = 32 * 1024 }; /* of a value that is read from the message: what is behind that is left out */
 
+/* What was said of a value lately: of the messages of a mailbox most have one of a few content types, and many the same
+ * recipients. */
+enum { RECENT_OCTETS = 252, RECENT_TYPES = 8, RECENT_LISTS = 16 };
+enum { RECENT_ENCODING = 0xFF }; /* the tag of one; of a type it is what the part is, of a list 0 */
+struct recent {
+    uint8_t tag, n_value, n_text; /* n_value 0: nothing */
+    char octets[RECENT_OCTETS];   /* of the value, then what was said */
+};
+
 /* ENVELOPE, BODY or BODYSTRUCTURE of the message whose turn it is. */
 struct shape {
+    uint32_t uid; /* of the message; 0: of none yet */
+    struct recent types[RECENT_TYPES], lists[RECENT_LISTS];
+    struct span said_of; /* the value of the list that is said, where all of it is one; else empty */
+    size_t said_at; /* where the type or the list that is said begins in what is written, */
+    uint32_t said_flushes; /* if nothing of that was flushed since */
     struct structure walk;
     struct part parts[STRUCTURE_DEPTH_MAX]; /* that have begun */
     uint32_t left[STRUCTURE_DEPTH_MAX];     /* children of each that have not */
@@ -96,8 +109,6 @@ struct shape {
     struct part_fields fields; /* of the part that is said */
     struct address_list list;
     struct span from; /* what the list of From was said as; empty: that is not known any more */
-    size_t from_at;   /* where it begins in what is written */
-    uint32_t from_flushes;
     char from_room[256];
     char *room; /* for long values; NULL: there was none yet */
     char small_room[3 * STRUCTURE_VALUE_MAX + 8];
@@ -113,6 +124,9 @@ struct fetch {
     struct walk walk;
     struct message page[PAGE_MESSAGES];
     uint32_t n_page, n_rows, now; /* messages in it, those whose rows were answered, and whose turn it is */
+    uint32_t n_ahead; /* of the next page, behind those of this one */
+    uint32_t looked;  /* steps of the walk that looked for them */
+    bool asked_ahead; /* for their rows */
     struct lent *rows;    /* the last that were answered, with structures; NULL: none are needed any more */
     mailsrv_cursor cursor;
     struct lane lanes[LANES];

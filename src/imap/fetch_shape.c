@@ -102,7 +102,7 @@ static void begin_source(struct shape *shape, const struct part *part, enum part
     const struct part_fields *fields = fields_of(shape, part);
     *s = (struct source){ .part = *part, .field = field, .begun = true };
     if ((fields->again >> field & 1) == 0) {
-        s->value = mailsrv__part_fields_value(fields, part, field);
+        s->value = mailsrv__part_fields_value(fields, field);
         return;
     }
     s->rest = part->fields;
@@ -171,7 +171,7 @@ static enum step value_of(struct imap *p, const struct part *part, enum part_fie
     *text = (struct span){ NULL, 0 };
     if (shape->source.begun)
         return load_long(p, text);
-    struct part_value value = mailsrv__part_fields_value(fields_of(shape, part), part, field);
+    struct part_value value = mailsrv__part_fields_value(fields_of(shape, part), field);
     if (value.in_message) {
         begin_source(shape, part, field);
         return load_long(p, text);
@@ -204,6 +204,53 @@ static enum step say_value(struct imap *p, const struct part *part, enum part_fi
     if (step != STEP_NEXT)
         return step;
     return said(say(p, before) && (text.p == NULL ? say(p, SPAN("NIL")) : say_string(p, unfolded(shape_of(p), text))));
+}
+
+/* ---- What was said lately ---- */
+
+static void begin_said(struct imap *p)
+{
+    struct shape *shape = shape_of(p);
+    shape->said_at = pen_of(p)->n;
+    shape->said_flushes = pen_of(p)->flushes;
+}
+
+/* What was said since; empty: some of it has gone out already. */
+static struct span said_since(struct imap *p)
+{
+    const struct shape *shape = shape_of(p);
+    const struct pen *pen = pen_of(p);
+    if (shape->said_flushes != pen->flushes)
+        return (struct span){ NULL, 0 };
+    return (struct span){ pen->p + shape->said_at, pen->n - shape->said_at };
+}
+
+/* The only place where it can be; the value is not empty. */
+static struct recent *place_of(struct recent *places, uint32_t n, struct span value)
+{
+    size_t sum = value.n + (uint8_t)value.p[0] + 5 * (size_t)(uint8_t)value.p[value.n / 2];
+    return &places[sum % n];
+}
+
+static bool is_recent(const struct recent *recent, uint8_t tag, struct span value)
+{
+    return recent->n_value == value.n && recent->tag == tag && memcmp(recent->octets, value.p, value.n) == 0;
+}
+
+static struct span recent_text(const struct recent *recent)
+{
+    return (struct span){ recent->octets + recent->n_value, recent->n_text };
+}
+
+static void keep_recent(struct recent *recent, uint8_t tag, struct span value, struct span text)
+{
+    if (text.n == 0 || value.n + text.n > RECENT_OCTETS)
+        return;
+    memcpy(recent->octets, value.p, value.n);
+    memcpy(recent->octets + value.n, text.p, text.n);
+    recent->n_value = (uint8_t)value.n;
+    recent->n_text = (uint8_t)text.n;
+    recent->tag = tag;
 }
 
 /* ---- ENVELOPE ---- */
@@ -260,27 +307,37 @@ static enum step next_address(struct imap *p, struct list_address *out, bool *th
     return STEP_NEXT;
 }
 
-/* ---- What From was said as, for Sender and Reply-To ---- */
-
-static void begin_from(struct imap *p)
+/* What From was said as, for Sender and Reply-To, if it is short. */
+static void keep_from(struct shape *shape, struct span text)
 {
-    struct shape *shape = shape_of(p);
-    const struct pen *pen = pen_of(p);
     shape->from = (struct span){ NULL, 0 };
-    shape->from_at = pen->n;
-    shape->from_flushes = pen->flushes;
+    if (text.n == 0 || text.n > sizeof shape->from_room)
+        return;
+    memcpy(shape->from_room, text.p, text.n);
+    shape->from = (struct span){ shape->from_room, text.n };
 }
 
-/* If it is short, and all there still. */
-static void keep_from(struct imap *p)
+/* The value of a list of which nothing was said yet, if all of it is in the structure, and at one place. */
+static struct span one_value(const struct shape *shape)
+{
+    const struct source *s = &shape->source;
+    bool is_one = (shape->fields.again >> s->field & 1) == 0 && !s->value.in_message;
+    return is_one ? s->value.text : (struct span){ NULL, 0 };
+}
+
+/* If just that was said lately. */
+static bool say_recent(struct imap *p, bool *good)
 {
     struct shape *shape = shape_of(p);
-    const struct pen *pen = pen_of(p);
-    size_t n = pen->n - shape->from_at;
-    if (shape->from_flushes != pen->flushes || n > sizeof shape->from_room)
-        return;
-    memcpy(shape->from_room, pen->p + shape->from_at, n);
-    shape->from = (struct span){ shape->from_room, n };
+    struct span value = shape->said_of;
+    const struct recent *recent = value.n != 0 ? place_of(shape->lists, RECENT_LISTS, value) : NULL;
+    if (recent == NULL || !is_recent(recent, 0, value))
+        return false;
+    *good = say(p, recent_text(recent));
+    if (shape->source.field == FIELD_FROM)
+        keep_from(shape, recent_text(recent));
+    shape->source.begun = false;
+    return true;
 }
 
 static void begin_list(struct imap *p, const struct part *part, enum part_field field)
@@ -290,17 +347,21 @@ static void begin_list(struct imap *p, const struct part *part, enum part_field 
         return;
     begin_source(shape, part, field);
     shape->first = true;
-    if (field == FIELD_FROM)
-        begin_from(p);
+    shape->said_of = one_value(shape);
+    begin_said(p);
 }
 
 static bool end_list(struct imap *p)
 {
     struct shape *shape = shape_of(p);
-    if (!say(p, shape->first ? SPAN(" NIL") : SPAN(")")))
+    struct span value = shape->said_of;
+    if (!say(p, SPAN(")")))
         return false;
+    struct span text = said_since(p);
     if (shape->source.field == FIELD_FROM)
-        keep_from(p);
+        keep_from(shape, text);
+    if (value.n != 0)
+        keep_recent(place_of(shape->lists, RECENT_LISTS, value), 0, value, text);
     return true;
 }
 
@@ -313,15 +374,38 @@ static bool stands_for(enum part_field *field)
     return true;
 }
 
-/* "((name route local domain)...)" or NIL; a list is said as slowly as it is read. */
+static enum step say_list(struct imap *p, const struct part *part, enum part_field field);
+
+/* In place of a list that is absent or empty. */
+static enum step say_no_list(struct imap *p, const struct part *part, enum part_field field)
+{
+    struct shape *shape = shape_of(p);
+    if (stands_for(&field))
+        return shape->from.n != 0 ? said(say(p, shape->from)) : say_list(p, part, field);
+    if (field == FIELD_FROM)
+        keep_from(shape, SPAN(" NIL"));
+    return said(say(p, SPAN(" NIL")));
+}
+
 static enum step say_addresses(struct imap *p, const struct part *part, enum part_field field)
+{
+    struct shape *shape = shape_of(p);
+    if (shape->source.begun)
+        return say_list(p, part, shape->source.field);
+    if ((fields_of(shape, part)->there >> field & 1) == 0)
+        return say_no_list(p, part, field);
+    return say_list(p, part, field);
+}
+
+/* "((name route local domain)...)" or NIL; a list is said as slowly as it is read. */
+static enum step say_list(struct imap *p, const struct part *part, enum part_field field)
 {
     struct shape *shape = shape_of(p);
     struct list_address address;
     bool there = true;
-    if (shape->source.begun)
-        field = shape->source.field;
     begin_list(p, part, field);
+    if (shape->first && say_recent(p, &there))
+        return said(there);
     while (there) {
         if (!mailsrv__window_open(&p->session))
             return mailsrv__then_window(&p->session, mailsrv__fetch_go_on);
@@ -334,9 +418,7 @@ static enum step say_addresses(struct imap *p, const struct part *part, enum par
         mailsrv__spend(&p->session, 1);
     }
     shape->source.begun = false;
-    if (!shape->first || !stands_for(&field))
-        return said(end_list(p));
-    return shape->from.n != 0 ? said(say(p, shape->from)) : say_addresses(p, part, field);
+    return shape->first ? say_no_list(p, part, field) : said(end_list(p));
 }
 
 /* env-date SP env-subject SP env-from SP env-sender SP env-reply-to SP env-to SP env-cc SP env-bcc SP env-in-reply-to
@@ -398,16 +480,31 @@ static void choose_type(const struct part *part, struct span text, struct conten
         out->subtype = SPAN("mixed");
 }
 
+static bool say_type_of(struct imap *p, const struct part *part, struct span text)
+{
+    struct content_type type;
+    choose_type(part, text, &type);
+    return say_string(p, type.type) && say(p, SPAN(" ")) && say_string(p, type.subtype) &&
+           say_parameters(p, type.parameters, part->kind == PART_TEXT);
+}
+
 static enum step say_type(struct imap *p, const struct part *part)
 {
     struct span text;
-    struct content_type type;
     enum step step = value_of(p, part, FIELD_CONTENT_TYPE, &text);
     if (step != STEP_NEXT)
         return step;
-    choose_type(part, text, &type);
-    return said(say_string(p, type.type) && say(p, SPAN(" ")) && say_string(p, type.subtype) &&
-                say_parameters(p, type.parameters, part->kind == PART_TEXT));
+    if (text.n == 0)
+        return said(say_type_of(p, part, text));
+    struct recent *recent = place_of(shape_of(p)->types, RECENT_TYPES, text);
+    uint8_t tag = (uint8_t)(part->kind | (part->opaque ? PART_OPAQUE : 0));
+    if (is_recent(recent, tag, text))
+        return said(say(p, recent_text(recent)));
+    begin_said(p);
+    if (!say_type_of(p, part, text))
+        return STEP_CLOSE;
+    keep_recent(recent, tag, text, said_since(p));
+    return STEP_NEXT;
 }
 
 /* Of a multipart the subtype, and only BODYSTRUCTURE has its parameters. */
@@ -423,15 +520,26 @@ static enum step say_subtype(struct imap *p, const struct part *part)
                 (!shape_of(p)->extended || say_parameters(p, type.parameters, false)));
 }
 
+static bool say_encoding_of(struct imap *p, struct span text)
+{
+    struct span rest, word = mailsrv__content_word(text, &rest);
+    return say(p, SPAN(" ")) && say_string(p, word.n != 0 ? word : SPAN("7bit"));
+}
+
 static enum step say_encoding(struct imap *p, const struct part *part)
 {
-    struct span text, word, rest;
+    struct span text;
     enum step step = value_of(p, part, FIELD_CONTENT_ENCODING, &text);
     if (step != STEP_NEXT)
         return step;
-    word = mailsrv__content_word(text, &rest);
-    return said(say(p, SPAN(" ")) && say_string(p, word.n != 0 ? word : SPAN("7bit")) &&
-                say_number(p, part->body_octets) && (part->kind != PART_TEXT || say_number(p, part->body_lines)));
+    struct recent *recent = text.n != 0 ? place_of(shape_of(p)->types, RECENT_TYPES, text) : NULL;
+    bool again = recent != NULL && is_recent(recent, RECENT_ENCODING, text);
+    begin_said(p);
+    if (!(again ? say(p, recent_text(recent)) : say_encoding_of(p, text)))
+        return STEP_CLOSE;
+    if (recent != NULL && !again)
+        keep_recent(recent, RECENT_ENCODING, text, said_since(p));
+    return said(say_number(p, part->body_octets) && (part->kind != PART_TEXT || say_number(p, part->body_lines)));
 }
 
 /* body-fld-dsp = "(" string SP body-fld-param ")" / nil */
@@ -538,9 +646,30 @@ static uint8_t behind(const struct shape *shape, const struct part *part)
     }
 }
 
+/* Of fields that a part mostly has none of, those from this piece to the last one before a piece of another kind: none
+ * of them is there.  Then that is said at once. */
+static enum step say_none(struct imap *p, uint8_t last, struct span nils)
+{
+    shape_of(p)->at = last;
+    return said(say(p, nils));
+}
+
+#define FIELD_BIT(field) (UINT32_C(1) << (field))
+#define ID_FIELDS (FIELD_BIT(FIELD_CONTENT_ID) | FIELD_BIT(FIELD_CONTENT_DESCRIPTION))
+#define PLACE_FIELDS                                                                                                   \
+    (FIELD_BIT(FIELD_CONTENT_DISPOSITION) | FIELD_BIT(FIELD_CONTENT_LANGUAGE) | FIELD_BIT(FIELD_CONTENT_LOCATION))
+
 static enum step say_piece(struct imap *p, const struct part *part)
 {
-    switch (shape_of(p)->at) {
+    uint8_t at = shape_of(p)->at;
+    uint32_t there = fields_of(shape_of(p), part)->there;
+    if (at == PIECE_ID && (there & ID_FIELDS) == 0)
+        return say_none(p, PIECE_DESCRIPTION, SPAN(" NIL NIL"));
+    if (at == PIECE_MD5 && (there & (PLACE_FIELDS | FIELD_BIT(FIELD_CONTENT_MD5))) == 0)
+        return say_none(p, PIECE_LOCATION, SPAN(" NIL NIL NIL NIL"));
+    if (at == PIECE_DISPOSITION && (there & PLACE_FIELDS) == 0)
+        return say_none(p, PIECE_LOCATION, SPAN(" NIL NIL NIL"));
+    switch (at) {
     case PIECE_TYPE:
         return say_type(p, part);
     case PIECE_ID:
@@ -599,15 +728,20 @@ static enum step begin(struct imap *p, enum att_kind kind)
         [ATT_BODYSTRUCTURE] = { "BODYSTRUCTURE", 13 },
     };
     struct shape *shape = shape_of(p);
-    struct sending *sending = &mailsrv__fetch_of(p)->sending;
+    struct fetch *f = mailsrv__fetch_of(p);
+    struct sending *sending = &f->sending;
+    const struct message *message = &f->page[f->now];
     int32_t status = mailsrv__fetch_say_next(p);
     if (status == MAILSRV_GONE)
         return STEP_NEXT;
     if (status != MAILSRV_OK || !say(p, names[kind]) || !mailsrv__structure_open(sending->blob, &shape->walk))
         return STEP_CLOSE;
     sending->announced = true;
-    shape->fields.of = (struct span){ NULL, 0 }; /* a structure may stand where the one before stood */
-    shape->fields.there = shape->fields.again = 0;
+    if (shape->uid != message->uid) { /* a structure may stand where the one before stood */
+        shape->fields.of = (struct span){ NULL, 0 };
+        shape->fields.there = shape->fields.again = 0;
+    }
+    shape->uid = message->uid;
     shape->extended = kind == ATT_BODYSTRUCTURE;
     shape->source.begun = false;
     shape->field = 0;
@@ -622,10 +756,13 @@ static enum step begin(struct imap *p, enum att_kind kind)
 enum step mailsrv__fetch_shape(struct imap *p, enum att_kind kind)
 {
     struct shape *shape = shape_of(p);
+    const struct pen *pen = pen_of(p);
     enum step step = shape->at == PIECE_BEGIN ? begin(p, kind) : STEP_NEXT;
+    uint32_t looked = pen->flushes - 1; /* the window is what it was until something is flushed */
     while (step == STEP_NEXT && shape->at != PIECE_BEGIN && shape->at != PIECE_END) {
-        if (!mailsrv__window_open(&p->session))
+        if (pen->flushes != looked && !mailsrv__window_open(&p->session))
             return mailsrv__then_window(&p->session, mailsrv__fetch_go_on);
+        looked = pen->flushes;
         if (!mailsrv__may_go_on(&p->session))
             return mailsrv__then_turn(&p->session, mailsrv__fetch_go_on);
         step = kind == ATT_ENVELOPE ? go_on_envelope(p) : go_on_body(p);

@@ -52,8 +52,8 @@ int32_t mailsrv__imap_expunge_status(const struct imap *p);
 /* A sequence set, whatever the form of the command. */
 bool mailsrv__imap_parse_numbers(struct imap *p, struct reader *r, bool by_uid, struct set *out);
 
-/* UIDs for one operation. */
-enum { UIDS_MAX = 4096, UID_RUNS_MAX = 512 };
+/* UIDs for one operation; FLAGS takes more of them than what reads or removes messages. */
+enum { UIDS_MAX = 4096, FLAGS_UIDS_MAX = 16384, UID_RUNS_MAX = 512 };
 struct uids {
     mailsrv_run runs[UID_RUNS_MAX];
     uint32_t n_runs, n_uids;
@@ -61,6 +61,9 @@ struct uids {
 
 /* Adds one above those that are there.  False: it belongs to the next operation. */
 bool mailsrv__uids_add(struct uids *uids, uint32_t uid);
+
+/* The same of a run, for FLAGS; how many of it, from the first on, do not belong to the next operation. */
+uint32_t mailsrv__uids_add_run(struct uids *uids, mailsrv_run run);
 
 /* Copies them into the room of `ask`, which takes this much of it. */
 static inline size_t mailsrv__uids_octets(const struct uids *uids)
@@ -94,6 +97,9 @@ enum step mailsrv__imap_expunge_issued(struct imap *p);
 /* Names of keywords that were not told yet are left out: they are told, and the flags again, at the command's end.
  * False: the message is gone. */
 bool mailsrv__imap_told_marks(const struct imap *p, uint32_t uid, struct marks *out);
+
+/* The same of marks of the image. */
+void mailsrv__imap_leave_untold(const struct imap *p, struct marks *marks);
 
 /* The i-th row of a page, whose struct may be larger than the one known here. */
 static inline const mailsrv_row *mailsrv__imap_page_row(const mailsrv_rows *rows, uint32_t i)

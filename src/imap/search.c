@@ -72,7 +72,21 @@ static enum step finish(struct imap *p)
 
 /* ---- Candidates ---- */
 
-static enum step go_on(mailsrv_session *session);
+static enum step begin_next(struct imap *p);
+
+static enum step has_failed(mailsrv_session *session)
+{
+    return finish(mailsrv__imap_of(session));
+}
+
+/* What was asked is waited for, whether it is wanted still or not. */
+static enum step give_up(struct imap *p)
+{
+    if (!mailsrv__search_of(p)->asked_ahead)
+        return finish(p);
+    mailsrv__ask_await(&p->session);
+    return mailsrv__then_answers(&p->session, has_failed);
+}
 
 enum match mailsrv__search_match(struct imap *p, const struct candidate *c)
 {
@@ -134,12 +148,11 @@ enum step mailsrv__search_judge(mailsrv_session *session)
         if (step != STEP_NEXT)
             return step;
         if (s->failure.status != MAILSRV_OK)
-            return finish(p);
+            return give_up(p);
         if (!say_if(p, &s->candidates[s->now], match))
             return STEP_CLOSE;
     }
-    s->n = s->now = 0;
-    return go_on(session);
+    return begin_next(p);
 }
 
 /* Structures tell what else would be read from the messages: they are in rows alone. */
@@ -170,19 +183,17 @@ static void take_rows(struct imap *p, const mailsrv_rows *rows)
 }
 
 static enum step rows_answered(mailsrv_session *session);
-
-static enum step ask_rows(struct imap *p)
+/* The rows of the candidates from `first` to before `end`, now or beforehand.  False: no memory. */
+static bool ask_for(struct imap *p, ask_fn *how, uint32_t first, uint32_t end)
 {
     struct search *s = mailsrv__search_of(p);
     s->uids.n_runs = s->uids.n_uids = 0;
-    for (uint32_t i = 0; i < s->n; i++)
+    for (uint32_t i = first; i < end; i++)
         if (!s->candidates[i].decided)
             mailsrv__uids_add(&s->uids, s->candidates[i].member.uid);
-    struct ask ask = mailsrv__ask(&p->session, MAILSRV_OP_ROWS, mailsrv__uids_octets(&s->uids));
-    if (ask.op == NULL) {
-        mailsrv__failure_keep(&s->failure, MAILSRV_NOMEM, (struct span){ NULL, 0 });
-        return finish(p);
-    }
+    struct ask ask = how(&p->session, MAILSRV_OP_ROWS, mailsrv__uids_octets(&s->uids));
+    if (ask.op == NULL)
+        return false;
     mailsrv_arg_rows *arg = ask.arg;
     arg->fields = s->program.fields;
     arg->mbox = p->mbox.value;
@@ -190,7 +201,16 @@ static enum step ask_rows(struct imap *p)
     arg->n_uids = s->uids.n_runs;
     arg->limit = CANDIDATES;
     arg->cursor = s->cursor;
-    return mailsrv__then_answers(&p->session, rows_answered);
+    return true;
+}
+
+static enum step ask_rows(struct imap *p)
+{
+    struct search *s = mailsrv__search_of(p);
+    if (ask_for(p, mailsrv__ask, 0, s->n))
+        return mailsrv__then_answers(&p->session, rows_answered);
+    mailsrv__failure_keep(&s->failure, MAILSRV_NOMEM, (struct span){ NULL, 0 });
+    return give_up(p);
 }
 
 static enum step rows_answered(mailsrv_session *session)
@@ -199,15 +219,16 @@ static enum step rows_answered(mailsrv_session *session)
     struct search *s = mailsrv__search_of(p);
     const mailsrv_answer *answer = mailsrv__answer(session, 0);
     const mailsrv_rows *rows = answer->value;
-    if (answer->status == MAILSRV_NOMEM && asks_structures(s)) { /* messages are read instead */
+    if (answer->status == MAILSRV_NOMEM && s->asked_structures) { /* messages are read instead */
         s->program.fields &= ~MAILSRV_ROW_STRUCTURE;
+        s->asked_structures = false;
         return ask_rows(p);
     }
     mailsrv__failure_keep(&s->failure, answer->status, mailsrv__span(answer->text));
     if (answer->status == MAILSRV_OK && rows->more != 0 && !mailsrv__imap_page_goes_on(rows, &s->cursor))
         mailsrv__failure_keep(&s->failure, MAILSRV_CORRUPT, (struct span){ NULL, 0 });
     if (s->failure.status != MAILSRV_OK)
-        return finish(p);
+        return give_up(p);
     take_rows(p, rows);
     s->cursor = rows->next;
     if (rows->more != 0)
@@ -233,14 +254,32 @@ static bool is_known(const struct search *s, const struct candidate *c)
     return c->decided || (c->has_row && !asks_structures(s));
 }
 
-/* Asks for the rows of the candidates, unless there is nothing to be learnt from them. */
+/* They may have been asked for beforehand. */
+static enum step ask_present(struct imap *p)
+{
+    struct search *s = mailsrv__search_of(p);
+    if (!s->asked_ahead)
+        return ask_rows(p);
+    s->asked_ahead = false;
+    mailsrv__ask_await(&p->session);
+    return mailsrv__then_answers(&p->session, rows_answered);
+}
+
+static enum step ask_both(mailsrv_session *session);
+
+/* Asks for the rows of the candidates, unless there is nothing to be learnt from them.  Where sizes and dates are all
+ * that is wanted the image gets those of the others. */
 static enum step fill(struct imap *p)
 {
     struct search *s = mailsrv__search_of(p);
     uint32_t known = 0;
     while (known < s->n && is_known(s, &s->candidates[known]))
         known++;
-    return s->program.fields != 0 && known < s->n ? ask_rows(p) : mailsrv__search_judge(&p->session);
+    if (s->program.fields == 0 || known == s->n)
+        return mailsrv__search_judge(&p->session);
+    s->looked = 0;
+    s->asked_structures = asks_structures(s);
+    return s->asked_structures ? ask_both(&p->session) : ask_rows(p);
 }
 
 /* However it ended: what it did not bring is read by ROWS. */
@@ -267,10 +306,10 @@ static enum step want_sizes(struct imap *p)
 
 /* ---- Over all members ---- */
 
-static void look_at(struct imap *p, const struct member *member)
+/* False: it does not match. */
+static bool look_at(struct imap *p, const struct member *member, struct candidate *c)
 {
-    struct search *s = mailsrv__search_of(p);
-    struct candidate *c = &s->candidates[s->n];
+    const struct search *s = mailsrv__search_of(p);
     *c = (struct candidate){ .member = *member, .recent = mailsrv__imap_is_recent(p, member->uid) };
     c->has_marks = mailsrv__view_marks(&p->view, member->uid, &c->marks);
     if (s->program.fields != 0)
@@ -278,27 +317,70 @@ static void look_at(struct imap *p, const struct member *member)
     mailsrv__search_kept(p, c);
     if (!c->has_marks) {
         miss(p, c);
-        return;
+        return false;
     }
     enum match match = mailsrv__search_match(p, c);
     c->decided = match == MATCH_YES && c->told.known != 0;
-    if (match != MATCH_NO)
-        s->n++;
+    return match != MATCH_NO;
+}
+
+/* At the next member, if there is one: as candidate `i`.  False: it is none. */
+static bool look_at_next(struct imap *p, uint32_t i)
+{
+    struct search *s = mailsrv__search_of(p);
+    struct member member;
+    enum walked walked = mailsrv__walk_next(&s->walk, &member);
+    s->ended = walked == WALK_END;
+    return walked == WALK_MEMBER && look_at(p, &member, &s->candidates[i]);
+}
+
+/* The rows of the candidates, unless they were asked for already, and those of the next ones, which the store reads
+ * while these are judged.  For them nobody waits long: they may be few. */
+static enum step ask_both(mailsrv_session *session)
+{
+    struct imap *p = mailsrv__imap_of(session);
+    struct search *s = mailsrv__search_of(p);
+    uint32_t known = 0;
+    for (; s->looked < CANDIDATES && !s->ended; s->looked++) {
+        if (!mailsrv__may_go_on(session))
+            return mailsrv__then_turn(session, ask_both);
+        mailsrv__spend(session, 1);
+        s->n_ahead += look_at_next(p, s->n + s->n_ahead);
+    }
+    for (uint32_t i = 0; i < s->n_ahead; i++)
+        known += is_known(s, &s->candidates[s->n + i]);
+    enum step step = ask_present(p);
+    if (s->failure.status == MAILSRV_OK)
+        s->asked_ahead = known < s->n_ahead && ask_for(p, mailsrv__ask_ahead, s->n, s->n + s->n_ahead);
+    return step;
+}
+
+static enum step go_on(mailsrv_session *session);
+
+static enum step begin_next(struct imap *p)
+{
+    struct search *s = mailsrv__search_of(p);
+    memmove(s->candidates, s->candidates + s->n, s->n_ahead * sizeof *s->candidates);
+    s->n = s->n_ahead;
+    s->n_ahead = s->now = 0;
+    if (s->n == 0)
+        return go_on(&p->session);
+    if (!s->asked_ahead)
+        return fill(p);
+    s->looked = 0;
+    s->asked_structures = true;
+    return ask_both(&p->session);
 }
 
 static enum step go_on(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
     struct search *s = mailsrv__search_of(p);
-    struct member member;
     while (!s->ended && s->n < CANDIDATES) {
         if (!mailsrv__may_go_on(session))
             return mailsrv__then_turn(session, go_on);
         mailsrv__spend(session, 1);
-        enum walked walked = mailsrv__walk_next(&s->walk, &member);
-        s->ended = walked == WALK_END;
-        if (walked == WALK_MEMBER)
-            look_at(p, &member);
+        s->n += look_at_next(p, s->n);
     }
     if (s->n == 0)
         return finish(p);

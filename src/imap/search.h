@@ -61,8 +61,12 @@ struct search {
     mailsrv_run all_uids;
     struct set all;
     struct walk walk;
-    struct candidate candidates[CANDIDATES];
+    struct candidate candidates[2 * CANDIDATES];
     uint32_t n, now; /* candidates, and the one whose turn it is */
+    uint32_t n_ahead; /* those that are looked at next, behind them */
+    uint32_t looked;  /* steps of the walk that looked for them */
+    bool asked_ahead; /* for their rows, with structures */
+    bool asked_structures; /* for those of the candidates, too */
     struct uids uids;
     mailsrv_cursor cursor;
     bool ended;        /* the walk */

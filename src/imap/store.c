@@ -16,7 +16,8 @@ struct store {
     bool gone;         /* a message that was named is not there any more */
     bool ended;        /* the walk */
     struct uids uids;  /* of the next operation */
-    uint32_t put_off;  /* a UID that did not fit into it; 0: none */
+    mailsrv_run put_off; /* UIDs that did not fit into it; first 0: none */
+    bool behind;         /* not all that was answered is in the image */
     uint32_t write;    /* of the view */
     struct view_now answered; /* the flags of every message were said as they were then, or later */
     uint8_t tries;     /* at seeing what has changed */
@@ -165,28 +166,102 @@ static bool write_uid(const struct imap *p, struct pen *pen, uint32_t uid)
            (mailsrv__pen_write(pen, SPAN("UID ")) && mailsrv__pen_u64(pen, uid) && mailsrv__pen_write(pen, SPAN(" ")));
 }
 
-static bool write_fetch(struct imap *p, struct pen *pen, const struct member *member)
-{
+/* How the response of a message ends behind its UID.  That of many together is mostly the same: it is kept. */
+enum { TAIL_ROOM = 256 };
+struct tail {
     struct marks marks;
-    if (!mailsrv__imap_told_marks(p, member->uid, &marks))
-        return true;
+    bool recent;
+    size_t n; /* 0: none is kept */
+    char p[TAIL_ROOM];
+};
+
+static bool is_kept(const struct tail *tail, const struct marks *marks, bool recent)
+{
+    return tail->n != 0 && tail->recent == recent && tail->marks.modseq == marks->modseq &&
+           tail->marks.flags == marks->flags && tail->marks.keywords[0] == marks->keywords[0] &&
+           tail->marks.keywords[1] == marks->keywords[1];
+}
+
+static void keep(struct tail *tail, const struct marks *marks, bool recent, struct span text)
+{
+    tail->n = text.n <= sizeof tail->p ? text.n : 0;
+    memcpy(tail->p, text.p, tail->n);
+    tail->marks = *marks;
+    tail->recent = recent;
+}
+
+static bool write_tail(struct imap *p, struct pen *pen, struct tail *tail, const struct marks *marks, uint32_t uid)
+{
+    const bool recent = mailsrv__imap_is_recent(p, uid);
+    const size_t at = pen->n;
+    const uint32_t flushes = pen->flushes;
+    if (is_kept(tail, marks, recent))
+        return mailsrv__pen_write(pen, (struct span){ tail->p, tail->n });
+    if (!mailsrv__pen_write(pen, SPAN("FLAGS ")) || !mailsrv__imap_write_flags(p, pen, marks, uid) ||
+        !write_modseq(p, pen, marks->modseq) || !mailsrv__pen_write(pen, SPAN(")\r\n")))
+        return false;
+    if (pen->flushes == flushes)
+        keep(tail, marks, recent, (struct span){ pen->p + at, pen->n - at });
+    return true;
+}
+
+static bool write_fetch(struct imap *p, struct pen *pen, struct tail *tail, const struct marks *marks,
+                        const struct member *member)
+{
     pen->mid_reply = true;
     bool written = mailsrv__pen_write(pen, SPAN("* ")) && mailsrv__pen_u64(pen, member->number) &&
                    mailsrv__pen_write(pen, SPAN(" FETCH (")) && write_uid(p, pen, member->uid) &&
-                   mailsrv__pen_write(pen, SPAN("FLAGS ")) && mailsrv__imap_write_flags(p, pen, &marks, member->uid) &&
-                   write_modseq(p, pen, marks.modseq) && mailsrv__pen_write(pen, SPAN(")\r\n"));
+                   write_tail(p, pen, tail, marks, member->uid);
     pen->mid_reply = !written;
     return written;
+}
+
+static bool goes_on(const struct imap *p)
+{
+    return mailsrv__window_open(&p->session) && mailsrv__may_go_on(&p->session);
+}
+
+enum { ALIKE_MOST = 64 }; /* that are looked for at a time */
+
+/* A message, and those that follow it at once, as far as the slice goes.  False: no memory. */
+static bool write_together(struct imap *p, struct pen *pen, struct tail *tail, struct member member)
+{
+    struct walk *walk = &store_of(p)->walk;
+    const struct image *image = p->view.image;
+    const uint32_t last = mailsrv__walk_together(walk);
+    uint32_t number = mailsrv__runs_find(&image->uids, member.uid), alike = 0;
+    struct marks marks;
+    while (number != 0) { /* it is not gone */
+        if (alike == 0) {
+            uint32_t most = last - member.uid < ALIKE_MOST ? last - member.uid + 1 : ALIKE_MOST;
+            alike = mailsrv__columns_alike(&image->columns, number - 1, most);
+            marks = mailsrv__columns_get(&image->columns, number - 1);
+            mailsrv__imap_leave_untold(p, &marks);
+        }
+        if (!write_fetch(p, pen, tail, &marks, &member))
+            return false;
+        if (member.uid == last || !goes_on(p))
+            return true;
+        mailsrv__spend(&p->session, 1);
+        mailsrv__walk_skip(walk, 1);
+        member.uid++;
+        member.number++;
+        number++;
+        alike--;
+    }
+    return true;
 }
 
 /* Some of them, as far as the slice goes.  False: no memory. */
 static bool write_some(struct imap *p, struct pen *pen, enum walked *walked)
 {
     struct member member;
-    while (*walked != WALK_END && mailsrv__window_open(&p->session) && mailsrv__may_go_on(&p->session)) {
+    struct tail tail;
+    tail.n = 0;
+    while (*walked != WALK_END && goes_on(p)) {
         mailsrv__spend(&p->session, 1);
         *walked = mailsrv__walk_next(&store_of(p)->walk, &member);
-        if (*walked == WALK_MEMBER && !write_fetch(p, pen, &member))
+        if (*walked == WALK_MEMBER && !write_together(p, pen, &tail, member))
             return false;
     }
     return mailsrv__pen_flush(pen);
@@ -228,6 +303,17 @@ static bool say_new_names(struct imap *p)
     return said;
 }
 
+static enum step begin_answer(struct imap *p)
+{
+    struct store *s = store_of(p);
+    if (!say_new_names(p))
+        return STEP_CLOSE;
+    s->answered = mailsrv__view_now(&p->view);
+    p->command.answered = is_answered;
+    mailsrv__walk_begin(&s->walk, &p->view, &s->set, p->command.by_uid);
+    return answer(&p->session);
+}
+
 enum { TRIES_MAX = 3 }; /* to see what has changed */
 
 static enum step synced(mailsrv_session *session);
@@ -254,18 +340,15 @@ static enum step synced(mailsrv_session *session)
         return mailsrv__imap_then_view(p, synced);
     if (mailsrv__view_round(&p->view) != MAILSRV_OK)
         return s->tries < TRIES_MAX ? sync(p) : finish(p);
-    if (!say_new_names(p))
-        return STEP_CLOSE;
-    s->answered = mailsrv__view_now(&p->view);
-    p->command.answered = is_answered;
-    mailsrv__walk_begin(&s->walk, &p->view, &s->set, p->command.by_uid);
-    return answer(session);
+    return begin_answer(p);
 }
 
 static enum step all_written(struct imap *p)
 {
     const struct store *s = store_of(p);
-    return s->silent || s->failure.status != MAILSRV_OK ? finish(p) : sync(p);
+    if (s->silent || s->failure.status != MAILSRV_OK)
+        return finish(p);
+    return s->behind || mailsrv__view_status(&p->view) != MAILSRV_OK ? sync(p) : begin_answer(p);
 }
 
 /* ---- Silent changes ----
@@ -357,6 +440,7 @@ static enum step flagged(mailsrv_session *session)
     mailsrv__failure_keep(&s->failure, answer->status, mailsrv__span(answer->text));
     if (s->failure.status != MAILSRV_OK)
         return all_written(p);
+    s->behind = s->behind || !mailsrv__view_has_all(&p->view, value);
     if (meets_what_was_told(p, s) && value->modseq != 0)
         keep_own(p, value->modseq);
     for (uint32_t i = 0; i < value->n_modified && s->has_condition; i++)
@@ -405,25 +489,34 @@ static enum step write(struct imap *p)
     return mailsrv__then_answers(&p->session, flagged);
 }
 
+/* Members that stand together; what of them does not fit is put off. */
+static void gather(struct store *s, mailsrv_run run)
+{
+    uint32_t n = mailsrv__uids_add_run(&s->uids, run);
+    s->put_off = n <= run.last - run.first ? (mailsrv_run){ run.first + n, run.last } : (mailsrv_run){ 0, 0 };
+}
+
 /* Gathers the UIDs of the next operation. */
 static enum step collect(mailsrv_session *session)
 {
     struct imap *p = mailsrv__imap_of(session);
     struct store *s = store_of(p);
     struct member member;
-    if (s->put_off != 0)
-        mailsrv__uids_add(&s->uids, s->put_off);
-    s->put_off = 0;
-    while (!s->ended && s->put_off == 0) {
+    if (s->put_off.first != 0)
+        gather(s, s->put_off);
+    while (!s->ended && s->put_off.first == 0) {
         if (!mailsrv__may_go_on(session))
             return mailsrv__then_turn(session, collect);
         mailsrv__spend(session, 1);
         enum walked walked = mailsrv__walk_next(&s->walk, &member);
         s->ended = walked == WALK_END;
-        if (walked == WALK_MEMBER && member.gone)
-            s->gone = true;
-        else if (walked == WALK_MEMBER && !mailsrv__uids_add(&s->uids, member.uid))
-            s->put_off = member.uid;
+        if (walked != WALK_MEMBER)
+            continue;
+        s->gone = s->gone || member.gone;
+        const uint32_t last = mailsrv__walk_together(&s->walk);
+        mailsrv__walk_skip(&s->walk, last - member.uid);
+        if (!member.gone)
+            gather(s, (mailsrv_run){ member.uid, last });
     }
     return s->uids.n_uids != 0 ? write(p) : all_written(p);
 }

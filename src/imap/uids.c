@@ -1,18 +1,31 @@
 /* What the commands about messages share. */
 #include "imap/messages.h"
 
+static uint32_t add(struct uids *u, mailsrv_run run, uint32_t most)
+{
+    uint32_t n = run.last - run.first + 1, left = most - u->n_uids;
+    n = n < left ? n : left;
+    if (n == 0)
+        return 0;
+    run.last = run.first + n - 1;
+    if (u->n_runs != 0 && u->runs[u->n_runs - 1].last == run.first - 1)
+        u->runs[u->n_runs - 1].last = run.last;
+    else if (u->n_runs == UID_RUNS_MAX)
+        return 0;
+    else
+        u->runs[u->n_runs++] = run;
+    u->n_uids += n;
+    return n;
+}
+
 bool mailsrv__uids_add(struct uids *u, uint32_t uid)
 {
-    if (u->n_uids == UIDS_MAX)
-        return false;
-    if (u->n_runs != 0 && u->runs[u->n_runs - 1].last == uid - 1)
-        u->runs[u->n_runs - 1].last = uid;
-    else if (u->n_runs == UID_RUNS_MAX)
-        return false;
-    else
-        u->runs[u->n_runs++] = (mailsrv_run){ uid, uid };
-    u->n_uids++;
-    return true;
+    return add(u, (mailsrv_run){ uid, uid }, UIDS_MAX) != 0;
+}
+
+uint32_t mailsrv__uids_add_run(struct uids *u, mailsrv_run run)
+{
+    return add(u, run, FLAGS_UIDS_MAX);
 }
 
 const mailsrv_run *mailsrv__uids_copy(const struct uids *u, struct ask *ask)
@@ -59,17 +72,22 @@ enum step mailsrv__imap_expunge_issued(struct imap *p)
         p, (struct reply){ END_NO, SPAN("[EXPUNGEISSUED]"), SPAN("some of the messages have been expunged") });
 }
 
+void mailsrv__imap_leave_untold(const struct imap *p, struct marks *marks)
+{
+    for (uint32_t word = 0; word < 2; word++) {
+        uint32_t first = word * 64, told = p->view.n_names;
+        if (told <= first)
+            marks->keywords[word] = 0;
+        else if (told < first + 64)
+            marks->keywords[word] &= (UINT64_C(1) << (told - first)) - 1;
+    }
+}
+
 bool mailsrv__imap_told_marks(const struct imap *p, uint32_t uid, struct marks *out)
 {
     if (!mailsrv__view_marks(&p->view, uid, out))
         return false;
-    for (uint32_t word = 0; word < 2; word++) {
-        uint32_t first = word * 64, told = p->view.n_names;
-        if (told <= first)
-            out->keywords[word] = 0;
-        else if (told < first + 64)
-            out->keywords[word] &= (UINT64_C(1) << (told - first)) - 1;
-    }
+    mailsrv__imap_leave_untold(p, out);
     return true;
 }
 

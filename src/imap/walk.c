@@ -47,6 +47,26 @@ enum walked mailsrv__walk_next(struct walk *w, struct member *out)
     return WALK_MEMBER;
 }
 
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+uint32_t mailsrv__walk_together(const struct walk *w)
+{
+    mailsrv_run run;
+    if (w->view->gone.count != 0 || !mailsrv__runs_next(&w->view->image->uids, w->last, &run) || run.first != w->last)
+        return w->last;
+    uint32_t left = w->set->runs[w->i].last - (w->by_uid ? w->last : w->number), there = run.last - w->last;
+    return w->last + least(least(left, there), w->view->max_uid - w->last);
+}
+
+void mailsrv__walk_skip(struct walk *w, uint32_t n)
+{
+    w->last += n;
+    w->number += n;
+}
+
 mailsrv_run mailsrv__walk_uids(const struct view *view, mailsrv_run run, bool by_uid)
 {
     if (!by_uid)

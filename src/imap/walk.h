@@ -32,6 +32,11 @@ void mailsrv__walk_begin(struct walk *walk, const struct view *view, const struc
 /* A bounded step: WALK_NOTHING found no member, and the next may. */
 enum walked mailsrv__walk_next(struct walk *walk, struct member *out);
 
+/* Behind a WALK_MEMBER, and only until something is waited for: the last UID up to which each follows the one before,
+ * all of them members that the set names and that are there.  So many of those are passed over. */
+uint32_t mailsrv__walk_together(const struct walk *walk);
+void mailsrv__walk_skip(struct walk *walk, uint32_t n);
+
 /* The UIDs that stand for a run of the set: all members in them are named.  first above last: none. */
 mailsrv_run mailsrv__walk_uids(const struct view *view, mailsrv_run run, bool by_uid);
 

@@ -118,6 +118,35 @@ struct marks mailsrv__columns_get(const struct columns *c, uint32_t index)
     return marks;
 }
 
+static uint32_t alike_words(const uint64_t *v, uint32_t n)
+{
+    uint32_t i = 1;
+    while (i < n && v[i] == v[0])
+        i++;
+    return i;
+}
+
+static uint32_t alike_octets(const uint8_t *v, uint32_t n)
+{
+    uint32_t i = 1;
+    while (i < n && v[i] == v[0])
+        i++;
+    return i;
+}
+
+uint32_t mailsrv__columns_alike(const struct columns *c, uint32_t index, uint32_t most)
+{
+    const struct piece *p = c->pieces[piece_of(c, index)];
+    const uint32_t at = index - p->before;
+    uint32_t n = p->n - at < most ? p->n - at : most;
+    n = alike_words(word_of(p, MODSEQ) + at, n);
+    n = alike_octets(flags_of(p) + at, n);
+    for (int w = 0; w < WORDS; w++)
+        if (p->v[WORD + w] != NULL)
+            n = alike_words(word_of(p, (enum column)(WORD + w)) + at, n);
+    return n;
+}
+
 /* Makes the words of keywords that `marks` needs. */
 static bool make_words(struct columns *c, struct piece *p, const struct marks *marks)
 {
@@ -146,6 +175,35 @@ bool mailsrv__columns_set(struct columns *c, uint32_t index, const struct marks 
     if (!make_words(c, p, marks))
         return false;
     write(p, index - p->before, marks);
+    return true;
+}
+
+static void fill_words(uint64_t *to, uint32_t n, uint64_t word)
+{
+    for (uint32_t i = 0; i < n; i++)
+        to[i] = word;
+}
+
+static void fill_piece(struct piece *p, uint32_t from, uint32_t n, const struct marks *marks)
+{
+    fill_words(word_of(p, MODSEQ) + from, n, marks->modseq);
+    memset(flags_of(p) + from, marks->flags, n);
+    for (int w = 0; w < WORDS; w++)
+        if (p->v[WORD + w] != NULL)
+            fill_words(word_of(p, (enum column)(WORD + w)) + from, n, marks->keywords[w]);
+}
+
+bool mailsrv__columns_fill(struct columns *c, uint32_t index, uint32_t n, const struct marks *marks)
+{
+    const uint32_t end = index + n, first = piece_of(c, index);
+    for (uint32_t i = first; i < c->n_pieces && c->pieces[i]->before < end; i++)
+        if (!make_words(c, c->pieces[i], marks))
+            return false;
+    for (uint32_t i = first; i < c->n_pieces && c->pieces[i]->before < end; i++) {
+        struct piece *p = c->pieces[i];
+        uint32_t from = index > p->before ? index - p->before : 0, to = end - p->before;
+        fill_piece(p, from, (to < p->n ? to : p->n) - from, marks);
+    }
     return true;
 }
 

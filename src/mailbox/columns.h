@@ -41,8 +41,13 @@ uint64_t mailsrv__columns_octets(const struct columns *columns);
 /* `index` is from 0 and below n. */
 struct marks mailsrv__columns_get(const struct columns *columns, uint32_t index);
 
+/* How many rows from `index` on, at most so many, have the same as it, as far as is cheap to see; at least 1. */
+uint32_t mailsrv__columns_alike(const struct columns *columns, uint32_t index, uint32_t most);
+
 /* False: no memory, and nothing happened. */
 bool mailsrv__columns_set(struct columns *columns, uint32_t index, const struct marks *marks);
+/* All of `n` rows from `index` on get the same. */
+bool mailsrv__columns_fill(struct columns *columns, uint32_t index, uint32_t n, const struct marks *marks);
 bool mailsrv__columns_append(struct columns *columns, const struct marks *marks);
 
 /* Rows that stand together, the first of them by its number. */

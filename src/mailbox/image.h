@@ -2,7 +2,8 @@
  *
  *   OPENING -> LOADING -> LIVE -> IDLE -> OPENING ...;  ENDED
  *
- * It gains and loses rows only by what CHANGES answers; where the store does not remember far enough, by comparing
+ * It gains and loses rows only by what CHANGES answers, and learns of its own changes of flags by their answers, where
+ * nothing else happened since what it knows; where the store does not remember far enough, by comparing
  * with ROWS, which is also how it is loaded: the modseq first, then the rows, then the changes since.  All of it goes
  * in slices, through the work ring.  Asking and applying one CHANGES with all its pages is a *round*; rounds are
  * numbered, and who must see what happened before now waits for the end of one that begins after now.
@@ -161,6 +162,10 @@ struct marks mailsrv__image_marks(const struct image *image, uint32_t uid); /* o
 
 /* False: no memory; what was not applied may be applied again. */
 bool mailsrv__image_apply(struct image *image, const mailsrv_row *row);
+
+/* What an answer to FLAGS says that it changed, where the image has all that happened before; else nothing, and the
+ * round that follows brings it. */
+void mailsrv__image_flagged(struct image *image, const mailsrv_flagged *flagged);
 
 /* Some UIDs vanish: of image->vanishing, then of the `n` runs behind it, of which `*taken` were begun; what is left of
  * the last one is image->vanishing.  False: no memory, and nothing happened. */

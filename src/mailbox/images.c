@@ -39,6 +39,16 @@ static void notify(struct room *room, const mailsrv_id *account, const mailsrv_i
     }
 }
 
+static struct image *find(struct images *images, const mailsrv_id *account, const mailsrv_id *mailbox);
+
+static void flagged(struct room *room, const mailsrv_id *account, const mailsrv_id *mailbox,
+                    const mailsrv_flagged *flagged)
+{
+    struct image *image = find((struct images *)(void *)room, account, mailbox);
+    if (image != NULL)
+        mailsrv__image_flagged(image, flagged);
+}
+
 /* ---- Texts ---- */
 
 void mailsrv__image_drop_texts(struct image *image)
@@ -123,7 +133,7 @@ static struct images *room_of(mailsrv_engine *engine)
     struct images *images = mailsrv__heap_take(heap, CLASS_IMAGES, NULL, sizeof *images);
     if (images == NULL)
         return NULL;
-    images->room = (struct room){ .name = room_name, .notify = notify, .end = end_room };
+    images->room = (struct room){ .name = room_name, .notify = notify, .flagged = flagged, .end = end_room };
     images->engine = engine;
     mailsrv__list_init(&images->live);
     mailsrv__list_init(&images->kept);

@@ -8,6 +8,8 @@
 
 #include "base/heap.h"
 
+enum { JOURNAL_ENTRIES = 256 }; /* that are kept */
+
 struct journal_entry {
     uint64_t modseq;
     uint32_t uid;
@@ -30,6 +32,9 @@ void mailsrv__journal_drop(struct journal *journal);
 uint64_t mailsrv__journal_octets(const struct journal *journal);
 
 void mailsrv__journal_add(struct journal *journal, const struct journal_entry *entry);
+
+/* So many are added that are not worth keeping: everybody falls off. */
+void mailsrv__journal_skip(struct journal *journal, uint32_t n);
 
 /* first <= number < next */
 const struct journal_entry *mailsrv__journal_at(const struct journal *journal, uint64_t number);

@@ -71,6 +71,69 @@ bool mailsrv__image_apply(struct image *image, const mailsrv_row *row)
     return true;
 }
 
+/* ---- Changed by an answer to FLAGS ---- */
+
+/* A run of the image.  Of more than the journal keeps only the last ones are looked at one by one. */
+static bool mark_run(struct image *image, mailsrv_run run, mailsrv_row *row)
+{
+    const uint32_t n = run.last - run.first + 1, skipped = n > JOURNAL_ENTRIES ? n - JOURNAL_ENTRIES : 0;
+    if (skipped != 0) {
+        struct marks marks = marks_of(image, row);
+        uint32_t index = mailsrv__runs_rank(&image->uids, run.first) - 1;
+        if (!mailsrv__columns_fill(&image->columns, index, skipped, &marks))
+            return false;
+        mailsrv__journal_skip(&image->journal, skipped);
+    }
+    for (uint32_t i = skipped; i < n; i++) {
+        row->uid = run.first + i;
+        if (!mailsrv__image_apply(image, row))
+            return false;
+    }
+    return true;
+}
+
+static bool mark(struct image *image, const mailsrv_marked *marked, uint64_t modseq)
+{
+    mailsrv_row row = { .modseq = modseq, .flags = marked->flags };
+    mailsrv_run run;
+    memcpy(row.keywords, marked->keywords, sizeof row.keywords);
+    for (uint64_t from = marked->uids.first; from <= marked->uids.last; from = (uint64_t)run.last + 1) {
+        if (!mailsrv__runs_next(&image->uids, (uint32_t)from, &run) || run.first > marked->uids.last)
+            return true;
+        if (run.last > marked->uids.last)
+            run.last = marked->uids.last;
+        if (!mark_run(image, run, &row))
+            return false;
+    }
+    return true;
+}
+
+/* All of the mailbox but this change, and what its bits mean.  A round that goes on may have begun before it. */
+static bool has_all_before(const struct image *image, const mailsrv_flagged *flagged)
+{
+    bool known = image->state == IMAGE_LIVE && !image->in_round && flagged->since != 0 &&
+                 flagged->since <= image->upto && image->upto < flagged->modseq;
+    for (uint32_t i = 0; i < flagged->n_marked && known; i++) {
+        const mailsrv_marked *marked = mailsrv__marked_at(flagged, i);
+        const mailsrv_row row = { .keywords = { marked->keywords[0], marked->keywords[1] } };
+        const struct marks now = marks_of(image, &row);
+        known = memcmp(now.keywords, row.keywords, sizeof now.keywords) == 0;
+    }
+    return known;
+}
+
+void mailsrv__image_flagged(struct image *image, const mailsrv_flagged *flagged)
+{
+    if (!has_all_before(image, flagged))
+        return;
+    for (uint32_t i = 0; i < flagged->n_marked; i++)
+        if (!mark(image, mailsrv__marked_at(flagged, i), flagged->modseq))
+            return; /* for want of memory: the next round brings it */
+    image->upto = flagged->modseq;
+    mailsrv__silents_tidy(image, 0);
+    mailsrv__image_wake_views(image);
+}
+
 /* ---- Going ---- */
 
 /* Runs of the image that vanish. */

@@ -277,6 +277,12 @@ void mailsrv__view_wrote(struct view *view, uint32_t write, uint64_t modseq)
     mailsrv__silents_tidy(image, 0);
 }
 
+bool mailsrv__view_has_all(const struct view *view, const mailsrv_flagged *flagged)
+{
+    const uint64_t upto = view->image->upto;
+    return flagged->modseq != 0 ? flagged->modseq <= upto : flagged->since != 0 && flagged->since <= upto;
+}
+
 bool mailsrv__view_keyword(const struct view *view, mailsrv_bytes name, uint64_t bits[2])
 {
     const struct image *image = view->image;

@@ -173,6 +173,9 @@ uint32_t mailsrv__view_writes(struct view *view);
 /* It is answered: with that modseq, 0 for none. */
 void mailsrv__view_wrote(struct view *view, uint32_t write, uint64_t modseq);
 
+/* Has the image all that had happened to the mailbox by that answer to FLAGS, its own change included? */
+bool mailsrv__view_has_all(const struct view *view, const mailsrv_flagged *flagged);
+
 /* The bit of a name in the dictionary; false: it is not there. */
 bool mailsrv__view_keyword(const struct view *view, mailsrv_bytes name, uint64_t bits[2]);
 

@@ -11,7 +11,7 @@ size_t mailsrv__number_write(char *to, uint64_t number)
     return n;
 }
 
-static bool read_number(struct span *from, uint64_t *out)
+bool mailsrv__number_read_long(struct span *from, uint64_t *out)
 {
     *out = 0;
     for (unsigned i = 0; i < from->n && i < NUMBER_OCTETS_MAX; i++) {
@@ -25,17 +25,6 @@ static bool read_number(struct span *from, uint64_t *out)
         }
     }
     return false;
-}
-
-/* Most have one octet. */
-bool mailsrv__number_read(struct span *from, uint64_t *out)
-{
-    if (from->n == 0 || (uint8_t)from->p[0] >= 0x80)
-        return read_number(from, out);
-    *out = (uint8_t)from->p[0];
-    from->p++;
-    from->n--;
-    return true;
 }
 
 static bool read_u32(struct span *from, uint32_t *out)
@@ -107,38 +96,31 @@ struct part_value mailsrv__part_value(const struct part *part, enum part_field f
 
 void mailsrv__part_fields(const struct part *part, struct part_fields *out)
 {
-    struct span rest = part->fields, from = rest;
+    struct span rest = part->fields;
     struct part_value value;
     enum part_field field;
     out->of = part->fields;
     out->there = out->again = 0;
-    for (; mailsrv__part_value_next(part, &rest, &field, &value); from = rest) {
+    while (mailsrv__part_value_next(part, &rest, &field, &value)) {
         uint32_t bit = UINT32_C(1) << field;
-        if ((out->there & bit) != 0) {
+        if ((out->there & bit) != 0)
             out->again |= bit;
-            continue;
-        }
+        else
+            out->first[field] = value;
         out->there |= bit;
-        out->first[field] = mailsrv__span_after(from, 1);
     }
-}
-
-struct part_value mailsrv__part_fields_value(const struct part_fields *fields, const struct part *part,
-                                             enum part_field field)
-{
-    struct part_value value = { .there = false };
-    if ((fields->there >> field & 1) == 0)
-        return value;
-    struct span from = fields->first[field];
-    read_value(&from, part, &value);
-    return value;
 }
 
 /* ---- Parts ---- */
 
+/* What is due at a depth is set when it is reached: to begin with zeros would cost as much as to read a part. */
 bool mailsrv__structure_open(struct span blob, struct structure *s)
 {
-    *s = (struct structure){ .rest = mailsrv__span_after(blob, 2) };
+    s->rest = mailsrv__span_after(blob, 2);
+    s->octets = 0;
+    s->n_parts = s->left = s->depth = 0;
+    s->dots = s->has_all = false;
+    s->due[0] = 0;
     if (blob.n < 2 || blob.p[0] != STRUCTURE_VERSION || (blob.p[1] & ~(STRUCTURE_DOTS | STRUCTURE_HAS_ALL)) != 0)
         return false;
     s->dots = (blob.p[1] & STRUCTURE_DOTS) != 0;

@@ -116,14 +116,17 @@ struct part_value mailsrv__part_value(const struct part *part, enum part_field f
 
 /* Where the first of each field stands, for who wants many of a part. */
 struct part_fields {
-    struct span of;                  /* `fields` of the part; empty: of none */
-    uint32_t there, again;           /* a bit for each field that the part has, and has more than once */
-    struct span first[FIELDS_END];   /* from its value on; only where it is there */
+    struct span of;                      /* `fields` of the part; empty: of none */
+    uint32_t there, again;               /* a bit for each field that the part has, and has more than once */
+    struct part_value first[FIELDS_END]; /* only where it is there */
 };
 
 void mailsrv__part_fields(const struct part *part, struct part_fields *out);
-struct part_value mailsrv__part_fields_value(const struct part_fields *fields, const struct part *part,
-                                             enum part_field field);
+
+static inline struct part_value mailsrv__part_fields_value(const struct part_fields *fields, enum part_field field)
+{
+    return (fields->there >> field & 1) != 0 ? fields->first[field] : (struct part_value){ .there = false };
+}
 
 /* Fields one after the other, from `part->fields` on: takes the next from the front of `*rest`.  False: there is no
  * more. */
@@ -140,7 +143,17 @@ enum { NUMBER_OCTETS_MAX = 10 };
 
 size_t mailsrv__number_write(char *to, uint64_t number);
 
-/* False: it is none. */
-bool mailsrv__number_read(struct span *from, uint64_t *out);
+bool mailsrv__number_read_long(struct span *from, uint64_t *out);
+
+/* False: it is none.  Most have one octet. */
+static inline bool mailsrv__number_read(struct span *from, uint64_t *out)
+{
+    if (from->n == 0 || (uint8_t)from->p[0] >= 0x80)
+        return mailsrv__number_read_long(from, out);
+    *out = (uint8_t)from->p[0];
+    from->p++;
+    from->n--;
+    return true;
+}
 
 #endif

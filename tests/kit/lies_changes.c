@@ -108,6 +108,38 @@ static void copies_what_fits(struct liar *liar, struct telling *t)
     mailsrv__memory_done(store_of(liar), &reply);
 }
 
+/* Of three messages, of which the first was not changed; NULL: it is another question. */
+static mailsrv_marked *marked_of_three(struct telling *t)
+{
+    const mailsrv_arg_flags *arg = t->op.arg;
+    if (t->op.kind != MAILSRV_OP_FLAGS || arg->uids->last != arg->uids->first + 2 || t->reply.value.flagged.n_marked == 0)
+        return NULL;
+    return t->reply.scratch;
+}
+
+static void marked_is_more(struct liar *liar, struct telling *t)
+{
+    mailsrv_marked *marked = marked_of_three(t);
+    (void)liar;
+    if (marked != NULL)
+        marked->uids.first--;
+}
+
+static void marked_as_they_were(struct liar *liar, struct telling *t)
+{
+    mailsrv_marked *marked = marked_of_three(t);
+    (void)liar;
+    if (marked != NULL)
+        marked->flags = 0;
+}
+
+static void since_the_beginning(struct liar *liar, struct telling *t)
+{
+    (void)liar;
+    if (marked_of_three(t) != NULL)
+        t->reply.value.flagged.since = 1;
+}
+
 const struct lie lies_changes[] = {
     { .check = "CHANGES tells new messages", .what = "but for the newest", .after = newest_left_out },
     { .check = "CHANGES tells nothing old", .what = "an old row", .after = old_row },
@@ -117,6 +149,9 @@ const struct lie lies_changes[] = {
     { .check = "a message is recent once", .what = "for ever", .after = always_recent },
     { .check = "FLAGS adds, removes and sets", .what = "setting adds", .before = adds_instead_of_setting },
     { .check = "FLAGS that changes nothing has no modseq", .what = "it has one", .after = modseq_for_nothing },
+    { .check = "what FLAGS says that it changed is so", .what = "it says more", .after = marked_is_more },
+    { .check = "what FLAGS says that it changed is so", .what = "as they were", .after = marked_as_they_were },
+    { .check = "what FLAGS says that it changed is so", .what = "nothing came before", .after = since_the_beginning },
     { .check = "unchanged_since is obeyed", .what = "it is ignored", .before = whatever_changed_since },
     { .check = "keywords are names of a dictionary", .what = "rows lose them", .after = keywords_lost },
     { .check = "COPY copies", .what = "with another email", .after = another_email },

@@ -1,6 +1,9 @@
 /* Changes of very many rows: a COPY while another account's mail goes on, and one whose process dies in the middle; and
  * UIDs at their end in a mailbox of many gaps.
  *
+ * Also flags of many at once, by runs that begin and end anywhere: against an array, as CHANGES tells them, by the check,
+ * and out of the log alone.
+ *
  * The COPY is made step by step: the writer waits in each sync of the log until the test lets it go.  So what goes on
  * meanwhile is counted in groups.  Few rows are on the disk in memory, and the power goes; many are in a directory, and
  * the process dies: from then on every call fails. */
@@ -44,7 +47,7 @@ static void close_store(struct fixture *f)
     shore_close(&f->mail.shore);
 }
 
-static struct fixture *begin(bool in_memory)
+static struct fixture *begin(bool in_memory, uint64_t segment_octets)
 {
     struct fixture *f = calloc(1, sizeof *f);
     if (f == NULL)
@@ -58,6 +61,7 @@ static struct fixture *begin(bool in_memory)
         files = disk_files(f->disk);
     f->files = gate_files(&files);
     shore_init(&f->mail.shore, f->directory, &f->files);
+    f->mail.shore.setup.segment_octets = segment_octets;
     open_store(f);
     return f;
 }
@@ -421,7 +425,7 @@ static void whole_copy(struct fixture *f, const char *name, const mailsrv_id *fr
 static void large_copy(bool in_memory, uint64_t rows)
 {
     const char *name = in_memory ? "a COPY, and a loss of power" : "a COPY, and a process that dies";
-    struct fixture *f = begin(in_memory);
+    struct fixture *f = begin(in_memory, 0);
     mailsrv_id from = create(f, "from");
     fill(f, &from, rows);
     rows = count(f, &from);
@@ -463,7 +467,7 @@ static bool is_whole(const mailsrv_mbox_opened *box, const mailsrv_mbox_opened *
 static void uids_end(bool in_memory, uint64_t rows)
 {
     const char *name = in_memory ? "UIDs end, and a loss of power" : "UIDs end, and a process that dies";
-    struct fixture *f = begin(in_memory);
+    struct fixture *f = begin(in_memory, 0);
     struct sent sent;
     mailsrv_id id = create(f, "gaps");
     fill(f, &id, rows);
@@ -492,6 +496,203 @@ static void uids_end(bool in_memory, uint64_t rows)
     end(f, name);
 }
 
+/* ---- Flags of many ---- */
+
+enum { FLAGGED_ROWS = 2048, FLAGGED_MAX = FLAGGED_ROWS + 100, FLAGGED_TIMES = 120, GAP = 601 };
+
+static const char flags_of_many[] = "FLAGS of many";
+
+static struct flagged_row {
+    bool is_there;
+    uint32_t flags;
+    uint64_t modseq;
+} array[FLAGGED_MAX + 1]; /* by UID */
+
+static uint32_t below(struct fixture *f, uint32_t n)
+{
+    return (uint32_t)(disk_random(f->disk) % n);
+}
+
+static uint64_t highest_of_array(void)
+{
+    uint64_t highest = 0;
+    for (uint32_t uid = 1; uid <= FLAGGED_MAX; uid++)
+        highest = array[uid].modseq > highest ? array[uid].modseq : highest;
+    return highest;
+}
+
+static uint32_t became(const mailsrv_arg_flags *arg, uint32_t flags)
+{
+    if (arg->how == MAILSRV_FLAGS_SET)
+        return arg->flags;
+    return arg->how == MAILSRV_FLAGS_ADD ? flags | arg->flags : flags & ~arg->flags;
+}
+
+static bool is_modified(const mailsrv_flagged *value, uint32_t uid)
+{
+    for (uint32_t i = 0; i < value->n_modified; i++)
+        if (uid >= value->modified[i].first && uid <= value->modified[i].last)
+            return true;
+    return false;
+}
+
+static const mailsrv_marked *marked_of(const mailsrv_flagged *value, uint32_t uid)
+{
+    for (uint32_t i = 0; i < value->n_marked; i++)
+        if (uid >= value->marked[i].uids.first && uid <= value->marked[i].uids.last)
+            return &value->marked[i];
+    return NULL;
+}
+
+/* What became of one, and whether the answer says so. */
+static bool flag_one(const mailsrv_arg_flags *arg, const mailsrv_flagged *value, uint32_t uid)
+{
+    struct flagged_row *row = &array[uid];
+    const mailsrv_marked *marked = marked_of(value, uid);
+    const bool is_named = row->is_there && uid >= arg->uids->first && uid <= arg->uids->last;
+    const bool is_newer = is_named && row->modseq > arg->unchanged_since;
+    const bool changes = is_named && !is_newer && became(arg, row->flags) != row->flags;
+    if (changes)
+        *row = (struct flagged_row){ true, became(arg, row->flags), value->modseq };
+    if (is_modified(value, uid) != is_newer || (value->n_marked != 0 && (marked != NULL) != changes))
+        return false;
+    return marked == NULL || marked->flags == row->flags;
+}
+
+/* A UID; one of two stands at the end of a chunk, or beside that. */
+static uint32_t some_uid(struct fixture *f)
+{
+    const uint32_t uid = 1 + below(f, FLAGGED_MAX - 64);
+    return below(f, 2) == 0 ? uid : (uid & ~63u) + 62 + below(f, 3);
+}
+
+/* Of most of them, or of few; some only where they have not changed since one of them did. */
+static void flag_some(struct fixture *f, const mailsrv_id *id)
+{
+    struct opened opened;
+    mailsrv_asked *asked;
+    const uint32_t one = some_uid(f), other = some_uid(f);
+    const mailsrv_run run = { one < other ? one : other, one < other ? other : one };
+    const uint64_t before = highest_of_array();
+    look(f, id, &opened);
+    mailsrv_arg_flags arg = { .size = sizeof arg, .how = (int32_t)below(f, 3), .mbox = opened.value.mbox,
+                              .uids = &run, .n_uids = 1, .flags = 1u << below(f, 5), .mailbox = *id,
+                              .unchanged_since = below(f, 4) == 0 ? array[one].modseq : UINT64_MAX };
+    const mailsrv_flagged *value = mail_hear(&f->mail, 0, MAILSRV_OP_FLAGS, 0, &arg, &asked);
+    for (uint32_t uid = 1; value != NULL && uid <= FLAGGED_MAX; uid++)
+        if (!flag_one(&arg, value, uid))
+            mail_wrong(&f->mail, "FLAGS answers something else than it did", uid);
+    if (value == NULL || value->since < before || (value->modseq != 0 && value->modseq <= value->since))
+        mail_wrong(&f->mail, "FLAGS is not answered, or says nothing of what was before", one);
+    mailsrv_asked_free(asked);
+    mail_close_box(&f->mail, &opened);
+}
+
+/* A page of CHANGES, of which all must be newer; how many rows. */
+static uint32_t compare(struct fixture *f, const mailsrv_changes *page, uint64_t since)
+{
+    for (uint32_t i = 0; i < page->n; i++) {
+        const mailsrv_row *told = (const void *)((const char *)page->rows + (size_t)i * page->stride);
+        const struct flagged_row *row = &array[told->uid];
+        if (told->uid > FLAGGED_MAX || !row->is_there || told->flags != row->flags || told->modseq != row->modseq ||
+            row->modseq <= since)
+            mail_wrong(&f->mail, "CHANGES tells something else", told->uid);
+    }
+    return page->n;
+}
+
+static void same(struct fixture *f, const mailsrv_id *id, uint64_t since)
+{
+    struct opened opened;
+    uint32_t told = 0, newer = 0;
+    bool more = true;
+    look(f, id, &opened);
+    mailsrv_arg_changes arg = { .size = sizeof arg, .fields = MAILSRV_ROW_FLAGS | MAILSRV_ROW_MODSEQ,
+                                .mbox = opened.value.mbox, .since = since, .limit = 200 };
+    while (more && f->mail.wrong[0] == '\0') {
+        mailsrv_asked *asked;
+        const mailsrv_changes *page = mail_hear(&f->mail, 0, MAILSRV_OP_CHANGES, 0, &arg, &asked);
+        told += page != NULL ? compare(f, page, since) : 0;
+        more = page != NULL && page->more != 0;
+        arg.cursor = page != NULL ? page->next : arg.cursor;
+        mailsrv_asked_free(asked);
+    }
+    for (uint32_t uid = 1; uid <= FLAGGED_MAX; uid++)
+        newer += array[uid].is_there && array[uid].modseq > since;
+    if (told != newer)
+        mail_wrong(&f->mail, "CHANGES tells fewer, or more", told);
+    mail_close_box(&f->mail, &opened);
+}
+
+/* Rows of a mailbox as they are in the beginning. */
+static void learn(struct fixture *f, const mailsrv_id *id)
+{
+    struct opened opened;
+    mailsrv_asked *asked;
+    look(f, id, &opened);
+    mailsrv_run all = { 1, UINT32_MAX };
+    mailsrv_arg_rows arg = { .size = sizeof arg, .fields = MAILSRV_ROW_FLAGS | MAILSRV_ROW_MODSEQ, .mbox = opened.value.mbox,
+                             .uids = &all, .n_uids = 1, .limit = FLAGGED_MAX };
+    for (bool more = true; more;) {
+        const mailsrv_rows *page = mail_hear(&f->mail, 0, MAILSRV_OP_ROWS, 0, &arg, &asked);
+        for (uint32_t i = 0; page != NULL && i < page->n; i++) {
+            const mailsrv_row *row = (const void *)((const char *)page->rows + (size_t)i * page->stride);
+            if (row->uid <= FLAGGED_MAX)
+                array[row->uid] = (struct flagged_row){ true, row->flags, row->modseq };
+        }
+        more = page != NULL && page->more != 0;
+        arg.cursor = page != NULL ? page->next : arg.cursor;
+        mailsrv_asked_free(asked);
+    }
+    mail_close_box(&f->mail, &opened);
+}
+
+static void make_gaps(struct fixture *f, const mailsrv_id *id)
+{
+    struct opened opened;
+    mailsrv_asked *asked;
+    mailsrv_run runs[FLAGGED_ROWS / GAP];
+    for (uint32_t i = 0; i < FLAGGED_ROWS / GAP; i++)
+        runs[i] = (mailsrv_run){ GAP * (i + 1), GAP * (i + 1) + i };
+    look(f, id, &opened);
+    mailsrv_arg_expunge arg = { .size = sizeof arg, .mbox = opened.value.mbox, .uids = runs,
+                                .n_uids = FLAGGED_ROWS / GAP };
+    mail_hear(&f->mail, 0, MAILSRV_OP_EXPUNGE, 0, &arg, &asked);
+    mailsrv_asked_free(asked);
+    mail_close_box(&f->mail, &opened);
+}
+
+static void not_so(void *user, const char *what)
+{
+    struct fixture *f = user;
+    snprintf(f->mail.wrong, sizeof f->mail.wrong, "%s", what);
+}
+
+/* Segments are small, so that words of many are in one chunk, and what is dead is compacted meanwhile. */
+static void many_flags(void)
+{
+    struct fixture *f = begin(true, 8192);
+    mailsrv_id id = create(f, "flagged");
+    fill(f, &id, FLAGGED_ROWS);
+    make_gaps(f, &id);
+    learn(f, &id);
+    for (uint32_t i = 1; i <= FLAGGED_TIMES && f->mail.wrong[0] == '\0'; i++) {
+        flag_some(f, &id);
+        if (i % 10 == 0)
+            same(f, &id, i % 20 == 0 ? 0 : array[1 + below(f, FLAGGED_ROWS)].modseq);
+    }
+    tap(f->mail.wrong[0] == '\0', flags_of_many, "are those of the array", f->mail.wrong);
+    close_store(f);
+    mailsrv_durable_check(&f->mail.shore.setup, not_so, f);
+    tap(f->mail.wrong[0] == '\0', flags_of_many, "leave nothing that is not so", f->mail.wrong);
+    open_store(f);
+    same(f, &id, 0);
+    lose_index(f);
+    same(f, &id, 0);
+    close_store(f);
+    end(f, flags_of_many);
+}
+
 /* What a disk in memory is for; more rows are for a directory. */
 #define IN_MEMORY_MAX 20000
 #define GAPS_MAX 500000 /* one group expunges and one renumbers them */
@@ -501,6 +702,7 @@ int main(void)
     const char *text = getenv("POWER_ROWS");
     uint64_t rows = text != NULL ? strtoull(text, NULL, 10) : 20000;
     uint64_t few = rows < IN_MEMORY_MAX ? rows : IN_MEMORY_MAX;
+    many_flags();
     large_copy(true, few);
     large_copy(false, rows);
     uids_end(true, few);

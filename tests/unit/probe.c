@@ -113,6 +113,26 @@ static enum step cmd_pair(mailsrv_session *s, struct span arg)
     return mailsrv__then_answers(s, say_both);
 }
 
+static enum step await_the_other(mailsrv_session *s)
+{
+    enum step step = say_number(s, mailsrv__answer(s, 0)->status);
+    if (step != STEP_NEXT)
+        return step;
+    mailsrv__ask_await(s);
+    return mailsrv__then_answers(s, say_status);
+}
+
+static enum step cmd_ahead(mailsrv_session *s, struct span arg)
+{
+    (void)arg;
+    struct ask ask = mailsrv__ask_ahead(s, MAILSRV_OP_RESOLVE, mailsrv__ask_octets(8));
+    if (ask.op == NULL)
+        return say_number(s, MAILSRV_NOMEM);
+    ((mailsrv_arg_resolve *)ask.arg)->address = mailsrv__ask_copy(&ask, SPAN("a"));
+    mailsrv__ask(s, MAILSRV_OP_AUTH_VERIFY, 0);
+    return mailsrv__then_answers(s, await_the_other);
+}
+
 static enum step held(mailsrv_session *s)
 {
     const mailsrv_answer *answer = mailsrv__answer(s, 0);
@@ -256,7 +276,7 @@ static const struct {
     { "pair", cmd_pair }, { "hold", cmd_hold },       { "drop", cmd_drop },
     { "read", cmd_read }, { "expunge", cmd_expunge }, { "put", cmd_put },
     { "close", cmd_close }, { "list", cmd_list },     { "take", cmd_take },
-    { "quit", cmd_quit },
+    { "ahead", cmd_ahead }, { "quit", cmd_quit },
 };
 
 static struct command_names names(void)

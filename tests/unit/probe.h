@@ -4,6 +4,7 @@
  *   work N      N units of work, one after the other, then `worked`
  *   ask         AUTH_VERIFY; then its status as a number
  *   pair        two RESOLVE side by side; then both statuses
+ *   ahead       RESOLVE beforehand, then as ask; then the status of the former
  *   hold        STORE_OPEN, whose handle is kept; then its status
  *   drop        the handle is closed; then `dropped`
  *   close       the same, and waited for; then `closed`

@@ -96,6 +96,27 @@ static void reserve_some(struct columns *columns, struct counted *from)
     assert_int_equal(from->calls, calls);
 }
 
+static bool is_alike(const struct marks *a, const struct marks *b)
+{
+    return a->modseq == b->modseq && a->flags == b->flags && a->keywords[0] == b->keywords[0] &&
+           a->keywords[1] == b->keywords[1];
+}
+
+/* All of a run get the same, and are seen to have it as far as a piece goes. */
+static void fill_some(struct columns *columns, uint64_t modseq)
+{
+    const uint32_t at = below(n_model), n = 1 + below(n_model - at);
+    const struct marks marks = make(modseq);
+    assert_true(mailsrv__columns_fill(columns, at, n, &marks));
+    for (uint32_t i = at; i < at + n; i++)
+        model[i] = marks;
+    uint32_t alike = mailsrv__columns_alike(columns, at, n_model - at);
+    assert_in_range(alike, 1, n_model - at);
+    for (uint32_t i = at; i < at + alike; i++)
+        assert_true(is_alike(&model[i], &marks));
+    assert_in_range(mailsrv__columns_alike(columns, at, 3), 1, 3);
+}
+
 static void test_as_the_array(void **state)
 {
     struct counted from;
@@ -118,6 +139,8 @@ static void test_as_the_array(void **state)
             model[at] = make(step + 1000);
             assert_true(mailsrv__columns_set(&columns, at, &model[at]));
         }
+        if (below(4) == 0 && n_model != 0)
+            fill_some(&columns, step + 2000);
         if (below(3) == 0 && n_model != 0)
             removes(&columns);
         if (below(4) == 0)

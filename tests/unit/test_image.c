@@ -139,8 +139,8 @@ static void test_a_poke(void **state)
     mail_end(&w);
 }
 
-/* What this engine changed reaches its image by itself, for those in IDLE; in one round, also when the session that asked
- * wishes for one. */
+/* What this engine changed reaches its image by itself, for those in IDLE: of flags by the answer, without a round; of
+ * all else in one round, also when the session that asked wishes for one. */
 static void test_changes_of_this_engine(void **state)
 {
     struct world w;
@@ -158,12 +158,15 @@ static void test_changes_of_this_engine(void **state)
     uint32_t finished = view.image->finished;
     mail_change(&w, MAILSRV_OP_FLAGS, &flags);
     assert_int_equal(view.image->upto, upto + 1);
-    assert_int_equal(view.image->finished, finished + 1);
+    assert_int_equal(view.image->finished, finished);
+    assert_int_equal(mailsrv__image_marks(view.image, 2).flags, MAILSRV_FLAG_SEEN);
+    assert_int_equal(mailsrv__image_marks(view.image, 2).modseq, upto + 1);
     mailsrv_arg_copy copy = {
         .size = sizeof copy, .n_uids = 1, .mbox = box.handle, .uids = &run
     }; /* to INBOX, without its id */
     mail_change(&w, MAILSRV_OP_COPY, &copy);
     assert_int_equal(view.image->uids.count, 4);
+    assert_int_equal(view.image->finished, finished + 1);
     mailsrv__view_close(&view);
     mail_shut_box(&w, &box);
     mail_end(&w);

@@ -23,35 +23,24 @@ bool mailsrv__durable_apply_keyword(struct index *x, struct reader *from)
 /* ---- Flags ---- */
 
 /* By what the counts of a mailbox change when flags do. */
-static void count(struct counts *by, uint32_t before, uint32_t now)
+static void count(struct counts *by, const struct marked *marked, uint32_t now)
 {
-    const struct counts less = mailsrv__durable_counts(-1, before, 0), more = mailsrv__durable_counts(1, now, 0);
-    by->unseen += less.unseen + more.unseen;
-    by->deleted += less.deleted + more.deleted;
-}
-
-static bool mark(struct index *x, int64_t box, const struct message_mark *now, struct counts *by)
-{
-    bool good;
-    const struct message_mark *before = mailsrv__durable_mark_find(x, box, now->uid, &good);
-    if (before == NULL)
-        return good;
-    count(by, before->flags, now->flags);
-    return mailsrv__durable_mark_set(x, box, now);
+    by->unseen += ((now & MAILSRV_FLAG_SEEN) == 0 ? marked->rows : 0) - marked->unseen;
+    by->deleted += ((now & MAILSRV_FLAG_DELETED) != 0 ? marked->rows : 0) - marked->deleted;
 }
 
 static bool mark_run(struct index *x, int64_t box, uint64_t modseq, struct reader *from, struct counts *by)
 {
-    uint32_t first = word(from), last = word(from);
+    mailsrv_run uids = { word(from), 0 };
+    uids.last = word(from);
     struct message_mark now = { .flags = word(from), .modseq = modseq, .word = x->segment };
+    struct marked marked = { 0, 0, 0 };
     now.keywords[0] = (uint64_t)number(from);
     now.keywords[1] = (uint64_t)number(from);
-    for (uint64_t uid = first; uid <= last && !from->bad; uid++) {
-        now.uid = (uint32_t)uid;
-        if (!mark(x, box, &now, by))
-            return false;
-    }
-    return !from->bad;
+    if (from->bad || !mailsrv__durable_mark_run(x, box, uids, &now, &marked))
+        return false;
+    count(by, &marked, now.flags);
+    return true;
 }
 
 bool mailsrv__durable_apply_flags(struct index *x, struct reader *from)

@@ -350,9 +350,6 @@ static int32_t make_with(struct durable *d, struct task *first, bool saves)
     return mailsrv__durable_log_append(&d->log, &d->group);
 }
 
-/* A change that can be undone alone costs a copy of every page of the index that it touches.  Of COMMITs hardly one is
- * ever undone: so they are planned without that, and should one be, all of them once more.  A plan of these keeps
- * nothing in its task that a second one would not make anew. */
 static bool are_commits(const struct durable *d, const struct task *first)
 {
     while (first != NULL && first->kind == MAILSRV_OP_BODY_COMMIT)
@@ -360,9 +357,19 @@ static bool are_commits(const struct durable *d, const struct task *first)
     return first == NULL && d->writer.state.parts == 0;
 }
 
+/* A change that can be undone alone costs a copy of every page of the index that it touches.  Of COMMITs and FLAGS
+ * hardly one is ever undone behind its effect: so they are planned without that, and should one be, all of them once
+ * more.  A plan of these keeps nothing in its task that a second one would not make anew. */
+static bool are_kept(const struct durable *d, const struct task *first)
+{
+    while (first != NULL && (first->kind == MAILSRV_OP_BODY_COMMIT || first->kind == MAILSRV_OP_FLAGS))
+        first = first->next;
+    return first == NULL && d->writer.state.parts == 0;
+}
+
 static int32_t make(struct durable *d, struct task *first)
 {
-    bool saves = !are_commits(d, first);
+    bool saves = !are_kept(d, first);
     int32_t status = make_with(d, first, saves);
     if (!d->is_too_bold)
         return status;

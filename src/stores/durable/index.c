@@ -163,6 +163,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_MARKS_PUT] = "INSERT INTO marks VALUES(?1, ?2, ?3, ?4) ON CONFLICT(key) DO UPDATE"
                       " SET first = ?2, altered = ?3, rows = ?4",
     [SQL_MARKS_ROWS] = "UPDATE marks SET rows = ?2 WHERE key = ?1",
+    [SQL_MARKS_REMARK] = "UPDATE OR FAIL marks SET altered = max(altered, ?3), rows = remarked(rows)"
+                         " WHERE key >= ?1 AND key <= ?2",
     [SQL_MARKS_DROP] = "DELETE FROM marks WHERE key = ?",
     [SQL_MARKS_END] = "DELETE FROM marks WHERE key >= ?1 << 26 AND key < (?1 + 1) << 26",
     [SQL_MARKS_OLDER] = "SELECT key FROM marks WHERE key >= ? AND key <= ? AND first <= ? ORDER BY key DESC LIMIT 1",
@@ -172,6 +174,7 @@ static const char *const texts[SQL_COUNT] = {
                           " AND altered > ?2 AND altered > 0 AND key >= ?3 AND key < ?4 ORDER BY key",
     [SQL_MARKS_SCAN] = "SELECT key, rows, altered FROM marks WHERE key >= ? AND key <= ? ORDER BY key",
     [SQL_WORD_ADD] = "INSERT OR IGNORE INTO word VALUES(?, ?)",
+    [SQL_WORD_REMARK] = "INSERT OR IGNORE INTO word SELECT ?3, key FROM marks WHERE key >= ?1 AND key <= ?2",
     [SQL_WORD_GET] = "SELECT key FROM word WHERE segment = ? LIMIT 1",
     [SQL_WORD_DROP] = "DELETE FROM word WHERE segment = ? AND key = ?",
     [SQL_WORD_RETIRE] = "DELETE FROM word WHERE segment = ?",

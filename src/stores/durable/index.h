@@ -85,6 +85,7 @@ enum sql {
     SQL_MARKS_RANGE,
     SQL_MARKS_PUT,
     SQL_MARKS_ROWS,
+    SQL_MARKS_REMARK,
     SQL_MARKS_DROP,
     SQL_MARKS_END,
     SQL_MARKS_OLDER,
@@ -92,6 +93,7 @@ enum sql {
     SQL_MARKS_ALTERED,
     SQL_MARKS_SCAN,
     SQL_WORD_ADD,
+    SQL_WORD_REMARK,
     SQL_WORD_GET,
     SQL_WORD_DROP,
     SQL_WORD_RETIRE,
@@ -169,6 +171,7 @@ struct index {
     struct changed_accounts changed; /* by what was applied; the writer's */
     bool removes;           /* what was applied took messages away, or gave them other UIDs; the writer's */
     struct chunk chunk;     /* the writer's */
+    struct remark *remark;  /* marks.c */
     uint64_t counted;       /* the body whose row counts the message of the next entry already; 0: none does */
     mailsrv_id box_of;      /* the mailbox whose number was asked for last */
     int64_t box;            /* that number; 0: it is to be asked for */

@@ -9,6 +9,7 @@
 
 #define HAS_KEYWORDS 0x40u
 #define HAS_WORD 0x80u
+#define WHOLE_LEAST 4  /* so many whole chunks, and one statement changes all of them */
 #define WORD_OCTETS 64 /* of the log, that a change of one message's flags is counted for */
 
 /* ---- Octets ---- */
@@ -222,21 +223,142 @@ bool mailsrv__durable_mark_add(struct index *x, int64_t box, const struct messag
                                mailsrv__durable_run(x, SQL_WORD_ADD, "ii", (int64_t)mark->word, c->key));
 }
 
+static bool has_word(const struct chunk *c, uint64_t segment)
+{
+    uint32_t i = 0;
+    while (i < c->n && c->v[i].word != segment)
+        i++;
+    return i < c->n;
+}
+
+/* The table has a chunk for each word of its rows. */
+static bool set_row(struct index *x, uint32_t i, const struct message_mark *mark)
+{
+    struct chunk *c = &x->chunk;
+    uint64_t before = c->v[i].word;
+    if (c->v[i].modseq != mark->modseq)
+        alter(c, mark->modseq);
+    c->is_worded = c->is_worded || (mark->word != before && mark->word != 0 && !has_word(c, mark->word));
+    c->v[i] = *mark;
+    c->is_changed = true;
+    return before == mark->word || (word(x, before, -1) && word(x, mark->word, 1));
+}
+
 bool mailsrv__durable_mark_set(struct index *x, int64_t box, const struct message_mark *mark)
 {
     struct chunk *c = &x->chunk;
     if (!load(x, mailsrv__durable_chunk_key(box, mark->uid)))
         return false;
     uint32_t i = place_of(c, mark->uid);
-    if (!has(c, i, mark->uid))
+    return has(c, i, mark->uid) && set_row(x, i, mark);
+}
+
+/* ---- A run of them ---- */
+
+static void count(struct marked *marked, uint32_t flags, uint32_t n)
+{
+    marked->rows += n;
+    marked->unseen += (flags & MAILSRV_FLAG_SEEN) == 0 ? n : 0;
+    marked->deleted += (flags & MAILSRV_FLAG_DELETED) != 0 ? n : 0;
+}
+
+static bool mark_some(struct index *x, int64_t key, mailsrv_run uids, const struct message_mark *mark,
+                      struct marked *marked)
+{
+    struct message_mark now = *mark;
+    if (!load(x, key))
         return false;
-    uint64_t before = c->v[i].word;
-    if (c->v[i].modseq != mark->modseq)
-        alter(c, mark->modseq);
-    c->v[i] = *mark;
-    c->is_changed = true;
-    c->is_worded = c->is_worded || mark->word != 0;
-    return before == mark->word || (word(x, before, -1) && word(x, mark->word, 1));
+    for (uint32_t i = 0; i < x->chunk.n; i++) {
+        now.uid = x->chunk.v[i].uid;
+        if (now.uid < uids.first || now.uid > uids.last)
+            continue;
+        count(marked, x->chunk.v[i].flags, 1);
+        if (!set_row(x, i, &now))
+            return false;
+    }
+    return true;
+}
+
+/* Whole chunks, which one statement goes through: that is half of what a statement for each of them costs.  What
+ * remarked() makes of each is here. */
+struct remark {
+    uint8_t row[MARK_OCTETS_MAX]; /* as each becomes, with the lower bits of its UID missing in the first octet */
+    size_t octets;
+    uint64_t word;
+    struct marked *marked;
+    bool is_worded; /* there is a chunk that had no such word */
+};
+
+/* What so many rows from one on become, behind `to`; they were alike. */
+static bool remark(struct index *x, const struct message_mark *before, uint32_t n, uint8_t *to)
+{
+    const struct remark *r = x->remark;
+    count(r->marked, before->flags, n);
+    for (uint32_t i = 0; i < n; i++, to += r->octets) {
+        memcpy(to, r->row, sizeof r->row); /* more than it is: the next one goes over that */
+        *to |= (uint8_t)((before->uid + i) % CHUNK_ROWS);
+    }
+    return before->word == r->word || (word(x, before->word, -(int64_t)n) && word(x, r->word, n));
+}
+
+/* remarked(rows): those of a chunk, all of which become the same. */
+static void remarked(sqlite3_context *context, int n, sqlite3_value **values)
+{
+    struct index *x = sqlite3_user_data(context);
+    struct remark *r = x->remark;
+    const mailsrv_bytes rows = { sqlite3_value_blob(values[0]), (size_t)sqlite3_value_bytes(values[0]) };
+    struct walk walk;
+    struct message_mark mark;
+    uint32_t first = 0, done = 0; /* each is above the one before, so there are no more than a chunk has */
+    bool had_word = false, good = rows.p != NULL;
+    (void)n;
+    mailsrv__durable_walk_chunk(&walk, rows, 0);
+    while (good && mailsrv__durable_walk_next(&walk, &mark)) {
+        const uint32_t last = mailsrv__durable_walk_alike(&walk);
+        good = mark.uid >= first && last < CHUNK_ROWS &&
+               remark(x, &mark, last - mark.uid + 1, x->chunk.octets + done * r->octets);
+        had_word = had_word || mark.word == r->word;
+        done += last - mark.uid + 1;
+        first = last + 1;
+    }
+    r->is_worded = r->is_worded || !had_word;
+    if (good && mailsrv__durable_walk_end(&walk) == MAILSRV_OK)
+        sqlite3_result_blob(context, x->chunk.octets, (int)(done * r->octets), SQLITE_TRANSIENT);
+    else
+        sqlite3_result_error_code(context, SQLITE_CORRUPT);
+}
+
+static bool mark_whole(struct index *x, int64_t from, int64_t to, const struct message_mark *mark,
+                       struct marked *marked)
+{
+    struct remark r = { .word = mark->word, .marked = marked };
+    struct message_mark row = *mark;
+    row.uid = 0;
+    r.octets = (size_t)(put_mark(r.row, &row) - r.row);
+    if (!mailsrv__durable_marks_store(x))
+        return false;
+    x->chunk.key = 0;
+    x->remark = &r;
+    bool good = mailsrv__durable_run(x, SQL_MARKS_REMARK, "iii", from, to, (int64_t)mark->modseq) && store_words(x);
+    x->remark = NULL;
+    return good && (!r.is_worded || mark->word == 0 ||
+                    mailsrv__durable_run(x, SQL_WORD_REMARK, "iii", from, to, (int64_t)mark->word));
+}
+
+bool mailsrv__durable_mark_run(struct index *x, int64_t box, mailsrv_run uids, const struct message_mark *mark,
+                               struct marked *marked)
+{
+    const int64_t last = mailsrv__durable_chunk_key(box, uids.last);
+    const int64_t whole = mailsrv__durable_chunk_key(box, (int64_t)uids.first + CHUNK_ROWS - 1);
+    const int64_t whole_end = mailsrv__durable_chunk_key(box, (int64_t)uids.last + 1);
+    const bool many = whole_end - whole >= WHOLE_LEAST;
+    for (int64_t key = mailsrv__durable_chunk_key(box, uids.first); key <= last; key++) {
+        bool goes = many && key == whole;
+        if (goes ? !mark_whole(x, whole, whole_end - 1, mark, marked) : !mark_some(x, key, uids, mark, marked))
+            return false;
+        key = goes ? whole_end - 1 : key;
+    }
+    return true;
 }
 
 bool mailsrv__durable_mark_drop(struct index *x, int64_t box, uint32_t uid)
@@ -321,13 +443,28 @@ bool mailsrv__durable_walk_next(struct walk *walk, struct message_mark *out)
         while (walk->p == walk->end)
             if (!next_chunk(walk))
                 return false;
+        walk->before = walk->p;
         walk->p = get_mark(walk->p, walk->end, walk->base, out);
         if (walk->p == NULL) {
             walk->result = SQLITE_CORRUPT;
             walk->p = walk->end;
         }
     } while (walk->result != SQLITE_ROW || out->uid < walk->first);
+    walk->uid = out->uid;
     return out->uid <= walk->last;
+}
+
+/* The same octets are the same row, but for the lower bits of the UID in the first of them. */
+uint32_t mailsrv__durable_walk_alike(struct walk *walk)
+{
+    const size_t n = (size_t)(walk->p - walk->before);
+    while (walk->uid < walk->last && walk->uid % CHUNK_ROWS != CHUNK_ROWS - 1 && (size_t)(walk->end - walk->p) >= n &&
+           *walk->p == *walk->before + 1 && memcmp(walk->p + 1, walk->before + 1, n - 1) == 0) {
+        walk->before = walk->p;
+        walk->p += n;
+        walk->uid++;
+    }
+    return walk->uid;
 }
 
 int32_t mailsrv__durable_walk_end(struct walk *walk)
@@ -396,5 +533,6 @@ bool mailsrv__durable_mark_functions(struct index *x)
 {
     const int how = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
     return sqlite3_create_function(x->db, "marks", 4, how, NULL, marks_sum, NULL, NULL) == SQLITE_OK &&
+           sqlite3_create_function(x->db, "remarked", 1, SQLITE_UTF8, x, remarked, NULL, NULL) == SQLITE_OK &&
            sqlite3_create_function(x->db, "words", 2, how, NULL, words_sum, NULL, NULL) == SQLITE_OK;
 }

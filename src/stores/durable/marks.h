@@ -29,6 +29,11 @@
 
 struct index;
 
+/* Rows that got other marks: how many, and how many of them were without \Seen and with \Deleted before. */
+struct marked {
+    int64_t rows, unseen, deleted;
+};
+
 struct message_mark {
     uint32_t uid, flags;
     uint64_t modseq;
@@ -70,6 +75,9 @@ bool mailsrv__durable_mark_add(struct index *x, int64_t box, const struct messag
 const struct message_mark *mailsrv__durable_mark_find(struct index *x, int64_t box, uint32_t uid, bool *good);
 /* Another one in the place of that with its UID, which is there. */
 bool mailsrv__durable_mark_set(struct index *x, int64_t box, const struct message_mark *mark);
+/* All of a run that are there get the same, whose UID does not count; they are added to `marked`. */
+bool mailsrv__durable_mark_run(struct index *x, int64_t box, mailsrv_run uids, const struct message_mark *mark,
+                               struct marked *marked);
 /* It goes, if it is there. */
 bool mailsrv__durable_mark_drop(struct index *x, int64_t box, uint32_t uid);
 /* All of a mailbox get that modseq. */
@@ -84,6 +92,8 @@ struct walk {
     struct index *x;
     sqlite3_stmt *row;      /* NULL: there is one chunk */
     const uint8_t *p, *end; /* what is left of a chunk */
+    const uint8_t *before;  /* the row that was taken last */
+    uint32_t uid;           /* of it */
     uint32_t base;          /* its first UID */
     uint32_t first, last;
     int result;
@@ -94,6 +104,9 @@ void mailsrv__durable_walk(struct walk *walk, struct index *x, int64_t box, uint
 void mailsrv__durable_walk_chunk(struct walk *walk, mailsrv_bytes rows, int64_t key);
 /* The next one; false: there is none, or the index failed. */
 bool mailsrv__durable_walk_next(struct walk *walk, struct message_mark *out);
+/* Passes over those behind it whose UIDs follow at once and that have the same, as far as is cheap to see: the last
+ * UID. */
+uint32_t mailsrv__durable_walk_alike(struct walk *walk);
 /* Ends it, wherever it is: MAILSRV_OK, or how it failed. */
 int32_t mailsrv__durable_walk_end(struct walk *walk);
 

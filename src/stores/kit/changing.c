@@ -106,6 +106,10 @@ int32_t mailsrv__kit_flag(struct kit *k, const struct box *box, mailsrv_run uids
         const mailsrv_flagged *flagged = answer->value;
         out->modseq = flagged->modseq;
         out->n_modified = flagged->n_modified < ROWS_MAX ? flagged->n_modified : ROWS_MAX;
+        out->since = flagged->since;
+        out->n_marked = flagged->n_marked;
+        if (out->n_marked != 0)
+            out->first_marked = *flagged->marked;
         if (out->n_modified != 0)
             memcpy(out->modified, flagged->modified, out->n_modified * sizeof *out->modified);
     }

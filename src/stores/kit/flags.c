@@ -60,6 +60,30 @@ static void nothing(struct kit *k)
     has(k, &box, result.uid, MAILSRV_FLAG_SEEN, flagged.modseq);
 }
 
+/* What is told of it may be left out, but must be so: the second and third are changed, the first has the flag. */
+static void told(struct kit *k)
+{
+    struct box box;
+    struct flagged flagged;
+    mailsrv_result results[3];
+    if (!filled(k, &box, results, 3) ||
+        !flag(k, &box, results[0].uid, MAILSRV_FLAGS_ADD, MAILSRV_FLAG_SEEN, &flagged))
+        return;
+    const uint64_t before = flagged.modseq;
+    const mailsrv_run all = { results[0].uid, results[2].uid };
+    int32_t status = mailsrv__kit_flag(k, &box, all, MAILSRV_FLAGS_ADD, MAILSRV_FLAG_SEEN, NULL, UINT64_MAX, &flagged);
+    if (!mailsrv__kit_expect_status(k, status, MAILSRV_OK, "FLAGS") || flagged.n_marked == 0)
+        return;
+    const mailsrv_marked *marked = &flagged.first_marked;
+    mailsrv__kit_expect(k, flagged.since == 0 || (flagged.since >= before && flagged.since < flagged.modseq),
+                        "FLAGS says `since` a modseq before the last change, or not before its own");
+    mailsrv__kit_expect(k, marked->uids.first == results[1].uid &&
+                               (flagged.n_marked == 2 ? marked->uids.last : marked->uids.last - 1) == results[1].uid,
+                        "FLAGS says of other messages that it changed them");
+    mailsrv__kit_expect(k, marked->flags == MAILSRV_FLAG_SEEN && (marked->keywords[0] | marked->keywords[1]) == 0,
+                        "FLAGS says other flags than the messages have now");
+}
+
 static void unchanged_since(struct kit *k)
 {
     struct box box;
@@ -182,6 +206,7 @@ static void all_or_nothing(struct kit *k)
 const struct check mailsrv__kit_flags[] = {
     { "FLAGS adds, removes and sets", IMAP, changes },
     { "FLAGS that changes nothing has no modseq", IMAP, nothing },
+    { "what FLAGS says that it changed is so", IMAP, told },
     { "unchanged_since is obeyed", IMAP, unchanged_since },
     { "keywords are names of a dictionary", IMAP, keywords },
     { "COPY copies", IMAP, copies },

@@ -174,6 +174,9 @@ struct flagged {
     uint64_t modseq;
     mailsrv_run modified[ROWS_MAX];
     uint32_t n_modified;
+    uint64_t since;
+    uint32_t n_marked;
+    mailsrv_marked first_marked;
 };
 /* `keyword` NULL: none. */
 int32_t mailsrv__kit_flag(struct kit *k, const struct box *box, mailsrv_run uids, int32_t how, uint32_t flags,

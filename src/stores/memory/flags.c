@@ -59,10 +59,34 @@ static uint32_t rights_for(const mailsrv_arg_flags *arg)
     return rights;
 }
 
+enum { MARKED_MAX = 64 };
+
+static bool goes_on(const mailsrv_marked *marked, const mailsrv_row *row)
+{
+    return marked->uids.last == row->uid - 1 && marked->flags == row->flags &&
+           memcmp(marked->keywords, row->keywords, sizeof marked->keywords) == 0;
+}
+
+/* What is told of changed rows: runs of those that have the same.  Where they are more than so many nothing is. */
+static void tell(mailsrv_flagged *to, mailsrv_marked *marked, const mailsrv_row *row)
+{
+    if (to->n_marked > MARKED_MAX)
+        return;
+    if (to->n_marked != 0 && goes_on(&marked[to->n_marked - 1], row)) {
+        marked[to->n_marked - 1].uids.last = row->uid;
+        return;
+    }
+    if (to->n_marked < MARKED_MAX)
+        marked[to->n_marked] = (mailsrv_marked){
+            { row->uid, row->uid }, row->flags, 0, { row->keywords[0], row->keywords[1] } };
+    to->n_marked++;
+}
+
 static void change_run(struct mailbox *mbox, const mailsrv_arg_flags *arg, mailsrv_run run, const struct marks *given,
                        struct reply *r)
 {
     mailsrv_flagged *to = &r->value.flagged;
+    mailsrv_marked *marked = r->scratch;
     uint64_t modseq = mbox->account->modseq + 1;
     struct shelf *shelf = &mbox->shelf;
     for (size_t at = mailsrv__memory_shelf_uid(shelf, run.first); at < shelf->n; at++) {
@@ -70,10 +94,11 @@ static void change_run(struct mailbox *mbox, const mailsrv_arg_flags *arg, mails
         if (row->uid > run.last)
             return;
         if (row->modseq > arg->unchanged_since) {
-            leave_alone(to, r->scratch, row->uid);
+            leave_alone(to, (mailsrv_run *)(void *)(marked + MARKED_MAX), row->uid);
         } else if (change(row, arg->how, given)) {
             row->modseq = modseq;
             to->modseq = modseq;
+            tell(to, marked, row);
         }
     }
 }
@@ -85,18 +110,23 @@ int32_t mailsrv__memory_flags_of(struct memory *m, struct mailbox *mbox, const m
     struct marks given = { arg->flags, { 0, 0 } };
     if (!mailsrv__memory_intern(m, mbox, arg->keywords, arg->n_keywords, given.keywords))
         return MAILSRV_LIMIT;
-    size_t octets = named(&mbox->shelf, arg) * sizeof(mailsrv_run);
-    r->scratch = octets != 0 ? mailsrv__memory_take(m, octets) : NULL;
+    size_t octets = MARKED_MAX * sizeof(mailsrv_marked) + named(&mbox->shelf, arg) * sizeof(mailsrv_run);
+    r->scratch = mailsrv__memory_take(m, octets);
     r->n_scratch = octets;
-    if (r->scratch == NULL && octets != 0)
+    if (r->scratch == NULL)
         return MAILSRV_NOMEM;
     r->has_value = true;
-    r->value.flagged.size = sizeof r->value.flagged;
-    r->value.flagged.modified = r->scratch;
+    r->value.flagged = (mailsrv_flagged){ .size = sizeof r->value.flagged,
+                                          .since = mbox->account->modseq,
+                                          .marked = r->scratch,
+                                          .modified = (const void *)((mailsrv_marked *)r->scratch + MARKED_MAX),
+                                          .stride = sizeof(mailsrv_marked) };
     for (uint32_t i = 0; i < arg->n_uids; i++)
         change_run(mbox, arg, arg->uids[i], &given, r);
     if (r->value.flagged.modseq != 0)
         mbox->account->modseq = r->value.flagged.modseq;
+    if (r->value.flagged.n_marked > MARKED_MAX)
+        r->value.flagged.n_marked = 0;
     return MAILSRV_OK;
 }
 
