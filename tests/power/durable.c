@@ -33,18 +33,23 @@ static void end_engines(struct fixture *f)
         mailsrv_engine_free(f->engines[i], MAILSRV_ABANDON);
 }
 
-/* `memory_octets`: 0: as the store has it when nothing is said. */
-static void begin_with(struct fixture *f, uint64_t memory_octets)
+/* `memory_octets`: 0: as the store has it when nothing is said; so `reserve_octets`. */
+static void begin_as(struct fixture *f, uint64_t memory_octets, uint64_t reserve_octets)
 {
     memset(f, 0, sizeof *f);
     f->disk = disk_new(7);
     f->files = disk_files(f->disk);
     shore_init(&f->shore, "/disk", &f->files);
-    f->shore.setup.reserve_octets = 200000;
+    f->shore.setup.reserve_octets = reserve_octets;
     f->shore.setup.memory_octets = memory_octets;
     if (shore_open(&f->shore) != MAILSRV_OK)
         abort();
     begin_engines(f);
+}
+
+static void begin_with(struct fixture *f, uint64_t memory_octets)
+{
+    begin_as(f, memory_octets, 200000);
 }
 
 static void begin(struct fixture *f)
@@ -376,6 +381,121 @@ static void a_full_index(void)
     drop(&f, c.asked);
     drop(&f, c.body);
     tap(messages(&f) == before + 1, "a dead index", "and then it is seen, once", "");
+    end(&f);
+}
+
+/* ---- What the index shows when somebody looks ---- */
+
+enum { SHOWN = 2, UNSEEN = 5, OF_ONE_LOG = 2, A_WHILE = 70 };
+
+/* Into a store where nobody has looked for long: nothing is asked of the disk but to write and sync the log. */
+static bool send_unseen(struct fixture *f)
+{
+    struct plan plan = { .dies_at = OF_ONE_LOG + 1 };
+    disk_plan(f->disk, &plan);
+    const bool good = send_one(f, 100, 0).status == MAILSRV_OK && !disk_is_dead(f->disk);
+    plan.dies_at = 0;
+    disk_plan(f->disk, &plan);
+    return good;
+}
+
+/* The first group of a store is shown at once, and so are those behind a look for a while. */
+static void begin_unseen(struct fixture *f)
+{
+    bool good = true;
+    begin_as(f, 0, 0);
+    for (int i = 0; i < SHOWN && good; i++)
+        good = send_one(f, 100, 0).status == MAILSRV_OK;
+    for (int i = 0; i < UNSEEN && good; i++)
+        good = send_unseen(f);
+    tap(good, "unseen", "a message needs the log alone", "");
+}
+
+static void a_look(void)
+{
+    struct fixture f;
+    struct opened box;
+    begin_unseen(&f);
+    tap(messages(&f) == SHOWN + UNSEEN, "unseen", "who looks finds all", "");
+    tap(!send_unseen(&f), "unseen", "behind a look all is shown at once", "");
+    disk_revive(f.disk);
+    end(&f);
+    begin_unseen(&f);
+    open_inbox(&f, &box);
+    close_inbox(&f, &box);
+    for (int i = 0; i < A_WHILE; i++)
+        send_one(&f, 100, 0);
+    open_inbox(&f, &box);
+    tap(!send_unseen(&f), "unseen", "nor is anything unseen of a mailbox that is open", "");
+    disk_revive(f.disk);
+    close_inbox(&f, &box);
+    end(&f);
+}
+
+static void unseen_and_cut(void)
+{
+    struct fixture f;
+    struct plan plan = { .dies_at = 1 };
+    begin_unseen(&f);
+    disk_plan(f.disk, &plan);
+    end_engines(&f);
+    shore_close(&f.shore);
+    disk_cut(f.disk);
+    plan.dies_at = 0;
+    disk_plan(f.disk, &plan);
+    const bool is_open = shore_open(&f.shore) == MAILSRV_OK;
+    begin_engines(&f);
+    tap(is_open && messages(&f) == SHOWN + UNSEEN, "unseen", "what was answered survives", "");
+    end(&f);
+}
+
+/* The log cannot be written: what was answered before is applied from it once more. */
+static void unseen_and_void(void)
+{
+    struct fixture f;
+    struct plan plan = { .write_fails = 1 };
+    begin_unseen(&f);
+    disk_plan(f.disk, &plan);
+    tap(send_one(&f, 100, 0).status == MAILSRV_TEMP, "unseen", "a group that fails is refused", "");
+    plan.write_fails = 0;
+    disk_plan(f.disk, &plan);
+    tap(messages(&f) == SHOWN + UNSEEN, "unseen", "those before it stay", "");
+    const mailsrv_result next = send_one(&f, 100, 0);
+    tap(next.status == MAILSRV_OK && next.uid == SHOWN + UNSEEN + 1, "unseen", "and the next has the next UID", "");
+    end(&f);
+}
+
+static int32_t status_of_look(struct fixture *f)
+{
+    mailsrv_arg_store_open arg = { sizeof arg, 0 };
+    mailsrv_asked *store = ask(f, 1, MAILSRV_OP_STORE_OPEN, &arg);
+    mailsrv_arg_mbox_open mbox = { .size = sizeof mbox, .name = { (const uint8_t *)"INBOX", 5 } };
+    mbox.store = ((const mailsrv_store_opened *)value_of(store))->store;
+    mailsrv_asked *asked = ask(f, 1, MAILSRV_OP_MBOX_OPEN, &mbox);
+    const mailsrv_answer *answer = mailsrv_asked_answer(asked);
+    const int32_t status = answer != NULL ? answer->status : MAILSRV_MORE;
+    drop(f, asked);
+    drop(f, store);
+    return status;
+}
+
+/* Nobody is shown less than was answered. */
+static void unseen_and_lost(void)
+{
+    struct fixture f;
+    struct plan plan = { .dies_at = 1 };
+    begin_unseen(&f);
+    disk_plan(f.disk, &plan);
+    tap(status_of_look(&f) == MAILSRV_TEMP, "unseen", "an index that cannot be written shows nothing old", "");
+    plan.dies_at = 0;
+    disk_plan(f.disk, &plan);
+    disk_revive(f.disk);
+    int32_t status = MAILSRV_TEMP;
+    for (int i = 0; i < 1000 && status == MAILSRV_TEMP; i++) {
+        nanosleep(&(struct timespec){ 0, 10000000 }, NULL);
+        status = status_of_look(&f);
+    }
+    tap(status == MAILSRV_OK && messages(&f) == SHOWN + UNSEEN, "unseen", "until it is well again", "");
     end(&f);
 }
 
@@ -861,6 +981,10 @@ int main(void)
     uids_end();
     large_bodies();
     a_full_index();
+    a_look();
+    unseen_and_cut();
+    unseen_and_void();
+    unseen_and_lost();
     a_full_disk();
     a_full_disk_with_little_memory();
     groups();

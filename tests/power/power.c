@@ -40,6 +40,8 @@ static void begin(struct run *r, uint64_t seed, uint32_t shards)
     r->mail.shore.setup.segment_octets = 8192;
     r->mail.shore.setup.memory_octets = seed % 2 != 0 ? 16384 : 262144; /* large bodies in files, or in the log */
     r->mail.shore.setup.checkpoint_pages = 6;
+    if (seed % 4 >= 2) /* the index shows new messages when somebody looks, where there is room for that */
+        r->mail.shore.setup.reserve_octets = 600000;
     r->mail.shore.setup.shards = shards;
 }
 
@@ -49,7 +51,7 @@ static void end(struct run *r)
 }
 
 /* One thing goes wrong in most lives. */
-static struct plan plan_of(uint64_t random)
+static struct plan plan_of(const struct run *r, uint64_t random)
 {
     struct plan plan = { .dies_at = 0 };
     plan.dies_at = 1 + (random >> 8) % 1200;
@@ -58,7 +60,7 @@ static struct plan plan_of(uint64_t random)
     if (random % 8 == 1)
         plan.sync_fails = 1 + (random >> 20) % 40;
     if (random % 8 == 2)
-        plan.octets_max = 150000 + (random >> 20) % 300000;
+        plan.octets_max = r->mail.shore.setup.reserve_octets + 120000 + (random >> 20) % 300000;
     if (random % 8 == 3)
         plan.read_fails = 1 + (random >> 20) % 100;
     if (random % 8 == 4)
@@ -90,7 +92,7 @@ static bool is_over(struct run *r)
 static void one_life(struct run *r)
 {
     static struct mail before;
-    struct plan plan = plan_of(disk_random(r->disk));
+    struct plan plan = plan_of(r, disk_random(r->disk));
     disk_plan(r->disk, &plan);
     int32_t status = open_store(r);
     if (status == MAILSRV_OK) {

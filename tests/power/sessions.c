@@ -249,7 +249,7 @@ static uint32_t write_all(struct fixture *f, struct peer *const *peers, uint32_t
 static void full_disk(void)
 {
     struct fixture *f = begin(0);
-    struct plan plan = { .octets_max = 6000000 };
+    struct plan plan = { .octets_max = 13000000 };
     struct peer *peers[WRITERS];
     uint32_t refused = 0, others = 0, rounds = 0;
     make_append();

@@ -407,7 +407,7 @@ static void test_a_store_that_fails_is_left_alone(void **state)
     w->lie = READ_FAILS;
     assert_memory_equal(say(w, "b FETCH 1:* BODY.PEEK[]\r\n"), "b NO [UNAVAILABLE]", 18);
     assert_true(w->asked[MAILSRV_OP_READ] <= 3);
-    assert_int_equal(w->asked[MAILSRV_OP_ROWS], 1);
+    assert_true(w->asked[MAILSRV_OP_ROWS] <= 2); /* the next page was asked for beforehand */
     end(w);
 }
 

@@ -88,7 +88,7 @@ typedef struct mailsrv_durable_setup {
                                * is kept in memory than as much again to write, and a quarter of it to read */
     uint64_t body_octets_max; /* a body of more is MAILSRV_TOOBIG; 0: there is no such number */
     uint64_t reserve_octets;  /* of a file that gives way when the disk is full, so that EXPUNGE and the queue go on;
-                               * 0: 1 MiB */
+                               * 0: 8 MiB */
     uint32_t history_max;     /* runs of UIDs that vanished, remembered of each mailbox; 0: 10,000 */
     uint32_t shards;          /* so many directories, each with a log, an index and threads, 64 at most; what stands
                                * above is of each.  Where there is no store yet: 0 is 1.  Else 0, or as many as it was

@@ -13,6 +13,7 @@ bool mailsrv__durable_take_effect(struct durable *d)
     d->applied = r->n;
     if (good && r->n >= RECORD_MAX) {
         mailsrv__durable_put_frame(&d->log, &d->group.own, FRAME_BEGUN, r->p, r->n);
+        d->records += r->n;
         d->begun = true;
         r->n = d->applied = 0;
     }

@@ -7,7 +7,7 @@
 
 #define SEGMENT_OCTETS (64u << 20)
 #define MEMORY_OCTETS (64u << 20)
-#define RESERVE_OCTETS (1u << 20)
+#define RESERVE_OCTETS (8u << 20)
 #define CHECKPOINT_PAGES 4000
 #define HISTORY_MAX 10000
 #define SHARD_NAME 3 /* octets that the name of one is longer */

@@ -4,8 +4,8 @@
  *
  * The writer takes what waits as one group.  Each change of it is planned against the index inside a transaction,
  * becomes a record, and that record is applied there at once; then the log is written and synced, the transaction is
- * committed, and only then can anybody see it or be told.  After a crash the records that the index has not seen are
- * applied by the same function.
+ * committed, and only then can anybody see it or be told; who waits for no more than new messages is told before
+ * (unseen.c).  After a crash the records that the index has not seen are applied by the same function.
  */
 #ifndef STORES_DURABLE_DURABLE_H
 #define STORES_DURABLE_DURABLE_H
@@ -34,6 +34,17 @@ struct joining {
     uint32_t rests;       /* groups that nobody waits for */
 };
 
+/* Groups that were answered, and that nobody sees before their transaction has ended. */
+struct unseen {
+    struct changed_accounts accounts; /* of these the index shows less than there is, or may do so in a moment */
+    struct changed_accounts mailboxes; /* by their ids */
+    uint64_t rows;   /* that were answered; 0: none were */
+    uint64_t octets; /* that the transaction takes on the disk at most */
+    uint32_t eager;  /* so many groups are to be seen at once */
+    bool is_wanted;  /* a reader waits for the end */
+    bool is_lost;    /* the index cannot take them now */
+};
+
 struct durable {
     mailsrv_store store;
     struct family *family; /* NULL: there is one shard */
@@ -51,6 +62,7 @@ struct durable {
     struct group group;   /* frames of the group that is made */
     struct buffer record; /* of the change that is planned */
     size_t applied;       /* octets of it that the index has */
+    uint64_t records;     /* octets of those of the group */
     struct loose loose;
     struct task *unfinished; /* in parts, or waiting for one that is; in the order of asking */
     bool failed; /* the index did, in this group */
@@ -70,13 +82,14 @@ struct durable {
     uint64_t told;       /* the index knows how long the segments below are */
     bool has_dead; /* mailboxes that were deleted, and still have messages */
     int pages;   /* in the log of the index */
-    uint64_t moved; /* so many of them when a checkpoint was asked for last */
+    uint64_t moved, moved_size; /* so many of them, and of the index in all, when a checkpoint was asked for last */
 
     pthread_mutex_t lock; /* of everything below */
     pthread_cond_t calm;  /* a task was posted, or a call is done */
     struct queue writes, reads;
     bool is_reading; /* somebody is at the reader's index */
     struct joining joining;
+    struct unseen unseen;
     struct task *held; /* whose changes are durable and not yet visible */
     struct binding *bindings;
     struct handle *handles[BUCKETS], *boxes[BUCKETS];
@@ -115,6 +128,21 @@ void mailsrv__durable_group(struct durable *d, struct task *first);
 int32_t mailsrv__durable_catch_up(struct durable *d);
 /* Removes some of what deleted mailboxes held, in a transaction of its own. */
 void mailsrv__durable_sweep(struct durable *d);
+
+/* The transaction that is still open ends: all that was answered can be seen.  False: the index cannot take it now. */
+bool mailsrv__durable_settle(struct durable *d);
+
+/* ---- unseen.c ---- */
+/* By the writer: may these, all COMMITs, be answered before the index shows them?  `records`: octets of theirs. */
+bool mailsrv__durable_unseen_may_add(struct durable *d, const struct task *first, uint64_t records);
+/* Before a group is answered, or its transaction ends: what is known of the accounts that it changes is no more so. */
+void mailsrv__durable_unseen_changes(struct durable *d, const struct changed_accounts *changed);
+void mailsrv__durable_unseen_ends(struct durable *d);  /* the index shows all */
+void mailsrv__durable_unseen_fails(struct durable *d); /* what was answered is in the log alone */
+bool mailsrv__durable_unseen_is_wanted(struct durable *d);
+/* By the reader, before it looks at the index for a task: until that shows all that was answered.  MAILSRV_TEMP: it
+ * cannot, now. */
+int32_t mailsrv__durable_unseen_wait(struct durable *d, const struct task *t);
 
 /* ---- checkpoint.c ---- */
 /* The index has all up to the last group. */
@@ -200,6 +228,8 @@ void mailsrv__durable_family_end(struct family *f, void (*end_one)(struct durabl
 /* The handler of a store; `user` is the binding of its first shard. */
 void mailsrv__durable_spread(void *user, mailsrv_engine *engine, const mailsrv_op *op);
 struct body *mailsrv__durable_part_body(const struct part *part, uint32_t i);
+/* The handle that says where an operation belongs; 0: the first shard, which has all that is no account's. */
+uint64_t mailsrv__durable_handle_of(const mailsrv_op *op);
 /* By free_task. */
 void mailsrv__durable_part_free(struct part *part);
 /* By the writer: what another shard has staged in a file becomes a file of this one's, to be synced. */

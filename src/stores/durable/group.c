@@ -2,6 +2,9 @@
  *
  *   begin -> plan and apply each change -> write and sync the log -> commit -> answer
  *
+ * Where nobody is about to look, the transaction stays open behind the answer, and the next group goes on with it
+ * (unseen.c).
+ *
  * What fails before the log is written leaves nothing.  What fails while it is written is void: the segment is never
  * read behind its last good end.  What cannot be committed afterwards is durable all the same: it is neither answered
  * nor void until the index has it, and nothing is written meanwhile.
@@ -15,6 +18,7 @@
 #define COMMITS_LOOK 64    /* so many groups of new messages, and it is looked for something to compact */
 #define PAGES_LONG 2       /* so many times the pages of a checkpoint, and the index's log is to begin anew */
 #define PAGES_WAIT 3       /* so many times, and it must, whatever is left to be moved */
+#define PAGE_OCTETS 4096   /* of the index */
 
 static void roll_back(struct durable *d)
 {
@@ -100,6 +104,7 @@ static int32_t follow(struct durable *d)
     }
     remove_loose(d);
     mailsrv__durable_indexed(d);
+    mailsrv__durable_unseen_ends(d);
     mailsrv__durable_removed(d); /* perhaps */
     return mailsrv__durable_segments_load(d);
 }
@@ -114,7 +119,33 @@ int32_t mailsrv__durable_catch_up(struct durable *d)
         status = follow(d);
     mailsrv__durable_known_begins(d, &all);
     d->behind = status != MAILSRV_OK;
+    if (d->behind)
+        mailsrv__durable_unseen_fails(d);
     return status;
+}
+
+/* What the open transaction has is undone; groups of it that are in the log already come back from there. */
+static int32_t take_back(struct durable *d)
+{
+    roll_back(d);
+    return d->unseen.rows != 0 ? mailsrv__durable_catch_up(d) : MAILSRV_OK;
+}
+
+static bool commit(struct durable *d)
+{
+    if (!store_and_commit(d)) {
+        mailsrv__durable_compact_again(d);
+        roll_back(d);
+        return mailsrv__durable_catch_up(d) == MAILSRV_OK;
+    }
+    mailsrv__durable_indexed(d);
+    mailsrv__durable_unseen_ends(d);
+    return true;
+}
+
+bool mailsrv__durable_settle(struct durable *d)
+{
+    return d->behind || d->unseen.rows == 0 || commit(d);
 }
 
 /* ---- Answers ---- */
@@ -197,6 +228,7 @@ static int32_t put_change(struct durable *d, const struct mark *mark, int32_t st
         mailsrv__durable_put_frame(&d->log, &d->group.own, FRAME_CHANGE, d->record.p, d->record.n);
     if (d->record.failed || d->group.own.failed)
         return MAILSRV_NOMEM;
+    d->records += d->record.n;
     const size_t octets = mailsrv__durable_group_octets(&d->group) - mark->group.octets;
     return keeps && (d->record.n > FRAME_MAX || octets > CHANGE_MAX) ? MAILSRV_LIMIT : status;
 }
@@ -273,6 +305,16 @@ static void plan_compaction(struct durable *d)
         mailsrv__durable_compact_again(d);
 }
 
+/* The transaction of a group: its own, or that of those before it, which knows the segment already. */
+static bool begin_transaction(struct durable *d)
+{
+    if (d->unseen.rows != 0)
+        return mailsrv__durable_segment_applies(&d->writer, d->log.end.segment, d->log.group);
+    return mailsrv__durable_run(&d->writer, SQL_BEGIN, "") &&
+           mailsrv__durable_segment_applies(&d->writer, d->log.end.segment, d->log.group) &&
+           mailsrv__durable_segments_end(d, d->told);
+}
+
 /* The log has it, and the index can take it.  `saves`: each change can be undone alone. */
 static int32_t make_with(struct durable *d, struct task *first, bool saves)
 {
@@ -280,15 +322,15 @@ static int32_t make_with(struct durable *d, struct task *first, bool saves)
     int32_t status = mailsrv__durable_log_begin(&d->log);
     if (status != MAILSRV_OK)
         return status;
+    if (d->told != d->log.end.segment && !mailsrv__durable_settle(d))
+        return MAILSRV_TEMP;
     mailsrv__durable_group_cut(&d->group, &nothing);
     d->failed = d->is_too_bold = false;
     d->writer.changed = (struct changed_accounts){ { 0 } };
     d->writer.removes = false;
+    d->records = 0;
     d->log.group++;
-    if (!mailsrv__durable_run(&d->writer, SQL_BEGIN, ""))
-        return mailsrv__durable_failure(&d->writer);
-    if (!mailsrv__durable_segment_applies(&d->writer, d->log.end.segment, d->log.group) ||
-        !mailsrv__durable_segments_end(d, d->told))
+    if (!begin_transaction(d))
         return mailsrv__durable_failure(&d->writer);
     plan_drop(d, first);
     for (struct task *t = first; t != NULL && !d->failed; t = t->next) {
@@ -305,8 +347,6 @@ static int32_t make_with(struct durable *d, struct task *first, bool saves)
     d->writer.state.group = d->log.group;
     d->writer.state.place = d->log.end;
     d->writer.state.place.offset += mailsrv__durable_group_octets(&d->group);
-    if (!mailsrv__durable_state_store(&d->writer))
-        return mailsrv__durable_failure(&d->writer);
     return mailsrv__durable_log_append(&d->log, &d->group);
 }
 
@@ -333,8 +373,8 @@ static int32_t make(struct durable *d, struct task *first)
     int32_t status = make_with(d, first, saves);
     if (!d->is_too_bold)
         return status;
-    roll_back(d);
-    return make_with(d, first, true);
+    status = take_back(d);
+    return status == MAILSRV_OK ? make_with(d, first, true) : status;
 }
 
 /* Or what a full disk must not stop: a copy to another one, and the first opening of one. */
@@ -367,9 +407,8 @@ static int32_t make_with_reserve(struct durable *d, struct task **first)
     if (!mailsrv__durable_reserve_make(d))
         *first = only_what_frees(d, *first);
     int32_t status = make(d, *first);
-    if (status != MAILSRV_FULL)
+    if (status != MAILSRV_FULL || take_back(d) != MAILSRV_OK)
         return status;
-    roll_back(d);
     mailsrv__durable_compact_again(d);
     *first = only_what_frees(d, *first);
     return *first != NULL && mailsrv__durable_reserve_use(d) ? make(d, *first) : status;
@@ -384,18 +423,32 @@ static bool is_too_long(struct durable *d, uint64_t pages)
     return pages >= (uint64_t)d->checkpoint_pages * PAGES_WAIT || !mailsrv__durable_is_moving(d);
 }
 
+static uint64_t size_of_index(struct durable *d)
+{
+    sqlite3_stmt *row = mailsrv__durable_ask(&d->writer, SQL_PAGES, "");
+    const bool good = row != NULL && sqlite3_step(row) == SQLITE_ROW;
+    const uint64_t pages = good ? (uint64_t)sqlite3_column_int64(row, 0) : d->moved_size;
+    sqlite3_reset(row);
+    return pages;
+}
+
 /* Has what the index gathered moved to its place, now that everybody has his answer: so many pages after the last time,
- * for each move syncs two files, and a page that many changes touched is moved once.  It is waited for where its log
- * must not grow: on a full disk, and where it is long already. */
+ * for each move syncs two files, and a page that many changes touched is moved once; and where so many are new that
+ * their places would take a quarter of what is reserved on a full disk.  It is waited for where its log must not grow:
+ * there, and where it is long already. */
 static void checkpoint(struct durable *d)
 {
-    uint64_t pages = (uint64_t)d->pages;
+    uint64_t pages = (uint64_t)d->pages, size = size_of_index(d);
     if (pages < d->moved) /* its log has begun anew */
         d->moved = 0;
-    bool is_due = pages - d->moved >= d->checkpoint_pages;
+    if (d->moved_size == 0 || size < d->moved_size)
+        d->moved_size = size;
+    bool is_due = pages - d->moved >= d->checkpoint_pages ||
+                  (size - d->moved_size) * PAGE_OCTETS > d->reserve_octets / 4;
     bool waits = !d->has_reserve || is_too_long(d, pages);
     if (waits || is_due) {
         d->moved = pages;
+        d->moved_size = size;
         mailsrv__durable_move(d, waits);
     }
 }
@@ -461,25 +514,31 @@ static void give_back_memory(struct durable *d)
     }
 }
 
-/* What is durable, to everybody; false: the index cannot take it now. */
-static bool make_visible(struct durable *d)
+/* May the transaction stay open behind these?  Only new messages came, and nothing waits for its end. */
+static bool may_stay_unseen(struct durable *d, const struct task *first)
+{
+    return first != NULL && are_commits(d, first) && d->compacting == 0 && !d->has_dead && d->has_reserve &&
+           d->told == d->log.end.segment && d->log.retired.n == 0 && d->loose.n == 0 &&
+           mailsrv__durable_unseen_may_add(d, first, d->records);
+}
+
+/* What is durable, to everybody, at once or as soon as he looks; false: the index cannot take it now. */
+static bool make_visible(struct durable *d, const struct task *first)
 {
     if (d->group.own.n == 0) { /* nothing is; what the index was told belongs to a group */
-        roll_back(d);
+        d->loose.n = 0;
+        if (d->unseen.rows == 0)
+            roll_back(d);
         return true;
     }
-    mailsrv__durable_known_ends(d, &d->writer.changed);
-    const bool committed = mailsrv__durable_index_commit(&d->writer);
-    mailsrv__durable_known_begins(d, &d->writer.changed);
-    if (committed) {
-        mailsrv__durable_indexed(d);
-        mailsrv__durable_compacted(d);
-        d->told = d->log.end.segment;
+    mailsrv__durable_unseen_changes(d, &d->writer.changed);
+    if (may_stay_unseen(d, first))
         return true;
-    }
-    mailsrv__durable_compact_again(d);
-    roll_back(d);
-    return mailsrv__durable_catch_up(d) == MAILSRV_OK;
+    if (!commit(d))
+        return false;
+    mailsrv__durable_compacted(d);
+    d->told = d->log.end.segment;
+    return true;
 }
 
 /* May there be something to compact now?  New messages alone take nothing from a segment; but one may have ended, and
@@ -490,10 +549,18 @@ static void look_after(struct durable *d, const struct task *first)
     d->looks = d->looks || ended || !are_commits(d, first) || ++d->unlooked % COMMITS_LOOK == 0;
 }
 
+/* More than new messages come, or somebody waits to see those that are there. */
+static bool must_settle(struct durable *d, const struct task *first)
+{
+    return first == NULL || !are_commits(d, first) || mailsrv__durable_unseen_is_wanted(d);
+}
+
 void mailsrv__durable_group(struct durable *d, struct task *first)
 {
     int32_t status = d->behind ? mailsrv__durable_catch_up(d) : MAILSRV_OK;
     first = take_unfinished(d, first);
+    if (must_settle(d, first) && !mailsrv__durable_settle(d))
+        status = MAILSRV_TEMP;
     if (!d->behind)
         answer_held(d);
     if (status == MAILSRV_OK)
@@ -501,7 +568,8 @@ void mailsrv__durable_group(struct durable *d, struct task *first)
     d->rests = status != MAILSRV_OK;
     if (status != MAILSRV_OK) {
         mailsrv__durable_compact_again(d);
-        roll_back(d);
+        if (!d->behind)
+            take_back(d);
         refuse(d, first, status);
         if (status == MAILSRV_FULL)
             checkpoint(d);
@@ -510,7 +578,7 @@ void mailsrv__durable_group(struct durable *d, struct task *first)
     if (d->group.own.n != 0 && first != NULL)
         look_after(d, first);
     first = keep_unfinished(d, first);
-    if (!make_visible(d)) {
+    if (!make_visible(d, first)) {
         hold(d, first);
         return;
     }
@@ -521,7 +589,8 @@ void mailsrv__durable_group(struct durable *d, struct task *first)
     mailsrv__durable_tell(d, first);
     answer(d, first);
     give_back_memory(d);
-    checkpoint(d);
+    if (d->unseen.rows == 0)
+        checkpoint(d);
     mailsrv__durable_remove_retired(d);
     say(d);
 }

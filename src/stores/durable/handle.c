@@ -35,6 +35,16 @@ struct handle *mailsrv__durable_handle_find(struct durable *d, uint64_t number, 
     return h != NULL && h->kind == kind ? h : NULL;
 }
 
+void mailsrv__durable_handle_account(struct durable *d, uint64_t number, mailsrv_id *out)
+{
+    pthread_mutex_lock(&d->lock);
+    const struct handle *h = *bucket(d, number);
+    while (h != NULL && h->number != number)
+        h = h->next;
+    *out = h != NULL ? h->account : (mailsrv_id){ { 0 } };
+    pthread_mutex_unlock(&d->lock);
+}
+
 static struct handle **bucket_of_box(struct durable *d, const struct handle *h)
 {
     return &d->boxes[h->mailbox.b[15] % BUCKETS];

@@ -59,6 +59,7 @@ static const char schema[] =
 static const char *const texts[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_LOOK] = "BEGIN",
+    [SQL_PAGES] = "PRAGMA page_count",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
     [SQL_SAVE] = "SAVEPOINT change",

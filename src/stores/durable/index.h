@@ -14,6 +14,7 @@
 enum sql {
     SQL_BEGIN,
     SQL_LOOK,
+    SQL_PAGES,
     SQL_COMMIT,
     SQL_ROLLBACK,
     SQL_SAVE,

@@ -53,7 +53,8 @@ void mailsrv__durable_joining_judge(struct joining *j, size_t before, size_t aft
 /* What the writer could do meanwhile goes first. */
 static bool may_wait(const struct durable *d)
 {
-    return !d->ending && d->unfinished == NULL && !d->behind && !d->has_dead && !mailsrv__durable_tidies(d);
+    return !d->ending && d->unfinished == NULL && !d->behind && !d->has_dead && !d->unseen.is_wanted &&
+           !mailsrv__durable_tidies(d);
 }
 
 void mailsrv__durable_join(struct durable *d)

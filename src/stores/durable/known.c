@@ -38,6 +38,12 @@ void mailsrv__durable_known_mark(struct changed_accounts *changed, const mailsrv
     changed->bits[at / 64] |= UINT64_C(1) << at % 64;
 }
 
+bool mailsrv__durable_known_is_marked(const struct changed_accounts *changed, const mailsrv_id *account)
+{
+    const size_t at = place(account);
+    return (changed->bits[at / 64] >> at % 64 & 1) != 0;
+}
+
 void mailsrv__durable_known_mark_all(struct changed_accounts *changed)
 {
     memset(changed, 0xFF, sizeof *changed);

@@ -1,9 +1,9 @@
 /* Inside the durable store: what is known of mailboxes that were opened, so that opening them again, and asking what
  * has changed where nothing has, is answered on the engine's thread, without a way to the reader and back.
  *
- * What is known of an account is of one version of it.  The writer makes a version end before it commits what changes
- * the account, and another one begin after that, before anybody is answered: so what is answered from here is what the
- * reader would find in the index at that moment.  Versions are counted by a hash of the account; everything here is
+ * What is known of an account is of one version of it.  The writer makes a version end before it answers or commits
+ * what changes the account, and another one begin after the commit: so what is answered from here is what the reader
+ * would find in the index at that moment.  Versions are counted by a hash of the account; everything here is
  * bounded, and may be forgotten at any time. */
 #ifndef STORES_DURABLE_KNOWN_H
 #define STORES_DURABLE_KNOWN_H
@@ -59,6 +59,7 @@ void mailsrv__durable_known_free(struct durable *d);
 /* ---- By the writer ---- */
 void mailsrv__durable_known_mark(struct changed_accounts *changed, const mailsrv_id *account);
 void mailsrv__durable_known_mark_all(struct changed_accounts *changed);
+bool mailsrv__durable_known_is_marked(const struct changed_accounts *changed, const mailsrv_id *account); /* perhaps */
 /* Around a commit that changes those accounts. */
 void mailsrv__durable_known_ends(struct durable *d, const struct changed_accounts *changed);
 void mailsrv__durable_known_begins(struct durable *d, const struct changed_accounts *changed);

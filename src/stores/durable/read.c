@@ -483,7 +483,8 @@ static int32_t perform(struct durable *d, struct task *t)
 
 void mailsrv__durable_read(struct durable *d, struct task *t)
 {
-    t->answer.status = perform(d, t);
+    const int32_t status = mailsrv__durable_unseen_wait(d, t);
+    t->answer.status = status == MAILSRV_OK ? perform(d, t) : status;
     if (t->answer.status != MAILSRV_OK)
         take_back(&t->answer);
 }

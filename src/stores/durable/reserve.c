@@ -10,11 +10,13 @@ static void path_of(const struct durable *d, char out[PATH_MAX_OCTETS])
     snprintf(out, PATH_MAX_OCTETS, "%s/reserve", d->directory);
 }
 
+/* One that a process before this one made is as good. */
 static int32_t fill(struct durable *d, void *file)
 {
     static const uint8_t zeros[PIECE];
-    int32_t status = MAILSRV_OK;
-    for (uint64_t at = 0; at < d->reserve_octets && status == MAILSRV_OK; at += PIECE) {
+    uint64_t length = 0;
+    int32_t status = d->files.length(d->files.user, file, &length);
+    for (uint64_t at = length; at < d->reserve_octets && status == MAILSRV_OK; at += PIECE) {
         size_t n = d->reserve_octets - at < PIECE ? (size_t)(d->reserve_octets - at) : PIECE;
         status = d->files.write(d->files.user, file, zeros, n, at);
     }

@@ -327,7 +327,7 @@ static bool wait_for_writes(struct durable *d)
     until.tv_sec++;
     int waited = 0;
     while (d->writes.first == NULL && d->unfinished == NULL && (!d->has_dead || d->rests) &&
-           !mailsrv__durable_tidies(d) && !d->ending && waited != ETIMEDOUT) {
+           !mailsrv__durable_tidies(d) && !d->unseen.is_wanted && !d->ending && waited != ETIMEDOUT) {
         if (d->behind || d->rests)
             waited = pthread_cond_timedwait(&d->writes.work, &d->lock, &until);
         else
@@ -349,6 +349,7 @@ static void *write_for_ever(void *user)
         pthread_mutex_lock(&d->lock);
     }
     pthread_mutex_unlock(&d->lock);
+    mailsrv__durable_settle(d);
     return NULL;
 }
 

@@ -63,8 +63,7 @@ static uint64_t changes_handle(const mailsrv_arg_changes *arg)
     return arg->mbox != 0 ? arg->mbox : arg->store;
 }
 
-/* The handle that says where an operation belongs; 0: the first shard, which has all that is no account's. */
-static uint64_t handle_of(const mailsrv_op *op)
+uint64_t mailsrv__durable_handle_of(const mailsrv_op *op)
 {
     if (mailsrv__stores_closes(op->kind) != 0)
         return ((const mailsrv_arg_close *)op->arg)->handle;
@@ -338,7 +337,7 @@ void mailsrv__durable_spread(void *user, mailsrv_engine *engine, const mailsrv_o
     struct binding *home = user;
     uint64_t shards = op->kind == MAILSRV_OP_BODY_COMMIT ? shards_of(home->d, op->arg) : 1;
     uint32_t i = op->kind == MAILSRV_OP_STORE_OPEN ? mailsrv__durable_shard_of(home->d, &op->account)->shard
-                 : op->id != 0                     ? of_handle(home->d->family, handle_of(op))
+                 : op->id != 0                     ? of_handle(home->d->family, mailsrv__durable_handle_of(op))
                                                    : 0;
     if (shards <= 1) {
         mailsrv__durable_handle(home->family[i], engine, op);
