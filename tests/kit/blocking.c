@@ -119,7 +119,8 @@ static bool copy_value(mailsrv_job *job, int32_t kind, struct reply *r)
     case MAILSRV_OP_CHANGES:
         return copy_changes(job, &r->value.changes);
     case MAILSRV_OP_FLAGS:
-        return copy_runs(job, &r->value.flagged.modified, r->value.flagged.n_modified);
+        return copy_runs(job, &r->value.flagged.modified, r->value.flagged.n_modified) &&
+               copy(job, (const void **)&r->value.flagged.marked, r->value.flagged.n_marked * sizeof(mailsrv_marked));
     case MAILSRV_OP_COPY:
     case MAILSRV_OP_MOVE:
         return copy_copied(job, &r->value.copied);
