@@ -204,13 +204,17 @@ static bool ask_for(struct imap *p, ask_fn *how, uint32_t first, uint32_t end)
     return true;
 }
 
+static enum step have_no_memory(struct imap *p)
+{
+    mailsrv__failure_keep(&mailsrv__search_of(p)->failure, MAILSRV_NOMEM, (struct span){ NULL, 0 });
+    return give_up(p);
+}
+
 static enum step ask_rows(struct imap *p)
 {
-    struct search *s = mailsrv__search_of(p);
-    if (ask_for(p, mailsrv__ask, 0, s->n))
-        return mailsrv__then_answers(&p->session, rows_answered);
-    mailsrv__failure_keep(&s->failure, MAILSRV_NOMEM, (struct span){ NULL, 0 });
-    return give_up(p);
+    if (!ask_for(p, mailsrv__ask, 0, mailsrv__search_of(p)->n))
+        return have_no_memory(p);
+    return mailsrv__then_answers(&p->session, rows_answered);
 }
 
 static enum step rows_answered(mailsrv_session *session)
@@ -254,15 +258,15 @@ static bool is_known(const struct search *s, const struct candidate *c)
     return c->decided || (c->has_row && !asks_structures(s));
 }
 
-/* They may have been asked for beforehand. */
-static enum step ask_present(struct imap *p)
+/* The rows of the candidates, which may have been asked for beforehand.  False: no memory. */
+static bool ask_present(struct imap *p)
 {
     struct search *s = mailsrv__search_of(p);
     if (!s->asked_ahead)
-        return ask_rows(p);
+        return ask_for(p, mailsrv__ask, 0, s->n);
     s->asked_ahead = false;
     mailsrv__ask_await(&p->session);
-    return mailsrv__then_answers(&p->session, rows_answered);
+    return true;
 }
 
 static enum step ask_both(mailsrv_session *session);
@@ -349,9 +353,10 @@ static enum step ask_both(mailsrv_session *session)
     }
     for (uint32_t i = 0; i < s->n_ahead; i++)
         known += is_known(s, &s->candidates[s->n + i]);
-    enum step step = ask_present(p);
-    if (s->failure.status == MAILSRV_OK)
-        s->asked_ahead = known < s->n_ahead && ask_for(p, mailsrv__ask_ahead, s->n, s->n + s->n_ahead);
+    if (!ask_present(p))
+        return have_no_memory(p);
+    enum step step = mailsrv__then_answers(&p->session, rows_answered);
+    s->asked_ahead = known < s->n_ahead && ask_for(p, mailsrv__ask_ahead, s->n, s->n + s->n_ahead);
     return step;
 }
 
