@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RESERVE_OCTETS (8u << 20) /* of each shard, unless the setup says otherwise */
+
 static uint32_t shards = 1;
 
 struct fixture {
@@ -249,7 +251,7 @@ static uint32_t write_all(struct fixture *f, struct peer *const *peers, uint32_t
 static void full_disk(void)
 {
     struct fixture *f = begin(0);
-    struct plan plan = { .octets_max = 13000000 };
+    struct plan plan = { .octets_max = 5000000 + (uint64_t)shards * RESERVE_OCTETS };
     struct peer *peers[WRITERS];
     uint32_t refused = 0, others = 0, rounds = 0;
     make_append();
