@@ -20,13 +20,18 @@ struct world {
     size_t n;
 };
 
+static void turn(struct world *w)
+{
+    while (mailsrv_engine_turn(w->engine, 1000) == MAILSRV_MORE)
+        continue;
+}
+
 static void run(struct world *w)
 {
     mailsrv_out v[8];
     size_t count = 0;
     do {
-        while (mailsrv_engine_turn(w->engine, 1000) == MAILSRV_MORE)
-            continue;
+        turn(w);
         assert_int_equal(mailsrv_session_output(w->session, v, 8, &count), MAILSRV_OK);
         for (size_t i = 0; i < count; i++) {
             assert_true(w->n + v[i].n < sizeof w->heard);
@@ -88,7 +93,8 @@ static void answer_rows(struct world *w, const mailsrv_op *op)
     assert_int_equal(mailsrv_rows_answer(builder, id, NULL), MAILSRV_OK);
 }
 
-static void begin(struct world *w)
+/* Up to where a command waits for the rows of its first page. */
+static void begin(struct world *w, const char *command)
 {
     mailsrv_id pat;
     char text[32];
@@ -112,13 +118,13 @@ static void begin(struct world *w)
     run(w);
     assert_non_null(strstr(w->heard, "\r\nb OK"));
     no_rows(w);
+    say(w, command);
 }
 
 static void end(struct world *w)
 {
     mailsrv_session_free(w->session);
-    while (mailsrv_engine_turn(w->engine, 1000) == MAILSRV_MORE)
-        continue;
+    turn(w);
     assert_int_equal(mailsrv_memory_stat(w->store, MAILSRV_MEMORY_STAT_MAILBOXES), 0);
     assert_int_equal(mailsrv_memory_stat(w->store, MAILSRV_MEMORY_STAT_READS), 0);
     assert_int_equal(mailsrv_engine_free(w->engine, 0), MAILSRV_OK);
@@ -147,8 +153,7 @@ static void test_fetch_has_two_pages_on_their_way(void **state)
 {
     struct world w;
     (void)state;
-    begin(&w);
-    say(&w, "c FETCH 1:* BODY.PEEK[HEADER]\r\n");
+    begin(&w, "c FETCH 1:* BODY.PEEK[HEADER]\r\n");
     answer_rows(&w, next_rows(&w));
     no_rows(&w);
     run(&w);
@@ -170,8 +175,7 @@ static void test_fetch_gets_no_second_page(void **state)
 {
     struct world w;
     (void)state;
-    begin(&w);
-    say(&w, "c FETCH 1:* BODY.PEEK[HEADER]\r\n");
+    begin(&w, "c FETCH 1:* BODY.PEEK[HEADER]\r\n");
     answer_rows(&w, next_rows(&w));
     run(&w);
     mailsrv_op_answer_status(w.engine, next_rows(&w)->id, MAILSRV_TEMP);
@@ -186,15 +190,13 @@ static void test_fetch_is_left_with_a_page_on_its_way(void **state)
 {
     struct world w;
     (void)state;
-    begin(&w);
-    say(&w, "c FETCH 1:* BODY.PEEK[HEADER]\r\n");
+    begin(&w, "c FETCH 1:* BODY.PEEK[HEADER]\r\n");
     answer_rows(&w, next_rows(&w));
     run(&w);
     const mailsrv_op *second = next_rows(&w);
     mailsrv_session_free(w.session);
     w.session = NULL;
-    while (mailsrv_engine_turn(w.engine, 1000) == MAILSRV_MORE)
-        continue;
+    turn(&w);
     assert_int_equal(mailsrv_memory_stat(w.store, MAILSRV_MEMORY_STAT_MAILBOXES), 1);
     answer_rows(&w, second);
     end(&w);
@@ -205,8 +207,7 @@ static void test_fetch_fails_with_a_page_on_its_way(void **state)
 {
     struct world w;
     (void)state;
-    begin(&w);
-    say(&w, "c FETCH 1:* BODY.PEEK[HEADER]\r\n");
+    begin(&w, "c FETCH 1:* BODY.PEEK[HEADER]\r\n");
     answer_rows(&w, next_rows(&w));
     mailsrv_memory_set_u64(w.store, MAILSRV_MEMORY_FAIL_STATUS, (uint64_t)-MAILSRV_TEMP);
     mailsrv_memory_set_u64(w.store, MAILSRV_MEMORY_FAIL_NTH, 1);
@@ -225,8 +226,7 @@ static void test_search_has_two_pages_on_their_way(void **state)
 {
     struct world w;
     (void)state;
-    begin(&w);
-    say(&w, "c SEARCH HEADER Subject 9\r\n");
+    begin(&w, "c SEARCH HEADER Subject 9\r\n");
     const mailsrv_op *first = next_rows(&w), *second = next_rows(&w);
     assert_int_equal(first_of(first), 1);
     assert_int_equal(first_of(second), PAGE + 1);
@@ -249,8 +249,7 @@ static void test_search_without_structures(void **state)
 {
     struct world w;
     (void)state;
-    begin(&w);
-    say(&w, "c SEARCH HEADER Subject 149\r\n");
+    begin(&w, "c SEARCH HEADER Subject 149\r\n");
     const mailsrv_op *first = next_rows(&w), *second = next_rows(&w);
     mailsrv_op_answer_status(w.engine, second->id, MAILSRV_NOMEM);
     mailsrv_op_answer_status(w.engine, first->id, MAILSRV_NOMEM);
@@ -268,8 +267,7 @@ static void test_search_fails_with_a_page_on_its_way(void **state)
 {
     struct world w;
     (void)state;
-    begin(&w);
-    say(&w, "c SEARCH HEADER Subject 9\r\n");
+    begin(&w, "c SEARCH HEADER Subject 9\r\n");
     const mailsrv_op *first = next_rows(&w), *second = next_rows(&w);
     mailsrv_op_answer_status(w.engine, first->id, MAILSRV_TEMP);
     run(&w);

@@ -25,12 +25,19 @@ struct handle *mailsrv__durable_handle_new(struct durable *d, const struct bindi
     return h;
 }
 
-struct handle *mailsrv__durable_handle_find(struct durable *d, uint64_t number, enum handle_kind kind)
+/* With the lock. */
+static struct handle *find(struct durable *d, uint64_t number)
 {
-    pthread_mutex_lock(&d->lock);
     struct handle *h = *bucket(d, number);
     while (h != NULL && h->number != number)
         h = h->next;
+    return h;
+}
+
+struct handle *mailsrv__durable_handle_find(struct durable *d, uint64_t number, enum handle_kind kind)
+{
+    pthread_mutex_lock(&d->lock);
+    struct handle *h = find(d, number);
     pthread_mutex_unlock(&d->lock);
     return h != NULL && h->kind == kind ? h : NULL;
 }
@@ -38,9 +45,7 @@ struct handle *mailsrv__durable_handle_find(struct durable *d, uint64_t number, 
 void mailsrv__durable_handle_account(struct durable *d, uint64_t number, mailsrv_id *out)
 {
     pthread_mutex_lock(&d->lock);
-    const struct handle *h = *bucket(d, number);
-    while (h != NULL && h->number != number)
-        h = h->next;
+    const struct handle *h = find(d, number);
     *out = h != NULL ? h->account : (mailsrv_id){ { 0 } };
     pthread_mutex_unlock(&d->lock);
 }

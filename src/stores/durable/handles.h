@@ -96,9 +96,9 @@ struct handle {
 struct handle *mailsrv__durable_handle_new(struct durable *d, const struct binding *owner, enum handle_kind kind);
 /* It stays until it is closed, which nobody does while it is used. */
 struct handle *mailsrv__durable_handle_find(struct durable *d, uint64_t number, enum handle_kind kind);
-/* `told`: MAILBOX, the highest UID that was told; 0: none. */
 /* Whose mail it concerns; nobody's: zero. */
 void mailsrv__durable_handle_account(struct durable *d, uint64_t number, mailsrv_id *out);
+/* `told`: MAILBOX, the highest UID that was told; 0: none. */
 int32_t mailsrv__durable_handle_close(struct durable *d, uint64_t number, enum handle_kind kind, uint32_t told);
 /* With the lock: makes a new handle one of an open mailbox. */
 void mailsrv__durable_handle_opens(struct durable *d, struct handle *h);
