@@ -20,7 +20,8 @@
 #include <unistd.h>
 
 #define PART 2000u           /* rows of a group */
-#define MEMORY_MAX (8 << 20) /* octets of a COPY, whatever it copies */
+#define INDEX_MAX (1 << 20)  /* octets of the index that are kept in memory */
+#define MEMORY_MAX (4 << 20) /* octets of a COPY, whatever it copies, those among them */
 
 /* ---- A store ---- */
 
@@ -62,6 +63,7 @@ static struct fixture *begin(bool in_memory, uint64_t segment_octets)
     f->files = gate_files(&files);
     shore_init(&f->mail.shore, f->directory, &f->files);
     f->mail.shore.setup.segment_octets = segment_octets;
+    f->mail.shore.setup.memory_octets = INDEX_MAX;
     open_store(f);
     return f;
 }
