@@ -107,7 +107,8 @@ int32_t mailsrv__memory_queue_scan(struct memory *m, const mailsrv_op *op, struc
         place.empty_given = true;
         queued->more = 1;
     } else {
-        queued->n = arg->order == MAILSRV_QUEUE_BY_NUMBER ? page_by_number(m, arg, &place) : page_by_due(m, arg, &place);
+        bool by_number = arg->order == MAILSRV_QUEUE_BY_NUMBER;
+        queued->n = by_number ? page_by_number(m, arg, &place) : page_by_due(m, arg, &place);
         queued->more = place.from != 0;
         place.empty_given = false;
     }
