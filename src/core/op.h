@@ -150,6 +150,13 @@ bool mailsrv__changed_waits(const mailsrv_engine *engine);
 /* The next one; NULL: there is none. */
 const mailsrv_op *mailsrv__changed_next(mailsrv_engine *engine, struct notice *notice);
 
+/* ---- body.c ---- */
+
+/* A BODY_COMMIT of one staged body: the argument has all but the reverse-path and what its targets are, which are
+ * zeroed but for their size; with room for `octets` of their bytes and for the results.  NULL: no memory. */
+struct op *mailsrv__commit_new(mailsrv_engine *engine, mailsrv_session *session, const mailsrv_staged *body,
+                               uint32_t n_targets, size_t octets);
+
 /* ---- ask.c ---- */
 
 /* Asks a record in the running step; NULL: it could not be made for want of memory. */

@@ -95,6 +95,16 @@ void mailsrv__room_event(mailsrv_engine *e, int32_t what, struct span text)
 
 /* ---- Errands ---- */
 
+static struct ask submit(mailsrv_engine *e, struct errand *errand, struct op *op)
+{
+    mailsrv__answers_use(e, &mailsrv__store_answers);
+    op->errand = errand;
+    errand->op = op;
+    mailsrv__op_submit(op);
+    mailsrv__room_spend(e, 8);
+    return (struct ask){ op, (void *)(uintptr_t)op->pub.arg };
+}
+
 struct ask mailsrv__errand_ask(mailsrv_engine *e, struct errand *errand, int32_t number, const mailsrv_id *account,
                                size_t octets)
 {
@@ -104,12 +114,14 @@ struct ask mailsrv__errand_ask(mailsrv_engine *e, struct errand *errand, int32_t
     op->pub.account = *account;
     if (op->then != NULL)
         op->then->pub.account = *account;
-    mailsrv__answers_use(e, &mailsrv__store_answers);
-    op->errand = errand;
-    errand->op = op;
-    mailsrv__op_submit(op);
-    mailsrv__room_spend(e, 8);
-    return (struct ask){ op, (void *)(uintptr_t)op->pub.arg };
+    return submit(e, errand, op);
+}
+
+struct ask mailsrv__errand_commit(mailsrv_engine *e, struct errand *errand, const mailsrv_staged *body,
+                                  uint32_t n_targets, size_t octets)
+{
+    struct op *op = mailsrv__commit_new(e, NULL, body, n_targets, octets);
+    return op == NULL ? (struct ask){ NULL, NULL } : submit(e, errand, op);
 }
 
 const void *mailsrv__errand_arg(const struct errand *errand)

@@ -67,6 +67,11 @@ struct errand {
 struct ask mailsrv__errand_ask(mailsrv_engine *engine, struct errand *errand, int32_t kind, const mailsrv_id *account,
                                size_t octets);
 
+/* The same for BODY_COMMIT of one staged body to `n_targets` targets, with room for `octets` of their bytes.  The
+ * argument is filled in but for the reverse-path and the targets, which are zeroed but for their size. */
+struct ask mailsrv__errand_commit(mailsrv_engine *engine, struct errand *errand, const mailsrv_staged *body,
+                                  uint32_t n_targets, size_t octets);
+
 const void *mailsrv__errand_arg(const struct errand *errand);
 
 /* NULL: not yet answered. */
