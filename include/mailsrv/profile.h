@@ -79,6 +79,8 @@ MAILSRV_API int32_t mailsrv_profile_new(const mailsrv_allocator *allocator, cons
                                           * which is the default; 0: none */
 #define MAILSRV_PROFILE_SENDER_FIELD 15  /* submission, 1: a message whose From is not the reverse-path alone gets a field
                                           * Sender that is (RFC 6409 section 8.1); default 0 */
+#define MAILSRV_PROFILE_FINAL_TIMEOUT_MS 16 /* SMTP client: for the reply to the end of a message: default and least 10 min
+                                             * (RFC 5321 section 4.5.3.2.6) */
 /* Logins: auth.h has the mechanisms. */
 #define MAILSRV_PROFILE_AUTH_MECHANISMS 26   /* MAILSRV_SASL_..., or-ed: what may be offered; default all, but none on the
                                               * faces MX and LMTP.  One that the host's operations cannot serve is hidden
