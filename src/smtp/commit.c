@@ -216,8 +216,9 @@ static enum step commit(struct smtp *s)
     if (!mailsrv__smtp_reserve_replies(s, t->reply_octets)) /* 354 may have used, and sent, what was kept */
         return refuse_status(s, MAILSRV_NOMEM, (struct span){ NULL, 0 });
     mailsrv__transaction_unreserve(&s->session, t);
-    struct ask ask = mailsrv__body_commit(&s->session, t->n_targets, t->n_queue, commit_octets(s, mailsrv__written(&received)),
-                                          mailsrv__smtp_structure(s));
+    size_t octets = commit_octets(s, mailsrv__written(&received));
+    struct ask ask =
+        mailsrv__body_commit(&s->session, t->n_targets, t->n_queue, octets, mailsrv__smtp_structure(s));
     if (ask.op == NULL)
         return refuse_status(s, MAILSRV_NOMEM, (struct span){ NULL, 0 });
     mailsrv_arg_body_commit *arg = ask.arg;

@@ -4,8 +4,8 @@
  * The second COMMIT has three kinds of items: recipients who failed for now, to be tried again; those who failed for
  * good, whose sender is owed a notice (RFC 5321 section 4.4); and those who have it, where the sender asked to be told
  * (RFC 3461 section 4.1).  Where it fails, the reply is 451 if an item of the first two kinds is lost with it: nobody
- * would know of that mail any more, and who sends again sends some of it twice.  It is 250 if only the third is: the mail
- * is where it belongs, and mail that comes twice is worse than a confirmation that does not come. */
+ * would know of that mail any more, and who sends again sends some of it twice.  It is 250 if only the third is: the
+ * mail is where it belongs, and mail that comes twice is worse than a confirmation that does not come. */
 #include "smtp/smtp.h"
 #include "text/queue_record.h"
 
@@ -344,8 +344,8 @@ static bool is_shared(const struct transaction *t, const struct recipient *r)
     return false;
 }
 
-/* It would be delivered, or forwarded, by what has delivered or forwarded it before: Delivered-To says so.  Mail that is
- * only relayed has not been to its recipient. */
+/* It would be delivered, or forwarded, by what has delivered or forwarded it before: Delivered-To says so.  Mail that
+ * is only relayed has not been to its recipient. */
 static bool loops(const struct smtp *s, const struct recipient *r)
 {
     const struct target *own = r->own;
