@@ -46,6 +46,7 @@ struct reading {
     bool is_top;
     bool needs_utf8; /* and the peer has not said UTF8 */
     bool begun; /* +OK is out: no -ERR any more */
+    bool dot_out; /* the dot that the octets begin with has been sent once */
 };
 
 /* UIDs to be expunged. */
