@@ -128,6 +128,7 @@ static bool account_of(struct durable *d, const struct task *t, mailsrv_id *out)
     *out = (mailsrv_id){ { 0 } };
     switch (t->kind) {
     case KIND_FIND_ACCOUNT:
+    case KIND_LOOK_AHEAD: /* what is not there yet is looked up when it is asked for */
     case MAILSRV_OP_BODY_WRITE:
     case MAILSRV_OP_STORE_OPEN:
         return false;
