@@ -65,8 +65,8 @@ static enum step ask_range(mailsrv_session *session)
 }
 
 /* Says one part.  What follows it in the same range begins with a dot that is to be doubled: that dot is said from
- * there, as the end of this part, and again as the beginning of the next.  So only one at the beginning of a range takes
- * a slice of its own.  False: no memory. */
+ * there, as the end of this part, and again as the beginning of the next.  So only one at the beginning of a range
+ * takes a slice of its own.  False: no memory. */
 static bool say_part(mailsrv_session *session, struct reading *r, const struct stuffed *part)
 {
     struct span octets = part->octets;

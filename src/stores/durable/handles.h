@@ -143,13 +143,13 @@ bool mailsrv__durable_message_found(sqlite3_stmt *row, struct whereabouts *out);
 /* ---- ahead.c: messages that are looked up before they are read ----
  *
  * Who reads the messages of a mailbox one after the other has them looked up some at a time; those that are then known
- * need no question to the index, so that they are read on the engine's thread, if the system has them in memory.  Before
- * they run out the reader looks up the next ones, while the engine goes on with those that are left.  What is known
- * holds until anything is removed or moved. */
+ * need no question to the index, so that they are read on the engine's thread, if the system has them in memory.
+ * Before they run out the reader looks up the next ones, while the engine goes on with those that are left.  What is
+ * known holds until anything is removed or moved. */
 struct ahead *mailsrv__durable_ahead_new(const struct handle *h);
 void mailsrv__durable_ahead_free(struct durable *d, struct ahead *ahead); /* once the reader does not look any more */
-/* Takes what is known of a message; false: nothing.  `runs_out`, unless it is NULL: the reader is to look further, which
- * ends with mailsrv__durable_ahead_looked. */
+/* Takes what is known of a message; false: nothing.  `runs_out`, unless it is NULL: the reader is to look further,
+ * which ends with mailsrv__durable_ahead_looked. */
 bool mailsrv__durable_ahead_take(struct durable *d, struct ahead *ahead, uint32_t uid, struct whereabouts *out,
                                  bool *runs_out);
 /* By the reader: looks further, and has looked. */
