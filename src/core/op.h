@@ -14,6 +14,7 @@
 
 #include <mailsrv/auth.h>
 #include <mailsrv/policy.h>
+#include <mailsrv/queue.h>
 
 enum op_state { OP_RESERVED, OP_QUEUED, OP_TAKEN, OP_ANSWERED };
 
@@ -37,6 +38,10 @@ union op_value {
     mailsrv_copied copied;
     mailsrv_queued queued;
     mailsrv_verdict verdict;
+    mailsrv_route route;
+    mailsrv_dns_reply dns_reply;
+    mailsrv_credential credential;
+    mailsrv_retry retry;
 };
 
 struct op {

@@ -1,5 +1,6 @@
 #include "core/room.h"
 
+#include "core/answer.h"
 #include "core/op.h"
 
 #include <mailsrv/store.h>
@@ -67,6 +68,26 @@ bool mailsrv__room_may_go_on(const mailsrv_engine *e)
     return e->slice_spent < e->slice_max;
 }
 
+struct timers *mailsrv__room_timers(mailsrv_engine *e)
+{
+    return &e->timers;
+}
+
+int64_t mailsrv__room_unix_us(const mailsrv_engine *e)
+{
+    return e->unix_us;
+}
+
+bool mailsrv__room_served(const mailsrv_engine *e, int32_t kind)
+{
+    return e->servers[kind].served;
+}
+
+bool mailsrv__room_random(const mailsrv_engine *e, void *out, size_t n)
+{
+    return e->crypto.random != NULL && e->crypto.random(e->crypto.user, out, n) == MAILSRV_OK;
+}
+
 void mailsrv__room_event(mailsrv_engine *e, int32_t what, struct span text)
 {
     mailsrv__event(e, what, 0, text.p, text.n);
@@ -76,7 +97,7 @@ void mailsrv__room_event(mailsrv_engine *e, int32_t what, struct span text)
 
 static struct ask submit(mailsrv_engine *e, struct errand *errand, struct op *op)
 {
-    e->answers = &mailsrv__store_answers;
+    mailsrv__answers_use(e, &mailsrv__store_answers);
     op->errand = errand;
     errand->op = op;
     mailsrv__op_submit(op);
@@ -112,6 +133,15 @@ const mailsrv_answer *mailsrv__errand_answer(const struct errand *errand)
 {
     const struct op *op = errand->op;
     return op != NULL && op->state == OP_ANSWERED ? &op->answer : NULL;
+}
+
+int32_t mailsrv__errand_find(const mailsrv_engine *e, mailsrv_op_id id, int32_t kind, struct errand **out)
+{
+    const struct op *op = mailsrv__op_find(e, id);
+    if (op == NULL || op->state != OP_TAKEN || op->pub.kind != kind)
+        return MAILSRV_E_USAGE;
+    *out = op->errand;
+    return op->errand == NULL ? MAILSRV_E_STALE : MAILSRV_OK;
 }
 
 void mailsrv__errand_take_handle(struct errand *errand, uint64_t value, struct handle *handle)
