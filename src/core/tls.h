@@ -34,7 +34,7 @@ struct tls;
 
 /* What a client has beside a server: tls_client.c.  Behind a table, so that a program of servers links none of it. */
 struct tls_client {
-    bool (*opens)(mailsrv_session *session); /* the handshake is done; false: it was with somebody else, and has failed */
+    bool (*opens)(mailsrv_session *session); /* the handshake is done; false: with somebody else, so it has failed */
     struct span (*tells)(const mailsrv_tls_info *info); /* for the event */
     void (*fails)(struct tls *tls, struct span why);
 };
