@@ -359,7 +359,8 @@ static bool are_commits(const struct durable *d, const struct task *first)
 
 /* A change that can be undone alone costs a copy of every page of the index that it touches.  Of COMMITs and FLAGS
  * hardly one is ever undone behind its effect, nor of what changes the queue: so they are planned without that, and
- * should one be, all of them once more.  A plan of these keeps nothing in its task that a second one would not make anew. */
+ * should one be, all of them once more.  A plan of these keeps nothing in its task that a second one would not make
+ * anew. */
 static bool are_kept(const struct durable *d, const struct task *first)
 {
     while (first != NULL && (first->kind == MAILSRV_OP_BODY_COMMIT || first->kind == MAILSRV_OP_FLAGS ||

@@ -1,8 +1,8 @@
 /* What the index knows of the segments: which there are, and how much of each is live.
  *
  * A row has in `base` the segment of its whole record, in `word` (or `touched`; of a message, its mark's) that of the
- * last one that changed it, and in `weight` the octets of the former (in `word_weight`, of an item of the queue, those of
- * the latter).  A change of a message or item says all that can
+ * last one that changed it, and in `weight` the octets of the former; an item of the queue has those of the latter in
+ * `word_weight`.  A change of a message or item says all that can
  * change of it, so that only the last one counts; of an account, a mailbox or a name all from the first to the last do.
  * Triggers keep the sums, whatever statement changes the row, and marks.c those of marks.  A record that removed a row
  * is live, too, while the segment is there that has the row's: it is a row of `tomb`. */
