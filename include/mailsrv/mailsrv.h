@@ -10,6 +10,7 @@
 #include <mailsrv/op.h>
 #include <mailsrv/policy.h>
 #include <mailsrv/profile.h>
+#include <mailsrv/queue.h>
 #include <mailsrv/session.h>
 #include <mailsrv/stats.h>
 #include <mailsrv/store.h>

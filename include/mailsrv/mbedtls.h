@@ -26,6 +26,11 @@ MAILSRV_API const mailsrv_crypto *mailsrv_mbedtls_crypto(void);
  * what was expected, and as its key of which certificate, from 1; 0: of none.  `why` may be NULL. */
 MAILSRV_API int32_t mailsrv_mbedtls_new(const mailsrv_tls_setup *setup, mailsrv_tls **out, mailsrv_error *why);
 
+/* The same for sessions of mailsrv_smtp_client().  A server's certificate is looked at, and where nothing is to be
+ * verified an unknown one is taken (RFC 7435).  Results as above; the key is 0 for the roots, 1 for the certificate. */
+MAILSRV_API int32_t mailsrv_mbedtls_client_new(const mailsrv_tls_client_setup *setup, mailsrv_tls **out,
+                                              mailsrv_error *why);
+
 #ifdef __cplusplus
 }
 #endif

@@ -108,6 +108,12 @@ MAILSRV_API const char *mailsrv_op_name(int32_t kind);
 #define MAILSRV_OP_QUEUE_SCAN 40
 #define MAILSRV_OP_QUEUE_UPDATE 41
 #define MAILSRV_OP_QUEUE_DELETE 42
+/* What the queue needs of the world, in queue.h. */
+#define MAILSRV_OP_ROUTE 43
+#define MAILSRV_OP_DNS 44
+#define MAILSRV_OP_CONNECT 45
+#define MAILSRV_OP_CREDENTIAL 46
+#define MAILSRV_OP_RETRY 47
 /* Work for another thread. */
 #define MAILSRV_OP_JOB 50
 /* Notices. */
@@ -215,6 +221,8 @@ typedef struct mailsrv_target {
     uint32_t uid;       /* for import: at least UIDNEXT; 0: assign */
     uint32_t reserved;
     mailsrv_bytes uidl; /* for import; empty: none */
+    int64_t due_us;     /* QUEUE: when it is to be looked at, in microseconds since 1970; INT64_MAX: not by itself */
+    mailsrv_bytes lane; /* QUEUE: what its way out is called, 255 octets at most */
 } mailsrv_target;
 
 typedef struct mailsrv_arg_body_commit {
@@ -521,16 +529,17 @@ typedef struct mailsrv_rows {
     const mailsrv_row *rows;
 } mailsrv_rows;
 
-/* ---- READ: a range of a message, or of a staged body.  Answer: mailsrv_read_bytes: 1 octet or more of what was
+/* ---- READ: a range of a message, of a staged body, or of an item of the queue (its prefix and then the body).  Answer: mailsrv_read_bytes: 1 octet or more of what was
  * asked; at the end of the message none.  MAILSRV_GONE: it was expunged. ---- */
 typedef struct mailsrv_arg_read {
     uint32_t size;
     uint32_t uid;    /* with `mbox` */
-    uint64_t mbox;   /* 0: a staged body */
+    uint64_t mbox;   /* 0: a staged body, or an item of the queue */
     uint64_t body;   /* with `mbox` 0 */
     uint64_t handle; /* of the first answer; 0 in the first question and where that gave none */
     uint64_t offset;
     uint64_t octets; /* at most so many; 1 or more */
+    uint64_t queue;  /* with `mbox` and `body` 0: the number of an item; MAILSRV_GONE: it was deleted */
 } mailsrv_arg_read;
 
 typedef struct mailsrv_read_bytes {
@@ -670,17 +679,30 @@ typedef struct mailsrv_copied {
 
 /* ---- The queue.  It is served when all three kinds are, and BODY_BEGIN answers MAILSRV_BODY_TAKES_QUEUE. ---- */
 
-/* QUEUE_SCAN: the items, in pages.  Answer: mailsrv_queued. */
+/* QUEUE_SCAN: items, in pages.  Answer: mailsrv_queued.
+ *
+ * An item that is there all the time is on exactly one page; one that comes, goes or gets another `due_us` or `lane`
+ * meanwhile may be missing. */
+#define MAILSRV_QUEUE_BY_NUMBER 0u /* all of them, by number */
+#define MAILSRV_QUEUE_BY_DUE 1u    /* those whose due_us is above due_min_us and at most due_max_us, by due_us, number */
+#define MAILSRV_QUEUE_BY_LANE 2u   /* of those, those of `lane`, in the same order */
 typedef struct mailsrv_arg_queue_scan {
     uint32_t size;
     uint32_t limit;
     mailsrv_cursor cursor;
+    uint32_t order; /* MAILSRV_QUEUE_BY_... */
+    uint32_t reserved;
+    int64_t due_min_us;
+    int64_t due_max_us;
+    mailsrv_bytes lane;
 } mailsrv_arg_queue_scan;
 
 typedef struct mailsrv_queue_item {
     uint64_t queue;
     uint64_t octets;
     mailsrv_bytes record;
+    int64_t due_us;
+    mailsrv_bytes lane;
 } mailsrv_queue_item;
 
 typedef struct mailsrv_queued {
@@ -692,12 +714,15 @@ typedef struct mailsrv_queued {
     const mailsrv_queue_item *items;
 } mailsrv_queued;
 
-/* QUEUE_UPDATE: replaces an item's record, durably.  No value. */
+/* QUEUE_UPDATE: replaces an item's record, its time and its lane, durably.  No value.  MAILSRV_NONEXISTENT: it was
+ * deleted. */
 typedef struct mailsrv_arg_queue_update {
     uint32_t size;
     uint32_t reserved;
     uint64_t queue;
     mailsrv_bytes record;
+    int64_t due_us;
+    mailsrv_bytes lane;
 } mailsrv_arg_queue_update;
 
 /* QUEUE_DELETE: removes items, durably.  No value; numbers that are not there are no error. */

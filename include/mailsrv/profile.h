@@ -24,6 +24,7 @@ MAILSRV_API const mailsrv_machine *mailsrv_smtp(void); /* RFC 5321 and RFC 2033,
 /* The same without AUTH and submission, the faces MX and LMTP alone: for programs that only take mail of other servers.
  * They link nothing of logins.  Static. */
 MAILSRV_API const mailsrv_machine *mailsrv_smtp_receive(void);
+MAILSRV_API const mailsrv_machine *mailsrv_smtp_client(void); /* RFC 5321 and RFC 2033, the sending side: queue.h */
 MAILSRV_API const mailsrv_machine *mailsrv_pop3(void); /* RFC 1939, the server */
 MAILSRV_API const mailsrv_machine *mailsrv_imap(void); /* RFC 3501 and RFC 9051, the server */
 
@@ -33,6 +34,7 @@ MAILSRV_API const mailsrv_machine *mailsrv_imap(void); /* RFC 3501 and RFC 9051,
 #define MAILSRV_FACE_POP3 3
 #define MAILSRV_FACE_IMAP 4
 #define MAILSRV_FACE_SUBMISSION 5 /* SMTP: mail of our own users, who log in first (RFC 6409) */
+#define MAILSRV_FACE_CLIENT 6     /* of mailsrv_smtp_client */
 
 /* Why a profile cannot be sealed. */
 typedef struct mailsrv_error {

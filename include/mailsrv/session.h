@@ -67,6 +67,7 @@ MAILSRV_API int32_t mailsrv_session_sent(mailsrv_session *session, size_t n);
 #define MAILSRV_WANT_WRITE 2u /* there is output */
 #define MAILSRV_WANT_CLOSE 4u /* it has ended and all is sent: close the connection and free the session */
 #define MAILSRV_WANT_TLS_SERVER 8u /* the host is to do TLS now, as the server: tls.h.  Never where a provider does it */
+#define MAILSRV_WANT_TLS_CLIENT 16u /* the same as the client, in a session of mailsrv_client_new (queue.h) */
 
 /* What it wants now: MAILSRV_WANT_..., or-ed. */
 MAILSRV_API uint32_t mailsrv_session_wants(const mailsrv_session *session);

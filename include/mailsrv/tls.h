@@ -71,10 +71,18 @@ typedef struct mailsrv_tls_info {
     mailsrv_bytes unique;    /* tls-unique (RFC 5929 section 3); never in TLS 1.3 */
     mailsrv_bytes end_point; /* tls-server-end-point (RFC 5929 section 4) */
     uint32_t resumed;        /* 1: an earlier session was resumed */
-    uint32_t reserved;
+    uint32_t verified;       /* 1: a client's: the roots vouch for the server's certificate, for the name that was wanted */
 } mailsrv_tls_info;
 
-/* ---- Provider: one connection, as the server, on memory of the session ---- */
+/* ---- Provider: one connection on memory of the session ---- */
+
+/* Whom a client's connection goes to. */
+typedef struct mailsrv_tls_target {
+    uint32_t size;
+    uint32_t verify;    /* 1: the handshake fails unless the roots vouch for the certificate, for `name` (RFC 6125; an
+                         * address in numbers: of its iPAddress names) */
+    mailsrv_bytes name; /* asked for (RFC 6066 section 3) unless it is an address; empty: none */
+} mailsrv_tls_target;
 
 /* What goes in and out of one call.  All memory is the caller's, and is used during the call alone. */
 typedef struct mailsrv_tls_io {
@@ -124,6 +132,8 @@ typedef struct mailsrv_tls_provider {
     uint64_t (*octets)(const void *connection);
     /* Why the last call failed: English, NUL-ended, alive until the next call. */
     const char *(*why)(const void *connection);
+    /* A new connection, as the client; `target` is the caller's.  As `begin`.  NULL: this context is a server's. */
+    int32_t (*connect)(void *context, const mailsrv_tls_target *target, void **connection);
 } mailsrv_tls_provider;
 
 /* A provider with its certificates and keys: counted, immutable, shared by profiles, engines and threads. */
@@ -168,6 +178,14 @@ typedef struct mailsrv_tls_setup {
     uint32_t ticket_s;             /* how long a ticket can be used, in seconds: 0: 1 day; at most 7 days */
     uint32_t reserved;
 } mailsrv_tls_setup;
+
+/* The same for clients: mailsrv_openssl_client_new, mailsrv_mbedtls_client_new.  All of it is read before they return. */
+typedef struct mailsrv_tls_client_setup {
+    uint32_t size;
+    uint32_t reserved;
+    mailsrv_bytes roots; /* PEM: who vouches for servers; empty: nobody, and nothing can be verified */
+    const mailsrv_certificate *certificate; /* our own, where a server asks for one; NULL: none */
+} mailsrv_tls_client_setup;
 
 /* ---- Profiles and sessions ---- */
 

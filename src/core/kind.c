@@ -2,6 +2,7 @@
 
 #include <mailsrv/auth.h>
 #include <mailsrv/policy.h>
+#include <mailsrv/queue.h>
 
 #define GIVES(type, field, closer_kind) sizeof(type), offsetof(type, field), KIND_GIVES, closer_kind
 #define CLOSES(number, text) [number] = { text, sizeof(mailsrv_arg_close), 0, 0, KIND_STAYS, 0 }
@@ -51,6 +52,12 @@ static const struct kind kinds[KIND_NUMBERS] = {
     [MAILSRV_OP_QUEUE_SCAN] = { "QUEUE_SCAN", sizeof(mailsrv_arg_queue_scan), sizeof(mailsrv_queued), 0, 0, 0 },
     [MAILSRV_OP_QUEUE_UPDATE] = { "QUEUE_UPDATE", sizeof(mailsrv_arg_queue_update), 0, 0, KIND_WRITES | KIND_STAYS, 0 },
     [MAILSRV_OP_QUEUE_DELETE] = { "QUEUE_DELETE", sizeof(mailsrv_arg_queue_delete), 0, 0, KIND_WRITES | KIND_STAYS, 0 },
+    [MAILSRV_OP_ROUTE] = { "ROUTE", sizeof(mailsrv_arg_route), sizeof(mailsrv_route), 0, 0, 0 },
+    [MAILSRV_OP_DNS] = { "DNS", sizeof(mailsrv_arg_dns), sizeof(mailsrv_dns_reply), 0, 0, 0 },
+    [MAILSRV_OP_CONNECT] = { "CONNECT", sizeof(mailsrv_arg_connect), 0, 0, 0, 0 },
+    [MAILSRV_OP_CREDENTIAL] = { "CREDENTIAL", sizeof(mailsrv_arg_credential), sizeof(mailsrv_credential), 0,
+                                KIND_SECRET, 0 },
+    [MAILSRV_OP_RETRY] = { "RETRY", sizeof(mailsrv_arg_retry), sizeof(mailsrv_retry), 0, 0, 0 },
     [MAILSRV_OP_JOB] = { "JOB", sizeof(mailsrv_arg_job), 0, 0, 0, 0 },
     [MAILSRV_NOTICE_CHANGED] = { "CHANGED", sizeof(mailsrv_arg_changed), 0, 0, 0, 0 },
     [MAILSRV_NOTICE_CANCEL] = { "CANCEL", sizeof(mailsrv_arg_cancel), 0, 0, 0, 0 },

@@ -34,6 +34,7 @@ struct tap;
 struct answers;
 
 extern const struct answers mailsrv__store_answers; /* of logins, mailboxes and the queue: core/store_answer.c */
+extern const struct answers mailsrv__queue_answers; /* of these, and of what sending asks: core/queue_answer.c */
 
 /* A table whose rows begin with a name, NUL-ended. */
 struct command_names {

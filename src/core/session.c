@@ -1,3 +1,4 @@
+#include "core/answer.h"
 #include "core/engine.h"
 #include "core/ledger.h"
 #include "core/op.h"
@@ -18,7 +19,7 @@ static void begin(mailsrv_session *s, mailsrv_engine *e, mailsrv_profile *profil
     if (profile->machine->engine_tap != NULL)
         e->tap = profile->machine->engine_tap;
     if (profile->machine->answers != NULL)
-        e->answers = profile->machine->answers;
+        mailsrv__answers_use(e, profile->machine->answers);
     s->work.run = mailsrv__session_run;
     s->peer_timeout_ms = (uint32_t)mailsrv__setting(s, MAILSRV_PROFILE_COMMAND_TIMEOUT_MS);
     mailsrv__output_init(&s->out);

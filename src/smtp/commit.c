@@ -160,7 +160,9 @@ static struct queue_record record_of(const struct transaction *t, const struct r
 
 static size_t queue_octets(const struct smtp *s, const struct recipient *r, const struct verdict *v, size_t received_n)
 {
-    size_t record = QUEUE_RECORD_OCTETS(s->mail->reverse_path.n, r->address.n, strlen(v->line) + v->text.n);
+    struct queue_record most = record_of(s->mail, r, v->line);
+    most.text.n = strlen(v->line) + v->text.n;
+    size_t record = mailsrv__queue_record_octets(&most);
     size_t prefix = mailsrv__smtp_fields_octets(s, r) + received_n;
     return mailsrv__ask_octets(prefix) + mailsrv__ask_octets(r->address.n) + mailsrv__ask_octets(record);
 }
@@ -174,7 +176,7 @@ static mailsrv_bytes copy_record(struct ask *ask, const struct transaction *t, c
     if (record.code != 0)
         mailsrv__smtp_write_text(&text, v->line, v->text, true);
     record.text = mailsrv__written(&text);
-    size_t octets = QUEUE_RECORD_OCTETS(t->reverse_path.n, r->address.n, record.text.n);
+    size_t octets = mailsrv__queue_record_octets(&record);
     struct writer w = { .p = mailsrv__ask_room(ask, octets), .room = octets };
     mailsrv__queue_record_write(&w, &record);
     return mailsrv__bytes(mailsrv__written(&w));

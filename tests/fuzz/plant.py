@@ -25,7 +25,7 @@ FAULTS = {
     # The beginning of a name that came with the piece before is not looked at.
     "header_editor": ("message/header_editor.c", "if (e->held_n == 0)\n        line =", "if (in->n != 0)\n        line ="),
     # A field may be longer than what is there.
-    "queue_record": ("text/queue_record.c", "if (!read_u16(in, &n) || n > in->n)", "if (!read_u16(in, &n))"),
+    "queue_record": ("text/queue_record.c", "if (!read_number(in, 2, &n) || n > in->n)", "if (!read_number(in, 2, &n))"),
     # The last digit may carry the number over its end.
     "decimal": ("text/decimal.c", "sum > (UINT64_MAX - digit) / 10", "sum > UINT64_MAX / 10"),
     # The number of an announcement goes on behind the one before it.

@@ -3,14 +3,9 @@
 
 #include "text/queue_record.h"
 
-static size_t octets_of(const struct queue_record *r)
-{
-    return QUEUE_RECORD_OCTETS(r->reverse_path.n, r->recipient.n, r->text.n);
-}
-
 static struct span write_record(const struct queue_record *r)
 {
-    size_t room = octets_of(r);
+    size_t room = mailsrv__queue_record_octets(r);
     struct writer w = { .p = must(malloc(room)), .room = room };
     mailsrv__queue_record_write(&w, r);
     CHECK(!w.full && w.n == room, "another number of octets");
@@ -31,13 +26,17 @@ static void check_written(struct span all, uint32_t chance)
 {
     struct queue_record read, r = { .fate = draw(&chance, 2) == 0 ? QUEUE_RETRY : QUEUE_BOUNCE };
     r.code = (uint16_t)draw(&chance, 65536);
+    r.flags = (uint16_t)draw(&chance, 65536);
+    r.tries = draw(&chance, UINT32_MAX);
+    r.arrived_us = (int64_t)draw(&chance, UINT32_MAX) << 20;
     r.reverse_path = mailsrv__span_first(all, draw(&chance, 300));
     all = mailsrv__span_after(all, r.reverse_path.n);
     r.recipient = mailsrv__span_first(all, draw(&chance, 300));
     r.text = mailsrv__span_after(all, r.recipient.n);
     struct span written = write_record(&r);
     CHECK(mailsrv__queue_record_read(written, &read), "what was written is no record");
-    CHECK(read.fate == r.fate && read.code == r.code && mailsrv__span_equal(read.reverse_path, r.reverse_path) &&
+    CHECK(read.fate == r.fate && read.code == r.code && read.flags == r.flags && read.tries == r.tries &&
+              read.arrived_us == r.arrived_us && read.tried_us == r.tried_us && mailsrv__span_equal(read.reverse_path, r.reverse_path) &&
               mailsrv__span_equal(read.recipient, r.recipient) && mailsrv__span_equal(read.text, r.text),
           "another record");
     free((char *)(uintptr_t)written.p);

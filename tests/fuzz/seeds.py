@@ -82,8 +82,9 @@ def records() -> list[bytes]:
     def field(text: bytes) -> bytes:
         return struct.pack("<H", len(text)) + text
 
-    fields = [(b"a@remote.test", b"pat@here.test", b""), (b"", b'"odd user"@here.test', b"4.2.2 full")]
-    return [struct.pack("<BBH", 1, fate, code) + b"".join(map(field, f)) for f in fields
+    fields = [(b"1-2-3", b"a@remote.test", b"pat@here.test", b"", b"", b"", b"", b""),
+              (b"", b"", b'"odd user"@here.test', b"4.2.2 full", b"q1", b"rfc822;a@b", b"mx.here.test", b"smart")]
+    return [struct.pack("<BBHHIqq", 2, fate, code, 0, 1, 2, 3) + b"".join(map(field, f)) for f in fields
             for fate, code in ((1, 0), (2, 550))]
 
 

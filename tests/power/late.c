@@ -152,7 +152,7 @@ static void segment_goes(void)
     mail_open_box(&f->mail, 0, &inbox, &opened);
     mail_open_box(&f->mail, 1, &inbox, &other);
     stop_next(SEGMENT_IS_OPENED);
-    const mailsrv_arg_read arg = { sizeof arg, small.uid, opened.value.mbox, 0, 0, 0, 1000 };
+    const mailsrv_arg_read arg = { sizeof arg, small.uid, opened.value.mbox, 0, 0, 0, 1000, 0 };
     mailsrv_asked *read = mail_ask(&f->mail, 0, MAILSRV_OP_READ, 0, &arg);
     case_turn(f);
     wait_until_there();
