@@ -166,6 +166,13 @@ MAILSRV_API uint64_t mailsrv_engine_stat(const mailsrv_engine *engine, int32_t k
 #define MAILSRV_EVENT_OUT_OF_MEMORY 9     /* text: what was refused for it */
 #define MAILSRV_EVENT_STORE_FAILED 10     /* a handler answered what it must not; text: kind and fault */
 
+/* The queue (queue.h). */
+#define MAILSRV_EVENT_QUEUED 30   /* a COMMIT of this engine has put an item into it; text: number, recipient */
+#define MAILSRV_EVENT_SENT 31     /* a server has taken it; text: number, recipient, host, reply */
+#define MAILSRV_EVENT_DEFERRED 32 /* it waits; text: number, recipient, host, why */
+#define MAILSRV_EVENT_FAILED 33   /* it is given up; text: number, recipient, host, why */
+#define MAILSRV_EVENT_NOTICE 34   /* its sender is told; text: what of, the number, whom */
+/* TLS. */
 #define MAILSRV_EVENT_TLS_STARTED 20      /* text: version, cipher */
 #define MAILSRV_EVENT_TLS_FAILED 21       /* text: why */
 #define MAILSRV_EVENT_TLS_CUT 22          /* the connection ended without the peer's close_notify */

@@ -213,25 +213,25 @@ static bool set_host(struct route *route, const char *p, size_t n)
     return !is_v6 || uv_inet_pton(AF_INET6, text, address) == 0;
 }
 
-/* mx, or HOST[:PORT], a name or an address; one of IPv6 in []. */
+static bool take_port(struct route *route, const char *text)
+{
+    char *end;
+    const unsigned long port = strtoul(text, &end, 10);
+    route->port = (uint16_t)port;
+    return *text >= '0' && *text <= '9' && *end == '\0' && port != 0 && port <= 65535;
+}
+
+/* mx[:PORT] or HOST[:PORT], a name or an address; one of IPv6 in []. */
 static bool take_host(struct reading *r, void *to, const char *value)
 {
-    struct route *route = r->route;
     const char *colon = *value == '[' ? strstr(value, "]:") : strchr(value, ':');
     (void)to;
-    if (strcmp(value, "mx") == 0)
-        return true;
     if (colon != NULL && *value == '[')
         colon++;
-    if (colon != NULL) {
-        char *end;
-        const unsigned long port = strtoul(colon + 1, &end, 10);
-        if (colon[1] < '0' || colon[1] > '9' || *end != '\0' || port == 0 || port > 65535)
-            return false;
-        route->port = (uint16_t)port;
-    }
-    return strpbrk(value, " \t") == NULL &&
-           set_host(route, value, colon != NULL ? (size_t)(colon - value) : strlen(value));
+    const size_t n = colon != NULL ? (size_t)(colon - value) : strlen(value);
+    if (strpbrk(value, " \t") != NULL || (colon != NULL && !take_port(r->route, colon + 1)))
+        return false;
+    return text_same(value, n, "mx", 2) || set_host(r->route, value, n);
 }
 
 static bool take_security(struct reading *r, void *to, const char *value)
@@ -286,8 +286,8 @@ static const struct key route_keys[] = {
     { "for", take_destinations, 0, "domains, as in example.org .example.com *, of at most 2 KiB", 0, 0 },
     { "from", take_senders, 0, "addresses and domains of senders, as in pat@example.org example.com, of at most 2 KiB",
       0, 0 },
-    { "host", take_host, 0, "mx, or HOST or HOST:PORT, as in smtp.example.net:587, 192.0.2.1:25 or [2001:db8::1]:25", 0,
-      0 },
+    { "host", take_host, 0,
+      "mx or HOST, with :PORT or without, as in smtp.example.net:587, 192.0.2.1 or [2001:db8::1]:25", 0, 0 },
     { "tls", take_security, 0, "no, offered, required, verified, implicit or implicit-unverified", 0, 0 },
     { "protocol", take_protocol, 0, "smtp or lmtp", 0, 0 },
     { "user", take_name, IN_ROUTE(user), "a name to log in with", 0, 0 },
