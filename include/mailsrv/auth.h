@@ -36,6 +36,9 @@ extern "C" {
 #define MAILSRV_SASL_SCRAM_SHA_256_PLUS 32u /* RFC 7677 */
 #define MAILSRV_SASL_EXTERNAL 64u /* RFC 4422 appendix A */
 #define MAILSRV_SASL_ALL 127u
+/* These we know as the client alone: CREDENTIAL (queue.h). */
+#define MAILSRV_SASL_OAUTHBEARER 128u /* RFC 7628 */
+#define MAILSRV_SASL_XOAUTH2 256u     /* of Google and Microsoft */
 
 /* ---- AUTH_SCRAM_KEYS: what SCRAM needs to know of a user.
  *

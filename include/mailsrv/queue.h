@@ -163,7 +163,10 @@ typedef struct mailsrv_arg_retry {
     int64_t expires_us;  /* when it would give up */
     uint32_t code;       /* of the reply; 0: there was none */
     uint32_t reserved;
-    mailsrv_bytes reverse_path, recipient, text, host;
+    mailsrv_bytes reverse_path;
+    mailsrv_bytes recipient;
+    mailsrv_bytes text;
+    mailsrv_bytes host;
 } mailsrv_arg_retry;
 
 #define MAILSRV_RETRY_DEFAULT 0  /* as the schedule says */
@@ -229,10 +232,16 @@ typedef struct mailsrv_queued_mail {
     uint32_t flags; /* MAILSRV_QUEUED_... */
     uint64_t queue;
     uint64_t octets;
-    int64_t due_us, arrived_us, tried_us;
+    int64_t due_us;
+    int64_t arrived_us;
+    int64_t tried_us;
     uint32_t tries;
     uint32_t code; /* of the last reply */
-    mailsrv_bytes lane, reverse_path, recipient, envelope_id, route;
+    mailsrv_bytes lane;
+    mailsrv_bytes reverse_path;
+    mailsrv_bytes recipient;
+    mailsrv_bytes envelope_id;
+    mailsrv_bytes route;
     mailsrv_bytes text; /* of the last reply, or why there was none */
     mailsrv_bytes host; /* that said it */
 } mailsrv_queued_mail;

@@ -6,6 +6,7 @@
 
 /* What becomes of answers: of all kinds that a machine asks, and that who only receives mail does not. */
 struct answers {
+    const struct answers *holds; /* another table, which this one stands for, too; NULL: none */
     /* Can what the value points to be read? */
     bool (*is_whole)(const mailsrv_op *op, const void *value);
     /* Copies that; false: no memory. */
@@ -13,6 +14,13 @@ struct answers {
     /* Says what a write that was done has changed: mailsrv__changed_add, mailsrv__changed_names. */
     void (*changed)(const struct op *op);
 };
+
+/* From now on the engine's answers are looked at by this table, or by one that stands for it. */
+static inline void mailsrv__answers_use(mailsrv_engine *e, const struct answers *answers)
+{
+    if (e->answers == NULL || e->answers->holds != answers)
+        e->answers = answers;
+}
 
 /* ---- answer.c ---- */
 bool mailsrv__bytes_are_there(mailsrv_bytes bytes);

@@ -8,11 +8,12 @@ static struct op *op_of(mailsrv_asked *asked)
     return (struct op *)(void *)asked;
 }
 
-/* What closes a handle goes with the question that brought it, and jobs are the library's own. */
+/* What closes a handle goes with the question that brought it; jobs, and what the queue needs of the world, are the
+ * library's own. */
 static bool can_be_asked(const mailsrv_engine *e, int32_t number)
 {
     const struct kind *kind = mailsrv__kind(number);
-    return kind->name != NULL && kind->flags != KIND_STAYS && number < MAILSRV_OP_JOB && e != NULL;
+    return kind->name != NULL && kind->flags != KIND_STAYS && number < MAILSRV_OP_ROUTE && e != NULL;
 }
 
 static uint32_t targets_of(int32_t kind, const void *arg)
@@ -52,7 +53,7 @@ int32_t mailsrv_ask(mailsrv_engine *e, int32_t number, const mailsrv_id *account
         return MAILSRV_E_USAGE;
     if (!e->servers[number].served)
         return MAILSRV_CANNOT;
-    e->answers = &mailsrv__store_answers;
+    mailsrv__answers_use(e, &mailsrv__store_answers);
     struct op *op = new_op(e, number, targets_of(number, arg));
     if (op == NULL)
         return MAILSRV_NOMEM;

@@ -341,13 +341,13 @@ static struct op *new_undo(mailsrv_session *s, uint32_t n_queue)
     return op;
 }
 
-static void fill_commit(struct op *op, const struct body *b, uint32_t n_targets)
+static void fill_commit(struct op *op, const mailsrv_staged *body, uint32_t n_targets)
 {
     mailsrv_staged *staged = mailsrv__op_room(op, sizeof *staged);
     mailsrv_target *targets = mailsrv__op_room(op, n_targets * sizeof *targets);
     op->results = mailsrv__op_room(op, n_targets * sizeof *op->results);
     op->results_text = mailsrv__op_room(op, n_targets * RESULT_TEXT_OCTETS);
-    *staged = (mailsrv_staged){ .size = sizeof *staged, .body = b->handle.value, .octets = b->octets };
+    *staged = *body;
     for (uint32_t i = 0; i < n_targets; i++)
         targets[i].size = sizeof *targets;
     mailsrv_arg_body_commit *arg = (mailsrv_arg_body_commit *)(void *)(uintptr_t)op->pub.arg;
@@ -357,7 +357,16 @@ static void fill_commit(struct op *op, const struct body *b, uint32_t n_targets)
     arg->target_stride = sizeof *targets;
     arg->bodies = staged;
     arg->targets = targets;
-    arg->saved_us = mailsrv__unix_us(op->session);
+    arg->saved_us = op->engine->unix_us;
+}
+
+struct op *mailsrv__commit_new(mailsrv_engine *e, mailsrv_session *s, const mailsrv_staged *body, uint32_t n_targets,
+                               size_t octets)
+{
+    struct op *op = mailsrv__op_new(e, s, MAILSRV_OP_BODY_COMMIT, commit_octets(n_targets, octets));
+    if (op != NULL)
+        fill_commit(op, body, n_targets);
+    return op;
 }
 
 /* Without it the body is as good: who asks for it reads the message. */
@@ -378,7 +387,8 @@ struct ask mailsrv__body_commit(mailsrv_session *s, uint32_t n_targets, uint32_t
                                 struct span structure)
 {
     struct body *b = s->body;
-    struct op *op = mailsrv__op_new(s->engine, s, MAILSRV_OP_BODY_COMMIT, commit_octets(n_targets, octets));
+    const mailsrv_staged staged = { .size = sizeof staged, .body = b->handle.value, .octets = b->octets };
+    struct op *op = mailsrv__commit_new(s->engine, s, &staged, n_targets, octets);
     if (op != NULL && n_queue != 0) {
         op->undo = new_undo(s, n_queue);
         if (op->undo == NULL) {
@@ -386,10 +396,8 @@ struct ask mailsrv__body_commit(mailsrv_session *s, uint32_t n_targets, uint32_t
             op = NULL;
         }
     }
-    if (op != NULL) {
-        fill_commit(op, b, n_targets);
+    if (op != NULL)
         fill_structure(op, structure);
-    }
     struct ask ask = mailsrv__ask_record(s, op);
     b->out = ask.op;
     return ask;

@@ -49,6 +49,27 @@ void mailsrv__changed_names(mailsrv_engine *e, const mailsrv_id *account, uint64
                   .size = sizeof *e->changes.v, .names = 1, .account = *account, .modseq = modseq });
 }
 
+static void queued(const struct op *op, const mailsrv_target *target, uint64_t number)
+{
+    const mailsrv_arg_body_commit *arg = op->pub.arg;
+    const mailsrv_staged *body =
+        (const void *)((const char *)arg->bodies + (size_t)target->body_index * arg->body_stride);
+    const mailsrv_queue_item item = { .queue = number,
+                                      .octets = target->prefix.n + body->octets,
+                                      .record = target->record,
+                                      .due_us = target->due_us,
+                                      .lane = target->lane };
+    for (struct room *room = op->engine->rooms; room != NULL; room = room->next)
+        if (room->queued != NULL)
+            room->queued(room, &item);
+}
+
+/* What its peer was told came to nothing is being deleted again: core/op.c. */
+static bool is_undone(const struct op *op)
+{
+    return op->late && op->undo != NULL;
+}
+
 static void changed_by_commit(const struct op *op)
 {
     const mailsrv_arg_body_commit *arg = op->pub.arg;
@@ -57,6 +78,8 @@ static void changed_by_commit(const struct op *op)
             (const void *)((const char *)arg->targets + (size_t)i * arg->target_stride);
         if (target->kind == MAILSRV_TARGET_MAILBOX && op->results[i].status == MAILSRV_OK)
             mailsrv__changed_add(op->engine, &target->account, &target->mailbox, op->results[i].modseq);
+        else if (op->results[i].status == MAILSRV_OK && op->results[i].queue != 0 && !is_undone(op))
+            queued(op, target, op->results[i].queue);
     }
 }
 

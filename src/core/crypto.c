@@ -19,14 +19,14 @@ size_t mailsrv__hash_octets(int32_t hash)
     }
 }
 
-static const mailsrv_crypto *table(const mailsrv_session *s)
+const mailsrv_crypto *mailsrv__crypto(const mailsrv_session *s)
 {
     return &s->engine->crypto;
 }
 
 bool mailsrv__has_crypto(const mailsrv_session *s)
 {
-    const mailsrv_crypto *c = table(s);
+    const mailsrv_crypto *c = mailsrv__crypto(s);
     return c->hash != NULL && c->hmac != NULL && c->random != NULL;
 }
 
@@ -50,7 +50,7 @@ static bool checked(bool good, uint8_t *out, size_t n)
 
 bool mailsrv__hash(const mailsrv_session *s, int32_t hash, const struct span *parts, size_t n, uint8_t *out)
 {
-    const mailsrv_crypto *c = table(s);
+    const mailsrv_crypto *c = mailsrv__crypto(s);
     mailsrv_bytes copied[PARTS_MAX];
     bool good = c->hash != NULL && copy_parts(parts, n, copied) &&
                 c->hash(c->user, hash, copied, n, out) == MAILSRV_OK;
@@ -60,7 +60,7 @@ bool mailsrv__hash(const mailsrv_session *s, int32_t hash, const struct span *pa
 bool mailsrv__hmac(const mailsrv_session *s, int32_t hash, struct span key, const struct span *parts, size_t n,
                    uint8_t *out)
 {
-    const mailsrv_crypto *c = table(s);
+    const mailsrv_crypto *c = mailsrv__crypto(s);
     mailsrv_bytes copied[PARTS_MAX], key_bytes = mailsrv__bytes(key);
     bool good = c->hmac != NULL && copy_parts(parts, n, copied) &&
                 c->hmac(c->user, hash, &key_bytes, copied, n, out) == MAILSRV_OK;
@@ -69,7 +69,7 @@ bool mailsrv__hmac(const mailsrv_session *s, int32_t hash, struct span key, cons
 
 bool mailsrv__random(const mailsrv_session *s, uint8_t *out, size_t n)
 {
-    const mailsrv_crypto *c = table(s);
+    const mailsrv_crypto *c = mailsrv__crypto(s);
     return checked(c->random != NULL && c->random(c->user, out, n) == MAILSRV_OK, out, n);
 }
 

@@ -14,6 +14,9 @@ size_t mailsrv__hash_octets(int32_t hash);
 /* Are there hashes, HMAC and random numbers? */
 bool mailsrv__has_crypto(const struct mailsrv_session *session);
 
+/* The table itself, for work that is done some at a time. */
+const mailsrv_crypto *mailsrv__crypto(const struct mailsrv_session *session);
+
 /* As the functions of mailsrv_crypto.  False: it failed, or nobody gave one; `out` is zeroed then. */
 bool mailsrv__hash(const struct mailsrv_session *session, int32_t hash, const struct span *parts, size_t n,
                    uint8_t *out);

@@ -14,6 +14,7 @@
 
 #include <mailsrv/auth.h>
 #include <mailsrv/policy.h>
+#include <mailsrv/queue.h>
 
 enum op_state { OP_RESERVED, OP_QUEUED, OP_TAKEN, OP_ANSWERED };
 
@@ -37,6 +38,10 @@ union op_value {
     mailsrv_copied copied;
     mailsrv_queued queued;
     mailsrv_verdict verdict;
+    mailsrv_route route;
+    mailsrv_dns_reply dns_reply;
+    mailsrv_credential credential;
+    mailsrv_retry retry;
 };
 
 struct op {
@@ -144,6 +149,13 @@ bool mailsrv__changed_waits(const mailsrv_engine *engine);
 
 /* The next one; NULL: there is none. */
 const mailsrv_op *mailsrv__changed_next(mailsrv_engine *engine, struct notice *notice);
+
+/* ---- body.c ---- */
+
+/* A BODY_COMMIT of one staged body: the argument has all but the reverse-path and what its targets are, which are
+ * zeroed but for their size; with room for `octets` of their bytes and for the results.  NULL: no memory. */
+struct op *mailsrv__commit_new(mailsrv_engine *engine, mailsrv_session *session, const mailsrv_staged *body,
+                               uint32_t n_targets, size_t octets);
 
 /* ---- ask.c ---- */
 

@@ -1,5 +1,6 @@
 #include "core/room.h"
 
+#include "core/answer.h"
 #include "core/op.h"
 
 #include <mailsrv/store.h>
@@ -67,12 +68,42 @@ bool mailsrv__room_may_go_on(const mailsrv_engine *e)
     return e->slice_spent < e->slice_max;
 }
 
+struct timers *mailsrv__room_timers(mailsrv_engine *e)
+{
+    return &e->timers;
+}
+
+int64_t mailsrv__room_unix_us(const mailsrv_engine *e)
+{
+    return e->unix_us;
+}
+
+bool mailsrv__room_served(const mailsrv_engine *e, int32_t kind)
+{
+    return e->servers[kind].served;
+}
+
+bool mailsrv__room_random(const mailsrv_engine *e, void *out, size_t n)
+{
+    return e->crypto.random != NULL && e->crypto.random(e->crypto.user, out, n) == MAILSRV_OK;
+}
+
 void mailsrv__room_event(mailsrv_engine *e, int32_t what, struct span text)
 {
     mailsrv__event(e, what, 0, text.p, text.n);
 }
 
 /* ---- Errands ---- */
+
+static struct ask submit(mailsrv_engine *e, struct errand *errand, struct op *op)
+{
+    mailsrv__answers_use(e, &mailsrv__store_answers);
+    op->errand = errand;
+    errand->op = op;
+    mailsrv__op_submit(op);
+    mailsrv__room_spend(e, 8);
+    return (struct ask){ op, (void *)(uintptr_t)op->pub.arg };
+}
 
 struct ask mailsrv__errand_ask(mailsrv_engine *e, struct errand *errand, int32_t number, const mailsrv_id *account,
                                size_t octets)
@@ -83,12 +114,14 @@ struct ask mailsrv__errand_ask(mailsrv_engine *e, struct errand *errand, int32_t
     op->pub.account = *account;
     if (op->then != NULL)
         op->then->pub.account = *account;
-    e->answers = &mailsrv__store_answers;
-    op->errand = errand;
-    errand->op = op;
-    mailsrv__op_submit(op);
-    mailsrv__room_spend(e, 8);
-    return (struct ask){ op, (void *)(uintptr_t)op->pub.arg };
+    return submit(e, errand, op);
+}
+
+struct ask mailsrv__errand_commit(mailsrv_engine *e, struct errand *errand, const mailsrv_staged *body,
+                                  uint32_t n_targets, size_t octets)
+{
+    struct op *op = mailsrv__commit_new(e, NULL, body, n_targets, octets);
+    return op == NULL ? (struct ask){ NULL, NULL } : submit(e, errand, op);
 }
 
 const void *mailsrv__errand_arg(const struct errand *errand)
@@ -100,6 +133,15 @@ const mailsrv_answer *mailsrv__errand_answer(const struct errand *errand)
 {
     const struct op *op = errand->op;
     return op != NULL && op->state == OP_ANSWERED ? &op->answer : NULL;
+}
+
+int32_t mailsrv__errand_find(const mailsrv_engine *e, mailsrv_op_id id, int32_t kind, struct errand **out)
+{
+    const struct op *op = mailsrv__op_find(e, id);
+    if (op == NULL || op->state != OP_TAKEN || op->pub.kind != kind)
+        return MAILSRV_E_USAGE;
+    *out = op->errand;
+    return op->errand == NULL ? MAILSRV_E_STALE : MAILSRV_OK;
 }
 
 void mailsrv__errand_take_handle(struct errand *errand, uint64_t value, struct handle *handle)

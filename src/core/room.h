@@ -8,6 +8,7 @@
 #define CORE_ROOM_H
 
 #include "core/ask.h"
+#include "core/timer.h"
 #include "core/work.h"
 
 /* ---- Rooms ---- */
@@ -22,6 +23,8 @@ struct room {
      * notify follows all the same. */
     void (*flagged)(struct room *room, const mailsrv_id *account, const mailsrv_id *mailbox,
                     const mailsrv_flagged *flagged);
+    /* A COMMIT of this engine has put an item into the queue; its bytes are alive for the call. */
+    void (*queued)(struct room *room, const mailsrv_queue_item *item);
     /* The engine ends: gives up everything, itself included.  Nobody will answer any more. */
     void (*end)(struct room *room);
 };
@@ -46,6 +49,10 @@ struct heap *mailsrv__room_heap(mailsrv_engine *engine);
 void mailsrv__room_work(mailsrv_engine *engine, struct work *work); /* puts it into the ring, unless it is there */
 void mailsrv__room_spend(mailsrv_engine *engine, uint32_t units);
 bool mailsrv__room_may_go_on(const mailsrv_engine *engine); /* are units of the slice left? */
+struct timers *mailsrv__room_timers(mailsrv_engine *engine);
+int64_t mailsrv__room_unix_us(const mailsrv_engine *engine); /* of the last advance */
+bool mailsrv__room_served(const mailsrv_engine *engine, int32_t kind);
+bool mailsrv__room_random(const mailsrv_engine *engine, void *out, size_t n); /* false: nobody gave any */
 void mailsrv__room_event(mailsrv_engine *engine, int32_t what, struct span text);
 
 /* ---- Errands ---- */
@@ -60,10 +67,19 @@ struct errand {
 struct ask mailsrv__errand_ask(mailsrv_engine *engine, struct errand *errand, int32_t kind, const mailsrv_id *account,
                                size_t octets);
 
+/* The same for BODY_COMMIT of one staged body to `n_targets` targets, with room for `octets` of their bytes.  The
+ * argument is filled in but for the reverse-path and the targets, which are zeroed but for their size. */
+struct ask mailsrv__errand_commit(mailsrv_engine *engine, struct errand *errand, const mailsrv_staged *body,
+                                  uint32_t n_targets, size_t octets);
+
 const void *mailsrv__errand_arg(const struct errand *errand);
 
 /* NULL: not yet answered. */
 const mailsrv_answer *mailsrv__errand_answer(const struct errand *errand);
+
+/* The errand whose question of this kind `id` is.  MAILSRV_OK; MAILSRV_E_STALE: it is out, and nobody waits for it any
+ * more; MAILSRV_E_USAGE: no such question is out. */
+int32_t mailsrv__errand_find(const mailsrv_engine *engine, mailsrv_op_id id, int32_t kind, struct errand **out);
 
 /* Takes the handle `value` from the answer, with the record that will close it. */
 void mailsrv__errand_take_handle(struct errand *errand, uint64_t value, struct handle *handle);

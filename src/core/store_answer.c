@@ -3,6 +3,8 @@
 #include "core/answer.h"
 #include "core/room.h"
 
+enum { LANE_OCTETS_MAX = 255 }; /* mailsrv_target.lane */
+
 /* ---- Checks ---- */
 
 /* Bytes that stand in each row of a list that is whole, `at` octets behind its beginning. */
@@ -88,6 +90,22 @@ static bool changes_are_whole(const mailsrv_arg_changes *arg, const mailsrv_chan
            names_are_whole(v->keywords, arg->n_keywords, v->n_keywords);
 }
 
+/* Items of the queue, whose lanes are no longer than one may be. */
+static bool queue_items_are_whole(const mailsrv_queued *v)
+{
+    mailsrv_bytes lane;
+    if (!mailsrv__list_is_whole(v->items, v->n, v->stride, sizeof *v->items) ||
+        !bytes_of_rows_are_there(v->items, v->n, v->stride, offsetof(mailsrv_queue_item, record)) ||
+        !bytes_of_rows_are_there(v->items, v->n, v->stride, offsetof(mailsrv_queue_item, lane)))
+        return false;
+    for (uint32_t i = 0; i < v->n; i++) {
+        memcpy(&lane, (const char *)v->items + (size_t)i * v->stride + offsetof(mailsrv_queue_item, lane), sizeof lane);
+        if (lane.n > LANE_OCTETS_MAX)
+            return false;
+    }
+    return true;
+}
+
 /* Keys of the hash that was asked for, and a salt. */
 static bool scram_record_is_whole(const mailsrv_arg_auth_scram_keys *arg, const mailsrv_scram_record *v)
 {
@@ -118,9 +136,7 @@ static bool is_whole(const mailsrv_op *op, const void *value)
     case MAILSRV_OP_MOVE:
         return runs_are_whole(v->copied.from, v->copied.n_from) && runs_are_whole(v->copied.to, v->copied.n_to);
     case MAILSRV_OP_QUEUE_SCAN:
-        return mailsrv__list_is_whole(v->queued.items, v->queued.n, v->queued.stride, sizeof(mailsrv_queue_item)) &&
-               bytes_of_rows_are_there(v->queued.items, v->queued.n, v->queued.stride,
-                                       offsetof(mailsrv_queue_item, record));
+        return queue_items_are_whole(&v->queued);
     case MAILSRV_OP_READ:
         return v->read_bytes.octets.n <= ((const mailsrv_arg_read *)op->arg)->octets &&
                mailsrv__bytes_are_there(v->read_bytes.octets);
@@ -289,8 +305,10 @@ static bool copy_queue_items(struct op *op)
     size_t bytes = 0;
     if (v->n == 0)
         return true;
-    for (uint32_t i = 0; i < v->n; i++)
-        bytes += ((const mailsrv_queue_item *)(const void *)(from + (size_t)i * v->stride))->record.n;
+    for (uint32_t i = 0; i < v->n; i++) {
+        const mailsrv_queue_item *item = (const void *)(from + (size_t)i * v->stride);
+        bytes += item->record.n + item->lane.n;
+    }
     mailsrv_queue_item *to = mailsrv__copy_room(op, v->n * sizeof *to + bytes);
     if (to == NULL)
         return false;
@@ -298,6 +316,7 @@ static bool copy_queue_items(struct op *op)
     for (uint32_t i = 0; i < v->n; i++) {
         memcpy(&to[i], from + (size_t)i * v->stride, sizeof *to);
         to[i].record = mailsrv__put_bytes(&at, to[i].record);
+        to[i].lane = mailsrv__put_bytes(&at, to[i].lane);
     }
     v->items = to;
     v->stride = sizeof *to;

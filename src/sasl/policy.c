@@ -1,5 +1,6 @@
 /* Which mechanisms a session offers, and what becomes of those who guess. */
 #include "core/crypto.h"
+#include "sasl/binding.h"
 #include "sasl/sasl.h"
 
 /* The strongest first: a client takes the first one that it knows. */

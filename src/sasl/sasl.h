@@ -88,9 +88,6 @@ extern const struct mechanism mailsrv__sasl_plain, mailsrv__sasl_login, mailsrv_
     mailsrv__sasl_scram_sha_1, mailsrv__sasl_scram_sha_1_plus, mailsrv__sasl_scram_sha_256,
     mailsrv__sasl_scram_sha_256_plus;
 
-/* Has the TLS layer something that a login can be bound to? */
-bool mailsrv__sasl_can_bind(const mailsrv_session *session);
-
 /* ---- For protocols ---- */
 
 enum { SASL_LINE_OCTETS_MAX = 12288 + 2 }; /* of a response, CRLF included (RFC 4954 section 4) */

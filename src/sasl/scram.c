@@ -3,6 +3,7 @@
  * A user who does not exist goes through all of it: what he is told is made up, and his proof is wrong. */
 #include "base/secret.h"
 #include "core/crypto.h"
+#include "sasl/binding.h"
 #include "sasl/sasl.h"
 #include "sasl/scram_message.h"
 #include "text/base64.h"
@@ -30,39 +31,13 @@ static size_t key_octets(const struct sasl *x)
 
 /* ---- Channel binding ---- */
 
-/* The data of a kind of binding; empty: it is not there. */
-static struct span binding_of(const mailsrv_session *session, struct span name)
-{
-    mailsrv_tls_info info = { .size = sizeof info };
-    if (!mailsrv__tls_info(session, &info))
-        return (struct span){ NULL, 0 };
-    if (mailsrv__span_equal(name, SPAN("tls-exporter")))
-        return mailsrv__span(info.exporter);
-    if (mailsrv__span_equal(name, SPAN("tls-unique")))
-        return mailsrv__span(info.unique);
-    if (mailsrv__span_equal(name, SPAN("tls-server-end-point")))
-        return mailsrv__span(info.end_point);
-    return (struct span){ NULL, 0 };
-}
-
-/* None of the protocols says which kinds there are, so a client takes the usual one: tls-exporter in TLS 1.3 (RFC 9266
- * section 3), tls-unique before it (RFC 5802 section 6.1).  Without that no -PLUS is offered: he would fail. */
-bool mailsrv__sasl_can_bind(const mailsrv_session *session)
-{
-    enum { TLS_1_3 = 0x0304 };
-    mailsrv_tls_info info = { .size = sizeof info };
-    if (!mailsrv__tls_info(session, &info))
-        return false;
-    return info.version >= TLS_1_3 ? info.exporter.n != 0 : info.unique.n != 0;
-}
-
 /* RFC 5802 section 6: a client that could bind and was not told that we can has been lied to on the way. */
 static bool binding_is_right(const struct sasl *x, const struct scram_first *first)
 {
     bool plus = (x->mechanism->flags & SASL_BINDS) != 0;
     switch (first->binding) {
     case SCRAM_BINDS:
-        return plus && binding_of(x->session, first->binding_name).n != 0;
+        return plus && mailsrv__sasl_binding(x->session, first->binding_name).n != 0;
     case SCRAM_COULD_BIND:
         return !plus && !mailsrv__sasl_is_offered(x->session, x->mechanism->plus);
     default:
@@ -78,7 +53,7 @@ static bool says_same_binding(struct sasl *x, struct span base64)
     size_t n;
     uint8_t *said = mailsrv__arena_take(&x->arena, BASE64_OCTETS(base64.n));
     if (first->binding == SCRAM_BINDS)
-        data = binding_of(x->session, first->binding_name);
+        data = mailsrv__sasl_binding(x->session, first->binding_name);
     if (said == NULL || !mailsrv__base64_read(base64, said, &n) || n != first->gs2_header.n + data.n)
         return false;
     return memcmp(said, first->gs2_header.p, first->gs2_header.n) == 0 &&

@@ -1,5 +1,7 @@
 #include "sasl/scram_message.h"
 
+#include "text/decimal.h"
+
 /* Takes what stands before the next comma, and the comma.  False: there is none. */
 static bool take_until_comma(struct span *rest, struct span *out)
 {
@@ -107,6 +109,34 @@ bool mailsrv__scram_read_final(struct span message, struct scram_final *out)
            skip_extensions(rest, more);
 }
 
+/* posit-number = %x31-39 *DIGIT; one that does not fit is none */
+static bool read_count(struct span text, uint32_t *out)
+{
+    uint64_t value;
+    if (text.p[0] == '0' || !mailsrv__decimal_read(text, &value) || value > UINT32_MAX)
+        return false;
+    *out = (uint32_t)value;
+    return true;
+}
+
+/* server-first-message = [reserved-mext ","] nonce "," salt "," iteration-count ["," extensions] */
+bool mailsrv__scram_read_server_first(struct span message, struct scram_server_first *out)
+{
+    struct span rest = message, count;
+    bool more;
+    *out = (struct scram_server_first){ .iterations = 0 };
+    return take_attribute(&rest, 'r', &out->nonce, &more) && more && is_nonce(out->nonce) &&
+           take_attribute(&rest, 's', &out->salt, &more) && more && take_attribute(&rest, 'i', &count, &more) &&
+           read_count(count, &out->iterations) && skip_extensions(rest, more);
+}
+
+/* server-final-message = (server-error / verifier) ["," extensions]; verifier = "v=" base64 */
+bool mailsrv__scram_read_server_final(struct span message, struct span *signature)
+{
+    bool more;
+    return take_attribute(&message, 'v', signature, &more) && skip_extensions(message, more);
+}
+
 /* saslname = 1*(value-safe-char / "=2C" / "=3D") */
 bool mailsrv__scram_unescape(struct span escaped, char *out, size_t *n)
 {
@@ -123,4 +153,16 @@ bool mailsrv__scram_unescape(struct span escaped, char *out, size_t *n)
         out[(*n)++] = c;
     }
     return true;
+}
+
+void mailsrv__scram_escape(struct span name, struct writer *w)
+{
+    for (size_t i = 0; i < name.n; i++) {
+        if (name.p[i] == ',')
+            mailsrv__write(w, SPAN("=2C"));
+        else if (name.p[i] == '=')
+            mailsrv__write(w, SPAN("=3D"));
+        else
+            mailsrv__write_char(w, name.p[i]);
+    }
 }

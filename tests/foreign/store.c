@@ -193,7 +193,7 @@ static void fill_queue(struct way *w)
 {
     uint64_t gone = send(w, &(struct letter){ .seed = 60, .octets = 10, .record = "goes" }).queue;
     uint64_t kept = send(w, &(struct letter){ .seed = 61, .octets = 400000, .record = "first" }).queue;
-    mailsrv_arg_queue_update update = { sizeof update, 0, kept, way_bytes("second") };
+    mailsrv_arg_queue_update update = { .size = sizeof update, .queue = kept, .record = way_bytes("second") };
     mailsrv_asked_free(way_ask(w, MAILSRV_OP_QUEUE_UPDATE, 0, &update));
     mailsrv_arg_queue_delete drop = { sizeof drop, 1, &gone };
     mailsrv_asked_free(way_ask(w, MAILSRV_OP_QUEUE_DELETE, 0, &drop));

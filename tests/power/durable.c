@@ -330,7 +330,7 @@ static void large_bodies(void)
     mailsrv_result r = send_one(&f, 300000, 0);
     tap(r.status == MAILSRV_OK && bodies(&f) == 1, "large bodies", "or stays", "");
     open_inbox(&f, &box);
-    mailsrv_arg_read read = { sizeof read, r.uid, box.value.mbox, 0, 0, 299999, 10 };
+    mailsrv_arg_read read = { sizeof read, r.uid, box.value.mbox, 0, 0, 299999, 10, 0 };
     mailsrv_asked *asked = ask(&f, 1, MAILSRV_OP_READ, &read);
     const mailsrv_read_bytes *value = value_of(asked);
     tap(value != NULL && value->octets.n == 1 && value->octets.p[0] == 'a' + 299999 / 4000 % 26, "large bodies",
@@ -730,7 +730,7 @@ static bool all_are_whole(struct fixture *f)
     bool whole = true;
     open_inbox(f, &box);
     for (uint32_t uid = KEPT; uid <= SENT; uid += KEPT) {
-        mailsrv_arg_read read = { sizeof read, uid, box.value.mbox, 0, 0, 0, 3000 };
+        mailsrv_arg_read read = { sizeof read, uid, box.value.mbox, 0, 0, 0, 3000, 0 };
         mailsrv_asked *asked = ask(f, 1, MAILSRV_OP_READ, &read);
         whole = whole && is_whole(asked, 3000);
         drop(f, asked);
@@ -747,7 +747,7 @@ static void compaction(void)
     rest(&f);
     uint64_t before = segments(&f);
     open_inbox(&f, &box);
-    mailsrv_arg_read read = { sizeof read, 2 * KEPT, box.value.mbox, 0, 0, 0, 1000 };
+    mailsrv_arg_read read = { sizeof read, 2 * KEPT, box.value.mbox, 0, 0, 0, 1000, 0 };
     mailsrv_asked *first = ask(&f, 1, MAILSRV_OP_READ, &read);
     expunge_most(&f);
     rest(&f);

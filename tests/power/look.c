@@ -16,7 +16,7 @@ static uint32_t read_message(struct mail *m, int account, const struct opened *o
     mailsrv_asked *first = NULL, *asked;
     uint64_t handle = 0, at = 0;
     while (at < row->octets) {
-        mailsrv_arg_read arg = { sizeof arg, row->uid, opened->value.mbox, 0, handle, at, row->octets };
+        mailsrv_arg_read arg = { sizeof arg, row->uid, opened->value.mbox, 0, handle, at, row->octets, 0 };
         const mailsrv_read_bytes *value = mail_hear(m, 0, MAILSRV_OP_READ, account, &arg, &asked);
         if (value == NULL || value->octets.n == 0) {
             number = 0;

@@ -351,8 +351,9 @@ void mail_requeue(struct mail *m, uint64_t random)
         return;
     if (random % 2 != 0) {
         item->version_perhaps = item->version + 1;
-        mailsrv_arg_queue_update arg = { sizeof arg, 0, item->queue,
-                                         mail_record_of(item->number, item->version_perhaps, text) };
+        mailsrv_arg_queue_update arg = { .size = sizeof arg,
+                                         .queue = item->queue,
+                                         .record = mail_record_of(item->number, item->version_perhaps, text) };
         mail_hear(m, 1, MAILSRV_OP_QUEUE_UPDATE, -1, &arg, &asked);
         if (mail_status_of(asked) == MAILSRV_OK)
             item->version = item->version_perhaps;

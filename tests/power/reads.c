@@ -134,7 +134,7 @@ struct reading {
 /* From an offset to the end; its own answers' handle is closed when the first question is freed. */
 static struct reading read_from(struct fixture *f, uint32_t uid, uint64_t offset, uint64_t piece)
 {
-    mailsrv_arg_read arg = { sizeof arg, uid, f->box.value.mbox, 0, 0, offset, piece };
+    mailsrv_arg_read arg = { sizeof arg, uid, f->box.value.mbox, 0, 0, offset, piece, 0 };
     struct reading r = { MAILSRV_OK, 0, true };
     mailsrv_asked *first = NULL, *asked;
     for (uint64_t n = 1; n != 0; arg.offset += n, r.octets += n) {
@@ -307,7 +307,7 @@ static void order(void)
     mailsrv_asked *first, *second, *third, *fourth;
     uint32_t uid = deliver(f, 1, 4 * PIECE - 6);
     asked_now = 0;
-    mailsrv_arg_read arg = { sizeof arg, uid, f->box.value.mbox, 0, 0, 0, PIECE }, next;
+    mailsrv_arg_read arg = { sizeof arg, uid, f->box.value.mbox, 0, 0, 0, PIECE, 0 }, next;
     const mailsrv_read_bytes *value = mail_hear(&f->mail, 0, MAILSRV_OP_READ, 0, &arg, &first);
     arg.handle = value != NULL ? value->handle : 0;
     arg.offset = PIECE;

@@ -157,7 +157,7 @@ static uint32_t count(struct fixture *f, int account, uint64_t octets)
         bool good = true;
         mailsrv_asked *first = NULL, *asked;
         while (at < octets && good) {
-            mailsrv_arg_read arg = { sizeof arg, uid, box.value.mbox, 0, handle, at, octets };
+            mailsrv_arg_read arg = { sizeof arg, uid, box.value.mbox, 0, handle, at, octets, 0 };
             const mailsrv_read_bytes *value = mail_hear(&f->mail, 1, MAILSRV_OP_READ, account, &arg, &asked);
             good = value != NULL && value->octets.n != 0;
             for (size_t i = 0; good && i < value->octets.n; i++)

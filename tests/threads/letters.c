@@ -274,7 +274,7 @@ static void a_release_posts(void)
     struct lender lender;
     mailsrv_engine *engine;
     mailsrv_asked *asked;
-    mailsrv_arg_read arg = { sizeof arg, 1, 1, 0, 0, 0, 4 };
+    mailsrv_arg_read arg = { sizeof arg, 1, 1, 0, 0, 0, 4, 0 };
     memset(&lender, 0, sizeof lender);
     if (mailsrv_engine_new(NULL, &engine) != MAILSRV_OK ||
         mailsrv_port_open(&lender.port, engine, NULL, NULL) != MAILSRV_OK)

@@ -98,7 +98,7 @@ static mailsrv_asked *ask(mailsrv_engine *engine, uint64_t offset)
 {
     static mailsrv_arg_read args[64]; /* borrowed for as long as they may be read */
     mailsrv_asked *asked;
-    args[offset] = (mailsrv_arg_read){ sizeof *args, 1, 1, 0, 0, offset, 100 };
+    args[offset] = (mailsrv_arg_read){ sizeof *args, 1, 1, 0, 0, offset, 100, 0 };
     if (mailsrv_ask(engine, MAILSRV_OP_READ, NULL, &args[offset], &asked) != MAILSRV_OK)
         abort();
     return asked;
@@ -234,7 +234,7 @@ static void *asks_and_reads(void *p)
     mailsrv_engine *engine = new_engine(user->pool, user->store);
     for (unsigned i = 0; i < 200; i++) {
         mailsrv_asked *asked;
-        mailsrv_arg_read arg = { sizeof arg, 1, 1, 0, 0, i, 100 };
+        mailsrv_arg_read arg = { sizeof arg, 1, 1, 0, 0, i, 100, 0 };
         if (mailsrv_ask(engine, MAILSRV_OP_READ, NULL, &arg, &asked) != MAILSRV_OK)
             continue;
         if (answer_of(engine, asked) == MAILSRV_OK)

@@ -77,7 +77,7 @@ static void free_handle(struct durable *d, struct handle *h)
     if (h->body != NULL)
         mailsrv__durable_body_free(d, h->body);
     mailsrv__durable_message_free(d, h->message);
-    mailsrv__durable_ahead_free(h->ahead);
+    mailsrv__durable_ahead_free(d, h->ahead);
     free(h);
 }
 

@@ -21,7 +21,7 @@ static void everything(struct kit *k)
         return;
     if (!mailsrv__kit_open(k, 0, 0, &box) || !mailsrv__kit_list(k, &box, ROWS_MAX, &list))
         return;
-    mailsrv_arg_read arg = { sizeof arg, result.uid, box.handle, 0, 0, 0, 10 };
+    mailsrv_arg_read arg = { sizeof arg, result.uid, box.handle, 0, 0, 0, 10, 0 };
     mailsrv__kit_hear(k, 0, MAILSRV_OP_READ, &box.account, &arg, &question);
     mailsrv__kit_drop(k, question);
     mailsrv__kit_expunge(k, &box, result.uid, result.uid, 0, &modseq);

@@ -140,7 +140,7 @@ static uint64_t read_once(struct kit *k, const struct box *box, uint32_t uid, co
                           uint64_t offset, uint64_t n)
 {
     mailsrv_asked *question;
-    mailsrv_arg_read arg = { sizeof arg, uid, box->handle, 0, 0, offset, n };
+    mailsrv_arg_read arg = { sizeof arg, uid, box->handle, 0, 0, offset, n, 0 };
     const mailsrv_answer *answer =
         mailsrv__kit_hear(k, box->engine, MAILSRV_OP_READ, &box->account, &arg, &question);
     if (answer == NULL || !mailsrv__kit_expect_status(k, answer->status, MAILSRV_OK, "READ"))

@@ -85,7 +85,7 @@ static void gone(struct kit *k)
     uint64_t modseq;
     if (!filled(k, &box, &result, 1) || !expunge(k, &box, result.uid, &modseq))
         return;
-    mailsrv_arg_read arg = { sizeof arg, result.uid, box.handle, 0, 0, 0, 100 };
+    mailsrv_arg_read arg = { sizeof arg, result.uid, box.handle, 0, 0, 0, 100, 0 };
     const mailsrv_answer *answer = mailsrv__kit_hear(k, 0, MAILSRV_OP_READ, &box.account, &arg, &question);
     if (answer != NULL)
         mailsrv__kit_expect_status(k, answer->status, MAILSRV_GONE, "READ of an expunged message");

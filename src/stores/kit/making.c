@@ -177,7 +177,7 @@ static void asked_of_the_gone(struct kit *k, const struct box *box, uint32_t uid
     if (answer == NULL ||
         !mailsrv__kit_expect_status(k, answer->status, MAILSRV_NONEXISTENT, "CHANGES of a deleted mailbox"))
         return;
-    mailsrv_arg_read read = { sizeof read, uid, box->handle, 0, 0, 0, 100 };
+    mailsrv_arg_read read = { sizeof read, uid, box->handle, 0, 0, 0, 100, 0 };
     answer = mailsrv__kit_hear(k, box->engine, MAILSRV_OP_READ, &box->account, &read, &question);
     if (answer != NULL)
         mailsrv__kit_expect_status(k, answer->status, MAILSRV_GONE, "READ in a deleted mailbox");

@@ -119,7 +119,9 @@ static void replaced(struct kit *k)
     mailsrv_asked *question;
     if (!enqueue(k, "before", &result))
         return;
-    mailsrv_arg_queue_update arg = { sizeof arg, 0, result.queue, mailsrv__kit_bytes("and after") };
+    mailsrv_arg_queue_update arg = { .size = sizeof arg,
+                                     .queue = result.queue,
+                                     .record = mailsrv__kit_bytes("and after") };
     const mailsrv_answer *answer = mailsrv__kit_hear(k, 0, MAILSRV_OP_QUEUE_UPDATE, NULL, &arg, &question);
     if (answer == NULL || !mailsrv__kit_expect_status(k, answer->status, MAILSRV_OK, "QUEUE_UPDATE"))
         return;

@@ -40,7 +40,7 @@ static void ranges(struct kit *k)
 static const mailsrv_answer *read_at(struct kit *k, const struct box *box, uint32_t uid, uint64_t handle,
                                      uint64_t offset, uint64_t n, mailsrv_asked **question)
 {
-    mailsrv_arg_read arg = { sizeof arg, uid, box->handle, 0, handle, offset, n };
+    mailsrv_arg_read arg = { sizeof arg, uid, box->handle, 0, handle, offset, n, 0 };
     return mailsrv__kit_hear(k, box->engine, MAILSRV_OP_READ, &box->account, &arg, question);
 }
 

@@ -144,7 +144,7 @@ static void staged_read(struct kit *k)
     if (!mailsrv__kit_stage(k, 0, 14, 3000, 1000, &body))
         return;
     for (uint64_t at = 0; at < 3000;) {
-        mailsrv_arg_read arg = { sizeof arg, 0, 0, body.handle, 0, at, 3000 - at };
+        mailsrv_arg_read arg = { sizeof arg, 0, 0, body.handle, 0, at, 3000 - at, 0 };
         const mailsrv_answer *answer = mailsrv__kit_hear(k, 0, MAILSRV_OP_READ, NULL, &arg, &question);
         if (answer == NULL || !mailsrv__kit_expect_status(k, answer->status, MAILSRV_OK, "READ of a staged body"))
             return;

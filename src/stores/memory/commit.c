@@ -101,6 +101,16 @@ static int32_t plan_mailbox(struct mailbox *mbox, const mailsrv_target *target, 
     return MAILSRV_OK;
 }
 
+/* Room for a message more than the targets before it will add. */
+static bool reserve(struct memory *m, struct shelf *shelf)
+{
+    if (shelf == &m->queue ? !mailsrv__memory_queue_reserve(m, shelf->planned + 1)
+                           : !mailsrv__memory_shelf_reserve(m, shelf, shelf->planned + 1))
+        return false;
+    shelf->planned++;
+    return true;
+}
+
 /* Makes the message of a target and room for it on its shelf. */
 static int32_t make(struct memory *m, struct body *body, const mailsrv_target *target, struct shelf *shelf,
                     struct message **out)
@@ -108,12 +118,11 @@ static int32_t make(struct memory *m, struct body *body, const mailsrv_target *t
     struct message *message = mailsrv__memory_message_new(m, body, target->prefix, target->uidl);
     if (message == NULL)
         return MAILSRV_NOMEM;
-    if (!mailsrv__memory_set_record(message, target->record) ||
-        !mailsrv__memory_shelf_reserve(m, shelf, shelf->planned + 1)) {
+    if (!mailsrv__memory_set_record(message, target->record, target->lane) || !reserve(m, shelf)) {
         mailsrv__memory_message_unref(message);
         return MAILSRV_NOMEM;
     }
-    shelf->planned++;
+    message->due_us = target->due_us;
     message->row.flags = target->flags;
     message->row.internal_us = target->internal_us;
     *out = message;

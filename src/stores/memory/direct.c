@@ -155,8 +155,7 @@ int32_t mailsrv_memory_queue_item(mailsrv_store *store, uint64_t index, mailsrv_
     const struct memory *m = mailsrv__memory(store);
     if (index >= m->queue.n)
         return MAILSRV_NONEXISTENT;
-    const struct message *message = m->queue.v[index];
-    *out = (mailsrv_queue_item){ message->queue, message->row.octets, { message->record, message->n_record } };
+    *out = mailsrv__memory_queue_item(m->queue.v[index]);
     return MAILSRV_OK;
 }
 

@@ -65,6 +65,8 @@ static void end(mailsrv_store *store)
     mailsrv__memory_handles_end(m, NULL);
     mailsrv__memory_accounts_free(m);
     mailsrv__memory_shelf_free(m, &m->queue);
+    m->due.n = 0; /* its items were the queue's */
+    mailsrv__memory_shelf_free(m, &m->due);
     mailsrv_allocator from = m->allocator;
     from.release(from.user, m, sizeof *m);
 }

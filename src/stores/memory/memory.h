@@ -43,13 +43,14 @@ struct message {
     mailsrv_row row;
     uint64_t queue;
     struct body *body;
-    uint8_t *record; /* QUEUE */
-    size_t n_record;
+    uint8_t *record; /* QUEUE; its lane behind it */
+    size_t n_record, n_lane;
+    int64_t due_us; /* QUEUE */
     size_t n_prefix, n_uidl;
     uint8_t bytes[]; /* prefix, then uidl */
 };
 
-/* Messages in ascending order of UID or queue number. */
+/* Messages in ascending order of UID or queue number, or of due time and queue number. */
 struct shelf {
     struct message **v;
     size_t n, room;
@@ -178,7 +179,7 @@ struct memory {
     struct address *addresses;
     struct binding *bindings;
     struct handle *handles[BUCKETS];
-    struct shelf queue;
+    struct shelf queue, due; /* the same items, by number and by due time */
     struct held *held, **held_end;
     uint64_t last_id, last_handle, last_queue;
     uint64_t octets, lent, n_held, answered;
@@ -270,13 +271,17 @@ struct message *mailsrv__memory_message_new(struct memory *m, struct body *body,
                                             mailsrv_bytes uidl);
 void mailsrv__memory_message_unref(struct message *message);
 mailsrv_bytes mailsrv__memory_message_at(struct message *message, uint64_t offset);
-bool mailsrv__memory_set_record(struct message *message, mailsrv_bytes record); /* false: no memory */
+/* What the queue keeps with a message.  False: no memory. */
+bool mailsrv__memory_set_record(struct message *message, mailsrv_bytes record, mailsrv_bytes lane);
 
 bool mailsrv__memory_shelf_reserve(struct memory *m, struct shelf *shelf, size_t more);
 void mailsrv__memory_shelf_free(struct memory *m, struct shelf *shelf);
 /* The place of the first UID, or queue number, that is not below `least`. */
 size_t mailsrv__memory_shelf_uid(const struct shelf *shelf, uint64_t least);
 size_t mailsrv__memory_shelf_queue(const struct shelf *shelf, uint64_t least);
+/* For the message at `at`, which there is room for; and the way back. */
+void mailsrv__memory_shelf_put(struct shelf *shelf, size_t at, struct message *message);
+void mailsrv__memory_shelf_drop(struct shelf *shelf, size_t at);
 
 /* ---- read.c ---- */
 int32_t mailsrv__memory_rows(struct memory *m, const mailsrv_op *op, struct reply *r);
@@ -386,6 +391,9 @@ void mailsrv__memory_forget(struct memory *m, struct mailbox *mbox); /* everythi
 int32_t mailsrv__memory_changes(struct memory *m, const mailsrv_op *op, struct reply *r);
 
 /* ---- queue.c ---- */
+bool mailsrv__memory_queue_reserve(struct memory *m, size_t more); /* false: no memory */
+mailsrv_queue_item mailsrv__memory_queue_item(const struct message *message);
+struct message *mailsrv__memory_queued(const struct memory *m, uint64_t number); /* NULL: it is not there */
 void mailsrv__memory_enqueue(struct memory *m, struct message *message);
 int32_t mailsrv__memory_queue_scan(struct memory *m, const mailsrv_op *op, struct reply *r);
 int32_t mailsrv__memory_queue_update(struct memory *m, const mailsrv_op *op);

@@ -36,7 +36,7 @@ void mailsrv__memory_message_unref(struct message *message)
     struct memory *m = message->memory;
     m->octets -= message->n_prefix;
     mailsrv__memory_body_unref(message->body);
-    mailsrv__memory_give(m, message->record, message->n_record);
+    mailsrv__memory_give(m, message->record, message->n_record + message->n_lane);
     mailsrv__memory_give(m, message, octets_of(message));
 }
 
@@ -47,19 +47,23 @@ mailsrv_bytes mailsrv__memory_message_at(struct message *message, uint64_t offse
     return mailsrv__memory_body_at(message->body, offset - message->n_prefix);
 }
 
-bool mailsrv__memory_set_record(struct message *message, mailsrv_bytes record)
+bool mailsrv__memory_set_record(struct message *message, mailsrv_bytes record, mailsrv_bytes lane)
 {
     struct memory *m = message->memory;
     uint8_t *copy = NULL;
-    if (record.n != 0) {
-        copy = mailsrv__memory_take(m, record.n);
+    if (record.n + lane.n != 0) {
+        copy = mailsrv__memory_take(m, record.n + lane.n);
         if (copy == NULL)
             return false;
-        memcpy(copy, record.p, record.n);
     }
-    mailsrv__memory_give(m, message->record, message->n_record);
+    if (record.n != 0)
+        memcpy(copy, record.p, record.n);
+    if (lane.n != 0)
+        memcpy(copy + record.n, lane.p, lane.n);
+    mailsrv__memory_give(m, message->record, message->n_record + message->n_lane);
     message->record = copy;
     message->n_record = record.n;
+    message->n_lane = lane.n;
     return true;
 }
 
@@ -84,6 +88,19 @@ void mailsrv__memory_shelf_free(struct memory *m, struct shelf *shelf)
     for (size_t i = 0; i < shelf->n; i++)
         mailsrv__memory_message_unref(shelf->v[i]);
     mailsrv__memory_give(m, shelf->v, shelf->room * sizeof(struct message *));
+}
+
+void mailsrv__memory_shelf_put(struct shelf *shelf, size_t at, struct message *message)
+{
+    memmove(shelf->v + at + 1, shelf->v + at, (shelf->n - at) * sizeof(struct message *));
+    shelf->v[at] = message;
+    shelf->n++;
+}
+
+void mailsrv__memory_shelf_drop(struct shelf *shelf, size_t at)
+{
+    shelf->n--;
+    memmove(shelf->v + at, shelf->v + at + 1, (shelf->n - at) * sizeof(struct message *));
 }
 
 static uint64_t uid_of(const struct message *message)

@@ -168,13 +168,15 @@ static int32_t read_staged(struct memory *m, const mailsrv_arg_read *arg, struct
     return MAILSRV_OK;
 }
 
-/* A message, by the handle of its first reading or by its UID; NULL: it is not there. */
+/* A message, by the handle of its first reading, by its number in the queue or by its UID; NULL: it is not there. */
 static struct message *asked_for(struct memory *m, const mailsrv_arg_read *arg)
 {
     if (arg->handle != 0) {
         struct handle *h = mailsrv__memory_handle_find(m, arg->handle, HANDLE_READ);
         return h != NULL ? h->message : NULL;
     }
+    if (arg->mbox == 0)
+        return mailsrv__memory_queued(m, arg->queue);
     struct mailbox *mbox = mailsrv__memory_opened(m, arg->mbox);
     if (mbox == NULL)
         return NULL;
@@ -196,7 +198,7 @@ static void begin_reading(struct memory *m, const struct binding *from, struct m
 int32_t mailsrv__memory_read(struct memory *m, const struct binding *from, const mailsrv_op *op, struct reply *r)
 {
     const mailsrv_arg_read *arg = op->arg;
-    if (arg->mbox == 0)
+    if (arg->mbox == 0 && arg->body != 0)
         return read_staged(m, arg, r);
     struct message *message = asked_for(m, arg);
     if (message == NULL)
