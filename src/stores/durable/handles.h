@@ -131,8 +131,9 @@ struct whereabouts {
     struct place place; /* segment 0: a file of its own */
 };
 
-/* Where the message is, as the index knows it now, with its file open. */
-int32_t mailsrv__durable_message_find(struct durable *d, int64_t box, uint32_t uid, struct message **out);
+/* Where the message is, as the index knows it now, with its file open.  `number`: its UID; with `box` 0 that of an item
+ * of the queue. */
+int32_t mailsrv__durable_message_find(struct durable *d, int64_t box, uint64_t number, struct message **out);
 /* Opens what was found before; `now`: MAILSRV_MORE where that would wait for the disk.  But for that, and for
  * MAILSRV_OK, it is freed. */
 int32_t mailsrv__durable_message_open(struct durable *d, struct whereabouts *found, bool now);

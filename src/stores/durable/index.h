@@ -8,7 +8,7 @@
 
 #include <sqlite3.h>
 
-#define INDEX_FORMAT 2 /* one of an older format is made anew */
+#define INDEX_FORMAT 3 /* one of an older format is made anew */
 
 /* ---- index.c: the index, and its statements ---- */
 enum sql {
@@ -107,7 +107,12 @@ enum sql {
     SQL_QUEUE_GET,
     SQL_QUEUE_UPDATE,
     SQL_QUEUE_DROP,
+    SQL_QUEUE_PLACE,
     SQL_QUEUE_RANGE,
+    SQL_QUEUE_DUE,
+    SQL_QUEUE_DUE_SAME,
+    SQL_QUEUE_LANE,
+    SQL_QUEUE_LANE_SAME,
     SQL_SEGMENT_APPLIES,
     SQL_SEGMENT_COUNT,
     SQL_SEGMENT_ENDS,

@@ -188,46 +188,6 @@ static int32_t rows(struct durable *d, struct task *t)
     return status;
 }
 
-/* ---- The queue ---- */
-
-static bool take_item(struct task *t, sqlite3_stmt *row, mailsrv_queue_item *out)
-{
-    out->queue = (uint64_t)sqlite3_column_int64(row, 0);
-    out->octets = (uint64_t)sqlite3_column_int64(row, 1);
-    out->record = mailsrv__durable_column_bytes(row, 2);
-    return mailsrv__durable_keep(t, &out->record);
-}
-
-static int32_t queue_scan(struct durable *d, struct task *t)
-{
-    const mailsrv_arg_queue_scan *arg = t->op->arg;
-    uint32_t most = arg->limit < PAGE_MAX ? arg->limit : PAGE_MAX;
-    mailsrv_queued *value = &t->value.queued;
-    mailsrv_queue_item *page = mailsrv__durable_room(t, PAGE_MAX * sizeof *page);
-    int32_t status = page != NULL ? MAILSRV_OK : MAILSRV_NOMEM;
-    sqlite3_stmt *row = mailsrv__durable_ask(&d->reader, SQL_QUEUE_RANGE, "ii", (int64_t)place_of(&arg->cursor),
-                                             (int64_t)most + 1);
-    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
-    value->size = sizeof *value;
-    value->stride = sizeof *page;
-    value->items = page;
-    for (; result == SQLITE_ROW && !value->more && status == MAILSRV_OK; result = sqlite3_step(row)) {
-        if (value->n == most) {
-            value->more = 1;
-            value->next = mailsrv__durable_cursor_at((uint64_t)sqlite3_column_int64(row, 0));
-        } else if (take_item(t, row, &page[value->n])) {
-            value->n++;
-        } else {
-            status = MAILSRV_NOMEM;
-        }
-    }
-    if (result != SQLITE_ROW && result != SQLITE_DONE && status == MAILSRV_OK)
-        status = mailsrv__durable_failure(&d->reader);
-    sqlite3_reset(row);
-    t->answer.value = value;
-    return status;
-}
-
 /* ---- READ ---- */
 
 static int32_t copy_staged(struct durable *d, const struct body *body, uint64_t offset, uint8_t *p, size_t n)
@@ -328,11 +288,13 @@ static int32_t read_first(struct durable *d, struct task *t, const mailsrv_arg_r
     struct message *message = NULL;
     struct ahead *ahead = ahead_of(d, arg->mbox);
     int32_t status = MAILSRV_NONEXISTENT;
+    if (arg->mbox == 0)
+        status = mailsrv__durable_message_find(d, 0, arg->queue, &message);
     if (ahead != NULL && mailsrv__durable_ahead_take(d, ahead, arg->uid, &found)) {
         message = found.message;
         status = mailsrv__durable_message_open(d, &found, false);
     }
-    if (status == MAILSRV_NONEXISTENT) /* or what was known is old */
+    if (status == MAILSRV_NONEXISTENT && arg->mbox != 0) /* or what was known is old */
         status = find_message(d, arg, ahead, &message);
     if (status != MAILSRV_OK)
         return status == MAILSRV_NONEXISTENT ? MAILSRV_GONE : status;
@@ -347,7 +309,7 @@ static int32_t read_first(struct durable *d, struct task *t, const mailsrv_arg_r
 static int32_t read_octets(struct durable *d, struct task *t)
 {
     const mailsrv_arg_read *arg = t->op->arg;
-    if (arg->mbox == 0)
+    if (arg->mbox == 0 && arg->body != 0)
         return read_staged(d, t, arg);
     if (arg->handle == 0)
         return read_first(d, t, arg);
@@ -400,7 +362,7 @@ bool mailsrv__durable_read_now(struct binding *b, const mailsrv_arg_read *arg, m
                                mailsrv_answer *answer)
 {
     struct durable *d = b->d;
-    if (d->files.read_now == NULL || arg->mbox == 0)
+    if (d->files.read_now == NULL || (arg->mbox == 0 && arg->handle == 0))
         return false;
     answer->status = arg->handle != 0 ? go_on_now(d, arg, value, answer) : begin_now(b, arg, value, answer);
     if (answer->status != MAILSRV_OK)
@@ -475,7 +437,7 @@ static int32_t perform(struct durable *d, struct task *t)
     case MAILSRV_OP_READ:
         return read_octets(d, t);
     case MAILSRV_OP_QUEUE_SCAN:
-        return queue_scan(d, t);
+        return at_one_moment(d, t, mailsrv__durable_queue_scan);
     default:
         return MAILSRV_CANNOT;
     }

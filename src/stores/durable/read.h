@@ -40,6 +40,9 @@ int32_t mailsrv__durable_mbox_list(struct durable *d, struct task *t);
 int32_t mailsrv__durable_changes(struct durable *d, struct task *t);
 int32_t mailsrv__durable_name_changes(struct durable *d, struct task *t);
 
+/* ---- queue.c: by the reader, inside of one transaction ---- */
+int32_t mailsrv__durable_queue_scan(struct durable *d, struct task *t);
+
 /* ---- shapes.c: ROWS for who lists messages with their structures ---- */
 /* Is nothing wanted but octets, dates and structures? */
 bool mailsrv__durable_are_shapes(uint32_t fields);

@@ -17,6 +17,7 @@
  * messages, of their marks, of its row and its account's), and what comes into them, with what a page leaves free. */
 #define SHARED_OCTETS 65536
 #define MAILBOX_OCTETS 16384
+#define ITEM_OCTETS 8192 /* of an item of the queue: the leaves of its time and its lane */
 #define RECORD_TIMES 2
 
 /* With the lock. */
@@ -58,12 +59,23 @@ static uint64_t rows_of(const struct task *first)
     return n;
 }
 
+static uint64_t items_of(const struct task *first)
+{
+    uint64_t n = 0;
+    for (const struct task *t = first; t != NULL; t = t->next) {
+        const mailsrv_arg_body_commit *arg = t->op->arg;
+        for (uint32_t i = 0; i < arg->n_targets; i++)
+            n += mailsrv__durable_target_at(arg, i)->kind == MAILSRV_TARGET_QUEUE;
+    }
+    return n;
+}
+
 /* With the lock. */
 static bool has_room(struct durable *d, const struct task *first, uint64_t records)
 {
     struct unseen *u = &d->unseen;
     u->octets += (u->octets == 0 ? SHARED_OCTETS : 0) + RECORD_TIMES * records;
-    u->octets += (uint64_t)add_mailboxes(&u->mailboxes, first) * MAILBOX_OCTETS;
+    u->octets += (uint64_t)add_mailboxes(&u->mailboxes, first) * MAILBOX_OCTETS + items_of(first) * ITEM_OCTETS;
     return u->rows + rows_of(first) <= ROWS_MAX && u->octets <= d->reserve_octets / 4;
 }
 
