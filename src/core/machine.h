@@ -52,6 +52,9 @@ struct mailsrv_machine {
     void (*defaults)(mailsrv_profile *profile);
     const struct tap *engine_tap; /* runs over every body of an engine that has sessions of this machine; NULL: none */
     const struct answers *answers; /* of what it asks beside the receiving of mail (core/answer.h); NULL: none */
+    /* A client's: takes what mailsrv__session_new was given, before anything else.  False: there is no memory, and
+     * nothing is kept.  NULL: a server. */
+    bool (*prepare)(mailsrv_session *session, const void *given);
     enum step (*greet)(mailsrv_session *session);
     enum step (*take)(mailsrv_session *session, struct input *in);
     enum step (*called)(mailsrv_session *session); /* NULL: this machine is never called */
@@ -132,6 +135,7 @@ struct mailsrv_session {
     char worst;           /* of its replies, by the first digit that SMTP would give them: '4' or '5'; else 0 */
     bool goes_on;         /* the peer's next line belongs to the same command */
     bool patient_bytes;   /* every byte of the peer restarts his timer (a body), else only a command does */
+    bool unfinished;      /* something runs that a shutdown waits for, though the peer is the one to move */
     bool one_patience;    /* the answers of this command are waited for in one total time (after the final dot) */
     bool answers_are_late; /* the answer timer fired */
     bool was_late;         /* the same, while the step that waited runs */
@@ -148,6 +152,11 @@ struct mailsrv_session {
 };
 
 /* ---- For machines ---- */
+
+/* A session of a client, begun from inside of the library: `given` is for the machine's `prepare`.  Results as
+ * mailsrv_server_new. */
+int32_t mailsrv__session_new(mailsrv_engine *engine, mailsrv_profile *profile, const mailsrv_peer *peer, void *host,
+                             const void *given, mailsrv_session **out);
 
 /* Stores the next step and returns STEP_WAIT. */
 enum step mailsrv__then_answers(mailsrv_session *session, step_fn *next);

@@ -227,7 +227,7 @@ static bool is_extension(int32_t number)
            number == MAILSRV_EXT_STARTTLS || number == MAILSRV_EXT_AUTH || number == MAILSRV_EXT_SASL_IR ||
            number == MAILSRV_EXT_TOP || number == MAILSRV_EXT_UIDL ||
            (number >= MAILSRV_EXT_POP3_PIPELINING && number <= MAILSRV_EXT_POP3_UTF8) ||
-           (number >= MAILSRV_EXT_LITERAL_PLUS && number <= MAILSRV_EXT_SASL_IR);
+           (number >= MAILSRV_EXT_LITERAL_PLUS && number <= MAILSRV_EXT_DSN);
 }
 
 int32_t mailsrv_profile_enable(mailsrv_profile *profile, int32_t extension, int32_t on)

@@ -36,13 +36,13 @@ struct route_terms {
 enum route_verdict {
     ROUTE_FOUND,
     ROUTE_LATER, /* nobody could say: a resolver that does not answer is no answer */
-    ROUTE_FAILED /* there is no way, and a notice is owed */
+    ROUTE_FAILED /* there is no way, and a notice is owed; never because of a host that an operator has named */
 };
 
 struct route_address {
     uint8_t octets[16]; /* in network order */
     uint8_t n;          /* 4 or 16 */
-    struct span host;   /* the exchanger that it belongs to, or the literal without its [] */
+    struct span host;   /* the exchanger that it belongs to, or the address as text, without [] */
 };
 
 /* One piece of memory.  `text` and what `addresses` point to are part of it. */

@@ -42,6 +42,7 @@ static const struct name numbers[] = {
     { "window_octets", MAILSRV_PROFILE_WINDOW_OCTETS },
     { "command_timeout_ms", MAILSRV_PROFILE_COMMAND_TIMEOUT_MS },
     { "data_timeout_ms", MAILSRV_PROFILE_DATA_TIMEOUT_MS },
+    { "final_timeout_ms", MAILSRV_PROFILE_FINAL_TIMEOUT_MS },
     { "answer_timeout_ms", MAILSRV_PROFILE_ANSWER_TIMEOUT_MS },
     { "hops_max", MAILSRV_PROFILE_HOPS_MAX },
     { "policy_stages", MAILSRV_PROFILE_POLICY_STAGES },

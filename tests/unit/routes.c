@@ -1,0 +1,90 @@
+#include "routes.h"
+
+#include "text/writer.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static void add(char *to, size_t room, const char *before, struct span text)
+{
+    size_t n = strlen(to);
+    snprintf(to + n, room - n, "%s%.*s", before, (int)text.n, text.p);
+}
+
+static void note_question(struct routed *out, const mailsrv_arg_dns *ask)
+{
+    const char *type = ask->type == MAILSRV_DNS_MX ? "MX " : ask->type == MAILSRV_DNS_A ? "A " : "AAAA ";
+    add(out->questions, sizeof out->questions, out->questions[0] == '\0' ? "" : ", ", (struct span){ NULL, 0 });
+    add(out->questions, sizeof out->questions, type, mailsrv__span(ask->name));
+}
+
+/* In a block of its own size, which is gone when it has been answered. */
+static void answer(struct routed *out, struct route *r, const mailsrv_arg_dns *ask)
+{
+    int32_t status = zone_answer(&out->zone, ask);
+    mailsrv_dns_reply reply = out->zone.reply;
+    uint8_t *copy = malloc(reply.message.n);
+    assert_non_null(copy);
+    memcpy(copy, reply.message.p, reply.message.n);
+    reply.message.p = copy;
+    mailsrv__route_answer(r, status, &reply);
+    free(copy);
+}
+
+static void note_plan(struct routed *out, const struct route_plan *plan)
+{
+    assert_int_equal(plan->verdict == ROUTE_FOUND, plan->n != 0);
+    assert_true(plan->n <= ROUTE_ADDRESSES_MAX);
+    out->ttl_s = plan->ttl_s;
+    if (plan->verdict != ROUTE_FOUND) {
+        assert_int_equal(plan->code / 100, plan->verdict == ROUTE_LATER ? 4 : 5);
+        assert_int_equal(plan->text.p[0], plan->verdict == ROUTE_LATER ? '4' : '5');
+        snprintf(out->plan, sizeof out->plan, "%u %.*s", (unsigned)plan->code, (int)plan->text.n, plan->text.p);
+    }
+    for (uint32_t i = 0; i < plan->n; i++) {
+        char room[64];
+        struct writer w = { .p = room, .room = sizeof room };
+        mailsrv__write_ip(&w, plan->addresses[i].octets, plan->addresses[i].n);
+        add(out->plan, sizeof out->plan, i == 0 ? "" : " ", plan->addresses[i].host);
+        add(out->plan, sizeof out->plan, "/", mailsrv__written(&w));
+    }
+}
+
+static void run(struct routed *out, const struct route_terms *terms)
+{
+    mailsrv_arg_dns ask;
+    struct route *r = mailsrv__route_new(&out->heap, terms);
+    out->no_memory = r == NULL;
+    if (r == NULL)
+        return;
+    while (mailsrv__route_question(r, &ask)) {
+        assert_true(out->zone.asked < ROUTE_QUESTIONS_MAX);
+        note_question(out, &ask);
+        answer(out, r, &ask);
+    }
+    mailsrv__route_answer(r, MAILSRV_TEMP, NULL); /* nobody waits for it */
+    struct route_plan *plan = mailsrv__route_plan(r);
+    mailsrv__route_free(r);
+    out->no_memory = plan == NULL;
+    if (plan != NULL)
+        note_plan(out, plan);
+    mailsrv__route_plan_free(&out->heap, plan);
+}
+
+void routes_run(struct routed *out, const char *zone, const struct route_terms *terms, uint64_t fail)
+{
+    memset(out, 0, sizeof *out);
+    out->zone.text = zone;
+    counted_init(&out->from);
+    out->from.fail_first = out->from.fail_last = fail;
+    mailsrv__heap_init(&out->heap, &out->from.allocator, UINT64_MAX);
+    run(out, terms);
+    mailsrv__route_free(NULL);
+    assert_int_equal(out->heap.used, 0);
+    assert_int_equal(out->from.live, 0);
+    assert_null(out->from.fault);
+}
