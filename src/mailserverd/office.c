@@ -182,6 +182,7 @@ static const struct command {
 } commands[] = {
     { "user", do_user },     { "alias", do_alias },   { "backup", do_backup }, { "import", do_import },
     { "export", do_export }, { "status", do_status }, { "stats", do_stats },
+    { "queue", do_queue },
 };
 
 static int run(struct errand *e)

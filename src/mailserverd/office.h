@@ -8,6 +8,7 @@
 #include "wire.h"
 
 struct figures;
+struct queue_order;
 
 struct office {
     mailsrv_store *store;
@@ -21,6 +22,8 @@ struct office {
     void (*show_status)(void *user, const struct config *config, FILE *out);
     /* What all threads have counted; false: of some it is missing.  NULL: it is not running. */
     bool (*count)(void *user, struct figures *out);
+    /* Has the queue do something, and waits for that; false: it cannot.  NULL: it is not running. */
+    bool (*order)(void *user, struct queue_order *what);
     void *user;
 };
 
@@ -71,5 +74,6 @@ int do_import(struct errand *errand);
 int do_export(struct errand *errand);
 int do_status(struct errand *errand);
 int do_stats(struct errand *errand);
+int do_queue(struct errand *errand);
 
 #endif

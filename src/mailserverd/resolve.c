@@ -1,5 +1,5 @@
 /* RESOLVE: an address is a user, an alias, a user with something behind the delimiter, its domain's catch-all, or
- * nobody.  A domain that takes mail takes it for its postmaster (RFC 5321 section 4.5.1): where nobody is that, for the
+ * nobody; of another domain it is the queue's, for peers who may have mail relayed.  A domain that takes mail takes it for its postmaster (RFC 5321 section 4.5.1): where nobody is that, for the
  * first user of that domain. */
 #include "login.h"
 #include "text.h"
@@ -47,6 +47,19 @@ static size_t find(const struct directory *d, const mailsrv_arg_resolve *arg, co
     return out[0] != NULL;
 }
 
+/* Of another domain.  A sender of another domain is nobody's here. */
+static void answer_elsewhere(mailsrv_engine *engine, const mailsrv_op *op)
+{
+    const mailsrv_arg_resolve *arg = op->arg;
+    const mailsrv_destination to = { .kind = MAILSRV_TARGET_QUEUE };
+    const mailsrv_resolved value = { .size = sizeof value, .n = 1, .stride = sizeof to, .destinations = &to };
+    const mailsrv_answer answer = { .size = sizeof answer, .status = MAILSRV_OK, .value = &value };
+    if ((arg->flags & MAILSRV_RESOLVE_RELAY) != 0 && (arg->flags & MAILSRV_RESOLVE_SENDER) == 0)
+        mailsrv_op_answer(engine, op->id, &answer);
+    else
+        mailsrv_op_answer_status(engine, op->id, MAILSRV_NOPERM);
+}
+
 static void on_resolve(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 {
     const struct directory *d = user;
@@ -62,8 +75,10 @@ static void on_resolve(void *user, mailsrv_engine *engine, const mailsrv_op *op)
         to[i].kind = MAILSRV_TARGET_MAILBOX;
         to[i].account = found[i]->account;
     }
-    if (n == 0)
-        mailsrv_op_answer_status(engine, op->id, here ? MAILSRV_NONEXISTENT : MAILSRV_NOPERM);
+    if (!here)
+        answer_elsewhere(engine, op);
+    else if (n == 0)
+        mailsrv_op_answer_status(engine, op->id, MAILSRV_NONEXISTENT);
     else
         mailsrv_op_answer(engine, op->id, &answer);
 }
