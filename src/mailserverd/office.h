@@ -62,6 +62,9 @@ bool errand_has_input(struct errand *errand);
  * @DOMAIN is one, too.  False: it is none of ours, and `err` has been told. */
 bool errand_address(const struct errand *errand, const char *word, bool catch_all, char *out);
 
+/* Is a word an address of another domain?  Then it is in `out`, as above. */
+bool errand_is_outside(const struct errand *errand, const char *word, char *out);
+
 /* Tells a failure on `err`; the exit status for it. */
 int errand_failed(const struct errand *errand, const char *what, int32_t status);
 

@@ -30,6 +30,7 @@ static const struct smtp_job *next(struct courier *courier)
     struct link *link = of(courier);
     mailsrv_queue *q = link->queue;
     mailsrv__list_remove(&link->idle);
+    link->lost = false;
     link->batch = q->closing ? NULL : mailsrv__batch_new(link->site);
     if (link->batch != NULL)
         return &link->batch->job;

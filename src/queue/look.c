@@ -1,8 +1,8 @@
 /* Looking into the store: one scan for all that has become due, and scans of lanes that have more than is in memory.
  *
  * `looked_us` is the time up to which all that was due has been seen.  What this engine commits is told by the core, so
- * that a scan is needed when something that was put off becomes due, when there was no room, and when another engine has
- * committed something: then from a little before, because its clock and its store have their own time. */
+ * that a scan is needed when something that was put off becomes due, when there was no room, and when another engine
+ * has committed something: then from a little before, because its clock and its store have their own time. */
 #include "queue/queue.h"
 
 enum { LOOK_BACK_S = 30, LOOK_LATER_S = 5, LOOK_EVERY_MS = 100, CLOCK_CHECK_S = 60 };

@@ -52,15 +52,17 @@ bool mailsrv__owed(struct item *item)
 
 /* ---- What came of it ---- */
 
-/* Nobody could be told now.  What failed is owed a notice still when this program has ended; that something was relayed,
- * or waits, is told as far as it goes. */
+/* Nobody could be told now.  What failed is owed a notice still when this program has ended; that something was
+ * relayed, or waits, is told as far as it goes. */
 static void not_told(struct item *item)
 {
     mailsrv_queue *q = item->queue;
-    if (item->plan != PLAN_GIVE_UP) {
+    if (item->plan == PLAN_DELAYED || (item->plan == PLAN_RELAYED && ++item->undone > RELAYED_TRIES)) {
         item->told = true;
         return;
     }
+    if (item->plan == PLAN_RELAYED)
+        return; /* again */
     if (mailsrv__queue_unix(q) > mailsrv__schedule_expires(q, &item->record) + q->limits.expire_us) {
         item->told = true; /* not in all that time */
         return;

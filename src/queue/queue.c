@@ -315,7 +315,7 @@ void mailsrv_queue_close(mailsrv_queue *q, void (*closed)(void *user), void *use
     q->closed = closed;
     q->closed_user = user;
     mailsrv__look_end(q);
-    mailsrv__controls_end(q);
+    mailsrv__controls_close(q);
     mailsrv__links_close(q);
     mailsrv__owed_close(q);
     mailsrv__room_work(q->engine, &q->work);

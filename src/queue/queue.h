@@ -186,7 +186,6 @@ struct site {
     int64_t not_before_us; /* unix time */
     bool backs_off;        /* until the timer */
     bool wakes;            /* that is over: its lanes are to be called */
-    bool is_known;         /* it is in its bucket */
     uint16_t code;         /* why */
     uint16_t text_n;
     char text[128];
@@ -220,7 +219,7 @@ struct link {
     struct way *way;
     uint8_t at;               /* the address in use */
     uint16_t tried;           /* addresses, a bit each */
-    bool ready, lost, ended, refused;
+    bool ready, lost, ended;
     uint16_t code;
     uint16_t text_n;
     char text[128];           /* why it came to nothing */
@@ -332,7 +331,7 @@ struct item *mailsrv__item_find(const mailsrv_queue *queue, uint64_t number);
 
 /* A new item, in no list, that settles.  NULL: no memory, or there are too many. */
 struct item *mailsrv__item_new(mailsrv_queue *queue, const mailsrv_queue_item *row);
-void mailsrv__item_forget(struct item *item); /* it is where the store says; GONE from memory, once no page can hold it */
+void mailsrv__item_forget(struct item *item); /* GONE from memory, once no older page can show it */
 void mailsrv__item_drop(struct item *item);   /* at once: nothing of it has changed */
 void mailsrv__items_bury(mailsrv_queue *queue);
 bool mailsrv__item_said(struct item *item, uint16_t code, struct span text, struct span host);
@@ -427,6 +426,7 @@ void mailsrv__owed_free(mailsrv_queue *queue);
 void mailsrv__control_apply(struct control *control, struct item *item); /* that it waits for */
 void mailsrv__control_done(struct item *item);
 uint64_t mailsrv__controls_oldest_scan(const mailsrv_queue *queue);
+void mailsrv__controls_close(mailsrv_queue *queue); /* what they have begun comes to its end */
 void mailsrv__controls_end(mailsrv_queue *queue);
 void mailsrv__sends_end(mailsrv_queue *queue);
 

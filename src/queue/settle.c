@@ -1,4 +1,5 @@
-/* What becomes of an item: it was delivered, it waits, it is given up.  One step at a time, each waiting for its answer:
+/* What becomes of an item: it was delivered, it waits, it is given up.  One step at a time, each waiting for its
+ * answer:
  *
  *     DEFER -> RETRY is asked -> DELAYED, UPDATE or GIVE_UP         failed for now
  *     GIVE_UP, RELAYED -> a notice, if one is owed -> DELETE
