@@ -93,7 +93,8 @@ static const struct name extensions[] = {
     { "list_extended", MAILSRV_EXT_LIST_EXTENDED },
     { "list_status", MAILSRV_EXT_LIST_STATUS },
     { "status_size", MAILSRV_EXT_STATUS_SIZE },
-    { "sasl_ir", MAILSRV_EXT_SASL_IR },   { NULL, 0 },
+    { "sasl_ir", MAILSRV_EXT_SASL_IR },   { "dsn", MAILSRV_EXT_DSN },
+    { NULL, 0 },
 };
 
 static const struct name flags[] = {

@@ -102,6 +102,8 @@ void mailsrv__durable_handle_account(struct durable *d, uint64_t number, mailsrv
 int32_t mailsrv__durable_handle_close(struct durable *d, uint64_t number, enum handle_kind kind, uint32_t told);
 /* With the lock: makes a new handle one of an open mailbox. */
 void mailsrv__durable_handle_opens(struct durable *d, struct handle *h);
+/* With the lock: the handle of a mailbox behind `before`, or its first one where that is NULL.  NULL: there is none. */
+struct handle *mailsrv__durable_handle_next(struct durable *d, const mailsrv_id *mailbox, const struct handle *before);
 void mailsrv__durable_handles_end(struct durable *d, const struct binding *owner);
 bool mailsrv__durable_is_staged(struct durable *d, uint64_t body); /* is that body open? */
 /* Takes the lock of an account for a handle that is new; false: somebody has it. */

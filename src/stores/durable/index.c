@@ -150,7 +150,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_MESSAGE_ROW] = ROW AT,
     [SQL_MESSAGE_STRUCTURE] = "SELECT body.structure, length(message.prefix) FROM message JOIN body ON body.id ="
                               " message.body " AT,
-    [SQL_MESSAGE_SHAPES] = "SELECT " UID ", message.octets, internal, length(prefix), structure FROM message"
+    [SQL_MESSAGE_SHAPES] = "SELECT key, message.octets, internal, body.octets, structure FROM message"
                            " LEFT JOIN body ON body.id = message.body " FROM_TO,
     [SQL_MESSAGE_PLACE] = "SELECT message.prefix, (body.place > 0) * body.base, body.place, body.octets, body.id"
                           " FROM message"

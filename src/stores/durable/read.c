@@ -21,7 +21,7 @@ bool mailsrv__durable_keep(struct task *t, mailsrv_bytes *bytes)
 {
     if (bytes->n == 0)
         return true;
-    uint8_t *copy = mailsrv__durable_room(t, bytes->n);
+    uint8_t *copy = mailsrv__durable_room_to_fill(t, bytes->n);
     if (copy == NULL)
         return false;
     memcpy(copy, bytes->p, bytes->n);
@@ -41,11 +41,10 @@ bool mailsrv__durable_take_row(struct task *t, sqlite3_stmt *row, mailsrv_row *o
 
 void mailsrv__durable_take_mark(const struct message_mark *mark, mailsrv_row *out)
 {
-    out->uid = mark->uid;
-    out->flags = mark->flags;
-    out->modseq = mark->modseq;
-    out->keywords[0] = mark->keywords[0];
-    out->keywords[1] = mark->keywords[1];
+    *out = (mailsrv_row){ .uid = mark->uid,
+                          .flags = mark->flags,
+                          .modseq = mark->modseq,
+                          .keywords = { mark->keywords[0], mark->keywords[1] } };
 }
 
 /* The structure of a row of the page.  MAILSRV_MORE: it is for the next page, behind those that are there. */
@@ -153,9 +152,9 @@ static int32_t rows_of_run(struct durable *d, struct task *t, int64_t box, mails
 
 uint32_t mailsrv__durable_page(uint32_t limit, uint32_t fields)
 {
-    uint32_t most = (fields & MAILSRV_ROW_STRUCTURE) != 0 ? PAGE_MAX : PAGE_OF_ROWS_MAX;
-    if ((fields & ~(uint32_t)FIELDS_OF_MARKS) == 0)
-        most = PAGE_OF_MARKS_MAX;
+    uint32_t most = mailsrv__durable_are_shapes(fields) ? PAGE_OF_SHAPES_MAX : PAGE_MAX;
+    if ((fields & MAILSRV_ROW_STRUCTURE) == 0)
+        most = (fields & ~(uint32_t)FIELDS_OF_MARKS) == 0 ? PAGE_OF_MARKS_MAX : PAGE_OF_ROWS_MAX;
     return limit < most ? limit : most;
 }
 
@@ -168,7 +167,8 @@ static int32_t rows(struct durable *d, struct task *t)
     int32_t status = mailsrv__durable_is_open(d, arg->mbox, &h, &mbox);
     if (status != MAILSRV_OK)
         return status;
-    mailsrv_row *page = mailsrv__durable_room(t, mailsrv__durable_page(arg->limit, arg->fields) * sizeof *page);
+    const uint32_t most = mailsrv__durable_page(arg->limit, arg->fields);
+    mailsrv_row *page = mailsrv__durable_room_to_fill(t, most * sizeof *page);
     if (page == NULL)
         return MAILSRV_NOMEM;
     mailsrv_rows *value = &t->value.rows;

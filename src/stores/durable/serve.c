@@ -21,14 +21,23 @@ static const int32_t kinds[] = {
 
 /* ---- Tasks ---- */
 
-void *mailsrv__durable_room(struct task *t, size_t n)
+static void *hold(struct task *t, struct room *room)
 {
-    struct room *room = calloc(1, sizeof *room + n);
     if (room == NULL)
         return NULL;
     room->next = t->rooms;
     t->rooms = room;
     return room->bytes;
+}
+
+void *mailsrv__durable_room(struct task *t, size_t n)
+{
+    return hold(t, calloc(1, sizeof(struct room) + n));
+}
+
+void *mailsrv__durable_room_to_fill(struct task *t, size_t n)
+{
+    return hold(t, malloc(sizeof(struct room) + n));
 }
 
 static void free_rooms(void *user)

@@ -73,6 +73,7 @@ struct task {
 };
 
 void *mailsrv__durable_room(struct task *task, size_t n); /* zeroed, until the answer is delivered; NULL: none */
+void *mailsrv__durable_room_to_fill(struct task *task, size_t n); /* the same, with anything in it */
 /* What the answer points to in such room, and all else there, lives until the answer is released. */
 void mailsrv__durable_lend(struct task *task);
 

@@ -20,21 +20,12 @@
 #define ITEM_OCTETS 8192 /* of an item of the queue: the leaves of its time and its lane */
 #define RECORD_TIMES 2
 
-/* With the lock. */
-static bool is_open(struct durable *d, const mailsrv_id *mailbox)
-{
-    const struct handle *h = d->boxes[mailbox->b[15] % BUCKETS];
-    while (h != NULL && !mailsrv__durable_same(&h->mailbox, mailbox))
-        h = h->next_of_box;
-    return h != NULL;
-}
-
 /* With the lock: will somebody ask as soon as it is answered? */
 static bool is_watched(struct durable *d, const struct task *first)
 {
     for (const struct task *t = first; t != NULL; t = t->next)
         for (const struct touched *touched = t->touched; touched != NULL; touched = touched->next)
-            if (is_open(d, &touched->mailbox))
+            if (mailsrv__durable_handle_next(d, &touched->mailbox, NULL) != NULL)
                 return true;
     return false;
 }
