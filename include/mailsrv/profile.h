@@ -154,7 +154,9 @@ MAILSRV_API int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t ke
 #define MAILSRV_EXT_LIST_STATUS 44   /* RFC 5819; it needs LIST_EXTENDED */
 #define MAILSRV_EXT_STATUS_SIZE 45   /* RFC 8438 */
 #define MAILSRV_EXT_SASL_IR 46 /* IMAP: a response that comes with AUTHENTICATE (RFC 4959) */
-#define MAILSRV_EXT_DSN 47     /* SMTP: RFC 3461 */
+#define MAILSRV_EXT_DSN 47 /* RFC 3461.  Of a server it promises that a queue (queue.h) works on what is committed to QUEUE
+                            * targets, on this engine or another: off unless it is turned on, and hidden where no queue is
+                            * served.  Of a client: it is used where it is offered */
 /* `on` 0 or 1.  MAILSRV_OK, MAILSRV_E_UNKNOWN_KEY, MAILSRV_E_USAGE after the seal. */
 MAILSRV_API int32_t mailsrv_profile_enable(mailsrv_profile *profile, int32_t extension, int32_t on);
 

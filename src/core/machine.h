@@ -58,7 +58,8 @@ struct mailsrv_machine {
     enum step (*greet)(mailsrv_session *session);
     enum step (*take)(mailsrv_session *session, struct input *in);
     enum step (*called)(mailsrv_session *session); /* NULL: this machine is never called */
-    /* TLS has begun after mailsrv__start_tls: forget what the peer said in the clear.  NULL: nothing is kept. */
+    /* TLS has begun after mailsrv__start_tls or mailsrv__connect_tls: forget what the peer said in the clear.  NULL:
+     * nothing is kept. */
     enum step (*secured)(mailsrv_session *session);
     /* The session is being freed: give up every handle, body and buffer.  What was asked is still in `session->asker`
      * and is orphaned by the core afterwards. */
@@ -246,6 +247,19 @@ bool mailsrv__can_start_tls(const mailsrv_session *session);
 /* Says `reply` in the clear; from then on everything is under TLS, and no input is taken before the handshake is done.
  * Then the machine's `secured` runs.  False: there is no memory, and nothing was said. */
 bool mailsrv__start_tls(mailsrv_session *session, struct span reply);
+
+/* A client's: would mailsrv__connect_tls find somebody to do it?  Not where the profile says MAILSRV_TLS_NONE, by a
+ * provider that is a server's, or twice. */
+bool mailsrv__can_connect_tls(const mailsrv_session *session);
+
+/* Begins TLS as the client, in a step: behind the reply to STARTTLS, or in `greet`, where it is from the first octet.
+ * The server is `name`, or an address literal; with `verify` only if he can prove that.  What follows is under TLS,
+ * and no input is taken before the handshake is done; octets that were sent in the clear behind the reply end the
+ * session (RFC 3207 section 6).  Then the machine's `secured` runs.  False: there is no memory; nothing happened. */
+bool mailsrv__connect_tls(mailsrv_session *session, struct span name, bool verify);
+
+/* Why TLS failed, while the session lives; empty: it did not. */
+struct span mailsrv__tls_failure(const mailsrv_session *session);
 
 /* What is known of it; the bytes live as long as the session.  False: it is not secure. */
 bool mailsrv__tls_info(const mailsrv_session *session, mailsrv_tls_info *info);

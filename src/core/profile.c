@@ -223,7 +223,7 @@ int32_t mailsrv_profile_set_tls(mailsrv_profile *profile, mailsrv_tls *tls)
 static bool is_extension(int32_t number)
 {
     return (number >= MAILSRV_EXT_SIZE && number <= MAILSRV_EXT_CHUNKING) || number == MAILSRV_EXT_SMTPUTF8 ||
-           number == MAILSRV_EXT_STARTTLS || number == MAILSRV_EXT_AUTH || number == MAILSRV_EXT_SASL_IR ||
+           number == MAILSRV_EXT_STARTTLS || number == MAILSRV_EXT_AUTH ||
            number == MAILSRV_EXT_TOP || number == MAILSRV_EXT_UIDL ||
            (number >= MAILSRV_EXT_POP3_PIPELINING && number <= MAILSRV_EXT_POP3_UTF8) ||
            (number >= MAILSRV_EXT_LITERAL_PLUS && number <= MAILSRV_EXT_DSN);

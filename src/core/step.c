@@ -87,7 +87,7 @@ static bool has_work(const mailsrv_session *s)
 {
     if (s->ended)
         return false;
-    if (mailsrv__tls_has_input(s, mailsrv__session_reads(s)))
+    if (mailsrv__tls_has_input(s, mailsrv__session_reads(s)) || mailsrv__tls_shakes_on(s))
         return true;
     bool is_called = s->called && s->next == NULL;
     return s->budget == 0 || mailsrv__body_has_news(s) || is_called || (s->next != NULL && is_due(s));

@@ -206,7 +206,7 @@ static const mailsrv_machine machine = {
     .partings = { [PARTING_SHUTDOWN] = "QUIT\r\n" },
     .has_face = has_face,
     .defaults = defaults,
-    .answers = &mailsrv__store_answers,
+    .answers = &mailsrv__queue_answers,
     .prepare = prepare,
     .greet = greet,
     .take = take,

@@ -103,10 +103,7 @@ static bool body_grew(struct index *x, int64_t id)
 {
     bool is_counted = x->counted != 0 && x->counted == (uint64_t)id;
     x->counted = 0;
-    if (is_counted)
-        return true;
-    return mailsrv__durable_run(x, SQL_BODY_GREW, "i", id) &&
-           (sqlite3_changes(x->db) != 0 || mailsrv__durable_run(x, SQL_BODY_STUB, "i", id));
+    return is_counted || mailsrv__durable_body_grew(x, id);
 }
 
 /* A message came into a mailbox: its counts, and those of its account, follow at once, or with the end of the change in

@@ -150,7 +150,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_MESSAGE_ROW] = ROW AT,
     [SQL_MESSAGE_STRUCTURE] = "SELECT body.structure, length(message.prefix) FROM message JOIN body ON body.id ="
                               " message.body " AT,
-    [SQL_MESSAGE_SHAPES] = "SELECT " UID ", message.octets, internal, length(prefix), structure FROM message"
+    [SQL_MESSAGE_SHAPES] = "SELECT key, message.octets, internal, body.octets, structure FROM message"
                            " LEFT JOIN body ON body.id = message.body " FROM_TO,
     [SQL_MESSAGE_PLACE] = "SELECT message.prefix, (body.place > 0) * body.base, body.place, body.octets, body.id"
                           " FROM message"
@@ -185,8 +185,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_BODY_ADD] = "INSERT INTO body VALUES(?1, segment(), ?3, ?4, ?6, ?5) ON CONFLICT(id) DO UPDATE"
                      " SET base = segment(), place = ?3, octets = ?4, structure = ?5, refs = refs + ?6",
     [SQL_BODY_GET] = "SELECT refs, place FROM body WHERE id = ?",
-    [SQL_BODY_GREW] = "UPDATE body SET refs = refs + 1 WHERE id = ?",
-    [SQL_BODY_STUB] = "INSERT INTO body VALUES(?, 0, 0, 0, 1, x'')",
+    [SQL_BODY_GREW] = "UPDATE body SET refs = refs + ?2 WHERE id = ?1",
+    [SQL_BODY_STUB] = "INSERT INTO body VALUES(?1, 0, 0, 0, ?2, x'')",
     [SQL_BODY_SHRANK] = "UPDATE body SET refs = refs - 1 WHERE id = ?",
     [SQL_BODY_DROP] = "DELETE FROM body WHERE id = ?",
     [SQL_QUEUE_ADD] = "INSERT OR FAIL INTO queue VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, segment(), segment(), weight(), 0)",
@@ -299,10 +299,39 @@ static bool moves_boxes(enum sql which)
     return which == SQL_BACK || which == SQL_MAILBOX_BECAME || which == SQL_MAILBOX_DROP;
 }
 
+/* Of those who look at bodies, or after which nothing is to be owed. */
+static bool wants_bodies_counted(enum sql which)
+{
+    return which == SQL_BODY_ADD || which == SQL_BODY_GET || which == SQL_BODY_SHRANK || which == SQL_BODY_IDLE ||
+           which == SQL_BODY_DROP || which == SQL_COPY_BODY || which == SQL_SAVE || which == SQL_RELEASE ||
+           which == SQL_COMMIT;
+}
+
+static bool count_body(struct index *x)
+{
+    const int64_t by = x->grown_by;
+    x->grown_by = 0;
+    return by == 0 || (mailsrv__durable_run(x, SQL_BODY_GREW, "ii", x->grown, by) &&
+                       (sqlite3_changes(x->db) != 0 || mailsrv__durable_run(x, SQL_BODY_STUB, "ii", x->grown, by)));
+}
+
+bool mailsrv__durable_body_grew(struct index *x, int64_t id)
+{
+    if (x->grown != id && !count_body(x))
+        return false;
+    x->grown = id;
+    x->grown_by++;
+    return true;
+}
+
 static sqlite3_stmt *prepared(struct index *x, enum sql which)
 {
     if (moves_boxes(which))
         x->box = 0;
+    if (which == SQL_BACK) /* a savepoint has no debts from before it */
+        x->grown_by = 0;
+    if (x->grown_by != 0 && wants_bodies_counted(which) && !count_body(x))
+        return NULL;
     sqlite3_stmt **at = &x->statements[which];
     if (*at == NULL && sqlite3_prepare_v3(x->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT, at, NULL) != SQLITE_OK)
         return NULL;
@@ -400,6 +429,7 @@ void mailsrv__durable_index_roll_back(struct index *x)
         mailsrv__durable_run(x, SQL_ROLLBACK, "");
     x->state = x->committed;
     mailsrv__durable_marks_forget(x);
+    x->grown_by = 0;
     x->segment = 0; /* the row of it may have been the transaction's */
     x->box = 0;
 }

@@ -21,7 +21,7 @@ bool mailsrv__durable_keep(struct task *t, mailsrv_bytes *bytes)
 {
     if (bytes->n == 0)
         return true;
-    uint8_t *copy = mailsrv__durable_room(t, bytes->n);
+    uint8_t *copy = mailsrv__durable_room_to_fill(t, bytes->n);
     if (copy == NULL)
         return false;
     memcpy(copy, bytes->p, bytes->n);
@@ -41,11 +41,10 @@ bool mailsrv__durable_take_row(struct task *t, sqlite3_stmt *row, mailsrv_row *o
 
 void mailsrv__durable_take_mark(const struct message_mark *mark, mailsrv_row *out)
 {
-    out->uid = mark->uid;
-    out->flags = mark->flags;
-    out->modseq = mark->modseq;
-    out->keywords[0] = mark->keywords[0];
-    out->keywords[1] = mark->keywords[1];
+    *out = (mailsrv_row){ .uid = mark->uid,
+                          .flags = mark->flags,
+                          .modseq = mark->modseq,
+                          .keywords = { mark->keywords[0], mark->keywords[1] } };
 }
 
 /* The structure of a row of the page.  MAILSRV_MORE: it is for the next page, behind those that are there. */
@@ -153,7 +152,9 @@ static int32_t rows_of_run(struct durable *d, struct task *t, int64_t box, mails
 
 uint32_t mailsrv__durable_page(uint32_t limit, uint32_t fields)
 {
-    uint32_t most = (fields & ~(uint32_t)FIELDS_OF_MARKS) != 0 ? PAGE_MAX : PAGE_OF_MARKS_MAX;
+    uint32_t most = mailsrv__durable_are_shapes(fields) ? PAGE_OF_SHAPES_MAX : PAGE_MAX;
+    if ((fields & MAILSRV_ROW_STRUCTURE) == 0)
+        most = (fields & ~(uint32_t)FIELDS_OF_MARKS) == 0 ? PAGE_OF_MARKS_MAX : PAGE_OF_ROWS_MAX;
     return limit < most ? limit : most;
 }
 
@@ -166,7 +167,8 @@ static int32_t rows(struct durable *d, struct task *t)
     int32_t status = mailsrv__durable_is_open(d, arg->mbox, &h, &mbox);
     if (status != MAILSRV_OK)
         return status;
-    mailsrv_row *page = mailsrv__durable_room(t, mailsrv__durable_page(arg->limit, arg->fields) * sizeof *page);
+    const uint32_t most = mailsrv__durable_page(arg->limit, arg->fields);
+    mailsrv_row *page = mailsrv__durable_room_to_fill(t, most * sizeof *page);
     if (page == NULL)
         return MAILSRV_NOMEM;
     mailsrv_rows *value = &t->value.rows;
@@ -276,7 +278,7 @@ static struct ahead *ahead_of(struct durable *d, uint64_t mbox)
         return NULL;
     pthread_mutex_lock(&d->lock);
     if (h->ahead == NULL)
-        h->ahead = mailsrv__durable_ahead_new();
+        h->ahead = mailsrv__durable_ahead_new(h);
     struct ahead *ahead = h->ahead;
     pthread_mutex_unlock(&d->lock);
     return ahead;
@@ -290,7 +292,7 @@ static int32_t read_first(struct durable *d, struct task *t, const mailsrv_arg_r
     int32_t status = MAILSRV_NONEXISTENT;
     if (arg->mbox == 0)
         status = mailsrv__durable_message_find(d, 0, arg->queue, &message);
-    if (ahead != NULL && mailsrv__durable_ahead_take(d, ahead, arg->uid, &found)) {
+    if (ahead != NULL && mailsrv__durable_ahead_take(d, ahead, arg->uid, &found, NULL)) {
         message = found.message;
         status = mailsrv__durable_message_open(d, &found, false);
     }
@@ -334,6 +336,22 @@ static int32_t go_on_now(struct durable *d, const mailsrv_arg_read *arg, mailsrv
     return h == NULL || h->waiting != 0 ? MAILSRV_MORE : copy(d, h->message, true, arg, value, answer);
 }
 
+/* Without memory for it the next messages are looked up when they are asked for. */
+static void have_looked(struct binding *b, struct ahead *ahead)
+{
+    struct task *t = calloc(1, sizeof *t);
+    if (t != NULL) {
+        t->from = b;
+        t->kind = KIND_LOOK_AHEAD;
+        t->ahead = ahead;
+        mailsrv__durable_wait_in_line(b->d, t);
+        return;
+    }
+    pthread_mutex_lock(&b->d->lock);
+    mailsrv__durable_ahead_looked(ahead);
+    pthread_mutex_unlock(&b->d->lock);
+}
+
 /* A message that is known.  What is not as it was known, or not in memory, is the reader's. */
 static int32_t begin_now(struct binding *b, const mailsrv_arg_read *arg, mailsrv_read_bytes *value,
                          mailsrv_answer *answer)
@@ -344,8 +362,11 @@ static int32_t begin_now(struct binding *b, const mailsrv_arg_read *arg, mailsrv
     pthread_mutex_lock(&d->lock);
     struct ahead *ahead = h != NULL ? h->ahead : NULL;
     pthread_mutex_unlock(&d->lock);
-    if (ahead == NULL || !mailsrv__durable_ahead_take(d, ahead, arg->uid, &found))
+    bool runs_out = false;
+    if (ahead == NULL || !mailsrv__durable_ahead_take(d, ahead, arg->uid, &found, &runs_out))
         return MAILSRV_MORE;
+    if (runs_out)
+        have_looked(b, ahead);
     int32_t status = mailsrv__durable_message_open(d, &found, true);
     if (status != MAILSRV_OK && status != MAILSRV_MORE)
         return MAILSRV_MORE;
@@ -420,6 +441,9 @@ static int32_t perform(struct durable *d, struct task *t)
     switch (t->kind) {
     case KIND_FIND_ACCOUNT:
         return find_account(d, t);
+    case KIND_LOOK_AHEAD:
+        mailsrv__durable_ahead_look_on(d, t->ahead);
+        return MAILSRV_OK;
     case MAILSRV_OP_BODY_WRITE:
         return body_write(d, t);
     case MAILSRV_OP_STORE_OPEN:

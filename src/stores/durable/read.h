@@ -4,7 +4,9 @@
 
 #include "plans.h"
 
-#define PAGE_MAX 64     /* rows of an answer */
+#define PAGE_MAX 64            /* rows of an answer */
+#define PAGE_OF_SHAPES_MAX 128 /* of structures that are looked up in one walk */
+#define PAGE_OF_ROWS_MAX 256   /* that have no structures */
 #define PAGE_OF_MARKS_MAX 1024 /* that have what marks have, and no more */
 #define FIELDS_OF_MARKS (MAILSRV_ROW_FLAGS | MAILSRV_ROW_MODSEQ | MAILSRV_ROW_KEYWORDS)
 #define READ_MAX 65536u /* octets of an answer */

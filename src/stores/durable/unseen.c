@@ -20,21 +20,12 @@
 #define ITEM_OCTETS 8192 /* of an item of the queue: the leaves of its time and its lane */
 #define RECORD_TIMES 2
 
-/* With the lock. */
-static bool is_open(struct durable *d, const mailsrv_id *mailbox)
-{
-    const struct handle *h = d->boxes[mailbox->b[15] % BUCKETS];
-    while (h != NULL && !mailsrv__durable_same(&h->mailbox, mailbox))
-        h = h->next_of_box;
-    return h != NULL;
-}
-
 /* With the lock: will somebody ask as soon as it is answered? */
 static bool is_watched(struct durable *d, const struct task *first)
 {
     for (const struct task *t = first; t != NULL; t = t->next)
         for (const struct touched *touched = t->touched; touched != NULL; touched = touched->next)
-            if (is_open(d, &touched->mailbox))
+            if (mailsrv__durable_handle_next(d, &touched->mailbox, NULL) != NULL)
                 return true;
     return false;
 }
@@ -140,6 +131,7 @@ static bool account_of(struct durable *d, const struct task *t, mailsrv_id *out)
     *out = (mailsrv_id){ { 0 } };
     switch (t->kind) {
     case KIND_FIND_ACCOUNT:
+    case KIND_LOOK_AHEAD: /* what is not there yet is looked up when it is asked for */
     case MAILSRV_OP_BODY_WRITE:
     case MAILSRV_OP_STORE_OPEN:
         return false;
