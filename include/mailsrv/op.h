@@ -151,6 +151,9 @@ typedef struct mailsrv_arg_resolve {
  * to a peer of MAILSRV_FACE_MX who may not (MAILSRV_RESOLVE_RELAY). */
 #define MAILSRV_TO_FORWARD 1u
 #define MAILSRV_TO_ASCII 2u /* no message that needs SMTPUTF8 can be delivered there */
+/* QUEUE, with FORWARD: the address is that of a list: `reverse_path`, its owner's, takes the place of the sender's (RFC
+ * 5321 section 3.9.2), and the message has been delivered when the list has it (RFC 3461 section 5.2.7.1). */
+#define MAILSRV_TO_LIST 4u
 
 /* One place that mail for an address goes to. */
 typedef struct mailsrv_destination {
@@ -158,6 +161,8 @@ typedef struct mailsrv_destination {
     uint32_t flags; /* MAILSRV_TO_... */
     mailsrv_id account; /* MAILBOX */
     mailsrv_id mailbox; /* MAILBOX; zero: the account's INBOX */
+    mailsrv_bytes address;      /* FORWARD: where it is forwarded to, without <>; empty: the recipient's own */
+    mailsrv_bytes reverse_path; /* LIST: without <>; empty: the null reverse-path */
 } mailsrv_destination;
 
 typedef struct mailsrv_resolved {

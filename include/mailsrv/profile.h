@@ -79,6 +79,8 @@ MAILSRV_API int32_t mailsrv_profile_new(const mailsrv_allocator *allocator, cons
                                           * which is the default; 0: none */
 #define MAILSRV_PROFILE_SENDER_FIELD 15  /* submission, 1: a message whose From is not the reverse-path alone gets a field
                                           * Sender that is (RFC 6409 section 8.1); default 0 */
+#define MAILSRV_PROFILE_FINAL_TIMEOUT_MS 16 /* SMTP client: for the reply to the end of a message: default and least 10 min
+                                             * (RFC 5321 section 4.5.3.2.6) */
 /* Logins: auth.h has the mechanisms. */
 #define MAILSRV_PROFILE_AUTH_MECHANISMS 26   /* MAILSRV_SASL_..., or-ed: what may be offered; default all, but none on the
                                               * faces MX and LMTP.  One that the host's operations cannot serve is hidden
@@ -152,6 +154,9 @@ MAILSRV_API int32_t mailsrv_profile_set_str(mailsrv_profile *profile, int32_t ke
 #define MAILSRV_EXT_LIST_STATUS 44   /* RFC 5819; it needs LIST_EXTENDED */
 #define MAILSRV_EXT_STATUS_SIZE 45   /* RFC 8438 */
 #define MAILSRV_EXT_SASL_IR 46 /* IMAP: a response that comes with AUTHENTICATE (RFC 4959) */
+#define MAILSRV_EXT_DSN 47 /* RFC 3461.  Of a server it promises that a queue (queue.h) works on what is committed to QUEUE
+                            * targets, on this engine or another: off unless it is turned on, and hidden where no queue is
+                            * served.  Of a client: it is used where it is offered */
 /* `on` 0 or 1.  MAILSRV_OK, MAILSRV_E_UNKNOWN_KEY, MAILSRV_E_USAGE after the seal. */
 MAILSRV_API int32_t mailsrv_profile_enable(mailsrv_profile *profile, int32_t extension, int32_t on);
 

@@ -7,11 +7,13 @@
  * from its first octet.  mailsrv_profile_set_tls says by whom: by a provider, and then mailsrv_session_feed and
  * mailsrv_session_output carry ciphertext; or, without one, by the host:
  *
- *     mailsrv_session_wants has MAILSRV_WANT_TLS_SERVER: all that stood in the clear is sent.  The host does the
- *     handshake with what the peer sends next, and calls mailsrv_session_tls_started or mailsrv_session_tls_failed.
- *     From then on it feeds what it has decrypted, and encrypts the output.
+ *     mailsrv_session_wants has MAILSRV_WANT_TLS_SERVER, or _CLIENT: all that stood in the clear is sent.  The host
+ *     does the handshake with what the peer sends next, as a client with its own first, and calls
+ *     mailsrv_session_tls_started or mailsrv_session_tls_failed.  From then on it feeds what it has decrypted, and
+ *     encrypts the output.
  *
- * Octets that a peer sends behind STARTTLS before it was answered are never run as commands (RFC 3207 section 6).  What
+ * Octets that a peer sends behind STARTTLS before it was answered are never run as commands, and those that a server
+ * sends behind his answer are no reply: they end the session (RFC 3207 section 6).  What
  * a session knew of its peer before TLS is forgotten.
  *
  * Threads.  The functions of a provider run on the engine's thread, but for `handshake` where the operation JOB (op.h) is
@@ -193,7 +195,8 @@ typedef struct mailsrv_tls_client_setup {
  * MAILSRV_PROFILE_TLS wants any.  MAILSRV_OK, or MAILSRV_E_USAGE after the seal. */
 MAILSRV_API int32_t mailsrv_profile_set_tls(mailsrv_profile *profile, mailsrv_tls *tls);
 
-/* The host has done the handshake: wanted by MAILSRV_WANT_TLS_SERVER.  `info` is copied as far as its size reaches, at
+/* The host has done the handshake: wanted by MAILSRV_WANT_TLS_SERVER or _CLIENT; as a client it says in info->verified
+ * whose certificate it was, and a session that must know ends without.  `info` is copied as far as its size reaches, at
  * most 4 KiB of bytes; what the host leaves out is not known.  MAILSRV_OK; MAILSRV_NOMEM: the session has ended;
  * MAILSRV_E_USAGE: this is not wanted now. */
 MAILSRV_API int32_t mailsrv_session_tls_started(mailsrv_session *session, const mailsrv_tls_info *info);

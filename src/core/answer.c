@@ -43,12 +43,13 @@ bool mailsrv__list_is_whole(const void *rows, uint32_t n, uint32_t stride, size_
 }
 
 /* A place of a kind that nobody knows is no place for mail.  Of a long list none is looked at. */
-static bool kinds_are_known(const mailsrv_resolved *v)
+static bool places_are_known(const mailsrv_resolved *v)
 {
-    int32_t kind;
+    mailsrv_destination to;
     for (uint32_t i = 0; v->n <= 64 && i < v->n; i++) {
-        memcpy(&kind, (const char *)v->destinations + (size_t)i * v->stride, sizeof kind);
-        if (kind != MAILSRV_TARGET_MAILBOX && kind != MAILSRV_TARGET_QUEUE)
+        memcpy(&to, (const char *)v->destinations + (size_t)i * v->stride, sizeof to);
+        if ((to.kind != MAILSRV_TARGET_MAILBOX && to.kind != MAILSRV_TARGET_QUEUE) ||
+            !mailsrv__bytes_are_there(to.address) || !mailsrv__bytes_are_there(to.reverse_path))
             return false;
     }
     return true;
@@ -62,7 +63,7 @@ static bool lists_are_whole(const struct op *op, const void *value)
     case MAILSRV_OP_RESOLVE:
         return v->resolved.n != 0 && mailsrv__list_is_whole(v->resolved.destinations, v->resolved.n, v->resolved.stride,
                                                             sizeof(mailsrv_destination)) &&
-               kinds_are_known(&v->resolved);
+               places_are_known(&v->resolved);
     case MAILSRV_OP_BODY_BEGIN:
         return true;
     case MAILSRV_OP_BODY_COMMIT:
@@ -117,6 +118,17 @@ mailsrv_bytes mailsrv__put_bytes(uint8_t **to, mailsrv_bytes from)
     return (mailsrv_bytes){ *to - from.n, from.n };
 }
 
+static size_t bytes_of_places(const mailsrv_resolved *v)
+{
+    size_t octets = 0;
+    for (uint32_t i = 0; i < v->n; i++) {
+        const mailsrv_destination *to =
+            (const void *)((const char *)v->destinations + (size_t)i * v->stride);
+        octets += to->address.n + to->reverse_path.n;
+    }
+    return octets;
+}
+
 static bool copy_destinations(struct op *op)
 {
     mailsrv_resolved *v = &op->value.resolved;
@@ -125,11 +137,15 @@ static bool copy_destinations(struct op *op)
         v->destinations = NULL;
         return true;
     }
-    mailsrv_destination *to = mailsrv__copy_room(op, v->n * sizeof *to);
+    mailsrv_destination *to = mailsrv__copy_room(op, v->n * sizeof *to + bytes_of_places(v));
     if (to == NULL)
         return false;
-    for (uint32_t i = 0; i < v->n; i++)
+    uint8_t *at = (uint8_t *)(to + v->n);
+    for (uint32_t i = 0; i < v->n; i++) {
         memcpy(&to[i], from + (size_t)i * v->stride, sizeof *to);
+        to[i].address = mailsrv__put_bytes(&at, to[i].address);
+        to[i].reverse_path = mailsrv__put_bytes(&at, to[i].reverse_path);
+    }
     v->destinations = to;
     v->stride = sizeof *to;
     return true;

@@ -194,10 +194,10 @@ static void shake(mailsrv_session *s, struct input *in)
 }
 
 /* After STARTTLS, text is no handshake: it was sent in the clear (RFC 3207 section 6).  The others are told by the
- * provider that this is TLS. */
+ * provider that this is TLS.  To a client nothing is sent before he has begun. */
 static bool is_text(const struct tls *tls, const struct input *in)
 {
-    return !tls->greets && !tls->has_begun && in->p[0] != TLS_HANDSHAKE_RECORD;
+    return !tls->greets && !tls->has_begun && (tls->client != NULL || in->p[0] != TLS_HANDSHAKE_RECORD);
 }
 
 /* True: what follows is a handshake. */
@@ -205,7 +205,7 @@ static bool pass_text(mailsrv_session *s, struct input *in)
 {
     if (!is_text(s->tls, in))
         return true;
-    const uint8_t *begin = memchr(in->p, TLS_HANDSHAKE_RECORD, in->n);
+    const uint8_t *begin = s->tls->client != NULL ? NULL : memchr(in->p, TLS_HANDSHAKE_RECORD, in->n);
     struct input text = { in->p, begin == NULL ? in->n : (size_t)(begin - in->p) };
     mailsrv__input_skip(in, text.n);
     mailsrv__tls_pipelined(s, &text);
@@ -226,6 +226,7 @@ void mailsrv__tls_shake_on(mailsrv_session *s)
     bool could = tls != NULL && tls->state == TLS_SHAKING && !s->ended && s->next == NULL;
     if (!could || (!tls->shakes_on && tls->left.n == 0))
         return;
+    tls->has_begun = true;
     shake(s, &tls->left);
     if (tls->left_of != NULL && tls->left.n == 0) {
         mailsrv__lent_drop(tls->left_of);

@@ -52,10 +52,14 @@ struct mailsrv_machine {
     void (*defaults)(mailsrv_profile *profile);
     const struct tap *engine_tap; /* runs over every body of an engine that has sessions of this machine; NULL: none */
     const struct answers *answers; /* of what it asks beside the receiving of mail (core/answer.h); NULL: none */
+    /* A client's: takes what mailsrv__session_new was given, before anything else.  False: there is no memory, and
+     * nothing is kept.  NULL: a server. */
+    bool (*prepare)(mailsrv_session *session, const void *given);
     enum step (*greet)(mailsrv_session *session);
     enum step (*take)(mailsrv_session *session, struct input *in);
     enum step (*called)(mailsrv_session *session); /* NULL: this machine is never called */
-    /* TLS has begun after mailsrv__start_tls: forget what the peer said in the clear.  NULL: nothing is kept. */
+    /* TLS has begun after mailsrv__start_tls or mailsrv__connect_tls: forget what the peer said in the clear.  NULL:
+     * nothing is kept. */
     enum step (*secured)(mailsrv_session *session);
     /* The session is being freed: give up every handle, body and buffer.  What was asked is still in `session->asker`
      * and is orphaned by the core afterwards. */
@@ -132,6 +136,7 @@ struct mailsrv_session {
     char worst;           /* of its replies, by the first digit that SMTP would give them: '4' or '5'; else 0 */
     bool goes_on;         /* the peer's next line belongs to the same command */
     bool patient_bytes;   /* every byte of the peer restarts his timer (a body), else only a command does */
+    bool unfinished;      /* something runs that a shutdown waits for, though the peer is the one to move */
     bool one_patience;    /* the answers of this command are waited for in one total time (after the final dot) */
     bool answers_are_late; /* the answer timer fired */
     bool was_late;         /* the same, while the step that waited runs */
@@ -148,6 +153,11 @@ struct mailsrv_session {
 };
 
 /* ---- For machines ---- */
+
+/* A session of a client, begun from inside of the library: `given` is for the machine's `prepare`.  Results as
+ * mailsrv_server_new. */
+int32_t mailsrv__session_new(mailsrv_engine *engine, mailsrv_profile *profile, const mailsrv_peer *peer, void *host,
+                             const void *given, mailsrv_session **out);
 
 /* Stores the next step and returns STEP_WAIT. */
 enum step mailsrv__then_answers(mailsrv_session *session, step_fn *next);
@@ -237,6 +247,19 @@ bool mailsrv__can_start_tls(const mailsrv_session *session);
 /* Says `reply` in the clear; from then on everything is under TLS, and no input is taken before the handshake is done.
  * Then the machine's `secured` runs.  False: there is no memory, and nothing was said. */
 bool mailsrv__start_tls(mailsrv_session *session, struct span reply);
+
+/* A client's: would mailsrv__connect_tls find somebody to do it?  Not where the profile says MAILSRV_TLS_NONE, by a
+ * provider that is a server's, or twice. */
+bool mailsrv__can_connect_tls(const mailsrv_session *session);
+
+/* Begins TLS as the client, in a step: behind the reply to STARTTLS, or in `greet`, where it is from the first octet.
+ * The server is `name`, or an address literal; with `verify` only if he can prove that.  What follows is under TLS,
+ * and no input is taken before the handshake is done; octets that were sent in the clear behind the reply end the
+ * session (RFC 3207 section 6).  Then the machine's `secured` runs.  False: there is no memory; nothing happened. */
+bool mailsrv__connect_tls(mailsrv_session *session, struct span name, bool verify);
+
+/* Why TLS failed, while the session lives; empty: it did not. */
+struct span mailsrv__tls_failure(const mailsrv_session *session);
 
 /* What is known of it; the bytes live as long as the session.  False: it is not secure. */
 bool mailsrv__tls_info(const mailsrv_session *session, mailsrv_tls_info *info);

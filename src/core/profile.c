@@ -1,6 +1,7 @@
 #include "core/profile.h"
 
 #include "core/provider.h"
+#include "core/room.h"
 #include "text/address.h"
 
 #include <mailsrv/auth.h>
@@ -223,10 +224,10 @@ int32_t mailsrv_profile_set_tls(mailsrv_profile *profile, mailsrv_tls *tls)
 static bool is_extension(int32_t number)
 {
     return (number >= MAILSRV_EXT_SIZE && number <= MAILSRV_EXT_CHUNKING) || number == MAILSRV_EXT_SMTPUTF8 ||
-           number == MAILSRV_EXT_STARTTLS || number == MAILSRV_EXT_AUTH || number == MAILSRV_EXT_SASL_IR ||
+           number == MAILSRV_EXT_STARTTLS || number == MAILSRV_EXT_AUTH ||
            number == MAILSRV_EXT_TOP || number == MAILSRV_EXT_UIDL ||
            (number >= MAILSRV_EXT_POP3_PIPELINING && number <= MAILSRV_EXT_POP3_UTF8) ||
-           (number >= MAILSRV_EXT_LITERAL_PLUS && number <= MAILSRV_EXT_SASL_IR);
+           (number >= MAILSRV_EXT_LITERAL_PLUS && number <= MAILSRV_EXT_DSN);
 }
 
 int32_t mailsrv_profile_enable(mailsrv_profile *profile, int32_t extension, int32_t on)
@@ -272,6 +273,22 @@ int32_t mailsrv_profile_seal(mailsrv_profile *profile, mailsrv_error *why)
 uint64_t mailsrv__setting(const mailsrv_session *session, int32_t key)
 {
     return session->profile->settings[key].value;
+}
+
+bool mailsrv__profile_is_of(const mailsrv_profile *profile, const mailsrv_machine *machine)
+{
+    return profile != NULL && profile->sealed && profile->machine == machine;
+}
+
+mailsrv_profile *mailsrv__profile_hold(mailsrv_profile *profile)
+{
+    return mailsrv__profile_ref(profile);
+}
+
+struct span mailsrv__profile_text(const mailsrv_profile *profile, int32_t key)
+{
+    const struct setting_text *text = &profile->texts[key - TEXT_FIRST];
+    return (struct span){ text->p, text->n };
 }
 
 struct span mailsrv__setting_str(const mailsrv_session *session, int32_t key)

@@ -83,6 +83,15 @@ bool mailsrv__room_served(const mailsrv_engine *e, int32_t kind)
     return e->servers[kind].served;
 }
 
+bool mailsrv__room_begin(mailsrv_engine *e, const struct answers *answers)
+{
+    if (!e->advanced)
+        return false;
+    e->had_a_session = true;
+    mailsrv__answers_use(e, answers);
+    return true;
+}
+
 bool mailsrv__room_random(const mailsrv_engine *e, void *out, size_t n)
 {
     return e->crypto.random != NULL && e->crypto.random(e->crypto.user, out, n) == MAILSRV_OK;

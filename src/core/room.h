@@ -52,8 +52,15 @@ bool mailsrv__room_may_go_on(const mailsrv_engine *engine); /* are units of the 
 struct timers *mailsrv__room_timers(mailsrv_engine *engine);
 int64_t mailsrv__room_unix_us(const mailsrv_engine *engine); /* of the last advance */
 bool mailsrv__room_served(const mailsrv_engine *engine, int32_t kind);
+/* A room asks from now on, and who serves what is fixed; false: before the first advance. */
+bool mailsrv__room_begin(mailsrv_engine *engine, const struct answers *answers);
 bool mailsrv__room_random(const mailsrv_engine *engine, void *out, size_t n); /* false: nobody gave any */
 void mailsrv__room_event(mailsrv_engine *engine, int32_t what, struct span text);
+
+/* Is it sealed, and of this machine? */
+bool mailsrv__profile_is_of(const mailsrv_profile *profile, const mailsrv_machine *machine);
+mailsrv_profile *mailsrv__profile_hold(mailsrv_profile *profile); /* mailsrv_profile_unref */
+struct span mailsrv__profile_text(const mailsrv_profile *profile, int32_t key);
 
 /* ---- Errands ---- */
 

@@ -51,12 +51,9 @@ static int32_t check_new(const mailsrv_engine *e, const mailsrv_profile *profile
     return e->closed ? MAILSRV_E_CLOSED : MAILSRV_OK;
 }
 
-int32_t mailsrv_server_new(mailsrv_engine *e, mailsrv_profile *profile, const mailsrv_peer *peer, void *host,
-                           mailsrv_session **out)
+/* Memory for one, begun and in the engine's lists.  NULL: there is none. */
+static mailsrv_session *make(mailsrv_engine *e, mailsrv_profile *profile, const mailsrv_peer *peer, void *host)
 {
-    int32_t status = check_new(e, profile, peer, out);
-    if (status != MAILSRV_OK)
-        return status;
     struct purse purse = { .max = profile->settings[MAILSRV_PROFILE_SESSION_OCTETS_MAX].value };
     mailsrv_session *s = NULL;
     if (e->ledger == NULL || e->ledger->joins(e, profile))
@@ -64,10 +61,24 @@ int32_t mailsrv_server_new(mailsrv_engine *e, mailsrv_profile *profile, const ma
     if (s == NULL) {
         static const char text[] = "a session";
         mailsrv__event(e, MAILSRV_EVENT_OUT_OF_MEMORY, 0, text, sizeof text - 1);
-        return MAILSRV_NOMEM;
+        return NULL;
     }
     s->purse = purse;
     begin(s, e, profile, peer, host);
+    return s;
+}
+
+int32_t mailsrv_server_new(mailsrv_engine *e, mailsrv_profile *profile, const mailsrv_peer *peer, void *host,
+                           mailsrv_session **out)
+{
+    int32_t status = check_new(e, profile, peer, out);
+    if (status != MAILSRV_OK)
+        return status;
+    if (profile->machine->prepare != NULL)
+        return MAILSRV_E_USAGE; /* a client: somebody gives it work */
+    mailsrv_session *s = make(e, profile, peer, host);
+    if (s == NULL)
+        return MAILSRV_NOMEM;
     mailsrv__session_event(s, MAILSRV_EVENT_SESSION_BEGAN, (struct span){ NULL, 0 });
     if (is_overloaded(e)) {
         mailsrv__part(s, PARTING_BUSY);
@@ -75,6 +86,27 @@ int32_t mailsrv_server_new(mailsrv_engine *e, mailsrv_profile *profile, const ma
     } else {
         mailsrv__session_greet(s);
     }
+    *out = s;
+    return MAILSRV_OK;
+}
+
+int32_t mailsrv__session_new(mailsrv_engine *e, mailsrv_profile *profile, const mailsrv_peer *peer, void *host,
+                             const void *given, mailsrv_session **out)
+{
+    int32_t status = check_new(e, profile, peer, out);
+    if (status != MAILSRV_OK)
+        return status;
+    mailsrv_session *s = make(e, profile, peer, host);
+    if (s == NULL)
+        return MAILSRV_NOMEM;
+    mailsrv__session_event(s, MAILSRV_EVENT_SESSION_BEGAN, (struct span){ NULL, 0 });
+    if (!profile->machine->prepare(s, given)) {
+        s->why = "there was no memory for it";
+        s->left = true; /* nothing was begun */
+        mailsrv_session_free(s);
+        return MAILSRV_NOMEM;
+    }
+    mailsrv__session_greet(s);
     *out = s;
     return MAILSRV_OK;
 }

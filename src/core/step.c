@@ -87,7 +87,7 @@ static bool has_work(const mailsrv_session *s)
 {
     if (s->ended)
         return false;
-    if (mailsrv__tls_has_input(s, mailsrv__session_reads(s)))
+    if (mailsrv__tls_has_input(s, mailsrv__session_reads(s)) || mailsrv__tls_shakes_on(s))
         return true;
     bool is_called = s->called && s->next == NULL;
     return s->budget == 0 || mailsrv__body_has_news(s) || is_called || (s->next != NULL && is_due(s));
@@ -265,6 +265,12 @@ static void after_wait(mailsrv_session *s)
         mailsrv__timer_disarm(&s->answer_timer);
 }
 
+/* No octets of a message are on their way, in either direction. */
+static bool may_part(const mailsrv_session *s)
+{
+    return !s->patient_bytes && !s->unfinished;
+}
+
 static void after_step(mailsrv_session *s, enum step step)
 {
     if (s->ended)
@@ -279,7 +285,7 @@ static void after_step(mailsrv_session *s, enum step step)
         command_is_done(s);
     else
         after_wait(s);
-    if (!s->ended && s->shutting && s->next == NULL && !s->patient_bytes)
+    if (!s->ended && s->shutting && s->next == NULL && may_part(s))
         mailsrv__part(s, PARTING_SHUTDOWN); /* it was busy when the host said so, and waits for its peer now */
     if (!s->ended && s->eof && s->next == NULL)
         mailsrv__session_end(s, PEER_CLOSED);
@@ -442,7 +448,7 @@ int32_t mailsrv_session_shutdown(mailsrv_session *s)
     if (s == NULL)
         return MAILSRV_E_USAGE;
     s->shutting = true;
-    if (s->next == NULL && !s->patient_bytes) /* no octets of a message are on their way */
+    if (s->next == NULL && may_part(s))
         mailsrv__part(s, PARTING_SHUTDOWN);
     mailsrv__session_update(s);
     return MAILSRV_OK;

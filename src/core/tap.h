@@ -16,6 +16,10 @@ struct facts {
     int32_t status;   /* MAILSRV_OK, or why it is refused: the first tap that refuses counts */
     struct span text; /* for the peer; static, or of the tap's state; empty: none */
     uint32_t traces;  /* Received fields that it came with */
+    bool eight_bit;        /* it has octets above 127 */
+    bool header_utf8;      /* its header has */
+    uint32_t n_delivered;  /* Delivered-To fields that it came with */
+    const uint64_t *delivered; /* what each of them hashes to: smtp/passing.c; the tap's until the body is done */
     struct span structure; /* the blob (message/structure.h), the tap's until the body is done; empty: none */
 };
 

@@ -16,28 +16,34 @@ static void shook_for_too_long(struct timer *timer)
     mailsrv__session_update(s);
 }
 
+/* `target` NULL: as the server. */
+static int32_t begin_at(const mailsrv_tls *by, const mailsrv_tls_target *target, void **connection)
+{
+    return target == NULL ? by->provider->begin(by->context, connection)
+                          : by->provider->connect(by->context, target, connection);
+}
+
 /* A connection at the provider, and room for when there is no memory. */
-static bool begin_provided(mailsrv_session *s, struct tls *tls)
+static bool begin_provided(mailsrv_session *s, struct tls *tls, const mailsrv_tls_target *target)
 {
     const mailsrv_tls *by = s->profile->tls;
     if (by == NULL)
         return true;
     tls->provider = by->provider;
     tls->reserve = mailsrv__slice_new(s, RESERVE_OCTETS);
-    if (tls->reserve == NULL || by->provider->begin(by->context, &tls->connection) != MAILSRV_OK) {
+    if (tls->reserve == NULL || begin_at(by, target, &tls->connection) != MAILSRV_OK) {
         mailsrv__slice_free(s, tls->reserve);
         return false;
     }
     return true;
 }
 
-/* NULL: no memory. */
-static struct tls *new_tls(mailsrv_session *s)
+struct tls *mailsrv__tls_new(mailsrv_session *s, const mailsrv_tls_target *target)
 {
     struct tls *tls = mailsrv__session_take(s, sizeof *tls);
     if (tls == NULL)
         return NULL;
-    if (!begin_provided(s, tls)) {
+    if (!begin_provided(s, tls, target)) {
         mailsrv__session_give(s, tls, sizeof *tls);
         return NULL;
     }
@@ -46,8 +52,7 @@ static struct tls *new_tls(mailsrv_session *s)
     return tls;
 }
 
-/* From now on nothing is said before the handshake is done. */
-static void begin(mailsrv_session *s, struct tls *tls)
+void mailsrv__tls_begin(mailsrv_session *s, struct tls *tls)
 {
     s->tls = tls;
     if (tls->provider != NULL)
@@ -59,22 +64,22 @@ static void begin(mailsrv_session *s, struct tls *tls)
 
 bool mailsrv__tls_implicit(mailsrv_session *s)
 {
-    struct tls *tls = new_tls(s);
+    struct tls *tls = mailsrv__tls_new(s, NULL);
     if (tls == NULL)
         return false;
     tls->greets = true;
-    begin(s, tls);
+    mailsrv__tls_begin(s, tls);
     return true;
 }
 
 bool mailsrv__start_tls(mailsrv_session *s, struct span reply)
 {
-    struct tls *tls = new_tls(s);
+    struct tls *tls = mailsrv__tls_new(s, NULL);
     if (tls == NULL)
         return false;
     s->tls = tls;
     if (mailsrv__say(s, reply))
-        begin(s, tls);
+        mailsrv__tls_begin(s, tls);
     else
         mailsrv__tls_free(s); /* the session ends after this step, and says so in the clear */
     return true;
@@ -127,11 +132,24 @@ bool mailsrv__tls_has_input(const mailsrv_session *s, bool reads)
     return has && reads && tls->state == TLS_OPEN;
 }
 
+bool mailsrv__tls_shakes_on(const mailsrv_session *s)
+{
+    const struct tls *tls = s->tls;
+    return tls != NULL && tls->state == TLS_SHAKING && tls->shakes_on && s->next == NULL;
+}
+
+static uint32_t wants_of_host(const mailsrv_session *s)
+{
+    if (s->ended || s->out.octets != 0)
+        return 0;
+    return s->tls->client != NULL ? MAILSRV_WANT_TLS_CLIENT : MAILSRV_WANT_TLS_SERVER;
+}
+
 uint32_t mailsrv__tls_wants(const mailsrv_session *s, bool reads)
 {
     const struct tls *tls = s->tls;
     if (tls->state == TLS_SHAKING && tls->provider == NULL)
-        return s->ended || s->out.octets != 0 ? 0 : MAILSRV_WANT_TLS_SERVER;
+        return wants_of_host(s);
     if (tls->state == TLS_SHAKING)
         return s->ended || s->eof || s->next != NULL ? 0 : MAILSRV_WANT_READ;
     return reads && !mailsrv__tls_has_input(s, true) ? MAILSRV_WANT_READ : 0;
@@ -149,6 +167,8 @@ static void tell_started(mailsrv_session *s)
     mailsrv__write(&w, mailsrv__span_first(mailsrv__span(info.cipher), 64));
     if (info.resumed != 0)
         mailsrv__write(&w, SPAN(", resumed"));
+    if (s->tls->client != NULL)
+        mailsrv__write(&w, s->tls->client->tells(&info));
     mailsrv__session_event(s, MAILSRV_EVENT_TLS_STARTED, mailsrv__written(&w));
 }
 
@@ -156,6 +176,8 @@ enum step mailsrv__tls_opened(mailsrv_session *s)
 {
     const mailsrv_machine *machine = s->profile->machine;
     s->tls->state = TLS_OPEN;
+    if (s->tls->client != NULL && !s->tls->client->opens(s))
+        return STEP_CLOSE;
     s->engine->tls_started++;
     mailsrv__timer_disarm(&s->tls->timer);
     mailsrv__tls_count(s);
@@ -172,6 +194,8 @@ void mailsrv__tls_fails(mailsrv_session *s, struct span why)
     s->tls->state = TLS_CLOSED;
     s->tls->left.n = 0;
     s->tls->shakes_on = false;
+    if (s->tls->client != NULL)
+        s->tls->client->fails(s->tls, why);
     s->out.plain = 0; /* it cannot be said any more */
     mailsrv__timer_disarm(&s->tls->timer);
     if (!s->ended)
@@ -185,7 +209,9 @@ void mailsrv__tls_pipelined(mailsrv_session *s, struct input *in)
 {
     bool discards = mailsrv__setting(s, MAILSRV_PROFILE_TLS_DISCARD) != 0;
     mailsrv__input_skip(in, in->n);
-    if (!discards)
+    if (s->tls->client != NULL)
+        mailsrv__tls_fails(s, SPAN("octets came before the handshake"));
+    else if (!discards)
         mailsrv__tls_fails(s, SPAN("octets stood behind STARTTLS"));
 }
 

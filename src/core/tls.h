@@ -20,7 +20,8 @@ enum {
     PLAIN_OCTETS = 4096,  /* decrypted at a time */
     FEW_OCTETS = 32,      /* the same, where there is no memory for so many */
     RESERVE_OCTETS = 256, /* of the room that needs no memory */
-    RECORD_OCTETS = 16384 /* of plaintext in a record (RFC 8446 section 5.1) */
+    RECORD_OCTETS = 16384, /* of plaintext in a record (RFC 8446 section 5.1) */
+    FAILURE_OCTETS = 96   /* of why it failed, that are kept */
 };
 
 enum tls_state {
@@ -29,13 +30,24 @@ enum tls_state {
     TLS_CLOSED /* nothing more can be said */
 };
 
+struct tls;
+
+/* What a client has beside a server: tls_client.c.  Behind a table, so that a program of servers links none of it. */
+struct tls_client {
+    bool (*opens)(mailsrv_session *session); /* the handshake is done; false: with somebody else, so it has failed */
+    struct span (*tells)(const mailsrv_tls_info *info); /* for the event */
+    void (*fails)(struct tls *tls, struct span why);
+};
+
 struct tls {
     const mailsrv_tls_provider *provider; /* NULL: the host does it */
     void *connection;                     /* NULL: a job has it, or nobody */
     mailsrv_session *session;
     enum tls_state state;
+    const struct tls_client *client; /* we are the client; NULL: the server */
+    bool must_verify; /* a client's: it fails unless the server's certificate is verified */
     bool greets;     /* from the first octet: the greeting comes after the handshake */
-    bool has_begun;  /* an octet of the handshake has come */
+    bool has_begun;  /* an octet of the handshake has come; a client's has been made */
     bool shakes_on;  /* the handshake goes on without the peer */
     bool more;       /* the provider may have plaintext that was not asked for yet */
     bool host_keeps; /* it has ciphertext that was not taken */
@@ -52,9 +64,17 @@ struct tls {
     uint8_t *plain; /* decrypted; it is given back when the machine has taken all.  NULL: it lies in `few` */
     uint16_t at, n; /* of it: what the machine has not taken */
     uint8_t few[FEW_OCTETS];
+    char failure[FAILURE_OCTETS];
+    uint8_t failure_n;
 };
 
 /* ---- tls.c ---- */
+
+/* TLS that has not begun; `target` NULL: as the server.  NULL: no memory. */
+struct tls *mailsrv__tls_new(mailsrv_session *session, const mailsrv_tls_target *target);
+
+/* From now on nothing is said before the handshake is done. */
+void mailsrv__tls_begin(mailsrv_session *session, struct tls *tls);
 
 /* Is a handshake owed, or going on?  Nothing is said in the clear then. */
 bool mailsrv__tls_is_awaited(const mailsrv_session *session);
@@ -62,13 +82,16 @@ bool mailsrv__tls_is_awaited(const mailsrv_session *session);
 /* Begins TLS from the first octet on.  False: there is no memory. */
 bool mailsrv__tls_implicit(mailsrv_session *session);
 
-/* What is to be read, as MAILSRV_WANT_READ and _TLS_SERVER; `reads`: the machine would take input. */
+/* Is a step of the handshake due that needs nothing of the peer? */
+bool mailsrv__tls_shakes_on(const mailsrv_session *session);
+
+/* What is to be read, as MAILSRV_WANT_READ and _TLS_SERVER or _TLS_CLIENT; `reads`: the machine would take input. */
 uint32_t mailsrv__tls_wants(const mailsrv_session *session, bool reads);
 
 /* Has input come that the machine would take now? */
 bool mailsrv__tls_has_input(const mailsrv_session *session, bool reads);
 
-/* Octets stood behind STARTTLS: throws them away, or ends the session. */
+/* Octets stood behind STARTTLS: throws them away, or ends the session, as it does where they stood behind the reply. */
 void mailsrv__tls_pipelined(mailsrv_session *session, struct input *in);
 
 /* The handshake is done: greets, or lets the machine forget. */

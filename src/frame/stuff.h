@@ -24,7 +24,8 @@ struct stuffed {
 
 void mailsrv__stuff_init(struct stuff *stuff);
 
-/* Takes the next part from the front of `*in`.  False: it was empty. */
+/* Takes the next part from the front of `*in`.  False: it was empty.  A part ends with the input, or before a dot that
+ * needs another one. */
 bool mailsrv__stuff_take(struct stuff *stuff, struct span *in, struct stuffed *part);
 
 /* What follows the whole message: CRLF if it does not end with one, and the line that is only a dot. */

@@ -383,18 +383,12 @@ static bool ask_for(struct imap *p, ask_fn *how, uint32_t first, uint32_t end)
     f->uids.n_runs = f->uids.n_uids = 0;
     for (uint32_t i = first; i < end; i++)
         mailsrv__uids_add(&f->uids, f->page[i].uid);
-    struct ask ask = how(&p->session, MAILSRV_OP_ROWS, mailsrv__uids_octets(&f->uids));
-    if (ask.op == NULL)
+    const mailsrv_arg_rows wanted = { .fields = MAILSRV_ROW_OCTETS | MAILSRV_ROW_INTERNALDATE |
+                                                (f->atts.structured && !f->no_structures ? MAILSRV_ROW_STRUCTURE : 0),
+                                      .limit = end - first,
+                                      .cursor = f->cursor };
+    if (!mailsrv__imap_ask_rows(p, how, &f->uids, &wanted))
         return false;
-    mailsrv_arg_rows *arg = ask.arg;
-    arg->fields = MAILSRV_ROW_OCTETS | MAILSRV_ROW_INTERNALDATE;
-    if (f->atts.structured && !f->no_structures)
-        arg->fields |= MAILSRV_ROW_STRUCTURE;
-    arg->mbox = p->mbox.value;
-    arg->uids = mailsrv__uids_copy(&f->uids, &ask);
-    arg->n_uids = f->uids.n_runs;
-    arg->limit = end - first;
-    arg->cursor = f->cursor;
     f->uids.n_runs = f->uids.n_uids = 0; /* or they would be taken for what is not \Seen */
     return true;
 }

@@ -72,7 +72,11 @@ static inline size_t mailsrv__uids_octets(const struct uids *uids)
 }
 const mailsrv_run *mailsrv__uids_copy(const struct uids *uids, struct ask *ask);
 
-/* The same for names of keywords. */
+/* Asks ROWS of them in the selected mailbox, now or beforehand; `wanted` says which fields, how many, from where on.
+ * False: no memory. */
+bool mailsrv__imap_ask_rows(struct imap *p, ask_fn *how, const struct uids *uids, const mailsrv_arg_rows *wanted);
+
+/* Room for names of keywords, and their copies, as of UIDs. */
 size_t mailsrv__keywords_octets(const struct flags *flags);
 const mailsrv_bytes *mailsrv__keywords_copy(const struct flags *flags, struct ask *ask);
 

@@ -183,6 +183,7 @@ static void take_rows(struct imap *p, const mailsrv_rows *rows)
 }
 
 static enum step rows_answered(mailsrv_session *session);
+
 /* The rows of the candidates from `first` to before `end`, now or beforehand.  False: no memory. */
 static bool ask_for(struct imap *p, ask_fn *how, uint32_t first, uint32_t end)
 {
@@ -191,17 +192,8 @@ static bool ask_for(struct imap *p, ask_fn *how, uint32_t first, uint32_t end)
     for (uint32_t i = first; i < end; i++)
         if (!s->candidates[i].decided)
             mailsrv__uids_add(&s->uids, s->candidates[i].member.uid);
-    struct ask ask = how(&p->session, MAILSRV_OP_ROWS, mailsrv__uids_octets(&s->uids));
-    if (ask.op == NULL)
-        return false;
-    mailsrv_arg_rows *arg = ask.arg;
-    arg->fields = s->program.fields;
-    arg->mbox = p->mbox.value;
-    arg->uids = mailsrv__uids_copy(&s->uids, &ask);
-    arg->n_uids = s->uids.n_runs;
-    arg->limit = CANDIDATES;
-    arg->cursor = s->cursor;
-    return true;
+    const mailsrv_arg_rows wanted = { .fields = s->program.fields, .limit = CANDIDATES, .cursor = s->cursor };
+    return mailsrv__imap_ask_rows(p, how, &s->uids, &wanted);
 }
 
 static enum step have_no_memory(struct imap *p)

@@ -6,7 +6,7 @@
 
 /* Members that may match, whose rows are asked for together.  Where there are more of them, and size or date decides,
  * the image loads the sizes and dates of all messages; it is asked for rows where it has no memory for that. */
-enum { CANDIDATES = 64 };
+enum { CANDIDATES = 128 };
 
 /* RFC 4731 section 3.1: what RETURN asks for. */
 enum { RETURN_MIN = 1 << 0, RETURN_MAX = 1 << 1, RETURN_ALL = 1 << 2, RETURN_COUNT = 1 << 3 };

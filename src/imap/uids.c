@@ -35,6 +35,21 @@ const mailsrv_run *mailsrv__uids_copy(const struct uids *u, struct ask *ask)
     return runs;
 }
 
+bool mailsrv__imap_ask_rows(struct imap *p, ask_fn *how, const struct uids *u, const mailsrv_arg_rows *wanted)
+{
+    struct ask ask = how(&p->session, MAILSRV_OP_ROWS, mailsrv__uids_octets(u));
+    if (ask.op == NULL)
+        return false;
+    mailsrv_arg_rows *arg = ask.arg;
+    arg->mbox = p->mbox.value;
+    arg->uids = mailsrv__uids_copy(u, &ask);
+    arg->n_uids = u->n_runs;
+    arg->fields = wanted->fields;
+    arg->limit = wanted->limit;
+    arg->cursor = wanted->cursor;
+    return true;
+}
+
 size_t mailsrv__keywords_octets(const struct flags *flags)
 {
     size_t octets = mailsrv__ask_octets(flags->n_keywords * sizeof *flags->keywords);

@@ -3,7 +3,7 @@
 #include "text/decimal.h"
 
 /* A page of UIDL: what goes out of it may stand above the window. */
-enum { UIDL_ROWS = 64, UIDL_CHARS_MAX = 70 };
+enum { UIDL_ROWS = 128, UIDL_CHARS_MAX = 70 };
 
 struct drop_row *mailsrv__pop3_message(struct pop3 *p, struct span text, uint32_t *index)
 {
@@ -20,9 +20,9 @@ static enum step no_such_message(struct pop3 *p)
     return mailsrv__pop3_refuse(p, MAILSRV_GONE, (struct span){ 0 });
 }
 
-bool mailsrv__pop3_ask_rows(struct pop3 *p, mailsrv_run uids, uint32_t fields, uint32_t limit)
+bool mailsrv__pop3_ask_rows(struct pop3 *p, ask_fn *how, mailsrv_run uids, uint32_t fields, uint32_t limit)
 {
-    struct ask ask = mailsrv__ask(&p->session, MAILSRV_OP_ROWS, sizeof uids);
+    struct ask ask = how(&p->session, MAILSRV_OP_ROWS, sizeof uids);
     if (ask.op == NULL)
         return false;
     mailsrv_arg_rows *arg = ask.arg;
@@ -141,23 +141,23 @@ static enum step ids_failed(struct pop3 *p, int32_t status, struct span text)
     return mailsrv__pop3_refuse(p, status == MAILSRV_GONE ? MAILSRV_CANNOT : status, text);
 }
 
-static bool ask_ids(struct pop3 *p, uint32_t first, uint32_t n)
+static bool ask_ids(struct pop3 *p, ask_fn *how, uint32_t first, uint32_t n)
 {
     mailsrv_run uids = { mailsrv__drop_at(&p->drop, first)->uid, mailsrv__drop_at(&p->drop, first + n - 1)->uid };
-    return mailsrv__pop3_ask_rows(p, uids, MAILSRV_ROW_EMAILID, UIDL_ROWS);
+    return mailsrv__pop3_ask_rows(p, how, uids, MAILSRV_ROW_EMAILID, UIDL_ROWS);
 }
 
-/* One page of the list is that of the messages from p->page on. */
-static uint32_t page_messages(const struct pop3 *p)
+/* One page of the list is that of the messages from `page` on. */
+static uint32_t page_messages(const struct pop3 *p, uint32_t page)
 {
-    uint32_t left = p->drop.n - p->page;
+    uint32_t left = p->drop.n - page;
     return left < UIDL_ROWS ? left : UIDL_ROWS;
 }
 
 /* Says what a page holds.  Messages that are not in it were expunged by somebody else.  False: no memory. */
 static bool say_page(struct pop3 *p, const mailsrv_rows *rows)
 {
-    uint32_t end = p->page + page_messages(p);
+    uint32_t end = p->page + page_messages(p, p->page);
     for (uint32_t i = 0; i < rows->n; i++) {
         const mailsrv_row *row = mailsrv__pop3_row(rows, i);
         while (p->at < end && mailsrv__drop_at(&p->drop, p->at)->uid < row->uid)
@@ -179,9 +179,20 @@ static enum step next_page(mailsrv_session *session)
     struct pop3 *p = mailsrv__pop3_of(session);
     if (p->page == p->drop.n)
         return mailsrv__pop3_reply(p, SPAN(".\r\n"));
-    if (!ask_ids(p, p->page, page_messages(p)))
+    if (p->asked_ahead)
+        mailsrv__ask_await(session);
+    else if (!ask_ids(p, mailsrv__ask, p->page, page_messages(p, p->page)))
         return ids_failed(p, MAILSRV_NOMEM, (struct span){ 0 });
+    p->asked_ahead = false;
     return mailsrv__then_answers(session, page_answered);
+}
+
+/* While a page is said the store reads the next one, if there is memory to ask for it. */
+static void ask_next_page(struct pop3 *p)
+{
+    uint32_t next = p->page + page_messages(p, p->page);
+    p->cursor = (mailsrv_cursor){ 0 };
+    p->asked_ahead = next < p->drop.n && ask_ids(p, mailsrv__ask_ahead, next, page_messages(p, next));
 }
 
 static void turn_page(struct pop3 *p, const mailsrv_rows *rows)
@@ -189,8 +200,8 @@ static void turn_page(struct pop3 *p, const mailsrv_rows *rows)
     p->cursor = rows->next;
     if (rows->more != 0)
         return;
-    p->cursor = (mailsrv_cursor){ 0 };
-    p->page += page_messages(p);
+    p->cursor = (mailsrv_cursor){ 0 }; /* of the next page, which has been asked for with that */
+    p->page += page_messages(p, p->page);
     p->at = p->page;
 }
 
@@ -207,6 +218,8 @@ static enum step page_answered(mailsrv_session *session)
         return STEP_CLOSE;
     p->listing = session->mid_reply = true;
     mailsrv__spend(session, rows->n);
+    if (rows->more == 0)
+        ask_next_page(p);
     if (!say_page(p, rows))
         return STEP_CLOSE;
     turn_page(p, rows);
@@ -218,7 +231,7 @@ static enum step ids_of_all(struct pop3 *p)
 {
     if (p->drop.n == 0)
         return mailsrv__pop3_reply(p, SPAN("+OK\r\n.\r\n"));
-    p->listing = false;
+    p->listing = p->asked_ahead = false;
     p->page = p->at = 0;
     return next_page(&p->session);
 }
@@ -227,7 +240,7 @@ static enum step id_answered(mailsrv_session *session);
 
 static enum step ask_id(struct pop3 *p)
 {
-    if (!ask_ids(p, p->at, 1))
+    if (!ask_ids(p, mailsrv__ask, p->at, 1))
         return mailsrv__pop3_refuse(p, MAILSRV_NOMEM, (struct span){ 0 });
     return mailsrv__then_answers(&p->session, id_answered);
 }

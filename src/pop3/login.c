@@ -131,7 +131,7 @@ static enum step rows_loaded(mailsrv_session *session);
 
 static enum step load_page(struct pop3 *p)
 {
-    if (!mailsrv__pop3_ask_rows(p, (mailsrv_run){ 1, UINT32_MAX }, MAILSRV_ROW_OCTETS, LOAD_ROWS))
+    if (!mailsrv__pop3_ask_rows(p, mailsrv__ask, (mailsrv_run){ 1, UINT32_MAX }, MAILSRV_ROW_OCTETS, LOAD_ROWS))
         return no_memory(p);
     return mailsrv__then_answers(&p->session, rows_loaded);
 }

@@ -46,6 +46,7 @@ struct reading {
     bool is_top;
     bool needs_utf8; /* and the peer has not said UTF8 */
     bool begun; /* +OK is out: no -ERR any more */
+    bool dot_out; /* the dot that the octets begin with has been sent once */
 };
 
 /* UIDs to be expunged. */
@@ -78,6 +79,7 @@ struct pop3 {
     uint8_t state;
     bool utf8;    /* UTF8 was said (RFC 6856 section 2.1) */
     bool listing; /* a listing has begun: no -ERR any more */
+    bool asked_ahead; /* the page behind p->page has been asked for */
 };
 
 static inline struct pop3 *mailsrv__pop3_of(mailsrv_session *session)
@@ -125,8 +127,8 @@ void mailsrv__pop3_doomed_fini(struct pop3 *p);
 /* The message that an argument names; NULL: there is none, or it is marked. */
 struct drop_row *mailsrv__pop3_message(struct pop3 *p, struct span number, uint32_t *index);
 
-/* Asks for rows of the UIDs from `first` to `last`, at p->cursor, `limit` at most.  False: no memory. */
-bool mailsrv__pop3_ask_rows(struct pop3 *p, mailsrv_run uids, uint32_t fields, uint32_t limit);
+/* Asks for rows of these UIDs, now or beforehand, at p->cursor, `limit` at most.  False: no memory. */
+bool mailsrv__pop3_ask_rows(struct pop3 *p, ask_fn *how, mailsrv_run uids, uint32_t fields, uint32_t limit);
 
 /* May the page behind this one be asked for?  A store whose cursor stands still would keep the session for ever. */
 static inline bool mailsrv__pop3_goes_on(const struct pop3 *p, const mailsrv_rows *rows)

@@ -64,12 +64,18 @@ static enum step ask_range(mailsrv_session *session)
     return mailsrv__then_answers(session, range_answered);
 }
 
-/* Says one part.  False: no memory. */
-static bool say_part(mailsrv_session *session, struct lent *lent, const struct stuffed *part)
+/* Says one part.  What follows it in the same range begins with a dot that is to be doubled: that dot is said from
+ * there, as the end of this part, and again as the beginning of the next.  So only one at the beginning of a range
+ * takes a slice of its own.  False: no memory. */
+static bool say_part(mailsrv_session *session, struct reading *r, const struct stuffed *part)
 {
-    if (part->dot && !mailsrv__say(session, SPAN(".")))
+    struct span octets = part->octets;
+    bool dot = part->dot && !r->dot_out;
+    r->dot_out = r->octets.n != 0;
+    octets.n += r->dot_out;
+    if (dot && !mailsrv__say(session, SPAN(".")))
         return false;
-    return mailsrv__say_lent(session, lent, part->octets);
+    return mailsrv__say_lent(session, r->lent, octets);
 }
 
 /* A range is no longer than the window, so that it goes out whole, however many parts the dots make of it. */
@@ -82,7 +88,7 @@ static enum step send_range(mailsrv_session *session)
         if (!mailsrv__may_go_on(session))
             return mailsrv__then_turn(session, send_range);
         mailsrv__stuff_take(&r->stuff, &r->octets, &part);
-        if (!say_part(session, r->lent, &part))
+        if (!say_part(session, r, &part))
             return failed(p, MAILSRV_NOMEM, (struct span){ 0 });
         mailsrv__spend(session, 1 + (uint32_t)(part.octets.n / UNIT_OCTETS));
     }
@@ -110,13 +116,15 @@ static bool begin(struct pop3 *p)
 
 /* ---- Messages that need UTF-8 mode ---- */
 
-/* Eight octets at a time: it is asked of each message. */
+/* Four words at a time: it is asked of each message. */
 static bool is_ascii(struct span text)
 {
     uint64_t seen = 0;
     size_t i = 0;
-    for (; text.n - i >= sizeof seen; i += sizeof seen)
-        seen |= mailsrv__word(text.p + i);
+    for (; text.n - i >= 4 * sizeof seen; i += 4 * sizeof seen) {
+        const char *p = text.p + i;
+        seen |= mailsrv__word(p) | mailsrv__word(p + 8) | mailsrv__word(p + 16) | mailsrv__word(p + 24);
+    }
     for (; i < text.n; i++)
         seen |= (uint8_t)text.p[i];
     return (seen & WORD_HIGH) == 0;
@@ -137,6 +145,8 @@ static bool has_utf8_protocol(struct span received)
  * that came without are everyday's, and no client is helped by refusing them. */
 static bool needs_utf8(struct span text, bool is_all)
 {
+    if (is_all && is_ascii(text)) /* as most are, and sooner known than where the header ends */
+        return false;
     struct span header = mailsrv__span_first(text, mailsrv__header_octets(text));
     struct span rest = header;
     struct header_field field;

@@ -19,7 +19,8 @@ enum notice_action {
     NOTICE_FAILED,
     NOTICE_DELAYED,
     NOTICE_RELAYED,  /* to a server that has no DSN */
-    NOTICE_DELIVERED /* into a mailbox of ours */
+    NOTICE_DELIVERED, /* into a mailbox of ours: QUEUE_SUCCESS */
+    NOTICE_EXPANDED   /* sent on to several addresses: QUEUE_SUCCESS with QUEUE_FLAG_FORWARDED */
 };
 
 /* Is the sender to be told of it?  Never for a null reverse-path, nor where NOTIFY says otherwise (RFC 3461 sections

@@ -1,4 +1,4 @@
-/* Keys for SCRAM, made of a password (RFC 5802 section 3): Hi(), some iterations at a time, and what follows from it. */
+/* Keys for SCRAM, made of a password (RFC 5802 section 3): Hi(), some iterations at a time, and what follows. */
 #ifndef SASL_SALTING_H
 #define SASL_SALTING_H
 

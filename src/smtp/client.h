@@ -1,8 +1,8 @@
 /* The SMTP client (RFC 5321, RFC 2033) and who gives it work: a courier.
  *
- * A session of mailsrv_smtp_client() greets, secures the connection, logs in, and then asks its courier for one job after
- * the other: a message for recipients of this server.  It tells what became of each recipient, and at the end why it
- * ended.  It knows no queue: the queue is a courier, a test is another.
+ * A session of mailsrv_smtp_client() greets, secures the connection, logs in, and then asks its courier for one job
+ * after the other: a message for recipients of this server.  It tells what became of each recipient, and at the end why
+ * it ended.  It knows no queue: the queue is a courier, a test is another.
  *
  *     begin -> ready (once, when mail can be sent) -> next -> told, told ... -> done -> next ... -> ended (once)
  *
@@ -11,8 +11,10 @@
 #ifndef SMTP_CLIENT_H
 #define SMTP_CLIENT_H
 
-#include "core/ask.h"
-#include "core/machine.h"
+#include "base/span.h"
+
+#include <mailsrv/profile.h>
+#include <mailsrv/session.h>
 
 /* What a server said, or why nothing was said. */
 struct smtp_reply {
@@ -44,7 +46,8 @@ enum smtp_fate {
     SMTP_RELAYED,   /* the same, but it has no DSN (RFC 3461 section 5.2.2): what NOTIFY asked for ends here */
     SMTP_LATER,     /* 4yz, or no reply */
     SMTP_REFUSED,   /* 5yz */
-    SMTP_NOT_SENT /* nothing was tried, or it does not count: 452 too many recipients and the like; the same job again */
+    SMTP_NOT_SENT   /* nothing was tried, or it does not count: too many recipients for one transaction, a connection
+                     * that was kept and is gone; the same job again, at once */
 };
 
 struct courier {
@@ -57,8 +60,8 @@ struct courier {
                  const struct smtp_reply *reply);
     /* All recipients were told; the job is the courier's again. */
     void (*done)(struct courier *courier, const struct smtp_job *job);
-    /* The session is over, politely or not; the job that ran, if any, was told and done before.  `ready_was`: mail could
-     * be sent; else `reply` says why not: what the greeting, EHLO, STARTTLS or AUTH was answered, or the loss. */
+    /* The session is over, politely or not; the job that ran, if any, was told and done before.  `ready_was`: mail
+     * could be sent; else `reply` says why not: what the greeting, EHLO, STARTTLS or AUTH was answered, or the loss. */
     void (*ended)(struct courier *courier, bool ready_was, const struct smtp_reply *reply);
 };
 
@@ -70,7 +73,7 @@ struct smtp_terms {
     uint32_t secure;       /* MAILSRV_SECURE_... */
     bool downgrades;       /* an 8-bit message is converted for a peer without 8BITMIME; else it is refused (5.6.3) */
     uint32_t messages_max; /* on one connection */
-    uint32_t rcpts_max;    /* in one transaction, whatever the server offers */
+    uint32_t rcpts_max;    /* in one transaction, whatever the server offers; 1 or more */
     uint32_t idle_ms;
 };
 

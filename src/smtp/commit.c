@@ -1,6 +1,5 @@
 /* The end of a message: what the taps say, where it goes, what is replied. */
 #include "smtp/smtp.h"
-#include "text/queue_record.h"
 
 /* ---- Replies for the whole ---- */
 
@@ -22,8 +21,7 @@ static void tell_event(struct smtp *s, int32_t what, const char *line)
     mailsrv__session_event(&s->session, what, mailsrv__written(&w));
 }
 
-/* The one reply of SMTP, and the end of the transaction. */
-static enum step conclude(struct smtp *s, const char *line, struct span text)
+enum step mailsrv__smtp_conclude(struct smtp *s, const char *line, struct span text)
 {
     bool ok = line[0] == '2';
     tell_event(s, ok ? MAILSRV_EVENT_MESSAGE_ACCEPTED : MAILSRV_EVENT_MESSAGE_REFUSED, line);
@@ -35,13 +33,7 @@ static enum step conclude(struct smtp *s, const char *line, struct span text)
 
 /* ---- Results ---- */
 
-/* What a recipient, or all of them together, are told. */
-struct verdict {
-    const char *line;
-    struct span text;
-};
-
-static int32_t result_of(const mailsrv_answer *answer, uint32_t i, struct span *text)
+int32_t mailsrv__smtp_result_of(const mailsrv_answer *answer, uint32_t i, struct span *text)
 {
     const mailsrv_committed *committed = answer->value; /* the core has a result for each target */
     const mailsrv_result *result = answer->status == MAILSRV_OK ? &committed->results[i] : NULL;
@@ -57,15 +49,15 @@ static void take_results(struct smtp *s)
     uint32_t i = 0;
     for (struct recipient *r = t->first; r != NULL; r = r->next)
         for (uint32_t own = 0; own < r->n_own; own++, i++)
-            r->own[own].status = result_of(answer, i, &r->own[own].text);
+            r->own[own].status = mailsrv__smtp_result_of(answer, i, &r->own[own].text);
     if (answer->status == MAILSRV_OK || answer->text.n != 0)
         t->answer = mailsrv__take_lent(&s->session, 0);
 }
 
-/* A recipient is OK if each of his targets is; also one who has none.  A failure that may pass stands before one that
- * will not. */
-static struct verdict verdict_of(const struct smtp *s, const struct recipient *r)
+struct verdict mailsrv__smtp_verdict_of(const struct smtp *s, const struct recipient *r)
 {
+    if (r->refusal != NULL)
+        return (struct verdict){ r->refusal, { NULL, 0 } };
     if (r->n == 0)
         return (struct verdict){ mailsrv__smtp_line(s, MAILSRV_OK, AT_DATA), { NULL, 0 } };
     struct verdict v = { mailsrv__smtp_line(s, r->targets[0]->status, AT_DATA), r->targets[0]->text };
@@ -97,7 +89,7 @@ static enum step reply_to_each(mailsrv_session *session)
             return mailsrv__then_window(session, reply_to_each);
         struct verdict v = { t->refusal, t->refusal_text };
         if (t->refusal == NULL)
-            v = verdict_of(s, t->replied);
+            v = mailsrv__smtp_verdict_of(s, t->replied);
         if (!mailsrv__smtp_say(s, v.line, v.text))
             return STEP_CLOSE;
         mailsrv__spend(session, 1);
@@ -113,7 +105,7 @@ static enum step reply_lmtp(struct smtp *s)
     const char *refusal = t->refusal;
     uint32_t n_ok = 0;
     for (const struct recipient *r = t->first; r != NULL && t->refusal == NULL; r = r->next) {
-        const char *line = verdict_of(s, r).line;
+        const char *line = mailsrv__smtp_verdict_of(s, r).line;
         n_ok += line[0] == '2';
         refusal = line[0] == '2' ? refusal : line;
     }
@@ -128,7 +120,7 @@ static enum step reply_lmtp(struct smtp *s)
 enum step mailsrv__smtp_refuse_all(struct smtp *s, const char *line, struct span text)
 {
     if (!mailsrv__smtp_is_lmtp(s))
-        return conclude(s, line, text);
+        return mailsrv__smtp_conclude(s, line, text);
     s->mail->refusal = line;
     s->mail->refusal_text = text;
     return reply_lmtp(s);
@@ -139,124 +131,6 @@ static enum step refuse_status(struct smtp *s, int32_t status, struct span text)
     return mailsrv__smtp_refuse_all(s, mailsrv__smtp_line(s, status, AT_DATA), text);
 }
 
-/* ---- What could not be delivered goes into the queue ---- */
-
-/* RFC 5321 section 4.4: where some recipients got the message and others did not, the reply is 250, and the sender is
- * sent a notice; to nobody where the reverse-path is null (section 4.5.5). */
-static bool goes_to_queue(const struct transaction *t, const struct verdict *v)
-{
-    return v->line[0] == '4' || (v->line[0] == '5' && t->reverse_path.n != 0);
-}
-
-static struct queue_record record_of(const struct transaction *t, const struct recipient *r, const char *line)
-{
-    struct queue_record record = { .fate = line[0] == '5' ? QUEUE_BOUNCE : QUEUE_RETRY,
-                                   .reverse_path = t->reverse_path,
-                                   .recipient = r->address };
-    if (line[0] != '2')
-        record.code = (uint16_t)((line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0'));
-    return record;
-}
-
-static size_t queue_octets(const struct smtp *s, const struct recipient *r, const struct verdict *v, size_t received_n)
-{
-    struct queue_record most = record_of(s->mail, r, v->line);
-    most.text.n = strlen(v->line) + v->text.n;
-    size_t record = mailsrv__queue_record_octets(&most);
-    size_t prefix = mailsrv__smtp_fields_octets(s, r) + received_n;
-    return mailsrv__ask_octets(prefix) + mailsrv__ask_octets(r->address.n) + mailsrv__ask_octets(record);
-}
-
-static mailsrv_bytes copy_record(struct ask *ask, const struct transaction *t, const struct recipient *r,
-                                 const struct verdict *v)
-{
-    char text_room[REPLY_OCTETS_MAX];
-    struct writer text = { .p = text_room, .room = sizeof text_room };
-    struct queue_record record = record_of(t, r, v->line);
-    if (record.code != 0)
-        mailsrv__smtp_write_text(&text, v->line, v->text, true);
-    record.text = mailsrv__written(&text);
-    size_t octets = mailsrv__queue_record_octets(&record);
-    struct writer w = { .p = mailsrv__ask_room(ask, octets), .room = octets };
-    mailsrv__queue_record_write(&w, &record);
-    return mailsrv__bytes(mailsrv__written(&w));
-}
-
-static const struct verdict untried = { "250 2.0.0 not tried", { NULL, 0 } };
-
-static void fill_queue(const struct smtp *s, struct ask *ask, mailsrv_target *target, const struct recipient *r,
-                       const struct verdict *v, struct span received)
-{
-    size_t octets = mailsrv__smtp_fields_octets(s, r) + received.n;
-    struct writer prefix = { .p = mailsrv__ask_room(ask, octets), .room = octets };
-    mailsrv__smtp_write_fields(s, r, &prefix);
-    mailsrv__write(&prefix, received);
-    target->kind = MAILSRV_TARGET_QUEUE;
-    target->internal_us = mailsrv__unix_us(&s->session);
-    target->prefix = mailsrv__bytes(mailsrv__written(&prefix));
-    target->recipient = mailsrv__ask_copy(ask, r->address);
-    target->record = copy_record(ask, s->mail, r, v);
-}
-
-/* ---- The second COMMIT: what failed in the first ---- */
-
-static enum step requeue_answered(mailsrv_session *session)
-{
-    struct smtp *s = mailsrv__smtp_of(session);
-    const mailsrv_answer *answer = mailsrv__answer(session, 0);
-    struct span text, none = { NULL, 0 };
-    int32_t status = MAILSRV_OK;
-    for (uint32_t i = 0; i < s->mail->n_requeued && status == MAILSRV_OK; i++)
-        if (result_of(answer, i, &text) != MAILSRV_OK)
-            status = MAILSRV_TEMP; /* some may get it twice now, never not at all */
-    return conclude(s, mailsrv__smtp_line(s, status, AT_DATA), none);
-}
-
-/* Counts what the queue is to take, and its octets. */
-static size_t plan_requeue(struct smtp *s, size_t received_n)
-{
-    struct transaction *t = s->mail;
-    size_t octets = mailsrv__ask_octets(t->reverse_path.n);
-    for (const struct recipient *r = t->first; r != NULL; r = r->next) {
-        struct verdict v = verdict_of(s, r);
-        if (!goes_to_queue(t, &v))
-            continue;
-        t->n_requeued++;
-        octets += queue_octets(s, r, &v, received_n);
-    }
-    return octets;
-}
-
-static void fill_requeue(const struct smtp *s, struct ask *ask, struct span received)
-{
-    const struct transaction *t = s->mail;
-    mailsrv_arg_body_commit *arg = ask->arg;
-    mailsrv_target *target = (mailsrv_target *)(uintptr_t)arg->targets;
-    arg->reverse_path = mailsrv__ask_copy(ask, t->reverse_path);
-    for (const struct recipient *r = t->first; r != NULL; r = r->next) {
-        struct verdict v = verdict_of(s, r);
-        if (goes_to_queue(t, &v))
-            fill_queue(s, ask, target++, r, &v, received);
-    }
-}
-
-static enum step requeue(struct smtp *s)
-{
-    struct span none = { NULL, 0 };
-    char room[RECEIVED_OCTETS_MAX];
-    struct writer received = { .p = room, .room = sizeof room };
-    mailsrv__smtp_write_received(s, &received);
-    size_t octets = plan_requeue(s, received.n);
-    uint32_t n = s->mail->n_requeued;
-    if (n == 0)
-        return conclude(s, mailsrv__smtp_line(s, MAILSRV_OK, AT_DATA), none);
-    struct ask ask = mailsrv__body_commit(&s->session, n, n, octets, mailsrv__taps_facts(s->mail->taps)->structure);
-    if (ask.op == NULL)
-        return conclude(s, mailsrv__smtp_line(s, MAILSRV_TEMP, AT_DATA), none);
-    fill_requeue(s, &ask, mailsrv__written(&received));
-    return mailsrv__then_answers(&s->session, requeue_answered);
-}
-
 /* ---- The first COMMIT ---- */
 
 /* One reply for all (RFC 5321 section 4.4).  Where nothing can be kept for later, any failure refuses the whole. */
@@ -264,19 +138,16 @@ static enum step reply_smtp(struct smtp *s)
 {
     struct verdict temporary = { NULL, { NULL, 0 } }, permanent = temporary, ok = temporary;
     for (const struct recipient *r = s->mail->first; r != NULL; r = r->next) {
-        struct verdict v = verdict_of(s, r);
+        struct verdict v = mailsrv__smtp_verdict_of(s, r);
         struct verdict *first = v.line[0] == '2' ? &ok : v.line[0] == '4' ? &temporary : &permanent;
         if (first->line == NULL)
             *first = v;
     }
-    bool failed = temporary.line != NULL || permanent.line != NULL;
-    if (!failed)
-        return conclude(s, ok.line, ok.text);
-    if (ok.line != NULL && mailsrv__smtp_queue_served(s))
-        return requeue(s);
-    if (temporary.line != NULL)
-        return conclude(s, temporary.line, temporary.text);
-    return conclude(s, permanent.line, permanent.text);
+    const struct smtp_users *users = mailsrv__smtp_users_of(&s->session);
+    struct verdict v = temporary.line != NULL ? temporary : permanent.line != NULL ? permanent : ok;
+    if (users == NULL || ok.line == NULL || !mailsrv__smtp_queue_served(s))
+        return mailsrv__smtp_conclude(s, v.line, v.text);
+    return users->settle(s, ok.line, ok.text);
 }
 
 static enum step commit_answered(mailsrv_session *session)
@@ -296,16 +167,17 @@ static size_t prefix_octets(const struct smtp *s, const struct recipient *r, siz
     return mailsrv__smtp_delivery_octets(s->mail, r->address) + mailsrv__smtp_fields_octets(s, r) + received_n;
 }
 
-static size_t commit_octets(const struct smtp *s, size_t received_n)
+static size_t commit_octets(const struct smtp *s, struct span received)
 {
     const struct transaction *t = s->mail;
+    const struct smtp_users *users = mailsrv__smtp_users_of(&s->session);
     size_t octets = mailsrv__ask_octets(t->reverse_path.n);
     for (const struct recipient *r = t->first; r != NULL; r = r->next) {
-        octets += mailsrv__ask_octets(prefix_octets(s, r, received_n));
+        octets += mailsrv__ask_octets(prefix_octets(s, r, received.n));
         octets += mailsrv__ask_octets(r->address.n);
         for (uint32_t i = 0; i < r->n_own; i++)
             if (is_queue(&r->own[i]))
-                octets += queue_octets(s, r, &untried, received_n);
+                octets += users->queue_octets(s, r, &r->own[i], received);
     }
     return octets;
 }
@@ -322,7 +194,7 @@ static mailsrv_target *fill_targets(const struct smtp *s, struct ask *ask, mails
     mailsrv_bytes address = mailsrv__ask_copy(ask, r->address);
     for (uint32_t i = 0; i < r->n_own; i++, target++) {
         if (is_queue(&r->own[i])) {
-            fill_queue(s, ask, target, r, &untried, received);
+            mailsrv__smtp_users_of(&s->session)->fill_queue(s, ask, target, r, &r->own[i], received);
             continue;
         }
         target->kind = MAILSRV_TARGET_MAILBOX;
@@ -344,8 +216,9 @@ static enum step commit(struct smtp *s)
     if (!mailsrv__smtp_reserve_replies(s, t->reply_octets)) /* 354 may have used, and sent, what was kept */
         return refuse_status(s, MAILSRV_NOMEM, (struct span){ NULL, 0 });
     mailsrv__transaction_unreserve(&s->session, t);
-    struct ask ask = mailsrv__body_commit(&s->session, t->n_targets, t->n_queue, commit_octets(s, received.n),
-                                          mailsrv__smtp_structure(s));
+    size_t octets = commit_octets(s, mailsrv__written(&received));
+    struct ask ask =
+        mailsrv__body_commit(&s->session, t->n_targets, t->n_queue, octets, mailsrv__smtp_structure(s));
     if (ask.op == NULL)
         return refuse_status(s, MAILSRV_NOMEM, (struct span){ NULL, 0 });
     mailsrv_arg_body_commit *arg = ask.arg;
@@ -395,12 +268,16 @@ static void send_elsewhere(struct transaction *t)
 static enum step deliver(struct smtp *s)
 {
     struct transaction *t = s->mail;
+    const struct smtp_users *users = mailsrv__smtp_users_of(&s->session);
     if (t->fate_is_late && t->standing.fate == FATE_DISCARD)
         send_nowhere(t);
     else if (t->fate_is_late)
         send_elsewhere(t);
     if (t->n_queue != 0 && !mailsrv__smtp_queue_served(s))
         return mailsrv__smtp_refuse_all(s, "451 4.3.5 no queue here, try again later", (struct span){ NULL, 0 });
+    const char *refusal = users == NULL ? NULL : users->stop_loops(s);
+    if (refusal != NULL)
+        return mailsrv__smtp_refuse_all(s, refusal, (struct span){ NULL, 0 });
     return t->n_targets == 0 ? drop(s) : commit(s);
 }
 

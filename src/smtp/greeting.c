@@ -67,6 +67,12 @@ static void write_extensions(const struct smtp *s, struct writer *w)
         if (all[i].extension == MAILSRV_EXT_SIZE)
             mailsrv__write_u64(w, mailsrv__setting(&s->session, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX));
     }
+    const struct smtp_users *users = mailsrv__smtp_users_of(&s->session);
+    if (users != NULL && users->offers_dsn(s)) { /* RFC 3461 section 3 */
+        mailsrv__write(w, SPAN("\r\n"));
+        last = w->n;
+        mailsrv__write(w, SPAN("250-DSN"));
+    }
     if (mailsrv__smtp_offers_auth(s)) { /* RFC 4954 section 3 */
         mailsrv__write(w, SPAN("\r\n"));
         last = w->n;

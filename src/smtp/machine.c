@@ -300,6 +300,9 @@ void mailsrv__smtp_defaults(mailsrv_profile *profile)
 /* Nobody logs in here. */
 const mailsrv_machine *mailsrv_smtp_receive(void)
 {
-    static const struct smtp_machine receive = { .machine = SMTP_MACHINE(is_for_strangers, NULL), .users = NULL };
+    static const struct smtp_machine receive = {
+        .machine = SMTP_MACHINE(is_for_strangers, NULL, mailsrv__smtp_defaults),
+        .users = NULL,
+    };
     return &receive.machine;
 }

@@ -59,11 +59,6 @@ bool mailsrv__smtp_parameter(struct span *rest, struct parameter *out)
 
 /* ---- MAIL ---- */
 
-struct mail_parameters {
-    uint64_t size;
-    bool has_size, has_body, utf8;
-};
-
 /* size-value = 1*20DIGIT   RFC 1870 section 5 */
 static const char *take_size(const struct smtp *s, struct span value, struct mail_parameters *p)
 {
@@ -83,6 +78,7 @@ static const char *take_body(struct span value, struct mail_parameters *p)
         (!mailsrv__span_equal_nocase(value, SPAN("7BIT")) && !mailsrv__span_equal_nocase(value, SPAN("8BITMIME"))))
         return "501 5.5.4 bad BODY";
     p->has_body = true;
+    p->eight_bit = mailsrv__span_equal_nocase(value, SPAN("8BITMIME"));
     return NULL;
 }
 
@@ -104,6 +100,7 @@ static bool takes_auth(const struct smtp *s)
 /* NULL: they are fine. */
 static const char *take_parameters(const struct smtp *s, struct span rest, struct mail_parameters *p)
 {
+    const struct smtp_users *users = mailsrv__smtp_users_of(&s->session);
     struct parameter one;
     while (rest.n != 0) {
         const char *refusal;
@@ -118,9 +115,9 @@ static const char *take_parameters(const struct smtp *s, struct span rest, struc
                  mailsrv__smtp_has(s, MAILSRV_EXT_SMTPUTF8))
             refusal = take_utf8(&one, p);
         else if (mailsrv__span_equal_nocase(one.keyword, SPAN("AUTH")) && takes_auth(s))
-            refusal = mailsrv__smtp_users_of(&s->session)->is_auth_parameter(one.value) ? NULL : "501 5.5.4 bad AUTH";
+            refusal = users->is_auth_parameter(one.value) ? NULL : "501 5.5.4 bad AUTH";
         else
-            refusal = "555 5.5.4 parameter not known";
+            refusal = users == NULL ? "555 5.5.4 parameter not known" : users->mail_parameter(s, &one, p);
         if (refusal != NULL)
             return refusal;
     }
@@ -176,12 +173,15 @@ static enum step begin(struct smtp *s, const struct address *from, const struct 
         return mailsrv__smtp_reply(s, mailsrv__smtp_line(s, MAILSRV_NOMEM, AT_DATA));
     s->mail->size_hint = p->size;
     s->mail->utf8 = p->utf8;
+    s->mail->eight_bit = p->eight_bit;
     s->n_mails++;
     s->pace = (struct pace){ 0 };
     s->chunk = (struct counted){ 0 };
-    if (!is_checked(s, from))
+    const struct smtp_users *users = mailsrv__smtp_users_of(&s->session);
+    bool kept = users == NULL || users->keep_envelope(s, p);
+    if (kept && !is_checked(s, from))
         return consult(s);
-    if (!mailsrv__smtp_ask_sender(s, from->mailbox))
+    if (!kept || !mailsrv__smtp_ask_sender(s, from->mailbox))
         return undo(s, mailsrv__smtp_line(s, MAILSRV_NOMEM, AT_DATA), (struct span){ NULL, 0 });
     return mailsrv__then_answers(&s->session, sender_answered);
 }

@@ -11,7 +11,7 @@ enum {
 
 bool mailsrv__smtp_queue_kinds(const struct smtp *s)
 {
-    return mailsrv__served(&s->session, MAILSRV_OP_QUEUE_SCAN) &&
+    return mailsrv__smtp_users_of(&s->session) != NULL && mailsrv__served(&s->session, MAILSRV_OP_QUEUE_SCAN) &&
            mailsrv__served(&s->session, MAILSRV_OP_QUEUE_UPDATE) &&
            mailsrv__served(&s->session, MAILSRV_OP_QUEUE_DELETE);
 }
@@ -62,23 +62,20 @@ static enum step decline(struct smtp *s, const char *line)
 
 /* ---- Room ---- */
 
-static size_t received_octets(const struct smtp *s)
-{
-    char room[RECEIVED_OCTETS_MAX];
-    struct writer w = { .p = room, .room = sizeof room };
-    mailsrv__smtp_write_received(s, &w);
-    return w.n;
-}
-
 /* What the offered recipient adds to the COMMIT. */
 static size_t commit_octets(const struct smtp *s)
 {
     const struct recipient *r = s->mail->offered;
-    uint32_t n_queue = mailsrv__transaction_offered_queue(s->mail);
-    size_t received = received_octets(s), paths = s->mail->reverse_path.n + r->address.n;
-    size_t fields = mailsrv__smtp_fields_octets(s, r);
-    return mailsrv__smtp_delivery_octets(s->mail, r->address) + fields + received + r->address.n + RECIPIENT_OVERHEAD +
-           r->n_own * TARGET_OVERHEAD + n_queue * (fields + received + r->address.n + paths + RECIPIENT_OVERHEAD);
+    const struct smtp_users *users = mailsrv__smtp_users_of(&s->session);
+    char room[RECEIVED_OCTETS_MAX];
+    struct writer received = { .p = room, .room = sizeof room };
+    mailsrv__smtp_write_received(s, &received);
+    size_t octets = mailsrv__smtp_delivery_octets(s->mail, r->address) + mailsrv__smtp_fields_octets(s, r) +
+                    received.n + r->address.n + RECIPIENT_OVERHEAD + r->n_own * TARGET_OVERHEAD;
+    for (uint32_t i = 0; users != NULL && i < r->n_own; i++)
+        if (r->own[i].to.kind == MAILSRV_TARGET_QUEUE)
+            octets += users->queue_octets(s, r, &r->own[i], mailsrv__written(&received)) + RECIPIENT_OVERHEAD;
+    return octets;
 }
 
 /* Room for a COMMIT with the offered recipient in it, and for all replies behind it: when the message is there, neither
@@ -185,6 +182,7 @@ static const mailsrv_destination *destination(const mailsrv_resolved *resolved, 
 /* NULL: mail may go there.  Of a long list none is looked at: it is ours. */
 static const char *refusal_of_places(const struct smtp *s, const mailsrv_resolved *resolved)
 {
+    const struct smtp_users *users = mailsrv__smtp_users_of(&s->session);
     bool strict = mailsrv__face(&s->session) == MAILSRV_FACE_MX && !mailsrv__smtp_may_relay(s);
     for (uint32_t i = 0; resolved->n <= TARGETS_OF_RECIPIENT_MAX && i < resolved->n; i++) {
         const mailsrv_destination *to = destination(resolved, i);
@@ -192,6 +190,9 @@ static const char *refusal_of_places(const struct smtp *s, const mailsrv_resolve
             return mailsrv__smtp_line(s, MAILSRV_NOPERM, AT_RCPT); /* RFC 5321 section 7.9 */
         if (s->mail->utf8 && (to->flags & MAILSRV_TO_ASCII) != 0)
             return "550 5.6.9 this recipient takes no mail that needs SMTPUTF8"; /* RFC 6531 section 3.5 */
+        const char *refusal = users == NULL ? NULL : users->refusal_of_forward(to);
+        if (refusal != NULL)
+            return refusal;
     }
     return NULL;
 }
@@ -305,9 +306,13 @@ static enum step policy_answered(mailsrv_session *session)
     return offered(s);
 }
 
-static enum step ask(struct smtp *s, const struct address *to)
+static enum step ask(struct smtp *s, const struct address *to, uint16_t notify, struct span original)
 {
-    if (!mailsrv__transaction_ask(&s->session, s->mail, to->mailbox))
+    struct transaction *t = s->mail;
+    if (!mailsrv__transaction_ask(&s->session, t, to->mailbox))
+        return refuse_for_memory(s);
+    t->asked_notify = notify;
+    if (original.n != 0 && (t->asked_original = mailsrv__note(&s->session, original)) == NULL)
         return refuse_for_memory(s);
     if (mailsrv__smtp_consults(s, MAILSRV_STAGE_RCPT))
         return mailsrv__smtp_consult(s, MAILSRV_STAGE_RCPT, policy_answered);
@@ -316,19 +321,25 @@ static enum step ask(struct smtp *s, const struct address *to)
 
 enum step mailsrv__smtp_rcpt(struct smtp *s, struct span rest)
 {
+    const struct smtp_users *users = mailsrv__smtp_users_of(&s->session);
+    uint16_t notify = 0;
+    struct span original = { NULL, 0 };
     struct address to;
     enum path path = mailsrv__smtp_path(&rest, SPAN("TO:"), &to);
     if (path == PATH_TOO_LONG)
         return mailsrv__smtp_bad(s, "501 5.1.3 path too long");
     if (path != PATH_OK || to.mailbox.n == 0)
         return mailsrv__smtp_bad(s, "501 5.1.3 expected TO:<address>");
-    if (rest.n != 0)
-        return mailsrv__smtp_bad(s, "555 5.5.4 parameter not known");
+    const char *refusal = rest.n == 0 ? NULL
+                          : users == NULL ? "555 5.5.4 parameter not known"
+                                          : users->rcpt_parameters(s, rest, &notify, &original);
+    if (refusal != NULL)
+        return mailsrv__smtp_bad(s, refusal);
     if (to.utf8 && !s->mail->utf8)
         return mailsrv__smtp_bad(s, "553 5.6.7 this address needs SMTPUTF8"); /* RFC 6531 section 3.5 */
     if (!receives(s))
         return mailsrv__smtp_reply(s, "550 5.3.2 no mail is taken here");
     if (s->mail->n_recipients >= mailsrv__setting(&s->session, MAILSRV_PROFILE_RECIPIENTS_MAX))
         return mailsrv__smtp_reply(s, mailsrv__smtp_line(s, MAILSRV_LIMIT, AT_RCPT));
-    return ask(s, &to);
+    return ask(s, &to, notify, original);
 }

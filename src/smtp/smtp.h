@@ -7,7 +7,10 @@
  *   mail.c         MAIL, what it has in common with RCPT, RSET
  *   rcpt.c         RCPT: where mail for an address goes, and whether it may go there in this transaction
  *   data.c         DATA, BDAT: octets on their way into the body
- *   commit.c       the end of a message: verdict, commit, what could not be delivered into the queue
+ *   commit.c       the end of a message: verdict, commit, replies
+ *   relay.c        what the queue is given of it; places that mail is forwarded to; loops
+ *   passing.c      what is seen for that of a message as it passes
+ *   dsn.c          the parameters of RFC 3461
  *   transaction.c  what MAIL begins: sender, recipients, targets
  *   trace.c        Received, Return-Path, Delivered-To; and the tap that counts hops
  *   policy.c       what the host's own rules are asked and what they may say
@@ -129,6 +132,13 @@ struct parameter {
 };
 bool mailsrv__smtp_parameter(struct span *rest, struct parameter *out);
 
+struct mail_parameters {
+    uint64_t size;
+    bool has_size, has_body, eight_bit, utf8;
+    uint16_t ret;            /* RET=: QUEUE_FLAG_RET_... */
+    struct span envelope_id; /* ENVID= */
+};
+
 /* ---- POLICY ---- */
 
 /* Is it asked at this stage? */
@@ -190,6 +200,25 @@ struct smtp_users {
     enum step (*check_senders)(struct smtp *s);
     /* Fields for the header editor to add where they are missing.  False: no memory. */
     bool (*prepare_fixups)(struct smtp *s);
+
+    /* Mail that goes on to other servers; without this table nothing does.  DSN: RFC 3461. */
+    bool (*offers_dsn)(const struct smtp *s);
+    /* A parameter that nobody else knows.  NULL, or the line of the refusal. */
+    const char *(*mail_parameter)(const struct smtp *s, const struct parameter *one, struct mail_parameters *p);
+    bool (*keep_envelope)(struct smtp *s, const struct mail_parameters *p); /* false: no memory */
+    const char *(*rcpt_parameters)(const struct smtp *s, struct span rest, uint16_t *notify, struct span *original);
+    /* NULL: mail may go there, as far as that is said by the texts of the place. */
+    const char *(*refusal_of_forward)(const mailsrv_destination *to);
+    /* Recipients whose mail is going round get nothing.  NULL, or the line that refuses the message. */
+    const char *(*stop_loops)(struct smtp *s);
+    /* The octets of a QUEUE target in a COMMIT, and the target. */
+    size_t (*queue_octets)(const struct smtp *s, const struct recipient *r, const struct target *own,
+                           struct span received);
+    void (*fill_queue)(const struct smtp *s, struct ask *ask, mailsrv_target *target, const struct recipient *r,
+                       const struct target *own, struct span received);
+    /* The first COMMIT is answered: what it left undone goes into the queue.  Concludes, with this where nothing was
+     * left. */
+    enum step (*settle)(struct smtp *s, const char *line, struct span text);
 };
 
 /* users.c fills the table with these. */
@@ -199,6 +228,27 @@ bool mailsrv__smtp_is_auth_parameter(struct span value);
 const char *mailsrv__smtp_sender_answered(const struct smtp *s, unsigned i);
 enum step mailsrv__smtp_check_senders(struct smtp *s);
 bool mailsrv__smtp_prepare_fixups(struct smtp *s);
+bool mailsrv__smtp_offers_dsn(const struct smtp *s);
+const char *mailsrv__smtp_mail_parameter(const struct smtp *s, const struct parameter *one, struct mail_parameters *p);
+bool mailsrv__smtp_keep_envelope(struct smtp *s, const struct mail_parameters *p);
+const char *mailsrv__smtp_rcpt_parameters(const struct smtp *s, struct span rest, uint16_t *notify,
+                                          struct span *original);
+const char *mailsrv__smtp_refusal_of_forward(const mailsrv_destination *to);
+const char *mailsrv__smtp_stop_loops(struct smtp *s);
+size_t mailsrv__smtp_queue_octets(const struct smtp *s, const struct recipient *r, const struct target *own,
+                                  struct span received);
+void mailsrv__smtp_fill_queue(const struct smtp *s, struct ask *ask, mailsrv_target *target, const struct recipient *r,
+                              const struct target *own, struct span received);
+enum step mailsrv__smtp_settle(struct smtp *s, const char *line, struct span text);
+
+/* No two peers of the same moment have the same. */
+uint32_t mailsrv__smtp_hash_of_peer(const struct smtp *s);
+
+/* As passing.c has those of Delivered-To. */
+uint64_t mailsrv__smtp_hash_of_address(struct span address);
+
+/* Sees what a message is that may go on: octets above 127, and where it has been. */
+extern const struct tap mailsrv__smtp_passing_tap;
 
 struct smtp_machine {
     struct mailsrv_machine machine;
@@ -226,14 +276,14 @@ enum step mailsrv__smtp_secured(mailsrv_session *session);
 void mailsrv__smtp_leave(mailsrv_session *session);
 void mailsrv__smtp_defaults(mailsrv_profile *profile);
 
-#define SMTP_MACHINE(faces, kinds)                                                                                     \
+#define SMTP_MACHINE(faces, kinds, keys)                                                                               \
     {                                                                                                                  \
         .name = "smtp", .commands = mailsrv__smtp_commands, .octets = sizeof(struct smtp),                             \
         .partings = { [PARTING_SHUTDOWN] = "421 4.3.2 shutting down, try again later\r\n",                             \
                       [PARTING_TIMEOUT] = "421 4.4.2 timed out\r\n",                                                   \
                       [PARTING_NO_MEMORY] = "421 4.3.2 out of memory, try again later\r\n",                            \
                       [PARTING_BUSY] = "421 4.3.2 too busy, try again later\r\n" },                                    \
-        .has_face = faces, .defaults = mailsrv__smtp_defaults, .answers = kinds,                                       \
+        .has_face = faces, .defaults = keys, .answers = kinds,                                                         \
         .greet = mailsrv__smtp_begin_session, .take = mailsrv__smtp_take, .secured = mailsrv__smtp_secured,            \
         .leave = mailsrv__smtp_leave,                                                                                  \
     }
@@ -260,6 +310,22 @@ enum step mailsrv__smtp_finish(struct smtp *s);
 
 /* Refuses the message as a whole, in LMTP once for each recipient, and ends the transaction. */
 enum step mailsrv__smtp_refuse_all(struct smtp *s, const char *line, struct span text);
+
+/* What a recipient, or all of them together, are told. */
+struct verdict {
+    const char *line;
+    struct span text;
+};
+
+/* A recipient is OK if each of his targets is; also one who has none.  A failure that may pass stands before one that
+ * will not. */
+struct verdict mailsrv__smtp_verdict_of(const struct smtp *s, const struct recipient *r);
+
+/* The status of the i-th target of a COMMIT, and its text. */
+int32_t mailsrv__smtp_result_of(const mailsrv_answer *answer, uint32_t i, struct span *text);
+
+/* The one reply of SMTP, and the end of the transaction. */
+enum step mailsrv__smtp_conclude(struct smtp *s, const char *line, struct span text);
 
 /* ---- The transaction ---- */
 

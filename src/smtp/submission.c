@@ -214,7 +214,7 @@ enum step mailsrv__smtp_check_senders(struct smtp *s)
 enum { FIXUPS_OCTETS = 512 };
 
 /* Two engines may have a session of the same number at the same time, but not with the same peer. */
-static uint32_t hash_of_peer(const struct smtp *s)
+uint32_t mailsrv__smtp_hash_of_peer(const struct smtp *s)
 {
     const mailsrv_peer *peer = &s->session.peer;
     uint32_t hash = 2166136261u; /* FNV-1a */
@@ -240,7 +240,7 @@ static void write_message_id(const struct smtp *s, struct writer *w)
     mailsrv__write(w, SPAN("Message-ID: <"));
     mailsrv__smtp_write_id(s, w);
     mailsrv__write_char(w, '-');
-    mailsrv__write_hex(w, hash_of_peer(s));
+    mailsrv__write_hex(w, mailsrv__smtp_hash_of_peer(s));
     mailsrv__write_char(w, '@');
     mailsrv__write(w, mailsrv__setting_str(&s->session, MAILSRV_PROFILE_HOSTNAME));
     mailsrv__write(w, SPAN(">\r\n"));

@@ -53,6 +53,8 @@ static bool send_elsewhere(mailsrv_session *session, struct standing *standing, 
     free_noted(session, standing->address);
     standing->address = address;
     standing->to = verdict->to;
+    standing->to.address = standing->to.reverse_path = (mailsrv_bytes){ NULL, 0 }; /* `address` says it */
+    standing->to.flags = 0;
     standing->shard = verdict->shard;
     standing->fate = FATE_ELSEWHERE;
     return true;
@@ -99,6 +101,7 @@ static void free_recipient(mailsrv_session *session, struct recipient *r)
     if (r == NULL)
         return;
     free_noted(session, r->fields);
+    free_noted(session, r->original);
     mailsrv__session_give(session, r, r->octets);
 }
 
@@ -107,6 +110,9 @@ static void forget_asked(mailsrv_session *session, struct transaction *t)
     mailsrv__session_give(session, (void *)(uintptr_t)t->asked.p, t->asked.n);
     t->asked = (struct span){ NULL, 0 };
     t->for_postmaster = false;
+    free_noted(session, t->asked_original);
+    t->asked_original = NULL;
+    t->asked_notify = 0;
     mailsrv__standing_free(session, &t->asked_standing);
 }
 
@@ -122,6 +128,7 @@ void mailsrv__transaction_free(mailsrv_session *session, struct transaction *t)
     mailsrv__header_free(session, &t->header);
     free_noted(session, t->fixups);
     free_noted(session, t->refusal_note);
+    free_noted(session, t->envelope_id);
     free_recipient(session, t->offered);
     forget_asked(session, t);
     while (t->first != NULL) {
@@ -147,13 +154,18 @@ static struct target **bucket_of(struct transaction *t, const mailsrv_destinatio
     return &t->buckets[(hash ^ hash >> 16) % TARGET_BUCKETS];
 }
 
-/* NULL: it is a new one.  Each recipient has the queue for himself, once. */
+static bool same_bytes(mailsrv_bytes a, mailsrv_bytes b)
+{
+    return mailsrv__span_equal(mailsrv__span(a), mailsrv__span(b));
+}
+
+/* NULL: it is a new one.  Each recipient has the queue for himself, once for each address that he forwards to. */
 static struct target *find(struct transaction *t, const mailsrv_destination *to)
 {
     if (to->kind != MAILSRV_TARGET_MAILBOX) {
         struct recipient *r = t->offered;
         for (uint32_t i = 0; i < r->n_own; i++)
-            if (r->own[i].to.kind != MAILSRV_TARGET_MAILBOX)
+            if (r->own[i].to.kind != MAILSRV_TARGET_MAILBOX && same_bytes(r->own[i].to.address, to->address))
                 return &r->own[i];
         return NULL;
     }
@@ -163,10 +175,22 @@ static struct target *find(struct transaction *t, const mailsrv_destination *to)
     return NULL;
 }
 
+/* There is room for it. */
+static mailsrv_bytes keep_text(struct recipient *r, mailsrv_bytes text)
+{
+    char *p = r->text;
+    if (text.n != 0)
+        memcpy(p, text.p, text.n);
+    r->text += text.n;
+    return (mailsrv_bytes){ (const uint8_t *)p, text.n };
+}
+
 static void add_own(struct transaction *t, struct recipient *r, const mailsrv_destination *to)
 {
     struct target *own = &r->own[r->n_own++];
     own->to = *to;
+    own->to.address = keep_text(r, to->address);
+    own->to.reverse_path = keep_text(r, to->reverse_path);
     if (to->kind == MAILSRV_TARGET_MAILBOX) {
         struct target **bucket = bucket_of(t, to);
         own->chained = *bucket;
@@ -190,10 +214,12 @@ static const mailsrv_destination *destination(const mailsrv_resolved *resolved, 
     return (const void *)((const char *)resolved->destinations + (size_t)i * resolved->stride);
 }
 
-static struct recipient *new_recipient(mailsrv_session *session, struct span address, uint32_t n)
+/* `texts`: octets of those of its destinations. */
+static struct recipient *new_recipient(mailsrv_session *session, struct span address, uint32_t n, size_t texts)
 {
     n = n == 0 ? 1 : n; /* a late verdict may send it somewhere */
-    size_t octets = sizeof(struct recipient) + n * (sizeof(struct target) + sizeof(struct target *)) + address.n;
+    size_t octets =
+        sizeof(struct recipient) + n * (sizeof(struct target) + sizeof(struct target *)) + address.n + texts;
     struct recipient *r = mailsrv__session_take(session, octets);
     if (r == NULL)
         return NULL;
@@ -203,6 +229,7 @@ static struct recipient *new_recipient(mailsrv_session *session, struct span add
     char *text = (char *)(r->targets + n);
     memcpy(text, address.p, address.n);
     r->address = (struct span){ text, address.n };
+    r->text = text + address.n;
     return r;
 }
 
@@ -217,13 +244,18 @@ bool mailsrv__transaction_ask(mailsrv_session *session, struct transaction *t, s
     return true;
 }
 
-static struct recipient *begin_offer(mailsrv_session *session, struct transaction *t, struct span address, uint32_t n)
+static struct recipient *begin_offer(mailsrv_session *session, struct transaction *t, struct span address, uint32_t n,
+                                     size_t texts)
 {
-    struct recipient *r = new_recipient(session, address, n);
+    struct recipient *r = new_recipient(session, address, n, texts);
     if (r == NULL)
         return NULL;
     r->fields = t->asked_standing.fields;
     t->asked_standing.fields = NULL;
+    r->original = t->asked_original;
+    t->asked_original = NULL;
+    r->notify = t->asked_notify;
+    r->number = (uint16_t)(t->n_recipients + 1);
     t->offered = r;
     return r;
 }
@@ -240,7 +272,10 @@ static void add_target(struct transaction *t, struct recipient *r, const mailsrv
 bool mailsrv__transaction_offer(mailsrv_session *session, struct transaction *t, const mailsrv_resolved *resolved)
 {
     bool is_long = resolved->n > TARGETS_OF_RECIPIENT_MAX;
-    struct recipient *r = begin_offer(session, t, t->asked, is_long ? 1 : resolved->n);
+    size_t texts = 0;
+    for (uint32_t i = 0; !is_long && i < resolved->n; i++)
+        texts += destination(resolved, i)->address.n + destination(resolved, i)->reverse_path.n;
+    struct recipient *r = begin_offer(session, t, t->asked, is_long ? 1 : resolved->n, texts);
     if (r == NULL)
         return false;
     r->shard = resolved->shard;
@@ -257,7 +292,7 @@ bool mailsrv__transaction_offer(mailsrv_session *session, struct transaction *t,
 bool mailsrv__transaction_offer_fate(mailsrv_session *session, struct transaction *t, const struct standing *fate)
 {
     struct span address = mailsrv__noted(fate->address);
-    struct recipient *r = begin_offer(session, t, address.n == 0 ? t->asked : address, 1);
+    struct recipient *r = begin_offer(session, t, address.n == 0 ? t->asked : address, 1, 0);
     if (r == NULL)
         return false;
     r->shard = fate->shard;

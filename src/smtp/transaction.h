@@ -71,11 +71,16 @@ struct recipient {
     size_t octets;       /* of this allocation, with all that follows the struct */
     struct span address; /* as it was sent, without <> */
     struct noted *fields; /* to be added for him */
+    struct noted *original; /* ORCPT= */
+    uint16_t notify;        /* NOTIFY=: QUEUE_FLAG_NOTIFY_... */
+    uint16_t number;        /* of those that were accepted, from 1 */
+    const char *refusal;    /* he gets nothing of it, and why; NULL: he does */
     uint32_t shard;
     bool is_long; /* too many targets: one for the queue instead */
     uint32_t n, n_own;
     struct target **targets; /* all of them */
     struct target *own;      /* those that he led to first */
+    char *text;              /* where the next text of a destination goes, behind the address */
 };
 
 struct transaction {
@@ -98,6 +103,11 @@ struct transaction {
     bool begin_was_asked;      /* beside the RESOLVE that is out */
     bool chunked;              /* the first BDAT has come */
     bool utf8;                 /* MAIL had SMTPUTF8 */
+    bool eight_bit;            /* MAIL had BODY=8BITMIME */
+    uint16_t ret;              /* RET=: QUEUE_FLAG_RET_... */
+    struct noted *envelope_id; /* ENVID= */
+    uint16_t asked_notify;     /* of the recipient that RCPT is asking about, as in struct recipient */
+    struct noted *asked_original;
     bool for_postmaster;       /* RESOLVE is asked about the profile's postmaster in the place of `asked` */
 
     /* The message on its way. */

@@ -16,6 +16,13 @@ static bool has_face(int32_t face)
     return face == MAILSRV_FACE_MX || face == MAILSRV_FACE_LMTP || face == MAILSRV_FACE_SUBMISSION;
 }
 
+static void defaults(mailsrv_profile *profile)
+{
+    mailsrv__smtp_defaults(profile);
+    mailsrv__profile_tap(profile, &mailsrv__smtp_passing_tap);
+    mailsrv_profile_enable(profile, MAILSRV_EXT_DSN, 0);
+}
+
 const mailsrv_machine *mailsrv_smtp(void)
 {
     static const struct smtp_users users = {
@@ -28,9 +35,18 @@ const mailsrv_machine *mailsrv_smtp(void)
         .sender_answered = mailsrv__smtp_sender_answered,
         .check_senders = mailsrv__smtp_check_senders,
         .prepare_fixups = mailsrv__smtp_prepare_fixups,
+        .offers_dsn = mailsrv__smtp_offers_dsn,
+        .mail_parameter = mailsrv__smtp_mail_parameter,
+        .keep_envelope = mailsrv__smtp_keep_envelope,
+        .rcpt_parameters = mailsrv__smtp_rcpt_parameters,
+        .refusal_of_forward = mailsrv__smtp_refusal_of_forward,
+        .stop_loops = mailsrv__smtp_stop_loops,
+        .queue_octets = mailsrv__smtp_queue_octets,
+        .fill_queue = mailsrv__smtp_fill_queue,
+        .settle = mailsrv__smtp_settle,
     };
     static const struct smtp_machine all = {
-        .machine = SMTP_MACHINE(has_face, &mailsrv__store_answers),
+        .machine = SMTP_MACHINE(has_face, &mailsrv__store_answers, defaults),
         .users = &users,
     };
     return &all.machine;

@@ -64,9 +64,9 @@ bool mailsrv__queue_record_read(struct span in, struct queue_record *out)
     for (unsigned i = 0; i < sizeof widths; i++)
         if (!read_number(&in, widths[i], &numbers[i]))
             return false;
-    if (numbers[0] != QUEUE_RECORD_VERSION || (numbers[1] != QUEUE_RETRY && numbers[1] != QUEUE_BOUNCE))
+    if (numbers[0] != QUEUE_RECORD_VERSION || numbers[1] < QUEUE_RETRY || numbers[1] > QUEUE_SUCCESS)
         return false;
-    struct queue_record r = { .fate = numbers[1] == QUEUE_RETRY ? QUEUE_RETRY : QUEUE_BOUNCE,
+    struct queue_record r = { .fate = (enum queue_fate)numbers[1],
                               .code = (uint16_t)numbers[2],
                               .flags = (uint16_t)numbers[3],
                               .tries = (uint32_t)numbers[4],

@@ -3,7 +3,7 @@
  * Version 2, little-endian, unpadded:
  *
  *     octet 0        version: 2
- *     octet 1        fate: QUEUE_RETRY or QUEUE_BOUNCE
+ *     octet 1        fate: QUEUE_RETRY, QUEUE_BOUNCE or QUEUE_SUCCESS
  *     octets 2, 3    reply code of the last try, 0: there was none
  *     octets 4, 5    flags: QUEUE_FLAG_...
  *     octets 6 to 9  tries
@@ -22,7 +22,9 @@ enum { QUEUE_RECORD_VERSION = 2, QUEUE_RECORD_FIXED = 26, QUEUE_RECORD_FIELDS = 
 
 enum queue_fate {
     QUEUE_RETRY = 1, /* to be delivered */
-    QUEUE_BOUNCE = 2 /* cannot be delivered, and the sender is owed a notice */
+    QUEUE_BOUNCE = 2, /* cannot be delivered, and the sender is owed a notice */
+    QUEUE_SUCCESS = 3 /* was delivered here, and the sender, who asked for it, is owed a notice; with FORWARDED: sent on
+                       * to several addresses.  Nothing is to be sent but the notice */
 };
 
 enum {

@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 
 #define LINGER_US 1000000
-#define SLICES 16
 
 static void want_reading(mailsrv_uv_connection *c);
 
@@ -210,9 +209,10 @@ static void written(uv_write_t *request, int status)
 }
 
 /* The slices that there are; their octets. */
-static size_t slices(mailsrv_uv_connection *c, uv_buf_t *buffers, unsigned *count)
+static size_t slices(mailsrv_uv_connection *c, unsigned *count)
 {
-    mailsrv_out out[SLICES];
+    mailsrv_out *out = c->driver->out;
+    uv_buf_t *buffers = c->driver->buffers;
     size_t n = 0, octets = 0;
     if (mailsrv_session_output(c->session, out, SLICES, &n) != MAILSRV_OK)
         n = 0;
@@ -240,11 +240,11 @@ static bool write_later(mailsrv_uv_connection *c, const uv_buf_t *buffers, unsig
 /* What the socket takes goes at once; the rest lies where it is until libuv has sent it.  True: some has gone. */
 static bool send_output(mailsrv_uv_connection *c)
 {
-    uv_buf_t buffers[SLICES];
+    const uv_buf_t *buffers = c->driver->buffers;
     unsigned count;
     bool some = false;
     while (c->n_writing == 0 && !c->is_closing && wants(c, MAILSRV_WANT_WRITE)) {
-        size_t octets = slices(c, buffers, &count);
+        size_t octets = slices(c, &count);
         if (octets == 0)
             break;
         int sent = uv_try_write(stream_of(c), buffers, count);

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #define NEVER INT64_MAX
+#define SLICES 64 /* of a write, at most: a window of small messages */
 
 /* A place in a ring; the ring's own place stands for its end. */
 struct place {
@@ -42,6 +43,8 @@ struct mailsrv_uv {
     uv_mutex_t lock;      /* of what follows: other threads look at it */
     bool wakes;           /* async is open */
     uint8_t bytes[65536]; /* what a read fills; nothing stays here */
+    mailsrv_out out[SLICES]; /* what is written; nothing stays here either */
+    uv_buf_t buffers[SLICES];
 };
 
 struct mailsrv_uv_listener {

@@ -162,7 +162,8 @@ static const mailsrv_id *account_of(const struct mill *mill, mailsrv_bytes name)
 static void resolve(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 {
     const mailsrv_arg_resolve *arg = op->arg;
-    const mailsrv_destination inbox = { MAILSRV_TARGET_MAILBOX, 0, *account_of(user, arg->user), { { 0 } } };
+    const mailsrv_destination inbox = { .kind = MAILSRV_TARGET_MAILBOX,
+                                        .account = *account_of(user, arg->user) };
     const mailsrv_resolved resolved = { sizeof resolved, 0, 1, sizeof inbox, &inbox };
     const mailsrv_answer answer = { .size = sizeof answer, .value = &resolved };
     mailsrv_op_answer(engine, op->id, &answer);

@@ -224,7 +224,7 @@ static void make_message(unsigned number, size_t octets)
 
 static void resolve(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 {
-    const mailsrv_destination inbox = { MAILSRV_TARGET_MAILBOX, 0, account, { { 0 } } };
+    const mailsrv_destination inbox = { .kind = MAILSRV_TARGET_MAILBOX, .account = account };
     const mailsrv_resolved resolved = { sizeof resolved, 0, 1, sizeof inbox, &inbox };
     const mailsrv_answer answer = { .size = sizeof answer, .value = &resolved };
     (void)user;

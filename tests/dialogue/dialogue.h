@@ -27,7 +27,9 @@ enum step_kind {
     STEP_ACT,         /* X: another session's doing, straight in the store */
     STEP_NOTIFY,      /* N: the engine is told of it */
     STEP_QUEUE_COUNT, /* Q: items */
-    STEP_QUEUE_HAS    /* Q: which one, part of its record */
+    STEP_QUEUE_HAS,   /* Q: which one, part of its record */
+    STEP_JOB,         /* J: a client has another message to send */
+    STEP_TOLD         /* K: what its courier is told, a pattern */
 };
 
 enum reply {
@@ -61,7 +63,8 @@ enum setup_kind {
     SETUP_ADDRESS,
     SETUP_MAILBOX,
     SETUP_KNOB,
-    SETUP_MESSAGE
+    SETUP_MESSAGE,
+    SETUP_JOB
 };
 
 struct setup {
@@ -71,7 +74,7 @@ struct setup {
     uint64_t number;
     struct text name;  /* account, address, string; of a message account and mailbox */
     struct text text;  /* password, accounts, name of a mailbox, message */
-    struct text words; /* of a message: flags, keywords, date */
+    struct text words; /* of a message: flags, keywords, date; of a job: all of them */
 };
 
 struct dialogue {
@@ -80,6 +83,8 @@ struct dialogue {
     const mailsrv_machine *machine;
     int32_t face;
     bool is_pop3, is_lmtp, is_imap;
+    bool is_client;    /* the session is a client: S: lines are fed to it, C: lines are what it says */
+    struct text terms; /* of a client */
     bool without_codes; /* POP3: RESP-CODES is off */
     bool has_loose; /* there is an S~ */
     bool has_tls;   /* it sets when TLS is done */

@@ -86,6 +86,19 @@ static int32_t begin(void *context, void **connection)
     return MAILSRV_OK;
 }
 
+static int32_t connect(void *context, const mailsrv_tls_target *target, void **connection)
+{
+    struct fake *f = context;
+    int32_t status = begin(context, connection);
+    if (status != MAILSRV_OK)
+        return status;
+    f->server.is_client = true;
+    f->must_verify = target->verify == 1;
+    if (target->name.n < sizeof f->name && target->name.n != 0)
+        memcpy(f->name, target->name.p, target->name.n);
+    return MAILSRV_OK;
+}
+
 static void end(void *connection)
 {
     struct fake *f = connection;
@@ -165,10 +178,39 @@ static int32_t shake(struct fake *f, mailsrv_tls_io *io)
     }
 }
 
+static void send_of_client(struct fake *f, mailsrv_tls_io *io)
+{
+    struct fake_server *s = &f->server;
+    put(f, io, FAKE_HANDSHAKE, (const uint8_t *)(s->flights == 0 ? "hello" : "done"), s->flights == 0 ? 5 : 4);
+    s->flights++;
+    s->flight_left = s->flights == FAKE_FLIGHTS ? LAST_FLIGHT_OCTETS : FAKE_FLIGHT_OCTETS;
+}
+
+static int32_t shake_as_client(struct fake *f, mailsrv_tls_io *io)
+{
+    struct fake_server *s = &f->server;
+    for (;;) {
+        if (s->flight_left == 0 && s->flights == FAKE_FLIGHTS)
+            return f->verifies || !f->must_verify || f->ignores ? MAILSRV_OK : fail(f, io, "it is somebody else");
+        if (s->flight_left == 0)
+            send_of_client(f, io);
+        enum found found = take_record(&s->in, io->in, io->in_octets, &io->taken);
+        if (found == FOUND_MORE)
+            return MAILSRV_MORE;
+        if (found == FOUND_JUNK || s->in.type != FAKE_HANDSHAKE || s->in.octets > s->flight_left)
+            return fail(f, io, "this is no handshake");
+        s->flight_left -= s->in.octets;
+    }
+}
+
 static int32_t handshake(void *connection, mailsrv_tls_io *io)
 {
     struct fake *f = connection;
-    int32_t status = enter(f, io) ? shake(f, io) : fail(f, io, "it was told to fail");
+    int32_t status = MAILSRV_CANNOT;
+    if (!enter(f, io))
+        fail(f, io, "it was told to fail");
+    else
+        status = f->server.is_client ? shake_as_client(f, io) : shake(f, io);
     f->server.is_open = status == MAILSRV_OK;
     return leave(f, status);
 }
@@ -242,11 +284,12 @@ static size_t expansion(const void *connection, size_t octets)
 static void info(void *connection, mailsrv_tls_info *out)
 {
     static const uint8_t binding[32] = "the exporter of no connection!!";
-    (void)connection;
+    const struct fake *f = connection;
     mailsrv_tls_info all = { .size = out->size,
                              .version = 0x0304,
                              .cipher = { (const uint8_t *)"TLS_FAKE", 8 },
-                             .exporter = { binding, sizeof binding } };
+                             .exporter = { binding, sizeof binding },
+                             .verified = f->verifies };
     memcpy(out, &all, out->size < sizeof all ? out->size : sizeof all);
 }
 
@@ -265,7 +308,7 @@ static const char *why(const void *connection)
     {                                                                                                                  \
         .size = sizeof(mailsrv_tls_provider), .features = (flags), .name = "fake", .context_free = context_free,       \
         .begin = begin, .end = end, .handshake = handshake, .decrypt = decrypt, .encrypt = encrypt,                    \
-        .close = say_closed, .expansion = expansion, .info = info, .octets = octets, .why = why,                       \
+        .close = say_closed, .expansion = expansion, .info = info, .octets = octets, .why = why, .connect = connect,   \
     }
 
 int32_t fake_new(struct fake *f, const mailsrv_allocator *allocator, mailsrv_tls **out)

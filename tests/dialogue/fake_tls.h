@@ -1,5 +1,5 @@
-/* A TLS that is none: records with a number and a sum, a handshake of two flights, one larger than the room for it, and
- * a close_notify.  It shows what the layer in the library does with a provider, and fails wherever it is told to.
+/* A TLS that is none: records with a number and a sum, a handshake of two flights on each side, one larger than the room
+ * for it, and a close_notify; as the server, or as the client.  It shows what the layer in the library does with a provider, and fails wherever it is told to.
  *
  *   record = type, two octets of length, the octets XOR a number that grows with each record, their sum
  */
@@ -23,8 +23,9 @@ struct fake_reader {
 struct fake_server {
     struct fake_reader in;
     uint8_t number;         /* of the next record */
-    unsigned flights;       /* of the client, that have come */
-    size_t flight_left;     /* of the running one */
+    bool is_client;         /* it was made by `connect` */
+    unsigned flights;       /* of the client, that have come, or that he has sent */
+    size_t flight_left;     /* of the server's that runs */
     size_t plain_at, plain; /* of in.body: what was not handed out */
     bool is_open;
     const char *why;
@@ -37,6 +38,10 @@ struct fake {
     unsigned fails_at; /* the n-th call fails, from 1; 0: none */
     unsigned running;  /* calls at this moment: never two */
     bool threads;      /* a handshake may be a job */
+    bool verifies;     /* as a client: the certificate is one that can be verified */
+    bool ignores;      /* and one that cannot is taken even where that is wanted */
+    bool must_verify;  /* what `connect` was told */
+    char name[64];
     bool freed;        /* the context */
     const char *fault; /* what the library did wrong; NULL: nothing */
 };

@@ -42,6 +42,7 @@ static const struct name numbers[] = {
     { "window_octets", MAILSRV_PROFILE_WINDOW_OCTETS },
     { "command_timeout_ms", MAILSRV_PROFILE_COMMAND_TIMEOUT_MS },
     { "data_timeout_ms", MAILSRV_PROFILE_DATA_TIMEOUT_MS },
+    { "final_timeout_ms", MAILSRV_PROFILE_FINAL_TIMEOUT_MS },
     { "answer_timeout_ms", MAILSRV_PROFILE_ANSWER_TIMEOUT_MS },
     { "hops_max", MAILSRV_PROFILE_HOPS_MAX },
     { "policy_stages", MAILSRV_PROFILE_POLICY_STAGES },
@@ -73,7 +74,7 @@ static const struct name extensions[] = {
     { "size", MAILSRV_EXT_SIZE },         { "pipelining", MAILSRV_EXT_PIPELINING },
     { "8bitmime", MAILSRV_EXT_8BITMIME }, { "enhancedstatuscodes", MAILSRV_EXT_ENHANCEDSTATUSCODES },
     { "chunking", MAILSRV_EXT_CHUNKING }, { "top", MAILSRV_EXT_TOP },
-    { "starttls", MAILSRV_EXT_STARTTLS },
+    { "starttls", MAILSRV_EXT_STARTTLS }, { "dsn", MAILSRV_EXT_DSN },
     { "uidl", MAILSRV_EXT_UIDL },         { "smtputf8", MAILSRV_EXT_SMTPUTF8 },
     { "pop3_pipelining", MAILSRV_EXT_POP3_PIPELINING },
     { "resp_codes", MAILSRV_EXT_RESP_CODES },
@@ -92,7 +93,8 @@ static const struct name extensions[] = {
     { "list_extended", MAILSRV_EXT_LIST_EXTENDED },
     { "list_status", MAILSRV_EXT_LIST_STATUS },
     { "status_size", MAILSRV_EXT_STATUS_SIZE },
-    { "sasl_ir", MAILSRV_EXT_SASL_IR },   { NULL, 0 },
+    { "sasl_ir", MAILSRV_EXT_SASL_IR },   { "dsn", MAILSRV_EXT_DSN },
+    { NULL, 0 },
 };
 
 static const struct name flags[] = {

@@ -200,7 +200,7 @@ static bool is_made_up(const struct run *run, struct text line)
 
 static bool is_refusal(struct run *run, struct text line, struct text pattern)
 {
-    if (is_made_up(run, line))
+    if (run->d->is_client || is_made_up(run, line)) /* it says what then follows, and tells its courier */
         return true;
     if (run->d->is_imap)
         return run_excused(run) && imap_may_say(run, line, pattern);
@@ -225,7 +225,7 @@ void oracle_silent(struct run *run, struct text pattern)
         rest = (struct text){ run->out.p + run->out_pos, run->out.n - run->out_pos };
     bool imap = run->d->is_imap && imap_may_be_silent(run, pattern);
     bool no_tls = run_closes(run) && tls_is_gone(run);
-    if (run_excused(run) && (no_tls || imap || (run_closes(run) && may_break_off(run))))
+    if (run_excused(run) && (no_tls || run->d->is_client || imap || (run_closes(run) && may_break_off(run))))
         run->diverged = true;
     else
         expected(run, run_closes(run) ? "the session ended, after: " : "nothing came, but: ", rest, pattern);
@@ -246,7 +246,7 @@ static bool is_prefix_and_parting(const struct run *run, const struct buffer *ou
         last = text_line(&rest);
     struct buffer before = *out_told;
     before.n = out.n - last.n;
-    return is_prefix(&before, reference) && text_begins(last, text_of(run->d->is_imap   ? "* BYE "
+    return is_prefix(&before, reference) && text_begins(last, text_of(run->d->is_client ? "QUIT" : run->d->is_imap   ? "* BYE "
                                                                       : run->d->is_pop3 ? "-ERR"
                                                                                         : "421"));
 }
@@ -265,12 +265,30 @@ static void check_responses(struct run *run)
     buffer_free(&what);
 }
 
+/* What a client sent as a whole message, behind DATA and up to the dot, it sends in the plain run, too: half of one must
+ * not look whole, whatever happens. */
+static void check_messages(struct run *run)
+{
+    struct text rest = buffer_text(&run->out);
+    while (run->reference != NULL && rest.n != 0) {
+        struct text line = text_line(&rest);
+        if (!text_begins(line, text_of("DATA\r\n")))
+            continue;
+        size_t end = text_find(rest, "\r\n.\r\n");
+        struct text whole = { line.p, line.n + end + 5 };
+        if (end != rest.n && !text_holds(buffer_text(run->reference), whole))
+            run_wrong_text(run, "a message was ended that is none of the plain run's:\n", whole);
+    }
+}
+
 static void check_replies(struct run *run)
 {
     struct text rest = buffer_text(&run->out);
     if (run->d->is_imap)
         check_responses(run);
-    while (rest.n != 0 && !run->d->is_pop3 && !run->d->is_imap) {
+    if (run->d->is_client)
+        check_messages(run);
+    while (rest.n != 0 && !run->d->is_pop3 && !run->d->is_imap && !run->d->is_client) {
         struct text line = text_line(&rest);
         if (line.p[line.n - 1] != '\n')
             break; /* cut off with the session */

@@ -198,6 +198,10 @@ static void parse_profile(struct parser *p, struct text rest)
     } else if (text_is(rest, "smtp submission")) {
         d->machine = mailsrv_smtp();
         d->face = MAILSRV_FACE_SUBMISSION;
+    } else if (text_is(rest, "smtp client")) {
+        d->machine = mailsrv_smtp_client();
+        d->face = MAILSRV_FACE_CLIENT;
+        d->is_client = true;
     } else if (text_is(rest, "pop3")) {
         d->machine = mailsrv_pop3();
         d->face = MAILSRV_FACE_POP3;
@@ -368,6 +372,33 @@ static void parse_local_port(struct parser *p, struct text rest)
     if (!text_number(rest, &port) || port > 65535)
         wrong(p, "a port is expected");
     p->d->local_port = (uint16_t)port;
+}
+
+/* ---- Clients ---- */
+
+static void parse_terms(struct parser *p, struct text rest)
+{
+    p->d->terms = rest;
+}
+
+/* A job that is there from the start, or one that comes. */
+static void parse_job(struct parser *p, struct text rest)
+{
+    struct text message = read_message(p);
+    if (p->d->n_steps == 0) {
+        struct setup *setup = add_setup(p, SETUP_JOB);
+        setup->words = rest;
+        setup->text = message;
+        return;
+    }
+    struct step *step = add_step(p, STEP_JOB);
+    step->words = rest;
+    step->text = message;
+}
+
+static void parse_told(struct parser *p, struct text rest)
+{
+    add_step(p, STEP_TOLD)->text = rest;
 }
 
 /* ---- What is said ---- */
@@ -583,19 +614,23 @@ static const struct {
     { "N:", parse_notify },         { "external:", parse_external }, { "crypto:", parse_crypto },
     { "local_port:", parse_local_port },
     { "wire:", parse_wire },         { "TLS:", parse_tls },
+    { "terms:", parse_terms },       { "J:", parse_job },
+    { "K:", parse_told },
 };
 
 static void parse_line(struct parser *p, struct text line)
 {
     if (line.n == 0 || line.p[0] == '#')
         return;
-    if (text_is(line, "S closes")) {
+    bool is_client = p->d->is_client; /* the other side is the server */
+    char peer = is_client ? 'S' : 'C', ours = is_client ? 'C' : 'S';
+    if (text_is(line, is_client ? "C closes" : "S closes")) {
         add_step(p, STEP_CLOSES);
-    } else if (text_is(line, "eof")) {
+    } else if (text_is(line, is_client ? "S closes" : "eof")) {
         add_step(p, STEP_EOF);
-    } else if (line.n >= 2 && strchr(":|*", line.p[1]) != NULL && line.p[0] == 'C') {
+    } else if (line.n >= 2 && strchr(":|*", line.p[1]) != NULL && line.p[0] == peer) {
         parse_client(p, line);
-    } else if (line.n >= 2 && strchr(":|*~", line.p[1]) != NULL && line.p[0] == 'S') {
+    } else if (line.n >= 2 && strchr(":|*~", line.p[1]) != NULL && line.p[0] == ours) {
         parse_server(p, line);
     } else {
         for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
@@ -617,6 +652,7 @@ static void join_input(struct dialogue *d)
     d->input = keep(d, &all);
     bool logs_in =
         d->is_imap || d->is_pop3 || d->face == MAILSRV_FACE_SUBMISSION || text_holds(d->input, text_of("AUTH"));
+    d->is_clear |= d->is_client && !d->has_tls;
     d->is_clear |= logs_in && !d->has_plain_passwords && !d->has_tls; /* under TLS passwords would be taken */
     buffer_free(&all);
 }

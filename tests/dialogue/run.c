@@ -1,5 +1,6 @@
 #include "run.h"
 
+#include "courier.h"
 #include "names.h"
 
 #include <stdlib.h>
@@ -105,6 +106,7 @@ void run_wrong_text(struct run *run, const char *what, struct text text)
 static void give_up(struct run *run)
 {
     ledger_free(&run->ledger);
+    courier_free(run);
     captures_free(&run->captures);
     buffer_free(&run->in);
     buffer_free(&run->out);

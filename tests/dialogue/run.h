@@ -130,6 +130,8 @@ struct run {
     bool host_began;           /* it is done */
 
     struct ledger ledger;
+    struct played_courier *courier; /* of a client; NULL: it is none */
+    bool was_begun;                 /* there was a session */
     struct lease *leases;
     size_t commits_stored;        /* COMMITs after which the store held more */
     size_t changes, changes_told; /* of mailboxes, and by notices */

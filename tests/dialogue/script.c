@@ -1,6 +1,8 @@
 /* The script: the steps of the file, one after the other. */
 #include "run.h"
 
+#include "courier.h"
+
 #include "words.h"
 
 enum { SLEEPS_MAX = 64 };
@@ -16,7 +18,7 @@ static const struct step *step_at(const struct run *run, size_t at)
 static bool is_barrier(enum step_kind what)
 {
     return what == STEP_CLIENT || what == STEP_EOF || what == STEP_TIME || what == STEP_ANSWER || what == STEP_ACT ||
-           what == STEP_NOTIFY || what == STEP_TLS;
+           what == STEP_NOTIFY || what == STEP_TLS || what == STEP_JOB;
 }
 
 /* The next step that names an operation and to which none came yet: from `at` on, before something else is done. */
@@ -360,6 +362,33 @@ static void play_notify(struct run *run)
     host_pump(run);
 }
 
+/* ---- Clients ---- */
+
+static void play_job(struct run *run)
+{
+    courier_add(run);
+    host_pump(run);
+}
+
+static void play_told(struct run *run, const struct step *step)
+{
+    struct text line;
+    if (run->stopped)
+        return;
+    if (!courier_line(run, &line))
+        oracle_silent(run, step->text);
+    else if (!match_line(step->text, line, &run->captures))
+        oracle_unexpected(run, line, step->text);
+}
+
+/* All that the courier was told has stood in a K: line. */
+static void nothing_untold(struct run *run)
+{
+    struct text line;
+    if (run->courier != NULL && !run->diverged && courier_line(run, &line))
+        oracle_unexpected(run, line, text_of("nothing"));
+}
+
 static void play(struct run *run, const struct step *step)
 {
     switch (step->what) {
@@ -403,6 +432,12 @@ static void play(struct run *run, const struct step *step)
         break;
     case STEP_NOTIFY:
         play_notify(run);
+        break;
+    case STEP_JOB:
+        play_job(run);
+        break;
+    case STEP_TOLD:
+        play_told(run, step);
         break;
     default:
         check_queue(run, step);
@@ -463,20 +498,6 @@ static struct text without_unasked(const struct run *run, struct text text, stru
     return text;
 }
 
-/* A client that is told no: it says QUIT, or goes on as if nothing were, and the session still has an answer to each
- * thing that it says. */
-static void go_on(struct run *run)
-{
-    if (run->plan->quits) {
-        quit(run);
-        return;
-    }
-    struct said unsaid = { 0 };
-    for (run->at++; run->at < run->d->n_steps && !run_is_wrong(run) && !run_closes(run); run->at++)
-        if (step_at(run, run->at)->what == STEP_CLIENT)
-            say(run, without_unasked(run, step_at(run, run->at)->text, &unsaid));
-}
-
 /* For an answer, or for nothing but time: a login that failed. */
 static bool is_waiting(const struct run *run)
 {
@@ -493,6 +514,25 @@ static void end_by_itself(struct run *run)
         run_wrong(run, "the session does not end by itself");
 }
 
+/* A client that is told no: it says QUIT, or goes on as if nothing were, and the session still has an answer to each
+ * thing that it says. */
+static void go_on(struct run *run)
+{
+    if (run->d->is_client && run->plan->quits) {
+        run->eof_due = true; /* a server that goes away */
+        end_by_itself(run);
+        return;
+    }
+    if (run->plan->quits) {
+        quit(run);
+        return;
+    }
+    struct said unsaid = { 0 };
+    for (run->at++; run->at < run->d->n_steps && !run_is_wrong(run) && !run_closes(run); run->at++)
+        if (step_at(run, run->at)->what == STEP_CLIENT)
+            say(run, without_unasked(run, step_at(run, run->at)->text, &unsaid));
+}
+
 void script_run(struct run *run)
 {
     host_pump(run);
@@ -507,6 +547,7 @@ void script_run(struct run *run)
         end_by_itself(run);
     if (run_is_wrong(run) || run->stopped || !nothing_unread(run))
         return;
+    nothing_untold(run);
     bool is_left = run->in_pos < run->in.n || run->wire_pos < run->wire.n;
     if (is_left && !run_closes(run) && run->ledger.n_out == 0)
         run_wrong(run, "input is left that the session does not take");

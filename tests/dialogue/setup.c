@@ -1,4 +1,5 @@
 /* A host is set up: store, profile, engine, session; and taken down, and looked at whether anything is left. */
+#include "courier.h"
 #include "crypto.h"
 #include "run.h"
 
@@ -211,6 +212,8 @@ static bool set_up(struct run *run, const struct setup *setup)
         return set_knob(run, setup);
     case SETUP_MESSAGE:
         return add_message(run, setup);
+    case SETUP_JOB:
+        return true;
     default:
         return set_profile(run, setup);
     }
@@ -313,6 +316,8 @@ static bool make_session(struct run *run)
 {
     mailsrv_peer peer = { .size = sizeof peer, .address_octets = 4, .port = 2525, .local_port = run->d->local_port };
     memcpy(peer.address, run->d->peer, 4);
+    if (run->d->is_client)
+        return run->was_begun = is_ok(run, courier_begin(run, &peer), "no session");
     return is_ok(run, mailsrv_server_new(run->engine, run->profile, &peer, run, &run->session), "no session") &&
            is_ok(run, mailsrv_session_set_external(run->session, run->d->external.p, run->d->external.n), "no name");
 }
@@ -328,7 +333,11 @@ bool host_begin(struct run *run)
         run->heap.fail_last = run->plan->fault == FAULT_DROUGHT ? UINT64_MAX : run->plan->nth;
     }
     run->guard_before = guard_caught();
-    if (!make_store(run) || !make_profile(run) || !make_engine(run) || !make_session(run))
+    if (!make_store(run) || !make_profile(run))
+        return false;
+    if (run->d->is_client)
+        courier_set_up(run);
+    if (run_is_wrong(run) || !make_engine(run) || !make_session(run))
         return false;
     if (run->tls_by != TLS_BY_NOBODY && !run->d->has_tls)
         tls_begin(run);
@@ -363,7 +372,7 @@ static void check_tally(struct run *run, int32_t group, int32_t number, uint64_t
 static void check_counted(struct run *run)
 {
     uint64_t operations = 0, commands = 0;
-    for (int32_t group = MAILSRV_TALLY_OPERATIONS; group <= MAILSRV_FACE_SUBMISSION; group++)
+    for (int32_t group = MAILSRV_TALLY_OPERATIONS; group <= MAILSRV_FACE_CLIENT; group++)
         for (int32_t number = 0; number < MAILSRV_TALLIES; number++)
             check_tally(run, group, number, group == MAILSRV_TALLY_OPERATIONS ? &operations : &commands);
     if (commands != 0)
@@ -454,6 +463,7 @@ static void check_memory(struct run *run)
 void host_end(struct run *run)
 {
     host_free_session(run);
+    courier_check(run);
     if (run->engine != NULL) {
         operations_settle(run);
         bool told = (run->d->unserved >> MAILSRV_NOTICE_CHANGED & 1) == 0;

@@ -24,7 +24,7 @@ static void check_read(struct span all)
 
 static void check_written(struct span all, uint32_t chance)
 {
-    struct queue_record read, r = { .fate = draw(&chance, 2) == 0 ? QUEUE_RETRY : QUEUE_BOUNCE };
+    struct queue_record read, r = { .fate = (enum queue_fate)(QUEUE_RETRY + draw(&chance, 3)) };
     r.code = (uint16_t)draw(&chance, 65536);
     r.flags = (uint16_t)draw(&chance, 65536);
     r.tries = draw(&chance, UINT32_MAX);

@@ -247,7 +247,7 @@ static void other_formats(struct world *w)
     if (shore_open(&w->shore) != MAILSRV_OK)
         abort();
     shore_close(&w->shore);
-    change_index(w, "PRAGMA user_version = 3");
+    change_index(w, "PRAGMA user_version = 4");
     tap(check(w) == MAILSRV_CANNOT && shore_open(&w->shore) == MAILSRV_CANNOT, "an index of another format",
         "a newer one is refused", w->heard);
     change_index(w, "PRAGMA user_version = 1; DROP TABLE marks");

@@ -1,5 +1,6 @@
 /* What goes on while the reader is in the middle of something: the writer removes the segment that is just opened, and
- * changes the mailbox that is; and while a call reads in the reader's place, what is asked waits. */
+ * changes the mailbox that is; its mailbox is closed while more messages are looked up in it; and while a call reads in the
+ * reader's place, what is asked waits. */
 #include "log_case.h"
 #include "tap.h"
 
@@ -83,6 +84,11 @@ static int32_t read_file(void *user, void *file, void *p, size_t n, uint64_t off
     return late.base.read(user, file, p, n, offset, got);
 }
 
+static int32_t read_in_memory(void *user, void *file, void *p, size_t n, uint64_t offset, size_t *got)
+{
+    return late.base.read(user, file, p, n, offset, got);
+}
+
 static void stop_next(enum where where)
 {
     pthread_mutex_lock(&late.lock);
@@ -114,7 +120,8 @@ static unsigned open_files_of_segment(void)
     return n;
 }
 
-static struct log_case *begin(void)
+/* `now`: what is in memory is read at once. */
+static struct log_case *begin_with(bool now)
 {
     struct log_case *f = case_begin();
     case_close(f);
@@ -122,9 +129,14 @@ static struct log_case *begin(void)
     f->files.open = open_file;
     f->files.close = close_file;
     f->files.read = read_file;
-    f->files.read_now = NULL;
+    f->files.read_now = now ? read_in_memory : NULL;
     case_open(f);
     return f;
+}
+
+static struct log_case *begin(void)
+{
+    return begin_with(false);
 }
 
 /* While the reader stands still nobody waits for all answers. */
@@ -253,9 +265,88 @@ static void call_reads(void)
     case_end(f, name);
 }
 
+/* ---- Messages that are looked up ahead ---- */
+
+enum { MESSAGES = 8, FIRST_KNOWN = 3 };
+
+static bool read_one(struct log_case *f, const struct opened *opened, uint32_t uid)
+{
+    const mailsrv_arg_read arg = { sizeof arg, uid, opened->value.mbox, 0, 0, 0, 1000, 0 };
+    mailsrv_asked *read = mail_ask(&f->mail, 0, MAILSRV_OP_READ, 0, &arg);
+    wait_for(f, read);
+    const mailsrv_read_bytes *value = mail_value_of(read);
+    const bool good = value != NULL && value->octets.n == 100;
+    mailsrv_asked_free(read);
+    return good;
+}
+
+/* The first is looked up, the second too, and with it those behind it; the index is then to be read anew. */
+static uint32_t read_first(struct log_case *f, struct opened *opened)
+{
+    static const struct box inbox;
+    uint32_t first = 0;
+    for (int i = 0; i < MESSAGES; i++) {
+        const uint32_t uid = case_deliver(f, 0, NULL, 100, 0).uid;
+        first = first == 0 ? uid : first;
+    }
+    case_rest(f);
+    mail_open_box(&f->mail, 0, &inbox, opened);
+    for (uint32_t i = 0; i < FIRST_KNOWN - 1; i++)
+        read_one(f, opened, first + i);
+    case_deliver(f, 0, NULL, 100, 0);
+    case_rest(f);
+    return first;
+}
+
+static uint64_t read_now(const struct log_case *f)
+{
+    return mailsrv_durable_stat(f->mail.shore.store, MAILSRV_DURABLE_STAT_READ_NOW);
+}
+
+/* Each is known before it is read: the reader looks further while half of them are left. */
+static void looks_ahead(void)
+{
+    static const char name[] = "messages that are looked up while others are read";
+    struct log_case *f = begin_with(true);
+    struct opened opened;
+    const uint32_t first = read_first(f, &opened);
+    const uint64_t before = read_now(f);
+    bool good = true;
+    for (uint32_t i = FIRST_KNOWN - 1; i < MESSAGES && good; i++) {
+        stop_next(INDEX_IS_READ);
+        good = read_one(f, &opened, first + i);
+        if (i == FIRST_KNOWN - 1)
+            wait_until_there();
+        let_go();
+        mailsrv_id id; /* which the reader answers behind what it was told before */
+        mailsrv_durable_find_account(f->mail.shore.store, "nobody", 6, &id);
+    }
+    tap(good, name, "all are read", "");
+    tap(read_now(f) == before + MESSAGES - FIRST_KNOWN + 1, name, "each of them at once", "");
+    mail_close_box(&f->mail, &opened);
+    case_end(f, name);
+}
+
+static void closed_meanwhile(void)
+{
+    static const char name[] = "a mailbox that is closed while messages are looked up in it";
+    struct log_case *f = begin_with(true);
+    struct opened opened;
+    const uint32_t first = read_first(f, &opened);
+    stop_next(INDEX_IS_READ);
+    tap(read_one(f, &opened, first + FIRST_KNOWN - 1), name, "who reads does not wait for that", "");
+    wait_until_there();
+    mail_close_box(&f->mail, &opened);
+    tap(true, name, "nor who closes it", "");
+    let_go();
+    case_end(f, name);
+}
+
 int main(void)
 {
     segment_goes();
+    looks_ahead();
+    closed_meanwhile();
     mailbox_changes();
     call_reads();
     return tap_end();

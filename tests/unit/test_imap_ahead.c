@@ -9,13 +9,15 @@
 
 #include <cmocka.h>
 
-enum { MESSAGES = 150, PAGE = 64 };
+/* Of each command: a little more than two pages. */
+enum { PAGE = 64, MESSAGES = 150, SEARCH_PAGE = 128, SEARCH_MESSAGES = 300 };
 
 struct world {
     mailsrv_engine *engine;
     mailsrv_store *store;
     mailsrv_profile *profile;
     mailsrv_session *session;
+    uint32_t messages;
     char heard[65536]; /* since the last command, NUL-ended */
     size_t n;
 };
@@ -86,7 +88,7 @@ static void answer_rows(struct world *w, const mailsrv_op *op)
     char text[32];
     assert_int_equal(mailsrv_rows_new(w->engine, &builder), MAILSRV_OK);
     for (uint32_t i = 0; i < arg->n_uids; i++)
-        for (uint32_t uid = arg->uids[i].first; uid <= MESSAGES && uid <= arg->uids[i].last; uid++) {
+        for (uint32_t uid = arg->uids[i].first; uid <= w->messages && uid <= arg->uids[i].last; uid++) {
             const mailsrv_row row = { .uid = uid, .modseq = uid, .octets = write_text(text, sizeof text, uid) };
             assert_int_equal(mailsrv_rows_add(builder, &row, sizeof row), MAILSRV_OK);
         }
@@ -94,14 +96,14 @@ static void answer_rows(struct world *w, const mailsrv_op *op)
 }
 
 /* Up to where a command waits for the rows of its first page. */
-static void begin(struct world *w, const char *command)
+static void begin(struct world *w, uint32_t messages, const char *command)
 {
     mailsrv_id pat;
     char text[32];
-    *w = (struct world){ .n = 0 };
+    *w = (struct world){ .messages = messages };
     assert_int_equal(mailsrv_memory_new(NULL, &w->store), MAILSRV_OK);
     assert_int_equal(mailsrv_memory_add_account(w->store, "pat", 3, "secret", 6, &pat), MAILSRV_OK);
-    for (uint32_t i = 1; i <= MESSAGES; i++)
+    for (uint32_t i = 1; i <= messages; i++)
         assert_int_equal(mailsrv_memory_append(w->store, &pat, text, write_text(text, sizeof text, i)), MAILSRV_OK);
     assert_int_equal(mailsrv_engine_new(NULL, &w->engine), MAILSRV_OK);
     assert_int_equal(mailsrv_store_bind(w->store, w->engine), MAILSRV_OK);
@@ -153,7 +155,7 @@ static void test_fetch_has_two_pages_on_their_way(void **state)
 {
     struct world w;
     (void)state;
-    begin(&w, "c FETCH 1:* BODY.PEEK[HEADER]\r\n");
+    begin(&w, MESSAGES, "c FETCH 1:* BODY.PEEK[HEADER]\r\n");
     answer_rows(&w, next_rows(&w));
     no_rows(&w);
     run(&w);
@@ -175,7 +177,7 @@ static void test_fetch_gets_no_second_page(void **state)
 {
     struct world w;
     (void)state;
-    begin(&w, "c FETCH 1:* BODY.PEEK[HEADER]\r\n");
+    begin(&w, MESSAGES, "c FETCH 1:* BODY.PEEK[HEADER]\r\n");
     answer_rows(&w, next_rows(&w));
     run(&w);
     mailsrv_op_answer_status(w.engine, next_rows(&w)->id, MAILSRV_TEMP);
@@ -190,7 +192,7 @@ static void test_fetch_is_left_with_a_page_on_its_way(void **state)
 {
     struct world w;
     (void)state;
-    begin(&w, "c FETCH 1:* BODY.PEEK[HEADER]\r\n");
+    begin(&w, MESSAGES, "c FETCH 1:* BODY.PEEK[HEADER]\r\n");
     answer_rows(&w, next_rows(&w));
     run(&w);
     const mailsrv_op *second = next_rows(&w);
@@ -207,7 +209,7 @@ static void test_fetch_fails_with_a_page_on_its_way(void **state)
 {
     struct world w;
     (void)state;
-    begin(&w, "c FETCH 1:* BODY.PEEK[HEADER]\r\n");
+    begin(&w, MESSAGES, "c FETCH 1:* BODY.PEEK[HEADER]\r\n");
     answer_rows(&w, next_rows(&w));
     mailsrv_memory_set_u64(w.store, MAILSRV_MEMORY_FAIL_STATUS, (uint64_t)-MAILSRV_TEMP);
     mailsrv_memory_set_u64(w.store, MAILSRV_MEMORY_FAIL_NTH, 1);
@@ -226,21 +228,22 @@ static void test_search_has_two_pages_on_their_way(void **state)
 {
     struct world w;
     (void)state;
-    begin(&w, "c SEARCH HEADER Subject 9\r\n");
+    begin(&w, SEARCH_MESSAGES, "c SEARCH HEADER Subject 9\r\n");
     const mailsrv_op *first = next_rows(&w), *second = next_rows(&w);
     assert_int_equal(first_of(first), 1);
-    assert_int_equal(first_of(second), PAGE + 1);
+    assert_int_equal(first_of(second), SEARCH_PAGE + 1);
     no_rows(&w);
     answer_rows(&w, first);
     run(&w);
     const mailsrv_op *third = next_rows(&w);
-    assert_int_equal(first_of(third), 2 * PAGE + 1);
+    assert_int_equal(first_of(third), 2 * SEARCH_PAGE + 1);
     answer_rows(&w, third);
     run(&w);
     answer_rows(&w, second);
     run(&w);
-    assert_string_equal(w.heard, "* SEARCH 9 19 29 39 49 59 69 79 89 90 91 92 93 94 95 96 97 98 99 109 119 129 139 149\r\n"
-                                 "c OK SEARCH completed\r\n");
+    assert_string_equal(w.heard, "* SEARCH 9 19 29 39 49 59 69 79 89 90 91 92 93 94 95 96 97 98 99 109 119 129 139 149 159 169 179"
+                                 " 189 190 191 192 193 194 195 196 197 198 199 209 219 229 239 249 259 269 279 289 290 291 292"
+                                 " 293 294 295 296 297 298 299\r\nc OK SEARCH completed\r\n");
     end(&w);
 }
 
@@ -249,7 +252,7 @@ static void test_search_without_structures(void **state)
 {
     struct world w;
     (void)state;
-    begin(&w, "c SEARCH HEADER Subject 149\r\n");
+    begin(&w, SEARCH_MESSAGES, "c SEARCH HEADER Subject 149\r\n");
     const mailsrv_op *first = next_rows(&w), *second = next_rows(&w);
     mailsrv_op_answer_status(w.engine, second->id, MAILSRV_NOMEM);
     mailsrv_op_answer_status(w.engine, first->id, MAILSRV_NOMEM);
@@ -267,7 +270,7 @@ static void test_search_fails_with_a_page_on_its_way(void **state)
 {
     struct world w;
     (void)state;
-    begin(&w, "c SEARCH HEADER Subject 9\r\n");
+    begin(&w, SEARCH_MESSAGES, "c SEARCH HEADER Subject 9\r\n");
     const mailsrv_op *first = next_rows(&w), *second = next_rows(&w);
     mailsrv_op_answer_status(w.engine, first->id, MAILSRV_TEMP);
     run(&w);

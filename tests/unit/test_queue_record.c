@@ -123,9 +123,10 @@ static void test_unknown(void **state)
     struct queue_record read;
     assert_false(mailsrv__queue_record_read(raw(room, 1, 1, 0), &read));
     assert_false(mailsrv__queue_record_read(raw(room, 3, 1, 0), &read));
-    assert_false(mailsrv__queue_record_read(raw(room, 2, 3, 0), &read));
+    assert_false(mailsrv__queue_record_read(raw(room, 2, 4, 0), &read));
     assert_false(mailsrv__queue_record_read(raw(room, 2, 0, 0), &read));
     assert_true(mailsrv__queue_record_read(raw(room, 2, 1, 0), &read));
+    assert_true(mailsrv__queue_record_read(raw(room, 2, 3, 0), &read));
     assert_false(mailsrv__queue_record_read(raw(room, 2, 1, 15), &read)); /* longer than it is */
 }
 

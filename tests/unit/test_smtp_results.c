@@ -118,7 +118,7 @@ static void note_requeued(struct world *w, const mailsrv_target *target)
 {
     assert_int_equal(target->kind, MAILSRV_TARGET_QUEUE);
     assert_true(target->record.n > 2);
-    assert_int_equal(target->record.p[0], 1);
+    assert_int_equal(target->record.p[0], 2);
     if (w->requeued[0] != '\0')
         strcat(w->requeued, " ");
     if (target->record.p[1] == 2)

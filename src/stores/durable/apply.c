@@ -103,10 +103,7 @@ static bool body_grew(struct index *x, int64_t id)
 {
     bool is_counted = x->counted != 0 && x->counted == (uint64_t)id;
     x->counted = 0;
-    if (is_counted)
-        return true;
-    return mailsrv__durable_run(x, SQL_BODY_GREW, "i", id) &&
-           (sqlite3_changes(x->db) != 0 || mailsrv__durable_run(x, SQL_BODY_STUB, "i", id));
+    return is_counted || mailsrv__durable_body_grew(x, id);
 }
 
 /* A message came into a mailbox: its counts, and those of its account, follow at once, or with the end of the change in
@@ -306,27 +303,45 @@ bool mailsrv__durable_apply_death(struct index *x, bool *more)
 
 /* ---- The queue ---- */
 
-static bool queue(struct index *x, struct reader *from, bool as_is)
+/* What an item is, and when it is due, which older records do not say. */
+struct due {
+    int64_t us;
+    mailsrv_bytes lane;
+};
+
+static struct due get_due(struct reader *from)
 {
+    int64_t us = (int64_t)number(from);
+    return (struct due){ us, mailsrv__durable_get_bytes(from) };
+}
+
+static bool queue(struct index *x, struct reader *from, enum entry entry)
+{
+    static const struct due none;
+    bool as_is = entry == ENTRY_QUEUE_AS_IS || entry == ENTRY_DUE_AS_IS;
     uint64_t item = number(from);
     int64_t octets = (int64_t)number(from), id = (int64_t)number(from);
     mailsrv_bytes prefix = mailsrv__durable_get_bytes(from), record = mailsrv__durable_get_bytes(from);
     mailsrv_bytes recipient = mailsrv__durable_get_bytes(from), sender = mailsrv__durable_get_bytes(from);
+    struct due due = entry == ENTRY_DUE || entry == ENTRY_DUE_AS_IS ? get_due(from) : none;
     at_least(&x->state.last_queue, item);
-    if (from->bad || (as_is && !mailsrv__durable_run(x, SQL_QUEUE_AS_IS, "ib", (int64_t)item, record)))
+    if (from->bad ||
+        (as_is && !mailsrv__durable_run(x, SQL_QUEUE_AS_IS, "ibib", (int64_t)item, record, due.us, due.lane)))
         return false;
     if (as_is && sqlite3_changes(x->db) != 0)
         return true;
-    return mailsrv__durable_run(x, SQL_QUEUE_ADD, "iiibbbb", (int64_t)item, octets, id, prefix, record, recipient,
-                                sender) &&
+    return mailsrv__durable_run(x, SQL_QUEUE_ADD, "iiibbbbib", (int64_t)item, octets, id, prefix, record, recipient,
+                                sender, due.us, due.lane) &&
            body_grew(x, id);
 }
 
-static bool queue_update(struct index *x, struct reader *from)
+static bool queue_update(struct index *x, struct reader *from, enum entry entry)
 {
+    static const struct due none;
     int64_t item = (int64_t)number(from);
     mailsrv_bytes record = mailsrv__durable_get_bytes(from);
-    return !from->bad && mailsrv__durable_run(x, SQL_QUEUE_UPDATE, "ib", item, record);
+    struct due due = entry == ENTRY_DUE_UPDATE ? get_due(from) : none;
+    return !from->bad && mailsrv__durable_run(x, SQL_QUEUE_UPDATE, "ibib", item, record, due.us, due.lane);
 }
 
 bool mailsrv__durable_drop_item(struct index *x, int64_t item)
@@ -381,7 +396,8 @@ static bool apply_as_is(struct index *x, enum entry entry, struct reader *from)
     case ENTRY_MESSAGE_AS_IS:
         return message(x, from, true);
     case ENTRY_QUEUE_AS_IS:
-        return queue(x, from, true);
+    case ENTRY_DUE_AS_IS:
+        return queue(x, from, entry);
     case ENTRY_GONE:
         return mailsrv__durable_apply_gone(x, from);
     case ENTRY_PARTS_BEGIN:
@@ -426,6 +442,9 @@ static void mark_changed(struct index *x, enum entry entry, struct reader from)
     case ENTRY_QUEUE_UPDATE:
     case ENTRY_QUEUE_DELETE:
     case ENTRY_QUEUE_AS_IS:
+    case ENTRY_DUE:
+    case ENTRY_DUE_UPDATE:
+    case ENTRY_DUE_AS_IS:
     case ENTRY_RETIRED:
     case ENTRY_RETIRING:
         return;
@@ -475,9 +494,11 @@ static bool apply_entry(struct index *x, struct reader *from)
     case ENTRY_EXPUNGE:
         return expunge(x, from);
     case ENTRY_QUEUE:
-        return queue(x, from, false);
+    case ENTRY_DUE:
+        return queue(x, from, entry);
     case ENTRY_QUEUE_UPDATE:
-        return queue_update(x, from);
+    case ENTRY_DUE_UPDATE:
+        return queue_update(x, from, entry);
     case ENTRY_QUEUE_DELETE:
         return queue_delete(x, from);
     default:

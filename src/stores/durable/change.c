@@ -342,9 +342,11 @@ static int32_t queue_update(struct durable *d, const struct task *t)
     int32_t status = is_queued(d, arg->queue);
     if (status != MAILSRV_OK)
         return status;
-    mailsrv__durable_put_number(&d->record, ENTRY_QUEUE_UPDATE, 1);
+    mailsrv__durable_put_number(&d->record, ENTRY_DUE_UPDATE, 1);
     mailsrv__durable_put_number(&d->record, arg->queue, 8);
     mailsrv__durable_put_bytes(&d->record, arg->record);
+    mailsrv__durable_put_number(&d->record, (uint64_t)arg->due_us, 8);
+    mailsrv__durable_put_bytes(&d->record, arg->lane);
     return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
 }
 

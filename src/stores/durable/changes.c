@@ -260,7 +260,7 @@ int32_t mailsrv__durable_changes(struct durable *d, struct task *t)
     if (arg->cursor.b[0] == 0)
         p.at = (struct position){ STAGE_VANISHED, mbox.uidnext, a.modseq, arg->since, UINT32_MAX, 0 };
     p.most = mailsrv__durable_page(arg->limit, arg->fields);
-    p.rows = mailsrv__durable_room(t, p.most * sizeof *p.rows);
+    p.rows = mailsrv__durable_room_to_fill(t, p.most * sizeof *p.rows);
     p.runs = mailsrv__durable_room(t, p.most * sizeof *p.runs);
     if (p.rows == NULL || p.runs == NULL)
         return MAILSRV_NOMEM;

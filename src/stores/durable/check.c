@@ -117,7 +117,7 @@ static const struct question {
       "WITH record(segment, octets) AS (SELECT base, (place > 0) * octets + length(structure) + 97 FROM body"
       " UNION ALL SELECT base, weight FROM message"
       " UNION ALL SELECT segment, words(rows, segment) * 64 FROM word JOIN marks USING(key)"
-      " UNION ALL SELECT base, weight FROM queue UNION ALL SELECT word, 64 FROM queue WHERE word <> base"
+      " UNION ALL SELECT base, weight FROM queue UNION ALL SELECT word, word_weight FROM queue WHERE word <> base"
       " UNION ALL SELECT base, weight FROM account UNION ALL SELECT base, weight FROM mailbox"
       " UNION ALL SELECT base, weight FROM name UNION ALL SELECT segment, 64 FROM tomb),"
       " sums AS (SELECT segment, sum(octets) AS sum FROM record GROUP BY segment)"

@@ -16,7 +16,7 @@ static const mailsrv_staged *staged_at(const mailsrv_arg_body_commit *arg, uint3
     return (const void *)((const char *)arg->bodies + (size_t)i * arg->body_stride);
 }
 
-static const mailsrv_target *target_at(const mailsrv_arg_body_commit *arg, uint32_t i)
+const mailsrv_target *mailsrv__durable_target_at(const mailsrv_arg_body_commit *arg, uint32_t i)
 {
     return (const void *)((const char *)arg->targets + (size_t)i * arg->target_stride);
 }
@@ -192,7 +192,7 @@ static int32_t to_queue(struct commit *c, const mailsrv_target *target, const st
     if (status != MAILSRV_OK)
         return status;
     r->queue = d->writer.state.last_queue + 1;
-    mailsrv__durable_put_number(&d->record, ENTRY_QUEUE, 1);
+    mailsrv__durable_put_number(&d->record, ENTRY_DUE, 1);
     mailsrv__durable_put_number(&d->record, r->queue, 8);
     mailsrv__durable_put_number(&d->record, target->prefix.n + body->octets, 8);
     mailsrv__durable_put_number(&d->record, body->number, 8);
@@ -200,12 +200,14 @@ static int32_t to_queue(struct commit *c, const mailsrv_target *target, const st
     mailsrv__durable_put_bytes(&d->record, target->record);
     mailsrv__durable_put_bytes(&d->record, target->recipient);
     mailsrv__durable_put_bytes(&d->record, c->arg->reverse_path);
+    mailsrv__durable_put_number(&d->record, (uint64_t)target->due_us, 8);
+    mailsrv__durable_put_bytes(&d->record, target->lane);
     return mailsrv__durable_take_effect(d) ? MAILSRV_OK : mailsrv__durable_broken(d);
 }
 
 static int32_t to_target(struct commit *c, uint32_t i)
 {
-    const mailsrv_target *target = target_at(c->arg, i);
+    const mailsrv_target *target = mailsrv__durable_target_at(c->arg, i);
     if (target->body_index >= c->arg->n_bodies)
         return MAILSRV_CANNOT;
     const struct body *body = body_at(c->d, c->task, target->body_index);

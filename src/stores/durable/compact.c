@@ -200,11 +200,13 @@ static int32_t copy_queue(struct durable *d)
     sqlite3_stmt *row = ask(d, SQL_COPY_QUEUE, &result);
     if (result != SQLITE_ROW)
         return none(d, row, result);
-    mailsrv__durable_put_number(&d->record, ENTRY_QUEUE_AS_IS, 1);
+    mailsrv__durable_put_number(&d->record, ENTRY_DUE_AS_IS, 1);
     for (int i = 0; i < 3; i++)
         put_number(d, row, i, 8);
     for (int i = 3; i < 7; i++)
         put_bytes(d, row, i);
+    put_number(d, row, 7, 8);
+    put_bytes(d, row, 8);
     return took(d, row);
 }
 
@@ -214,9 +216,11 @@ static int32_t copy_queue_marked(struct durable *d)
     sqlite3_stmt *row = ask(d, SQL_COPY_QUEUE_MARKED, &result);
     if (result != SQLITE_ROW)
         return none(d, row, result);
-    mailsrv__durable_put_number(&d->record, ENTRY_QUEUE_UPDATE, 1);
+    mailsrv__durable_put_number(&d->record, ENTRY_DUE_UPDATE, 1);
     put_number(d, row, 0, 8);
     put_bytes(d, row, 1);
+    put_number(d, row, 2, 8);
+    put_bytes(d, row, 3);
     return took(d, row);
 }
 

@@ -358,11 +358,13 @@ static bool are_commits(const struct durable *d, const struct task *first)
 }
 
 /* A change that can be undone alone costs a copy of every page of the index that it touches.  Of COMMITs and FLAGS
- * hardly one is ever undone behind its effect: so they are planned without that, and should one be, all of them once
- * more.  A plan of these keeps nothing in its task that a second one would not make anew. */
+ * hardly one is ever undone behind its effect, nor of what changes the queue: so they are planned without that, and
+ * should one be, all of them once more.  A plan of these keeps nothing in its task that a second one would not make
+ * anew. */
 static bool are_kept(const struct durable *d, const struct task *first)
 {
-    while (first != NULL && (first->kind == MAILSRV_OP_BODY_COMMIT || first->kind == MAILSRV_OP_FLAGS))
+    while (first != NULL && (first->kind == MAILSRV_OP_BODY_COMMIT || first->kind == MAILSRV_OP_FLAGS ||
+                             first->kind == MAILSRV_OP_QUEUE_UPDATE || first->kind == MAILSRV_OP_QUEUE_DELETE))
         first = first->next;
     return first == NULL && d->writer.state.parts == 0;
 }
@@ -432,6 +434,17 @@ static uint64_t size_of_index(struct durable *d)
     return pages;
 }
 
+/* So many pages are in their place; of a new index none is. */
+static uint64_t pages_in_place(struct durable *d)
+{
+    sqlite3_file *file = NULL;
+    sqlite3_int64 octets = 0;
+    if (sqlite3_file_control(d->writer.db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
+        file->pMethods == NULL || file->pMethods->xFileSize(file, &octets) != SQLITE_OK)
+        return 0;
+    return (uint64_t)octets / PAGE_OCTETS;
+}
+
 /* Has what the index gathered moved to its place, now that everybody has his answer: so many pages after the last time,
  * for each move syncs two files, and a page that many changes touched is moved once; and where so many are new that
  * their places would take a quarter of what is reserved on a full disk.  It is waited for where its log must not grow:
@@ -441,7 +454,9 @@ static void checkpoint(struct durable *d)
     uint64_t pages = (uint64_t)d->pages, size = size_of_index(d);
     if (pages < d->moved) /* its log has begun anew */
         d->moved = 0;
-    if (d->moved_size == 0 || size < d->moved_size)
+    if (d->moved_size == 0)
+        d->moved_size = pages_in_place(d);
+    if (size < d->moved_size)
         d->moved_size = size;
     bool is_due = pages - d->moved >= d->checkpoint_pages ||
                   (size - d->moved_size) * PAGE_OCTETS > d->reserve_octets / 4;

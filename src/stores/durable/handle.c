@@ -50,14 +50,22 @@ void mailsrv__durable_handle_account(struct durable *d, uint64_t number, mailsrv
     pthread_mutex_unlock(&d->lock);
 }
 
-static struct handle **bucket_of_box(struct durable *d, const struct handle *h)
+static struct handle **bucket_of(struct durable *d, const mailsrv_id *mailbox)
 {
-    return &d->boxes[h->mailbox.b[15] % BUCKETS];
+    return &d->boxes[mailbox->b[15] % BUCKETS];
+}
+
+struct handle *mailsrv__durable_handle_next(struct durable *d, const mailsrv_id *mailbox, const struct handle *before)
+{
+    struct handle *h = before != NULL ? before->next_of_box : *bucket_of(d, mailbox);
+    while (h != NULL && !mailsrv__durable_same(&h->mailbox, mailbox))
+        h = h->next_of_box;
+    return h;
 }
 
 void mailsrv__durable_handle_opens(struct durable *d, struct handle *h)
 {
-    struct handle **at = bucket_of_box(d, h);
+    struct handle **at = bucket_of(d, &h->mailbox);
     h->next_of_box = *at;
     *at = h;
 }
@@ -65,7 +73,7 @@ void mailsrv__durable_handle_opens(struct durable *d, struct handle *h)
 /* With the lock.  One that never came to be of a mailbox is in no bucket. */
 static void leave_box(struct durable *d, const struct handle *h)
 {
-    struct handle **at = bucket_of_box(d, h);
+    struct handle **at = bucket_of(d, &h->mailbox);
     while (*at != NULL && *at != h)
         at = &(*at)->next_of_box;
     if (*at != NULL)
@@ -77,7 +85,7 @@ static void free_handle(struct durable *d, struct handle *h)
     if (h->body != NULL)
         mailsrv__durable_body_free(d, h->body);
     mailsrv__durable_message_free(d, h->message);
-    mailsrv__durable_ahead_free(h->ahead);
+    mailsrv__durable_ahead_free(d, h->ahead);
     free(h);
 }
 

@@ -102,6 +102,8 @@ void mailsrv__durable_handle_account(struct durable *d, uint64_t number, mailsrv
 int32_t mailsrv__durable_handle_close(struct durable *d, uint64_t number, enum handle_kind kind, uint32_t told);
 /* With the lock: makes a new handle one of an open mailbox. */
 void mailsrv__durable_handle_opens(struct durable *d, struct handle *h);
+/* With the lock: the handle of a mailbox behind `before`, or its first one where that is NULL.  NULL: there is none. */
+struct handle *mailsrv__durable_handle_next(struct durable *d, const mailsrv_id *mailbox, const struct handle *before);
 void mailsrv__durable_handles_end(struct durable *d, const struct binding *owner);
 bool mailsrv__durable_is_staged(struct durable *d, uint64_t body); /* is that body open? */
 /* Takes the lock of an account for a handle that is new; false: somebody has it. */
@@ -131,8 +133,9 @@ struct whereabouts {
     struct place place; /* segment 0: a file of its own */
 };
 
-/* Where the message is, as the index knows it now, with its file open. */
-int32_t mailsrv__durable_message_find(struct durable *d, int64_t box, uint32_t uid, struct message **out);
+/* Where the message is, as the index knows it now, with its file open.  `number`: its UID; with `box` 0 that of an item
+ * of the queue. */
+int32_t mailsrv__durable_message_find(struct durable *d, int64_t box, uint64_t number, struct message **out);
 /* Opens what was found before; `now`: MAILSRV_MORE where that would wait for the disk.  But for that, and for
  * MAILSRV_OK, it is freed. */
 int32_t mailsrv__durable_message_open(struct durable *d, struct whereabouts *found, bool now);
@@ -143,12 +146,19 @@ bool mailsrv__durable_message_found(sqlite3_stmt *row, struct whereabouts *out);
 /* ---- ahead.c: messages that are looked up before they are read ----
  *
  * Who reads the messages of a mailbox one after the other has them looked up some at a time; those that are then known
- * need no question to the index, so that they are read on the engine's thread, if the system has them in memory.  What
- * is known holds until anything is removed or moved. */
-struct ahead *mailsrv__durable_ahead_new(void);
-void mailsrv__durable_ahead_free(struct ahead *ahead);
-/* Takes what is known of a message; false: nothing. */
-bool mailsrv__durable_ahead_take(struct durable *d, struct ahead *ahead, uint32_t uid, struct whereabouts *out);
+ * need no question to the index, so that they are read on the engine's thread, if the system has them in memory.
+ * Before they run out the reader looks up the next ones, while the engine goes on with those that are left.  What is
+ * known holds until anything is removed or moved. */
+struct ahead *mailsrv__durable_ahead_new(const struct handle *h);
+void mailsrv__durable_ahead_free(struct durable *d, struct ahead *ahead); /* once the reader does not look any more */
+/* Takes what is known of a message; false: nothing.  `runs_out`, unless it is NULL: the reader is to look further,
+ * which ends with mailsrv__durable_ahead_looked. */
+bool mailsrv__durable_ahead_take(struct durable *d, struct ahead *ahead, uint32_t uid, struct whereabouts *out,
+                                 bool *runs_out);
+/* By the reader: looks further, and has looked. */
+void mailsrv__durable_ahead_look_on(struct durable *d, struct ahead *ahead);
+/* With the lock: nobody looks any more. */
+void mailsrv__durable_ahead_looked(struct ahead *ahead);
 /* By the reader: is it worth while to look further, behind this message? */
 bool mailsrv__durable_ahead_wants(struct durable *d, struct ahead *ahead, uint32_t uid);
 /* By the reader: looks up those from behind `uid` to before `end`, as they are since `removals`. */

@@ -36,11 +36,14 @@ static const char schema[] =
     "CREATE TABLE word(segment INTEGER, key INTEGER, PRIMARY KEY(segment, key)) WITHOUT ROWID;"
     "CREATE INDEX message_uidl ON message(key >> 32, uidl) WHERE length(uidl) > 0;"
     "CREATE TABLE queue(number INTEGER PRIMARY KEY, octets INTEGER, body INTEGER, prefix BLOB, record BLOB,"
-    " recipient BLOB, sender BLOB, base INTEGER, word INTEGER, weight INTEGER);"
+    " recipient BLOB, sender BLOB, due INTEGER, lane BLOB, base INTEGER, word INTEGER, weight INTEGER,"
+    " word_weight INTEGER);"
+    "CREATE INDEX queue_due ON queue(due);" /* and number, as in each index */
+    "CREATE INDEX queue_lane ON queue(lane, due);"
     "CREATE TABLE parts(box INTEGER PRIMARY KEY, mailbox BLOB, account BLOB, uidnext INTEGER, modseq INTEGER,"
     " messages INTEGER, octets INTEGER, unseen INTEGER, deleted INTEGER, base INTEGER);"
     "INSERT INTO state VALUES(1, 0, 0, 0, 0, 0, 0, 0);"
-    "PRAGMA user_version = 2;"; /* INDEX_FORMAT */
+    "PRAGMA user_version = 3;"; /* INDEX_FORMAT */
 
 #define UID "key & 4294967295"
 #define AT "WHERE key = (?1 << 32) + ?2"
@@ -53,7 +56,8 @@ static const char schema[] =
 #define COPY_MESSAGE                                                                                                  \
     "SELECT account, id, " UID ", message.octets, internal, saved, email, body, prefix, uidl, recipient, mailbox.box"  \
     " FROM message JOIN mailbox ON mailbox.box = key >> 32 "
-#define COPY_QUEUE "SELECT number, octets, body, prefix, record, recipient, sender FROM queue "
+#define COPY_QUEUE "SELECT number, octets, body, prefix, record, recipient, sender, due, lane FROM queue "
+#define ITEM(from) "SELECT number, octets, record, due, lane FROM queue " from
 #define COPY_NAME "SELECT account, name, mailbox, modseq, attributes, uidvalidity, number FROM name "
 
 static const char *const texts[SQL_COUNT] = {
@@ -146,7 +150,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_MESSAGE_ROW] = ROW AT,
     [SQL_MESSAGE_STRUCTURE] = "SELECT body.structure, length(message.prefix) FROM message JOIN body ON body.id ="
                               " message.body " AT,
-    [SQL_MESSAGE_SHAPES] = "SELECT " UID ", message.octets, internal, length(prefix), structure FROM message"
+    [SQL_MESSAGE_SHAPES] = "SELECT key, message.octets, internal, body.octets, structure FROM message"
                            " LEFT JOIN body ON body.id = message.body " FROM_TO,
     [SQL_MESSAGE_PLACE] = "SELECT message.prefix, (body.place > 0) * body.base, body.place, body.octets, body.id"
                           " FROM message"
@@ -181,13 +185,14 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_BODY_ADD] = "INSERT INTO body VALUES(?1, segment(), ?3, ?4, ?6, ?5) ON CONFLICT(id) DO UPDATE"
                      " SET base = segment(), place = ?3, octets = ?4, structure = ?5, refs = refs + ?6",
     [SQL_BODY_GET] = "SELECT refs, place FROM body WHERE id = ?",
-    [SQL_BODY_GREW] = "UPDATE body SET refs = refs + 1 WHERE id = ?",
-    [SQL_BODY_STUB] = "INSERT INTO body VALUES(?, 0, 0, 0, 1, x'')",
+    [SQL_BODY_GREW] = "UPDATE body SET refs = refs + ?2 WHERE id = ?1",
+    [SQL_BODY_STUB] = "INSERT INTO body VALUES(?1, 0, 0, 0, ?2, x'')",
     [SQL_BODY_SHRANK] = "UPDATE body SET refs = refs - 1 WHERE id = ?",
     [SQL_BODY_DROP] = "DELETE FROM body WHERE id = ?",
-    [SQL_QUEUE_ADD] = "INSERT OR FAIL INTO queue VALUES(?, ?, ?, ?, ?, ?, ?, " HERE,
+    [SQL_QUEUE_ADD] = "INSERT OR FAIL INTO queue VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, segment(), segment(), weight(), 0)",
     [SQL_QUEUE_GET] = "SELECT body, base FROM queue WHERE number = ?",
-    [SQL_QUEUE_UPDATE] = "UPDATE queue SET record = ?2, word = segment() WHERE number = ?1",
+    [SQL_QUEUE_UPDATE] = "UPDATE queue SET record = ?2, due = ?3, lane = ?4, word = segment(), word_weight = weight()"
+                         " WHERE number = ?1",
     [SQL_QUEUE_DROP] = "DELETE FROM queue WHERE number = ?",
     [SQL_SEGMENT_APPLIES] = "INSERT OR IGNORE INTO segment VALUES(?, 0, -1, 0, 0, 0)",
     [SQL_SEGMENT_COUNT] = "UPDATE segment SET live = live + ?2 WHERE number = ?1",
@@ -219,7 +224,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_COPY_MESSAGE] = COPY_MESSAGE "WHERE message.base = ? AND length(account) > 0 LIMIT 1",
     [SQL_COPY_MARKED] = "SELECT account, id FROM mailbox WHERE box = ? AND length(account) > 0",
     [SQL_COPY_QUEUE] = COPY_QUEUE "WHERE base = ? LIMIT 1",
-    [SQL_COPY_QUEUE_MARKED] = "SELECT number, record FROM queue WHERE word = ? AND word <> base LIMIT 1",
+    [SQL_COPY_QUEUE_MARKED] = "SELECT number, record, due, lane FROM queue WHERE word = ? AND word <> base LIMIT 1",
     [SQL_COPY_MAILBOX] = "SELECT account, id, uidvalidity, uidnext, horizon, box FROM mailbox"
                          " WHERE box > ?2 AND base <= ?1 AND touched >= ?1 AND length(account) > 0"
                          " ORDER BY box LIMIT 1",
@@ -247,7 +252,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_NAME_ALONE] = "UPDATE name SET mailbox = x'', attributes = attributes & 1, touched = segment()"
                        " WHERE mailbox = ?1 AND length(mailbox) > 0 AND name <> ?2",
     [SQL_MESSAGE_AS_IS] = "UPDATE message SET base = segment(), weight = weight() " AT,
-    [SQL_QUEUE_AS_IS] = "UPDATE queue SET record = ?2, base = segment(), word = segment(), weight = weight()"
+    [SQL_QUEUE_AS_IS] = "UPDATE queue SET record = ?2, due = ?3, lane = ?4, base = segment(), word = segment(),"
+                        " weight = weight()"
                         " WHERE number = ?1",
     [SQL_BODY_IDLE] = "SELECT id, place FROM body WHERE refs = 0 LIMIT 1",
     [SQL_PARTS_ADD] = "INSERT OR REPLACE INTO parts VALUES(?, ?, ?, ?, ?, 0, 0, 0, 0, segment())",
@@ -258,7 +264,17 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_PARTS_ALL] = "SELECT mailbox, account FROM parts",
     [SQL_PARTS_DROP] = "DELETE FROM parts WHERE mailbox = ?",
     [SQL_PARTS_COUNT] = "SELECT count(*) FROM parts",
-    [SQL_QUEUE_RANGE] = "SELECT number, octets, record FROM queue WHERE number >= ? ORDER BY number LIMIT ?",
+    [SQL_QUEUE_PLACE] = "SELECT queue.prefix, (body.place > 0) * body.base, body.place, body.octets, body.id FROM queue"
+                        " JOIN body ON body.id = queue.body WHERE number = ?",
+    /* Behind a time and a number; and the rest of that time, which a comparison of both would look for from its
+     * beginning on. */
+    [SQL_QUEUE_RANGE] = ITEM("WHERE number > ?2 ORDER BY number LIMIT ?4"),
+    [SQL_QUEUE_DUE] = ITEM("INDEXED BY queue_due WHERE due > ?1 AND due <= ?3 ORDER BY due, number LIMIT ?4"),
+    [SQL_QUEUE_DUE_SAME] = ITEM("INDEXED BY queue_due WHERE due = ?1 AND number > ?2 ORDER BY number LIMIT ?4"),
+    [SQL_QUEUE_LANE] = ITEM("INDEXED BY queue_lane WHERE lane = ?5 AND due > ?1 AND due <= ?3"
+                            " ORDER BY due, number LIMIT ?4"),
+    [SQL_QUEUE_LANE_SAME] = ITEM("INDEXED BY queue_lane WHERE lane = ?5 AND due = ?1 AND number > ?2"
+                                 " ORDER BY number LIMIT ?4"),
 };
 
 int32_t mailsrv__durable_failure(struct index *x)
@@ -283,10 +299,39 @@ static bool moves_boxes(enum sql which)
     return which == SQL_BACK || which == SQL_MAILBOX_BECAME || which == SQL_MAILBOX_DROP;
 }
 
+/* Of those who look at bodies, or after which nothing is to be owed. */
+static bool wants_bodies_counted(enum sql which)
+{
+    return which == SQL_BODY_ADD || which == SQL_BODY_GET || which == SQL_BODY_SHRANK || which == SQL_BODY_IDLE ||
+           which == SQL_BODY_DROP || which == SQL_COPY_BODY || which == SQL_SAVE || which == SQL_RELEASE ||
+           which == SQL_COMMIT;
+}
+
+static bool count_body(struct index *x)
+{
+    const int64_t by = x->grown_by;
+    x->grown_by = 0;
+    return by == 0 || (mailsrv__durable_run(x, SQL_BODY_GREW, "ii", x->grown, by) &&
+                       (sqlite3_changes(x->db) != 0 || mailsrv__durable_run(x, SQL_BODY_STUB, "ii", x->grown, by)));
+}
+
+bool mailsrv__durable_body_grew(struct index *x, int64_t id)
+{
+    if (x->grown != id && !count_body(x))
+        return false;
+    x->grown = id;
+    x->grown_by++;
+    return true;
+}
+
 static sqlite3_stmt *prepared(struct index *x, enum sql which)
 {
     if (moves_boxes(which))
         x->box = 0;
+    if (which == SQL_BACK) /* a savepoint has no debts from before it */
+        x->grown_by = 0;
+    if (x->grown_by != 0 && wants_bodies_counted(which) && !count_body(x))
+        return NULL;
     sqlite3_stmt **at = &x->statements[which];
     if (*at == NULL && sqlite3_prepare_v3(x->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT, at, NULL) != SQLITE_OK)
         return NULL;
@@ -384,6 +429,7 @@ void mailsrv__durable_index_roll_back(struct index *x)
         mailsrv__durable_run(x, SQL_ROLLBACK, "");
     x->state = x->committed;
     mailsrv__durable_marks_forget(x);
+    x->grown_by = 0;
     x->segment = 0; /* the row of it may have been the transaction's */
     x->box = 0;
 }

@@ -8,7 +8,7 @@
 
 #include <sqlite3.h>
 
-#define INDEX_FORMAT 2 /* one of an older format is made anew */
+#define INDEX_FORMAT 3 /* one of an older format is made anew */
 
 /* ---- index.c: the index, and its statements ---- */
 enum sql {
@@ -107,7 +107,12 @@ enum sql {
     SQL_QUEUE_GET,
     SQL_QUEUE_UPDATE,
     SQL_QUEUE_DROP,
+    SQL_QUEUE_PLACE,
     SQL_QUEUE_RANGE,
+    SQL_QUEUE_DUE,
+    SQL_QUEUE_DUE_SAME,
+    SQL_QUEUE_LANE,
+    SQL_QUEUE_LANE_SAME,
     SQL_SEGMENT_APPLIES,
     SQL_SEGMENT_COUNT,
     SQL_SEGMENT_ENDS,
@@ -173,6 +178,8 @@ struct index {
     struct chunk chunk;     /* the writer's */
     struct remark *remark;  /* marks.c */
     uint64_t counted;       /* the body whose row counts the message of the next entry already; 0: none does */
+    int64_t grown;          /* the body whose row does not count `grown_by` messages yet; the writer's */
+    int64_t grown_by;
     mailsrv_id box_of;      /* the mailbox whose number was asked for last */
     int64_t box;            /* that number; 0: it is to be asked for */
     uint32_t history_max;   /* runs of UIDs that vanished, of a mailbox */
@@ -191,6 +198,9 @@ bool mailsrv__durable_run(struct index *x, enum sql which, const char *types, ..
 /* The status for what SQLite said last. */
 int32_t mailsrv__durable_failure(struct index *x);
 bool mailsrv__durable_state_store(struct index *x);
+/* Counts one more message with a body: in its row when another is counted, or a statement asks for bodies, or ends what
+ * was begun.  A message to many is one change of that row. */
+bool mailsrv__durable_body_grew(struct index *x, int64_t id);
 bool mailsrv__durable_index_commit(struct index *x);
 void mailsrv__durable_index_roll_back(struct index *x);
 mailsrv_bytes mailsrv__durable_column_bytes(sqlite3_stmt *row, int column);

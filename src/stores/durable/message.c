@@ -34,9 +34,10 @@ bool mailsrv__durable_message_found(sqlite3_stmt *row, struct whereabouts *out)
     return true;
 }
 
-static int32_t look_up(struct durable *d, int64_t box, uint32_t uid, struct whereabouts *out)
+static int32_t look_up(struct durable *d, int64_t box, uint64_t number, struct whereabouts *out)
 {
-    sqlite3_stmt *row = mailsrv__durable_ask(&d->reader, SQL_MESSAGE_PLACE, "ii", box, (int64_t)uid);
+    sqlite3_stmt *row = box != 0 ? mailsrv__durable_ask(&d->reader, SQL_MESSAGE_PLACE, "ii", box, (int64_t)number)
+                                 : mailsrv__durable_ask(&d->reader, SQL_QUEUE_PLACE, "i", (int64_t)number);
     int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
     int32_t status = result == SQLITE_DONE ? MAILSRV_GONE : MAILSRV_OK;
     out->message = NULL;
@@ -91,12 +92,12 @@ int32_t mailsrv__durable_message_open(struct durable *d, struct whereabouts *fou
 
 /* Where the message is, with its file open: it can be read to its end though it is expunged, or moved.  A file that is
  * not there any more is that of a message that was expunged or moved just now: the index knows by now. */
-int32_t mailsrv__durable_message_find(struct durable *d, int64_t box, uint32_t uid, struct message **out)
+int32_t mailsrv__durable_message_find(struct durable *d, int64_t box, uint64_t number, struct message **out)
 {
     struct whereabouts found = { .place = { UINT64_MAX, 0 } };
     for (;;) {
         uint64_t before = found.place.segment;
-        int32_t status = look_up(d, box, uid, &found);
+        int32_t status = look_up(d, box, number, &found);
         if (status == MAILSRV_OK)
             status = mailsrv__durable_message_open(d, &found, false);
         if (status == MAILSRV_NONEXISTENT && found.place.segment != before)

@@ -9,8 +9,9 @@
 /* With the lock.  `by`: whose engine has told its own of it; NULL: nobody's has. */
 static void mark(struct durable *d, const struct touched *touched, const struct binding *by)
 {
-    for (struct handle *h = d->boxes[touched->mailbox.b[15] % BUCKETS]; h != NULL; h = h->next_of_box) {
-        if (h->owner == by || !mailsrv__durable_same(&h->mailbox, &touched->mailbox))
+    struct handle *h = NULL;
+    while ((h = mailsrv__durable_handle_next(d, &touched->mailbox, h)) != NULL) {
+        if (h->owner == by)
             continue;
         h->is_changed = true;
         h->modseq = touched->modseq;

@@ -11,6 +11,7 @@
 
 /* ---- commit.c, change.c: plans, by the writer ---- */
 int32_t mailsrv__durable_commit(struct durable *d, struct task *t);
+const mailsrv_target *mailsrv__durable_target_at(const mailsrv_arg_body_commit *arg, uint32_t i);
 int32_t mailsrv__durable_change(struct durable *d, struct task *t); /* every other kind */
 /* Applies what was added to the record. */
 bool mailsrv__durable_take_effect(struct durable *d);

@@ -21,7 +21,7 @@ bool mailsrv__durable_keep(struct task *t, mailsrv_bytes *bytes)
 {
     if (bytes->n == 0)
         return true;
-    uint8_t *copy = mailsrv__durable_room(t, bytes->n);
+    uint8_t *copy = mailsrv__durable_room_to_fill(t, bytes->n);
     if (copy == NULL)
         return false;
     memcpy(copy, bytes->p, bytes->n);
@@ -41,11 +41,10 @@ bool mailsrv__durable_take_row(struct task *t, sqlite3_stmt *row, mailsrv_row *o
 
 void mailsrv__durable_take_mark(const struct message_mark *mark, mailsrv_row *out)
 {
-    out->uid = mark->uid;
-    out->flags = mark->flags;
-    out->modseq = mark->modseq;
-    out->keywords[0] = mark->keywords[0];
-    out->keywords[1] = mark->keywords[1];
+    *out = (mailsrv_row){ .uid = mark->uid,
+                          .flags = mark->flags,
+                          .modseq = mark->modseq,
+                          .keywords = { mark->keywords[0], mark->keywords[1] } };
 }
 
 /* The structure of a row of the page.  MAILSRV_MORE: it is for the next page, behind those that are there. */
@@ -153,7 +152,9 @@ static int32_t rows_of_run(struct durable *d, struct task *t, int64_t box, mails
 
 uint32_t mailsrv__durable_page(uint32_t limit, uint32_t fields)
 {
-    uint32_t most = (fields & ~(uint32_t)FIELDS_OF_MARKS) != 0 ? PAGE_MAX : PAGE_OF_MARKS_MAX;
+    uint32_t most = mailsrv__durable_are_shapes(fields) ? PAGE_OF_SHAPES_MAX : PAGE_MAX;
+    if ((fields & MAILSRV_ROW_STRUCTURE) == 0)
+        most = (fields & ~(uint32_t)FIELDS_OF_MARKS) == 0 ? PAGE_OF_MARKS_MAX : PAGE_OF_ROWS_MAX;
     return limit < most ? limit : most;
 }
 
@@ -166,7 +167,8 @@ static int32_t rows(struct durable *d, struct task *t)
     int32_t status = mailsrv__durable_is_open(d, arg->mbox, &h, &mbox);
     if (status != MAILSRV_OK)
         return status;
-    mailsrv_row *page = mailsrv__durable_room(t, mailsrv__durable_page(arg->limit, arg->fields) * sizeof *page);
+    const uint32_t most = mailsrv__durable_page(arg->limit, arg->fields);
+    mailsrv_row *page = mailsrv__durable_room_to_fill(t, most * sizeof *page);
     if (page == NULL)
         return MAILSRV_NOMEM;
     mailsrv_rows *value = &t->value.rows;
@@ -185,46 +187,6 @@ static int32_t rows(struct durable *d, struct task *t)
     }
     t->answer.value = value;
     mailsrv__durable_lend(t);
-    return status;
-}
-
-/* ---- The queue ---- */
-
-static bool take_item(struct task *t, sqlite3_stmt *row, mailsrv_queue_item *out)
-{
-    out->queue = (uint64_t)sqlite3_column_int64(row, 0);
-    out->octets = (uint64_t)sqlite3_column_int64(row, 1);
-    out->record = mailsrv__durable_column_bytes(row, 2);
-    return mailsrv__durable_keep(t, &out->record);
-}
-
-static int32_t queue_scan(struct durable *d, struct task *t)
-{
-    const mailsrv_arg_queue_scan *arg = t->op->arg;
-    uint32_t most = arg->limit < PAGE_MAX ? arg->limit : PAGE_MAX;
-    mailsrv_queued *value = &t->value.queued;
-    mailsrv_queue_item *page = mailsrv__durable_room(t, PAGE_MAX * sizeof *page);
-    int32_t status = page != NULL ? MAILSRV_OK : MAILSRV_NOMEM;
-    sqlite3_stmt *row = mailsrv__durable_ask(&d->reader, SQL_QUEUE_RANGE, "ii", (int64_t)place_of(&arg->cursor),
-                                             (int64_t)most + 1);
-    int result = row != NULL ? sqlite3_step(row) : SQLITE_ERROR;
-    value->size = sizeof *value;
-    value->stride = sizeof *page;
-    value->items = page;
-    for (; result == SQLITE_ROW && !value->more && status == MAILSRV_OK; result = sqlite3_step(row)) {
-        if (value->n == most) {
-            value->more = 1;
-            value->next = mailsrv__durable_cursor_at((uint64_t)sqlite3_column_int64(row, 0));
-        } else if (take_item(t, row, &page[value->n])) {
-            value->n++;
-        } else {
-            status = MAILSRV_NOMEM;
-        }
-    }
-    if (result != SQLITE_ROW && result != SQLITE_DONE && status == MAILSRV_OK)
-        status = mailsrv__durable_failure(&d->reader);
-    sqlite3_reset(row);
-    t->answer.value = value;
     return status;
 }
 
@@ -316,7 +278,7 @@ static struct ahead *ahead_of(struct durable *d, uint64_t mbox)
         return NULL;
     pthread_mutex_lock(&d->lock);
     if (h->ahead == NULL)
-        h->ahead = mailsrv__durable_ahead_new();
+        h->ahead = mailsrv__durable_ahead_new(h);
     struct ahead *ahead = h->ahead;
     pthread_mutex_unlock(&d->lock);
     return ahead;
@@ -328,11 +290,13 @@ static int32_t read_first(struct durable *d, struct task *t, const mailsrv_arg_r
     struct message *message = NULL;
     struct ahead *ahead = ahead_of(d, arg->mbox);
     int32_t status = MAILSRV_NONEXISTENT;
-    if (ahead != NULL && mailsrv__durable_ahead_take(d, ahead, arg->uid, &found)) {
+    if (arg->mbox == 0)
+        status = mailsrv__durable_message_find(d, 0, arg->queue, &message);
+    if (ahead != NULL && mailsrv__durable_ahead_take(d, ahead, arg->uid, &found, NULL)) {
         message = found.message;
         status = mailsrv__durable_message_open(d, &found, false);
     }
-    if (status == MAILSRV_NONEXISTENT) /* or what was known is old */
+    if (status == MAILSRV_NONEXISTENT && arg->mbox != 0) /* or what was known is old */
         status = find_message(d, arg, ahead, &message);
     if (status != MAILSRV_OK)
         return status == MAILSRV_NONEXISTENT ? MAILSRV_GONE : status;
@@ -347,7 +311,7 @@ static int32_t read_first(struct durable *d, struct task *t, const mailsrv_arg_r
 static int32_t read_octets(struct durable *d, struct task *t)
 {
     const mailsrv_arg_read *arg = t->op->arg;
-    if (arg->mbox == 0)
+    if (arg->mbox == 0 && arg->body != 0)
         return read_staged(d, t, arg);
     if (arg->handle == 0)
         return read_first(d, t, arg);
@@ -372,6 +336,22 @@ static int32_t go_on_now(struct durable *d, const mailsrv_arg_read *arg, mailsrv
     return h == NULL || h->waiting != 0 ? MAILSRV_MORE : copy(d, h->message, true, arg, value, answer);
 }
 
+/* Without memory for it the next messages are looked up when they are asked for. */
+static void have_looked(struct binding *b, struct ahead *ahead)
+{
+    struct task *t = calloc(1, sizeof *t);
+    if (t != NULL) {
+        t->from = b;
+        t->kind = KIND_LOOK_AHEAD;
+        t->ahead = ahead;
+        mailsrv__durable_wait_in_line(b->d, t);
+        return;
+    }
+    pthread_mutex_lock(&b->d->lock);
+    mailsrv__durable_ahead_looked(ahead);
+    pthread_mutex_unlock(&b->d->lock);
+}
+
 /* A message that is known.  What is not as it was known, or not in memory, is the reader's. */
 static int32_t begin_now(struct binding *b, const mailsrv_arg_read *arg, mailsrv_read_bytes *value,
                          mailsrv_answer *answer)
@@ -382,8 +362,11 @@ static int32_t begin_now(struct binding *b, const mailsrv_arg_read *arg, mailsrv
     pthread_mutex_lock(&d->lock);
     struct ahead *ahead = h != NULL ? h->ahead : NULL;
     pthread_mutex_unlock(&d->lock);
-    if (ahead == NULL || !mailsrv__durable_ahead_take(d, ahead, arg->uid, &found))
+    bool runs_out = false;
+    if (ahead == NULL || !mailsrv__durable_ahead_take(d, ahead, arg->uid, &found, &runs_out))
         return MAILSRV_MORE;
+    if (runs_out)
+        have_looked(b, ahead);
     int32_t status = mailsrv__durable_message_open(d, &found, true);
     if (status != MAILSRV_OK && status != MAILSRV_MORE)
         return MAILSRV_MORE;
@@ -400,7 +383,7 @@ bool mailsrv__durable_read_now(struct binding *b, const mailsrv_arg_read *arg, m
                                mailsrv_answer *answer)
 {
     struct durable *d = b->d;
-    if (d->files.read_now == NULL || arg->mbox == 0)
+    if (d->files.read_now == NULL || (arg->mbox == 0 && arg->handle == 0))
         return false;
     answer->status = arg->handle != 0 ? go_on_now(d, arg, value, answer) : begin_now(b, arg, value, answer);
     if (answer->status != MAILSRV_OK)
@@ -458,6 +441,9 @@ static int32_t perform(struct durable *d, struct task *t)
     switch (t->kind) {
     case KIND_FIND_ACCOUNT:
         return find_account(d, t);
+    case KIND_LOOK_AHEAD:
+        mailsrv__durable_ahead_look_on(d, t->ahead);
+        return MAILSRV_OK;
     case MAILSRV_OP_BODY_WRITE:
         return body_write(d, t);
     case MAILSRV_OP_STORE_OPEN:
@@ -475,7 +461,7 @@ static int32_t perform(struct durable *d, struct task *t)
     case MAILSRV_OP_READ:
         return read_octets(d, t);
     case MAILSRV_OP_QUEUE_SCAN:
-        return queue_scan(d, t);
+        return at_one_moment(d, t, mailsrv__durable_queue_scan);
     default:
         return MAILSRV_CANNOT;
     }

@@ -4,7 +4,9 @@
 
 #include "plans.h"
 
-#define PAGE_MAX 64     /* rows of an answer */
+#define PAGE_MAX 64            /* rows of an answer */
+#define PAGE_OF_SHAPES_MAX 128 /* of structures that are looked up in one walk */
+#define PAGE_OF_ROWS_MAX 256   /* that have no structures */
 #define PAGE_OF_MARKS_MAX 1024 /* that have what marks have, and no more */
 #define FIELDS_OF_MARKS (MAILSRV_ROW_FLAGS | MAILSRV_ROW_MODSEQ | MAILSRV_ROW_KEYWORDS)
 #define READ_MAX 65536u /* octets of an answer */
@@ -39,6 +41,9 @@ int32_t mailsrv__durable_mbox_status(struct durable *d, struct task *t);
 int32_t mailsrv__durable_mbox_list(struct durable *d, struct task *t);
 int32_t mailsrv__durable_changes(struct durable *d, struct task *t);
 int32_t mailsrv__durable_name_changes(struct durable *d, struct task *t);
+
+/* ---- queue.c: by the reader, inside of one transaction ---- */
+int32_t mailsrv__durable_queue_scan(struct durable *d, struct task *t);
 
 /* ---- shapes.c: ROWS for who lists messages with their structures ---- */
 /* Is nothing wanted but octets, dates and structures? */

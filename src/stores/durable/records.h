@@ -30,6 +30,8 @@ enum entry {
     ENTRY_RENAME,
     ENTRY_INBOX_MOVED,
     ENTRY_SUBSCRIBE,
+    ENTRY_DUE, /* an item of the queue, with its time and its lane, which older ones have not */
+    ENTRY_DUE_UPDATE,
     ENTRY_RETIRED = 32,
     ENTRY_RETIRING,
     ENTRY_ACCOUNT_AS_IS,
@@ -38,6 +40,7 @@ enum entry {
     ENTRY_MESSAGE_AS_IS,
     ENTRY_QUEUE_AS_IS,
     ENTRY_GONE,
+    ENTRY_DUE_AS_IS,
     ENTRY_PARTS_BEGIN = 48,
     ENTRY_PARTS_END,
     ENTRY_PARTS_DROP,

@@ -1,7 +1,8 @@
 /* What the index knows of the segments: which there are, and how much of each is live.
  *
  * A row has in `base` the segment of its whole record, in `word` (or `touched`; of a message, its mark's) that of the
- * last one that changed it, and in `weight` the octets of the former.  A change of a message or item says all that can
+ * last one that changed it, and in `weight` the octets of the former; an item of the queue has those of the latter in
+ * `word_weight`.  A change of a message or item says all that can
  * change of it, so that only the last one counts; of an account, a mailbox or a name all from the first to the last do.
  * Triggers keep the sums, whatever statement changes the row, and marks.c those of marks.  A record that removed a row
  * is live, too, while the segment is there that has the row's: it is a row of `tomb`. */
@@ -25,15 +26,14 @@ const char mailsrv__durable_segment_schema[] =
         LIVE("-", BODY("OLD"), "OLD.base") LIVE("+", BODY("NEW"), "NEW.base") "END;"
     "CREATE TRIGGER body_gone AFTER DELETE ON body BEGIN " LIVE("-", BODY("OLD"), "OLD.base") "END;"
 #define WORD(sign, row) \
-    "UPDATE segment SET live = live " sign " 64 WHERE number = " row ".word AND " row ".word <> " row ".base;"
-#define ROW(table) \
-    "CREATE TRIGGER " table "_added AFTER INSERT ON " table " BEGIN " LIVE("+", "NEW.weight", "NEW.base") "END;" \
-    "CREATE TRIGGER " table "_moved AFTER UPDATE OF base, word ON " table " BEGIN " \
-        LIVE("-", "OLD.weight", "OLD.base") WORD("-", "OLD") \
-        LIVE("+", "NEW.weight", "NEW.base") WORD("+", "NEW") "END;" \
-    "CREATE TRIGGER " table "_gone AFTER DELETE ON " table " BEGIN " \
+    "UPDATE segment SET live = live " sign " " row ".word_weight" \
+    " WHERE number = " row ".word AND " row ".word <> " row ".base;"
+    "CREATE TRIGGER queue_added AFTER INSERT ON queue BEGIN " LIVE("+", "NEW.weight", "NEW.base") "END;"
+    "CREATE TRIGGER queue_moved AFTER UPDATE OF base ON queue BEGIN "
+        LIVE("-", "OLD.weight", "OLD.base") LIVE("+", "NEW.weight", "NEW.base") "END;"
+    "CREATE TRIGGER queue_said AFTER UPDATE OF word ON queue BEGIN " WORD("-", "OLD") WORD("+", "NEW") "END;"
+    "CREATE TRIGGER queue_gone AFTER DELETE ON queue BEGIN "
         LIVE("-", "OLD.weight", "OLD.base") WORD("-", "OLD") "END;"
-    ROW("queue")
 #define OWNER(table) \
     "CREATE TRIGGER " table "_added AFTER INSERT ON " table " BEGIN " LIVE("+", "NEW.weight", "NEW.base") "END;" \
     "CREATE TRIGGER " table "_moved AFTER UPDATE OF base, weight ON " table " BEGIN " \

@@ -21,14 +21,23 @@ static const int32_t kinds[] = {
 
 /* ---- Tasks ---- */
 
-void *mailsrv__durable_room(struct task *t, size_t n)
+static void *hold(struct task *t, struct room *room)
 {
-    struct room *room = calloc(1, sizeof *room + n);
     if (room == NULL)
         return NULL;
     room->next = t->rooms;
     t->rooms = room;
     return room->bytes;
+}
+
+void *mailsrv__durable_room(struct task *t, size_t n)
+{
+    return hold(t, calloc(1, sizeof(struct room) + n));
+}
+
+void *mailsrv__durable_room_to_fill(struct task *t, size_t n)
+{
+    return hold(t, malloc(sizeof(struct room) + n));
 }
 
 static void free_rooms(void *user)
@@ -91,7 +100,8 @@ static void deliver(mailsrv_engine *engine, mailsrv_letter *letter)
 void mailsrv__durable_post(struct durable *d, struct task *t)
 {
     struct binding *from = t->from;
-    bool posted = from != NULL && mailsrv_port_post(&from->port, &t->letter) == MAILSRV_OK;
+    bool is_awaited = from != NULL && t->ahead == NULL;
+    bool posted = is_awaited && mailsrv_port_post(&from->port, &t->letter) == MAILSRV_OK;
     if (from != NULL && !posted)
         give_up(t);
     pthread_mutex_lock(&d->lock);
@@ -106,9 +116,9 @@ void mailsrv__durable_post(struct durable *d, struct task *t)
 static bool is_read(int32_t kind)
 {
     static const int32_t reads[] = {
-        KIND_FIND_ACCOUNT,   MAILSRV_OP_BODY_WRITE, MAILSRV_OP_STORE_OPEN, MAILSRV_OP_MBOX_OPEN,
-        MAILSRV_OP_MBOX_STATUS, MAILSRV_OP_MBOX_LIST, MAILSRV_OP_ROWS,     MAILSRV_OP_READ,
-        MAILSRV_OP_CHANGES,  MAILSRV_OP_QUEUE_SCAN,
+        KIND_FIND_ACCOUNT,    KIND_LOOK_AHEAD,        MAILSRV_OP_BODY_WRITE, MAILSRV_OP_STORE_OPEN,
+        MAILSRV_OP_MBOX_OPEN, MAILSRV_OP_MBOX_STATUS, MAILSRV_OP_MBOX_LIST,  MAILSRV_OP_ROWS,
+        MAILSRV_OP_READ,      MAILSRV_OP_CHANGES,     MAILSRV_OP_QUEUE_SCAN,
     };
     for (size_t i = 0; i < sizeof reads / sizeof *reads; i++)
         if (reads[i] == kind)
@@ -392,6 +402,8 @@ static size_t drop(struct task **at, const struct binding *b, struct task ***end
             continue;
         }
         *at = t->next;
+        if (t->ahead != NULL)
+            mailsrv__durable_ahead_looked(t->ahead);
         give_up(t);
         n++;
     }

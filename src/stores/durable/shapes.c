@@ -24,7 +24,7 @@ static bool keep(struct task *t, struct shared *room, mailsrv_bytes *bytes)
         return true;
     if (bytes->n > room->left) {
         size_t n = bytes->n > ROOM_OCTETS ? bytes->n : ROOM_OCTETS;
-        room->at = mailsrv__durable_room(t, n);
+        room->at = mailsrv__durable_room_to_fill(t, n);
         room->left = room->at != NULL ? n : 0;
     }
     if (room->at == NULL)
@@ -36,12 +36,19 @@ static bool keep(struct task *t, struct shared *room, mailsrv_bytes *bytes)
     return true;
 }
 
+/* The lower half of the key. */
+static uint32_t uid_of(sqlite3_stmt *row)
+{
+    return (uint32_t)sqlite3_column_int64(row, 0);
+}
+
+/* Its prefix is what a message has beside its body. */
 static void take_shape(sqlite3_stmt *row, mailsrv_row *out)
 {
-    out->uid = (uint32_t)sqlite3_column_int64(row, 0);
+    out->uid = uid_of(row);
     out->octets = (uint64_t)sqlite3_column_int64(row, 1);
     out->internal_us = sqlite3_column_int64(row, 2);
-    out->prefix_octets = (uint64_t)sqlite3_column_int64(row, 3);
+    out->prefix_octets = out->octets - (uint64_t)sqlite3_column_int64(row, 3);
     out->structure = mailsrv__durable_column_bytes(row, 4);
 }
 
@@ -69,7 +76,7 @@ int32_t mailsrv__durable_shapes(struct durable *d, struct task *t, int64_t box, 
             status = MAILSRV_NOMEM;
     }
     if (rows->more)
-        rows->next = mailsrv__durable_cursor_at((uint64_t)sqlite3_column_int64(row, 0));
+        rows->next = mailsrv__durable_cursor_at(uid_of(row));
     if (result != SQLITE_ROW && result != SQLITE_DONE && status == MAILSRV_OK)
         status = mailsrv__durable_failure(&d->reader);
     sqlite3_reset(row);

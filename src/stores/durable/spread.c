@@ -35,11 +35,6 @@ static const mailsrv_staged *staged_at(const mailsrv_arg_body_commit *arg, uint3
     return (const void *)((const char *)arg->bodies + (size_t)i * arg->body_stride);
 }
 
-static const mailsrv_target *target_at(const mailsrv_arg_body_commit *arg, uint32_t i)
-{
-    return (const void *)((const char *)arg->targets + (size_t)i * arg->target_stride);
-}
-
 /* ---- Which shard ---- */
 
 static uint32_t of_handle(const struct family *f, uint64_t handle)
@@ -213,10 +208,10 @@ static void part_delivered(mailsrv_engine *engine, mailsrv_letter *letter)
 static void take_targets(struct part *part, struct durable *home, const mailsrv_arg_body_commit *arg)
 {
     for (uint32_t i = 0; i < arg->n_targets; i++) {
-        if (of_target(home, target_at(arg, i)) != part->d->shard)
+        if (of_target(home, mailsrv__durable_target_at(arg, i)) != part->d->shard)
             continue;
         size_t n = arg->target_stride < sizeof(mailsrv_target) ? arg->target_stride : sizeof(mailsrv_target);
-        memcpy(&part->targets[part->arg.n_targets], target_at(arg, i), n);
+        memcpy(&part->targets[part->arg.n_targets], mailsrv__durable_target_at(arg, i), n);
         part->places[part->arg.n_targets++] = i;
     }
 }
@@ -328,7 +323,7 @@ static uint64_t shards_of(struct durable *home, const mailsrv_arg_body_commit *a
 {
     uint64_t shards = 0;
     for (uint32_t i = 0; i < arg->n_targets; i++)
-        shards |= UINT64_C(1) << of_target(home, target_at(arg, i));
+        shards |= UINT64_C(1) << of_target(home, mailsrv__durable_target_at(arg, i));
     return shards;
 }
 

@@ -14,8 +14,10 @@
 #define BUCKETS_OF_ACCOUNTS 256
 
 /* ---- Tasks ---- */
-enum { KIND_ADD_ACCOUNT = -1, KIND_QUOTA = -2, KIND_FIND_ACCOUNT = -3, KIND_SNAPSHOT = -4, KIND_RENEW = -5 };
+enum { KIND_ADD_ACCOUNT = -1, KIND_QUOTA = -2, KIND_FIND_ACCOUNT = -3, KIND_SNAPSHOT = -4, KIND_RENEW = -5,
+       KIND_LOOK_AHEAD = -6 };
 
+struct ahead;
 struct part;
 
 struct room {
@@ -67,9 +69,11 @@ struct task {
     mailsrv_id target; /* the mailbox that its parts add to */
     void *progress;    /* what its plan keeps from part to part, in rooms */
     struct part *part; /* of a COMMIT in several shards; NULL: it is none */
+    struct ahead *ahead; /* LOOK_AHEAD, which nobody waits for; NULL: it is another kind */
 };
 
 void *mailsrv__durable_room(struct task *task, size_t n); /* zeroed, until the answer is delivered; NULL: none */
+void *mailsrv__durable_room_to_fill(struct task *task, size_t n); /* the same, with anything in it */
 /* What the answer points to in such room, and all else there, lives until the answer is released. */
 void mailsrv__durable_lend(struct task *task);
 

@@ -17,23 +17,15 @@
  * messages, of their marks, of its row and its account's), and what comes into them, with what a page leaves free. */
 #define SHARED_OCTETS 65536
 #define MAILBOX_OCTETS 16384
+#define ITEM_OCTETS 8192 /* of an item of the queue: the leaves of its time and its lane */
 #define RECORD_TIMES 2
-
-/* With the lock. */
-static bool is_open(struct durable *d, const mailsrv_id *mailbox)
-{
-    const struct handle *h = d->boxes[mailbox->b[15] % BUCKETS];
-    while (h != NULL && !mailsrv__durable_same(&h->mailbox, mailbox))
-        h = h->next_of_box;
-    return h != NULL;
-}
 
 /* With the lock: will somebody ask as soon as it is answered? */
 static bool is_watched(struct durable *d, const struct task *first)
 {
     for (const struct task *t = first; t != NULL; t = t->next)
         for (const struct touched *touched = t->touched; touched != NULL; touched = touched->next)
-            if (is_open(d, &touched->mailbox))
+            if (mailsrv__durable_handle_next(d, &touched->mailbox, NULL) != NULL)
                 return true;
     return false;
 }
@@ -58,12 +50,23 @@ static uint64_t rows_of(const struct task *first)
     return n;
 }
 
+static uint64_t items_of(const struct task *first)
+{
+    uint64_t n = 0;
+    for (const struct task *t = first; t != NULL; t = t->next) {
+        const mailsrv_arg_body_commit *arg = t->op->arg;
+        for (uint32_t i = 0; i < arg->n_targets; i++)
+            n += mailsrv__durable_target_at(arg, i)->kind == MAILSRV_TARGET_QUEUE;
+    }
+    return n;
+}
+
 /* With the lock. */
 static bool has_room(struct durable *d, const struct task *first, uint64_t records)
 {
     struct unseen *u = &d->unseen;
     u->octets += (u->octets == 0 ? SHARED_OCTETS : 0) + RECORD_TIMES * records;
-    u->octets += (uint64_t)add_mailboxes(&u->mailboxes, first) * MAILBOX_OCTETS;
+    u->octets += (uint64_t)add_mailboxes(&u->mailboxes, first) * MAILBOX_OCTETS + items_of(first) * ITEM_OCTETS;
     return u->rows + rows_of(first) <= ROWS_MAX && u->octets <= d->reserve_octets / 4;
 }
 
@@ -128,6 +131,7 @@ static bool account_of(struct durable *d, const struct task *t, mailsrv_id *out)
     *out = (mailsrv_id){ { 0 } };
     switch (t->kind) {
     case KIND_FIND_ACCOUNT:
+    case KIND_LOOK_AHEAD: /* what is not there yet is looked up when it is asked for */
     case MAILSRV_OP_BODY_WRITE:
     case MAILSRV_OP_STORE_OPEN:
         return false;

@@ -26,6 +26,7 @@ void limits_memory(const struct limits *limits);
 void limits_trips(const struct limits *limits);
 void limits_logins(const struct limits *limits);
 void limits_streams(const struct limits *limits);
+void limits_rows(const struct limits *limits);
 void limits_openssl(const struct limits *limits);
 void limits_mbedtls(const struct limits *limits);
 

@@ -1,5 +1,5 @@
 /* bench-limits [only=NAME] [dir=.] [seconds=1] [group=N] [octets=N] [slice=32768]: one JSON object with what the disk,
- * the memory, loopback and the libraries of TLS do by themselves; or one of them alone. */
+ * the memory, loopback, SQLite and the libraries of TLS do by themselves; or one of them alone. */
 #include "limit.h"
 
 #include <stdarg.h>
@@ -62,6 +62,9 @@ static const struct {
 } all[] = {
     { "appends", limits_appends }, { "overwrites", limits_overwrites }, { "trips", limits_trips },
     { "logins", limits_logins },   { "memory", limits_memory },         { "streams", limits_streams },
+#ifdef LIMITS_SQLITE
+    { "rows", limits_rows },
+#endif
 #ifdef LIMITS_OPENSSL
     { "openssl", limits_openssl },
 #endif

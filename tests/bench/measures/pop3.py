@@ -14,7 +14,7 @@ def run(bench: Bench) -> Iterator[Row]:
         user = fill(bench, servers, size, 4096)
         for tls in ("none", "implicit"):
             def once(server: object, n: int) -> float:
-                return bench.load(server, "pop3", tls, user=user, count=n // size).rate
+                return bench.load(server, "pop3", tls, user=user, count=n).rate
 
             yield Row("in the clear" if tls == "none" else "over TLS", "messages a second", bench.again(servers, once, size),
                       targets=[Target(3.0, ["Dovecot"])] if tls == "none" else [])
