@@ -6,13 +6,15 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
 static void add(char *to, size_t room, const char *before, struct span text)
 {
     size_t n = strlen(to);
-    snprintf(to + n, room - n, "%s%.*s", before, (int)text.n, text.p);
+    snprintf(to + n, room - n, "%s%.*s", before, (int)text.n, text.n != 0 ? text.p : "");
 }
 
 static void note_question(struct routed *out, const mailsrv_arg_dns *ask)
