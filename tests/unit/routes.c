@@ -7,20 +7,19 @@
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
 static void add(char *to, size_t room, const char *before, struct span text)
 {
     size_t n = strlen(to);
-    snprintf(to + n, room - n, "%s%.*s", before, (int)text.n, text.n != 0 ? text.p : "");
+    snprintf(to + n, room - n, "%s%.*s", before, (int)text.n, text.p);
 }
 
 static void note_question(struct routed *out, const mailsrv_arg_dns *ask)
 {
     const char *type = ask->type == MAILSRV_DNS_MX ? "MX " : ask->type == MAILSRV_DNS_A ? "A " : "AAAA ";
-    add(out->questions, sizeof out->questions, out->questions[0] == '\0' ? "" : ", ", (struct span){ NULL, 0 });
+    add(out->questions, sizeof out->questions, out->questions[0] == '\0' ? "" : ", ", SPAN(""));
     add(out->questions, sizeof out->questions, type, mailsrv__span(ask->name));
 }
 
