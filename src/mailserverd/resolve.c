@@ -1,6 +1,6 @@
 /* RESOLVE: an address is a user, an alias, a user with something behind the delimiter, its domain's catch-all, or
- * nobody; of another domain it is the queue's, for peers who may have mail relayed.  A domain that takes mail takes it for its postmaster (RFC 5321 section 4.5.1): where nobody is that, for the
- * first user of that domain. */
+ * nobody; one of another domain is the queue's, for peers who may have mail relayed.  A domain that takes mail takes it
+ * for its postmaster (RFC 5321 section 4.5.1): where nobody is that, for the first user of that domain. */
 #include "login.h"
 #include "text.h"
 

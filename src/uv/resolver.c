@@ -1,5 +1,5 @@
-/* DNS by c-ares: its sockets are watched by the loop, its replies are handed on as they came.  Its own reading of them is
- * not used: who asked reads them. */
+/* DNS by c-ares: its sockets are watched by the loop, its replies are handed on as they came.  Its own reading of them
+ * is not used: who asked reads them. */
 #include "driver.h"
 
 #include <mailsrv/queue.h>
