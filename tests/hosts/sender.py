@@ -21,11 +21,11 @@ def lines(section: str, keys: dict) -> str:
     return f"[{section}]\n" + "".join(f"{key.replace('_', '-')} = {value}\n" for key, value in keys.items())
 
 
-def zone_of(*domains: str) -> dict:
+def zone_of(*domains: str, at: str = "127.0.0.1") -> dict:
     """Each with one mail exchanger, which is this machine."""
     zone = {}
     for domain in domains:
-        zone |= {domain: {"MX": [f"10 mx.{domain}"]}, f"mx.{domain}": {"A": ["127.0.0.1"]}}
+        zone |= {domain: {"MX": [f"10 mx.{domain}"]}, f"mx.{domain}": {"A": [at]}}
     return zone
 
 
@@ -114,12 +114,15 @@ class Sender(Inboxes):
 
     def arrived(self, n: int = 1, user: str | None = None) -> list[bytes]:
         """So many messages in an INBOX, in time, and no more: it is empty then."""
-        got: list[bytes] = []
-
-        def is_there() -> bool:
-            got.extend(self.take(user or self.users[0]))
-            return len(got) >= n
-
-        until(f"{n} messages for {user or self.users[0]}", is_there)
+        user = user or self.users[0]
+        until(f"{n} messages for {user}", lambda: self.count(user) >= n)
+        got = self.take(user)
         assert len(got) == n, f"{len(got)} messages, not {n}"
         return got
+
+    def count(self, user: str) -> int:
+        client = self.imap(user)
+        try:
+            return len(client.search(None, "ALL")[1][0].split())
+        finally:
+            client.logout()
