@@ -116,8 +116,8 @@ static enum step take_line(struct smtp_client *c, enum framed framed, struct spa
     return end == REPLY_MORE ? STEP_WAIT : end_reply(c);
 }
 
-/* All lines of a reply that are here are taken at once: only a whole reply ends the waiting for it.  Nobody waits for the
- * end of a line that is too long already: it may have none. */
+/* All lines of a reply that are here are taken at once: only a whole reply ends the waiting for it.  Nobody waits for
+ * the end of a line that is too long already: it may have none. */
 static enum step take(mailsrv_session *session, struct input *in)
 {
     struct smtp_client *c = mailsrv__client_of(session);
