@@ -115,7 +115,7 @@ static void test_it_waits_for_room(void **state)
     assert_int_equal(mail.code, 452);
     assert_int_equal(mail.tries, 1);
     assert_memory_equal(mail.text.p, "4.2.2 ", 6);
-    mailsrv_memory_account_u64(w.store, &pat, MAILSRV_MEMORY_QUOTA, UINT64_MAX);
+    mailsrv_memory_account_u64(w.store, &pat, MAILSRV_MEMORY_QUOTA, UINT64_C(1) << 40);
     out_wait(&w, HOUR);
     assert_int_equal(mailsrv_memory_count(w.store, &pat), 1);
     assert_int_equal(out_queued(&w), 0);
