@@ -1,5 +1,5 @@
-/* A message with octets above 127 becomes one without, for a server that has no 8BITMIME (RFC 6152 section 3): the bodies
- * of parts are encoded (RFC 2045 section 6), and their headers say so.
+/* A message with octets above 127 becomes one without, for a server that has no 8BITMIME (RFC 6152 section 3): the
+ * bodies of parts are encoded (RFC 2045 section 6), and their headers say so.
  *
  * What is in it must be known before: a structure (message/structure.h), and then the octets, seen once.  After that it
  * streams past again, in pieces of any size, and is handed out as it is to be sent.  Nothing is done to a message that

@@ -1,7 +1,7 @@
 /* A message with octets above 127 for a server without 8BITMIME (RFC 6152 section 3).
  *
- * It is read three times: for its parts, for what of them must be encoded, and as it goes out.  That is rare enough, and
- * takes no memory that grows with the message. */
+ * It is read three times: for its parts, for what of them must be encoded, and as it goes out.  That is rare enough,
+ * and takes no memory that grows with the message. */
 #include "message/scanner.h"
 #include "message/seven_bit.h"
 #include "smtp/client_machine.h"
