@@ -31,7 +31,8 @@ def says(program: list, octets: bytes) -> list[str]:
 
 
 def by_perl(octets: bytes) -> dict[str, str]:
-    """Address: why, in its words."""
+    """Address: why, in its words.  It reads mail as files have it."""
+    octets = octets.replace(b"\r\n", b"\n")
     is_bounce, *reports = says(["perl", "-I", unpacked(PARSER) / "usr/share/perl5", "-e", BY_PERL], octets)
     assert is_bounce == "1", octets
     return {line.split()[0]: line.split()[1] for line in reports}
