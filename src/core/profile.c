@@ -1,6 +1,7 @@
 #include "core/profile.h"
 
 #include "core/provider.h"
+#include "core/room.h"
 #include "text/address.h"
 
 #include <mailsrv/auth.h>
@@ -272,6 +273,22 @@ int32_t mailsrv_profile_seal(mailsrv_profile *profile, mailsrv_error *why)
 uint64_t mailsrv__setting(const mailsrv_session *session, int32_t key)
 {
     return session->profile->settings[key].value;
+}
+
+bool mailsrv__profile_is_of(const mailsrv_profile *profile, const mailsrv_machine *machine)
+{
+    return profile != NULL && profile->sealed && profile->machine == machine;
+}
+
+mailsrv_profile *mailsrv__profile_hold(mailsrv_profile *profile)
+{
+    return mailsrv__profile_ref(profile);
+}
+
+struct span mailsrv__profile_text(const mailsrv_profile *profile, int32_t key)
+{
+    const struct setting_text *text = &profile->texts[key - TEXT_FIRST];
+    return (struct span){ text->p, text->n };
 }
 
 struct span mailsrv__setting_str(const mailsrv_session *session, int32_t key)

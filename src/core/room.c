@@ -83,6 +83,15 @@ bool mailsrv__room_served(const mailsrv_engine *e, int32_t kind)
     return e->servers[kind].served;
 }
 
+bool mailsrv__room_begin(mailsrv_engine *e, const struct answers *answers)
+{
+    if (!e->advanced)
+        return false;
+    e->had_a_session = true;
+    mailsrv__answers_use(e, answers);
+    return true;
+}
+
 bool mailsrv__room_random(const mailsrv_engine *e, void *out, size_t n)
 {
     return e->crypto.random != NULL && e->crypto.random(e->crypto.user, out, n) == MAILSRV_OK;
@@ -159,6 +168,18 @@ void mailsrv__errand_drop(struct errand *errand)
         return;
     op->errand = NULL;
     mailsrv__op_orphan(op);
+}
+
+void mailsrv__errand_drop_with(struct errand *errand, struct handle *const *handles, size_t n)
+{
+    struct op *op = errand->op;
+    for (size_t i = 0; op != NULL && op->state != OP_ANSWERED && i < n; i++) {
+        if (handles[i]->closer != NULL)
+            mailsrv__op_then(op, handles[i]->closer);
+        *handles[i] = (struct handle){ 0, NULL };
+    }
+    mailsrv__handles_drop(handles, n);
+    mailsrv__errand_drop(errand);
 }
 
 void mailsrv__handles_drop(struct handle *const *handles, size_t n)

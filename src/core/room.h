@@ -52,8 +52,15 @@ bool mailsrv__room_may_go_on(const mailsrv_engine *engine); /* are units of the 
 struct timers *mailsrv__room_timers(mailsrv_engine *engine);
 int64_t mailsrv__room_unix_us(const mailsrv_engine *engine); /* of the last advance */
 bool mailsrv__room_served(const mailsrv_engine *engine, int32_t kind);
+/* A room asks from now on, and who serves what is fixed; false: before the first advance. */
+bool mailsrv__room_begin(mailsrv_engine *engine, const struct answers *answers);
 bool mailsrv__room_random(const mailsrv_engine *engine, void *out, size_t n); /* false: nobody gave any */
 void mailsrv__room_event(mailsrv_engine *engine, int32_t what, struct span text);
+
+/* Is it sealed, and of this machine? */
+bool mailsrv__profile_is_of(const mailsrv_profile *profile, const mailsrv_machine *machine);
+mailsrv_profile *mailsrv__profile_hold(mailsrv_profile *profile); /* mailsrv_profile_unref */
+struct span mailsrv__profile_text(const mailsrv_profile *profile, int32_t key);
 
 /* ---- Errands ---- */
 
@@ -87,6 +94,9 @@ void mailsrv__errand_take_handle(struct errand *errand, uint64_t value, struct h
 /* Gives the question up, answered or not; a handle that it brings and nobody took is closed.  Nothing for an empty
  * one. */
 void mailsrv__errand_drop(struct errand *errand);
+
+/* Gives up a question, and closes handles that it may be using once it is answered.  Nothing for empty ones. */
+void mailsrv__errand_drop_with(struct errand *errand, struct handle *const *handles, size_t n);
 
 /* Asks the closing of handles, one after the other; nobody waits for it.  Nothing for empty ones. */
 void mailsrv__handles_drop(struct handle *const *handles, size_t n);

@@ -28,6 +28,8 @@ enum step_kind {
     STEP_NOTIFY,      /* N: the engine is told of it */
     STEP_QUEUE_COUNT, /* Q: items */
     STEP_QUEUE_HAS,   /* Q: which one, part of its record */
+    STEP_QUEUE_IS,    /* Q: which one, what its record says */
+    STEP_QUEUE_BEGINS, /* Q: which one, what the message begins with */
     STEP_JOB,         /* J: a client has another message to send */
     STEP_TOLD         /* K: what its courier is told, a pattern */
 };
@@ -61,10 +63,12 @@ enum setup_kind {
     SETUP_ENABLE,
     SETUP_ACCOUNT,
     SETUP_ADDRESS,
+    SETUP_FORWARD,
     SETUP_MAILBOX,
     SETUP_KNOB,
     SETUP_MESSAGE,
-    SETUP_JOB
+    SETUP_JOB,
+    SETUP_CREDENTIAL
 };
 
 struct setup {
@@ -85,6 +89,8 @@ struct dialogue {
     bool is_pop3, is_lmtp, is_imap;
     bool is_client;    /* the session is a client: S: lines are fed to it, C: lines are what it says */
     struct text terms; /* of a client */
+    bool has_certificate; /* the server of a client, which can be verified */
+    struct text user, password; /* that CREDENTIAL is answered with; empty: there is none */
     bool without_codes; /* POP3: RESP-CODES is off */
     bool has_loose; /* there is an S~ */
     bool has_tls;   /* it sets when TLS is done */

@@ -307,6 +307,11 @@ static void parse_store(struct parser *p, struct text rest)
         two_words(p, add_setup(p, SETUP_MAILBOX), text_word(&rest), rest);
         return;
     }
+    if (text_is(what, "forward")) {
+        struct text from = address_word(p, &rest);
+        two_words(p, add_setup(p, SETUP_FORWARD), from, rest);
+        return;
+    }
     if (!text_is(what, "account") && !text_is(what, "address")) {
         parse_knob(p, what, rest);
         return;
@@ -394,6 +399,21 @@ static void parse_job(struct parser *p, struct text rest)
     struct step *step = add_step(p, STEP_JOB);
     step->words = rest;
     step->text = message;
+}
+
+static void parse_certificate(struct parser *p, struct text rest)
+{
+    p->d->has_certificate = text_is(rest, "good");
+    if (!p->d->has_certificate)
+        wrong(p, "good is expected");
+}
+
+static void parse_credential(struct parser *p, struct text rest)
+{
+    struct setup *setup = add_setup(p, SETUP_CREDENTIAL);
+    two_words(p, setup, text_word(&rest), rest);
+    p->d->user = setup->name;
+    p->d->password = setup->text;
 }
 
 static void parse_told(struct parser *p, struct text rest)
@@ -578,8 +598,13 @@ static void parse_queue(struct parser *p, struct text rest)
     step->n = n;
     if (rest.n == 0)
         return;
-    if (!text_is(text_word(&rest), "has"))
-        wrong(p, "has is expected");
+    struct text how = text_word(&rest);
+    if (text_is(how, "is"))
+        step->what = STEP_QUEUE_IS;
+    else if (text_is(how, "begins"))
+        step->what = STEP_QUEUE_BEGINS;
+    else if (!text_is(how, "has"))
+        wrong(p, "has, is or begins is expected");
     step->text = rest;
 }
 
@@ -615,7 +640,8 @@ static const struct {
     { "local_port:", parse_local_port },
     { "wire:", parse_wire },         { "TLS:", parse_tls },
     { "terms:", parse_terms },       { "J:", parse_job },
-    { "K:", parse_told },
+    { "K:", parse_told },            { "certificate:", parse_certificate },
+    { "credential:", parse_credential },
 };
 
 static void parse_line(struct parser *p, struct text line)
@@ -651,8 +677,7 @@ static void join_input(struct dialogue *d)
             buffer_add(&all, d->steps[i].text.p, d->steps[i].text.n);
     d->input = keep(d, &all);
     bool logs_in =
-        d->is_imap || d->is_pop3 || d->face == MAILSRV_FACE_SUBMISSION || text_holds(d->input, text_of("AUTH"));
-    d->is_clear |= d->is_client && !d->has_tls;
+        d->is_imap || d->is_pop3 || d->face == MAILSRV_FACE_SUBMISSION || text_holds(d->input, text_of("AUTH "));
     d->is_clear |= logs_in && !d->has_plain_passwords && !d->has_tls; /* under TLS passwords would be taken */
     buffer_free(&all);
 }

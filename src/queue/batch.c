@@ -1,0 +1,91 @@
+/* Items that go together: of one message, to one server, in one transaction. */
+#include "queue/queue.h"
+
+enum {
+    FLAGS_OF_MAIL = QUEUE_FLAG_8BIT | QUEUE_FLAG_UTF8 | QUEUE_FLAG_RET_FULL | QUEUE_FLAG_RET_HDRS,
+    FLAGS_OF_RCPT = QUEUE_FLAG_NOTIFY_NEVER | QUEUE_FLAG_NOTIFY_SUCCESS | QUEUE_FLAG_NOTIFY_FAILURE |
+                    QUEUE_FLAG_NOTIFY_DELAY
+};
+
+static bool go_together(const struct item *a, const struct item *b)
+{
+    const struct queue_record *r = &a->record, *s = &b->record;
+    return a == b || (r->message.n != 0 && mailsrv__span_equal(r->message, s->message) &&
+                      mailsrv__span_equal(r->reverse_path, s->reverse_path) &&
+                      mailsrv__span_equal(r->envelope_id, s->envelope_id) &&
+                      (r->flags & FLAGS_OF_MAIL) == (s->flags & FLAGS_OF_MAIL));
+}
+
+static struct item *first_of(const struct lane *lane)
+{
+    return HOLDER(lane->items.next, struct item, node);
+}
+
+static uint32_t count(const struct lane *lane)
+{
+    const struct item *first = first_of(lane);
+    uint32_t n = 0, max = lane->queue->limits.recipients;
+    for (const struct node *at = lane->items.next; at != &lane->items && n < max; at = at->next)
+        n += go_together(first, HOLDER(at, struct item, node));
+    return n;
+}
+
+static void put(struct batch *batch, struct smtp_rcpt *rcpt, struct item *item)
+{
+    struct lane *lane = batch->lane;
+    mailsrv__list_remove(&item->node);
+    item->state = ITEM_OUT;
+    lane->n_items--;
+    lane->n_out++;
+    batch->items[batch->job.n_rcpts++] = item;
+    *rcpt = (struct smtp_rcpt){ .address = item->record.recipient,
+                                .original = item->record.original,
+                                .flags = item->record.flags & FLAGS_OF_RCPT };
+}
+
+static void fill(struct batch *batch, uint32_t n)
+{
+    struct smtp_rcpt *rcpts = (struct smtp_rcpt *)(void *)(batch->items + n);
+    struct item *first = first_of(batch->lane);
+    batch->job = (struct smtp_job){ .reverse_path = first->record.reverse_path,
+                                    .envelope_id = first->record.envelope_id,
+                                    .flags = first->record.flags & FLAGS_OF_MAIL,
+                                    .octets = first->octets,
+                                    .queue = first->number,
+                                    .rcpts = rcpts };
+    for (struct node *at = &first->node; batch->job.n_rcpts < n;) {
+        struct item *item = HOLDER(at, struct item, node);
+        at = at->next;
+        if (go_together(first, item))
+            put(batch, rcpts + batch->job.n_rcpts, item);
+    }
+}
+
+struct batch *mailsrv__batch_new(struct site *site)
+{
+    mailsrv_queue *q = site->queue;
+    struct node *turn = mailsrv__list_pop(&site->busy);
+    if (turn == NULL)
+        return NULL;
+    struct lane *lane = HOLDER(turn, struct lane, busy);
+    uint32_t n = count(lane);
+    size_t octets = sizeof(struct batch) + n * (sizeof(struct item *) + sizeof(struct smtp_rcpt));
+    struct batch *batch = n == 0 ? NULL : mailsrv__queue_take(q, octets);
+    if (batch != NULL) {
+        batch->lane = lane;
+        batch->octets = octets;
+        batch->items = (struct item **)(void *)(batch + 1);
+        fill(batch, n);
+        mailsrv__task_due(q, &lane->task);
+    }
+    if (lane->n_items != 0)
+        mailsrv__list_append(&site->busy, &lane->busy);
+    if (batch == NULL && n != 0)
+        mailsrv__task_again(q, &site->task);
+    return batch;
+}
+
+void mailsrv__batch_free(mailsrv_queue *q, struct batch *batch)
+{
+    mailsrv__queue_give(q, batch, batch->octets);
+}

@@ -1,0 +1,305 @@
+/* What an operator does to items: the store is gone through page by page, and what matches is settled. */
+#include "queue/match.h"
+#include "queue/queue.h"
+
+struct control {
+    struct task task;
+    struct node node; /* of the queue's */
+    struct errand errand;
+    mailsrv_queue *queue;
+    struct match match;
+    int32_t action;
+    uint8_t route_n;
+    char route[ROUTE_OCTETS_MAX];
+    void (*done)(void *user, int32_t status, uint64_t n);
+    void *user;
+    uint64_t asked; /* the number of the page that is out */
+    uint64_t n;     /* items that it was done to */
+    uint32_t at, pending;
+    int32_t status;
+    bool finished; /* all pages were seen */
+    mailsrv_cursor cursor;
+};
+
+uint64_t mailsrv__controls_oldest_scan(const mailsrv_queue *q)
+{
+    uint64_t oldest = UINT64_MAX;
+    for (const struct node *at = q->controls.next; at != &q->controls; at = at->next) {
+        const struct control *c = HOLDER(at, struct control, node);
+        if (c->asked != 0 && c->asked < oldest)
+            oldest = c->asked;
+    }
+    return oldest;
+}
+
+/* ---- What it does to an item ---- */
+
+static struct span route_of(const struct control *c)
+{
+    return (struct span){ c->route, c->route_n };
+}
+
+/* Is there anything to be done? */
+static bool concerns(const struct control *c, const mailsrv_queue_item *row, const struct queue_record *r)
+{
+    bool held = (r->flags & QUEUE_FLAG_HELD) != 0, is_due = row->due_us <= mailsrv__queue_unix(c->queue);
+    switch (c->action) {
+    case MAILSRV_QUEUE_HOLD:
+        return !held;
+    case MAILSRV_QUEUE_RELEASE:
+        return held;
+    case MAILSRV_QUEUE_RETRY:
+        return !held && !is_due;
+    case MAILSRV_QUEUE_REROUTE:
+        return !mailsrv__span_equal(r->route, route_of(c));
+    default:
+        return true;
+    }
+}
+
+static void reroute(const struct control *c, struct item *item)
+{
+    item->change.reroutes = true;
+    item->change.route_n = c->route_n;
+    memcpy(item->change.route, c->route, c->route_n);
+    if ((item->record.flags & QUEUE_FLAG_HELD) != 0)
+        item->change.due_us = INT64_MAX;
+}
+
+void mailsrv__control_apply(struct control *c, struct item *item)
+{
+    item->change.due_us = mailsrv__queue_unix(c->queue);
+    switch (c->action) {
+    case MAILSRV_QUEUE_HOLD:
+        item->change.flags_set |= QUEUE_FLAG_HELD;
+        item->change.due_us = INT64_MAX;
+        break;
+    case MAILSRV_QUEUE_RELEASE:
+        item->change.flags_cleared |= QUEUE_FLAG_HELD;
+        break;
+    case MAILSRV_QUEUE_REROUTE:
+        reroute(c, item);
+        break;
+    case MAILSRV_QUEUE_DROP:
+        mailsrv__settle(item, PLAN_DELETE);
+        return;
+    case MAILSRV_QUEUE_RETURN:
+        mailsrv__settle(item, PLAN_GIVE_UP);
+        return;
+    default:
+        break;
+    }
+    mailsrv__settle(item, PLAN_UPDATE);
+}
+
+void mailsrv__control_done(struct item *item)
+{
+    struct control *c = item->control;
+    item->control = NULL;
+    c->pending--;
+    c->n++;
+    mailsrv__task_due(c->queue, &c->task);
+}
+
+static void take(struct control *c, struct item *item)
+{
+    item->control = c;
+    c->pending++;
+    if (item->state == ITEM_OUT || (item->plan == PLAN_DEFER && item->asked == ASKED_NOTHING))
+        return; /* when it comes back */
+    mailsrv__control_apply(c, item);
+}
+
+static void retry_lane(struct control *c, const mailsrv_queue_item *row, const struct queue_record *r)
+{
+    struct lane *lane = c->action == MAILSRV_QUEUE_RETRY && (r->flags & QUEUE_FLAG_HELD) == 0
+                            ? mailsrv__lane_get(c->queue, mailsrv__span(row->lane), r->route)
+                            : NULL;
+    if (lane == NULL || !mailsrv__lane_is_held_up(lane))
+        return;
+    lane->more = true;
+    mailsrv__lane_retry(lane);
+}
+
+/* False: not now. */
+static bool do_to(struct control *c, const mailsrv_queue_item *row)
+{
+    mailsrv_queue *q = c->queue;
+    struct queue_record r;
+    if (!mailsrv__queue_record_read(mailsrv__span(row->record), &r) || !mailsrv__match_fits(&c->match, row, &r))
+        return true;
+    retry_lane(c, row, &r);
+    if (!concerns(c, row, &r))
+        return true;
+    struct item *item = mailsrv__item_find(q, row->queue);
+    if (item != NULL && item->state == ITEM_GONE && item->scan < c->asked) {
+        mailsrv__item_drop(item);
+        item = NULL;
+    }
+    if (item != NULL && item->state == ITEM_GONE)
+        return true; /* it was settled since the page was asked for */
+    if (item != NULL && (item->control != NULL || (item->state == ITEM_SETTLES && item->plan != PLAN_DEFER)))
+        return false; /* that is done first */
+    if (item != NULL && item->asked != ASKED_NOTHING)
+        return false;
+    if (item == NULL)
+        item = mailsrv__item_new(q, row);
+    else if (item->state == ITEM_WAITS)
+        mailsrv__lane_leave(item);
+    if (item != NULL)
+        take(c, item);
+    return item != NULL;
+}
+
+/* ---- Pages ---- */
+
+static void ask(struct control *c)
+{
+    mailsrv_queue *q = c->queue;
+    struct span lane = c->match.lane;
+    struct ask ask = mailsrv__queue_ask(q, &c->errand, MAILSRV_OP_QUEUE_SCAN, lane.n);
+    if (ask.op == NULL) {
+        mailsrv__task_again(q, &c->task);
+        return;
+    }
+    mailsrv_arg_queue_scan *arg = ask.arg;
+    arg->limit = PAGE_ITEMS / 2;
+    arg->cursor = c->cursor;
+    arg->order = lane.n != 0 ? MAILSRV_QUEUE_BY_LANE : MAILSRV_QUEUE_BY_NUMBER;
+    arg->due_min_us = INT64_MIN;
+    arg->due_max_us = INT64_MAX;
+    arg->lane = mailsrv__ask_copy(&ask, lane);
+    c->asked = ++q->scans;
+    c->at = 0;
+}
+
+static void control_free(struct control *c)
+{
+    mailsrv_queue *q = c->queue;
+    mailsrv__list_remove(&c->node);
+    mailsrv__list_remove(&c->task.node);
+    mailsrv__errand_drop(&c->errand);
+    mailsrv__match_free(mailsrv__queue_heap(q), &c->match);
+    mailsrv__queue_give(q, c, sizeof *c);
+}
+
+static void finish(struct control *c)
+{
+    mailsrv_queue *q = c->queue;
+    void (*done)(void *user, int32_t status, uint64_t n) = c->done;
+    void *user = c->user;
+    int32_t status = c->status;
+    uint64_t n = c->n;
+    control_free(c);
+    mailsrv__queue_may_end(q);
+    if (done != NULL)
+        done(user, status, n);
+}
+
+static void page_ends(struct control *c)
+{
+    mailsrv__errand_drop(&c->errand);
+    c->asked = 0;
+    mailsrv__items_bury(c->queue);
+}
+
+static void take_rows(struct control *c, const mailsrv_queued *page)
+{
+    mailsrv_queue *q = c->queue;
+    for (; c->at < page->n && mailsrv__room_may_go_on(q->engine); c->at++) {
+        const mailsrv_queue_item *row =
+            (const mailsrv_queue_item *)(const void *)((const char *)page->items + (size_t)c->at * page->stride);
+        mailsrv__room_spend(q->engine, 2);
+        if (!do_to(c, row)) {
+            mailsrv__task_again(q, &c->task);
+            return;
+        }
+    }
+    if (c->at < page->n) {
+        mailsrv__task_due(q, &c->task);
+        return;
+    }
+    c->finished = page->more == 0;
+    c->cursor = page->next;
+    page_ends(c);
+    mailsrv__task_due(q, &c->task);
+}
+
+static void run(struct task *task)
+{
+    struct control *c = HOLDER(task, struct control, task);
+    const mailsrv_answer *answer = mailsrv__errand_answer(&c->errand);
+    if (c->errand.op != NULL && answer == NULL)
+        return;
+    if (answer != NULL && answer->value != NULL) {
+        take_rows(c, answer->value);
+    } else if (answer != NULL) {
+        c->status = answer->status;
+        c->finished = true;
+        page_ends(c);
+        mailsrv__task_due(c->queue, task);
+    } else if (!c->finished && c->pending <= PAGE_ITEMS) {
+        ask(c);
+    } else if (c->finished && c->pending == 0) {
+        finish(c);
+    }
+}
+
+static void answered(struct errand *errand)
+{
+    struct control *c = HOLDER(errand, struct control, errand);
+    mailsrv__task_due(c->queue, &c->task);
+}
+
+/* ---- From outside ---- */
+
+static bool is_good(const mailsrv_queue_match *match, int32_t action, mailsrv_bytes route)
+{
+    return match != NULL && match->size >= sizeof *match && (match->n_queues == 0 || match->queues != NULL) &&
+           action >= MAILSRV_QUEUE_HOLD && action <= MAILSRV_QUEUE_REROUTE && route.n <= ROUTE_OCTETS_MAX &&
+           (route.n == 0 || route.p != NULL);
+}
+
+int32_t mailsrv_queue_control(mailsrv_queue *q, const mailsrv_queue_match *match, int32_t action, mailsrv_bytes route,
+                              void (*done)(void *user, int32_t status, uint64_t n), void *user)
+{
+    if (q == NULL || q->closing || !is_good(match, action, route))
+        return MAILSRV_E_USAGE;
+    struct control *c = mailsrv__queue_take(q, sizeof *c);
+    if (c == NULL)
+        return MAILSRV_NOMEM;
+    if (!mailsrv__match_init(mailsrv__queue_heap(q), &c->match, match)) {
+        mailsrv__queue_give(q, c, sizeof *c);
+        return MAILSRV_NOMEM;
+    }
+    c->queue = q;
+    c->action = action;
+    c->done = done;
+    c->user = user;
+    c->status = MAILSRV_OK;
+    c->route_n = (uint8_t)route.n;
+    if (route.n != 0)
+        memcpy(c->route, route.p, route.n);
+    c->errand.answered = answered;
+    mailsrv__task_init(&c->task, run);
+    mailsrv__list_append(&q->controls, &c->node);
+    mailsrv__task_due(q, &c->task);
+    return MAILSRV_OK;
+}
+
+void mailsrv__controls_close(mailsrv_queue *q)
+{
+    for (struct node *at = q->controls.next; at != &q->controls; at = at->next) {
+        struct control *c = HOLDER(at, struct control, node);
+        c->status = c->finished ? c->status : MAILSRV_TEMP;
+        c->finished = true;
+        page_ends(c);
+        mailsrv__task_due(q, &c->task);
+    }
+}
+
+void mailsrv__controls_end(mailsrv_queue *q)
+{
+    while (!mailsrv__list_empty(&q->controls))
+        control_free(HOLDER(q->controls.next, struct control, node));
+}

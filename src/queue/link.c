@@ -1,0 +1,335 @@
+/* A connection of a site.  It is the courier of its session, takes one batch after the other, and tells what became of
+ * each item. */
+#include "queue/queue.h"
+
+enum { ADDRESS_BAD_S = 300 };
+
+static struct link *of(struct courier *courier)
+{
+    return (struct link *)(void *)courier;
+}
+
+/* ---- What the session asks and tells ---- */
+
+static void ready(struct courier *courier)
+{
+    of(courier)->ready = true;
+}
+
+static void note(struct link *link, uint16_t code, struct span text)
+{
+    text = mailsrv__span_first(text, sizeof link->text);
+    link->code = code;
+    link->text_n = (uint16_t)text.n;
+    if (text.n != 0)
+        memcpy(link->text, text.p, text.n);
+}
+
+static const struct smtp_job *next(struct courier *courier)
+{
+    struct link *link = of(courier);
+    mailsrv_queue *q = link->queue;
+    mailsrv__list_remove(&link->idle);
+    link->lost = false;
+    link->batch = q->closing ? NULL : mailsrv__batch_new(link->site);
+    if (link->batch != NULL)
+        return &link->batch->job;
+    mailsrv__list_append(&q->links_idle, &link->idle);
+    if (q->closing || !mailsrv__list_empty(&q->sites_wanting))
+        mailsrv__task_due(q, q->closing ? &link->task : &q->opener);
+    return NULL;
+}
+
+static struct span host_of(const struct link *link)
+{
+    return link->way->plan->addresses[link->at].host;
+}
+
+static void told(struct courier *courier, const struct smtp_job *job, uint32_t i, enum smtp_fate fate,
+                 const struct smtp_reply *reply)
+{
+    struct link *link = of(courier);
+    struct batch *batch = link->batch;
+    (void)job;
+    bool lost = fate == SMTP_LATER && (reply->code == 0 || reply->code == 421); /* RFC 5321 section 3.8 */
+    if (lost) {
+        link->lost = true;
+        note(link, reply->code, reply->text);
+    }
+    batch->real = batch->real || (fate != SMTP_NOT_SENT && !lost);
+    mailsrv__settle_told(batch->items[i], fate, reply, host_of(link));
+}
+
+static void done(struct courier *courier, const struct smtp_job *job)
+{
+    struct link *link = of(courier);
+    (void)job;
+    if (link->batch->real)
+        mailsrv__site_worked(link->site);
+    mailsrv__batch_free(link->queue, link->batch);
+    link->batch = NULL;
+}
+
+static void ended(struct courier *courier, bool ready_was, const struct smtp_reply *reply)
+{
+    struct link *link = of(courier);
+    link->ended = true;
+    link->session = NULL;
+    mailsrv__list_remove(&link->idle);
+    if (!ready_was)
+        note(link, reply->code, reply->text);
+    mailsrv__task_due(link->queue, &link->task);
+}
+
+/* ---- Its end ---- */
+
+void mailsrv__link_free(struct link *link)
+{
+    mailsrv_queue *q = link->queue;
+    struct site *site = link->site;
+    mailsrv__list_remove(&link->node);
+    mailsrv__list_remove(&link->idle);
+    mailsrv__list_remove(&link->task.node);
+    mailsrv__errand_drop(&link->errand);
+    if (link->batch != NULL)
+        mailsrv__batch_free(q, link->batch);
+    mailsrv__way_drop(q, link->way);
+    mailsrv__queue_give(q, link, sizeof *link);
+    site->n_links--;
+    q->n_links--;
+}
+
+static void leave(struct link *link)
+{
+    mailsrv_queue *q = link->queue;
+    struct site *site = link->site;
+    mailsrv__link_free(link);
+    mailsrv__task_due(q, &site->task);
+    mailsrv__task_due(q, &q->opener);
+    mailsrv__site_release(site);
+    mailsrv__queue_may_end(q);
+}
+
+static void fail(struct link *link)
+{
+    struct site *site = link->site;
+    struct span host = host_of(link);
+    char text[sizeof link->text], name[LANE_OCTETS_MAX];
+    struct span why = { text, link->text_n };
+    uint16_t code = link->code;
+    memcpy(text, link->text, link->text_n);
+    host = mailsrv__span_first(host, sizeof name);
+    memcpy(name, host.p, host.n);
+    host.p = name;
+    link->ready = false;
+    mailsrv__site_failed(site, code, why, host);
+    leave(link);
+}
+
+/* ---- Its beginning ---- */
+
+/* Those that answered nobody lately come last. */
+static bool choose(struct link *link)
+{
+    const struct route_plan *plan = link->way->plan;
+    int64_t now = mailsrv__queue_now(link->queue);
+    for (int bad_too = 0; bad_too < 2; bad_too++)
+        for (uint32_t i = 0; i < plan->n; i++) {
+            if ((link->tried >> i & 1) != 0 || (!bad_too && link->way->bad_until_us[i] > now))
+                continue;
+            link->at = (uint8_t)i;
+            link->tried |= (uint16_t)(1u << i);
+            return true;
+        }
+    return false;
+}
+
+static void try_next(struct link *link)
+{
+    link->ready = link->ended = false;
+    if (link->queue->closing)
+        leave(link);
+    else if (choose(link))
+        mailsrv__link_connect(link);
+    else
+        fail(link);
+}
+
+/* Nobody answers at this address, or not as he should. */
+static void address_failed(struct link *link)
+{
+    link->way->bad_until_us[link->at] = mailsrv__queue_now(link->queue) + ADDRESS_BAD_S * SECOND_US;
+    try_next(link);
+}
+
+void mailsrv__link_failed(struct link *link, uint16_t code, struct span text)
+{
+    note(link, code, text);
+    address_failed(link);
+}
+
+static void run(struct task *task)
+{
+    struct link *link = HOLDER(task, struct link, task);
+    const mailsrv_answer *answer = mailsrv__errand_answer(&link->errand);
+    if (answer != NULL) {
+        bool is_there = answer->status == MAILSRV_OK && (link->session != NULL || link->ended);
+        struct span text = mailsrv__span(answer->text);
+        if (!is_there)
+            note(link, 0, text.n != 0 ? text : SPAN("4.4.1 no connection"));
+        mailsrv__errand_drop(&link->errand);
+        if (!is_there) {
+            address_failed(link);
+            return;
+        }
+    }
+    if (!link->ended && link->session == NULL && link->errand.op == NULL)
+        try_next(link); /* it was not asked, for want of memory */
+    else if (!link->ended && link->queue->closing && !mailsrv__list_empty(&link->idle))
+        mailsrv__client_quit(link->session);
+    else if (link->ended && !link->ready)
+        address_failed(link);
+    else if (link->ended && link->lost)
+        fail(link);
+    else if (link->ended)
+        leave(link);
+}
+
+static void answered(struct errand *errand)
+{
+    struct link *link = HOLDER(errand, struct link, errand);
+    mailsrv__task_due(link->queue, &link->task);
+}
+
+static struct link *link_new(struct site *site)
+{
+    mailsrv_queue *q = site->queue;
+    struct link *link = mailsrv__queue_take(q, sizeof *link);
+    if (link == NULL)
+        return NULL;
+    link->courier = (struct courier){ ready, next, told, done, ended };
+    link->queue = q;
+    link->site = site;
+    link->way = site->way;
+    link->way->refs++;
+    link->errand.answered = answered;
+    mailsrv__list_init(&link->idle);
+    mailsrv__task_init(&link->task, run);
+    mailsrv__list_append(&site->links, &link->node);
+    site->n_links++;
+    q->n_links++;
+    return link;
+}
+
+/* ---- Who gets a connection ---- */
+
+static uint32_t connecting(const struct site *site)
+{
+    uint32_t n = 0;
+    for (const struct node *at = site->links.next; at != &site->links; at = at->next)
+        n += !HOLDER(at, struct link, node)->ready;
+    return n;
+}
+
+/* Each that is being opened will take something. */
+static bool wants_link(const struct site *site)
+{
+    uint32_t wanted = connecting(site), items = 0;
+    if (site->backs_off || site->n_links >= site->limit || site->way == NULL ||
+        site->way->plan->verdict != ROUTE_FOUND)
+        return false;
+    for (const struct node *at = site->busy.next; at != &site->busy && items <= wanted; at = at->next)
+        items += HOLDER(at, struct lane, busy)->n_items;
+    return items > wanted;
+}
+
+/* One that does nothing makes room. */
+static void end_an_idle_one(mailsrv_queue *q)
+{
+    struct node *n = mailsrv__list_pop(&q->links_idle);
+    if (n != NULL)
+        mailsrv__client_quit(HOLDER(n, struct link, idle)->session);
+}
+
+/* The last quarter is for those that have none. */
+static bool may_have(const mailsrv_queue *q, const struct site *site)
+{
+    return site->n_links == 0 || q->n_links < q->limits.connections - q->limits.connections / 4 ||
+           mailsrv__list_empty(&q->sites_wanting);
+}
+
+static void open_one(struct site *site)
+{
+    mailsrv_queue *q = site->queue;
+    struct link *link = link_new(site);
+    if (link == NULL) {
+        mailsrv__task_again(q, &site->task);
+        return;
+    }
+    try_next(link);
+}
+
+static uint32_t length(const struct node *list)
+{
+    uint32_t n = 0;
+    for (const struct node *at = list->next; at != list; at = at->next)
+        n++;
+    return n;
+}
+
+void mailsrv__links_open(mailsrv_queue *q)
+{
+    bool opened = false;
+    for (uint32_t left = length(&q->sites_wanting); left != 0 && !q->closing; left--) {
+        struct site *site = HOLDER(q->sites_wanting.next, struct site, node);
+        if (q->n_links >= q->limits.connections) {
+            end_an_idle_one(q);
+            return;
+        }
+        mailsrv__list_remove(&site->node);
+        if (!wants_link(site))
+            continue;
+        bool may = may_have(q, site);
+        mailsrv__list_append(&q->sites_wanting, &site->node);
+        if (may)
+            open_one(site);
+        opened = opened || may;
+    }
+    if (opened)
+        mailsrv__task_due(q, &q->opener);
+}
+
+/* ---- What there is for those that are there ---- */
+
+bool mailsrv__link_offer(struct site *site)
+{
+    for (struct node *at = site->links.next; at != &site->links; at = at->next) {
+        struct link *link = HOLDER(at, struct link, node);
+        if (mailsrv__list_empty(&link->idle))
+            continue;
+        mailsrv__list_remove(&link->idle);
+        mailsrv__client_call(link->session);
+        return true;
+    }
+    return false;
+}
+
+static void close_links(struct site *site)
+{
+    struct node *after;
+    for (struct node *at = site->links.next; at != &site->links; at = after) {
+        struct link *link = HOLDER(at, struct link, node);
+        after = at->next;
+        if (link->session == NULL && !link->ended)
+            mailsrv__link_free(link);
+        else
+            mailsrv__task_due(site->queue, &link->task);
+    }
+}
+
+void mailsrv__links_close(mailsrv_queue *q)
+{
+    for (size_t i = 0; i < SITE_BUCKETS; i++)
+        for (struct site *site = q->sites[i]; site != NULL; site = site->chained)
+            close_links(site);
+}

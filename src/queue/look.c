@@ -1,0 +1,323 @@
+/* Looking into the store: one scan for all that has become due, and scans of lanes that have more than is in memory.
+ *
+ * `looked_us` is the time up to which all that was due has been seen.  What this engine commits is told by the core, so
+ * that a scan is needed when something that was put off becomes due, when there was no room, and when another engine
+ * has committed something: then from a little before, because its clock and its store have their own time. */
+#include "queue/queue.h"
+
+enum { LOOK_BACK_S = 30, LOOK_LATER_S = 5, LOOK_EVERY_MS = 100, CLOCK_CHECK_S = 60 };
+
+static void ask(struct scan *scan, uint32_t order, int64_t min_us, int64_t max_us, struct span lane)
+{
+    mailsrv_queue *q = scan->queue;
+    struct ask ask = mailsrv__queue_ask(q, &scan->errand, MAILSRV_OP_QUEUE_SCAN, lane.n);
+    if (ask.op == NULL) {
+        mailsrv__task_again(q, &scan->task);
+        return;
+    }
+    mailsrv_arg_queue_scan *arg = ask.arg;
+    arg->limit = PAGE_ITEMS;
+    arg->cursor = scan->cursor;
+    arg->order = order;
+    arg->due_min_us = min_us;
+    arg->due_max_us = max_us;
+    arg->lane = mailsrv__ask_copy(&ask, lane);
+    scan->asked = ++q->scans;
+    scan->at = 0;
+}
+
+static void drop_page(struct scan *scan)
+{
+    mailsrv__errand_drop(&scan->errand);
+    scan->asked = 0;
+    mailsrv__items_bury(scan->queue);
+}
+
+uint64_t mailsrv__oldest_scan(const mailsrv_queue *q)
+{
+    uint64_t oldest = mailsrv__controls_oldest_scan(q);
+    if (q->look.asked != 0 && q->look.asked < oldest)
+        oldest = q->look.asked;
+    for (size_t i = 0; i < LOOKS; i++)
+        if (q->scans_of[i].asked != 0 && q->scans_of[i].asked < oldest)
+            oldest = q->scans_of[i].asked;
+    return oldest;
+}
+
+static const mailsrv_queue_item *row_at(const mailsrv_queued *page, uint32_t i)
+{
+    return (const mailsrv_queue_item *)(const void *)((const char *)page->items + (size_t)i * page->stride);
+}
+
+/* ---- What has become due ---- */
+
+/* At most a minute: the clock that items are due by may jump. */
+static void set_timer(mailsrv_queue *q)
+{
+    int64_t after = q->next_us - mailsrv__queue_unix(q), least = q->look_not_before_us - mailsrv__queue_now(q);
+    if (q->next_us == INT64_MAX || q->looking || q->closing)
+        return;
+    if (after > CLOCK_CHECK_S * SECOND_US)
+        after = CLOCK_CHECK_S * SECOND_US;
+    mailsrv__timer_set(q, &q->look_timer, after < least ? least : after);
+}
+
+void mailsrv__look_at(mailsrv_queue *q, int64_t due_us)
+{
+    if (due_us >= q->next_us)
+        return;
+    q->next_us = due_us;
+    set_timer(q);
+}
+
+void mailsrv__look_from_start(mailsrv_queue *q, int64_t due_us)
+{
+    q->looked_us = INT64_MIN;
+    q->lost_sight = true;
+    mailsrv__look_at(q, due_us);
+}
+
+static void ask_page(mailsrv_queue *q)
+{
+    ask(&q->look, MAILSRV_QUEUE_BY_DUE, q->look_from_us, INT64_MAX - 1, (struct span){ NULL, 0 });
+}
+
+static void begin(mailsrv_queue *q)
+{
+    int64_t now = mailsrv__queue_unix(q), back = LOOK_BACK_S * SECOND_US;
+    if (now < q->looked_us - SECOND_US) /* the clock was put back */
+        q->looked_us = INT64_MIN;
+    q->looking = true;
+    q->lost_sight = false;
+    q->look_upto_us = now;
+    q->look_from_us = q->poked && q->looked_us > INT64_MIN + back ? q->looked_us - back : q->looked_us;
+    q->poked = false;
+    q->next_us = INT64_MAX;
+    q->look.cursor = (mailsrv_cursor){ { 0 } };
+    ask_page(q);
+}
+
+/* `seen`: all that was due. */
+static void finish(mailsrv_queue *q, bool seen)
+{
+    drop_page(&q->look);
+    q->looking = false;
+    q->look_not_before_us = mailsrv__queue_now(q) + LOOK_EVERY_MS * 1000;
+    if (seen && !q->lost_sight)
+        q->looked_us = q->look_upto_us;
+    if (!seen)
+        mailsrv__look_at(q, q->look_upto_us + LOOK_LATER_S * SECOND_US);
+    set_timer(q);
+}
+
+/* What follows in the page; false: it is over. */
+static bool take_rows(mailsrv_queue *q, const mailsrv_queued *page)
+{
+    for (; q->look.at < page->n && mailsrv__room_may_go_on(q->engine); q->look.at++) {
+        const mailsrv_queue_item *row = row_at(page, q->look.at);
+        mailsrv__room_spend(q->engine, 2);
+        if (row->due_us > q->look_upto_us) {
+            mailsrv__look_at(q, row->due_us);
+            finish(q, true);
+            return false;
+        }
+        if (!mailsrv__row_take(q, row, q->look.asked, NULL)) {
+            finish(q, false);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void run_look(struct task *task)
+{
+    mailsrv_queue *q = HOLDER(task, mailsrv_queue, look.task);
+    const mailsrv_answer *answer = mailsrv__errand_answer(&q->look.errand);
+    if (q->closing || (q->look.errand.op != NULL && answer == NULL))
+        return;
+    if (answer == NULL) {
+        if (q->looking)
+            ask_page(q); /* there was no memory */
+        else if (mailsrv__queue_unix(q) >= q->next_us || q->poked)
+            begin(q);
+        else
+            set_timer(q);
+        return;
+    }
+    const mailsrv_queued *page = answer->value;
+    if (page == NULL) {
+        finish(q, false);
+        return;
+    }
+    if (!take_rows(q, page))
+        return;
+    if (q->look.at < page->n) {
+        mailsrv__task_due(q, task);
+        return;
+    }
+    bool more = page->more != 0;
+    q->look.cursor = page->next;
+    if (!more) {
+        finish(q, true);
+        return;
+    }
+    drop_page(&q->look);
+    ask_page(q);
+}
+
+static void look_fired(struct timer *timer)
+{
+    mailsrv_queue *q = HOLDER(timer, mailsrv_queue, look_timer);
+    mailsrv__task_due(q, &q->look.task);
+}
+
+/* ---- Lanes ---- */
+
+static void ask_lane_page(struct scan *scan)
+{
+    const struct lane *lane = scan->lane;
+    int64_t upto = lane->freed_us != 0 && !lane->sweeps ? INT64_MAX - 1 : mailsrv__queue_unix(scan->queue);
+    ask(scan, MAILSRV_QUEUE_BY_LANE, INT64_MIN, upto, (struct span){ lane->name, lane->name_n });
+}
+
+static void begin_lane(struct scan *scan, struct lane *lane)
+{
+    scan->lane = lane;
+    scan->cursor = (mailsrv_cursor){ { 0 } };
+    scan->sweeps = lane->sweeps;
+    lane->sweeps = false;
+    lane->scanned = true;
+    if (!scan->sweeps)
+        lane->more = false; /* what finds no room says so again */
+    ask_lane_page(scan);
+}
+
+/* `all` of it was seen. */
+static void finish_lane(struct scan *scan, bool all)
+{
+    struct lane *lane = scan->lane;
+    mailsrv_queue *q = scan->queue;
+    drop_page(scan);
+    scan->lane = NULL;
+    lane->scanned = false;
+    if (!all && !scan->sweeps)
+        lane->more = true;
+    if (all && !scan->sweeps && !lane->more)
+        lane->freed_us = 0;
+    mailsrv__task_due(q, &lane->task);
+    mailsrv__look_lanes(q);
+}
+
+/* Is there nothing more to be had from this page and those behind it? */
+static bool is_full(const struct scan *scan)
+{
+    const struct lane *lane = scan->lane;
+    return !scan->sweeps && (mailsrv__lane_is_held_up(lane) || !mailsrv__items_room(scan->queue, lane->n_items));
+}
+
+static bool take_lane_row(struct scan *scan, const mailsrv_queue_item *row)
+{
+    struct lane *lane = scan->lane;
+    if (scan->sweeps)
+        return mailsrv__row_sweep(lane, row, scan->asked);
+    return !is_full(scan) && mailsrv__row_take(scan->queue, row, scan->asked, lane->freed_us != 0 ? lane : NULL);
+}
+
+static void run_lane_scan(struct task *task)
+{
+    struct scan *scan = HOLDER(task, struct scan, task);
+    mailsrv_queue *q = scan->queue;
+    const mailsrv_answer *answer = mailsrv__errand_answer(&scan->errand);
+    if (scan->lane == NULL || (scan->errand.op != NULL && answer == NULL))
+        return;
+    if (answer == NULL) {
+        ask_lane_page(scan); /* there was no memory */
+        return;
+    }
+    const mailsrv_queued *page = answer->value;
+    bool good = page != NULL;
+    for (; good && scan->at < page->n && mailsrv__room_may_go_on(q->engine); scan->at++) {
+        mailsrv__room_spend(q->engine, 2);
+        good = take_lane_row(scan, row_at(page, scan->at));
+    }
+    if (good && scan->at < page->n) {
+        mailsrv__task_due(q, task);
+    } else if (!good || page->more == 0) {
+        finish_lane(scan, good);
+    } else {
+        scan->cursor = page->next;
+        drop_page(scan);
+        ask_lane_page(scan);
+    }
+}
+
+static struct scan *free_scan(mailsrv_queue *q)
+{
+    for (size_t i = 0; i < LOOKS; i++)
+        if (q->scans_of[i].lane == NULL)
+            return &q->scans_of[i];
+    return NULL;
+}
+
+/* Those that wait for room are called when an item has gone. */
+void mailsrv__look_lanes(mailsrv_queue *q)
+{
+    struct scan *scan;
+    while (!q->closing && !mailsrv__list_empty(&q->lanes_scan) && (scan = free_scan(q)) != NULL) {
+        struct lane *lane = HOLDER(q->lanes_scan.next, struct lane, scan);
+        bool useless = !lane->sweeps && (!lane->more || mailsrv__lane_is_held_up(lane));
+        if (!useless && !lane->sweeps && !mailsrv__items_room(q, lane->n_items))
+            return;
+        mailsrv__list_remove(&lane->scan);
+        if (!useless)
+            begin_lane(scan, lane);
+    }
+}
+
+/* ---- Beginning and end ---- */
+
+static void answered(struct errand *errand)
+{
+    struct scan *scan = HOLDER(errand, struct scan, errand);
+    mailsrv__task_due(scan->queue, &scan->task);
+}
+
+static void init_scan(mailsrv_queue *q, struct scan *scan, void (*run)(struct task *task))
+{
+    scan->queue = q;
+    scan->errand.answered = answered;
+    mailsrv__task_init(&scan->task, run);
+}
+
+void mailsrv__look_init(mailsrv_queue *q)
+{
+    mailsrv__timer_init(&q->look_timer, look_fired);
+    init_scan(q, &q->look, run_look);
+    for (size_t i = 0; i < LOOKS; i++)
+        init_scan(q, &q->scans_of[i], run_lane_scan);
+    q->looked_us = INT64_MIN;
+}
+
+void mailsrv__look_begin(mailsrv_queue *q)
+{
+    mailsrv__task_due(q, &q->look.task);
+}
+
+static void end_scan(struct scan *scan)
+{
+    mailsrv__errand_drop(&scan->errand);
+    mailsrv__list_remove(&scan->task.node);
+    if (scan->lane != NULL)
+        scan->lane->scanned = false;
+    scan->lane = NULL;
+    scan->asked = 0;
+}
+
+void mailsrv__look_end(mailsrv_queue *q)
+{
+    mailsrv__timer_remove(mailsrv__room_timers(q->engine), &q->look_timer);
+    end_scan(&q->look);
+    for (size_t i = 0; i < LOOKS; i++)
+        end_scan(&q->scans_of[i]);
+    mailsrv__items_bury(q);
+}

@@ -1,0 +1,433 @@
+/* The queue: what its files share.
+ *
+ *   queue.c     opening, closing, the room, what is due
+ *   item.c      items in memory: found by number, bounded, remembered while a page that holds them may be on its way
+ *   lanes.c     lanes: all items for one domain; where they go is asked here
+ *   sites.c     sites: servers that lanes lead to; their addresses, their back-off, how many connections they bear
+ *   row.c       what the store says of an item, and what is to be done with it
+ *   look.c      what is due is looked for in the store
+ *   batch.c     items that go together
+ *   link.c      a connection of a site, and what it tells as the client's courier
+ *   connect.c   CONNECT, and mailsrv_client_new
+ *   schedule.c  when it is tried again
+ *   settle.c    what becomes of an item
+ *   write.c     the same as changes of the store
+ *   owed.c      notices that are owed, gathered by message
+ *   control.c   what an operator does
+ *   send.c      mail of the host itself
+ *   queued.c    items as the host reads them
+ *
+ * Whatever has something to do is a task of the queue's ring, in which nothing recurses: answers, timers and what
+ * couriers are told only make a task due.
+ *
+ * An item is in memory once, in one state:
+ *
+ *     found in the store, or told by a COMMIT
+ *     -> WAITS in its lane -> OUT in a batch -> SETTLES: asked, told, written -> GONE
+ *
+ * What waits can be forgotten at any time: the store has it, and its lane knows that there is more.
+ */
+#ifndef QUEUE_QUEUE_H
+#define QUEUE_QUEUE_H
+
+#include "core/room.h"
+#include "queue/notice.h"
+#include "queue/route.h"
+#include "smtp/client.h"
+#include "text/queue_record.h"
+
+#include <mailsrv/queue.h>
+
+#define SECOND_US INT64_C(1000000)
+#define HOUR_US (3600 * SECOND_US)
+
+enum {
+    LANES_MAX = 16384,
+    LANES_IDLE_MAX = 1024, /* of them, that have nothing to do: the next item need not ask where it goes */
+    LANE_BUCKETS = 4096,
+    SITE_BUCKETS = 1024,
+    ITEM_BUCKETS = 1024,
+    LANE_ITEMS = 100,      /* that wait in memory */
+    LANE_ITEMS_TIGHT = 8,  /* the same when half of all there may be are taken */
+    ROUTES_MAX = 64,       /* questions at once */
+    RESOLVES_MAX = 64,     /* sites that are looked up at once */
+    LOOKS = 4,             /* scans of lanes at once */
+    PAGE_ITEMS = 64,
+    LINK_FIRST_LIMIT = 4,  /* connections of a site that nothing is known of */
+    LANE_OCTETS_MAX = 255,
+    ROUTE_OCTETS_MAX = 64,
+    REPLY_OCTETS = 512
+};
+
+/* ---- Tasks ---- */
+
+struct task {
+    struct node node; /* in the queue's list of what is due, or of what is due again soon, or alone */
+    void (*run)(struct task *task);
+};
+
+struct lane;
+struct site;
+struct link;
+struct batch;
+struct control;
+
+/* ---- Items ---- */
+
+enum item_state { ITEM_WAITS, ITEM_OUT, ITEM_SETTLES, ITEM_GONE };
+
+/* What is to be done with an item that settles. */
+enum item_plan {
+    PLAN_DEFER,   /* it failed for now: the host may say when to try again */
+    PLAN_UPDATE,  /* its record is written */
+    PLAN_DELETE,
+    PLAN_GIVE_UP, /* a notice, if one is owed, then deleted */
+    PLAN_RELAYED, /* the same for one that was delivered */
+    PLAN_DELAYED  /* a notice, then its record is written */
+};
+
+enum item_question { ASKED_NOTHING, ASKED_RETRY, ASKED_UPDATE };
+
+/* What an update changes. */
+struct item_change {
+    int64_t due_us;
+    uint16_t flags_set, flags_cleared;
+    bool bounces;     /* its fate is a notice from now on */
+    bool reroutes;
+    uint8_t route_n;
+    char route[ROUTE_OCTETS_MAX];
+};
+
+/* What was said of it last; what finds no memory is empty. */
+struct item_reply {
+    uint16_t code;
+    uint16_t text_n, host_n;
+    char *text; /* then the host; NULL: nothing is new */
+};
+
+struct item {
+    struct node node;   /* of its lane, batch or list */
+    struct item *chained;
+    mailsrv_queue *queue;
+    struct task task;
+    struct errand errand;
+    struct lane *lane; /* WAITS, OUT */
+    uint64_t number, octets;
+    int64_t due_us;
+    uint64_t scan;     /* GONE: the last scan that was asked by then */
+    struct queue_record record; /* its spans point into `blob` */
+    struct item_reply reply;
+    struct item_change change;
+    struct control *control; /* that waits for it; NULL: none */
+    uint8_t state, plan;
+    uint8_t asked;     /* enum item_question */
+    uint8_t undone;    /* times that it came back untried */
+    bool delivered;    /* whatever fails now, it is not sent again */
+    bool tried;        /* since its record was written */
+    bool told;         /* a notice of its plan is durable, or nobody is to be told */
+    uint16_t lane_n;
+    size_t blob_n;
+    char blob[];       /* its record, as the store has it, then its lane */
+};
+
+/* ---- Lanes ---- */
+
+struct lane {
+    struct node node;     /* of the queue's list for its state */
+    struct lane *chained;
+    mailsrv_queue *queue;
+    struct task task;
+    struct errand errand; /* ROUTE */
+    struct site *site;    /* NULL: not known */
+    struct node at_site;  /* of all that lead there */
+    struct node busy;     /* of those that have something for it */
+    struct node scan;     /* of those that want a scan */
+    struct node items;    /* that wait */
+    struct timer timer;   /* nobody could say where it goes */
+    uint32_t n_items, n_out;
+    uint32_t failures;
+    int64_t route_until_us; /* what ROUTE said holds so long */
+    int64_t not_before_us; /* unix time, while it waits for its timer */
+    int64_t freed_us;     /* unix time; what was tried before that is due; 0: only what is due is */
+    int64_t swept_us;     /* when it was last looked for what is too old */
+    bool more;            /* in the store */
+    bool waits;           /* for its timer */
+    bool idle;
+    bool sweeps;          /* the scan that it wants is for what is too old */
+    bool scanned;         /* one is out */
+    uint8_t route_n;
+    uint16_t name_n;
+    char name[];          /* then the route */
+};
+
+/* ---- Sites ---- */
+
+/* The addresses of a site, shared with connections that began with them. */
+struct way {
+    uint32_t refs;
+    struct route_plan *plan;
+    int64_t bad_until_us[ROUTE_ADDRESSES_MAX]; /* where nobody answered */
+};
+
+struct site {
+    struct node node;      /* of those that want a connection, or to be looked up; or alone */
+    struct site *chained;
+    mailsrv_queue *queue;
+    struct task task;
+    struct node lanes;     /* that lead here */
+    struct node busy;      /* of them, with something to send: in turn */
+    struct node links;
+    uint32_t n_links, limit, failures, lookups_failed;
+    struct errand dns;
+    struct route *finding; /* NULL: it is not looked up */
+    struct way *way;       /* what came of it; NULL: nothing yet */
+    int64_t way_until_us;
+    struct timer timer;
+    int64_t not_before_us; /* unix time */
+    bool backs_off;        /* until the timer */
+    bool wakes;            /* that is over: its lanes are to be called */
+    uint16_t code;         /* why */
+    uint16_t text_n;
+    char text[128];
+    struct route_terms terms;
+    mailsrv_route route;   /* ROUTE's answer, its bytes behind this */
+    bool routed;           /* it was asked */
+    size_t octets;         /* of all */
+    char texts[];
+};
+
+/* ---- Connections ---- */
+
+struct batch {
+    struct smtp_job job;
+    struct lane *lane;
+    struct item **items; /* NULL: told */
+    size_t octets;
+    bool real; /* something was said of one of them */
+};
+
+struct link {
+    struct courier courier;
+    struct node node; /* of its site */
+    struct node idle; /* of the queue's, while it waits for something to do */
+    struct task task;
+    struct errand errand; /* CONNECT */
+    mailsrv_queue *queue;
+    struct site *site;
+    mailsrv_session *session; /* NULL: there is none yet */
+    struct batch *batch;
+    struct way *way;
+    uint8_t at;               /* the address in use */
+    uint16_t tried;           /* addresses, a bit each */
+    bool ready, lost, ended;
+    uint16_t code;
+    uint16_t text_n;
+    char text[128];           /* why it came to nothing */
+};
+
+/* ---- The queue ---- */
+
+struct queue_limits {
+    int64_t first_retry_us, retry_max_us, expire_us, notice_expire_us, delay_us; /* INT64_MAX: never */
+    uint32_t connections, per_site, messages, recipients, idle_ms, items, notice_octets;
+};
+
+struct scan {
+    struct task task;
+    struct errand errand;
+    mailsrv_queue *queue;
+    struct lane *lane; /* NULL: none, or the look at all that is due */
+    uint64_t asked;    /* its number; 0: it is not out */
+    uint32_t at;       /* in the page */
+    bool sweeps;       /* it is for what is too old */
+    mailsrv_cursor cursor;
+};
+
+struct mailsrv_queue {
+    mailsrv_engine *engine;
+    mailsrv_profile *profile;
+    uint32_t flags;
+    struct queue_limits limits;
+    struct work work;
+    struct node due, again; /* tasks: to be run; to be run when `again_timer` fires */
+    struct timer again_timer;
+    uint64_t random;
+    bool closing;
+    void (*closed)(void *user);
+    void *closed_user;
+    uint64_t stats[8];
+
+    struct item *items[ITEM_BUCKETS];
+    struct node gone;
+    uint32_t n_items;
+    uint64_t scans; /* asked so far */
+
+    struct lane *lanes[LANE_BUCKETS];
+    struct node lanes_idle, lanes_live, lanes_asking; /* the last: they want ROUTE to be asked */
+    uint32_t n_lanes, n_idle, n_routes;
+
+    struct site *sites[SITE_BUCKETS];
+    struct node sites_asking, sites_wanting; /* want to be looked up; a connection */
+    uint32_t n_resolves;
+
+    struct node links_idle;
+    uint32_t n_links;
+    struct task opener; /* gives connections to the sites that want one */
+
+    struct scan look;          /* for what is due */
+    int64_t looked_us;         /* unix time: what was due by then has been seen */
+    int64_t next_us;           /* unix time of the next look */
+    int64_t look_from_us, look_upto_us; /* of the look that runs */
+    int64_t look_not_before_us;
+    bool looking, poked;
+    bool lost_sight;           /* what was seen while it ran counts for nothing */
+    struct timer look_timer;
+    struct scan scans_of[LOOKS];
+    struct node lanes_scan;    /* that want one */
+
+    struct task eraser;        /* QUEUE_DELETE */
+    struct errand erasing;
+    struct node erase, erased; /* items: waiting, in the question */
+    uint32_t n_settling;
+
+    struct node owed;          /* items */
+    struct timer owed_timer;
+    struct task teller;
+    struct node tellings;
+    uint32_t n_tellings;
+
+    struct node controls, sends;
+};
+
+/* ---- queue.c ---- */
+static inline struct heap *mailsrv__queue_heap(const mailsrv_queue *q)
+{
+    return mailsrv__room_heap(q->engine);
+}
+
+static inline int64_t mailsrv__queue_unix(const mailsrv_queue *q)
+{
+    return mailsrv__room_unix_us(q->engine);
+}
+
+static inline int64_t mailsrv__queue_now(const mailsrv_queue *q)
+{
+    return mailsrv__room_timers(q->engine)->now_us;
+}
+
+void mailsrv__task_init(struct task *task, void (*run)(struct task *task));
+void mailsrv__task_due(mailsrv_queue *queue, struct task *task);
+void mailsrv__task_again(mailsrv_queue *queue, struct task *task); /* when there may be memory, or the store answers */
+void mailsrv__timer_set(mailsrv_queue *queue, struct timer *timer, int64_t after_us);
+uint64_t mailsrv__queue_random(mailsrv_queue *queue);
+void *mailsrv__queue_take(mailsrv_queue *queue, size_t octets);
+void mailsrv__queue_give(mailsrv_queue *queue, void *p, size_t octets);
+struct ask mailsrv__queue_ask(mailsrv_queue *queue, struct errand *errand, int32_t kind, size_t octets);
+void mailsrv__queue_event(mailsrv_queue *queue, int32_t what, const struct item *item);
+void mailsrv__queue_may_end(mailsrv_queue *queue); /* something that closing waits for is over */
+
+/* ---- item.c ---- */
+struct item *mailsrv__item_find(const mailsrv_queue *queue, uint64_t number);
+
+/* A new item, in no list, that settles.  NULL: no memory, or there are too many. */
+struct item *mailsrv__item_new(mailsrv_queue *queue, const mailsrv_queue_item *row);
+void mailsrv__item_forget(struct item *item); /* GONE from memory, once no older page can show it */
+void mailsrv__item_drop(struct item *item);   /* at once: nothing of it has changed */
+void mailsrv__items_bury(mailsrv_queue *queue);
+bool mailsrv__item_said(struct item *item, uint16_t code, struct span text, struct span host);
+void mailsrv__items_free(mailsrv_queue *queue);
+bool mailsrv__items_room(const mailsrv_queue *queue, uint32_t of_lane); /* for one more of a lane that has so many */
+
+/* ---- lanes.c ---- */
+
+/* The lane of a name as the store has it, made if need be.  NULL: no memory, or there are too many. */
+struct lane *mailsrv__lane_get(mailsrv_queue *queue, struct span name, struct span route);
+void mailsrv__lane_put(struct lane *lane, struct item *item, bool first); /* it waits there */
+void mailsrv__lane_more(struct lane *lane);                   /* there is more in the store */
+void mailsrv__lane_leave(struct item *item);                  /* it waits, or is out, no more */
+void mailsrv__lane_let_go(struct lane *lane);                 /* its items are the store's alone */
+void mailsrv__lane_fail(struct lane *lane, uint16_t code, struct span text); /* its items are given up */
+void mailsrv__lane_sweep(struct lane *lane);  /* what is too old in it is looked for, if that was long ago */
+void mailsrv__lane_retry(struct lane *lane);                  /* its own back-off is forgotten */
+bool mailsrv__lane_is_held_up(const struct lane *lane);       /* nothing can be sent now */
+int64_t mailsrv__lane_not_before(const struct lane *lane);    /* unix time; 0: at once */
+void mailsrv__lane_run(struct task *task);
+void mailsrv__lanes_ask(mailsrv_queue *queue);
+void mailsrv__lanes_free(mailsrv_queue *queue);
+
+/* ---- sites.c ---- */
+struct site *mailsrv__site_get(struct lane *lane, const mailsrv_route *route); /* NULL: no memory */
+void mailsrv__site_join(struct site *site, struct lane *lane);
+void mailsrv__site_leave(struct lane *lane); /* that is at one, or at none */
+void mailsrv__site_worked(struct site *site);
+void mailsrv__site_failed(struct site *site, uint16_t code, struct span text, struct span host);
+void mailsrv__site_retry(struct site *site); /* its back-off is forgotten */
+void mailsrv__site_release(struct site *site); /* freed, unless somebody needs it */
+void mailsrv__way_drop(mailsrv_queue *queue, struct way *way); /* NULL is fine */
+void mailsrv__sites_ask(mailsrv_queue *queue);
+void mailsrv__sites_free(mailsrv_queue *queue);
+
+/* ---- row.c, look.c ---- */
+void mailsrv__look_begin(mailsrv_queue *queue);
+void mailsrv__look_at(mailsrv_queue *queue, int64_t due_us); /* something is due then */
+void mailsrv__look_from_start(mailsrv_queue *queue, int64_t due_us);
+void mailsrv__look_lanes(mailsrv_queue *queue);
+void mailsrv__look_init(mailsrv_queue *queue);
+void mailsrv__look_end(mailsrv_queue *queue);
+
+/* Takes what the store, or a COMMIT, says of an item; `scan` is the number of the question that it comes from.  What is
+ * not due is taken where a lane is `freed`.  False: there is no room for something that must be done now. */
+bool mailsrv__row_take(mailsrv_queue *queue, const mailsrv_queue_item *row, uint64_t scan, const struct lane *freed);
+
+/* The same of a lane that is held up: only what is too old. */
+bool mailsrv__row_sweep(struct lane *lane, const mailsrv_queue_item *row, uint64_t scan);
+uint64_t mailsrv__oldest_scan(const mailsrv_queue *queue); /* that is out; UINT64_MAX: none is */
+
+/* ---- batch.c ---- */
+struct batch *mailsrv__batch_new(struct site *site); /* NULL: nothing is to be sent, or there is no memory */
+void mailsrv__batch_free(mailsrv_queue *queue, struct batch *batch);
+
+/* ---- link.c, connect.c ---- */
+void mailsrv__link_open(struct site *site);
+void mailsrv__link_connect(struct link *link);
+void mailsrv__link_failed(struct link *link, uint16_t code, struct span text);
+void mailsrv__link_free(struct link *link);
+void mailsrv__links_open(mailsrv_queue *queue);
+void mailsrv__links_close(mailsrv_queue *queue); /* begins nothing more */
+bool mailsrv__link_offer(struct site *site); /* there is something for one that is idle */
+
+/* ---- schedule.c ---- */
+int64_t mailsrv__schedule_wait(mailsrv_queue *queue, uint32_t tries); /* in microseconds, behind so many */
+int64_t mailsrv__schedule_expires(const mailsrv_queue *queue, const struct queue_record *record);
+bool mailsrv__schedule_is_over(const mailsrv_queue *queue, const struct queue_record *record);
+bool mailsrv__schedule_tells(const mailsrv_queue *queue, const struct queue_record *record);
+
+/* ---- settle.c ---- */
+void mailsrv__settle_told(struct item *item, enum smtp_fate fate, const struct smtp_reply *reply, struct span host);
+void mailsrv__settle_defer(struct item *item);
+void mailsrv__settle_give_up(struct item *item);
+void mailsrv__settle(struct item *item, enum item_plan plan);
+void mailsrv__settle_run(struct task *task);
+void mailsrv__settled(struct item *item); /* the store has it as it is to be */
+void mailsrv__settled_not(struct item *item); /* it is not there, or as it was */
+
+/* ---- write.c ---- */
+void mailsrv__write_update(struct item *item);
+void mailsrv__write_delete(struct item *item);
+void mailsrv__write_init(mailsrv_queue *queue);
+
+/* ---- owed.c ---- */
+void mailsrv__owed_init(mailsrv_queue *queue);
+bool mailsrv__owed(struct item *item); /* is a notice owed for its plan?  Then it is told, and the item settles again */
+void mailsrv__owed_close(mailsrv_queue *queue); /* nothing is waited for any more */
+void mailsrv__owed_free(mailsrv_queue *queue);
+
+/* ---- control.c, send.c ---- */
+void mailsrv__control_apply(struct control *control, struct item *item); /* that it waits for */
+void mailsrv__control_done(struct item *item);
+uint64_t mailsrv__controls_oldest_scan(const mailsrv_queue *queue);
+void mailsrv__controls_close(mailsrv_queue *queue); /* what they have begun comes to its end */
+void mailsrv__controls_end(mailsrv_queue *queue);
+void mailsrv__sends_end(mailsrv_queue *queue);
+
+#endif

@@ -1,0 +1,89 @@
+/* What the store, or a COMMIT, says of an item: is anything to be done with it now? */
+#include "queue/queue.h"
+
+/* Is it here already?  A page that is older than what was written of it says nothing. */
+static bool is_here(mailsrv_queue *q, uint64_t number, uint64_t scan)
+{
+    struct item *item = mailsrv__item_find(q, number);
+    if (item == NULL)
+        return false;
+    if (item->state != ITEM_GONE || item->scan >= scan)
+        return true;
+    mailsrv__item_drop(item);
+    return false;
+}
+
+/* False: there is no room. */
+static bool settle(mailsrv_queue *q, const mailsrv_queue_item *row, enum item_plan plan, const struct lane *lane)
+{
+    struct item *item = mailsrv__item_new(q, row);
+    if (item == NULL)
+        return false;
+    const struct site *site = lane == NULL ? NULL : lane->site;
+    if (site != NULL && site->backs_off && item->record.tries == 0) {
+        mailsrv__item_said(item, site->code, (struct span){ site->text, site->text_n }, (struct span){ NULL, 0 });
+        item->tried = true;
+    }
+    item->change.due_us = mailsrv__queue_unix(q);
+    if (plan == PLAN_DELAYED) {
+        item->change.due_us += mailsrv__schedule_wait(q, item->record.tries + 1);
+        if (lane != NULL && item->change.due_us < mailsrv__lane_not_before(lane))
+            item->change.due_us = mailsrv__lane_not_before(lane);
+    }
+    mailsrv__settle(item, plan);
+    return true;
+}
+
+static bool is_due(const mailsrv_queue *q, const mailsrv_queue_item *row, const struct queue_record *r,
+                   const struct lane *freed)
+{
+    if (row->due_us == INT64_MAX || (r->flags & QUEUE_FLAG_HELD) != 0)
+        return false;
+    return row->due_us <= mailsrv__queue_unix(q) || (freed != NULL && r->tried_us < freed->freed_us);
+}
+
+static bool put(struct lane *lane, const mailsrv_queue_item *row)
+{
+    mailsrv_queue *q = lane->queue;
+    struct item *item = mailsrv__items_room(q, lane->n_items) ? mailsrv__item_new(q, row) : NULL;
+    if (item != NULL)
+        mailsrv__lane_put(lane, item, false);
+    else
+        mailsrv__lane_more(lane);
+    return true;
+}
+
+bool mailsrv__row_take(mailsrv_queue *q, const mailsrv_queue_item *row, uint64_t scan, const struct lane *freed)
+{
+    struct queue_record r;
+    if (is_here(q, row->queue, scan) || !mailsrv__queue_record_read(mailsrv__span(row->record), &r) ||
+        !is_due(q, row, &r, freed))
+        return true;
+    if (r.fate == QUEUE_BOUNCE || mailsrv__schedule_is_over(q, &r))
+        return settle(q, row, PLAN_GIVE_UP, NULL);
+    if (r.fate == QUEUE_SUCCESS)
+        return settle(q, row, PLAN_RELAYED, NULL); /* nothing is to be sent */
+    if (row->lane.n == 0)
+        return settle(q, row, PLAN_UPDATE, NULL); /* it gets that of its domain */
+    struct lane *lane = mailsrv__lane_get(q, mailsrv__span(row->lane), r.route);
+    if (lane == NULL)
+        return false;
+    if (!mailsrv__lane_is_held_up(lane))
+        return put(lane, row);
+    if (mailsrv__schedule_tells(q, &r))
+        return settle(q, row, PLAN_DELAYED, lane);
+    mailsrv__lane_more(lane);
+    return true;
+}
+
+bool mailsrv__row_sweep(struct lane *lane, const mailsrv_queue_item *row, uint64_t scan)
+{
+    mailsrv_queue *q = lane->queue;
+    struct queue_record r;
+    if (is_here(q, row->queue, scan) || !mailsrv__queue_record_read(mailsrv__span(row->record), &r) ||
+        !is_due(q, row, &r, NULL))
+        return true;
+    if (mailsrv__schedule_is_over(q, &r))
+        return settle(q, row, PLAN_GIVE_UP, lane);
+    return !mailsrv__schedule_tells(q, &r) || settle(q, row, PLAN_DELAYED, lane);
+}

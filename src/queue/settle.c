@@ -1,0 +1,210 @@
+/* What becomes of an item: it was delivered, it waits, it is given up.  One step at a time, each waiting for its
+ * answer:
+ *
+ *     DEFER -> RETRY is asked -> DELAYED, UPDATE or GIVE_UP         failed for now
+ *     GIVE_UP, RELAYED -> a notice, if one is owed -> DELETE
+ *     DELAYED -> a notice -> UPDATE
+ */
+#include "queue/queue.h"
+
+enum { UNDONE_MAX = 5 };
+
+/* ---- What a server said ---- */
+
+static void count(struct item *item, enum smtp_fate fate)
+{
+    static const int32_t events[] = { [SMTP_DELIVERED] = MAILSRV_EVENT_SENT,
+                                      [SMTP_RELAYED] = MAILSRV_EVENT_SENT,
+                                      [SMTP_LATER] = MAILSRV_EVENT_DEFERRED };
+    bool taken = fate == SMTP_DELIVERED || fate == SMTP_RELAYED;
+    if (fate == SMTP_REFUSED)
+        return; /* it is told when it is given up */
+    item->queue->stats[taken ? MAILSRV_QUEUE_STAT_DELIVERED : MAILSRV_QUEUE_STAT_DEFERRED]++;
+    mailsrv__queue_event(item->queue, events[fate], item);
+}
+
+void mailsrv__settle_told(struct item *item, enum smtp_fate fate, const struct smtp_reply *reply, struct span host)
+{
+    static const enum item_plan plans[] = { [SMTP_DELIVERED] = PLAN_DELETE, [SMTP_RELAYED] = PLAN_RELAYED,
+                                            [SMTP_LATER] = PLAN_DEFER, [SMTP_REFUSED] = PLAN_GIVE_UP };
+    struct lane *lane = item->lane;
+    mailsrv__lane_leave(item);
+    if (fate == SMTP_NOT_SENT && item->undone < UNDONE_MAX && item->control == NULL) {
+        item->undone++;
+        mailsrv__lane_put(lane, item, true);
+        return;
+    }
+    if (fate == SMTP_NOT_SENT)
+        fate = SMTP_LATER;
+    item->delivered = fate == SMTP_DELIVERED || fate == SMTP_RELAYED;
+    item->tried = true;
+    mailsrv__item_said(item, reply->code, reply->text, host);
+    count(item, fate);
+    mailsrv__settle(item, plans[fate]);
+}
+
+void mailsrv__settle(struct item *item, enum item_plan plan)
+{
+    item->plan = (uint8_t)plan;
+    mailsrv__task_due(item->queue, &item->task);
+}
+
+/* ---- It failed for now ---- */
+
+static void take_verdict(struct item *item, const mailsrv_retry *retry)
+{
+    int32_t verdict = retry == NULL ? MAILSRV_RETRY_DEFAULT : retry->verdict;
+    struct item_change *change = &item->change;
+    if (verdict == MAILSRV_RETRY_WAIT)
+        change->due_us = retry->due_us == INT64_MAX ? INT64_MAX - 1 : retry->due_us; /* that would be held */
+    if (verdict != MAILSRV_RETRY_ROUTE || mailsrv__span_equal(mailsrv__span(retry->route), item->record.route))
+        return; /* that way has failed */
+    change->reroutes = true;
+    change->route_n = (uint8_t)retry->route.n;
+    if (retry->route.n != 0)
+        memcpy(change->route, retry->route.p, retry->route.n);
+    change->due_us = mailsrv__queue_unix(item->queue);
+}
+
+static void defer(struct item *item)
+{
+    bool tells = mailsrv__schedule_tells(item->queue, &item->record);
+    mailsrv__settle(item, tells && !item->told ? PLAN_DELAYED : PLAN_UPDATE);
+}
+
+static struct span said(const struct item *item, struct span *host)
+{
+    *host = item->reply.text == NULL ? (struct span){ NULL, 0 }
+                                     : (struct span){ item->reply.text + item->reply.text_n, item->reply.host_n };
+    return (struct span){ item->reply.text, item->reply.text_n };
+}
+
+static bool ask_retry(struct item *item)
+{
+    const struct queue_record *r = &item->record;
+    struct span host, text = said(item, &host);
+    size_t octets = mailsrv__ask_octets(r->reverse_path.n) + mailsrv__ask_octets(r->recipient.n) +
+                    mailsrv__ask_octets(text.n) + mailsrv__ask_octets(host.n);
+    struct ask ask = mailsrv__queue_ask(item->queue, &item->errand, MAILSRV_OP_RETRY, octets);
+    if (ask.op == NULL)
+        return false;
+    mailsrv_arg_retry *arg = ask.arg;
+    arg->tries = r->tries + 1;
+    arg->queue = item->number;
+    arg->arrived_us = r->arrived_us;
+    arg->due_us = item->change.due_us;
+    arg->expires_us = mailsrv__schedule_expires(item->queue, r);
+    arg->code = item->reply.code;
+    arg->reverse_path = mailsrv__ask_copy(&ask, r->reverse_path);
+    arg->recipient = mailsrv__ask_copy(&ask, r->recipient);
+    arg->text = mailsrv__ask_copy(&ask, text);
+    arg->host = mailsrv__ask_copy(&ask, host);
+    item->asked = ASKED_RETRY;
+    return true;
+}
+
+static void retry_answered(struct item *item, const mailsrv_answer *answer)
+{
+    const mailsrv_retry *retry = answer->value;
+    bool gives_up = retry != NULL && retry->verdict == MAILSRV_RETRY_GIVE_UP;
+    if (!gives_up)
+        take_verdict(item, retry);
+    mailsrv__errand_drop(&item->errand);
+    item->asked = ASKED_NOTHING;
+    if (gives_up)
+        mailsrv__settle(item, PLAN_GIVE_UP);
+    else
+        defer(item);
+}
+
+static void begin_deferring(struct item *item)
+{
+    mailsrv_queue *q = item->queue;
+    int64_t due_us = mailsrv__queue_unix(q) + mailsrv__schedule_wait(q, item->record.tries + 1);
+    if (item->control != NULL) { /* what was done to it meanwhile */
+        mailsrv__control_apply(item->control, item);
+        return;
+    }
+    if (mailsrv__schedule_is_over(q, &item->record)) {
+        mailsrv__settle(item, PLAN_GIVE_UP);
+        return;
+    }
+    if (item->change.due_us < due_us) /* else whatever holds it up lasts longer */
+        item->change.due_us = due_us;
+    if (!mailsrv__room_served(q->engine, MAILSRV_OP_RETRY))
+        defer(item);
+    else if (!ask_retry(item))
+        mailsrv__task_again(q, &item->task);
+}
+
+/* ---- Notices, then the end ---- */
+
+static void give_up(struct item *item)
+{
+    mailsrv_queue *q = item->queue;
+    if (!item->told && mailsrv__owed(item))
+        return;
+    if (item->plan == PLAN_GIVE_UP) {
+        q->stats[MAILSRV_QUEUE_STAT_FAILED]++;
+        mailsrv__queue_event(q, MAILSRV_EVENT_FAILED, item);
+    }
+    mailsrv__settle(item, PLAN_DELETE);
+}
+
+static void delayed(struct item *item)
+{
+    if (!item->told && mailsrv__owed(item))
+        return;
+    mailsrv__settle(item, PLAN_UPDATE);
+}
+
+void mailsrv__settle_run(struct task *task)
+{
+    struct item *item = HOLDER(task, struct item, task);
+    const mailsrv_answer *answer = mailsrv__errand_answer(&item->errand);
+    if (item->state != ITEM_SETTLES || (item->errand.op != NULL && answer == NULL))
+        return;
+    if (answer != NULL && item->asked == ASKED_RETRY)
+        retry_answered(item, answer);
+    else if (item->plan == PLAN_DEFER)
+        begin_deferring(item);
+    else if (item->plan == PLAN_UPDATE)
+        mailsrv__write_update(item);
+    else if (item->plan == PLAN_DELETE)
+        mailsrv__write_delete(item);
+    else if (item->plan == PLAN_DELAYED)
+        delayed(item);
+    else
+        give_up(item);
+}
+
+/* ---- The store has it as it is to be ---- */
+
+void mailsrv__settled(struct item *item)
+{
+    mailsrv_queue *q = item->queue;
+    const struct item_change *change = &item->change;
+    bool stays = item->plan == PLAN_UPDATE && change->due_us != INT64_MAX;
+    int64_t due_us = change->due_us, now = mailsrv__queue_unix(q);
+    if (item->control != NULL)
+        mailsrv__control_done(item);
+    if (stays && due_us <= now && !q->closing) {
+        struct span name = { item->blob + item->blob_n, item->lane_n };
+        struct span route = change->reroutes ? (struct span){ change->route, change->route_n } : item->record.route;
+        struct lane *lane = mailsrv__lane_get(q, name, route);
+        if (lane != NULL)
+            mailsrv__lane_more(lane);
+        else
+            mailsrv__look_from_start(q, now + SECOND_US);
+    } else if (stays) {
+        mailsrv__look_at(q, due_us);
+    }
+    mailsrv__item_forget(item);
+}
+
+void mailsrv__settled_not(struct item *item)
+{
+    if (item->control != NULL)
+        mailsrv__control_done(item);
+    mailsrv__item_forget(item);
+}

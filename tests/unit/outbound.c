@@ -1,0 +1,455 @@
+#include "outbound.h"
+
+#include "text/queue_record.h"
+
+static bool begins(mailsrv_bytes text, const char *with)
+{
+    return text.n >= strlen(with) && memcmp(text.p, with, strlen(with)) == 0;
+}
+
+static void copy(char to[TEXT_MAX], mailsrv_bytes from)
+{
+    snprintf(to, TEXT_MAX, "%.*s", (int)from.n, (const char *)from.p);
+}
+
+/* ---- The servers ---- */
+
+static int32_t on_message(void *user, const mailsrv_envelope *envelope, mailsrv_bytes message)
+{
+    struct outbound *w = user;
+    (void)message;
+    w->n_mails++;
+    for (uint32_t i = 0; i < envelope->n_recipients; i++) {
+        struct received *r = &w->received[w->n_received++];
+        assert_true(w->n_received < RECEIVED_MAX);
+        copy(r->recipient, envelope->recipients[i]);
+        r->at_us = w->unix_us;
+        r->session = envelope->session_id;
+    }
+    return MAILSRV_OK;
+}
+
+static void resolve(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    static int64_t grey_since;
+    struct outbound *w = user;
+    const mailsrv_arg_resolve *arg = op->arg;
+    mailsrv_destination here = { .kind = MAILSRV_TARGET_MAILBOX };
+    const mailsrv_resolved value = { .size = sizeof value, .n = 1, .stride = sizeof here, .destinations = &here };
+    mailsrv_answer a = { .size = sizeof a, .status = MAILSRV_OK, .value = &value };
+    memcpy(here.account.b, arg->local_part.p, arg->local_part.n < 16 ? arg->local_part.n : 16);
+    if (begins(arg->local_part, "grey") && (grey_since == 0 || grey_since > w->unix_us))
+        grey_since = w->unix_us;
+    if (begins(arg->local_part, "bad"))
+        a.status = MAILSRV_NONEXISTENT;
+    else if (begins(arg->local_part, "later") ||
+             (begins(arg->local_part, "grey") && w->unix_us < grey_since + 10 * MINUTE))
+        a.status = MAILSRV_TEMP;
+    if (a.status != MAILSRV_OK)
+        a.value = NULL;
+    assert_int_equal(mailsrv_op_answer(engine, op->id, &a), MAILSRV_OK);
+}
+
+static void begin_servers(struct outbound *w)
+{
+    assert_int_equal(mailsrv_engine_new(NULL, &w->servers), MAILSRV_OK);
+    assert_int_equal(mailsrv_inbox(w->servers, 1 << 26, on_message, w), MAILSRV_OK);
+    assert_int_equal(mailsrv_engine_serve(w->servers, MAILSRV_OP_RESOLVE, resolve, w), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_new(NULL, mailsrv_smtp_receive(), MAILSRV_FACE_MX, &w->server_profile), MAILSRV_OK);
+    mailsrv_profile_set_str(w->server_profile, MAILSRV_PROFILE_HOSTNAME, "mx.remote.test", 14);
+    assert_int_equal(mailsrv_profile_seal(w->server_profile, NULL), MAILSRV_OK);
+}
+
+/* ---- What the queue needs of the world ---- */
+
+static void serve_dns(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    struct outbound *w = user;
+    const mailsrv_arg_dns *arg = op->arg;
+    char name[TEXT_MAX];
+    uint8_t message[512];
+    size_t n = 0;
+    copy(name, arg->name);
+    w->n_questions++;
+    uint32_t rcode = w->dns == NULL ? 0 : w->dns(w, name);
+    if (rcode == DNS_SILENT) {
+        mailsrv_op_answer_status(engine, op->id, MAILSRV_TEMP);
+        return;
+    }
+    static const uint8_t null_mx[] = { 0, 0, 0 }, address[] = { 10, 0, 0, 1 };
+    mailsrv_dns_record record = { .size = sizeof record, .type = arg->type, .ttl_s = 3600, .name = arg->name };
+    record.data = arg->type == MAILSRV_DNS_A ? (mailsrv_bytes){ address, 4 } : (mailsrv_bytes){ null_mx, 3 };
+    bool has = rcode == DNS_NULL_MX ? arg->type == MAILSRV_DNS_MX : rcode == 0 && arg->type == MAILSRV_DNS_A;
+    assert_int_equal(mailsrv_dns_write(arg->name, arg->type, rcode == DNS_NULL_MX ? 0 : rcode, &record, has, message,
+                                       sizeof message, &n),
+                     MAILSRV_OK);
+    const mailsrv_dns_reply reply = { .size = sizeof reply, .message = { message, n } };
+    const mailsrv_answer a = { .size = sizeof a, .status = MAILSRV_OK, .value = &reply };
+    assert_int_equal(mailsrv_op_answer(engine, op->id, &a), MAILSRV_OK);
+}
+
+static void serve_connect(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    struct outbound *w = user;
+    const mailsrv_arg_connect *arg = op->arg;
+    mailsrv_peer peer = { .size = sizeof peer, .address_octets = 4, .port = 25 };
+    char lane[TEXT_MAX];
+    copy(lane, arg->lane);
+    w->n_connects++;
+    if (w->is_down != NULL && w->is_down(w, lane)) {
+        const mailsrv_answer a = { .size = sizeof a, .status = MAILSRV_TEMP, .text = bytes_of("4.4.1 connection refused") };
+        assert_int_equal(mailsrv_op_answer(engine, op->id, &a), MAILSRV_OK);
+        return;
+    }
+    struct wire *wire = calloc(1, sizeof *wire);
+    int32_t status = mailsrv_client_new(engine, op->id, &peer, wire, &wire->client);
+    if (status != MAILSRV_OK) {
+        free(wire);
+        return;
+    }
+    memcpy(wire->lane, lane, sizeof lane);
+    assert_int_equal(mailsrv_server_new(w->servers, w->server_profile, &peer, wire, &wire->server), MAILSRV_OK);
+    wire->next = w->wires;
+    w->wires = wire;
+    if (++w->n_wires > w->wires_peak)
+        w->wires_peak = w->n_wires;
+}
+
+static void serve_retry(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    struct outbound *w = user;
+    mailsrv_retry value = { .size = sizeof value };
+    int32_t status = w->retry == NULL ? MAILSRV_TEMP : w->retry(w, op->arg, &value);
+    const mailsrv_answer a = { .size = sizeof a, .status = status, .value = status == MAILSRV_OK ? &value : NULL };
+    assert_int_equal(mailsrv_op_answer(engine, op->id, &a), MAILSRV_OK);
+}
+
+static void serve_route(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    struct outbound *w = user;
+    mailsrv_route value = { .size = sizeof value, .kind = MAILSRV_ROUTE_MX };
+    int32_t status = w->route == NULL ? MAILSRV_OK : w->route(w, op->arg, &value);
+    const mailsrv_answer a = { .size = sizeof a, .status = status, .value = status == MAILSRV_OK ? &value : NULL };
+    w->n_routes++;
+    assert_int_equal(mailsrv_op_answer(engine, op->id, &a), MAILSRV_OK);
+}
+
+/* What is asked of the store is counted on its way there. */
+static void serve_store(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    struct outbound *w = user;
+    w->n_updates += op->kind == MAILSRV_OP_QUEUE_UPDATE;
+    w->n_scans += op->kind == MAILSRV_OP_QUEUE_SCAN;
+    mailsrv_memory_handle(w->store, engine, op);
+}
+
+/* ---- Beginning and end ---- */
+
+static void begin_engine(struct outbound *w)
+{
+    mailsrv_config *config;
+    assert_int_equal(mailsrv_config_new(&w->from.allocator, &config), MAILSRV_OK);
+    if (w->memory_max_mib != 0)
+        mailsrv_config_set_u64(config, MAILSRV_CONFIG_MEMORY_MAX, (uint64_t)w->memory_max_mib << 20);
+    assert_int_equal(mailsrv_engine_new(config, &w->engine), MAILSRV_OK);
+    mailsrv_config_free(config);
+    assert_int_equal(mailsrv_store_bind(w->store, w->engine), MAILSRV_OK);
+    mailsrv_engine_serve(w->engine, MAILSRV_OP_QUEUE_SCAN, serve_store, w);
+    mailsrv_engine_serve(w->engine, MAILSRV_OP_QUEUE_UPDATE, serve_store, w);
+    mailsrv_engine_serve(w->engine, MAILSRV_OP_DNS, serve_dns, w);
+    mailsrv_engine_serve(w->engine, MAILSRV_OP_CONNECT, serve_connect, w);
+    if (!w->no_retry)
+        mailsrv_engine_serve(w->engine, MAILSRV_OP_RETRY, serve_retry, w);
+    if (!w->no_route)
+        mailsrv_engine_serve(w->engine, MAILSRV_OP_ROUTE, serve_route, w);
+}
+
+static void advance(struct outbound *w, int64_t us)
+{
+    w->now_us += us;
+    w->unix_us += us;
+    assert_int_equal(mailsrv_engine_advance(w->servers, w->now_us, w->unix_us), MAILSRV_OK);
+    assert_int_equal(mailsrv_engine_advance(w->engine, w->now_us, w->unix_us), MAILSRV_OK);
+}
+
+void out_begin(struct outbound *w)
+{
+    w->now_us = HOUR;
+    w->unix_us = INT64_C(1800000000) * SECOND;
+    w->received = calloc(RECEIVED_MAX, sizeof *w->received);
+    counted_init(&w->from);
+    assert_int_equal(mailsrv_memory_new(NULL, &w->store), MAILSRV_OK);
+    begin_servers(w);
+    begin_engine(w);
+    assert_int_equal(mailsrv_profile_new(&w->from.allocator, mailsrv_smtp_client(), MAILSRV_FACE_CLIENT, &w->profile),
+                     MAILSRV_OK);
+    mailsrv_profile_set_str(w->profile, MAILSRV_PROFILE_HOSTNAME, "here.test", 9);
+    assert_int_equal(mailsrv_profile_seal(w->profile, NULL), MAILSRV_OK);
+    advance(w, 0);
+}
+
+void out_open(struct outbound *w)
+{
+    w->setup.size = sizeof w->setup;
+    w->setup.profile = w->profile;
+    w->setup.seed = w->setup.seed == 0 ? 7 : w->setup.seed;
+    assert_int_equal(mailsrv_queue_open(w->engine, &w->setup, &w->queue), MAILSRV_OK);
+}
+
+static void closed(void *user)
+{
+    *(bool *)user = true;
+}
+
+void out_close(struct outbound *w)
+{
+    bool is_closed = false;
+    mailsrv_queue_close(w->queue, closed, &is_closed);
+    for (int i = 0; i < 100 && !is_closed; i++)
+        out_wait(w, MINUTE);
+    assert_true(is_closed);
+    w->queue = NULL;
+}
+
+static void cut_all(struct outbound *w)
+{
+    while (w->wires != NULL) {
+        struct wire *wire = w->wires;
+        w->wires = wire->next;
+        mailsrv_session_free(wire->client);
+        mailsrv_session_free(wire->server);
+        free(wire);
+    }
+}
+
+static void free_engine(mailsrv_engine *e)
+{
+    for (int i = 0; i < 1000 && mailsrv_engine_free(e, 0) == MAILSRV_E_BUSY; i++)
+        mailsrv_engine_turn(e, 1000);
+}
+
+void out_end(struct outbound *w)
+{
+    cut_all(w);
+    free_engine(w->engine);
+    free_engine(w->servers);
+    mailsrv_profile_unref(w->profile);
+    mailsrv_profile_unref(w->server_profile);
+    mailsrv_store_free(w->store);
+    free(w->received);
+    assert_null(w->from.fault);
+    assert_int_equal(w->from.live, 0);
+}
+
+/* ---- What passes between the sessions ---- */
+
+/* Octets of one side to the other; did anything move? */
+static bool carry(mailsrv_session *from, mailsrv_session *to)
+{
+    mailsrv_out v[1];
+    size_t count = 0, taken = 0;
+    if (from == NULL || mailsrv_session_output(from, v, 1, &count) != MAILSRV_OK || count == 0)
+        return false;
+    if (to == NULL) {
+        mailsrv_session_sent(from, v[0].n);
+        return true;
+    }
+    if ((mailsrv_session_wants(to) & MAILSRV_WANT_READ) == 0)
+        return false;
+    mailsrv_session_feed(to, v[0].p, v[0].n, &taken);
+    mailsrv_session_sent(from, taken);
+    return taken != 0;
+}
+
+/* A side that has ended: the other one learns of it when it has read everything. */
+static bool ends(mailsrv_session **one, mailsrv_session *other)
+{
+    if (*one == NULL || (mailsrv_session_wants(*one) & MAILSRV_WANT_CLOSE) == 0)
+        return false;
+    mailsrv_session_free(*one);
+    *one = NULL;
+    if (other != NULL)
+        mailsrv_session_feed_eof(other);
+    return true;
+}
+
+static bool move(struct outbound *w)
+{
+    bool moved = false;
+    for (struct wire **at = &w->wires; *at != NULL;) {
+        struct wire *wire = *at;
+        moved |= carry(wire->client, wire->server);
+        moved |= carry(wire->server, wire->client);
+        moved |= ends(&wire->client, wire->server);
+        moved |= ends(&wire->server, wire->client);
+        if (wire->client != NULL || wire->server != NULL) {
+            at = &wire->next;
+            continue;
+        }
+        *at = wire->next;
+        w->n_wires--;
+        free(wire);
+    }
+    return moved;
+}
+
+static bool turn(mailsrv_engine *e)
+{
+    bool worked = false;
+    for (int i = 0; i < 100000 && mailsrv_engine_turn(e, 1000) == MAILSRV_MORE; i++)
+        worked = true;
+    return worked;
+}
+
+void out_run(struct outbound *w)
+{
+    for (int i = 0; i < 1000000; i++) {
+        bool moved = turn(w->engine);
+        moved |= turn(w->servers);
+        moved |= move(w);
+        if (!moved && mailsrv_engine_turn(w->engine, 1000) == MAILSRV_OK &&
+            mailsrv_engine_turn(w->servers, 1000) == MAILSRV_OK && !move(w))
+            return;
+    }
+    fail_msg("it never comes to rest");
+}
+
+static int64_t next(const struct outbound *w)
+{
+    int64_t a = mailsrv_engine_next_deadline(w->engine), b = mailsrv_engine_next_deadline(w->servers);
+    return a < b ? a : b;
+}
+
+void out_wait(struct outbound *w, int64_t us)
+{
+    int64_t until = w->now_us + us;
+    out_run(w);
+    advance(w, 0);
+    out_run(w);
+    while (w->now_us < until) {
+        int64_t at = next(w);
+        advance(w, at < until ? (at > w->now_us ? at - w->now_us : 1) : until - w->now_us);
+        out_run(w);
+    }
+}
+
+/* ---- Mail ---- */
+
+static void sent(void *user, int32_t status)
+{
+    *(int32_t *)user = status;
+}
+
+void out_send(struct outbound *w, const char *recipients)
+{
+    static const char message[] = "Subject: one\r\n\r\nhello\r\n.\r\n";
+    mailsrv_queue_recipient list[64];
+    mailsrv_queue_mail mail = { .size = sizeof mail, .reverse_path = bytes_of("pat@here.test"), .recipients = list,
+                                .message = { (const uint8_t *)message, sizeof message - 1 } };
+    for (const char *at = recipients; *at != '\0'; at += *at == ' ') {
+        size_t n = strcspn(at, " ");
+        list[mail.n_recipients++] =
+            (mailsrv_queue_recipient){ .size = sizeof *list, .address = { (const uint8_t *)at, n } };
+        at += n;
+    }
+    int32_t status = -1;
+    assert_int_equal(mailsrv_queue_send(w->queue, &mail, sent, &status), MAILSRV_OK);
+    for (int i = 0; i < 100 && status == -1; i++)
+        turn(w->engine);
+    assert_int_equal(status, MAILSRV_OK);
+}
+
+static void ask(struct outbound *w, int32_t kind, const void *arg, mailsrv_asked **out)
+{
+    assert_int_equal(mailsrv_ask(w->engine, kind, NULL, arg, out), MAILSRV_OK);
+    turn(w->engine);
+    assert_int_equal(mailsrv_asked_answer(*out)->status, MAILSRV_OK);
+}
+
+static void fill(struct outbound *w, mailsrv_target *target, char *record, const char *domain, uint32_t number)
+{
+    char recipient[TEXT_MAX];
+    int n = snprintf(recipient, sizeof recipient, "user%u@%s", number, domain);
+    struct queue_record r = { .fate = QUEUE_RETRY, .arrived_us = w->unix_us, .reverse_path = SPAN("pat@here.test"),
+                              .recipient = { recipient, (size_t)n } };
+    struct writer out = { .p = record, .room = 256 };
+    mailsrv__queue_record_write(&out, &r);
+    *target = (mailsrv_target){ .size = sizeof *target, .kind = MAILSRV_TARGET_QUEUE, .due_us = w->unix_us,
+                                .lane = bytes_of(domain), .record = { (const uint8_t *)record, out.n } };
+}
+
+void out_commit(struct outbound *w, const char *domain, uint32_t n)
+{
+    enum { EACH = 100 };
+    static char records[EACH][256];
+    mailsrv_target targets[EACH];
+    mailsrv_asked *body, *write, *commit;
+    mailsrv_arg_body_begin begin = { .size = sizeof begin };
+    ask(w, MAILSRV_OP_BODY_BEGIN, &begin, &body);
+    uint64_t handle = ((const mailsrv_body_begun *)mailsrv_asked_answer(body)->value)->body;
+    mailsrv_arg_body_write octets = { .size = sizeof octets, .body = handle, .octets = bytes_of("a: b\r\n\r\nhello\r\n") };
+    ask(w, MAILSRV_OP_BODY_WRITE, &octets, &write);
+    const mailsrv_staged staged = { .size = sizeof staged, .body = handle, .octets = octets.octets.n };
+    for (uint32_t done = 0; done < n; done += EACH) {
+        uint32_t now = n - done < EACH ? n - done : EACH;
+        for (uint32_t i = 0; i < now; i++)
+            fill(w, &targets[i], records[i], domain, done + i);
+        mailsrv_arg_body_commit arg = { .size = sizeof arg, .n_bodies = 1, .body_stride = sizeof staged, .n_targets = now,
+                                        .target_stride = sizeof *targets, .bodies = &staged, .targets = targets };
+        ask(w, MAILSRV_OP_BODY_COMMIT, &arg, &commit);
+        mailsrv_asked_free(commit);
+    }
+    mailsrv_asked_free(write);
+    mailsrv_asked_free(body);
+}
+
+/* ---- What came of it ---- */
+
+uint32_t out_delivered(const struct outbound *w, const char *recipient)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < w->n_received; i++)
+        n += recipient == NULL || strcmp(w->received[i].recipient, recipient) == 0;
+    return n;
+}
+
+uint64_t out_queued(const struct outbound *w)
+{
+    return mailsrv_memory_stat(w->store, MAILSRV_MEMORY_STAT_QUEUED);
+}
+
+bool out_item(const struct outbound *w, const char *recipient, mailsrv_queued_mail *out)
+{
+    mailsrv_queue_item item;
+    for (uint64_t i = 0; mailsrv_memory_queue_item(w->store, i, &item) == MAILSRV_OK; i++) {
+        out->size = sizeof *out;
+        if (mailsrv_queued_read(&item, out) == MAILSRV_OK && out->recipient.n == strlen(recipient) &&
+            memcmp(out->recipient.p, recipient, out->recipient.n) == 0)
+            return true;
+    }
+    return false;
+}
+
+struct controlled {
+    int32_t status;
+    uint64_t n;
+    bool done;
+};
+
+static void controlled(void *user, int32_t status, uint64_t n)
+{
+    *(struct controlled *)user = (struct controlled){ status, n, true };
+}
+
+int32_t out_control(struct outbound *w, const mailsrv_queue_match *match, int32_t action, const char *route, uint64_t *n)
+{
+    struct controlled c = { .status = -1 };
+    int32_t status = mailsrv_queue_control(w->queue, match, action, bytes_of(route), controlled, &c);
+    if (status != MAILSRV_OK)
+        return status;
+    for (int i = 0; i < 100 && !c.done; i++)
+        out_wait(w, SECOND);
+    assert_true(c.done);
+    *n = c.n;
+    return c.status;
+}

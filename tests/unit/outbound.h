@@ -1,0 +1,99 @@
+/* What the tests of queue/ share: an engine with a queue over the memory store, and the world outside of it: name servers,
+ * and mail servers, which are sessions of ours on another engine.  Time is the test's. */
+#ifndef UNIT_OUTBOUND_H
+#define UNIT_OUTBOUND_H
+
+#include "allocators.h"
+
+#include <mailsrv/ask.h>
+#include <mailsrv/mailsrv.h>
+#include <mailsrv/stores/memory.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SECOND INT64_C(1000000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+
+enum { RECEIVED_MAX = 40000, TEXT_MAX = 64 };
+
+/* Somebody was delivered something. */
+struct received {
+    char recipient[TEXT_MAX];
+    int64_t at_us;
+    uint64_t session;
+};
+
+/* A connection between a client's session and a server's. */
+struct wire {
+    mailsrv_session *client, *server; /* NULL: that end is over */
+    char lane[TEXT_MAX];
+    struct wire *next;
+};
+
+struct outbound {
+    struct counted from; /* the memory of the queue's engine */
+    mailsrv_store *store;
+    mailsrv_engine *engine, *servers;
+    mailsrv_profile *profile, *server_profile;
+    mailsrv_queue *queue;
+    mailsrv_queue_setup setup;
+    int64_t now_us, unix_us;
+    struct wire *wires;
+    uint32_t n_wires, wires_peak;
+
+    /* Set by a test; NULL: all is well. */
+    bool (*is_down)(struct outbound *w, const char *lane);  /* nobody answers there */
+    uint32_t (*dns)(struct outbound *w, const char *name);  /* an RCODE, or DNS_SILENT, DNS_NULL_MX */
+    int32_t (*retry)(struct outbound *w, const mailsrv_arg_retry *arg, mailsrv_retry *out);
+    int32_t (*route)(struct outbound *w, const mailsrv_arg_route *arg, mailsrv_route *out);
+    void *user;
+    bool no_route, no_retry;
+    uint32_t memory_max_mib; /* 0: as usual */
+
+    /* What happened. */
+    uint32_t n_connects, n_questions, n_routes, n_mails, n_updates, n_scans;
+    struct received *received;
+    uint32_t n_received;
+};
+
+enum { DNS_SILENT = 100, DNS_NULL_MX };
+
+/* Recipients whose local part begins with "bad" are refused (550), with "later" put off (451), with "grey" put off until
+ * 10 minutes after the first try of anybody. */
+void out_begin(struct outbound *w);
+void out_open(struct outbound *w);
+void out_close(struct outbound *w); /* waits for it */
+void out_end(struct outbound *w);   /* nothing may be left */
+
+/* Runs until there is nothing to do, without time passing. */
+void out_run(struct outbound *w);
+
+/* Lets time pass, and does what is due on the way. */
+void out_wait(struct outbound *w, int64_t us);
+
+/* Puts mail for recipients, separated by blanks, into the queue, by mailsrv_queue_send; it is durable. */
+void out_send(struct outbound *w, const char *recipients);
+
+/* Commits an item for each number below `n`, "user<i>@domain", straight to the store, due now. */
+void out_commit(struct outbound *w, const char *domain, uint32_t n);
+
+uint32_t out_delivered(const struct outbound *w, const char *recipient); /* how often; NULL: all */
+uint64_t out_queued(const struct outbound *w);
+
+/* The item of the queue with that recipient; false: there is none. */
+bool out_item(const struct outbound *w, const char *recipient, mailsrv_queued_mail *out);
+int32_t out_control(struct outbound *w, const mailsrv_queue_match *match, int32_t action, const char *route, uint64_t *n);
+
+static inline mailsrv_bytes bytes_of(const char *text)
+{
+    return (mailsrv_bytes){ (const uint8_t *)text, strlen(text) };
+}
+
+#endif
