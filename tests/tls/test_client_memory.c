@@ -136,6 +136,7 @@ static void test_what_is_held(void **state)
 
 /* ---- Failures ---- */
 
+enum { KEPT_OCTETS = 512 };  /* mbedTLS 3 has a table of keys that grows */
 enum { EACH_AT_FIRST = 40 }; /* then fewer: mbedTLS allocates tens of thousands of times */
 
 /* One connection, in which the n-th allocation of the client finds no memory.  False: there were not so many. */
@@ -166,7 +167,7 @@ static void check_failures(const struct way *way, const char *name, bool is_his)
         n += 1 + n / EACH_AT_FIRST;
     assert_true(n > EACH_AT_FIRST); /* there were more */
     fails_at(&s, 0, is_his);        /* what OpenSSL keeps, and could not, it keeps again */
-    if (counted_octets() > before)
+    if (counted_octets() > before + KEPT_OCTETS)
         fail_msg("%lld octets are lost", (long long)(counted_octets() - before));
     scene_end(&s);
 }
