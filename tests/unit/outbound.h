@@ -34,6 +34,7 @@ struct received {
 struct wire {
     mailsrv_session *client, *server; /* NULL: that end is over */
     char lane[TEXT_MAX];
+    size_t octets; /* that the client said */
     struct wire *next;
 };
 
@@ -56,6 +57,8 @@ struct outbound {
     void *user;
     bool no_route, no_retry;
     uint32_t memory_max_mib; /* 0: as usual */
+    size_t hang_up_octets;   /* servers hang up when a client has said so many; 0: never */
+    uint32_t fail_nth;       /* the n-th operation of the store from now fails; 0: none */
 
     /* What happened. */
     uint32_t n_connects, n_questions, n_routes, n_mails, n_updates, n_scans;
