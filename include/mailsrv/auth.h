@@ -38,7 +38,7 @@ extern "C" {
 #define MAILSRV_SASL_ALL 127u
 /* These we know as the client alone: CREDENTIAL (queue.h). */
 #define MAILSRV_SASL_OAUTHBEARER 128u /* RFC 7628 */
-#define MAILSRV_SASL_XOAUTH2 256u     /* of Google and Microsoft */
+#define MAILSRV_SASL_XOAUTH2 256u     /* no RFC: of Google and Microsoft, what OAUTHBEARER (RFC 7628) came of */
 
 /* ---- AUTH_SCRAM_KEYS: what SCRAM needs to know of a user.
  *

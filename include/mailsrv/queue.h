@@ -263,7 +263,7 @@ typedef struct mailsrv_queue_match {
     mailsrv_bytes recipient;
 } mailsrv_queue_match;
 
-#define MAILSRV_QUEUE_HOLD 1
+#define MAILSRV_QUEUE_HOLD 1    /* nothing happens to it before it is released */
 #define MAILSRV_QUEUE_RELEASE 2 /* what is held is due */
 #define MAILSRV_QUEUE_RETRY 3   /* due now, and the next hop's back-off is forgotten; not what is held */
 #define MAILSRV_QUEUE_DROP 4    /* deleted, and nobody is told */
@@ -279,14 +279,17 @@ MAILSRV_API int32_t mailsrv_queue_control(mailsrv_queue *queue, const mailsrv_qu
 
 /* ---- A host that only sends ---- */
 
-#define MAILSRV_NOTIFY_NEVER 1u /* RFC 3461 section 4.1; 0: as if FAILURE and DELAY were said */
-#define MAILSRV_NOTIFY_SUCCESS 2u
-#define MAILSRV_NOTIFY_FAILURE 4u
-#define MAILSRV_NOTIFY_DELAY 8u
+/* RFC 3461 section 4.1; 0: as if FAILURE and DELAY were said */
+#define MAILSRV_NOTIFY_NEVER 1u   /* the sender is told nothing */
+#define MAILSRV_NOTIFY_SUCCESS 2u /* it was delivered, or has left for where nobody would tell */
+#define MAILSRV_NOTIFY_FAILURE 4u /* it was given up */
+#define MAILSRV_NOTIFY_DELAY 8u   /* it waits */
 
-#define MAILSRV_RETURN_FULL 1u /* RFC 3461 section 4.3; 0: as the queue likes */
-#define MAILSRV_RETURN_HEADERS 2u
+/* RFC 3461 section 4.3; 0: as the queue likes */
+#define MAILSRV_RETURN_FULL 1u    /* the message comes back whole with a notice that it was given up */
+#define MAILSRV_RETURN_HEADERS 2u /* its header does */
 
+/* Whom it is for. */
 typedef struct mailsrv_queue_recipient {
     uint32_t size;
     uint32_t notify;        /* MAILSRV_NOTIFY_... */
@@ -294,6 +297,7 @@ typedef struct mailsrv_queue_recipient {
     mailsrv_bytes original; /* RFC 3461 section 4.2: "rfc822;a@b.example"; empty: none */
 } mailsrv_queue_recipient;
 
+/* A message with its envelope. */
 typedef struct mailsrv_queue_mail {
     uint32_t size;
     uint32_t ret; /* MAILSRV_RETURN_... */

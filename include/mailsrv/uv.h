@@ -119,6 +119,33 @@ MAILSRV_API uint32_t mailsrv_uv_listener_connections(const mailsrv_uv_listener *
  * fine. */
 MAILSRV_API void mailsrv_uv_listener_close(mailsrv_uv_listener *listener);
 
+/* ---- Outwards: what a queue (queue.h) needs of the world ---- */
+
+/* Copied by mailsrv_uv_go_out, texts included; what `user` points to lives as long as the driver. */
+#define MAILSRV_UV_OUT_NO_DNS 1u      /* DNS is somebody else's to serve */
+#define MAILSRV_UV_OUT_DNS_TRUSTED 2u /* the name servers validate (DNSSEC), and the way to them is safe: their AD bit is
+                                       * asked for and believed */
+typedef struct mailsrv_uv_out_setup {
+    uint32_t size;
+    uint32_t flags;          /* MAILSRV_UV_OUT_... */
+    const char *dns_servers; /* NUL-ended: "127.0.0.1:5353,[::1]:53"; NULL: those of the system */
+    uint32_t dns_timeout_ms; /* of the first try; each one after it takes longer; 0: 3 s */
+    uint32_t dns_tries;      /* of each server; 0: 3 */
+    const char *source_v4;   /* the address to connect from, in numbers; NULL: any */
+    const char *source_v6;
+    /* As of a listener (mailsrv_uv_listener_setup), of each connection that was made. */
+    int32_t (*on_begin)(void *user, mailsrv_uv_connection *connection);
+    void (*on_end)(void *user, mailsrv_uv_connection *connection);
+    void *user;
+} mailsrv_uv_out_setup;
+
+/* Serves CONNECT by sockets of this loop, whose sessions it drives, and DNS by c-ares (1.18 or later).  To be called
+ * once, before the first session of the engine.  `setup` NULL: all defaults.
+ *
+ * MAILSRV_OK; MAILSRV_NOMEM; MAILSRV_E_USAGE; MAILSRV_E_VALUE: an address that is none; MAILSRV_CANNOT: this library was
+ * built without c-ares, and DNS is wanted of it; MAILSRV_TEMP: c-ares said no. */
+MAILSRV_API int32_t mailsrv_uv_go_out(mailsrv_uv *driver, const mailsrv_uv_out_setup *setup);
+
 /* ---- Connections: from on_begin to on_end.  The pointer is also the session's own (mailsrv_session_host, and
  * mailsrv_op.host in its operations). ---- */
 

@@ -136,6 +136,7 @@ struct mailsrv_session {
     char worst;           /* of its replies, by the first digit that SMTP would give them: '4' or '5'; else 0 */
     bool goes_on;         /* the peer's next line belongs to the same command */
     bool patient_bytes;   /* every byte of the peer restarts his timer (a body), else only a command does */
+    bool says_secrets;    /* what is said is wiped when it was sent */
     bool unfinished;      /* something runs that a shutdown waits for, though the peer is the one to move */
     bool one_patience;    /* the answers of this command are waited for in one total time (after the final dot) */
     bool answers_are_late; /* the answer timer fired */

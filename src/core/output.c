@@ -40,6 +40,8 @@ void mailsrv__slice_free(mailsrv_session *s, struct slice *slice)
         return;
     if (slice->lent != NULL)
         mailsrv__lent_drop(slice->lent);
+    if (slice->secret)
+        mailsrv__wipe(slice + 1, slice->room);
     mailsrv__heap_give(&s->engine->heap, CLASS_OUTPUT, &s->purse, slice, sizeof *slice + slice->room);
 }
 
@@ -81,6 +83,7 @@ static bool put_text(mailsrv_session *s, struct span text)
         return false;
     memcpy((char *)(slice + 1) + slice->n, text.p, text.n);
     slice->n += text.n;
+    slice->secret |= s->says_secrets;
     *said(&s->out) += text.n;
     s->out.in_line = text.p[text.n - 1] != '\n';
     return true;

@@ -26,6 +26,7 @@ struct slice {
     size_t n, sent;
     size_t room;       /* of text; 0: lent */
     struct lent *lent; /* or NULL */
+    bool secret;       /* wiped when it was sent */
 };
 
 struct output {

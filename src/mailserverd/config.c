@@ -1,4 +1,4 @@
-#include "config.h"
+#include "reading.h"
 #include "text.h"
 
 #include <mailsrv/mailsrv.h>
@@ -15,21 +15,7 @@ static const struct service services[] = {
     { "imap", mailsrv_imap, MAILSRV_FACE_IMAP, true },
 };
 
-/* A file while it is read. */
-struct reading {
-    struct config *config;
-    FILE *file, *err;
-    unsigned line, section_line, mistakes;
-    const struct key *key;           /* that is being taken */
-    unsigned begun_line;             /* of the section whose keys are being taken */
-    struct listener *listener;       /* whose section this is */
-    struct certificate *certificate; /* the same */
-    char *text;                      /* of the line */
-    size_t room;
-};
-
-/* FILE:LINE: KEY: what was expected. */
-static void mistake(struct reading *r, unsigned line, const char *key, const char *expected, const char *given)
+void reading_mistake(struct reading *r, unsigned line, const char *key, const char *expected, const char *given)
 {
     r->mistakes++;
     fprintf(r->err, "mailserverd: %s:%u: %s%sexpected %s%s%s\n", r->config->path, line, key, *key != '\0' ? ": " : "",
@@ -38,17 +24,7 @@ static void mistake(struct reading *r, unsigned line, const char *key, const cha
 
 /* ---- Values: each function is one kind of them ---- */
 
-typedef bool take_fn(struct reading *r, void *to, const char *value);
-
-struct key {
-    const char *name;
-    take_fn *take;
-    size_t offset; /* of its value in the struct of its section */
-    const char *expected;
-    uint64_t least, most; /* of a number */
-};
-
-static bool take_text(char *to, size_t room, const char *value)
+bool reading_text(char *to, size_t room, const char *value)
 {
     const size_t n = strlen(value);
     if (n == 0 || n >= room)
@@ -57,22 +33,22 @@ static bool take_text(char *to, size_t room, const char *value)
     return true;
 }
 
-static bool take_word(struct reading *r, void *to, const char *value)
+bool reading_word(struct reading *r, void *to, const char *value)
 {
     (void)r;
-    return strpbrk(value, " \t") == NULL && take_text(to, WORD_OCTETS, value);
+    return strpbrk(value, " \t") == NULL && reading_text(to, WORD_OCTETS, value);
 }
 
 static bool take_user(struct reading *r, void *to, const char *value)
 {
     r->config->run_as_line = r->line;
-    return take_word(r, to, value);
+    return reading_word(r, to, value);
 }
 
-static bool take_path(struct reading *r, void *to, const char *value)
+bool reading_path(struct reading *r, void *to, const char *value)
 {
     (void)r;
-    return take_text(to, PATH_OCTETS, value);
+    return reading_text(to, PATH_OCTETS, value);
 }
 
 /* sub-domain *("." sub-domain), each of 1 to 63 octets (RFC 1035 section 2.3.4, RFC 5321 section 4.1.2) */
@@ -88,16 +64,16 @@ static bool is_domain(const char *name)
     }
 }
 
-static bool take_domain(struct reading *r, void *to, const char *value)
+bool reading_domain(struct reading *r, void *to, const char *value)
 {
     (void)r;
-    if (!take_text(to, NAME_OCTETS, value))
+    if (!reading_text(to, NAME_OCTETS, value))
         return false;
     text_lower(to);
     return is_domain(to);
 }
 
-static bool take_flag(struct reading *r, void *to, const char *value)
+bool reading_flag(struct reading *r, void *to, const char *value)
 {
     (void)r;
     *(bool *)to = strcmp(value, "yes") == 0;
@@ -120,7 +96,7 @@ static bool take_number(uint64_t *to, const char *value, uint64_t least, uint64_
     return *to >= least && *to <= most;
 }
 
-static bool take_bounded(struct reading *r, void *to, const char *value)
+bool reading_bounded(struct reading *r, void *to, const char *value)
 {
     return take_number(to, value, r->key->least, r->key->most);
 }
@@ -171,11 +147,10 @@ static bool take_secured(struct reading *r, void *to, const char *value)
     return false;
 }
 
-/* Each word between spaces; the key may also stand again. */
-static bool each_word(struct reading *r, const char *value, bool (*take)(struct reading *r, const char *word))
+bool reading_words(struct reading *r, const char *value, bool (*take)(struct reading *r, const char *word))
 {
     char copy[PATH_OCTETS], *at = copy;
-    if (!take_text(copy, sizeof copy, value))
+    if (!reading_text(copy, sizeof copy, value))
         return false;
     for (char *word; (word = strsep(&at, " \t")) != NULL;)
         if (*word != '\0' && !take(r, word))
@@ -186,13 +161,13 @@ static bool each_word(struct reading *r, const char *value, bool (*take)(struct 
 static bool add_domain(struct reading *r, const char *word)
 {
     struct config *c = r->config;
-    return c->n_domains < DOMAINS_MAX && take_domain(r, c->domains[c->n_domains], word) && ++c->n_domains != 0;
+    return c->n_domains < DOMAINS_MAX && reading_domain(r, c->domains[c->n_domains], word) && ++c->n_domains != 0;
 }
 
 static bool take_domains(struct reading *r, void *to, const char *value)
 {
     (void)to;
-    return each_word(r, value, add_domain);
+    return reading_words(r, value, add_domain);
 }
 
 static bool add_address(struct reading *r, const char *word)
@@ -204,7 +179,7 @@ static bool add_address(struct reading *r, const char *word)
 static bool take_addresses(struct reading *r, void *to, const char *value)
 {
     (void)to;
-    return each_word(r, value, add_address);
+    return reading_words(r, value, add_address);
 }
 
 /* ---- Keys ---- */
@@ -214,30 +189,32 @@ static bool take_addresses(struct reading *r, void *to, const char *value)
 #define IN_TLS(field) offsetof(struct certificate, field)
 
 static const struct key server_keys[] = {
-    { "hostname", take_domain, IN_SERVER(hostname), "a domain, as in mail.example.org", 0, 0 },
-    { "data", take_path, IN_SERVER(data), "the path of a directory", 0, 0 },
+    { "hostname", reading_domain, IN_SERVER(hostname), "a domain, as in mail.example.org", 0, 0 },
+    { "data", reading_path, IN_SERVER(data), "the path of a directory", 0, 0 },
     { "domains", take_domains, 0, "at most 64 domains, as in example.org example.net", 0, 0 },
     { "user", take_user, IN_SERVER(run_as), "the name of a user of this system", 0, 0 },
     { "subaddress", take_delimiter, IN_SERVER(delimiter), "one of + - = _ #, or none", 0, 0 },
-    { "threads", take_bounded, IN_SERVER(threads), "a number from 1 to 64", 1, THREADS_MAX },
-    { "memory", take_bounded, IN_SERVER(memory), "a number of octets from 16M, as in 256M", UINT64_C(16) << 20,
+    { "threads", reading_bounded, IN_SERVER(threads), "a number from 1 to 64", 1, THREADS_MAX },
+    { "memory", reading_bounded, IN_SERVER(memory), "a number of octets from 16M, as in 256M", UINT64_C(16) << 20,
       UINT64_C(1) << 40 },
-    { "message-size", take_bounded, IN_SERVER(message_max), "a number of octets from 64K, as in 100M", 65536,
+    { "message-size", reading_bounded, IN_SERVER(message_max), "a number of octets from 64K, as in 100M", 65536,
       UINT64_C(1) << 40 },
-    { "recipients", take_bounded, IN_SERVER(recipients_max), "a number from 100 to 1000", 100, 1000 },
+    { "recipients", reading_bounded, IN_SERVER(recipients_max), "a number from 100 to 1000", 100, 1000 },
     { "password-hash", take_method, IN_SERVER(password_method),
       "yescrypt, or argon2id where this program was built with it", 0, 0 },
-    { "login-failures", take_bounded, IN_SERVER(login_failures), "a number up to 1000", 0, 1000 },
-    { "login-cache", take_bounded, IN_SERVER(login_cache_s), "a number of seconds up to 86400", 0, 86400 },
-    { "messages-per-hour", take_bounded, IN_SERVER(messages_per_hour), "a number up to 1000000", 0, 1000000 },
-    { "recipients-per-hour", take_bounded, IN_SERVER(recipients_per_hour), "a number up to 1000000", 0, 1000000 },
-    { "grace", take_bounded, IN_SERVER(grace_s), "a number of seconds up to 3600", 0, 3600 },
+    { "login-failures", reading_bounded, IN_SERVER(login_failures), "a number up to 1000", 0, 1000 },
+    { "login-cache", reading_bounded, IN_SERVER(login_cache_s), "a number of seconds up to 86400", 0, 86400 },
+    { "messages-per-hour", reading_bounded, IN_SERVER(messages_per_hour), "a number up to 1000000", 0, 1000000 },
+    { "recipients-per-hour", reading_bounded, IN_SERVER(recipients_per_hour), "a number up to 1000000", 0, 1000000 },
+    { "grace", reading_bounded, IN_SERVER(grace_s), "a number of seconds up to 3600", 0, 3600 },
+    { "relay-networks", reading_networks, 0,
+      "at most 64 networks, none larger than a /8 of IPv4 or a /16 of IPv6, as in 192.0.2.0/24 2001:db8::/32", 0, 0 },
     { "log", take_log, IN_SERVER(log), "text or json", 0, 0 },
 };
 
 static const struct key tls_keys[] = {
-    { "certificate", take_path, IN_TLS(chain), "the path of a file, PEM, with the whole chain", 0, 0 },
-    { "key", take_path, IN_TLS(key), "the path of a file, PEM", 0, 0 },
+    { "certificate", reading_path, IN_TLS(chain), "the path of a file, PEM, with the whole chain", 0, 0 },
+    { "key", reading_path, IN_TLS(key), "the path of a file, PEM", 0, 0 },
 };
 
 static const struct key listener_keys[] = {
@@ -245,23 +222,21 @@ static const struct key listener_keys[] = {
     { "address", take_addresses, 0, "at most 8 of ADDRESS:PORT or unix:PATH, as in 127.0.0.1:2525 or [::1]:2525", 0,
       0 },
     { "tls", take_secured, IN_LISTENER(secured), "no, starttls or implicit", 0, 0 },
-    { "plain-passwords", take_flag, IN_LISTENER(plain_passwords), "yes or no", 0, 0 },
-    { "channel-binding", take_flag, IN_LISTENER(channel_binding), "yes or no", 0, 0 },
-    { "connections", take_bounded, IN_LISTENER(connections_max), "a number from 1 to 1000000", 1, 1000000 },
-    { "connections-per-peer", take_bounded, IN_LISTENER(connections_per_peer), "a number from 1 to 1000000", 1,
+    { "plain-passwords", reading_flag, IN_LISTENER(plain_passwords), "yes or no", 0, 0 },
+    { "channel-binding", reading_flag, IN_LISTENER(channel_binding), "yes or no", 0, 0 },
+    { "connections", reading_bounded, IN_LISTENER(connections_max), "a number from 1 to 1000000", 1, 1000000 },
+    { "connections-per-peer", reading_bounded, IN_LISTENER(connections_per_peer), "a number from 1 to 1000000", 1,
       1000000 },
 };
 
-#define N_KEYS(keys) (sizeof(keys) / sizeof *(keys))
-
-static void take_key(struct reading *r, const struct key *keys, size_t n, void *section, const char *name,
-                     const char *value)
+void reading_take(struct reading *r, const struct key *keys, size_t n, void *section, const char *name,
+                  const char *value)
 {
     for (size_t i = 0; i < n; i++)
         if (strcmp(keys[i].name, name) == 0) {
             r->key = &keys[i];
             if (!keys[i].take(r, (char *)section + keys[i].offset, value))
-                mistake(r, r->line, name, keys[i].expected, value);
+                reading_mistake(r, r->line, name, keys[i].expected, value);
             return;
         }
     char known[512] = "one of";
@@ -269,7 +244,7 @@ static void take_key(struct reading *r, const struct key *keys, size_t n, void *
         const size_t at = strlen(known);
         snprintf(known + at, sizeof known - at, "%s %s", i == 0 ? "" : ",", keys[i].name);
     }
-    mistake(r, r->line, name, known, NULL);
+    reading_mistake(r, r->line, name, known, NULL);
 }
 
 /* ---- Sections ---- */
@@ -280,7 +255,7 @@ static bool begin_listener(struct reading *r, const char *name)
     for (size_t i = 0; i < c->n_listeners; i++)
         if (strcmp(c->listeners[i].name, name) == 0)
             return false;
-    if (c->n_listeners == LISTENERS_MAX || !take_word(r, c->listeners[c->n_listeners].name, name))
+    if (c->n_listeners == LISTENERS_MAX || !reading_word(r, c->listeners[c->n_listeners].name, name))
         return false;
     r->listener = &c->listeners[c->n_listeners++];
     r->listener->line = r->section_line;
@@ -304,15 +279,21 @@ static void begin_section(struct reading *r, const char *section)
     r->begun_line = r->section_line;
     r->listener = NULL;
     r->certificate = NULL;
+    r->route = NULL;
     if (strncmp(section, "listener ", 9) == 0) {
         if (!begin_listener(r, section + 9))
-            mistake(r, r->section_line, "", "a name of one word that no listener before has, and at most 32 listeners",
-                    section);
+            reading_mistake(r, r->section_line, "",
+                            "a name of one word that no listener before has, and at most 32 listeners", section);
     } else if (strcmp(section, "tls") == 0 || strncmp(section, "tls ", 4) == 0) {
         if (!begin_certificate(r))
-            mistake(r, r->section_line, "", "at most 32 certificates", section);
-    } else if (strcmp(section, "server") != 0) {
-        mistake(r, r->section_line, "", "[server], [tls NAME] or [listener NAME]", section);
+            reading_mistake(r, r->section_line, "", "at most 32 certificates", section);
+    } else if (strncmp(section, "route ", 6) == 0) {
+        if (!reading_route_begins(r, section + 6))
+            reading_mistake(r, r->section_line, "",
+                            "a name of one word that no route before has, and at most 64 routes", section);
+    } else if (strcmp(section, "server") != 0 && strcmp(section, "queue") != 0) {
+        reading_mistake(r, r->section_line, "", "[server], [queue], [tls NAME], [listener NAME] or [route NAME]",
+                        section);
     }
 }
 
@@ -322,11 +303,15 @@ static int on_line(void *user, const char *section, const char *name, const char
     if (r->begun_line != r->section_line)
         begin_section(r, section);
     if (strcmp(section, "server") == 0)
-        take_key(r, server_keys, N_KEYS(server_keys), r->config, name, value);
+        reading_take(r, server_keys, N_KEYS(server_keys), r->config, name, value);
+    else if (strcmp(section, "queue") == 0)
+        reading_queue(r, name, value);
+    else if (r->route != NULL)
+        reading_route(r, name, value);
     else if (r->listener != NULL)
-        take_key(r, listener_keys, N_KEYS(listener_keys), r->listener, name, value);
+        reading_take(r, listener_keys, N_KEYS(listener_keys), r->listener, name, value);
     else if (r->certificate != NULL)
-        take_key(r, tls_keys, N_KEYS(tls_keys), r->certificate, name, value);
+        reading_take(r, tls_keys, N_KEYS(tls_keys), r->certificate, name, value);
     return 1;
 }
 
@@ -357,7 +342,7 @@ static char *next_line(char *line, int room, void *user)
         r->section_line = r->line;
     const char *expected = is_unfit(r->text, (size_t)n, (size_t)room);
     if (expected != NULL)
-        mistake(r, r->line, "", expected, NULL);
+        reading_mistake(r, r->line, "", expected, NULL);
     memcpy(line, expected == NULL ? r->text : "", expected == NULL ? (size_t)n + 1 : 1);
     return line;
 }
@@ -374,28 +359,29 @@ static void check_listener(struct reading *r, struct listener *l)
         l->secured =
             tls && (l->service == NULL || l->service->face != MAILSRV_FACE_LMTP) ? SECURED_STARTTLS : SECURED_NEVER;
     if (l->service == NULL)
-        mistake(r, l->line, l->name, "protocol = mx, submission, lmtp, pop3 or imap", NULL);
+        reading_mistake(r, l->line, l->name, "protocol = mx, submission, lmtp, pop3 or imap", NULL);
     if (l->n_addresses == 0)
-        mistake(r, l->line, l->name, "address = ADDRESS:PORT", NULL);
+        reading_mistake(r, l->line, l->name, "address = ADDRESS:PORT", NULL);
     if (l->secured != SECURED_NEVER && !tls)
-        mistake(r, l->line, l->name, "a section [tls NAME] with certificate and key, or tls = no", NULL);
+        reading_mistake(r, l->line, l->name, "a section [tls NAME] with certificate and key, or tls = no", NULL);
     if (l->plain_passwords && !loopback)
-        mistake(r, l->line, l->name, "loopback addresses where plain-passwords = yes: they could be read on the way",
-                NULL);
+        reading_mistake(r, l->line, l->name,
+                        "loopback addresses where plain-passwords = yes: they could be read on the way", NULL);
 }
 
 static void check(struct reading *r)
 {
     struct config *c = r->config;
     if (c->data[0] == '\0')
-        mistake(r, r->line, "[server]", "data = DIRECTORY", NULL);
+        reading_mistake(r, r->line, "[server]", "data = DIRECTORY", NULL);
     for (size_t i = 0; i < c->n_certificates; i++)
         if (c->certificates[i].chain[0] == '\0' || c->certificates[i].key[0] == '\0')
-            mistake(r, c->certificates[i].line, "[tls]", "both certificate = FILE and key = FILE", NULL);
+            reading_mistake(r, c->certificates[i].line, "[tls]", "both certificate = FILE and key = FILE", NULL);
     for (size_t i = 0; i < c->n_listeners; i++)
         check_listener(r, &c->listeners[i]);
+    reading_check_routes(r);
     if (c->n_listeners == 0)
-        mistake(r, r->line, "", "a section [listener NAME]", NULL);
+        reading_mistake(r, r->line, "", "a section [listener NAME]", NULL);
 }
 
 static void set_defaults(struct config *c, const char *path)
@@ -429,7 +415,7 @@ static bool read_all(struct config *config, FILE *file, const char *path, FILE *
     const int wrong = ini_parse_stream(next_line, &r, on_line, &r);
     free(r.text);
     if (wrong > 0)
-        mistake(&r, (unsigned)wrong, "", "[SECTION], KEY = VALUE, or # and a comment", NULL);
+        reading_mistake(&r, (unsigned)wrong, "", "[SECTION], KEY = VALUE, or # and a comment", NULL);
     if (r.mistakes == 0) /* else more would follow from those */
         check(&r);
     complete(config);

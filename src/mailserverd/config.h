@@ -46,6 +46,41 @@ struct certificate {
     unsigned line;
 };
 
+#define ROUTES_MAX 64
+#define NETWORKS_MAX 64
+#define PATTERNS_OCTETS 2048
+#define SERVERS_OCTETS 512
+
+/* Where mail goes that is not for here: the first that fits. */
+struct route {
+    char name[WORD_OCTETS];
+    char destinations[PATTERNS_OCTETS]; /* example.org .example.com *, between spaces, in lower case; empty: all */
+    char senders[PATTERNS_OCTETS];      /* the same of the reverse-path, and whole addresses */
+    char host[NAME_OCTETS];             /* empty: the domain's mail exchangers */
+    uint16_t port;
+    uint32_t secure, flags; /* MAILSRV_SECURE_..., MAILSRV_ROUTE_... (queue.h) */
+    char user[NAME_OCTETS], password[PATH_OCTETS], token[PATH_OCTETS]; /* the latter two are paths of files */
+    unsigned line;
+};
+
+/* Addresses that share their first bits. */
+struct network {
+    uint8_t address[16];
+    uint32_t octets, bits;
+};
+
+/* Of the queue; 0: the library's default. */
+struct outgoing {
+    uint64_t first_retry_s, retry_max_s, expire_s, delay_notice_s;
+    uint64_t connections_max, connections_per_site, notice_octets_max;
+    bool delay_notice_is_off;
+    char dns_servers[SERVERS_OCTETS]; /* empty: the system's */
+    bool dns_is_trusted;
+    char source_v4[WORD_OCTETS], source_v6[WORD_OCTETS]; /* empty: any */
+    char roots[PATH_OCTETS]; /* who vouches for servers; empty: those of the system, where they are */
+    unsigned roots_line;
+};
+
 enum log_format { LOG_TEXT, LOG_JSON };
 
 struct config {
@@ -70,6 +105,11 @@ struct config {
     size_t n_certificates;
     struct listener listeners[LISTENERS_MAX];
     size_t n_listeners;
+    struct outgoing outgoing;
+    struct route routes[ROUTES_MAX];
+    size_t n_routes;
+    struct network relays[NETWORKS_MAX]; /* of those who may have mail relayed without a login */
+    size_t n_relays;
 };
 
 /* Reads the file.  NULL: it has said what is wrong, one line for each mistake, on standard error. */
@@ -83,5 +123,14 @@ void config_unref(const struct config *config); /* NULL is fine */
 
 /* Is mail for this domain (of `n` octets, in any case) for here? */
 bool config_has_domain(const struct config *config, const char *domain, size_t n);
+
+/* May this address have mail relayed without a login? */
+bool config_relays_for(const struct config *config, const uint8_t *address, size_t octets);
+
+/* The route of mail for a domain, in lower case, from a sender; NULL: none, and its mail exchangers have it. */
+const struct route *config_route(const struct config *config, mailsrv_bytes domain, mailsrv_bytes reverse_path);
+
+/* The one of that name; NULL: there is none. */
+const struct route *config_route_named(const struct config *config, mailsrv_bytes name);
 
 #endif

@@ -5,16 +5,17 @@
 
 enum { TARGETS_OCTETS = 8192 };
 
-/* Where it leads: users, or other aliases, that are there. */
+/* Where it leads: users, or other aliases, that are there; or addresses of other domains. */
 static bool read_targets(const struct errand *e, const struct people *people, char *out)
 {
     size_t n = 0;
     char address[ADDRESS_MAX];
     for (size_t i = 3; i < e->argc; i++) {
-        if (!errand_address(e, e->argv[i], false, address))
+        const bool is_outside = errand_is_outside(e, e->argv[i], address);
+        if (!is_outside && !errand_address(e, e->argv[i], false, address))
             return false;
         const size_t octets = strlen(address);
-        if (people_find(people, PEOPLE_USERS, address, octets) == NULL &&
+        if (!is_outside && people_find(people, PEOPLE_USERS, address, octets) == NULL &&
             people_find(people, PEOPLE_ALIASES, address, octets) == NULL) {
             fprintf(e->err, "mailserverd: %s: there is no such user or alias\n", address);
             return false;

@@ -24,12 +24,19 @@ static void check_domain(const struct config *config, const char *file, const ch
     printf("%s/%s: %s is in none of the domains of %s\n", config->data, file, address, config->path);
 }
 
+static bool is_outside(const struct config *config, const char *address, size_t n)
+{
+    const char *at = memchr(address, '@', n);
+    return at != NULL && !config_has_domain(config, at + 1, n - (size_t)(at + 1 - address));
+}
+
 static void check_targets(const struct config *config, const struct people *people, const struct entry *alias,
                           unsigned *faults)
 {
     for (const char *p = alias->text; *p != '\0';) {
         const size_t n = strcspn(p, " \t");
-        if (people_find(people, PEOPLE_USERS, p, n) == NULL && people_find(people, PEOPLE_ALIASES, p, n) == NULL) {
+        if (people_find(people, PEOPLE_USERS, p, n) == NULL && people_find(people, PEOPLE_ALIASES, p, n) == NULL &&
+            !is_outside(config, p, n)) {
             ++*faults;
             printf("%s/aliases: %s leads to %.*s, which is neither a user nor an alias\n", config->data, alias->address,
                    (int)n, p);

@@ -160,6 +160,11 @@ static const char *const events[] = {
     [MAILSRV_EVENT_TLS_STARTED] = "is under TLS",
     [MAILSRV_EVENT_TLS_FAILED] = "failed at TLS",
     [MAILSRV_EVENT_TLS_CUT] = "was cut off under TLS",
+    [MAILSRV_EVENT_QUEUED] = "queued",
+    [MAILSRV_EVENT_SENT] = "sent",
+    [MAILSRV_EVENT_DEFERRED] = "deferred",
+    [MAILSRV_EVENT_FAILED] = "failed",
+    [MAILSRV_EVENT_NOTICE] = "sent a notice of",
 };
 
 void log_event(const mailsrv_event *event)

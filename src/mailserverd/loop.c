@@ -2,6 +2,7 @@
 #include "figures.h"
 #include "keyed.h"
 #include "log.h"
+#include "out.h"
 
 #include <mailsrv/mailsrv.h>
 #include <mailsrv/stores/durable.h>
@@ -30,6 +31,8 @@ static bool failed(const char *what, int32_t status)
 
 /* ---- The log ---- */
 
+static void tell_queue(struct loop *l);
+
 static void on_event(void *user, const mailsrv_event *event)
 {
     struct loop *l = user;
@@ -41,6 +44,8 @@ static void on_event(void *user, const mailsrv_event *event)
         login_succeeded(&l->directory, event->session_id);
     if (event->what == MAILSRV_EVENT_LOGIN_FAILED)
         login_failed(&l->directory, event->session_id);
+    if (event->what == MAILSRV_EVENT_QUEUED && l->sender != l)
+        tell_queue(l->sender);
     log_event(event);
 }
 
@@ -189,6 +194,8 @@ static void close_now(struct loop *l, unsigned closes)
     if (closes == l->closes)
         return;
     l->closes = closes;
+    mailsrv_queue_close(l->queue, NULL, NULL);
+    l->queue = NULL;
     mailsrv_uv_close(l->driver, closes == 1 ? (uint32_t)(l->plan->config->grace_s * 1000) : 0, on_closed, l);
 }
 
@@ -221,6 +228,37 @@ static void count(struct loop *l)
     pthread_mutex_unlock(&l->mutex);
 }
 
+/* ---- What is wanted of the queue ---- */
+
+static void end_order(struct loop *l, int32_t status, uint64_t n)
+{
+    pthread_mutex_lock(&l->mutex);
+    struct queue_order *order = l->order;
+    l->order = NULL;
+    if (order != NULL) {
+        order->status = status;
+        order->n = n;
+        order->done = true;
+    }
+    pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->mutex);
+}
+
+static void order_done(void *user, int32_t status, uint64_t n)
+{
+    end_order(user, status, n);
+}
+
+static void begin_order(struct loop *l, struct queue_order *order)
+{
+    l->order = order;
+    const int32_t status =
+        l->queue == NULL ? MAILSRV_E_CLOSED
+                         : mailsrv_queue_control(l->queue, &order->match, order->action, order->route, order_done, l);
+    if (status != MAILSRV_OK)
+        end_order(l, status, 0);
+}
+
 static void on_news(uv_async_t *async)
 {
     struct loop *l = async->data;
@@ -234,6 +272,10 @@ static void on_news(uv_async_t *async)
         change_plan(l, news.plan);
     else
         plan_unref(news.plan);
+    if (news.queue_has_more && l->queue != NULL)
+        mailsrv_queue_poke(l->queue);
+    if (news.order != NULL)
+        begin_order(l, news.order);
     if (news.closes == 0 || l->closes == 0) {
         publish(l, news.wants_stats, news.plan != NULL);
         count(l);
@@ -282,6 +324,31 @@ void loop_tell_plan(struct loop *l, struct plan *plan)
     while (l->plan_is_old && !l->ended)
         pthread_cond_wait(&l->changed, &l->mutex);
     pthread_mutex_unlock(&l->mutex);
+}
+
+static void tell_queue(struct loop *l)
+{
+    if (!lock_living(l))
+        return;
+    l->news.queue_has_more = true;
+    tell(l);
+}
+
+/* One at a time: whoever comes waits for the one before. */
+bool loop_order(struct loop *l, struct queue_order *order)
+{
+    order->done = false;
+    pthread_mutex_lock(&l->mutex);
+    while ((l->news.order != NULL || l->order != NULL) && !l->ended)
+        pthread_cond_wait(&l->changed, &l->mutex);
+    if (!l->ended) {
+        l->news.order = order;
+        uv_async_send(&l->has_news);
+    }
+    while (!order->done && !l->ended)
+        pthread_cond_wait(&l->changed, &l->mutex);
+    pthread_mutex_unlock(&l->mutex);
+    return order->done;
 }
 
 void loop_close(struct loop *l)
@@ -375,6 +442,8 @@ static bool begin_engine(struct loop *l)
         status = resolve_serve(&l->directory, l->engine);
     if (status == MAILSRV_OK)
         status = quota_serve(&l->directory, l->engine);
+    if (status == MAILSRV_OK && l->sender == l)
+        status = out_begin(&l->directory, l->driver, l->engine, l->plan, &l->queue);
     return !failed("the engine", status);
 }
 
@@ -391,9 +460,10 @@ static void *run(void *user)
     return NULL;
 }
 
-bool loop_begin(struct loop *l, mailsrv_store *store, struct sockets *sockets, struct gate *gate, struct plan *plan,
-                struct people *people)
+bool loop_begin(struct loop *l, struct loop *sender, mailsrv_store *store, struct sockets *sockets, struct gate *gate,
+                struct plan *plan, struct people *people)
 {
+    l->sender = sender;
     l->store = store;
     l->sockets = sockets;
     l->plan = plan;

@@ -7,6 +7,7 @@
 #include "plan.h"
 #include "sockets.h"
 
+#include <mailsrv/queue.h>
 #include <mailsrv/store.h>
 #include <mailsrv/uv.h>
 
@@ -24,10 +25,21 @@ struct door {
 
 /* What other threads have for it. */
 struct news {
-    struct plan *plan;     /* NULL: the one in force stays */
-    struct people *people; /* NULL: the same */
-    unsigned closes;       /* 1: politely, 2: at once */
-    bool wants_stats;
+    struct plan *plan;         /* NULL: the one in force stays */
+    struct people *people;     /* NULL: the same */
+    unsigned closes;           /* 1: politely, 2: at once */
+    struct queue_order *order; /* for the queue, of who waits for it; NULL: none */
+    bool wants_stats, queue_has_more;
+};
+
+/* What an operator wants of the queue: mailsrv_queue_control, in the loop that has it. */
+struct queue_order {
+    mailsrv_queue_match match;
+    int32_t action;
+    mailsrv_bytes route;
+    int32_t status; /* what became of it */
+    uint64_t n;
+    bool done;
 };
 
 struct loop {
@@ -43,6 +55,8 @@ struct loop {
     struct log_gathered log;
     mailsrv_engine *engine; /* the driver's, once there is one */
     mailsrv_uv *driver;
+    mailsrv_queue *queue; /* of the first loop; NULL: of others, and once it closes */
+    struct loop *sender;  /* the loop that has it */
     mailsrv_uv_listener *listeners[SOCKETS_MAX];
     struct door doors[SOCKETS_MAX];
     size_t n_listeners;
@@ -56,19 +70,23 @@ struct loop {
     uint64_t stats[STATS_MAX];
     bool stats_are_new, plan_is_old; /* the last plan that was told is not in force yet */
     bool ended;
-    struct figures *figures; /* of who waits for them; NULL: nobody */
-    int32_t group;           /* of them, that comes next */
+    struct queue_order *order; /* that the queue is at; NULL: none */
+    struct figures *figures;   /* of who waits for them; NULL: nobody */
+    int32_t group;             /* of them, that comes next */
 };
 
 /* Makes its engine, bound to the store, and its thread.  Both references are the loop's from here on.  False: it has
  * told standard error; it is to be joined and ended all the same. */
-bool loop_begin(struct loop *loop, mailsrv_store *store, struct sockets *sockets, struct gate *gate, struct plan *plan,
-                struct people *people);
+bool loop_begin(struct loop *loop, struct loop *sender, mailsrv_store *store, struct sockets *sockets,
+                struct gate *gate, struct plan *plan, struct people *people);
 
 /* From any thread.  References are taken over. */
 void loop_tell_people(struct loop *loop, struct people *people);
 void loop_tell_plan(struct loop *loop, struct plan *plan); /* waits until it is in force */
 void loop_close(struct loop *loop);                        /* each call is one more signal */
+
+/* Has the queue do it, and waits for that.  False: it has none, or it has ended. */
+bool loop_order(struct loop *loop, struct queue_order *order);
 
 /* What the engine counts, by keys of mailsrv_engine_stat; false: it has ended, or does not answer. */
 bool loop_stats(struct loop *loop, uint64_t *out);

@@ -154,13 +154,27 @@ bool errand_line(struct errand *e, char *line, size_t room)
 
 /* ---- A command ---- */
 
+#define NOT_OF_AN_ADDRESS " \t\"(),:;<>[\\]"
+
+bool errand_is_outside(const struct errand *e, const char *word, char *out)
+{
+    const char *at = strrchr(word, '@');
+    const size_t n = strlen(word);
+    if (at == NULL || at == word || at[1] == '\0' || n >= ADDRESS_MAX || strpbrk(word, NOT_OF_AN_ADDRESS) != NULL ||
+        config_has_domain(e->config, at + 1, strlen(at + 1)))
+        return false;
+    memcpy(out, word, n + 1);
+    text_lower(out);
+    return true;
+}
+
 bool errand_address(const struct errand *e, const char *word, bool catch_all, char *out)
 {
     const struct config *c = e->config;
     const char *at = strrchr(word, '@');
     const int n = snprintf(out, ADDRESS_MAX, "%s%s%s", word, at == NULL ? "@" : "", at == NULL ? c->domains[0] : "");
     text_lower(out);
-    if (n < 0 || n >= ADDRESS_MAX || (*out == '@' && !catch_all) || strpbrk(out, " \t\"(),:;<>[\\]") != NULL)
+    if (n < 0 || n >= ADDRESS_MAX || (*out == '@' && !catch_all) || strpbrk(out, NOT_OF_AN_ADDRESS) != NULL)
         fprintf(e->err, "mailserverd: %s: expected an address, as in pat@%s%s\n", word, c->domains[0],
                 catch_all ? ", or @ and a domain for all others in it" : "");
     else if (at != NULL && !config_has_domain(c, at + 1, strlen(at + 1)))
@@ -182,6 +196,7 @@ static const struct command {
 } commands[] = {
     { "user", do_user },     { "alias", do_alias },   { "backup", do_backup }, { "import", do_import },
     { "export", do_export }, { "status", do_status }, { "stats", do_stats },
+    { "queue", do_queue },
 };
 
 static int run(struct errand *e)

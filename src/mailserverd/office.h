@@ -8,6 +8,7 @@
 #include "wire.h"
 
 struct figures;
+struct queue_order;
 
 struct office {
     mailsrv_store *store;
@@ -21,6 +22,8 @@ struct office {
     void (*show_status)(void *user, const struct config *config, FILE *out);
     /* What all threads have counted; false: of some it is missing.  NULL: it is not running. */
     bool (*count)(void *user, struct figures *out);
+    /* Has the queue do something, and waits for that; false: it cannot.  NULL: it is not running. */
+    bool (*order)(void *user, struct queue_order *what);
     void *user;
 };
 
@@ -59,6 +62,9 @@ bool errand_has_input(struct errand *errand);
  * @DOMAIN is one, too.  False: it is none of ours, and `err` has been told. */
 bool errand_address(const struct errand *errand, const char *word, bool catch_all, char *out);
 
+/* Is a word an address of another domain?  Then it is in `out`, as above. */
+bool errand_is_outside(const struct errand *errand, const char *word, char *out);
+
 /* Tells a failure on `err`; the exit status for it. */
 int errand_failed(const struct errand *errand, const char *what, int32_t status);
 
@@ -71,5 +77,6 @@ int do_import(struct errand *errand);
 int do_export(struct errand *errand);
 int do_status(struct errand *errand);
 int do_stats(struct errand *errand);
+int do_queue(struct errand *errand);
 
 #endif

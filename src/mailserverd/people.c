@@ -133,19 +133,29 @@ bool people_put(struct people *people, enum people_file file, const char *addres
 /* Each alias is followed once, however many lead to it: aliases may lead in a circle. */
 struct way {
     const struct people *people;
+    const struct config *config;
     const struct entry *aliases[ALIASES_FOLLOWED_MAX];
     size_t n_aliases;
-    const struct entry **out;
+    struct leads *out;
     size_t n_out;
 };
 
-static void add_once(const struct entry **all, size_t *n, size_t most, const struct entry *one)
+static void follow(struct way *w, const struct entry *alias)
 {
-    for (size_t i = 0; i < *n; i++)
-        if (all[i] == one)
+    for (size_t i = 0; i < w->n_aliases; i++)
+        if (w->aliases[i] == alias)
             return;
-    if (*n < most)
-        all[(*n)++] = one;
+    if (w->n_aliases < ALIASES_FOLLOWED_MAX)
+        w->aliases[w->n_aliases++] = alias;
+}
+
+static void reach(struct way *w, const struct leads *to)
+{
+    for (size_t i = 0; i < w->n_out; i++)
+        if (w->out[i].person == to->person && text_same(w->out[i].address, w->out[i].n, to->address, to->n))
+            return;
+    if (w->n_out < TARGETS_MAX)
+        w->out[w->n_out++] = *to;
 }
 
 static void take(struct way *w, const char *address, size_t n)
@@ -154,16 +164,21 @@ static void take(struct way *w, const char *address, size_t n)
     const struct entry *alias = people_find(w->people, PEOPLE_ALIASES, address, n);
     const char *at = memchr(address, '@', n);
     if (person != NULL)
-        add_once(w->out, &w->n_out, TARGETS_MAX, person);
-    if (person == NULL && alias == NULL && at != NULL) /* the domain's catch-all */
-        alias = people_find(w->people, PEOPLE_ALIASES, at, n - (size_t)(at - address));
+        reach(w, &(struct leads){ .person = person });
+    if (person == NULL && alias == NULL && at != NULL) { /* the domain's catch-all, or another's affair */
+        const size_t domain_n = n - (size_t)(at - address) - 1;
+        alias = people_find(w->people, PEOPLE_ALIASES, at, domain_n + 1);
+        if (alias == NULL && !config_has_domain(w->config, at + 1, domain_n))
+            reach(w, &(struct leads){ .address = address, .n = n });
+    }
     if (alias != NULL)
-        add_once(w->aliases, &w->n_aliases, ALIASES_FOLLOWED_MAX, alias);
+        follow(w, alias);
 }
 
-size_t people_resolve(const struct people *people, const char *address, size_t n, const struct entry **out)
+size_t people_resolve(const struct people *people, const struct config *config, const char *address, size_t n,
+                      struct leads *out)
 {
-    struct way w = { .people = people, .out = out };
+    struct way w = { .people = people, .config = config, .out = out };
     take(&w, address, n);
     for (size_t i = 0; i < w.n_aliases; i++)
         for (const char *p = w.aliases[i]->text; *p != '\0';) {

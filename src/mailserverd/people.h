@@ -1,7 +1,8 @@
 /* Who has mail here, and by which addresses: two files in the data directory.
  *
  *     users      ADDRESS HASH [SCRAM KEYS]...      a login, and where its mail is addressed
- *     aliases    ADDRESS TARGET...                 an address, or @DOMAIN for what has no other, and where it leads
+ *     aliases    ADDRESS TARGET...                 an address, or @DOMAIN for what has no other, and where it leads: to
+ *                                                  addresses of ours, or of other domains
  *
  * They are changed by who has the store's lock alone, whole: a new file is written, synced, and renamed over the old
  * one.  What was read is immutable and counted: threads that serve hold what they began with. */
@@ -50,8 +51,16 @@ const struct entry *people_find(const struct people *people, enum people_file fi
 /* Changes what is in memory, of who has the only reference; `text` NULL: takes it out.  False: out of memory. */
 bool people_put(struct people *people, enum people_file file, const char *address, const char *text);
 
-/* Who gets mail for an address: at most TARGETS_MAX persons; 0: nobody.  Aliases of aliases are followed. */
-size_t people_resolve(const struct people *people, const char *address, size_t n, const struct entry **out);
+/* Where mail for an address goes. */
+struct leads {
+    const struct entry *person; /* NULL: elsewhere */
+    const char *address;        /* elsewhere: not NUL-ended, alive as long as the people */
+    size_t n;
+};
+
+/* At most TARGETS_MAX persons and addresses of other domains; 0: nobody.  Aliases of aliases are followed. */
+size_t people_resolve(const struct people *people, const struct config *config, const char *address, size_t n,
+                      struct leads *out);
 
 /* ---- In files (people_file.c) ---- */
 

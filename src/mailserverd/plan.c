@@ -15,9 +15,11 @@
 #if defined(MAILSERVERD_OPENSSL)
 #include <mailsrv/openssl.h>
 #define NEW_TLS mailsrv_openssl_new
+#define NEW_CLIENT_TLS mailsrv_openssl_client_new
 #elif defined(MAILSERVERD_MBEDTLS)
 #include <mailsrv/mbedtls.h>
 #define NEW_TLS mailsrv_mbedtls_new
+#define NEW_CLIENT_TLS mailsrv_mbedtls_client_new
 #endif
 
 #define PEM_OCTETS_MAX (1 << 20)
@@ -36,8 +38,8 @@ static void forget(struct pem *pem)
     free(pem->p);
 }
 
-static bool read_pem(const struct config *config, const struct certificate *certificate, const char *path,
-                     struct pem *out)
+/* FILE:LINE: KEY: what was expected. */
+static bool read_pem(const struct config *config, unsigned line, const char *key, const char *path, struct pem *out)
 {
     struct stat is;
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO is none, and not waited for */
@@ -46,8 +48,8 @@ static bool read_pem(const struct config *config, const struct certificate *cert
     out->p = ok ? malloc(out->n) : NULL;
     ok = out->p != NULL && read(fd, out->p, out->n) == (ssize_t)out->n;
     if (!ok)
-        fprintf(stderr, "mailserverd: %s:%u: %s: expected a file with PEM, of at most 1 MiB: %s\n", config->path,
-                certificate->line, path, fd < 0 ? strerror(errno) : "it is none");
+        fprintf(stderr, "mailserverd: %s:%u: %s: expected a file with PEM, of at most 1 MiB, not %s: %s\n",
+                config->path, line, key, path, fd < 0 ? strerror(errno) : "it is none");
     if (fd >= 0)
         close(fd);
     return ok;
@@ -110,8 +112,8 @@ static bool read_certificates(struct plan *plan, const struct plan *before)
     if (c->n_certificates == 0)
         return make_scram_secret(plan, &keys[0], before);
     for (size_t i = 0; i < c->n_certificates && ok; i++) {
-        ok = read_pem(c, &c->certificates[i], c->certificates[i].chain, &chains[i]) &&
-             read_pem(c, &c->certificates[i], c->certificates[i].key, &keys[i]);
+        ok = read_pem(c, c->certificates[i].line, "certificate", c->certificates[i].chain, &chains[i]) &&
+             read_pem(c, c->certificates[i].line, "key", c->certificates[i].key, &keys[i]);
         all[i] = (mailsrv_certificate){ .size = sizeof *all,
                                         .chain = { chains[i].p, chains[i].n },
                                         .key = { keys[i].p, keys[i].n } };
@@ -122,6 +124,54 @@ static bool read_certificates(struct plan *plan, const struct plan *before)
         forget(&keys[i]);
     }
     return ok;
+}
+
+/* ---- What goes out ---- */
+
+#ifdef NEW_CLIENT_TLS
+#define SYSTEM_ROOTS "/etc/ssl/certs/ca-certificates.crt"
+
+static bool make_client_tls(struct plan *plan)
+{
+    const struct outgoing *o = &plan->config->outgoing;
+    struct pem roots = { NULL, 0 };
+    mailsrv_error why = { .size = sizeof why };
+    const bool is_said = o->roots[0] != '\0';
+    if ((is_said || access(SYSTEM_ROOTS, R_OK) == 0) &&
+        !read_pem(plan->config, o->roots_line, "tls-roots", is_said ? o->roots : SYSTEM_ROOTS, &roots))
+        return false;
+    const mailsrv_tls_client_setup setup = { .size = sizeof setup, .roots = { roots.p, roots.n } };
+    const int32_t status = NEW_CLIENT_TLS(&setup, &plan->client_tls, &why);
+    if (status != MAILSRV_OK)
+        fprintf(stderr, "mailserverd: %s:%u: tls-roots: %s%s\n", plan->config->path, o->roots_line,
+                why.expected != NULL ? "expected " : "",
+                why.expected != NULL ? why.expected : mailsrv_strerror(status));
+    forget(&roots);
+    return status == MAILSRV_OK;
+}
+#else
+static bool make_client_tls(struct plan *plan)
+{
+    (void)plan;
+    return true;
+}
+#endif
+
+static bool make_client(struct plan *plan)
+{
+    const struct config *c = plan->config;
+    if (!make_client_tls(plan))
+        return false;
+    int32_t status = mailsrv_profile_new(NULL, mailsrv_smtp_client(), MAILSRV_FACE_CLIENT, &plan->client);
+    if (status == MAILSRV_OK)
+        status = mailsrv_profile_set_str(plan->client, MAILSRV_PROFILE_HOSTNAME, c->hostname, strlen(c->hostname));
+    if (status == MAILSRV_OK)
+        status = mailsrv_profile_set_tls(plan->client, plan->client_tls);
+    if (status == MAILSRV_OK)
+        status = mailsrv_profile_seal(plan->client, NULL);
+    if (status != MAILSRV_OK)
+        fprintf(stderr, "mailserverd: what goes out: %s\n", mailsrv_strerror(status));
+    return status == MAILSRV_OK;
 }
 
 /* ---- Profiles ---- */
@@ -141,9 +191,13 @@ static uint64_t mechanisms_of(const struct listener *l)
     return l->channel_binding ? without | plus : without;
 }
 
-/* Where it is asked how much a user may send. */
-static uint64_t stages_of(const struct config *c)
+/* Where it is asked how much a user may send, and who may have mail relayed without being one. */
+static uint64_t stages_of(const struct config *c, const struct listener *l)
 {
+    if (l->service->face == MAILSRV_FACE_MX)
+        return c->n_relays != 0 ? MAILSRV_STAGE_CONNECT : 0;
+    if (l->service->face != MAILSRV_FACE_SUBMISSION)
+        return 0;
     const uint64_t messages = c->messages_per_hour != 0 ? MAILSRV_STAGE_MAIL : 0;
     return messages | (c->recipients_per_hour != 0 ? MAILSRV_STAGE_RCPT : 0);
 }
@@ -169,8 +223,8 @@ static int32_t set_all(mailsrv_profile *profile, const struct plan *plan, const 
                                          strlen(plan->scram_secret));
     if (status == MAILSRV_OK && smtp)
         status = mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_RECIPIENTS_MAX, c->recipients_max);
-    if (status == MAILSRV_OK && l->service->face == MAILSRV_FACE_SUBMISSION)
-        status = mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_POLICY_STAGES, stages_of(c));
+    if (status == MAILSRV_OK && smtp)
+        status = mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_POLICY_STAGES, stages_of(c, l));
     if (status == MAILSRV_OK && smtp)
         status = mailsrv_profile_set_str(profile, MAILSRV_PROFILE_DETAIL_DELIMITER, delimiter, strlen(delimiter));
     return status;
@@ -196,7 +250,7 @@ static bool make_profile(struct plan *plan, size_t which)
 
 static bool complete(struct plan *plan, const struct plan *before)
 {
-    if (!read_certificates(plan, before))
+    if (!read_certificates(plan, before) || !make_client(plan))
         return false;
     for (size_t i = 0; i < plan->config->n_listeners; i++)
         if (!make_profile(plan, i))
@@ -253,6 +307,8 @@ void plan_unref(struct plan *plan)
         return;
     for (size_t i = 0; i < LISTENERS_MAX; i++)
         mailsrv_profile_unref(plan->profiles[i]);
+    mailsrv_profile_unref(plan->client);
+    mailsrv_tls_unref(plan->client_tls);
     mailsrv_tls_unref(plan->tls);
     config_unref(plan->config);
     explicit_bzero(plan->scram_secret, sizeof plan->scram_secret);

@@ -12,6 +12,8 @@ struct plan {
     mailsrv_tls *tls;      /* NULL: no certificates */
     char scram_secret[65]; /* hexadecimal: what the salts of nobody are made of */
     mailsrv_profile *profiles[LISTENERS_MAX];
+    mailsrv_profile *client; /* of what goes out */
+    mailsrv_tls *client_tls; /* NULL: there is no provider of TLS here */
 };
 
 /* Reads the file and makes of it all that can fail.  `before` is the plan that is in force, whose tickets stay good;

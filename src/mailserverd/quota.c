@@ -1,4 +1,5 @@
-/* POLICY: how much a user may send in an hour (MAIL and RCPT at submission). */
+/* POLICY: how much a user may send in an hour (MAIL and RCPT at submission), and which networks may have mail relayed
+ * (CONNECT of mail exchangers). */
 #include "keyed.h"
 #include "login.h"
 
@@ -21,11 +22,18 @@ static bool is_within(const struct directory *d, const mailsrv_arg_policy *arg)
            may_send(&d->gate->recipients, &arg->submitter, d->config->recipients_per_hour);
 }
 
+static int32_t welcome(const struct directory *d, const mailsrv_arg_policy *arg)
+{
+    const bool relays = arg->stage == MAILSRV_STAGE_CONNECT &&
+                        config_relays_for(d->config, arg->peer->address, arg->peer->address_octets);
+    return relays ? MAILSRV_POLICY_RELAY_OK : MAILSRV_POLICY_CONTINUE;
+}
+
 static void on_policy(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 {
     static const char text[] = "too much in one hour: come again later";
     const struct directory *d = user;
-    const mailsrv_verdict go_on = { .size = sizeof go_on, .verdict = MAILSRV_POLICY_CONTINUE };
+    const mailsrv_verdict go_on = { .size = sizeof go_on, .verdict = welcome(d, op->arg) };
     const mailsrv_verdict later = { .size = sizeof later,
                                     .verdict = MAILSRV_POLICY_LATER,
                                     .code = 450,

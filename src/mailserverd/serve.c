@@ -97,6 +97,12 @@ static void show_status(void *user, const struct config *config, FILE *out)
     gate_show(&s->gate, config->login_failures, out);
 }
 
+static bool order(void *user, struct queue_order *what)
+{
+    struct server *s = user;
+    return loop_order(&s->loops[0], what);
+}
+
 static bool count(void *user, struct figures *out)
 {
     struct server *s = user;
@@ -212,7 +218,7 @@ static bool begin_loops(struct server *s)
     for (size_t i = 0; s->loops != NULL && i < n; i++) {
         s->loops[i].number = (unsigned)i;
         s->n_loops++;
-        if (!loop_begin(&s->loops[i], s->office.store, &s->sockets, &s->gate, plan_ref(s->plan),
+        if (!loop_begin(&s->loops[i], &s->loops[0], s->office.store, &s->sockets, &s->gate, plan_ref(s->plan),
                         people_ref(s->office.people)))
             return false;
     }
@@ -242,6 +248,7 @@ static bool begin(struct server *s)
     s->office.on_people = on_people;
     s->office.show_status = show_status;
     s->office.count = count;
+    s->office.order = order;
     s->office.user = s;
     s->control = control_begin(&s->office);
     return s->control != NULL;

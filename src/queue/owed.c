@@ -15,6 +15,8 @@ struct telling {
 
 static enum notice_action action_of(const struct item *item)
 {
+    if (item->record.fate == QUEUE_SUCCESS)
+        return (item->record.flags & QUEUE_FLAG_FORWARDED) != 0 ? NOTICE_EXPANDED : NOTICE_DELIVERED;
     return item->plan == PLAN_RELAYED ? NOTICE_RELAYED : item->plan == PLAN_DELAYED ? NOTICE_DELAYED : NOTICE_FAILED;
 }
 
@@ -87,7 +89,8 @@ static void event(mailsrv_queue *q, const struct item *item)
     static const struct span actions[] = { [NOTICE_FAILED] = { "failed", 6 },
                                            [NOTICE_DELAYED] = { "delayed", 7 },
                                            [NOTICE_RELAYED] = { "relayed", 7 },
-                                           [NOTICE_DELIVERED] = { "delivered", 9 } };
+                                           [NOTICE_DELIVERED] = { "delivered", 9 },
+                                           [NOTICE_EXPANDED] = { "expanded", 8 } };
     char room[300];
     struct writer w = { .p = room, .room = sizeof room };
     mailsrv__write(&w, actions[action_of(item)]);
@@ -179,6 +182,7 @@ static struct notice_setup setup_of(const struct telling *telling)
     const mailsrv_queue *q = telling->queue;
     const struct item *first = HOLDER(telling->items.next, struct item, node);
     return (struct notice_setup){ .hostname = mailsrv__profile_text(q->profile, MAILSRV_PROFILE_HOSTNAME),
+                                  .delimiter = '+', /* as the default of profiles that receive */
                                   .octets_max = q->limits.notice_octets,
                                   .now_us = mailsrv__queue_unix(q),
                                   .queue = first->number,

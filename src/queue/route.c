@@ -277,8 +277,6 @@ static void take_implicit(struct route *r)
 {
     r->implicit = true;
     r->best = 0;
-    if (same_name(&r->target, &r->own))
-        r->worst = 0;
     begin_host(r);
 }
 

@@ -75,7 +75,7 @@ static enum step reply_came(struct smtp_client *c, const struct smtp_reply *repl
 
 static void forget_text(struct smtp_client *c, struct reply_reader *reader)
 {
-    mailsrv__session_give(&c->session, reader->text, reader->text == NULL ? 0 : REPLY_TEXT_OCTETS);
+    mailsrv__session_give(&c->session, reader->text, reader->room);
     *reader = (struct reply_reader){ 0 };
 }
 
@@ -89,6 +89,14 @@ static enum step end_reply(struct smtp_client *c)
     return step;
 }
 
+/* Without memory for its text there is the code. */
+static void make_text(struct smtp_client *c)
+{
+    uint16_t room = c->login == NULL ? REPLY_TEXT_OCTETS : SASL_CHALLENGE_CHARS;
+    c->reader.text = mailsrv__session_take(&c->session, room);
+    c->reader.room = c->reader.text == NULL ? 0 : room;
+}
+
 /* A line of a reply.  STEP_WAIT: others follow. */
 static enum step take_line(struct smtp_client *c, enum framed framed, struct span line)
 {
@@ -98,7 +106,7 @@ static enum step take_line(struct smtp_client *c, enum framed framed, struct spa
     if (framed != FRAMED_LINE)
         return mailsrv__client_lost(c, OUR_REPLY(0, "the server does not speak SMTP"));
     if (c->reader.text == NULL)
-        c->reader.text = mailsrv__session_take(&c->session, REPLY_TEXT_OCTETS); /* without it there is the code */
+        make_text(c);
     bool is_first = c->reader.lines == 0;
     enum reply_line end = mailsrv__reply_read(&c->reader, line, &rest);
     if (end == REPLY_BAD)
@@ -154,11 +162,13 @@ static bool prepare(mailsrv_session *session, const void *given)
     return true;
 }
 
-/* RFC 5321 section 3.1: the server speaks first. */
+/* RFC 5321 section 3.1: the server speaks first, but under TLS from the first octet on we begin that. */
 static enum step greet(mailsrv_session *session)
 {
-    return mailsrv__client_expect(mailsrv__client_of(session), mailsrv__client_greeted,
-                                  MAILSRV_PROFILE_COMMAND_TIMEOUT_MS);
+    struct smtp_client *c = mailsrv__client_of(session);
+    if ((c->terms.route_flags & MAILSRV_ROUTE_IMPLICIT) != 0)
+        return mailsrv__client_connect_tls(c);
+    return mailsrv__client_expect(c, mailsrv__client_greeted, MAILSRV_PROFILE_COMMAND_TIMEOUT_MS);
 }
 
 static enum step called(mailsrv_session *session)
@@ -166,17 +176,26 @@ static enum step called(mailsrv_session *session)
     return mailsrv__client_of(session)->is_idle ? mailsrv__client_next(session) : STEP_WAIT;
 }
 
+/* Why it ended. */
+static struct span end_of(const mailsrv_session *session)
+{
+    struct span of_tls = mailsrv__tls_failure(session);
+    const char *why = session->why == NULL ? "cut off by the host" : session->why;
+    return of_tls.n != 0 ? of_tls : (struct span){ why, strlen(why) };
+}
+
 static void leave(mailsrv_session *session)
 {
     struct smtp_client *c = mailsrv__client_of(session);
-    const char *why = session->why == NULL ? "cut off by the host" : session->why;
-    const struct smtp_reply reply = { 0, { why, strlen(why) } };
+    const struct smtp_reply reply = { 0, end_of(session) };
     struct line_room room = { .heap = mailsrv__session_heap(session), .purse = &session->purse };
     if (c->sending != NULL)
         mailsrv__client_drop_job(c, &reply);
     tell_ended(c, &reply);
     mailsrv__line_done(&c->frame, &room, false);
     forget_text(c, &c->reader);
+    mailsrv__sasl_client_free(c->login);
+    c->login = NULL;
     mailsrv__session_give(session, c->texts, c->texts_n);
     c->texts = NULL;
 }
@@ -196,6 +215,7 @@ static void defaults(mailsrv_profile *profile)
 {
     const uint64_t minute = 60000, day = 24 * 60 * minute;
     mailsrv__default_u64(profile, MAILSRV_PROFILE_DATA_TIMEOUT_MS, 3 * minute, 3 * minute, day);
+    mailsrv__default_u64(profile, MAILSRV_PROFILE_TLS, MAILSRV_TLS_NONE, MAILSRV_TLS_NONE, MAILSRV_TLS_OFFERED);
     mailsrv__default_u64(profile, MAILSRV_PROFILE_FINAL_TIMEOUT_MS, 10 * minute, 10 * minute, day);
 }
 

@@ -39,6 +39,8 @@ void mailsrv__client_learn(struct smtp_client *c, struct span line)
         /* RFC 1870 section 4: SIZE alone, or with 0, names no limit. */
         if (known[i].extension == MAILSRV_EXT_SIZE && !mailsrv__decimal_read(take_word(&line), &c->size_max))
             c->size_max = 0;
+        if (known[i].extension == MAILSRV_EXT_AUTH)
+            c->mechanisms = mailsrv__sasl_client_read(line);
     }
 }
 
@@ -66,10 +68,11 @@ static enum step first_hello(struct smtp_client *c)
 
 enum step mailsrv__client_greeted(struct smtp_client *c, const struct smtp_reply *reply)
 {
+    c->was_greeted = true;
     return mailsrv__reply_is(reply, 2) ? first_hello(c) : mailsrv__client_fail(c, reply);
 }
 
-static enum step is_ready(struct smtp_client *c)
+enum step mailsrv__client_ready(struct smtp_client *c)
 {
     c->was_ready = true;
     if (c->courier->ready != NULL)
@@ -77,13 +80,59 @@ static enum step is_ready(struct smtp_client *c)
     return mailsrv__then_turn(&c->session, mailsrv__client_next);
 }
 
+/* Everything between us is as it is to be. */
+static enum step is_secured(struct smtp_client *c)
+{
+    bool logs_in = (c->terms.route_flags & MAILSRV_ROUTE_AUTH) != 0;
+    return logs_in ? mailsrv__client_log_in(c) : mailsrv__client_ready(c);
+}
+
+/* ---- TLS ---- */
+
+static bool must_be_secure(const struct smtp_client *c)
+{
+    return c->terms.secure == MAILSRV_SECURE_MUST || c->terms.secure == MAILSRV_SECURE_VERIFY;
+}
+
+enum step mailsrv__client_fail_for_now(struct smtp_client *c, const struct smtp_reply *reply)
+{
+    enum { NOT_NOW = 454 };
+    struct smtp_reply later = { reply->code / 100 == 5 ? NOT_NOW : reply->code,
+                                mailsrv__span_first(reply->text, REPLY_TEXT_OCTETS) };
+    return mailsrv__client_fail(c, &later);
+}
+
+enum step mailsrv__client_connect_tls(struct smtp_client *c)
+{
+    bool verify = c->terms.secure == MAILSRV_SECURE_VERIFY;
+    if (!mailsrv__can_connect_tls(&c->session))
+        return mailsrv__client_lost(c, OUR_REPLY(0, "4.7.5 TLS is required, and there is none here"));
+    if (!mailsrv__connect_tls(&c->session, c->terms.host, verify))
+        return mailsrv__client_lost(c, OUR_REPLY(0, "4.3.0 there was no memory for TLS"));
+    return STEP_NEXT;
+}
+
+/* T43: what stands behind the reply was sent in the clear by whoever is in between (RFC 3207 section 6). */
+static enum step starttls_replied(struct smtp_client *c, const struct smtp_reply *reply)
+{
+    if (mailsrv__reply_is(reply, 2) && mailsrv__input_waits(&c->session))
+        return mailsrv__client_lost(c, OUR_REPLY(0, "4.7.5 octets stood behind the reply to STARTTLS"));
+    if (mailsrv__reply_is(reply, 2))
+        return mailsrv__client_connect_tls(c);
+    return must_be_secure(c) ? mailsrv__client_fail_for_now(c, reply) : is_secured(c);
+}
+
 /* T59: what is not offered is not tried, and mail that must not go in the clear waits. */
 static enum step secure(struct smtp_client *c)
 {
-    bool must = c->terms.secure == MAILSRV_SECURE_MUST || c->terms.secure == MAILSRV_SECURE_VERIFY;
-    if (must && !mailsrv__secure(&c->session))
+    if (mailsrv__secure(&c->session))
+        return is_secured(c);
+    bool is_wanted = c->terms.secure != MAILSRV_SECURE_NEVER;
+    if (is_wanted && mailsrv__client_has(c, MAILSRV_EXT_STARTTLS) && mailsrv__can_connect_tls(&c->session))
+        return mailsrv__client_say(c, SPAN("STARTTLS\r\n"), starttls_replied);
+    if (must_be_secure(c))
         return mailsrv__client_fail(c, OUR_REPLY(0, "4.7.5 TLS is required, and the server does not offer it"));
-    return is_ready(c);
+    return is_secured(c);
 }
 
 /* RFC 5321 section 3.2: a server that does not know EHLO is asked by HELO.  RFC 2033 has no such thing. */
@@ -100,5 +149,8 @@ static enum step hello_replied(struct smtp_client *c, const struct smtp_reply *r
 /* RFC 3207 section 4.2: what was said in the clear is forgotten. */
 enum step mailsrv__client_secured(mailsrv_session *session)
 {
-    return first_hello(mailsrv__client_of(session));
+    struct smtp_client *c = mailsrv__client_of(session);
+    if (c->was_greeted)
+        return first_hello(c);
+    return mailsrv__client_expect(c, mailsrv__client_greeted, MAILSRV_PROFILE_COMMAND_TIMEOUT_MS);
 }

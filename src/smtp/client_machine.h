@@ -2,6 +2,7 @@
  *
  *   client.c        the machine: replies as they come in, how it ends
  *   client_hello.c  greeting, EHLO, what is offered, until mail can be sent
+ *   client_auth.c   the login
  *   client_job.c    the next job, what cannot be sent to this server
  *   client_mail.c   MAIL, RCPT and DATA, one by one or all at once, and their replies
  *   client_body.c   the octets: READ, DATA's or in chunks, and the reply to them
@@ -14,6 +15,7 @@
 #include "core/machine.h"
 #include "frame/line.h"
 #include "frame/stuff.h"
+#include "sasl/client.h"
 #include "smtp/client.h"
 #include "smtp/client_reply.h"
 
@@ -63,10 +65,13 @@ struct smtp_client {
     uint64_t offered;        /* a bit for each MAILSRV_EXT_... that the server has and the profile lets be used */
     uint64_t size_max;       /* of a message, as SIZE says; 0: it says nothing */
     uint32_t mechanisms;     /* of AUTH: MAILSRV_SASL_... */
+    struct sasl_client *login; /* that runs; NULL: none does */
     uint32_t messages;       /* transactions so far */
     int64_t idle_until_us;
     bool learns; /* the reply that comes in lists extensions */
     bool is_helo;
+    bool was_greeted;
+    bool initial_waits; /* of a login: the initial response is said when it is asked for */
     bool was_ready, is_idle, quits;
 };
 
@@ -112,8 +117,21 @@ enum step mailsrv__client_lost(struct smtp_client *c, const struct smtp_reply *r
 enum step mailsrv__client_greeted(struct smtp_client *c, const struct smtp_reply *reply);
 enum step mailsrv__client_secured(mailsrv_session *session);
 
+/* All that is needed is done: the courier hears of it, and jobs follow. */
+enum step mailsrv__client_ready(struct smtp_client *c);
+
+/* TLS begins now. */
+enum step mailsrv__client_connect_tls(struct smtp_client *c);
+
+/* What a server says that cannot be used as it is now: that is no matter of the mail, which waits, whatever the reply
+ * says of itself (RFC 8461 section 5: not bounced for the 502 of one moment). */
+enum step mailsrv__client_fail_for_now(struct smtp_client *c, const struct smtp_reply *reply);
+
 /* A line of the reply to EHLO. */
 void mailsrv__client_learn(struct smtp_client *c, struct span line);
+
+/* ---- client_auth.c ---- */
+enum step mailsrv__client_log_in(struct smtp_client *c);
 
 /* ---- client_job.c ---- */
 

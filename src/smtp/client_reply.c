@@ -45,7 +45,7 @@ static uint16_t read_code(struct span line)
 /* Text for a log and a notice: what cannot be printed is not passed on. */
 static void keep(struct reply_reader *r, struct span text)
 {
-    for (size_t i = 0; i < text.n && r->n < REPLY_TEXT_OCTETS; i++) {
+    for (size_t i = 0; i < text.n && r->n < r->room; i++) {
         char c = text.p[i] == '\t' ? ' ' : text.p[i];
         r->text[r->n++] = c < ' ' || c > '~' ? '?' : c;
     }

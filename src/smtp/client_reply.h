@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 enum {
-    REPLY_TEXT_OCTETS = 512, /* kept of all its lines */
+    REPLY_TEXT_OCTETS = 512, /* kept of all its lines, but in a login */
     REPLY_LINES_MAX = 128    /* a server that says more is not one to wait for */
 };
 
@@ -18,7 +18,8 @@ enum reply_line {
 };
 
 struct reply_reader {
-    char *text;    /* room for REPLY_TEXT_OCTETS octets; NULL: none is kept */
+    char *text;    /* NULL: none is kept */
+    uint16_t room; /* octets that it has room for */
     uint16_t n;    /* octets of text */
     uint16_t code; /* 0: no line was read */
     uint16_t lines;

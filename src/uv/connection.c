@@ -32,6 +32,8 @@ static void closed(uv_handle_t *handle)
 {
     mailsrv_uv_connection *c = handle->data;
     mailsrv_uv_listener *l = c->listener;
+    if (c->attempt != NULL)
+        c->driver->outward_calls->drop(c);
     end_session(c);
     mailsrv__ring_remove(&c->place);
     mailsrv__uv_gone(c->driver);
@@ -296,7 +298,7 @@ static uint16_t local_port(const mailsrv_uv_connection *c)
     return to.ss_family == AF_INET6 ? ntohs(((const struct sockaddr_in6 *)&to)->sin6_port) : 0;
 }
 
-static void know_peer(mailsrv_uv_connection *c)
+void mailsrv__uv_know_peer(mailsrv_uv_connection *c)
 {
     struct sockaddr_storage from;
     int length = sizeof from;
@@ -347,7 +349,7 @@ static bool begin(mailsrv_uv_connection *c)
         return false;
     if (!c->listener->is_local)
         uv_tcp_nodelay(&c->socket.tcp, 1);
-    know_peer(c);
+    mailsrv__uv_know_peer(c);
     if (has_too_many(c))
         return false;
     if (mailsrv_server_new(c->driver->engine, setup->profile, &c->peer, c, &c->session) != MAILSRV_OK)
@@ -356,12 +358,12 @@ static bool begin(mailsrv_uv_connection *c)
     return c->is_told;
 }
 
-bool mailsrv__uv_connection_new(mailsrv_uv_listener *l)
+static mailsrv_uv_connection *new_connection(mailsrv_uv_listener *l, bool is_local)
 {
     mailsrv_uv_connection *c = calloc(1, sizeof *c);
-    if (c == NULL || mailsrv__uv_socket_init(l->driver->loop, &c->socket, l->is_local) != 0) {
+    if (c == NULL || mailsrv__uv_socket_init(l->driver->loop, &c->socket, is_local) != 0) {
         free(c);
-        return false;
+        return NULL;
     }
     c->socket.handle.data = c;
     c->driver = l->driver;
@@ -370,11 +372,24 @@ bool mailsrv__uv_connection_new(mailsrv_uv_listener *l)
     mailsrv__ring_init(&c->linger_place);
     mailsrv__ring_init(&c->ready_place);
     mailsrv__ring_append(&l->driver->connections, &c->place);
+    return c;
+}
+
+bool mailsrv__uv_connection_new(mailsrv_uv_listener *l)
+{
+    mailsrv_uv_connection *c = new_connection(l, l->is_local);
+    if (c == NULL)
+        return false;
     if (begin(c))
         want_reading(c);
     else
         mailsrv__uv_cut(c);
     return true;
+}
+
+mailsrv_uv_connection *mailsrv__uv_connection_out(mailsrv_uv_listener *l)
+{
+    return new_connection(l, false);
 }
 
 mailsrv_session *mailsrv_uv_connection_session(const mailsrv_uv_connection *c)

@@ -91,14 +91,14 @@ static void accept_waiting(mailsrv_uv *d)
             mailsrv__uv_accept(OWNER(p, mailsrv_uv_listener, place));
 }
 
-static void handle_closed(uv_handle_t *handle)
+void mailsrv__uv_handle_closed(uv_handle_t *handle)
 {
     mailsrv_uv *d = handle->data;
     if (--d->n_handles == 0 && d->closed != NULL)
         d->closed(d->closed_user);
 }
 
-/* The engine goes when nothing is owed any more; what is left then are the four handles. */
+/* The engine goes when nothing is owed any more; what is left then are handles. */
 static void try_to_end(mailsrv_uv *d)
 {
     if (d->listeners.next != &d->listeners || d->connections.next != &d->connections)
@@ -110,10 +110,10 @@ static void try_to_end(mailsrv_uv *d)
     uv_mutex_lock(&d->lock);
     d->wakes = false;
     uv_mutex_unlock(&d->lock);
-    uv_close((uv_handle_t *)&d->async, handle_closed);
-    uv_close((uv_handle_t *)&d->timer, handle_closed);
-    uv_close((uv_handle_t *)&d->before_sleep, handle_closed);
-    uv_close((uv_handle_t *)&d->after_sleep, handle_closed);
+    uv_close((uv_handle_t *)&d->async, mailsrv__uv_handle_closed);
+    uv_close((uv_handle_t *)&d->timer, mailsrv__uv_handle_closed);
+    uv_close((uv_handle_t *)&d->before_sleep, mailsrv__uv_handle_closed);
+    uv_close((uv_handle_t *)&d->after_sleep, mailsrv__uv_handle_closed);
 }
 
 void mailsrv__uv_gone(mailsrv_uv *d)
@@ -247,6 +247,8 @@ int32_t mailsrv_uv_close(mailsrv_uv *d, uint32_t grace_ms, void (*closed)(void *
     for (struct place *p = d->listeners.next; p != &d->listeners; p = p->next)
         mailsrv_uv_listener_close(OWNER(p, mailsrv_uv_listener, place)); /* which leaves the ring later */
     mailsrv_engine_close(d->engine);
+    if (d->outward != NULL)
+        d->outward_calls->close(d);
     uv_async_send(&d->async); /* a round comes, whoever called */
     return MAILSRV_OK;
 }
@@ -257,6 +259,8 @@ int32_t mailsrv_uv_free(mailsrv_uv *d)
         return MAILSRV_OK;
     if (d->n_handles != 0)
         return MAILSRV_E_BUSY;
+    if (d->outward != NULL)
+        d->outward_calls->free(d);
     uv_mutex_destroy(&d->lock);
     free(d);
     return MAILSRV_OK;

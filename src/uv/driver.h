@@ -2,6 +2,7 @@
 #ifndef UV_DRIVER_H
 #define UV_DRIVER_H
 
+#include <mailsrv/op.h>
 #include <mailsrv/uv.h>
 
 #include <stdbool.h>
@@ -23,6 +24,16 @@ union socket {
     uv_pipe_t pipe;
 };
 
+struct outward;
+struct resolver;
+
+/* What goes out hangs on the driver by this, so that a program that only listens does not link it. */
+struct outward_calls {
+    void (*close)(mailsrv_uv *d); /* answers what is asked, and asks nothing more of the world */
+    void (*free)(mailsrv_uv *d);
+    void (*drop)(mailsrv_uv_connection *c); /* the attempt goes with its socket */
+};
+
 struct mailsrv_uv {
     uv_loop_t *loop;
     mailsrv_engine *engine; /* NULL: freed */
@@ -33,11 +44,13 @@ struct mailsrv_uv {
     uv_check_t after_sleep;
     struct place listeners;
     struct place connections;
-    struct place lingering; /* the first to end stands first */
-    struct place ready;     /* those to be served in this round */
-    int64_t cut_at_us;      /* when those that are left are cut */
+    struct place lingering;                    /* the first to end stands first */
+    struct place ready;                        /* those to be served in this round */
+    int64_t cut_at_us;                         /* when those that are left are cut */
+    struct outward *outward;                   /* outward.c; NULL: nothing goes out */
+    const struct outward_calls *outward_calls; /* with it */
     bool closing;
-    unsigned n_handles; /* of the four above, open */
+    unsigned n_handles; /* of the four above and of the resolver's, open */
     void (*closed)(void *user);
     void *closed_user;
     uv_mutex_t lock;      /* of what follows: other threads look at it */
@@ -63,8 +76,9 @@ struct mailsrv_uv_connection {
     union socket socket;
     uv_write_t *request; /* in flight; NULL: none is, as of one who idles */
     mailsrv_uv *driver;
-    mailsrv_uv_listener *listener;
-    mailsrv_session *session; /* NULL: it has ended, or never began */
+    mailsrv_uv_listener *listener; /* of one that goes out, the driver's for all of those */
+    struct attempt *attempt;       /* that is being connected; NULL: it is connected */
+    mailsrv_session *session;      /* NULL: it has ended, or never began */
     void *user;
     mailsrv_peer peer;
     struct place place;        /* in driver->connections */
@@ -81,7 +95,7 @@ struct mailsrv_uv_connection {
     bool is_closing;
 };
 
-#define OWNER(p, type, field) ((type *)(void *)((char *)(p) - offsetof(type, field)))
+#define OWNER(p, type, field) ((type *)(void *)((char *)(p)-offsetof(type, field)))
 
 static inline void mailsrv__ring_init(struct place *p)
 {
@@ -130,5 +144,21 @@ void mailsrv__uv_serve(mailsrv_uv_connection *c);
 
 /* Closes it without a word. */
 void mailsrv__uv_cut(mailsrv_uv_connection *c);
+
+/* ---- Outwards ---- */
+
+/* A connection of `l` that is to be connected; NULL: there is no memory. */
+mailsrv_uv_connection *mailsrv__uv_connection_out(mailsrv_uv_listener *l);
+
+/* It is connected. */
+void mailsrv__uv_know_peer(mailsrv_uv_connection *c);
+
+/* A handle of the driver's is closed. */
+void mailsrv__uv_handle_closed(uv_handle_t *handle);
+
+/* DNS; resolver.c. */
+int32_t mailsrv__uv_resolver_new(mailsrv_uv *d, const mailsrv_uv_out_setup *setup, struct resolver **out);
+void mailsrv__uv_resolver_close(struct resolver *resolver);
+void mailsrv__uv_resolver_free(struct resolver *resolver);
 
 #endif

@@ -379,6 +379,8 @@ int32_t courier_begin(struct run *run, const mailsrv_peer *peer)
                                 .idle_ms = 0 };
     struct played_courier *pc = run->courier;
     read_terms(run, run->d->terms, &terms);
+    if (run->tls_by != TLS_BY_NOBODY && !run->d->has_tls) /* all of it, under TLS */
+        terms.route_flags |= MAILSRV_ROUTE_IMPLICIT;
     pc->courier = (struct courier){ .ready = ready, .next = next, .told = told, .done = done, .ended = ended };
     return mailsrv__client_begin(run->engine, run->profile, peer, run, &terms, &pc->courier, &run->session);
 }
@@ -388,6 +390,18 @@ void courier_add(struct run *run)
     run->courier->n_there++;
     if (run->session != NULL && run->courier->ended == 0)
         mailsrv__client_call(run->session);
+}
+
+int32_t courier_answer(struct run *run, mailsrv_op_id id)
+{
+    const struct dialogue *d = run->d;
+    const mailsrv_credential credential = { .size = sizeof credential,
+                                            .user = { (const uint8_t *)d->user.p, d->user.n },
+                                            .password = { (const uint8_t *)d->password.p, d->password.n } };
+    const mailsrv_answer answer = { .size = sizeof answer,
+                                    .status = d->user.n == 0 ? MAILSRV_NONEXISTENT : MAILSRV_OK,
+                                    .value = d->user.n == 0 ? NULL : &credential };
+    return mailsrv_op_answer(run->engine, id, &answer);
 }
 
 bool courier_line(struct run *run, struct text *line)

@@ -13,6 +13,9 @@ int32_t courier_begin(struct run *run, const mailsrv_peer *peer);
 /* J: one more job is there. */
 void courier_add(struct run *run);
 
+/* Answers CREDENTIAL. */
+int32_t courier_answer(struct run *run, mailsrv_op_id id);
+
 /* The next line of what it was told.  False: there is none. */
 bool courier_line(struct run *run, struct text *line);
 

@@ -357,11 +357,25 @@ static void take_handshake(struct fake_client *c, struct buffer *wire)
         add_record(c, FAKE_HANDSHAKE, "done", 4, wire);
 }
 
+/* The same where we are the server: each record of the client's is answered by a flight. */
+static void take_handshake_as_server(struct fake_client *c, struct buffer *wire)
+{
+    size_t left = c->flights == 0 ? FAKE_FLIGHT_OCTETS : LAST_FLIGHT_OCTETS;
+    static const uint8_t zeros[1000];
+    if (c->is_open)
+        c->fault = "a handshake goes on that is over";
+    for (; left != 0; left -= left < sizeof zeros ? left : sizeof zeros)
+        add_record(c, FAKE_HANDSHAKE, zeros, left < sizeof zeros ? left : sizeof zeros, wire);
+    c->is_open = ++c->flights == FAKE_FLIGHTS;
+}
+
 static void take_it(struct fake_client *c, struct buffer *plain, struct buffer *wire)
 {
     if (c->is_closed || c->alerted)
         c->fault = "a record came behind the last one";
-    if (c->in.type == FAKE_HANDSHAKE)
+    if (c->in.type == FAKE_HANDSHAKE && c->is_server)
+        take_handshake_as_server(c, wire);
+    else if (c->in.type == FAKE_HANDSHAKE)
         take_handshake(c, wire);
     else if (c->in.type == FAKE_DATA && c->is_open)
         buffer_add(plain, c->in.body, c->in.octets);

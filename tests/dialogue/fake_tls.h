@@ -56,6 +56,7 @@ struct fake_client {
     unsigned flights;
     size_t flight_got;
     bool is_active, is_open;
+    bool is_server;    /* the session is the client */
     bool is_closed;    /* the server has said that it will send no more */
     bool alerted;      /* it has said that something is wrong */
     const char *fault; /* what came was no record */

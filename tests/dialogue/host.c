@@ -167,11 +167,13 @@ static void check_slices(struct run *run, const mailsrv_out *v, size_t count)
 static void deliver(struct run *run, const mailsrv_out *v, size_t n)
 {
     size_t before = run->out.n;
+    if (run->d->is_client && n != 0)
+        tls_heard(run, v->p[0], script_begins_tls(run));
     for (size_t left = n; left != 0; v++) {
         size_t part = v->n < left ? v->n : left;
         if (tls_is_on(run))
             fake_client_take(&run->client, v->p, part, &run->out, &run->wire);
-        else
+        else if (!run->talks_alone)
             buffer_add(&run->out, v->p, part);
         left -= part;
     }

@@ -14,6 +14,7 @@ static bool give_provider(struct run *run)
     mailsrv_tls *tls = NULL;
     run->fake.threads = run->plan->jobs;
     run->fake.fails_at = run->plan->tls_fails;
+    run->fake.verifies = run->d->has_certificate;
     if (!is_ok(run, fake_new(&run->fake, &run->heap.allocator, &tls)))
         return false;
     bool good = is_ok(run, mailsrv_profile_set_tls(run->profile, tls));
@@ -27,7 +28,8 @@ bool tls_set_up(struct run *run)
     if (run->d->has_tls && run->tls_by == TLS_BY_NOBODY)
         run->tls_by = TLS_BY_LIBRARY;
     if (run->tls_by != TLS_BY_NOBODY && !run->d->has_tls &&
-        !is_ok(run, mailsrv_profile_set_u64(run->profile, MAILSRV_PROFILE_TLS, MAILSRV_TLS_IMPLICIT)))
+        !is_ok(run, mailsrv_profile_set_u64(run->profile, MAILSRV_PROFILE_TLS,
+                                            run->d->is_client ? MAILSRV_TLS_OFFERED : MAILSRV_TLS_IMPLICIT)))
         return false;
     return run->tls_by != TLS_BY_LIBRARY || give_provider(run);
 }
@@ -35,8 +37,22 @@ bool tls_set_up(struct run *run)
 void tls_begin(struct run *run)
 {
     run->host_may_begin = true;
+    if (run->d->is_client) {
+        if (run->d->has_tls && run->tls_by == TLS_BY_LIBRARY && !run->client.is_active && !run_excused(run))
+            run_wrong(run, "the client does not begin its handshake");
+        return;
+    }
     if (run->tls_by == TLS_BY_LIBRARY && !run->client.is_active && run->session != NULL)
         fake_client_begin(&run->client, &run->wire);
+}
+
+void tls_heard(struct run *run, uint8_t first, bool server_does)
+{
+    if (run->tls_by != TLS_BY_LIBRARY || run->client.is_active || first != FAKE_HANDSHAKE)
+        return;
+    bool is_ready = server_does || !run->d->has_tls;
+    run->client.is_active = run->client.is_server = is_ready;
+    run->talks_alone = !is_ready;
 }
 
 /* ---- The client ---- */
@@ -88,8 +104,8 @@ static bool fails(struct run *run)
 bool tls_host(struct run *run)
 {
     static const uint8_t cipher[] = "TLS_OF_THE_HOST";
-    mailsrv_tls_info info = { .size = sizeof info, .version = 0x0303, .cipher = { cipher, sizeof cipher - 1 } };
-    if (run->session == NULL || (run->wants & MAILSRV_WANT_TLS_SERVER) == 0)
+    mailsrv_tls_info info = { .size = sizeof info, .version = 0x0303, .verified = run->d->has_certificate, .cipher = { cipher, sizeof cipher - 1 } };
+    if (run->session == NULL || (run->wants & (MAILSRV_WANT_TLS_SERVER | MAILSRV_WANT_TLS_CLIENT)) == 0)
         return false;
     if (!run->host_may_begin)
         return run->in_pos != run->in.n && fails(run);

@@ -1,6 +1,7 @@
 /* Operations: taken, and answered as the script, the plan and the memory store say. */
 #include "run.h"
 
+#include "courier.h"
 #include "names.h"
 #include "words.h"
 
@@ -195,6 +196,9 @@ static void answer(struct run *run, size_t at)
             run_wrong(run, "an answer was not taken");
     } else if (entry.kind == MAILSRV_OP_POLICY) {
         answer_policy(run, &entry);
+    } else if (entry.kind == MAILSRV_OP_CREDENTIAL) {
+        if (courier_answer(run, entry.id) != MAILSRV_OK)
+            run_wrong(run, "a credential was not taken");
     } else {
         answer_by_store(run, &entry);
     }

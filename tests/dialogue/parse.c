@@ -396,6 +396,21 @@ static void parse_job(struct parser *p, struct text rest)
     step->text = message;
 }
 
+static void parse_certificate(struct parser *p, struct text rest)
+{
+    p->d->has_certificate = text_is(rest, "good");
+    if (!p->d->has_certificate)
+        wrong(p, "good is expected");
+}
+
+static void parse_credential(struct parser *p, struct text rest)
+{
+    struct setup *setup = add_setup(p, SETUP_CREDENTIAL);
+    two_words(p, setup, text_word(&rest), rest);
+    p->d->user = setup->name;
+    p->d->password = setup->text;
+}
+
 static void parse_told(struct parser *p, struct text rest)
 {
     add_step(p, STEP_TOLD)->text = rest;
@@ -615,7 +630,8 @@ static const struct {
     { "local_port:", parse_local_port },
     { "wire:", parse_wire },         { "TLS:", parse_tls },
     { "terms:", parse_terms },       { "J:", parse_job },
-    { "K:", parse_told },
+    { "K:", parse_told },            { "certificate:", parse_certificate },
+    { "credential:", parse_credential },
 };
 
 static void parse_line(struct parser *p, struct text line)
@@ -651,8 +667,7 @@ static void join_input(struct dialogue *d)
             buffer_add(&all, d->steps[i].text.p, d->steps[i].text.n);
     d->input = keep(d, &all);
     bool logs_in =
-        d->is_imap || d->is_pop3 || d->face == MAILSRV_FACE_SUBMISSION || text_holds(d->input, text_of("AUTH"));
-    d->is_clear |= d->is_client && !d->has_tls;
+        d->is_imap || d->is_pop3 || d->face == MAILSRV_FACE_SUBMISSION || text_holds(d->input, text_of("AUTH "));
     d->is_clear |= logs_in && !d->has_plain_passwords && !d->has_tls; /* under TLS passwords would be taken */
     buffer_free(&all);
 }

@@ -132,6 +132,7 @@ struct run {
     struct ledger ledger;
     struct played_courier *courier; /* of a client; NULL: it is none */
     bool was_begun;                 /* there was a session */
+    bool talks_alone;               /* a client has begun TLS with a server that does not */
     struct lease *leases;
     size_t commits_stored;        /* COMMITs after which the store held more */
     size_t changes, changes_told; /* of mailboxes, and by notices */
@@ -185,6 +186,9 @@ bool tls_set_up(struct run *run);
 /* The client begins its handshake. */
 void tls_begin(struct run *run);
 
+/* A session that is a client says `first`: does that begin a handshake, and does the script's server take part? */
+void tls_heard(struct run *run, uint8_t first, bool server_does);
+
 /* Feeds the next piece of ciphertext. */
 bool tls_feed(struct run *run, size_t end);
 
@@ -228,6 +232,8 @@ void script_claim(struct run *run, struct entry *entry);
 /* The answer that the script has next for what is kept; NULL: none. */
 const struct step *script_next_answer(struct run *run);
 void script_run(struct run *run);
+/* Is the next step the beginning of TLS? */
+bool script_begins_tls(const struct run *run);
 /* Somebody was not answered: his patience, or his peer's, comes to its end.  Until there are so many octets; 0: until
  * there is a line. */
 void script_wait(struct run *run, size_t octets);

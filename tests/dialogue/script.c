@@ -260,10 +260,19 @@ static void play_client(struct run *run, const struct step *step)
         say(run, step->text);
 }
 
+bool script_begins_tls(const struct run *run)
+{
+    size_t at = run->at;
+    while (at < run->d->n_steps && (at == run->at || !is_barrier(step_at(run, at)->what)) &&
+           step_at(run, at)->what != STEP_TLS)
+        at++;
+    return at < run->d->n_steps && step_at(run, at)->what == STEP_TLS;
+}
+
 /* The client begins its handshake, with the library or with the host. */
 static void play_tls(struct run *run)
 {
-    if (!nothing_unread(run) || run->stopped)
+    if ((!run->d->is_client && !nothing_unread(run)) || run->stopped)
         return;
     tls_begin(run);
     host_pump(run);
@@ -275,7 +284,8 @@ static void play_closes(struct run *run)
         script_wait(run, SIZE_MAX);
     if (nothing_unread(run) && !run->stopped && !run_closes(run))
         oracle_silent(run, text_of("the end of the session"));
-    else if (run->client.is_open && !run->client.is_closed && !run_excused(run) && !run->stopped)
+    else if (run->client.is_open && !run->client.is_closed && !run->client.alerted && !run_excused(run) &&
+             !run->stopped)
         run_wrong(run, "the session has ended without a close_notify");
 }
 

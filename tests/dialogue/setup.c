@@ -214,6 +214,10 @@ static bool set_up(struct run *run, const struct setup *setup)
         return add_message(run, setup);
     case SETUP_JOB:
         return true;
+    case SETUP_CREDENTIAL:
+        counted_add_secret(&run->heap, setup->text);
+        add_encoded(run, setup);
+        return true;
     default:
         return set_profile(run, setup);
     }

@@ -374,6 +374,8 @@ static void way_tls_fails(struct pass *p)
 {
     struct outcome outcome;
     unsigned n = 0;
+    if (p->d->is_client && p->d->is_clear)
+        return;
     do {
         n++;
         outcome = go(p, &(struct plan){ .tls = TLS_BY_LIBRARY, .tls_fails = n, .jobs = (n & 1) != 0 });

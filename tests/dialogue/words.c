@@ -154,6 +154,12 @@ static void auth_words(const mailsrv_op *op, struct buffer *out)
     }
 }
 
+static void credential_words(const mailsrv_arg_credential *arg, struct buffer *out)
+{
+    add_bytes(out, arg->host);
+    buffer_add_text(out, arg->verified != 0 ? " verified" : arg->secured != 0 ? " secured" : " clear");
+}
+
 /* The stage, and what it is about: an address, a name, a path, octets of a header, or octets and recipients. */
 static void policy_words(const mailsrv_arg_policy *arg, struct buffer *out)
 {
@@ -206,6 +212,9 @@ void op_words(const mailsrv_op *op, struct buffer *out)
         break;
     case MAILSRV_OP_POLICY:
         policy_words(op->arg, out);
+        break;
+    case MAILSRV_OP_CREDENTIAL:
+        credential_words(op->arg, out);
         break;
     default:
         mailbox_words(op, out);

@@ -141,8 +141,10 @@ static void print_queue(struct way *w)
     mailsrv_arg_queue_scan arg = { .size = sizeof arg, .limit = 50 };
     const mailsrv_queued *value = way_hear(w, MAILSRV_OP_QUEUE_SCAN, 0, &arg, &asked);
     for (uint32_t i = 0; i < value->n; i++) {
-        printf("queue %" PRIu64 " octets %" PRIu64 " ", value->items[i].queue, value->items[i].octets);
+        printf("queue %" PRIu64 " octets %" PRIu64 " due %" PRId64 " ", value->items[i].queue, value->items[i].octets,
+               value->items[i].due_us);
         print_text(value->items[i].record);
+        print_text(value->items[i].lane);
         printf("\n");
     }
     mailsrv_asked_free(asked);

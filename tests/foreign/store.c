@@ -60,6 +60,8 @@ static mailsrv_result send(struct way *w, const struct letter *letter)
         .prefix = way_bytes(letter->prefix),
         .recipient = way_bytes("to@here.test"),
         .record = way_bytes(letter->record),
+        .due_us = INT64_C(-1234567890123456) - letter->seed,
+        .lane = way_bytes(letter->record),
         .keywords = keywords,
         .n_keywords = (size_t)(keywords[0].n != 0) + (keywords[1].n != 0),
         .uid = letter->uid,
@@ -193,7 +195,11 @@ static void fill_queue(struct way *w)
 {
     uint64_t gone = send(w, &(struct letter){ .seed = 60, .octets = 10, .record = "goes" }).queue;
     uint64_t kept = send(w, &(struct letter){ .seed = 61, .octets = 400000, .record = "first" }).queue;
-    mailsrv_arg_queue_update update = { .size = sizeof update, .queue = kept, .record = way_bytes("second") };
+    mailsrv_arg_queue_update update = { .size = sizeof update,
+                                        .queue = kept,
+                                        .record = way_bytes("second"),
+                                        .due_us = INT64_C(1700000001654321),
+                                        .lane = way_bytes("lane.test") };
     mailsrv_asked_free(way_ask(w, MAILSRV_OP_QUEUE_UPDATE, 0, &update));
     mailsrv_arg_queue_delete drop = { sizeof drop, 1, &gone };
     mailsrv_asked_free(way_ask(w, MAILSRV_OP_QUEUE_DELETE, 0, &drop));

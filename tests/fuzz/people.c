@@ -34,12 +34,13 @@ static void check_found(const struct people *people, enum people_file which, con
 
 static void check_resolved(const struct people *people, const struct entry *entry)
 {
-    const struct entry *to[TARGETS_MAX];
-    const size_t n = people_resolve(people, entry->address, strlen(entry->address), to);
+    static const struct config config = { .domains = { "here.test", "a.test" }, .n_domains = 2 };
+    struct leads to[TARGETS_MAX];
+    const size_t n = people_resolve(people, &config, entry->address, strlen(entry->address), to);
     CHECK(n <= TARGETS_MAX, "too many");
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < i; k++)
-            CHECK(to[i] != to[k], "one twice");
+            CHECK(to[i].person != to[k].person || to[i].person == NULL, "one twice");
 }
 
 static void check_secrets(const char *secrets)

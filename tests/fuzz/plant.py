@@ -26,6 +26,10 @@ FAULTS = {
     "header_editor": ("message/header_editor.c", "if (e->held_n == 0)\n        line =", "if (in->n != 0)\n        line ="),
     # A field may be longer than what is there.
     "queue_record": ("text/queue_record.c", "if (!read_number(in, 2, &n) || n > in->n)", "if (!read_number(in, 2, &n))"),
+    # A label may end one octet behind the message.
+    "dns": ("dns/name.c", "n >= r->message.n - r->at ||", "n > r->message.n - r->at ||"),
+    # The first difference of a label is scaled as the others are.
+    "alabel": ("text/alabel.c", "delta = first ? delta / DAMP : delta / 2;", "(void)first;\n    delta /= 2;"),
     # The last digit may carry the number over its end.
     "decimal": ("text/decimal.c", "sum > (UINT64_MAX - digit) / 10", "sum > UINT64_MAX / 10"),
     # The number of an announcement goes on behind the one before it.

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "hosts"))
-import hard  # noqa: E402  (beside the tests with other servers)
+import dns_server  # noqa: E402  (beside the tests with other servers)
+import hard  # noqa: E402
 
 OCTETS_MAX = 8192
 ESCAPES = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"\\": b"\\"}
@@ -156,6 +157,26 @@ def frames() -> set[bytes]:
     return {command, frame(b"o", b"text\n") + frame(b"r", b"wrong\n") + frame(b"x", b"\1"), frame(b"x") + b"x\xff\xff\xff\xff"}
 
 
+def replies() -> set[bytes]:
+    """Of name servers: each type, with and without pointers, CNAMEs, and what is not there."""
+    name, found = dns_server.wire_name("a.test"), set()
+    lines = {"MX": ["10 mx.a.test", "20 a.test", "0 ."], "A": ["192.0.2.1", "192.0.2.2"], "AAAA": ["2001:db8::1"]}
+    for kind, values in lines.items():
+        of = [dns_server.record("a.test", kind, 600, value) for value in values]
+        alias = [dns_server.record("a.test", "CNAME", 60, "b.test")] + [dns_server.record("b.test", kind, 9, v) for v in values]
+        for rcode, answers in ((0, of), (0, of[::-1]), (0, alias), (0, alias[::-1]), (0, []), (2, []), (3, alias[:1])):
+            head = struct.pack(">HHHHHH", 1, 0x8180 | rcode, 1, len(answers), 0, 0)
+            question, octets = name + struct.pack(">HH", dns_server.TYPES[kind], 1), b"".join(answers)
+            found |= {head + question + octets, head + question + octets.replace(name, b"\xc0\x0c")}
+    return found
+
+
+def domains() -> set[bytes]:
+    texts = ["b\u00fccher.example", "a.\u03b1\u03c2.B\u00dcCHER", "\u4ed6\u4eec\u4e3a\u4ec0\u4e48", "\u212a.test", "pat.Here.test",
+             "\U0010ffff", "\u00fc" + "a" * 55, "xn--bcher-kva.x"]
+    return {text.encode() for text in texts} | {b"b\xfccher.test"}
+
+
 def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
     streams = {d.client for d in dialogues}
     messages = {m for d in dialogues for m in d.messages}
@@ -178,14 +199,14 @@ def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
     seeds["scram"] = {message for message in decoded(seeds["base64"]) if b"r=" in message}
     seeds["prepare"] = {"I\u00adX".encode(), "a\u00a0b\u3000\u200b".encode(), b"secret", "p\u00e4ss".encode(), b"a\x07"}
     seeds |= {"config": configurations(), "people": people(), "maildir": maildirs(), "mbox": mboxes(messages),
-              "exchange": exchanged(), "wire": frames()}
+              "exchange": exchanged(), "wire": frames(), "dns": replies(), "alabel": domains()}
     return seeds
 
 
 def write(out: Path, name: str, seeds: set[bytes]) -> None:
     """The four octets that decide about chance stand before all but the plain parsers' inputs."""
     has_knobs = name not in ("path", "decimal", "imap_parse", "base64", "scram", "prepare", "config", "maildir", "mbox", "exchange",
-                             "wire")
+                             "wire", "dns", "alabel")
     (out / name).mkdir(parents=True)
     for seed in seeds:
         digest = hashlib.sha1(seed).digest()

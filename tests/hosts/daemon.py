@@ -44,7 +44,7 @@ def configurations(tap: Tap, server: Server) -> None:
     """A mistake names file, line, key and what was expected; each mistake has a line."""
     for text, line, what in (
             (SERVER + IMAP + "colour = red\n", 6, "colour: expected one of protocol, address"),
-            ("[servers]\ndata = x\n" + IMAP, 1, "expected [server], [tls NAME] or [listener NAME], not servers"),
+            ("[servers]\ndata = x\n" + IMAP, 1, "expected [server], [queue], [tls NAME], [listener NAME] or [route NAME], not servers"),
             (SERVER + "hostname = my machine\n" + IMAP, 3, "hostname: expected a domain"),
             (SERVER + "threads = 0\n" + IMAP, 3, "threads: expected a number from 1 to 64, not 0"),
             (SERVER + "threads = many\n" + IMAP, 3, "threads: expected a number from 1 to 64, not many"),
@@ -65,7 +65,24 @@ def configurations(tap: Tap, server: Server) -> None:
             (SERVER + "[listener imap]\nprotocol = imap\n", 3, "imap: expected address = ADDRESS:PORT"),
             (SERVER + "[listener imap]\naddress = 127.0.0.1:0\n", 3, "imap: expected protocol"),
             (SERVER + "[tls x]\nkey = /nowhere\n" + IMAP, 3, "[tls]: expected both certificate = FILE and key = FILE"),
-            (SERVER + "[tls x]\nkey = /nowhere\ncertificate = /nowhere\n" + IMAP, 3, "/nowhere: expected a file with PEM"),
+            (SERVER + "[tls x]\nkey = /nowhere\ncertificate = /nowhere\n" + IMAP, 3, "certificate: expected a file with PEM, of at most 1 MiB, not /nowhere"),
+            (SERVER + "relay-networks = 0.0.0.0/0\n" + IMAP, 3, "relay-networks: expected at most 64 networks, none larger than a /8"),
+            (SERVER + "relay-networks = 127.0.0.1/33\n" + IMAP, 3, "relay-networks: expected at most 64 networks"),
+            (SERVER + "relay-networks = ::/8\n" + IMAP, 3, "relay-networks: expected at most 64 networks"),
+            (SERVER + "[queue]\ncolour = red\n" + IMAP, 4, "colour: expected one of first-retry, longest-retry"),
+            (SERVER + "[queue]\nexpire = 5w\n" + IMAP, 4, "expire: expected a time from 1s to 60d, as in 90s, 15m, 4h or 5d, not 5w"),
+            (SERVER + "[queue]\nfirst-retry = 0\n" + IMAP, 4, "first-retry: expected a time from 1s to 1d"),
+            (SERVER + "[queue]\ndns = localhost\n" + IMAP, 4, "dns: expected name servers by address"),
+            (SERVER + "[queue]\nsource = here.test\n" + IMAP, 4, "source: expected an address of IPv4"),
+            (SERVER + "[queue]\ntls-roots = /nowhere\n" + IMAP, 4, "tls-roots: expected a file with PEM, of at most 1 MiB, not /nowhere"),
+            (SERVER + "[route a]\nhost = b.test:70000\n" + IMAP, 4, "host: expected mx or HOST, with :PORT or without"),
+            (SERVER + "[route a]\nhost = [b.test]\n" + IMAP, 4, "host: expected mx or HOST"),
+            (SERVER + "[route a]\ntls = maybe\n" + IMAP, 4, "tls: expected no, offered, required, verified, implicit"),
+            (SERVER + "[route a]\nhost = b.test\nuser = pat\n" + IMAP, 3, "a: expected both user = NAME and password-file or token-file"),
+            (SERVER + "[route a]\nhost = b.test\nuser = pat\npassword-file = /x\n" + IMAP, 3,
+             "a: expected tls = required, verified or implicit where there is a user"),
+            (SERVER + "[route a]\nprotocol = lmtp\n" + IMAP, 3, "a: expected host = HOST where there is a user, or LMTP"),
+            (SERVER + "[route a]\nfor = b.test\n[route a]\nfor = c.test\n" + IMAP, 5, "expected a name of one word that no route before has"),
             (SERVER, 2, "expected a section [listener NAME]"),
             (SERVER + "colour = red\n" + IMAP, 3, "colour: expected one of hostname, data"),
             (SERVER + "data =\n" + IMAP, 3, "data: expected the path of a directory"),
@@ -93,7 +110,7 @@ def configurations(tap: Tap, server: Server) -> None:
             (SERVER + "[tls x]\ncert = /c\n" + IMAP, 4, "cert: expected one of certificate, key"),
             (SERVER + "[tls x]\ncertificate =\n" + IMAP, 4, "certificate: expected the path of a file, PEM, with the whole chain"),
             (SERVER + "[tls x]\nkey =\n" + IMAP, 4, "key: expected the path of a file, PEM"),
-            (SERVER + "[tls x]\nkey = /dev/null\ncertificate = /dev/null\n" + IMAP, 3, "/dev/null: expected a file with PEM"),
+            (SERVER + "[tls x]\nkey = /dev/null\ncertificate = /dev/null\n" + IMAP, 3, "certificate: expected a file with PEM, of at most 1 MiB, not /dev/null"),
             (SERVER + "hostname = " + "a" * 64 + ".test\n" + IMAP, 3, "hostname: expected a domain"),
             (SERVER + "hostname = mail..test\n" + IMAP, 3, "hostname: expected a domain"),
             ("[server]\nhostname = here.test\n" + IMAP, 5, "[server]: expected data = DIRECTORY")):
@@ -118,10 +135,10 @@ def help_and_man(server: Server) -> None:
     described = set(re.findall(r"^\.It Cm ([a-z-]+)", manual, re.M))
     assert commands and commands == described, f"--help has {commands}, the manual {described}"
     config = (ROOT / "docs/mailserverd.conf.5").read_text()
-    source = (ROOT / "src/mailserverd/config.c").read_text()
-    keys = set(re.findall(r'^    \{ "([a-z-]+)", take_', source, re.M))
+    source = "".join((ROOT / "src/mailserverd" / name).read_text() for name in ("config.c", "config_out.c"))
+    keys = set(re.findall(r'^    \{ "([a-z-]+)", (?:take|reading)_', source, re.M))
     described = set(re.findall(r"^\.It Cm ([a-z-]+) No =", config, re.M))
-    assert keys and keys == described, f"config.c has {keys}, the manual {described}"
+    assert keys and keys == described, f"the sources have {keys}, the manual {described}"
     example = re.search(r"\.Sh EXAMPLES\n\.Bd [^\n]*\n(.*?)\.Ed", config, re.S)[1]
     section, kept = server.certify("mail.example.org"), server.config.read_text()
     server.config.write_text(re.sub(r"\[tls mail.example.org\]\n.*\n.*\n", section, example))

@@ -65,6 +65,8 @@ struct liar {
             mailsrv_arg_copy copy;
             mailsrv_arg_mbox_status mbox_status;
             mailsrv_arg_mbox_create mbox_create;
+            mailsrv_arg_queue_scan queue_scan;
+            mailsrv_arg_queue_update queue_update;
         } arg;
         mailsrv_target targets[2];
         mailsrv_run run;

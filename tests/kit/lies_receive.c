@@ -83,7 +83,7 @@ static void swallows_what_is_too_large(struct liar *liar, struct telling *t)
 static void reads_nothing_staged(struct liar *liar, struct telling *t)
 {
     (void)liar;
-    if (t->op.kind == MAILSRV_OP_READ && ((const mailsrv_arg_read *)t->op.arg)->mbox == 0)
+    if (t->op.kind == MAILSRV_OP_READ && ((const mailsrv_arg_read *)t->op.arg)->body != 0)
         t->reply.value.read_bytes.octets.n = 0;
 }
 

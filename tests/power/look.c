@@ -437,15 +437,80 @@ static void match_item(struct mail *m, const mailsrv_queue_item *found, bool see
         bool is_perhaps = found->record.n == perhaps.n && memcmp(found->record.p, perhaps.p, perhaps.n) == 0;
         if (!is_now && !(is_perhaps && item->version_perhaps > item->version))
             continue;
+        uint32_t version = is_now ? item->version : item->version_perhaps;
+        mailsrv_bytes lane = mail_lane_of(item->number, version);
+        if (found->due_us != mail_due_of(item->number, version) || found->lane.n != lane.n ||
+            (lane.n != 0 && memcmp(found->lane.p, lane.p, lane.n) != 0))
+            mail_wrong(m, "a queue item has another time or lane than its record", item->number);
         if (item->state == GONE || (item->queue != 0 && item->queue != found->queue) || item->octets != found->octets)
             mail_wrong(m, "a queue item came back, or is another", item->number);
-        item->version = is_now ? item->version : item->version_perhaps;
+        item->version = version;
         item->queue = found->queue;
         item->state = THERE;
         seen[i] = true;
         return;
     }
     mail_wrong(m, "a queue item is not one that was queued", (uint32_t)found->queue);
+}
+
+/* Reads an item whole: it is what its number says. */
+static void read_item(struct mail *m, const struct item *item)
+{
+    mailsrv_asked *asked;
+    bool good = true;
+    for (size_t at = 0; good && at < item->octets;) {
+        mailsrv_arg_read arg = { .size = sizeof arg, .offset = at, .octets = item->octets, .queue = item->queue };
+        const mailsrv_read_bytes *value = mail_hear(m, 0, MAILSRV_OP_READ, -1, &arg, &asked);
+        good = value != NULL && value->octets.n != 0;
+        for (size_t i = 0; good && i < value->octets.n; i++)
+            good = value->octets.p[i] == mail_octet(item->number, at + i);
+        at += good ? value->octets.n : 0;
+        mailsrv_asked_free(asked);
+    }
+    if (!good)
+        mail_wrong(m, "a queue item cannot be read, or is another", item->number);
+    mail_settle(m);
+}
+
+/* How many items a scan in that order gives, with times that do not go back, each with its lane where one is given. */
+static size_t count_in_order(struct mail *m, uint32_t order, mailsrv_bytes lane)
+{
+    mailsrv_arg_queue_scan arg = { .size = sizeof arg, .limit = 3, .order = order, .due_min_us = INT64_MIN,
+                                   .due_max_us = INT64_MAX, .lane = lane };
+    size_t n = 0;
+    int64_t last = INT64_MIN;
+    for (bool more = true; more;) {
+        mailsrv_asked *asked;
+        const mailsrv_queued *value = mail_hear(m, 0, MAILSRV_OP_QUEUE_SCAN, -1, &arg, &asked);
+        more = value != NULL && value->more != 0;
+        for (uint32_t i = 0; value != NULL && i < value->n; i++, n++) {
+            const mailsrv_queue_item *item = &value->items[i];
+            if (item->due_us < last || (order == MAILSRV_QUEUE_BY_LANE && item->lane.n != lane.n))
+                mail_wrong(m, "QUEUE_SCAN is not in order", (uint32_t)item->queue);
+            last = item->due_us;
+        }
+        if (more)
+            arg.cursor = value->next;
+        mailsrv_asked_free(asked);
+    }
+    return n;
+}
+
+/* Every index of the queue has what it must have, and each item can be read. */
+static void check_orders(struct mail *m)
+{
+    static const mailsrv_bytes none;
+    size_t n = 0, in_lanes = 0;
+    for (size_t i = 0; i < m->known.n_items; i++) {
+        if (m->known.items[i].state != THERE)
+            continue;
+        read_item(m, &m->known.items[i]);
+        n++;
+    }
+    for (uint32_t lane = 0; lane < LANES; lane++)
+        in_lanes += count_in_order(m, MAILSRV_QUEUE_BY_LANE, mail_lane_of(lane, 0));
+    if (count_in_order(m, MAILSRV_QUEUE_BY_DUE, none) != n || in_lanes != n)
+        mail_wrong(m, "an index of the queue has more or less than the queue", (uint32_t)n);
 }
 
 static void all_items(struct mail *m, bool seen[MESSAGES_MAX], uint64_t *sum)
@@ -484,6 +549,7 @@ void mail_check(struct mail *m)
             item->state = GONE;
         item->version_perhaps = item->version;
     }
+    check_orders(m);
     mail_raise_marks(m);
     m->must_look = false;
 }

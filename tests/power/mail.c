@@ -218,13 +218,28 @@ mailsrv_bytes mail_record_of(uint32_t number, uint32_t version, char text[16])
     return (mailsrv_bytes){ (const uint8_t *)text, (size_t)snprintf(text, 16, "%u.%u", number, version) };
 }
 
+/* Some are due together. */
+int64_t mail_due_of(uint32_t number, uint32_t version)
+{
+    return (int64_t)((number + version * 7) % 5) * 1000000 - 1000000;
+}
+
+mailsrv_bytes mail_lane_of(uint32_t number, uint32_t version)
+{
+    static const char *const lanes[LANES] = { "", "one.test", "another.test" };
+    const char *lane = lanes[(number + version) % LANES];
+    return (mailsrv_bytes){ (const uint8_t *)lane, strlen(lane) };
+}
+
 static void to_queue(struct mail *m, struct sending *s)
 {
     s->item = &m->known.items[m->known.n_items++];
     *s->item = (struct item){ .state = PERHAPS, .number = s->number, .octets = (size_t)s->staged.octets };
     s->targets[s->arg.n_targets++] = (mailsrv_target){ .size = sizeof(mailsrv_target),
                                                        .kind = MAILSRV_TARGET_QUEUE,
-                                                       .record = mail_record_of(s->number, 0, s->record) };
+                                                       .record = mail_record_of(s->number, 0, s->record),
+                                                       .due_us = mail_due_of(s->number, 0),
+                                                       .lane = mail_lane_of(s->number, 0) };
 }
 
 bool mail_has_room(const struct box *box, size_t more)
@@ -353,7 +368,9 @@ void mail_requeue(struct mail *m, uint64_t random)
         item->version_perhaps = item->version + 1;
         mailsrv_arg_queue_update arg = { .size = sizeof arg,
                                          .queue = item->queue,
-                                         .record = mail_record_of(item->number, item->version_perhaps, text) };
+                                         .record = mail_record_of(item->number, item->version_perhaps, text),
+                                         .due_us = mail_due_of(item->number, item->version_perhaps),
+                                         .lane = mail_lane_of(item->number, item->version_perhaps) };
         mail_hear(m, 1, MAILSRV_OP_QUEUE_UPDATE, -1, &arg, &asked);
         if (mail_status_of(asked) == MAILSRV_OK)
             item->version = item->version_perhaps;

@@ -15,6 +15,7 @@
 #define BOXES_MAX 12 /* of an account, ever */
 #define ENGINES 2
 #define KEYWORDS 6
+#define LANES 3
 
 enum fate_of { NEVER_WAS = 0, THERE, PERHAPS, PERHAPS_GONE, GONE };
 

@@ -29,6 +29,9 @@ void mail_close_box(struct mail *m, struct opened *box);
 uint8_t mail_octet(uint32_t number, size_t i); /* of a message */
 mailsrv_bytes mail_uidl_of(uint32_t number, char text[16]);
 mailsrv_bytes mail_record_of(uint32_t number, uint32_t version, char text[16]);
+/* What a version of an item is due at, and its lane, one of LANES. */
+int64_t mail_due_of(uint32_t number, uint32_t version);
+mailsrv_bytes mail_lane_of(uint32_t number, uint32_t version);
 /* A message has that UID and modseq: they only ever ascend. */
 void mail_was_given(struct mail *m, int account, struct box *box, struct message *message, uint32_t uid,
                     uint64_t modseq);

@@ -14,6 +14,8 @@ enum { AROUND_OCTETS = 8 };
 
 static bool is_on;
 static int64_t held;
+static unsigned fails_in;
+static bool fails;
 
 void counted_turn(bool on)
 {
@@ -25,6 +27,23 @@ int64_t counted_octets(void)
     return held;
 }
 
+bool counted_fail(unsigned n)
+{
+    bool has_failed = fails;
+    fails_in = n;
+    fails = false;
+    return has_failed;
+}
+
+/* Is this the one? */
+static bool fails_now(void)
+{
+    if (!is_on || fails_in == 0 || --fails_in != 0)
+        return false;
+    fails = true;
+    return true;
+}
+
 static void count(void *p, int64_t sign)
 {
     if (is_on && p != NULL)
@@ -33,6 +52,8 @@ static void count(void *p, int64_t sign)
 
 void *malloc(size_t n)
 {
+    if (fails_now())
+        return NULL;
     void *p = __libc_malloc(n);
     count(p, 1);
     return p;
@@ -40,6 +61,8 @@ void *malloc(size_t n)
 
 void *calloc(size_t n, size_t octets)
 {
+    if (fails_now())
+        return NULL;
     void *p = __libc_calloc(n, octets);
     count(p, 1);
     return p;
@@ -47,6 +70,8 @@ void *calloc(size_t n, size_t octets)
 
 void *realloc(void *p, size_t n)
 {
+    if (fails_now())
+        return NULL;
     count(p, -1);
     void *to = __libc_realloc(p, n);
     count(to == NULL && n != 0 ? p : to, 1);
@@ -55,6 +80,8 @@ void *realloc(void *p, size_t n)
 
 void *aligned_alloc(size_t alignment, size_t n)
 {
+    if (fails_now())
+        return NULL;
     void *p = __libc_memalign(alignment, n);
     count(p, 1);
     return p;

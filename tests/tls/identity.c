@@ -49,30 +49,33 @@ static void read_pem(const struct identity *by, X509 **own, EVP_PKEY **key)
     must(*own != NULL && *key != NULL);
 }
 
-static void describe(X509 *own, bool is_root)
+static void describe(X509 *own, const char *common_name, long ended_s)
 {
     static long serial = 1;
     X509_NAME *name = X509_get_subject_name(own);
     must(X509_set_version(own, 2) && ASN1_INTEGER_set(X509_get_serialNumber(own), serial++) &&
-         X509_gmtime_adj(X509_getm_notBefore(own), -3600) != NULL &&
-         X509_gmtime_adj(X509_getm_notAfter(own), YEAR_S) != NULL &&
-         X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                                    (const unsigned char *)(is_root ? "root of tests" : "of tests"), -1, -1, 0));
+         X509_gmtime_adj(X509_getm_notBefore(own), -3600 - ended_s) != NULL &&
+         X509_gmtime_adj(X509_getm_notAfter(own), ended_s != 0 ? -ended_s : YEAR_S) != NULL &&
+         X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)common_name, -1, -1, 0));
 }
 
-void identity_make(struct identity *identity, enum key_kind kind, const char *names, const struct identity *by)
+/* A root has no names. */
+static void make(struct identity *identity, EVP_PKEY *key, const struct odd_identity *odd, bool is_root,
+                 const struct identity *by)
 {
-    EVP_PKEY *key = kind == KEY_EC ? EVP_EC_gen("P-256") : EVP_RSA_gen(2048), *signing = key;
+    EVP_PKEY *signing = key;
     X509 *own = X509_new(), *issuer = own;
     must(key != NULL && own != NULL);
-    describe(own, names == NULL);
+    describe(own, odd->common_name, odd->ended_s);
     must(X509_set_pubkey(own, key));
     if (by != NULL)
         read_pem(by, &issuer, &signing);
     must(X509_set_issuer_name(own, X509_get_subject_name(issuer)));
-    extend(own, issuer, NID_basic_constraints, names == NULL ? "critical,CA:TRUE" : "CA:FALSE");
-    if (names != NULL)
-        extend(own, issuer, NID_subject_alt_name, names);
+    extend(own, issuer, NID_basic_constraints, is_root ? "critical,CA:TRUE" : "CA:FALSE");
+    if (odd->names != NULL)
+        extend(own, issuer, NID_subject_alt_name, odd->names);
+    if (odd->usage != NULL)
+        extend(own, issuer, NID_ext_key_usage, odd->usage);
     must(X509_sign(own, signing, EVP_sha256()) != 0);
     BIO *chain = BIO_new(BIO_s_mem()), *secret = BIO_new(BIO_s_mem());
     must(PEM_write_bio_X509(chain, own) && PEM_write_bio_PrivateKey(secret, key, NULL, NULL, 0, NULL, NULL));
@@ -84,6 +87,20 @@ void identity_make(struct identity *identity, enum key_kind kind, const char *na
     }
     X509_free(own);
     EVP_PKEY_free(key);
+}
+
+void identity_make(struct identity *identity, enum key_kind kind, const char *names, const struct identity *by)
+{
+    const struct odd_identity usual = { .names = names, .common_name = names == NULL ? "root of tests" : "of tests" };
+    make(identity, kind == KEY_EC ? EVP_EC_gen("P-256") : EVP_RSA_gen(2048), &usual, names == NULL, by);
+}
+
+void identity_make_odd(struct identity *identity, const struct odd_identity *odd, const struct identity *by)
+{
+    struct odd_identity whole = *odd;
+    if (whole.common_name == NULL)
+        whole.common_name = "of tests";
+    make(identity, EVP_EC_gen("P-256"), &whole, false, by);
 }
 
 void identity_show(const struct identity *identity, SSL_CTX *ctx)

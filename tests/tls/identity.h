@@ -14,6 +14,15 @@ enum key_kind { KEY_EC, KEY_RSA };
 /* `names` as OpenSSL writes them ("DNS:mx.here.test,email:pat@here.test"); `by` NULL: signed by itself. */
 void identity_make(struct identity *identity, enum key_kind kind, const char *names, const struct identity *by);
 
+/* One that is not as usual; what is NULL or 0 is. */
+struct odd_identity {
+    const char *names, *common_name;
+    const char *usage; /* extended key usage */
+    long ended_s;      /* since when it is no longer valid */
+};
+
+void identity_make_odd(struct identity *identity, const struct odd_identity *odd, const struct identity *by);
+
 /* A client shows it. */
 void identity_show(const struct identity *identity, SSL_CTX *ctx);
 

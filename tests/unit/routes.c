@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -18,7 +19,7 @@ static void add(char *to, size_t room, const char *before, struct span text)
 static void note_question(struct routed *out, const mailsrv_arg_dns *ask)
 {
     const char *type = ask->type == MAILSRV_DNS_MX ? "MX " : ask->type == MAILSRV_DNS_A ? "A " : "AAAA ";
-    add(out->questions, sizeof out->questions, out->questions[0] == '\0' ? "" : ", ", (struct span){ NULL, 0 });
+    add(out->questions, sizeof out->questions, out->questions[0] == '\0' ? "" : ", ", SPAN(""));
     add(out->questions, sizeof out->questions, type, mailsrv__span(ask->name));
 }
 

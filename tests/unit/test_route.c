@@ -172,6 +172,9 @@ static void test_ourselves_among_the_exchangers(void **state)
                                  "b.test A 192.0.2.1\nus.test A 192.0.2.2\nc.test A 192.0.2.3\nd.test A 192.0.2.4\n";
     static const char alias[] = "a.test MX 10 b.test\na.test MX 20 c.test\na.test MX 30 d.test\nb.test A 192.0.2.1\n"
                                 "c.test CNAME us.test\nus.test A 192.0.2.2\nd.test A 192.0.2.4\n";
+    static const char share[] = "a.test MX 10 b.test\na.test MX 20 us.test\na.test MX 30 c.test\na.test MX 30 d.test\n"
+                                "b.test A 192.0.2.1\nb.test A 192.0.2.2\nb.test A 192.0.2.3\nb.test A 192.0.2.4\n"
+                                "b.test A 192.0.2.5\n";
     static const struct row rows[] = {
         { "only better ones are used", beside, "a.test", .plan = "b.test/192.0.2.1" },
         { "whatever the case", beside, "a.test", .plan = "b.test/192.0.2.1", .own = "US.Test" },
@@ -181,7 +184,10 @@ static void test_ourselves_among_the_exchangers(void **state)
         { "the best is not there",
           "a.test MX 10 no.test\na.test MX 20 us.test\na.test MX 30 d.test\nd.test A 192.0.2.4\n", "a.test",
           .plan = "451 4.4.4 no better mail exchanger of a.test than ourselves has an address" },
-        { "an alias of ours", alias, "a.test", .plan = "b.test/192.0.2.1" },
+        { "an alias of ours", alias, "a.test", .plan = "b.test/192.0.2.1",
+          .questions = "MX a.test, AAAA b.test, A b.test, AAAA c.test, A c.test" },
+        { "those that are not used need no share of the addresses", share, "a.test",
+          .plan = "b.test/192.0.2.1 b.test/192.0.2.2 b.test/192.0.2.3 b.test/192.0.2.4 b.test/192.0.2.5" },
         { "the domain is our name", "us.test A 192.0.2.1\n", "us.test",
           .plan = "554 5.4.6 mail for us.test would come back to us" },
         { "the best is an alias of ours", "a.test MX 10 c.test\nc.test CNAME us.test\nus.test A 192.0.2.2\n",

@@ -21,7 +21,8 @@ VALUES = {
     Kind.EXPUNGE: c.mailsrv_expunged, Kind.CHANGES: c.mailsrv_changes, Kind.FLAGS: c.mailsrv_flagged,
     Kind.COPY: c.mailsrv_copied, Kind.MOVE: c.mailsrv_copied, Kind.MBOX_LIST: c.mailsrv_mbox_listed,
     Kind.MBOX_STATUS: c.mailsrv_mbox_status, Kind.MBOX_CREATE: c.mailsrv_mbox_created,
-    Kind.QUEUE_SCAN: c.mailsrv_queued,
+    Kind.QUEUE_SCAN: c.mailsrv_queued, Kind.ROUTE: c.mailsrv_route, Kind.DNS: c.mailsrv_dns_reply,
+    Kind.CREDENTIAL: c.mailsrv_credential, Kind.RETRY: c.mailsrv_retry,
 }
 ARGUMENTS = {kind: vars(c).get(f"mailsrv_arg_{kind.name.lower()}", c.mailsrv_arg_close) for kind in Kind}
 ARGUMENTS[Kind.MOVE] = c.mailsrv_arg_copy

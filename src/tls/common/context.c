@@ -43,9 +43,32 @@ static int32_t fill(const struct maker *m, void *context, const mailsrv_tls_setu
     for (uint32_t i = 0; i < setup->n_certificates; i++)
         if (!m->certificate(context, i, certificate_at(setup, i), &expected))
             return expected == NULL ? MAILSRV_NOMEM : refuse(why, (int32_t)i + 1, expected);
-    if (setup->client_roots.n != 0 && !m->client_roots(context, &setup->client_roots))
+    if (setup->client_roots.n != 0 && !m->roots(context, &setup->client_roots))
         return refuse(why, 0, "roots for clients as PEM");
     return set_tickets(m, context, setup) ? MAILSRV_OK : MAILSRV_NOMEM;
+}
+
+static int32_t fill_client(const struct maker *m, void *context, const mailsrv_tls_client_setup *setup,
+                           mailsrv_error *why)
+{
+    const char *expected = NULL;
+    if (!m->begin(context, 1))
+        return MAILSRV_NOMEM;
+    if (setup->roots.n != 0 && !m->roots(context, &setup->roots))
+        return refuse(why, 0, "roots for servers as PEM");
+    if (setup->certificate != NULL && !m->certificate(context, 0, setup->certificate, &expected))
+        return expected == NULL ? MAILSRV_NOMEM : refuse(why, 1, expected);
+    return MAILSRV_OK;
+}
+
+/* The context is the caller's no more. */
+static int32_t finish(const struct maker *m, void *context, int32_t status, mailsrv_tls **out)
+{
+    if (status == MAILSRV_OK)
+        status = mailsrv_tls_new(NULL, m->provider, context, out);
+    if (status != MAILSRV_OK)
+        m->provider->context_free(context);
+    return status;
 }
 
 int32_t mailsrv__tls_make(const struct maker *m, const mailsrv_tls_setup *setup, mailsrv_tls **out, mailsrv_error *why)
@@ -53,12 +76,22 @@ int32_t mailsrv__tls_make(const struct maker *m, const mailsrv_tls_setup *setup,
     if (!is_usable(setup) || out == NULL)
         return MAILSRV_E_USAGE;
     void *context = calloc(1, m->context_octets);
-    if (context == NULL)
-        return MAILSRV_NOMEM;
-    int32_t status = fill(m, context, setup, why);
-    if (status == MAILSRV_OK)
-        status = mailsrv_tls_new(NULL, m->provider, context, out);
-    if (status != MAILSRV_OK)
-        m->provider->context_free(context);
-    return status;
+    return context == NULL ? MAILSRV_NOMEM : finish(m, context, fill(m, context, setup, why), out);
+}
+
+int32_t mailsrv__tls_make_client(const struct maker *m, const mailsrv_tls_client_setup *setup, mailsrv_tls **out,
+                                 mailsrv_error *why)
+{
+    if (setup == NULL || setup->size < sizeof *setup || out == NULL ||
+        (setup->certificate != NULL && setup->certificate->size < sizeof *setup->certificate))
+        return MAILSRV_E_USAGE;
+    void *context = calloc(1, m->context_octets);
+    return context == NULL ? MAILSRV_NOMEM : finish(m, context, fill_client(m, context, setup, why), out);
+}
+
+int32_t mailsrv__tls_begin_nothing(void *context, void **connection)
+{
+    (void)context;
+    (void)connection;
+    return MAILSRV_NOMEM;
 }

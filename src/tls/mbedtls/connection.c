@@ -1,4 +1,5 @@
 /* One connection.  mbedTLS reads from what the session feeds and writes into the room that it lends. */
+#include "tls/common/context.h"
 #include "tls/common/io.h"
 #include "provider.h"
 
@@ -92,32 +93,49 @@ static void end(void *connection)
 }
 
 /* The settings are copied, so that what they call back knows the connection; what they point to is the context's. */
-static void set_up(struct connection *c)
+static bool set_up(struct connection *c)
 {
     c->config = c->context->config;
-    mbedtls_ssl_conf_sni(&c->config, choose_certificate, c);
+    if (!c->is_client)
+        mbedtls_ssl_conf_sni(&c->config, choose_certificate, c);
+    else if (!mailsrv__mbedtls_target_set(c))
+        return false;
 #if IS_MBEDTLS_3
     mbedtls_ssl_set_export_keys_cb(&c->ssl, keys_made, c);
 #elif defined(MBEDTLS_SSL_EXPORT_KEYS)
     mbedtls_ssl_conf_export_keys_ext_cb(&c->config, keys_made, c);
 #endif
+    return true;
 }
 
-static int32_t begin(void *context, void **connection)
+/* `target` NULL: as the server. */
+static int32_t make(void *context, const mailsrv_tls_target *target, void **connection)
 {
     struct connection *c = calloc(1, sizeof *c);
     if (c == NULL)
         return MAILSRV_NOMEM;
     c->context = context;
+    c->is_client = c->hello.of_server = target != NULL;
+    if (target != NULL)
+        mailsrv__tls_target_read(target, &c->target);
     mbedtls_ssl_init(&c->ssl);
-    set_up(c);
-    if (mbedtls_ssl_setup(&c->ssl, &c->config) != 0) {
+    if (!set_up(c) || mbedtls_ssl_setup(&c->ssl, &c->config) != 0) {
         end(c);
         return MAILSRV_NOMEM;
     }
     mbedtls_ssl_set_bio(&c->ssl, c, take, give, NULL);
     *connection = c;
     return MAILSRV_OK;
+}
+
+static int32_t begin(void *context, void **connection)
+{
+    return make(context, NULL, connection);
+}
+
+static int32_t connect(void *context, const mailsrv_tls_target *target, void **connection)
+{
+    return make(context, target, connection);
 }
 
 /* ---- Calls ---- */
@@ -128,6 +146,17 @@ static void enter(struct connection *c, mailsrv_tls_io *io)
     c->io = io;
 }
 
+static void say_why(struct connection *c, int result)
+{
+    static const char wrong[] = "the server's certificate cannot be verified: ";
+    mbedtls_strerror(result, c->why, sizeof c->why);
+    if (result != MBEDTLS_ERR_X509_CERT_VERIFY_FAILED)
+        return;
+    memcpy(c->why, wrong, sizeof wrong);
+    mbedtls_x509_crt_verify_info(c->why + sizeof wrong - 1, sizeof c->why - sizeof wrong + 1, "", c->verify_flags);
+    c->why[strcspn(c->why, "\n")] = '\0'; /* the first of all reasons */
+}
+
 /* What a call says that did not succeed.  Where mbedTLS closes in silence the peer is told all the same. */
 static int32_t leave(struct connection *c, int result)
 {
@@ -135,7 +164,7 @@ static int32_t leave(struct connection *c, int result)
         return MAILSRV_MORE;
     if (result == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY && c->is_open)
         return MAILSRV_E_CLOSED;
-    mbedtls_strerror(result, c->why, sizeof c->why);
+    say_why(c, result);
     if (c->io->room_made == 0 && result != MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
         mbedtls_ssl_send_alert_message(&c->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
                                        c->is_open ? MBEDTLS_SSL_ALERT_MSG_BAD_RECORD_MAC
@@ -177,11 +206,22 @@ static int32_t handshake(void *connection, mailsrv_tls_io *io)
     return MAILSRV_OK;
 }
 
+/* A ticket, which a server of TLS 1.3 may send at any time, is nothing that ends it. */
+static int read_plain(struct connection *c, mailsrv_tls_io *io)
+{
+    int result = mbedtls_ssl_read(&c->ssl, io->plain, io->plain_octets);
+#if defined(MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
+    while (result == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
+        result = mbedtls_ssl_read(&c->ssl, io->plain, io->plain_octets);
+#endif
+    return result;
+}
+
 static int32_t decrypt(void *connection, mailsrv_tls_io *io)
 {
     struct connection *c = connection;
     enter(c, io);
-    int result = mbedtls_ssl_read(&c->ssl, io->plain, io->plain_octets);
+    int result = read_plain(c, io);
     if (result <= 0)
         return leave(c, result == 0 ? MBEDTLS_ERR_SSL_WANT_READ : result);
     io->plain_made = (size_t)result;
@@ -238,4 +278,24 @@ const mailsrv_tls_provider mailsrv__mbedtls_provider = {
     .info = info,
     .octets = mailsrv__mbedtls_octets,
     .why = why,
+};
+
+const mailsrv_tls_provider mailsrv__mbedtls_client_provider = {
+    .size = sizeof mailsrv__mbedtls_client_provider,
+#if HAS_THREADS
+    .features = MAILSRV_TLS_THREADS,
+#endif
+    .name = MBEDTLS_VERSION_STRING_FULL,
+    .context_free = mailsrv__mbedtls_context_free,
+    .begin = mailsrv__tls_begin_nothing,
+    .end = end,
+    .handshake = handshake,
+    .decrypt = decrypt,
+    .encrypt = encrypt,
+    .close = close_notify,
+    .expansion = mailsrv__tls_expansion,
+    .info = info,
+    .octets = mailsrv__mbedtls_octets,
+    .why = why,
+    .connect = connect,
 };

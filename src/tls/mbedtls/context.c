@@ -104,11 +104,10 @@ static void choose_curves(struct context *c)
 }
 #endif
 
-static bool set_up(struct context *c)
+static bool set_up(struct context *c, int end)
 {
     mbedtls_ssl_config *config = &c->config;
-    if (mbedtls_ssl_config_defaults(config, MBEDTLS_SSL_IS_SERVER, MBEDTLS_SSL_TRANSPORT_STREAM,
-                                    MBEDTLS_SSL_PRESET_DEFAULT) != 0)
+    if (mbedtls_ssl_config_defaults(config, end, MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT) != 0)
         return false;
     mbedtls_ssl_conf_rng(config, mbedtls_ctr_drbg_random, &c->random.drbg);
     mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_NONE);
@@ -137,13 +136,17 @@ static bool set_clients(void *context, const mailsrv_bytes *roots)
 
 /* ---- Making ---- */
 
-static bool begin(void *context, size_t n_certificates)
+bool mailsrv__mbedtls_context_begin(struct context *c, int end, size_t n_certificates)
 {
-    struct context *c = context;
     mbedtls_ssl_config_init(&c->config);
     mbedtls_x509_crt_init(&c->roots);
     c->certificates = calloc(n_certificates, sizeof *c->certificates);
-    return generator_begin(&c->random) && c->certificates != NULL && set_up(c);
+    return generator_begin(&c->random) && c->certificates != NULL && set_up(c, end);
+}
+
+static bool begin(void *context, size_t n_certificates)
+{
+    return mailsrv__mbedtls_context_begin(context, MBEDTLS_SSL_IS_SERVER, n_certificates);
 }
 
 static bool add_certificate(void *context, size_t i, const mailsrv_certificate *pem, const char **expected)
@@ -175,7 +178,7 @@ int32_t mailsrv_mbedtls_new(const mailsrv_tls_setup *setup, mailsrv_tls **out, m
                                         .context_octets = sizeof(struct context),
                                         .begin = begin,
                                         .certificate = add_certificate,
-                                        .client_roots = set_clients,
+                                        .roots = set_clients,
                                         .tickets = set_tickets };
     return mailsrv__tls_make(&maker, setup, out, why);
 }

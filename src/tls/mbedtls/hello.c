@@ -1,13 +1,20 @@
-/* mbedTLS uses extended_master_secret whenever a client offers it, and does not say so.  Without it what an exporter
- * gives is not this connection's alone (RFC 9266 section 4.2), so the ClientHello is looked at on its way.
+/* mbedTLS uses extended_master_secret whenever both sides have it, and does not say so.  Without it what an exporter
+ * gives is not this connection's alone (RFC 9266 section 4.2), so the other side's hello is looked at on its way.
  *
  * mbedTLS 3 puts a message together of several records before it looks at what it is: what is none, or larger than
  * mbedTLS can take, ends here. */
 #include "provider.h"
 
-enum { RECORD_HEADER = 5, HANDSHAKE = 22, CLIENT_HELLO = 1, EXTENDED_MASTER_SECRET = 23, MESSAGE_OCTETS_MAX = 16380 };
+enum { RECORD_HEADER = 5, HANDSHAKE = 22, CLIENT_HELLO = 1, SERVER_HELLO = 2 };
+enum {
+    EXTENDED_MASTER_SECRET = 23,
+    MESSAGE_OCTETS_MAX = 16380,
+    VERSION_AND_RANDOM = 2 + 32,
+    SUITE_AND_COMPRESSION = 3
+};
 
-/* ClientHello (RFC 5246 section 7.4.1.2): what is read, one after the other. */
+/* ClientHello (RFC 5246 section 7.4.1.2): what is read, one after the other.  Of a ServerHello the same, but that it
+ * has one suite and one compression, of three octets, behind its session. */
 enum stage {
     AT_MESSAGE,     /* its type, one octet */
     AT_SIZE,        /* its length, three */
@@ -36,18 +43,33 @@ static void take_length(struct hello *h)
     h->stage = h->extensions_left == 0 ? AT_END : AT_EXTENSION;
 }
 
+/* Behind it a server may have no extensions, and then another message follows. */
+static void take_session(struct hello *h)
+{
+    h->skip = h->value;
+    h->stage = AT_SUITES;
+    if (!h->of_server)
+        return;
+    h->skip += SUITE_AND_COMPRESSION;
+    h->stage = h->message > VERSION_AND_RANDOM + 1 + h->skip ? AT_EXTENSIONS : AT_END;
+}
+
 /* A number is complete. */
 static void take_value(struct hello *h)
 {
     switch (h->stage) {
     case AT_MESSAGE:
-        h->is_wrong = h->value != CLIENT_HELLO;
+        h->is_wrong = h->value != (h->of_server ? SERVER_HELLO : CLIENT_HELLO);
         h->stage = h->is_wrong ? AT_END : AT_SIZE;
         break;
     case AT_SIZE:
         h->is_wrong = h->value > MESSAGE_OCTETS_MAX;
-        h->skip = 2 + 32;
+        h->skip = VERSION_AND_RANDOM;
+        h->message = (uint16_t)h->value;
         h->stage = h->is_wrong ? AT_END : AT_SESSION;
+        break;
+    case AT_SESSION:
+        take_session(h);
         break;
     case AT_EXTENSIONS:
         h->extensions_left = (uint16_t)h->value;

@@ -42,10 +42,14 @@ static const mbedtls_x509_crt *shown(const struct connection *c)
     return fitting == 1 ? one : NULL;
 }
 
-/* By the hash of its signature, or a better one (RFC 5929 section 4.1). */
+/* The server's, by the hash of its signature, or a better one (RFC 5929 section 4.1). */
 static void find_end_point(const struct connection *c, struct texts *t)
 {
-    const mbedtls_x509_crt *own = c->shows_own ? shown(c) : NULL;
+    const mbedtls_x509_crt *own = NULL;
+    if (c->is_client)
+        own = mbedtls_ssl_get_peer_cert(&c->ssl);
+    else if (c->shows_own)
+        own = shown(c);
     if (own == NULL)
         return;
     mbedtls_md_type_t type = own->MBEDTLS_PRIVATE(sig_md);
@@ -128,13 +132,14 @@ void mailsrv__mbedtls_info(struct connection *c, mailsrv_tls_info *out)
     mailsrv_tls_info all = {
         .version = mailsrv__mbedtls_version(c),
         .cipher = mailsrv__tls_text(t->cipher),
-        .server_name = mailsrv__tls_text(c->server_name),
+        .server_name = mailsrv__tls_text(c->is_client ? c->target.name : c->server_name),
         .client_subject = mailsrv__tls_text(t->subject),
         .client_names = t->n_names == 0 ? NULL : t->names,
         .n_client_names = t->n_names,
         .exporter = { c->exporter, is_unique(c) ? c->n_exporter : 0 },
         .end_point = { t->end_point, t->n_end_point },
         .resumed = !c->shows_own,
+        .verified = c->is_vouched_for && mbedtls_ssl_get_verify_result(&c->ssl) == 0,
     };
     mailsrv__tls_info_copy(out, &all);
 }

@@ -2,14 +2,17 @@
  *
  *   crypto.c       hashes, HMAC, random numbers
  *   context.c      what a mailsrv_tls is: settings, certificates, roots, tickets
+ *   client.c       the same for clients, and who a server must be
  *   certificate.c  PEM, and which certificate a name is shown
  *   connection.c   the table: one connection
- *   hello.c        what the client offers, where mbedTLS does not say
+ *   hello.c        what the other side's hello says, where mbedTLS does not
  *   memory.c       how much it holds
  *   info.c         what is known of a connection
  */
 #ifndef TLS_MBEDTLS_PROVIDER_H
 #define TLS_MBEDTLS_PROVIDER_H
+
+#include "tls/common/target.h"
 
 #include <mailsrv/mbedtls.h>
 
@@ -67,13 +70,14 @@ struct context {
     bool asks_clients;
 };
 
-/* Reads a ClientHello as it passes by. */
+/* Reads a ClientHello, or a ServerHello, as it passes by. */
 struct hello {
+    bool of_server;
     uint32_t skip;  /* octets until the next thing that is looked at */
     uint32_t value; /* the number that is being read */
-    uint16_t record_left, extensions_left, extension;
+    uint16_t record_left, message, extensions_left, extension;
     uint8_t stage, have, header;
-    bool offers_ems; /* extended_master_secret (RFC 7627) */
+    bool offers_ems; /* extended_master_secret (RFC 7627); a server's: takes it */
     bool is_wrong;   /* it is none, or one that is too large */
 };
 
@@ -96,7 +100,11 @@ struct connection {
     struct context *context;
     mailsrv_tls_io *io; /* of the running call */
     struct hello hello;
-    bool is_open, shows_own;
+    bool is_open, is_client;
+    bool shows_own;        /* the server shows a certificate */
+    struct target target;  /* a client's */
+    bool is_vouched_for;   /* and the certificate is his */
+    uint32_t verify_flags; /* what is wrong with it: MBEDTLS_X509_BADCERT_... */
     uint8_t exporter[32];
     size_t n_exporter;
     char server_name[NAME_OCTETS_MAX + 1];
@@ -114,7 +122,7 @@ bool mailsrv__mbedtls_roots_read(mbedtls_x509_crt *out, const mailsrv_bytes *pem
 bool mailsrv__mbedtls_is_for(const mbedtls_x509_crt *certificate, const char *name, size_t n);
 
 /* The next alternative name of a kind behind `at`; NULL at first.  NULL: there is none. */
-enum { NAME_EMAIL = 1, NAME_DNS = 2 }; /* GeneralName (RFC 5280 section 4.2.1.6) */
+enum { NAME_EMAIL = 1, NAME_DNS = 2, NAME_IP = 7 }; /* GeneralName (RFC 5280 section 4.2.1.6) */
 const mbedtls_x509_sequence *mailsrv__mbedtls_next_name(const mbedtls_x509_crt *certificate,
                                                         const mbedtls_x509_sequence *at, int kind);
 
@@ -125,11 +133,19 @@ bool mailsrv__mbedtls_goes_with_first(const struct context *context, size_t i);
 /* ---- context.c ---- */
 void mailsrv__mbedtls_context_free(void *context);
 
+/* What servers and clients have in common, for either end: MBEDTLS_SSL_IS_...  False: there is no memory. */
+bool mailsrv__mbedtls_context_begin(struct context *context, int end, size_t n_certificates);
+
+/* ---- client.c ---- */
+
+/* Gives the connection, whose settings are its own, its target.  False: there is no memory. */
+bool mailsrv__mbedtls_target_set(struct connection *connection);
+
 /* ---- hello.c ---- */
 void mailsrv__mbedtls_hello(struct hello *hello, const uint8_t *p, size_t n);
 
 /* ---- connection.c ---- */
-extern const mailsrv_tls_provider mailsrv__mbedtls_provider;
+extern const mailsrv_tls_provider mailsrv__mbedtls_provider, mailsrv__mbedtls_client_provider;
 
 /* ---- memory.c ---- */
 uint64_t mailsrv__mbedtls_octets(const void *connection);

@@ -1,5 +1,6 @@
 /* One connection.  OpenSSL reads from what the session feeds and writes into the room that it lends: it keeps nothing
  * in between but a record that has begun. */
+#include "tls/common/context.h"
 #include "tls/common/io.h"
 #include "provider.h"
 
@@ -66,12 +67,12 @@ static void end(void *connection)
     free(c);
 }
 
-static int32_t begin(void *context, void **connection)
+/* NULL: no memory. */
+static struct connection *make(const struct context *from)
 {
-    const struct context *from = context;
     struct connection *c = calloc(1, sizeof *c);
     if (c == NULL)
-        return MAILSRV_NOMEM;
+        return NULL;
     c->context = from;
     c->why = "it has not failed";
     c->ssl = SSL_new(from->ssl);
@@ -79,11 +80,35 @@ static int32_t begin(void *context, void **connection)
     if (bio == NULL) {
         ERR_clear_error();
         end(c);
-        return MAILSRV_NOMEM;
+        return NULL;
     }
     BIO_set_data(bio, c);
     SSL_set_bio(c->ssl, bio, bio);
+    return c;
+}
+
+static int32_t begin(void *context, void **connection)
+{
+    struct connection *c = make(context);
+    if (c == NULL)
+        return MAILSRV_NOMEM;
     SSL_set_accept_state(c->ssl);
+    *connection = c;
+    return MAILSRV_OK;
+}
+
+static int32_t connect(void *context, const mailsrv_tls_target *target, void **connection)
+{
+    struct connection *c = make(context);
+    if (c == NULL)
+        return MAILSRV_NOMEM;
+    c->is_client = true;
+    SSL_set_connect_state(c->ssl);
+    if (!mailsrv__openssl_target_set(c, target)) {
+        ERR_clear_error();
+        end(c);
+        return MAILSRV_NOMEM;
+    }
     *connection = c;
     return MAILSRV_OK;
 }
@@ -110,6 +135,8 @@ static void put_alert(struct connection *c, mailsrv_tls_io *io)
 static int32_t fail(struct connection *c, mailsrv_tls_io *io)
 {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    if (c->target.verify && c->verify_error != X509_V_OK)
+        reason = X509_verify_cert_error_string(c->verify_error);
     c->why = reason == NULL ? "the connection is broken" : reason;
     put_alert(c, io);
     return MAILSRV_CANNOT;
@@ -203,4 +230,22 @@ const mailsrv_tls_provider mailsrv__openssl_provider = {
     .info = info,
     .octets = mailsrv__openssl_octets,
     .why = why,
+};
+
+const mailsrv_tls_provider mailsrv__openssl_client_provider = {
+    .size = sizeof mailsrv__openssl_client_provider,
+    .features = MAILSRV_TLS_THREADS,
+    .name = OPENSSL_VERSION_TEXT,
+    .context_free = mailsrv__openssl_context_free,
+    .begin = mailsrv__tls_begin_nothing,
+    .end = end,
+    .handshake = handshake,
+    .decrypt = decrypt,
+    .encrypt = encrypt,
+    .close = close_notify,
+    .expansion = mailsrv__tls_expansion,
+    .info = info,
+    .octets = mailsrv__openssl_octets,
+    .why = why,
+    .connect = connect,
 };

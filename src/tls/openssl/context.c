@@ -30,19 +30,24 @@ static int take_any(int good, X509_STORE_CTX *store)
     return 1;
 }
 
+bool mailsrv__openssl_set_up(SSL_CTX *ssl)
+{
+    SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
+    SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
+    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+    return SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 && SSL_CTX_set_cipher_list(ssl, CIPHERS) == 1;
+}
+
 static bool set_up(struct context *c)
 {
     static const unsigned char id[] = "mailsrv";
     SSL_CTX *ssl = c->ssl;
     SSL_CTX_set_app_data(ssl, c);
-    SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                                 SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_TICKET);
-    SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
-    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_num_tickets(ssl, 0);
     SSL_CTX_set_cert_cb(ssl, mailsrv__openssl_certificate_choose, c);
-    return SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 && SSL_CTX_set_cipher_list(ssl, CIPHERS) == 1 &&
-           SSL_CTX_set_dh_auto(ssl, 1) == 1 && SSL_CTX_set_session_id_context(ssl, id, sizeof id - 1) == 1;
+    return mailsrv__openssl_set_up(ssl) && SSL_CTX_set_dh_auto(ssl, 1) == 1 &&
+           SSL_CTX_set_session_id_context(ssl, id, sizeof id - 1) == 1;
 }
 
 static bool set_tickets(void *context, const void *of, uint32_t lifetime_s)
@@ -93,7 +98,7 @@ int32_t mailsrv_openssl_new(const mailsrv_tls_setup *setup, mailsrv_tls **out, m
                                         .context_octets = sizeof(struct context),
                                         .begin = begin,
                                         .certificate = add_certificate,
-                                        .client_roots = set_clients,
+                                        .roots = set_clients,
                                         .tickets = set_tickets };
     int32_t status = mailsrv__tls_make(&maker, setup, out, why);
     ERR_clear_error();

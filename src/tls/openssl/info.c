@@ -22,18 +22,20 @@ static void find_exporter(SSL *ssl, struct texts *t)
 }
 
 /* The first Finished message: the client's, or, in a resumed session, the server's (RFC 5929 section 3.1). */
-static void find_unique(const SSL *ssl, struct texts *t)
+static void find_unique(const struct connection *c, struct texts *t)
 {
+    const SSL *ssl = c->ssl;
     if (SSL_version(ssl) >= TLS1_3_VERSION)
         return;
-    t->n_unique = SSL_session_reused(ssl) ? SSL_get_finished(ssl, t->unique, sizeof t->unique)
-                                          : SSL_get_peer_finished(ssl, t->unique, sizeof t->unique);
+    bool is_ours = c->is_client == (SSL_session_reused(ssl) == 0);
+    t->n_unique = is_ours ? SSL_get_finished(ssl, t->unique, sizeof t->unique)
+                          : SSL_get_peer_finished(ssl, t->unique, sizeof t->unique);
 }
 
-/* The hash of our certificate, by the hash of its signature, or a better one (RFC 5929 section 4.1). */
-static void find_end_point(const SSL *ssl, struct texts *t)
+/* The hash of the server's certificate, by the hash of its signature, or a better one (RFC 5929 section 4.1). */
+static void find_end_point(const struct connection *c, struct texts *t)
 {
-    X509 *own = SSL_get_certificate(ssl);
+    X509 *own = c->is_client ? SSL_get0_peer_certificate(c->ssl) : SSL_get_certificate(c->ssl);
     int nid = NID_undef;
     unsigned n = 0;
     if (own == NULL || X509_get_signature_info(own, &nid, NULL, NULL, NULL) != 1 || nid == NID_undef)
@@ -105,9 +107,9 @@ void mailsrv__openssl_info_find(struct connection *c)
     struct texts *t = &c->texts;
     if (is_unique(c->ssl)) {
         find_exporter(c->ssl, t);
-        find_unique(c->ssl, t);
+        find_unique(c, t);
     }
-    find_end_point(c->ssl, t);
+    find_end_point(c, t);
     find_client(c, t);
 }
 
@@ -125,6 +127,7 @@ void mailsrv__openssl_info_fill(struct connection *c, mailsrv_tls_info *out)
         .unique = { t->unique, t->n_unique },
         .end_point = { t->end_point, t->n_end_point },
         .resumed = SSL_session_reused(c->ssl) == 1,
+        .verified = c->is_vouched_for && c->verify_error == X509_V_OK,
     };
     mailsrv__tls_info_copy(out, &all);
 }

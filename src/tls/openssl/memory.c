@@ -26,12 +26,12 @@ static uint64_t octets_of_certificate(const X509 *certificate)
     return n <= 0 ? 0 : OCTETS_CERTIFICATE + (uint64_t)n;
 }
 
-/* What a client has shown. */
-static uint64_t octets_of_client(const struct connection *c)
+/* What the other side has shown; of a server's chain its own is the first. */
+static uint64_t octets_of_shown(const struct connection *c)
 {
     uint64_t sum = octets_of_certificate(SSL_get0_peer_certificate(c->ssl));
     const STACK_OF(X509) *chain = SSL_get_peer_cert_chain(c->ssl);
-    for (int i = 0; i < sk_X509_num(chain); i++)
+    for (int i = c->is_client ? 1 : 0; i < sk_X509_num(chain); i++)
         sum += octets_of_certificate(sk_X509_value(chain, i));
     bool is_verified = SSL_session_reused(c->ssl) == 0 || SSL_version(c->ssl) >= TLS1_3_VERSION;
     return sum + (sum != 0 && is_verified ? OCTETS_VERIFIED : 0);
@@ -64,6 +64,6 @@ static uint64_t octets_of_texts(const struct texts *t)
 uint64_t mailsrv__openssl_octets(const void *connection)
 {
     const struct connection *c = connection;
-    return sizeof *c + octets_of_state(c) + (SSL_has_pending(c->ssl) ? OCTETS_READING : 0) + octets_of_client(c) +
+    return sizeof *c + octets_of_state(c) + (SSL_has_pending(c->ssl) ? OCTETS_READING : 0) + octets_of_shown(c) +
            octets_of_texts(&c->texts);
 }

@@ -2,6 +2,7 @@
  *
  *   crypto.c       hashes, HMAC, random numbers
  *   context.c      what a mailsrv_tls is: settings, certificates, roots
+ *   client.c       the same for clients, and who a server must be
  *   certificate.c  PEM, and which certificate a name is shown
  *   tickets.c      the keys of tickets, which outlive a context
  *   connection.c   the table: one connection
@@ -10,6 +11,8 @@
  */
 #ifndef TLS_OPENSSL_PROVIDER_H
 #define TLS_OPENSSL_PROVIDER_H
+
+#include "tls/common/target.h"
 
 #include <mailsrv/openssl.h>
 
@@ -52,6 +55,10 @@ struct connection {
     const char *why;
     uint64_t octets_sent;
     bool has_begun, is_open;
+    bool is_client;
+    struct target target; /* a client's */
+    bool is_vouched_for;  /* the server's certificate was looked at to its end */
+    int verify_error;     /* what was found first: X509_V_ERR_...; X509_V_OK: nothing */
     struct texts texts;
 };
 
@@ -62,7 +69,7 @@ void mailsrv__openssl_certificate_free(struct certificate *certificate);
 /* Gives `ssl` the certificates for the name that the client asks for. */
 int mailsrv__openssl_certificate_choose(SSL *ssl, void *context);
 
-/* Takes the roots for clients into `ssl`. */
+/* Takes roots into `ssl`. */
 bool mailsrv__openssl_roots_read(SSL_CTX *ssl, const mailsrv_bytes *pem);
 
 /* ---- tickets.c ---- */
@@ -75,9 +82,15 @@ int mailsrv__openssl_tickets_use(SSL *ssl, unsigned char *name, unsigned char *i
 
 /* ---- context.c ---- */
 void mailsrv__openssl_context_free(void *context);
+bool mailsrv__openssl_set_up(SSL_CTX *ssl); /* what servers and clients have in common */
+
+/* ---- client.c ---- */
+
+/* Gives the connection's SSL its target.  False: there is no memory. */
+bool mailsrv__openssl_target_set(struct connection *connection, const mailsrv_tls_target *target);
 
 /* ---- connection.c ---- */
-extern const mailsrv_tls_provider mailsrv__openssl_provider;
+extern const mailsrv_tls_provider mailsrv__openssl_provider, mailsrv__openssl_client_provider;
 BIO_METHOD *mailsrv__openssl_memory_new(void);
 
 /* ---- memory.c ---- */

@@ -1,0 +1,64 @@
+#include "out.h"
+#include "log.h"
+#include "routes.h"
+
+#include <stdio.h>
+
+static uint64_t session_of(const mailsrv_uv_connection *connection)
+{
+    mailsrv_info info = { .size = sizeof info };
+    mailsrv_session_info(mailsrv_uv_connection_session(connection), &info);
+    return info.id;
+}
+
+/* The engine says of each that it has ended. */
+static int32_t on_begin(void *user, mailsrv_uv_connection *connection)
+{
+    char text[2 * ADDRESS_OCTETS], shown[ADDRESS_OCTETS + 16];
+    struct address to = { .text = "" };
+    mailsrv_peer peer = { .size = sizeof peer };
+    (void)user;
+    mailsrv_uv_connection_peer(connection, &peer);
+    uv_inet_ntop(peer.address_octets == 16 ? AF_INET6 : AF_INET, peer.address, to.text, sizeof to.text);
+    address_show(&to, peer.port, shown, sizeof shown);
+    const int n = snprintf(text, sizeof text, "out to %s", shown);
+    log_session(session_of(connection), "began", text, (size_t)n);
+    return MAILSRV_OK;
+}
+
+static int32_t go_out(mailsrv_uv *driver, const struct outgoing *o)
+{
+    const mailsrv_uv_out_setup setup = { .size = sizeof setup,
+                                         .flags = o->dns_is_trusted ? MAILSRV_UV_OUT_DNS_TRUSTED : 0,
+                                         .dns_servers = o->dns_servers[0] != '\0' ? o->dns_servers : NULL,
+                                         .source_v4 = o->source_v4[0] != '\0' ? o->source_v4 : NULL,
+                                         .source_v6 = o->source_v6[0] != '\0' ? o->source_v6 : NULL,
+                                         .on_begin = on_begin };
+    return mailsrv_uv_go_out(driver, &setup);
+}
+
+static uint32_t delay_of(const struct outgoing *o)
+{
+    return o->delay_notice_is_off ? UINT32_MAX : (uint32_t)o->delay_notice_s;
+}
+
+int32_t out_begin(struct directory *directory, mailsrv_uv *driver, mailsrv_engine *engine, const struct plan *plan,
+                  mailsrv_queue **queue)
+{
+    const struct outgoing *o = &plan->config->outgoing;
+    const mailsrv_queue_setup setup = { .size = sizeof setup,
+                                        .profile = plan->client,
+                                        .first_retry_s = (uint32_t)o->first_retry_s,
+                                        .retry_max_s = (uint32_t)o->retry_max_s,
+                                        .expire_s = (uint32_t)o->expire_s,
+                                        .delay_notice_s = delay_of(o),
+                                        .connections_max = (uint32_t)o->connections_max,
+                                        .connections_per_site = (uint32_t)o->connections_per_site,
+                                        .notice_octets_max = (uint32_t)o->notice_octets_max };
+    int32_t status = go_out(driver, o);
+    if (status == MAILSRV_OK)
+        status = routes_serve(directory, engine);
+    if (status == MAILSRV_OK)
+        status = mailsrv_queue_open(engine, &setup, queue);
+    return status;
+}
