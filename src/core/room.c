@@ -170,6 +170,18 @@ void mailsrv__errand_drop(struct errand *errand)
     mailsrv__op_orphan(op);
 }
 
+void mailsrv__errand_drop_with(struct errand *errand, struct handle *const *handles, size_t n)
+{
+    struct op *op = errand->op;
+    for (size_t i = 0; op != NULL && op->state != OP_ANSWERED && i < n; i++) {
+        if (handles[i]->closer != NULL)
+            mailsrv__op_then(op, handles[i]->closer);
+        *handles[i] = (struct handle){ 0, NULL };
+    }
+    mailsrv__handles_drop(handles, n);
+    mailsrv__errand_drop(errand);
+}
+
 void mailsrv__handles_drop(struct handle *const *handles, size_t n)
 {
     struct op *first = NULL;

@@ -95,6 +95,9 @@ void mailsrv__errand_take_handle(struct errand *errand, uint64_t value, struct h
  * one. */
 void mailsrv__errand_drop(struct errand *errand);
 
+/* Gives up a question, and closes handles that it may be using once it is answered.  Nothing for empty ones. */
+void mailsrv__errand_drop_with(struct errand *errand, struct handle *const *handles, size_t n);
+
 /* Asks the closing of handles, one after the other; nobody waits for it.  Nothing for empty ones. */
 void mailsrv__handles_drop(struct handle *const *handles, size_t n);
 

@@ -40,6 +40,7 @@ PARTS = [
     Part("power", suites.power),
     Part("kit", suites.kit),
     Part("model", suites.model),
+    Part("simulation", suites.simulation),
     Part("unit", suites.unit),
     Part("docs", documents.run),
     Part("install", checks.install),

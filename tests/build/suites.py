@@ -19,6 +19,7 @@ def in_plain(suite: str):
 
 
 unit, kit, model, power = in_plain("unit"), in_plain("kit"), in_plain("model"), in_plain("power")
+simulation = in_plain("simulation")
 hosts, python, bench = in_plain("hosts"), in_plain("python"), in_plain("bench")
 
 

@@ -1,0 +1,174 @@
+/* Who was promised what, and what came of it. */
+#include "sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char field[] = "X-Sim: ";
+
+static size_t header_octets(struct text t)
+{
+    for (size_t i = 0; i + 4 <= t.n; i++)
+        if (memcmp(t.p + i, "\r\n\r\n", 4) == 0)
+            return i + 2;
+    return t.n;
+}
+
+static size_t find_field(struct text message)
+{
+    size_t n = header_octets(message), length = sizeof field - 1;
+    for (size_t i = 0; i + length < n; i++)
+        if ((i == 0 || message.p[i - 1] == '\n') && memcmp(message.p + i, field, length) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
+uint32_t ledger_number(struct text message)
+{
+    size_t at = find_field(message);
+    return at == SIZE_MAX ? 0 : (uint32_t)strtoul(message.p + at + sizeof field - 1, NULL, 10);
+}
+
+struct addressee *ledger_find(struct sim *sim, uint32_t number, struct text address)
+{
+    struct mail *m = number == 0 || number > sim->n_mails ? NULL : &sim->mails[number - 1];
+    for (uint32_t i = 0; m != NULL && i < m->n_rcpts; i++)
+        if (text_is(address, m->rcpts[i].address))
+            return &m->rcpts[i];
+    return NULL;
+}
+
+/* ---- What is durable ---- */
+
+static const mailsrv_target *target_of(const mailsrv_arg_body_commit *c, uint32_t i)
+{
+    return (const mailsrv_target *)(const void *)((const char *)c->targets + (size_t)i * c->target_stride);
+}
+
+void ledger_committed(struct sim *sim, const mailsrv_arg_body_commit *commit, struct text body)
+{
+    uint32_t number = ledger_number(body);
+    if (number == 0) {
+        notice_committed(sim, body, commit);
+        return;
+    }
+    struct mail *m = &sim->mails[number - 1];
+    uint32_t owed = 0;
+    for (uint32_t i = 0; i < m->n_rcpts; i++)
+        owed += !m->rcpts[i].refused;
+    sim_expect(sim, m->asked && !m->durable, "a message is committed twice");
+    sim_expect(sim, commit->n_targets == owed, "not each recipient is committed");
+    for (uint32_t i = 0; i < commit->n_targets; i++)
+        sim_expect(sim, target_of(commit, i)->kind == MAILSRV_TARGET_QUEUE, "mail for elsewhere is not queued");
+    m->durable = true;
+}
+
+/* ---- What arrives ---- */
+
+/* A server without 8BITMIME gets 8-bit mail in another encoding. */
+static bool is_unchanged(const struct wire *wire, const struct mail *m, struct text message)
+{
+    struct buffer text = { .n = 0 };
+    size_t at = find_field(message);
+    if (m->eight_bit && (wire->traits & (PEER_NO_8BIT | PEER_NO_EHLO)) != 0)
+        return true;
+    mail_text(m, wire->sim->setup.seed, &text);
+    bool same = message.n - at == text.n && memcmp(message.p + at, text.p, text.n) == 0;
+    buffer_free(&text);
+    return same;
+}
+
+void ledger_taken(struct wire *wire, const char *address, bool says)
+{
+    struct sim *sim = wire->sim;
+    struct text message = buffer_text(&wire->text);
+    uint32_t number = ledger_number(message);
+    if (number == 0)
+        return; /* a notice: it was read when it was committed */
+    struct addressee *a = ledger_find(sim, number, text_of(address));
+    if (a == NULL || a->refused || !sim->mails[number - 1].durable) {
+        sim_fault(sim, "somebody gets what is not for him", address);
+        return;
+    }
+    if (!is_unchanged(wire, &sim->mails[number - 1], message))
+        sim_fault(sim, "a message arrives changed", address);
+    if (a->taken++ == 0)
+        a->first_us = sim->clock.now_us;
+    a->excuses += !says;
+    sim->copies++;
+}
+
+/* What was taken, and is in the queue still, may be sent again; so may a notice. */
+void ledger_crashed(struct sim *sim)
+{
+    mailsrv_queue_item item;
+    for (uint64_t i = 0; mailsrv_memory_queue_item(sim->store, i, &item) == MAILSRV_OK; i++) {
+        mailsrv_queued_mail mail = { .size = sizeof mail };
+        mailsrv_bytes part;
+        struct buffer text = { .n = 0 };
+        while (text.n < 2000 && mailsrv_memory_queue_message(sim->store, i, text.n, &part) == MAILSRV_OK && part.n != 0)
+            buffer_add(&text, part.p, part.n);
+        if (mailsrv_queued_read(&item, &mail) == MAILSRV_OK) {
+            struct text to = { (const char *)mail.recipient.p, mail.recipient.n };
+            struct addressee *a = ledger_find(sim, ledger_number(buffer_text(&text)), to);
+            if (a != NULL && a->taken != 0)
+                a->excuses++;
+            if (a != NULL)
+                a->notice_excuses++;
+        }
+        buffer_free(&text);
+    }
+}
+
+/* ---- Is all well? ---- */
+
+static bool is_owed(const struct mail *m, const struct addressee *a)
+{
+    return m->from[0] != '\0' && (a->notify == 0 || (a->notify & MAILSRV_NOTIFY_FAILURE) != 0);
+}
+
+static const char *wrong(const struct mail *m, const struct addressee *a)
+{
+    uint32_t told = a->failed + a->delayed + a->relayed;
+    if (a->taken == 0 && a->failed == 0 && is_owed(m, a))
+        return "neither delivered, nor was its sender told";
+    if (a->taken > 1 + a->excuses)
+        return "delivered too often";
+    if (a->failed != 0 && !is_owed(m, a))
+        return "somebody is told who is not to be";
+    if (told != 0 && (m->from[0] == '\0' || (a->notify & MAILSRV_NOTIFY_NEVER) != 0))
+        return "somebody is told who must never be";
+    if (a->relayed != 0 && (a->notify & MAILSRV_NOTIFY_SUCCESS) == 0)
+        return "success is told who did not ask";
+    if (a->failed != 0 && a->taken != 0 && a->excuses == 0)
+        return "delivered, and its sender was told that it was not";
+    if (a->failed > 1 + a->notice_excuses || a->relayed > 1 + a->notice_excuses)
+        return "told too often";
+    return NULL;
+}
+
+/* An address that nobody was at, and one that a server said is wrong, is never delivered to; one that all was well with
+ * always is. */
+static void check(struct sim *sim, const struct mail *m)
+{
+    for (uint32_t i = 0; i < m->n_rcpts; i++) {
+        const struct addressee *a = &m->rcpts[i];
+        const char *what = a->refused ? NULL : wrong(m, a);
+        sim->doubles += a->taken > 1 ? a->taken - 1 : 0;
+        if (what == NULL)
+            continue;
+        char where[sizeof sim->where];
+        snprintf(where, sizeof where, "<%s> to <%s>: taken %u, excuses %u; failed %u, delayed %u, relayed %u", m->from,
+                 a->address, a->taken, a->excuses, a->failed, a->delayed, a->relayed);
+        sim_fault(sim, what, where);
+    }
+}
+
+void ledger_close(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->n_mails; i++) {
+        sim_expect(sim, !sim->mails[i].acknowledged || sim->mails[i].durable, "accepted, and forgotten");
+        if (sim->mails[i].durable)
+            check(sim, &sim->mails[i]);
+    }
+}

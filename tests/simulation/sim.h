@@ -1,0 +1,220 @@
+/* The queue on a clock of the test's own: an engine with a queue and a server over the memory store, and the world around
+ * it: name servers, mail servers, senders, faults, crashes.  Everything follows from a seed.
+ *
+ *   clock.c     time, and what happens at which
+ *   dice.c      chance
+ *   world.c     the engine: its beginning, its end, its crashes; the loop
+ *   door.c      operations on their way to the store and to the world: late, failing, lost in a crash
+ *   names.c     DNS, and where mail goes
+ *   peers.c     mail servers, and the wires to them
+ *   talk.c      what they say
+ *   senders.c   messages, and how they get into the queue
+ *   ledger.c    what was accepted, what has arrived, who was told
+ *   notices.c   notices, read
+ *
+ * A world is over when every message was sent and the queue is empty; then the ledger says whether all is well. */
+#ifndef SIMULATION_SIM_H
+#define SIMULATION_SIM_H
+
+#include "allocators.h"
+#include "text.h"
+
+#include <mailsrv/mailsrv.h>
+#include <mailsrv/stores/memory.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SECOND INT64_C(1000000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+
+enum { RCPTS_MAX = 5, ADDRESS_MAX = 64, LOCALS = 4, WIRE_RCPTS = 100 };
+
+struct sim;
+
+/* ---- dice.c ---- */
+struct dice {
+    uint64_t state;
+};
+
+uint64_t dice_mix(uint64_t a, uint64_t b); /* a number that follows from both */
+uint64_t dice_roll(struct dice *dice);
+uint32_t dice_below(struct dice *dice, uint32_t n); /* n is not 0 */
+bool dice_falls(struct dice *dice, uint32_t of_1000);
+
+/* ---- clock.c ---- */
+struct event {
+    int64_t at_us;
+    uint64_t number; /* those of the same time happen in the order of their setting */
+    size_t place;    /* in the heap, from 1; 0: it is not set */
+    void (*happens)(struct event *event);
+};
+
+struct clock {
+    int64_t now_us;
+    struct event **events;
+    size_t n, room;
+    uint64_t numbers;
+};
+
+void clock_set(struct clock *clock, struct event *event, int64_t after_us);
+void clock_clear(struct clock *clock, struct event *event);
+int64_t clock_next(const struct clock *clock); /* INT64_MAX: nothing */
+void clock_fire(struct clock *clock);          /* what is due */
+
+/* ---- Messages ---- */
+
+/* What was found of a recipient. */
+struct addressee {
+    char address[ADDRESS_MAX];
+    uint32_t notify; /* MAILSRV_NOTIFY_... */
+    bool refused;    /* by our server: it is no recipient */
+    uint32_t taken, failed, delayed, relayed; /* by a peer; notices */
+    uint32_t excuses;  /* for one copy more, or one notice beside a copy */
+    uint32_t notice_excuses;
+    int64_t first_us;  /* when it was taken first */
+};
+
+struct mail {
+    uint32_t number; /* from 1 */
+    uint32_t n_rcpts;
+    struct sim *sim;
+    struct event arrives;
+    char from[ADDRESS_MAX]; /* empty: the null reverse-path */
+    struct addressee rcpts[RCPTS_MAX];
+    uint32_t octets;
+    bool eight_bit;
+    bool by_session;
+    bool asked, durable, acknowledged;
+    bool lent;          /* the queue has not said what became of it */
+    struct buffer text; /* what it was lent */
+    struct mail *next_lent;
+};
+
+/* ---- Peers ---- */
+
+enum { PEER_NO_EHLO = 1, PEER_NO_PIPELINING = 2, PEER_NO_8BIT = 4, PEER_DSN = 8, PEER_CHUNKING = 16, PEER_SIZE = 32,
+       PEER_FEW = 64, PEER_LMTP = 128, PEER_SMALL_SIZE = 256 };
+
+enum mood { FINE, SICK, DOWN, SILENT, BUSY, FULL, CLOSED };
+
+enum wire_place { AT_COMMAND, AT_DATA, AT_CHUNK, AT_END };
+
+/* A connection of the queue to a peer. */
+struct wire {
+    struct wire *next;
+    struct sim *sim;
+    mailsrv_session *client; /* NULL: it is over */
+    struct event wakes;
+    uint32_t domain, traits;
+    enum mood mood;
+    enum wire_place place;
+    bool pauses;   /* nothing moves before it wakes; without an event: never */
+    bool ends;     /* once what it said has been read */
+    bool last;     /* this chunk is */
+    bool bad_data; /* what comes is not taken */
+    uint64_t octets, cut_at; /* that came; behind which it is cut */
+    uint64_t chunk_left;
+    struct buffer in, out, text;
+    size_t out_at;
+    char rcpts[WIRE_RCPTS][ADDRESS_MAX];
+    uint32_t n_rcpts;
+    bool has_mail;
+};
+
+/* ---- The world ---- */
+
+struct sim_setup {
+    uint64_t seed;
+    uint32_t mails, domains;
+    int64_t span_us;      /* that the mails arrive in */
+    uint32_t crashes;     /* at random */
+    uint64_t crash_at;    /* the operation at which it crashes; 0: none */
+    bool crash_does;      /* what was out then was done */
+    bool calm;            /* no faults of the store, nor of peers */
+    uint32_t dead_mails;  /* more, to a domain that is dead, all at once */
+    uint32_t items_max;
+};
+
+struct held;
+struct submission;
+
+struct sim {
+    struct sim_setup setup;
+    struct clock clock;
+    struct dice door_dice, peer_dice, crash_dice;
+    struct counted memory;
+    mailsrv_store *store;
+    mailsrv_engine *engine; /* NULL: it has crashed, and is not yet there again */
+    mailsrv_profile *client_profile, *server_profile;
+    mailsrv_queue *queue;
+    struct event boots, crash_comes;
+    struct held *held;
+    struct body *bodies;
+    struct wire *wires;
+    uint32_t n_wires;
+    struct submission *submissions;
+    struct mail *mails;
+    struct mail *lent;
+    uint32_t n_mails, n_arrived;
+    uint64_t ops;
+    bool crashing, ending;
+    uint32_t crashes;
+    uint32_t boot;     /* how often it was begun */
+    int64_t heals_us;  /* all is well from then on */
+    uint64_t items_peak, memory_peak;
+    const char *fault; /* what was wrong first; NULL: nothing */
+    char where[200];
+    uint64_t copies, notices, doubles;
+};
+
+/* ---- world.c ---- */
+void sim_run(struct sim *sim, const struct sim_setup *setup); /* from its beginning to its end; `fault` says how it went */
+void sim_free(struct sim *sim);
+void sim_fault(struct sim *sim, const char *what, const char *where);
+bool sim_expect(struct sim *sim, bool is_so, const char *what);
+int64_t sim_unix(const struct sim *sim);
+bool sim_heals(const struct sim *sim); /* no faults any more */
+
+/* ---- door.c ---- */
+void door_open(struct sim *sim); /* serves the engine */
+void door_crash(struct sim *sim); /* some of what is out was done, the rest never */
+
+/* ---- names.c ---- */
+void names_answer(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op);
+void routes_answer(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op);
+uint32_t domain_traits(const struct sim *sim, uint32_t domain); /* PEER_... */
+bool domain_is_nowhere(const struct sim *sim, uint32_t domain); /* no mail can ever go there */
+
+/* ---- peers.c, talk.c ---- */
+enum mood peer_mood(const struct sim *sim, uint32_t domain);
+void peers_connect(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op);
+bool peers_move(struct sim *sim); /* did anything? */
+void peers_end(struct sim *sim);
+void talk_begin(struct wire *wire);
+void talk_hear(struct wire *wire); /* what is in `in` */
+void wire_pause(struct wire *wire, int64_t us); /* INT64_MAX: for ever */
+
+/* ---- senders.c ---- */
+void senders_begin(struct sim *sim);
+bool senders_move(struct sim *sim);
+void submissions_end(struct sim *sim);
+void lent_end(struct sim *sim); /* the engine is gone */
+void mail_text(const struct mail *mail, uint64_t seed, struct buffer *out);
+
+/* ---- ledger.c ---- */
+struct addressee *ledger_find(struct sim *sim, uint32_t number, struct text address);
+uint32_t ledger_number(struct text message); /* of the mail; 0: it is none of the senders' */
+void ledger_committed(struct sim *sim, const mailsrv_arg_body_commit *commit, struct text body);
+
+/* A peer has it; `says` whether that is going to be heard. */
+void ledger_taken(struct wire *wire, const char *address, bool says);
+void ledger_crashed(struct sim *sim);
+void ledger_close(struct sim *sim);
+
+/* ---- notices.c ---- */
+void notice_committed(struct sim *sim, struct text message, const mailsrv_arg_body_commit *commit);
+
+#endif

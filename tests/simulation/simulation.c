@@ -1,0 +1,88 @@
+/* The queue on the virtual clock.
+ *
+ *     SIMULATION_MAILS=20000 SIMULATION_CRASHES=... MAILSRV_SEED=1 test-simulation [WORLD]
+ *
+ * With a number, that world alone. */
+#include "sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { WORLD_MAILS = 400 };
+
+static uint64_t number(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text == NULL ? otherwise : strtoull(text, NULL, 10);
+}
+
+static unsigned tests, bad;
+
+static void result(bool is_good, const char *name)
+{
+    bad += !is_good;
+    printf("%sok %u - %s\n", is_good ? "" : "not ", ++tests, name);
+    fflush(stdout);
+}
+
+static bool show(const struct sim *sim, const char *what, uint64_t which)
+{
+    if (sim->fault == NULL)
+        return true;
+    printf("# %s %llu, after %.1f days, %llu operations, %u crashes: %s %s\n", what, (unsigned long long)which,
+           (double)sim->clock.now_us / (double)DAY, (unsigned long long)sim->ops, sim->crashes, sim->fault, sim->where);
+    return false;
+}
+
+/* ---- Worlds of all kinds ---- */
+
+static struct sim_setup world(uint64_t seed)
+{
+    uint64_t chance = dice_mix(seed, 0);
+    static const uint32_t items[] = { 0, 0, 16, 64 };
+    return (struct sim_setup){ .seed = seed,
+                               .mails = WORLD_MAILS,
+                               .domains = 2 + (uint32_t)(chance % 40),
+                               .span_us = chance % 3 == 0 ? HOUR : chance % 3 == 1 ? 2 * DAY : 20 * DAY,
+                               .crashes = chance % 4 == 0 ? 0 : (uint32_t)(chance >> 8) % 30,
+                               .items_max = items[(chance >> 16) % 4] };
+}
+
+static void run_worlds(uint64_t seed, uint64_t mails)
+{
+    uint64_t days = 0, copies = 0, notices = 0, doubles = 0, crashes = 0;
+    uint64_t n = (mails + WORLD_MAILS - 1) / WORLD_MAILS;
+    bool good = true;
+    for (uint64_t i = 0; i < n && good; i++) {
+        struct sim sim;
+        const struct sim_setup setup = world(dice_mix(seed, i));
+        sim_run(&sim, &setup);
+        good = show(&sim, "world", setup.seed);
+        days += (uint64_t)(sim.clock.now_us / DAY);
+        copies += sim.copies;
+        notices += sim.notices;
+        doubles += sim.doubles;
+        crashes += sim.crashes;
+        sim_free(&sim);
+    }
+    printf("# %llu worlds, %.1f years, %llu crashes, %llu copies, %llu notices, %llu doubles\n", (unsigned long long)n,
+           (double)days / 365.25, (unsigned long long)crashes, (unsigned long long)copies, (unsigned long long)notices,
+           (unsigned long long)doubles);
+    result(good && copies != 0, "worlds");
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t seed = number("MAILSRV_SEED", 1);
+    if (argc > 1) {
+        struct sim sim;
+        const struct sim_setup setup = world(strtoull(argv[1], NULL, 10));
+        sim_run(&sim, &setup);
+        result(show(&sim, "world", setup.seed), "world");
+        sim_free(&sim);
+    } else {
+        run_worlds(seed, number("SIMULATION_MAILS", 20000));
+    }
+    printf("1..%u\n", tests);
+    return bad != 0;
+}

@@ -1,0 +1,243 @@
+#include "sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BEGINNING (INT64_C(1800000000) * SECOND)
+
+enum { ROUNDS_MAX = 200000, REST_DAYS = 60 };
+
+void sim_fault(struct sim *sim, const char *what, const char *where)
+{
+    if (sim->fault != NULL)
+        return;
+    sim->fault = what;
+    snprintf(sim->where, sizeof sim->where, "%s", where);
+}
+
+bool sim_expect(struct sim *sim, bool is_so, const char *what)
+{
+    if (!is_so)
+        sim_fault(sim, what, "");
+    return is_so;
+}
+
+int64_t sim_unix(const struct sim *sim)
+{
+    return BEGINNING + sim->clock.now_us;
+}
+
+bool sim_heals(const struct sim *sim)
+{
+    return sim->setup.calm || sim->clock.now_us >= sim->heals_us;
+}
+
+/* ---- The engine ---- */
+
+static mailsrv_profile *profile(const mailsrv_machine *machine, int32_t face)
+{
+    mailsrv_profile *p = NULL;
+    mailsrv_profile_new(NULL, machine, face, &p);
+    mailsrv_profile_set_str(p, MAILSRV_PROFILE_HOSTNAME, "here.test", 9);
+    if (face == MAILSRV_FACE_MX) {
+        mailsrv_profile_set_u64(p, MAILSRV_PROFILE_POLICY_STAGES, MAILSRV_STAGE_CONNECT);
+        mailsrv_profile_enable(p, MAILSRV_EXT_DSN, 1);
+    }
+    if (mailsrv_profile_seal(p, NULL) != MAILSRV_OK)
+        abort();
+    return p;
+}
+
+static void boot(struct sim *sim)
+{
+    mailsrv_config *config = NULL;
+    mailsrv_config_new(&sim->memory.allocator, &config);
+    sim_expect(sim, mailsrv_engine_new(config, &sim->engine) == MAILSRV_OK, "no engine");
+    mailsrv_config_free(config);
+    mailsrv_store_bind(sim->store, sim->engine);
+    door_open(sim);
+    mailsrv_engine_advance(sim->engine, sim->clock.now_us, sim_unix(sim));
+    const mailsrv_queue_setup setup = { .size = sizeof setup,
+                                        .profile = sim->client_profile,
+                                        .seed = dice_mix(sim->setup.seed, 1000 + ++sim->boot),
+                                        .items_max = sim->setup.items_max,
+                                        .connections_max = 40,
+                                        .connections_per_site = 5 };
+    sim_expect(sim, mailsrv_queue_open(sim->engine, &setup, &sim->queue) == MAILSRV_OK, "the queue does not open");
+}
+
+static void boots(struct event *event)
+{
+    struct sim *sim = (struct sim *)(void *)((char *)event - offsetof(struct sim, boots));
+    boot(sim);
+}
+
+/* What the store has is there, what was on its way may be; nothing else is. */
+static void crash(struct sim *sim)
+{
+    sim->crashing = true;
+    sim->crashes++;
+    door_crash(sim);
+    ledger_crashed(sim);
+    peers_end(sim);
+    submissions_end(sim);
+    sim_expect(sim, mailsrv_engine_free(sim->engine, MAILSRV_ABANDON) == MAILSRV_OK, "the engine does not end");
+    lent_end(sim);
+    sim->engine = NULL;
+    sim->queue = NULL;
+    sim_expect(sim, sim->memory.live == 0 && sim->memory.fault == NULL, "a crash leaves memory behind");
+    sim->crashing = false;
+    sim->boots.happens = boots;
+    clock_set(&sim->clock, &sim->boots, dice_falls(&sim->crash_dice, 700) ? SECOND
+                                                                        : (int64_t)dice_below(&sim->crash_dice, 7200) * SECOND);
+}
+
+static void crash_comes(struct event *event)
+{
+    struct sim *sim = (struct sim *)(void *)((char *)event - offsetof(struct sim, crash_comes));
+    if (sim->engine != NULL && !sim->ending)
+        sim->crashing = true;
+    if (sim->crashes + 1 < sim->setup.crashes)
+        clock_set(&sim->clock, event, 1 + (int64_t)(dice_roll(&sim->crash_dice) % (uint64_t)sim->setup.span_us) * 3 / 2 /
+                                              sim->setup.crashes);
+}
+
+static void begin(struct sim *sim, const struct sim_setup *setup)
+{
+    *sim = (struct sim){ .setup = *setup };
+    sim->clock.now_us = HOUR;
+    sim->heals_us = HOUR + setup->span_us + 4 * DAY;
+    sim->door_dice.state = dice_mix(setup->seed, 1);
+    sim->peer_dice.state = dice_mix(setup->seed, 2);
+    sim->crash_dice.state = dice_mix(setup->seed, 3);
+    counted_init(&sim->memory);
+    if (mailsrv_memory_new(NULL, &sim->store) != MAILSRV_OK)
+        abort();
+    mailsrv_memory_set_u64(sim->store, MAILSRV_MEMORY_RELAY, 1);
+    for (int i = 0; i < LOCALS; i++) {
+        char name[ADDRESS_MAX];
+        mailsrv_id id;
+        size_t n = (size_t)snprintf(name, sizeof name, "s%d@here.test", i);
+        mailsrv_memory_add_account(sim->store, name, n, "x", 1, &id);
+        mailsrv_memory_add_address(sim->store, name, n, &id, 1);
+    }
+    sim->client_profile = profile(mailsrv_smtp_client(), MAILSRV_FACE_CLIENT);
+    sim->server_profile = profile(mailsrv_smtp(), MAILSRV_FACE_MX);
+    senders_begin(sim);
+    boot(sim);
+    sim->crash_comes.happens = crash_comes;
+    if (setup->crashes != 0)
+        clock_set(&sim->clock, &sim->crash_comes, MINUTE);
+}
+
+/* ---- The loop ---- */
+
+static bool turn(struct sim *sim)
+{
+    bool worked = false;
+    for (int i = 0; i < 1000 && !sim->crashing; i++) {
+        if (mailsrv_engine_turn(sim->engine, 1000) != MAILSRV_MORE)
+            break;
+        worked = true;
+    }
+    uint64_t items = mailsrv_queue_stat(sim->queue, MAILSRV_QUEUE_STAT_HELD_ITEMS);
+    if (items > sim->items_peak)
+        sim->items_peak = items;
+    return worked;
+}
+
+/* Until nothing happens any more without time passing. */
+static void come_to_rest(struct sim *sim)
+{
+    for (int i = 0; i < ROUNDS_MAX && sim->engine != NULL && sim->fault == NULL; i++) {
+        bool moved = !sim->crashing && turn(sim);
+        moved = !sim->crashing && peers_move(sim) ? true : moved;
+        moved = !sim->crashing && senders_move(sim) ? true : moved;
+        if (sim->crashing)
+            crash(sim);
+        else if (!moved && mailsrv_engine_turn(sim->engine, 1000) == MAILSRV_OK && !sim->crashing && !peers_move(sim) &&
+                 !senders_move(sim))
+            return;
+    }
+    sim_expect(sim, sim->engine == NULL || sim->fault != NULL, "it works for ever while no time passes");
+}
+
+static void pass_time(struct sim *sim)
+{
+    int64_t next = clock_next(&sim->clock);
+    int64_t deadline = sim->engine == NULL ? INT64_MAX : mailsrv_engine_next_deadline(sim->engine);
+    if (deadline < next)
+        next = deadline;
+    if (!sim_expect(sim, next != INT64_MAX, "nothing will ever happen"))
+        return;
+    sim->clock.now_us = next > sim->clock.now_us ? next : sim->clock.now_us + 1;
+    if (sim->engine != NULL)
+        mailsrv_engine_advance(sim->engine, sim->clock.now_us, sim_unix(sim));
+    clock_fire(&sim->clock);
+}
+
+static bool is_over(const struct sim *sim)
+{
+    return sim->lent == NULL && sim->n_arrived == sim->n_mails && sim->engine != NULL && sim->held == NULL && sim->submissions == NULL &&
+           mailsrv_memory_stat(sim->store, MAILSRV_MEMORY_STAT_QUEUED) == 0;
+}
+
+static void closed(void *user)
+{
+    *(bool *)user = true;
+}
+
+static void end(struct sim *sim)
+{
+    bool is_closed = false;
+    int64_t until = sim->clock.now_us + DAY;
+    sim->ending = true;
+    mailsrv_queue_close(sim->queue, closed, &is_closed);
+    come_to_rest(sim);
+    while (sim->fault == NULL && (!is_closed || sim->held != NULL || sim->wires != NULL) && sim->clock.now_us < until) {
+        pass_time(sim);
+        come_to_rest(sim);
+    }
+    sim_expect(sim, is_closed && sim->held == NULL, "the queue does not close");
+    peers_end(sim);
+    for (int i = 0; i < 1000 && mailsrv_engine_free(sim->engine, 0) == MAILSRV_E_BUSY; i++)
+        mailsrv_engine_turn(sim->engine, 1000);
+    sim->engine = NULL;
+    sim_expect(sim, sim->memory.live == 0 && sim->memory.fault == NULL, "memory is left");
+}
+
+void sim_run(struct sim *sim, const struct sim_setup *setup)
+{
+    begin(sim, setup);
+    int64_t until = sim->heals_us + REST_DAYS * DAY;
+    uint64_t items_most = (setup->items_max == 0 ? 2048 : setup->items_max) + 64;
+    come_to_rest(sim);
+    while (sim->fault == NULL && !is_over(sim)) {
+        if (!sim_expect(sim, sim->clock.now_us < until, "mail stays in the queue"))
+            break;
+        pass_time(sim);
+        come_to_rest(sim);
+    }
+    if (sim->fault == NULL)
+        end(sim);
+    sim_expect(sim, sim->items_peak <= items_most, "more items are in memory than may be");
+    if (sim->fault == NULL)
+        ledger_close(sim);
+}
+
+void sim_free(struct sim *sim)
+{
+    if (sim->engine != NULL) {
+        sim->crashing = true;
+        door_crash(sim);
+        submissions_end(sim);
+        peers_end(sim);
+        mailsrv_engine_free(sim->engine, MAILSRV_ABANDON);
+    }
+    lent_end(sim);
+    mailsrv_profile_unref(sim->client_profile);
+    mailsrv_profile_unref(sim->server_profile);
+    mailsrv_store_free(sim->store);
+    free(sim->mails);
+    free(sim->clock.events);
+}
