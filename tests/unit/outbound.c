@@ -185,6 +185,8 @@ void out_begin(struct outbound *w)
     w->received = calloc(RECEIVED_MAX, sizeof *w->received);
     counted_init(&w->from);
     assert_int_equal(mailsrv_memory_new(NULL, &w->store), MAILSRV_OK);
+    assert_int_equal(mailsrv_memory_add_account(w->store, "pat", 3, "", 0, &w->pat), MAILSRV_OK);
+    assert_int_equal(mailsrv_memory_add_address(w->store, "pat@here.test", 13, &w->pat, 1), MAILSRV_OK);
     begin_servers(w);
     begin_engine(w);
     assert_int_equal(mailsrv_profile_new(&w->from.allocator, mailsrv_smtp_client(), MAILSRV_FACE_CLIENT, &w->profile),
@@ -430,6 +432,11 @@ uint32_t out_delivered(const struct outbound *w, const char *recipient)
     for (uint32_t i = 0; i < w->n_received; i++)
         n += recipient == NULL || strcmp(w->received[i].recipient, recipient) == 0;
     return n;
+}
+
+uint64_t out_notices(const struct outbound *w)
+{
+    return mailsrv_memory_count(w->store, &w->pat);
 }
 
 uint64_t out_queued(const struct outbound *w)

@@ -43,6 +43,7 @@ struct outbound {
     mailsrv_store *store;
     mailsrv_engine *engine, *servers;
     mailsrv_profile *profile, *server_profile;
+    mailsrv_id pat; /* whose address all mail is sent from */
     mailsrv_queue *queue;
     mailsrv_queue_setup setup;
     int64_t now_us, unix_us;
@@ -88,6 +89,7 @@ void out_send(struct outbound *w, const char *recipients);
 void out_commit(struct outbound *w, const char *domain, uint32_t n);
 
 uint32_t out_delivered(const struct outbound *w, const char *recipient); /* how often; NULL: all */
+uint64_t out_notices(const struct outbound *w); /* in the mailbox of who sends */
 uint64_t out_queued(const struct outbound *w);
 
 /* The item of the queue with that recipient; false: there is none. */

@@ -72,6 +72,7 @@ static void test_it_is_given_up(void **state)
     assert_int_equal(stat(MAILSRV_QUEUE_STAT_FAILED), 1);
     mailsrv_queued_mail mail;
     assert_false(out_item(&w, "a@dead.test", &mail));
+    assert_int_equal(out_notices(&w), 2); /* that it waits, after four hours, once; and that it is over */
 }
 
 /* T61: 10,000 for a dead destination: few connections to it, next to nothing written, others go out at once, and the first
