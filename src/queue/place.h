@@ -1,5 +1,5 @@
-/* Where mail that the queue has goes here: RESOLVE says it, and a COMMIT puts a staged body there, into mailboxes of ours
- * or into the queue again. */
+/* Where mail that the queue has goes here: RESOLVE says it, and a COMMIT puts a staged body there, into mailboxes of
+ * ours or into the queue again. */
 #ifndef QUEUE_PLACE_H
 #define QUEUE_PLACE_H
 
