@@ -2,6 +2,7 @@
  * are gathered by mailbox. */
 #include "core/answer.h"
 #include "core/room.h"
+#include "text/writer.h"
 
 static bool same(const mailsrv_arg_changed *a, const mailsrv_arg_changed *b)
 {
@@ -49,6 +50,16 @@ void mailsrv__changed_names(mailsrv_engine *e, const mailsrv_id *account, uint64
                   .size = sizeof *e->changes.v, .names = 1, .account = *account, .modseq = modseq });
 }
 
+static void tell_queued(const struct op *op, const mailsrv_target *target, uint64_t number)
+{
+    char room[EVENT_TEXT_MAX];
+    struct writer w = { .p = room, .room = sizeof room };
+    mailsrv__write_u64(&w, number);
+    mailsrv__write_char(&w, ' ');
+    mailsrv__write(&w, mailsrv__span(target->recipient));
+    mailsrv__event(op->engine, MAILSRV_EVENT_QUEUED, op->pub.session_id, w.p, w.n);
+}
+
 static void queued(const struct op *op, const mailsrv_target *target, uint64_t number)
 {
     const mailsrv_arg_body_commit *arg = op->pub.arg;
@@ -62,6 +73,7 @@ static void queued(const struct op *op, const mailsrv_target *target, uint64_t n
     for (struct room *room = op->engine->rooms; room != NULL; room = room->next)
         if (room->queued != NULL)
             room->queued(room, &item);
+    tell_queued(op, target, number);
 }
 
 /* What its peer was told came to nothing is being deleted again: core/op.c. */

@@ -28,6 +28,8 @@ enum step_kind {
     STEP_NOTIFY,      /* N: the engine is told of it */
     STEP_QUEUE_COUNT, /* Q: items */
     STEP_QUEUE_HAS,   /* Q: which one, part of its record */
+    STEP_QUEUE_IS,    /* Q: which one, what its record says */
+    STEP_QUEUE_BEGINS, /* Q: which one, what the message begins with */
     STEP_JOB,         /* J: a client has another message to send */
     STEP_TOLD         /* K: what its courier is told, a pattern */
 };
@@ -61,6 +63,7 @@ enum setup_kind {
     SETUP_ENABLE,
     SETUP_ACCOUNT,
     SETUP_ADDRESS,
+    SETUP_FORWARD,
     SETUP_MAILBOX,
     SETUP_KNOB,
     SETUP_MESSAGE,

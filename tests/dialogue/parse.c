@@ -307,6 +307,11 @@ static void parse_store(struct parser *p, struct text rest)
         two_words(p, add_setup(p, SETUP_MAILBOX), text_word(&rest), rest);
         return;
     }
+    if (text_is(what, "forward")) {
+        struct text from = address_word(p, &rest);
+        two_words(p, add_setup(p, SETUP_FORWARD), from, rest);
+        return;
+    }
     if (!text_is(what, "account") && !text_is(what, "address")) {
         parse_knob(p, what, rest);
         return;
@@ -593,8 +598,13 @@ static void parse_queue(struct parser *p, struct text rest)
     step->n = n;
     if (rest.n == 0)
         return;
-    if (!text_is(text_word(&rest), "has"))
-        wrong(p, "has is expected");
+    struct text how = text_word(&rest);
+    if (text_is(how, "is"))
+        step->what = STEP_QUEUE_IS;
+    else if (text_is(how, "begins"))
+        step->what = STEP_QUEUE_BEGINS;
+    else if (!text_is(how, "has"))
+        wrong(p, "has, is or begins is expected");
     step->text = rest;
 }
 

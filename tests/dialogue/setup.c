@@ -161,6 +161,17 @@ static bool add_group(struct run *run, const struct setup *setup)
     return add_address(run, setup->name, accounts, n);
 }
 
+/* `store: forward away@here.test x@remote.test`, and perhaps the owner of a list. */
+static bool add_forward(struct run *run, const struct setup *setup)
+{
+    struct text owner = setup->text, to = text_word(&owner);
+    int32_t status = mailsrv_memory_add_forward(run->store, setup->name.p, setup->name.n, to.p, to.n,
+                                                owner.n == 0 ? NULL : owner.p, owner.n);
+    if (status != MAILSRV_OK)
+        run_wrong_text(run, "the store does not forward ", setup->name);
+    return status == MAILSRV_OK;
+}
+
 static bool set_knob(struct run *run, const struct setup *setup)
 {
     struct box box;
@@ -206,6 +217,8 @@ static bool set_up(struct run *run, const struct setup *setup)
         return add_account(run, setup);
     case SETUP_ADDRESS:
         return add_group(run, setup);
+    case SETUP_FORWARD:
+        return add_forward(run, setup);
     case SETUP_MAILBOX:
         return box_create(run, setup->name, setup->text);
     case SETUP_KNOB:

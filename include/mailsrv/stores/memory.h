@@ -42,6 +42,11 @@ MAILSRV_API int32_t mailsrv_memory_set_scram(mailsrv_store *store, const mailsrv
 MAILSRV_API int32_t mailsrv_memory_add_address(mailsrv_store *store, const char *address, size_t n,
                                                const mailsrv_id *accounts, size_t n_accounts);
 
+/* Has mail for an address, which is there or is added, forwarded to another one, beside where it goes already;
+ * `owner` not NULL: as a list whose owner that is (MAILSRV_TO_LIST).  MAILSRV_OK, MAILSRV_NOMEM, or MAILSRV_E_USAGE. */
+MAILSRV_API int32_t mailsrv_memory_add_forward(mailsrv_store *store, const char *address, size_t n, const char *to,
+                                               size_t n_to, const char *owner, size_t n_owner);
+
 /* The account of that name.  MAILSRV_OK or MAILSRV_NONEXISTENT. */
 MAILSRV_API int32_t mailsrv_memory_find_account(mailsrv_store *store, const char *name, size_t n, mailsrv_id *out);
 

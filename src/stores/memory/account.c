@@ -109,6 +109,11 @@ static size_t octets_of(const struct address *to)
 
 static void free_address(struct memory *m, struct address *to)
 {
+    for (size_t i = 0; to->destinations != NULL && i < to->n_destinations; i++) {
+        const mailsrv_destination *d = &to->destinations[i];
+        mailsrv__memory_give(m, (void *)(uintptr_t)d->address.p, d->address.n);
+        mailsrv__memory_give(m, (void *)(uintptr_t)d->reverse_path.p, d->reverse_path.n);
+    }
     mailsrv__memory_give(m, to->destinations, to->n_destinations * sizeof *to->destinations);
     mailsrv__memory_give(m, to, octets_of(to));
 }
@@ -146,6 +151,66 @@ int32_t mailsrv_memory_add_address(mailsrv_store *store, const char *address, si
     }
     to->next = m->addresses;
     m->addresses = to;
+    return MAILSRV_OK;
+}
+
+static struct address *new_address(struct memory *m, const char *address, size_t n)
+{
+    struct address *to = mailsrv__memory_take(m, sizeof *to + n);
+    if (to == NULL)
+        return NULL;
+    to->n = n;
+    memcpy(to->text, address, n);
+    to->next = m->addresses;
+    m->addresses = to;
+    return to;
+}
+
+static bool keep(struct memory *m, mailsrv_bytes *out, const char *text, size_t n)
+{
+    uint8_t *p = n == 0 ? NULL : mailsrv__memory_take(m, n);
+    if (p != NULL)
+        memcpy(p, text, n);
+    *out = (mailsrv_bytes){ p, p == NULL ? 0 : n };
+    return n == 0 || p != NULL;
+}
+
+/* A longer list of destinations, the last one empty.  False: no memory. */
+static bool add_destination(struct memory *m, struct address *to)
+{
+    mailsrv_destination *longer = mailsrv__memory_take(m, (to->n_destinations + 1) * sizeof *longer);
+    if (longer == NULL)
+        return false;
+    if (to->n_destinations != 0)
+        memcpy(longer, to->destinations, to->n_destinations * sizeof *longer);
+    mailsrv__memory_give(m, to->destinations, to->n_destinations * sizeof *longer);
+    to->destinations = longer;
+    to->n_destinations++;
+    return true;
+}
+
+int32_t mailsrv_memory_add_forward(mailsrv_store *store, const char *address, size_t n, const char *forward,
+                                   size_t n_forward, const char *owner, size_t n_owner)
+{
+    struct memory *m = mailsrv__memory(store);
+    if (address == NULL || n == 0 || forward == NULL || n_forward == 0)
+        return MAILSRV_E_USAGE;
+    mailsrv_bytes path, reverse_path;
+    if (!keep(m, &path, forward, n_forward))
+        return MAILSRV_NOMEM;
+    struct address *to = find(m, address, n, NULL, 0);
+    if (!keep(m, &reverse_path, owner, owner == NULL ? 0 : n_owner) ||
+        (to == NULL && (to = new_address(m, address, n)) == NULL) || !add_destination(m, to)) {
+        mailsrv__memory_give(m, (void *)(uintptr_t)path.p, path.n);
+        mailsrv__memory_give(m, (void *)(uintptr_t)reverse_path.p, reverse_path.n);
+        return MAILSRV_NOMEM;
+    }
+    to->destinations[to->n_destinations - 1] = (mailsrv_destination){
+        .kind = MAILSRV_TARGET_QUEUE,
+        .flags = MAILSRV_TO_FORWARD | (owner != NULL ? MAILSRV_TO_LIST : 0),
+        .address = path,
+        .reverse_path = reverse_path,
+    };
     return MAILSRV_OK;
 }
 
@@ -206,7 +271,7 @@ int32_t mailsrv__memory_resolve(struct memory *m, const mailsrv_op *op, struct r
     struct address *to = find_bytes(m, arg->local_part, arg->domain);
     if (to == NULL && arg->detail.n != 0)
         to = find_bytes(m, arg->user, arg->domain);
-    if (to == NULL)
+    if (to == NULL || to->n_destinations == 0)
         return not_here(m, arg->domain, r);
     for (size_t i = 0; i < to->n_destinations; i++)
         if (to->destinations[i].kind == MAILSRV_TARGET_MAILBOX)
