@@ -63,7 +63,8 @@ static bool shake_once(mailsrv_session *s, struct input *in)
                           .room = (uint8_t *)(room + 1),
                           .room_octets = room->room };
     int32_t status = tls->provider->handshake(tls->connection, &io);
-    mailsrv__input_skip(in, io.taken);
+    if (io.taken != 0) /* a client begins without any input */
+        mailsrv__input_skip(in, io.taken);
     room->n = io.room_made;
     if (room->n != 0)
         mailsrv__output_record(s, room);
@@ -123,7 +124,8 @@ static bool ask_job(mailsrv_session *s, struct input *in)
     arg->run = run_job;
     arg->work = job;
     tls->connection = NULL;
-    mailsrv__input_skip(in, n);
+    if (n != 0)
+        mailsrv__input_skip(in, n);
     mailsrv__ask_record(s, op);
     mailsrv__session_stepped(s, mailsrv__then_answers(s, job_answered));
     return true;

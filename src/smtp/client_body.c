@@ -16,33 +16,42 @@ enum {
 
 /* ---- Reading ---- */
 
+void mailsrv__client_drop_range(struct smtp_client *c)
+{
+    if (c->sending->lent != NULL)
+        mailsrv__lent_drop(c->sending->lent);
+    c->sending->lent = NULL;
+}
+
 void mailsrv__client_unread(struct smtp_client *c)
 {
     struct sending *s = c->sending;
     struct handle *handles[] = { &s->handle };
-    if (s->lent != NULL)
-        mailsrv__lent_drop(s->lent);
-    s->lent = NULL;
+    mailsrv__client_drop_range(c);
+    mailsrv__client_conversion_free(c);
     if (c->session.left || s->read_ahead)
         mailsrv__handles_leave(&c->session, handles, 1);
     else
         mailsrv__handle_close(&c->session, &s->handle);
 }
 
-/* A range fits into the window, and a copy of it into the session's memory beside what else that holds. */
-static uint64_t most_at_once(const mailsrv_session *session)
+/* A range fits into the window, and a copy of it into the session's memory beside what else that holds.  Converted, it
+ * may be three times as long, and somewhat more. */
+static uint64_t most_at_once(const struct smtp_client *c)
 {
-    uint64_t window = mailsrv__setting(session, MAILSRV_PROFILE_WINDOW_OCTETS);
-    uint64_t share = mailsrv__setting(session, MAILSRV_PROFILE_SESSION_OCTETS_MAX) / 8;
+    uint64_t window = mailsrv__setting(&c->session, MAILSRV_PROFILE_WINDOW_OCTETS);
+    uint64_t share = mailsrv__setting(&c->session, MAILSRV_PROFILE_SESSION_OCTETS_MAX) / 8;
     uint64_t most = window < share ? window : share;
-    return most < RANGE_MAX ? most : RANGE_MAX;
+    if (most > RANGE_MAX)
+        most = RANGE_MAX;
+    return c->sending->conversion == NULL ? most : most / 4;
 }
 
 static bool ask_range(struct smtp_client *c, ask_fn *asking)
 {
     struct sending *s = c->sending;
     uint64_t left = s->job->octets - s->offset;
-    uint64_t most = most_at_once(&c->session);
+    uint64_t most = most_at_once(c);
     struct ask ask = asking(&c->session, MAILSRV_OP_READ, 0);
     if (ask.op == NULL)
         return false;
@@ -54,15 +63,20 @@ static bool ask_range(struct smtp_client *c, ask_fn *asking)
     return true;
 }
 
-/* Takes over an answer.  False: there is no such range. */
-static bool take_range(struct smtp_client *c, bool is_first)
+void mailsrv__client_ask_range(struct smtp_client *c)
+{
+    ask_range(c, mailsrv__ask);
+}
+
+bool mailsrv__client_take_range(struct smtp_client *c)
 {
     struct sending *s = c->sending;
     if (mailsrv__answer(&c->session, 0)->status != MAILSRV_OK)
         return false;
     const mailsrv_read_bytes *bytes = mailsrv__answer(&c->session, 0)->value;
-    if (is_first)
+    if (!s->has_read)
         mailsrv__handle_take(&c->session, 0, bytes->handle, &s->handle);
+    s->has_read = true;
     uint64_t left = s->job->octets - s->offset;
     if (bytes->octets.n > left || (bytes->octets.n == 0 && left != 0))
         return false; /* not as long as it was when it came */
@@ -72,16 +86,19 @@ static bool take_range(struct smtp_client *c, bool is_first)
     return true;
 }
 
+enum step mailsrv__client_unreadable(struct smtp_client *c)
+{
+    mailsrv__client_tell_rest(c, SMTP_LATER, OUR_REPLY(0, "4.3.0 the message cannot be read now"));
+    return mailsrv__client_job_done(c);
+}
+
 static enum step first_answered(mailsrv_session *session)
 {
     struct smtp_client *c = mailsrv__client_of(session);
-    bool is_here = take_range(c, true);
+    bool is_here = mailsrv__client_take_range(c);
     if (session->eof)
         return STEP_CLOSE;
-    if (is_here)
-        return mailsrv__client_mail(c);
-    mailsrv__client_tell_rest(c, SMTP_LATER, OUR_REPLY(0, "4.3.0 the message cannot be read now"));
-    return mailsrv__client_job_done(c);
+    return is_here ? mailsrv__client_mail(c) : mailsrv__client_unreadable(c);
 }
 
 enum step mailsrv__client_read_first(struct smtp_client *c)
@@ -123,7 +140,7 @@ static enum step range_answered(mailsrv_session *session)
 {
     struct smtp_client *c = mailsrv__client_of(session);
     c->sending->read_ahead = false;
-    if (!take_range(c, false))
+    if (!mailsrv__client_take_range(c))
         return mailsrv__client_lost(c, OUR_REPLY(0, "4.3.0 the message could not be read to its end"));
     return send_on(session);
 }
@@ -146,14 +163,6 @@ static void read_ahead(struct smtp_client *c)
     bool is_wanted = s->offset < s->job->octets && s->handle.value != 0;
     if (is_wanted && !s->read_ahead && (!s->in_chunks || s->chunk_left > s->octets_left.n))
         s->read_ahead = ask_range(c, mailsrv__ask_ahead);
-}
-
-/* What is in hand has been said. */
-static void drop_range(struct smtp_client *c)
-{
-    if (c->sending->lent != NULL)
-        mailsrv__lent_drop(c->sending->lent);
-    c->sending->lent = NULL;
 }
 
 static bool say_octets(struct smtp_client *c, struct span octets)
@@ -179,8 +188,31 @@ static bool say_lines(struct smtp_client *c)
     return true;
 }
 
+/* The same for octets that are others than those in hand. */
+static bool say_copied(struct smtp_client *c, struct span octets)
+{
+    bool is_said = true;
+    struct stuffed part;
+    while (is_said && mailsrv__stuff_take(&c->sending->stuff, &octets, &part))
+        is_said = (!part.dot || mailsrv__say(&c->session, SPAN("."))) && mailsrv__say(&c->session, part.octets);
+    mailsrv__spend(&c->session, 1);
+    return is_said;
+}
+
+static bool say_converted(struct smtp_client *c)
+{
+    struct span out;
+    while (mailsrv__may_go_on(&c->session) && mailsrv__client_converted(c, &out))
+        if (!say_copied(c, out))
+            return false;
+    return true;
+}
+
 static enum step end_lines(struct smtp_client *c)
 {
+    struct span out;
+    while (c->sending->conversion != NULL && mailsrv__client_converted_end(c, &out))
+        say_copied(c, out);
     mailsrv__say(&c->session, mailsrv__stuff_end(&c->sending->stuff));
     return all_said(c);
 }
@@ -303,13 +335,20 @@ static bool is_whole(const struct sending *s)
 /* The range in hand has been said. */
 static enum step range_said(struct smtp_client *c)
 {
-    drop_range(c);
+    mailsrv__client_drop_range(c);
     if (c->sending->in_chunks && must_wait(c))
         return expect_chunk(c);
     if (!c->sending->in_chunks && is_whole(c->sending))
         return end_lines(c);
     return mailsrv__window_open(&c->session) ? next_range(&c->session) :
                                                mailsrv__then_window(&c->session, next_range);
+}
+
+static bool say_some(struct smtp_client *c)
+{
+    if (c->sending->conversion != NULL)
+        return say_converted(c);
+    return c->sending->in_chunks ? say_chunks(c) : say_lines(c);
 }
 
 static enum step send_on(mailsrv_session *session)
@@ -322,7 +361,7 @@ static enum step send_on(mailsrv_session *session)
     if (begins && !must_wait(c))
         say_bdat(c);
     read_ahead(c);
-    if (!(s->in_chunks ? say_chunks(c) : say_lines(c)))
+    if (!say_some(c))
         return mailsrv__client_lost(c, OUR_REPLY(0, "4.3.0 there was no memory for the message"));
     if (s->octets_left.n == 0)
         return range_said(c);

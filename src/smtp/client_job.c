@@ -94,6 +94,11 @@ static bool addresses_are_safe(const struct smtp_job *job)
     return true;
 }
 
+static bool needs_conversion(const struct smtp_client *c, const struct smtp_job *job)
+{
+    return (job->flags & QUEUE_FLAG_8BIT) != 0 && !mailsrv__client_has(c, MAILSRV_EXT_8BITMIME);
+}
+
 /* Why this server is not asked to take it; NULL: it is. */
 static const struct smtp_reply *refusal(const struct smtp_client *c, const struct smtp_job *job)
 {
@@ -105,7 +110,7 @@ static const struct smtp_reply *refusal(const struct smtp_client *c, const struc
         return &bad_address;
     if ((job->flags & QUEUE_FLAG_UTF8) != 0 && !mailsrv__client_has(c, MAILSRV_EXT_SMTPUTF8))
         return &needs_utf8;
-    if ((job->flags & QUEUE_FLAG_8BIT) != 0 && !mailsrv__client_has(c, MAILSRV_EXT_8BITMIME))
+    if (needs_conversion(c, job) && !c->terms.downgrades)
         return &needs_8bit;
     if (c->size_max != 0 && job->octets > c->size_max)
         return &too_large;
@@ -132,7 +137,7 @@ static struct sending *new_sending(struct smtp_client *c, const struct smtp_job 
     s->job = job;
     s->octets = octets;
     s->rcpts = job->n_rcpts < c->terms.rcpts_max ? job->n_rcpts : c->terms.rcpts_max; /* 1 or more, both */
-    s->in_chunks = mailsrv__client_has(c, MAILSRV_EXT_CHUNKING);
+    s->in_chunks = mailsrv__client_has(c, MAILSRV_EXT_CHUNKING) && !needs_conversion(c, job);
     mailsrv__stuff_init(&s->stuff);
     return s;
 }
@@ -148,7 +153,7 @@ static enum step begin(struct smtp_client *c, const struct smtp_job *job)
     c->session.unfinished = true;
     for (uint32_t i = c->sending->rcpts; i < job->n_rcpts; i++)
         mailsrv__client_tell(c, i, SMTP_NOT_SENT, OUR_REPLY(0, "more recipients than one transaction takes"));
-    return mailsrv__client_read_first(c);
+    return needs_conversion(c, job) ? mailsrv__client_convert(c) : mailsrv__client_read_first(c);
 }
 
 /* ---- The next one ---- */

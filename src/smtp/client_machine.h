@@ -6,6 +6,7 @@
  *   client_job.c    the next job, what cannot be sent to this server
  *   client_mail.c   MAIL, RCPT and DATA, one by one or all at once, and their replies
  *   client_body.c   the octets: READ, DATA's or in chunks, and the reply to them
+ *   client_convert.c  a message for a server without 8BITMIME
  *   client_reply.c  lines of replies
  */
 #ifndef SMTP_CLIENT_MACHINE_H
@@ -26,6 +27,8 @@ struct smtp_client;
 /* What is done with a reply. */
 typedef enum step client_reply_fn(struct smtp_client *c, const struct smtp_reply *reply);
 
+struct conversion;
+
 enum rcpt_state { RCPT_WAITS, RCPT_ACCEPTED, RCPT_TOLD };
 
 /* A job on its way, in one piece of memory that is there as long as the job. */
@@ -39,11 +42,13 @@ struct sending {
     bool mail_said, mail_replied, data_said, data_replied;
     bool refused;               /* MAIL was: all were told */
     struct handle handle;       /* of READ */
+    bool has_read;              /* an answer of READ has come, with the handle, if it gives one */
     struct lent *lent;          /* whose octets these are */
     struct span octets_left;    /* of the range in hand, not yet said */
     uint64_t offset;            /* of the next range */
     bool read_ahead;            /* the next range is asked for */
     struct stuff stuff;
+    struct conversion *conversion; /* of the message, as it goes out; NULL: it goes as it is */
     uint64_t chunk_left;        /* octets of the chunk that was announced, not yet said */
     uint8_t chunks_out;         /* chunks without a reply */
     bool in_chunks;             /* BDAT, not DATA */
@@ -168,5 +173,24 @@ enum step mailsrv__client_body(struct smtp_client *c);
 
 /* Gives up what is held of the message. */
 void mailsrv__client_unread(struct smtp_client *c);
+
+/* Asks for the next range, and takes the answer: false: there is none.  What is in hand is given back. */
+void mailsrv__client_ask_range(struct smtp_client *c);
+bool mailsrv__client_take_range(struct smtp_client *c);
+void mailsrv__client_drop_range(struct smtp_client *c);
+
+/* The message cannot be read: it waits, and nothing of it was said. */
+enum step mailsrv__client_unreadable(struct smtp_client *c);
+
+/* ---- client_convert.c ---- */
+
+/* Finds out whether it can be converted, and how, then goes on as mailsrv__client_read_first. */
+enum step mailsrv__client_convert(struct smtp_client *c);
+
+/* The next octets as they go out, from the front of what is in hand; when all was, the last ones.  False: no more. */
+bool mailsrv__client_converted(struct smtp_client *c, struct span *out);
+bool mailsrv__client_converted_end(struct smtp_client *c, struct span *out);
+
+void mailsrv__client_conversion_free(struct smtp_client *c);
 
 #endif

@@ -44,9 +44,9 @@ static void say_mail(struct smtp_client *c)
     mailsrv__say(&c->session, SPAN("MAIL FROM:<"));
     mailsrv__say(&c->session, job->reverse_path);
     mailsrv__say(&c->session, SPAN(">"));
-    if (mailsrv__client_has(c, MAILSRV_EXT_SIZE))
+    if (mailsrv__client_has(c, MAILSRV_EXT_SIZE) && c->sending->conversion == NULL)
         say_number(c, SPAN(" SIZE="), job->octets);
-    say_if(c, (job->flags & QUEUE_FLAG_8BIT) != 0, SPAN(" BODY=8BITMIME"));
+    say_if(c, (job->flags & QUEUE_FLAG_8BIT) != 0 && c->sending->conversion == NULL, SPAN(" BODY=8BITMIME"));
     say_if(c, (job->flags & QUEUE_FLAG_UTF8) != 0, SPAN(" SMTPUTF8"));
     say_returns(c, job);
     mailsrv__say(&c->session, SPAN("\r\n"));

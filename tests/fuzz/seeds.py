@@ -34,15 +34,16 @@ def octets_of(line: bytes, mark: bytes) -> bytes:
         return (times[2] + b"\r\n") * min(int(times[1]), OCTETS_MAX)
     if line[len(mark):len(mark) + 1] == b"|":
         return unescape(behind_mark(line, len(mark) + 1))
-    return behind_mark(line, len(mark) + (mark == b"C")) + b"\r\n"
+    return behind_mark(line, len(mark) + (mark in (b"C", b"S"))) + b"\r\n"
 
 
 class Dialogue:
     def __init__(self, path: Path):
         lines = path.read_bytes().split(b"\n")
-        client = [octets_of(line, b"C") for line in lines if re.match(rb"C[:|*]", line)]
         profile = next(line for line in lines if line.startswith(b"profile: ")).split()
         self.protocol = "smtp" if profile[-1] in (b"mx", b"receive") else profile[-1].decode()
+        mark = b"S" if self.protocol == "client" else b"C"  # of the lines that the session is fed
+        client = [octets_of(line, mark) for line in lines if re.match(mark + rb"[:|*]", line)]
         self.client = b"".join(client)
         self.messages = [b"".join(octets_of(line, b"|") for line in block.split(b"\n"))
                          for block in re.findall(rb"(?m)((?:^\|.*\n)+)", path.read_bytes())]
@@ -182,6 +183,7 @@ def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
     messages = {m for d in dialogues for m in d.messages}
     seeds = {protocol: {d.client for d in dialogues if d.protocol == protocol} for protocol in
              ("smtp", "lmtp", "submission", "pop3", "imap")}
+    seeds["smtp_client"] = {d.client for d in dialogues if d.protocol == "client"}
     seeds["literal"] = seeds["imap"]
     seeds["records"] = seeds["smtp"]
     seeds["hello"] = {bytes([0, 23, 0, 0, 255, 1, 0, 1, 0]), bytes([0, 0, 0, 2, 0, 0, 0, 23, 0, 0]), bytes([22, 3, 1, 0, 1])}
