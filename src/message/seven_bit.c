@@ -177,11 +177,13 @@ static void put(struct seven_bit *s, struct span text)
     s->column = (uint8_t)(s->column + text.n);
 }
 
+/* A line that we break must not become a delimiter of parts by that. */
 static void put_within_line(struct seven_bit *s, struct span text)
 {
     if (s->column + text.n > QP_LINE) {
         put(s, SPAN("=\r\n"));
         s->column = 0;
+        text = text.p[0] == '-' ? SPAN("=2D") : text;
     }
     put(s, text);
 }
@@ -221,7 +223,7 @@ static void put_quoted(struct seven_bit *s, char c)
         put_escaped(s, c);
 }
 
-enum { QP_MOST = 12 }; /* that one octet puts: what was held, itself, and two line breaks */
+enum { QP_MOST = 14 }; /* that one octet puts: what was held, itself, and two line breaks */
 
 static void take_quoted(struct seven_bit *s, struct span *in)
 {
