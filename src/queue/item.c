@@ -111,6 +111,7 @@ void mailsrv__item_drop(struct item *item)
     mailsrv__list_remove(&item->node);
     mailsrv__list_remove(&item->task.node);
     mailsrv__errand_drop(&item->errand);
+    mailsrv__settle_no_more(item);
     if (item->reply.text != NULL)
         mailsrv__queue_give(q, item->reply.text, (size_t)item->reply.text_n + item->reply.host_n + 1);
     mailsrv__queue_give(q, item, sizeof *item + item->blob_n + item->lane_n);

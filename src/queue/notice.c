@@ -2,15 +2,12 @@
 
 #include "message/header.h"
 #include "queue/notice_text.h"
-#include "text/address.h"
+#include "queue/place.h"
 
 enum {
     READ_OCTETS = 16 * 1024,
     WRITE_OCTETS = 2 * NOTICE_PIECE_OCTETS_MAX,
-    HEADER_OCTETS_MAX = 32 * 1024, /* of an original, where only that goes along */
-    MESSAGE_OCTETS_MAX = 64,
-    TARGETS_MAX = 64,
-    LANE_OCTETS_MAX = 255
+    HEADER_OCTETS_MAX = 32 * 1024 /* of an original, where only that goes along */
 };
 
 struct notice {
@@ -130,171 +127,67 @@ static struct span reverse_path_of(const struct notice *n)
     return n->text.recipients[0].record.reverse_path;
 }
 
-static bool is_ascii(struct span text)
+/* A notice has the null reverse-path. */
+static struct placing placing_of(const struct notice *n)
 {
-    for (size_t i = 0; i < text.n; i++)
-        if ((uint8_t)text.p[i] > 127)
-            return false;
-    return true;
-}
-
-static void write_lane(const struct notice *n, struct span recipient, struct writer *w)
-{
-    struct address to;
-    bool has_domain = mailsrv__mailbox_read(recipient, &to) == PATH_OK && to.domain.n != 0;
-    struct span domain = has_domain ? to.domain : n->setup.hostname;
-    for (size_t i = 0; i < domain.n; i++)
-        mailsrv__write_char(w, domain.p[i] >= 'A' && domain.p[i] <= 'Z' ? (char)(domain.p[i] + 32) : domain.p[i]);
-}
-
-static void fill_queue(const struct notice *n, struct ask *ask, mailsrv_target *target, struct span recipient)
-{
-    char lane_room[LANE_OCTETS_MAX], message_room[MESSAGE_OCTETS_MAX];
-    struct writer lane = { .p = lane_room, .room = sizeof lane_room };
-    struct writer message = { .p = message_room, .room = sizeof message_room };
     const struct notice_text *t = &n->text;
-    bool utf8 = !is_ascii(reverse_path_of(n)) || !is_ascii(recipient);
-    mailsrv__write(&message, (struct span){ t->boundary, t->boundary_n });
-    write_lane(n, recipient, &lane);
-    struct queue_record record = {
-        .fate = QUEUE_RETRY,
-        .flags = (uint16_t)(QUEUE_FLAG_NOTICE | (utf8 ? QUEUE_FLAG_UTF8 : 0) |
-                            (t->utf8 || t->eight_bit ? QUEUE_FLAG_8BIT : 0)),
-        .arrived_us = n->setup.now_us,
-        .message = mailsrv__written(&message),
-        .recipient = recipient,
+    return (struct placing){
+        .engine = n->engine,
+        .recipient = reverse_path_of(n),
+        .hostname = n->setup.hostname,
+        .delimiter = n->setup.delimiter,
+        .now_us = n->setup.now_us,
+        .body = n->body.value,
+        .octets = n->written,
+        .record = { .fate = QUEUE_RETRY,
+                    .flags = (uint16_t)(QUEUE_FLAG_NOTICE | (t->utf8 || t->eight_bit ? QUEUE_FLAG_8BIT : 0)),
+                    .arrived_us = n->setup.now_us,
+                    .message = { t->boundary, t->boundary_n } },
     };
-    size_t octets = mailsrv__queue_record_octets(&record);
-    struct writer w = { .p = mailsrv__ask_room(ask, octets), .room = octets };
-    mailsrv__queue_record_write(&w, &record);
-    target->kind = MAILSRV_TARGET_QUEUE;
-    target->due_us = n->setup.now_us;
-    target->record = mailsrv__bytes(mailsrv__written(&w));
-    target->lane = mailsrv__ask_copy(ask, mailsrv__written(&lane));
 }
 
-#define RETURN_PATH "Return-Path: <>\r\n"
-#define DELIVERED_TO "Delivered-To: "
-
-enum { PREFIX_OCTETS = sizeof RETURN_PATH + sizeof DELIVERED_TO + 2 }; /* beside the address */
-
-/* What stands before it in a mailbox of ours, and, without the reverse-path, where it is forwarded. */
-static mailsrv_bytes copy_prefix(const struct notice *n, struct ask *ask, bool is_mailbox)
+/* NULL: into the queue. */
+static void commit(struct notice *n, const mailsrv_resolved *places)
 {
-    size_t octets = PREFIX_OCTETS + reverse_path_of(n).n;
-    struct writer w = { .p = mailsrv__ask_room(ask, octets), .room = octets };
-    if (is_mailbox)
-        mailsrv__write(&w, SPAN(RETURN_PATH));
-    mailsrv__write(&w, SPAN(DELIVERED_TO));
-    mailsrv__write(&w, reverse_path_of(n));
-    mailsrv__write(&w, SPAN("\r\n"));
-    return mailsrv__bytes(mailsrv__written(&w));
-}
-
-static void fill_target(const struct notice *n, struct ask *ask, mailsrv_target *target, const mailsrv_destination *to)
-{
-    struct span forward = mailsrv__span(to->address);
-    target->internal_us = n->setup.now_us;
-    target->recipient = mailsrv__ask_copy(ask, reverse_path_of(n));
-    if (to->kind == MAILSRV_TARGET_MAILBOX) {
-        target->kind = MAILSRV_TARGET_MAILBOX;
-        target->account = to->account;
-        target->mailbox = to->mailbox;
-        target->prefix = copy_prefix(n, ask, true);
-        return;
-    }
-    fill_queue(n, ask, target, forward.n == 0 ? reverse_path_of(n) : forward);
-    if ((to->flags & MAILSRV_TO_FORWARD) != 0)
-        target->prefix = copy_prefix(n, ask, false);
-}
-
-static size_t target_octets(const struct notice *n, const mailsrv_destination *to)
-{
-    size_t address = reverse_path_of(n).n + to->address.n;
-    struct queue_record most = { .message = { NULL, MESSAGE_OCTETS_MAX }, .recipient = { NULL, address } };
-    return mailsrv__ask_octets(reverse_path_of(n).n) + mailsrv__ask_octets(PREFIX_OCTETS + reverse_path_of(n).n) +
-           mailsrv__ask_octets(mailsrv__queue_record_octets(&most)) + mailsrv__ask_octets(LANE_OCTETS_MAX);
-}
-
-static const mailsrv_destination *destination(const mailsrv_resolved *resolved, uint32_t i)
-{
-    return (const void *)((const char *)resolved->destinations + (size_t)i * resolved->stride);
-}
-
-static void commit(struct notice *n, const mailsrv_resolved *resolved)
-{
-    const mailsrv_staged staged = { .size = sizeof staged, .body = n->body.value, .octets = n->written };
-    size_t octets = 0;
-    bool queue = false;
-    for (uint32_t i = 0; i < resolved->n; i++) {
-        octets += target_octets(n, destination(resolved, i));
-        queue = queue || destination(resolved, i)->kind == MAILSRV_TARGET_QUEUE;
-    }
-    if (queue && !n->takes_queue) {
+    struct placing placing = placing_of(n);
+    if (!n->takes_queue && (places == NULL || mailsrv__place_queues(places))) {
         finish(n, MAILSRV_TEMP);
         return;
     }
     n->step = committed;
-    struct ask a = mailsrv__errand_commit(n->engine, &n->errand, &staged, resolved->n, octets);
-    if (a.op == NULL) {
+    if (mailsrv__place_commit(&placing, &n->errand, places).op == NULL)
         finish(n, MAILSRV_NOMEM);
-        return;
-    }
-    mailsrv_target *target = (mailsrv_target *)(uintptr_t)((mailsrv_arg_body_commit *)a.arg)->targets;
-    for (uint32_t i = 0; i < resolved->n; i++)
-        fill_target(n, &a, &target[i], destination(resolved, i));
-    mailsrv__errand_drop(&n->resolve);
+    else
+        mailsrv__errand_drop(&n->resolve);
 }
 
 /* ---- RESOLVE ---- */
 
-static void commit_to_queue(struct notice *n)
-{
-    const mailsrv_destination queue = { .kind = MAILSRV_TARGET_QUEUE };
-    commit(n, &(mailsrv_resolved){ .size = sizeof(mailsrv_resolved), .n = 1, .stride = sizeof queue,
-                                   .destinations = &queue });
-}
-
 static void resolved(struct notice *n, const mailsrv_answer *answer)
 {
+    const mailsrv_resolved *places = answer->value;
     n->resolve.op = n->errand.op; /* its answer's bytes are needed until the COMMIT is asked */
     n->errand.op = NULL;
     if (answer->status == MAILSRV_NOPERM || answer->status == MAILSRV_CANNOT)
-        commit_to_queue(n);
+        commit(n, NULL);
     else if (answer->status == MAILSRV_NONEXISTENT)
         finish(n, MAILSRV_OK); /* nobody */
     else if (answer->status != MAILSRV_OK)
         finish(n, not_now(answer));
-    else if (((const mailsrv_resolved *)answer->value)->n > TARGETS_MAX)
-        commit_to_queue(n);
     else
-        commit(n, answer->value);
+        commit(n, places->n > PLACES_MAX ? NULL : places);
 }
 
 static void ask_resolve(struct notice *n)
 {
-    struct address to;
-    if (!mailsrv__room_served(n->engine, MAILSRV_OP_RESOLVE) ||
-        mailsrv__mailbox_read(reverse_path_of(n), &to) != PATH_OK) {
-        commit_to_queue(n);
+    struct placing placing = placing_of(n);
+    if (!mailsrv__place_can_ask(&placing)) {
+        commit(n, NULL);
         return;
     }
-    struct span local = { to.local, to.local_n };
-    struct local_part parts = mailsrv__local_part_split(local, n->setup.delimiter);
-    struct ask a;
-    mailsrv_arg_resolve *arg =
-        ask(n, MAILSRV_OP_RESOLVE,
-            mailsrv__ask_octets(to.mailbox.n) + mailsrv__ask_octets(to.domain.n) + mailsrv__ask_octets(local.n) +
-                mailsrv__ask_octets(parts.user.n) + mailsrv__ask_octets(parts.detail.n),
-            &a, resolved);
-    if (a.op == NULL)
-        return;
-    arg->flags = MAILSRV_RESOLVE_RELAY | (n->text.utf8 ? MAILSRV_RESOLVE_UTF8 : 0);
-    arg->address = mailsrv__ask_copy(&a, to.mailbox);
-    arg->local_part = mailsrv__ask_copy(&a, local);
-    arg->domain = mailsrv__ask_copy(&a, to.domain);
-    arg->user = mailsrv__ask_copy(&a, parts.user);
-    arg->detail = mailsrv__ask_copy(&a, parts.detail);
+    n->step = resolved;
+    if (mailsrv__place_ask(&placing, &n->errand).op == NULL)
+        finish(n, MAILSRV_NOMEM);
 }
 
 /* ---- WRITE ---- */

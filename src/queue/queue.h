@@ -51,6 +51,7 @@ enum {
     LANE_ITEMS_TIGHT = 8,  /* the same when half of all there may be are taken */
     ROUTES_MAX = 64,       /* questions at once */
     RESOLVES_MAX = 64,     /* sites that are looked up at once */
+    LOCAL_MAX = 16,        /* items that are delivered here at once */
     LOOKS = 4,             /* scans of lanes at once */
     PAGE_ITEMS = 64,
     LINK_FIRST_LIMIT = 4,  /* connections of a site that nothing is known of */
@@ -83,7 +84,8 @@ enum item_plan {
     PLAN_DELETE,
     PLAN_GIVE_UP, /* a notice, if one is owed, then deleted */
     PLAN_RELAYED, /* the same for one that was delivered */
-    PLAN_DELAYED  /* a notice, then its record is written */
+    PLAN_DELAYED, /* a notice, then its record is written */
+    PLAN_LOCAL    /* it is delivered here */
 };
 
 enum item_question { ASKED_NOTHING, ASKED_RETRY, ASKED_UPDATE };
@@ -119,6 +121,7 @@ struct item {
     struct item_reply reply;
     struct item_change change;
     struct control *control; /* that waits for it; NULL: none */
+    struct local *local;     /* its delivery here; NULL: none */
     uint8_t state, plan;
     uint8_t asked;     /* enum item_question */
     uint8_t undone;    /* times that it came back untried */
@@ -289,6 +292,7 @@ struct mailsrv_queue {
     struct errand erasing;
     struct node erase, erased; /* items: waiting, in the question */
     uint32_t n_settling;
+    uint32_t n_local;
 
     struct node owed;          /* items */
     struct timer owed_timer;
@@ -407,6 +411,7 @@ void mailsrv__settle_told(struct item *item, enum smtp_fate fate, const struct s
 void mailsrv__settle_defer(struct item *item);
 void mailsrv__settle_give_up(struct item *item);
 void mailsrv__settle(struct item *item, enum item_plan plan);
+void mailsrv__settle_no_more(struct item *item); /* it goes: what is being done for it is given up */
 void mailsrv__settle_run(struct task *task);
 void mailsrv__settled(struct item *item); /* the store has it as it is to be */
 void mailsrv__settled_not(struct item *item); /* it is not there, or as it was */

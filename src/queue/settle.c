@@ -4,7 +4,9 @@
  *     DEFER -> RETRY is asked -> DELAYED, UPDATE or GIVE_UP         failed for now
  *     GIVE_UP, RELAYED -> a notice, if one is owed -> DELETE
  *     DELAYED -> a notice -> UPDATE
+ *     LOCAL -> delivered here -> RELAYED, DEFER or GIVE_UP
  */
+#include "queue/local.h"
 #include "queue/queue.h"
 
 enum { UNDONE_MAX = 5 };
@@ -158,6 +160,51 @@ static void delayed(struct item *item)
     mailsrv__settle(item, PLAN_UPDATE);
 }
 
+/* ---- It is ours ---- */
+
+void mailsrv__settle_no_more(struct item *item)
+{
+    if (item->local == NULL)
+        return;
+    mailsrv__local_free(item->local);
+    item->local = NULL;
+    item->queue->n_local--;
+}
+
+/* What was asked for by NOTIFY=SUCCESS is told here, unless another server will. */
+static void was_local(void *user, const struct local_result *result)
+{
+    struct item *item = user;
+    mailsrv__settle_no_more(item);
+    item->delivered = result->code < 400;
+    item->tried = true;
+    mailsrv__item_said(item, result->code, result->text, (struct span){ NULL, 0 });
+    count(item, result->code < 400 ? SMTP_DELIVERED : result->code < 500 ? SMTP_LATER : SMTP_REFUSED);
+    if (result->code >= 400) {
+        mailsrv__settle(item, result->code < 500 ? PLAN_DEFER : PLAN_GIVE_UP);
+        return;
+    }
+    item->record.fate = QUEUE_SUCCESS;
+    mailsrv__settle(item, result->handed_on ? PLAN_DELETE : PLAN_RELAYED);
+}
+
+static void begin_local(struct item *item)
+{
+    mailsrv_queue *q = item->queue;
+    struct local_setup setup = { .hostname = mailsrv__profile_text(q->profile, MAILSRV_PROFILE_HOSTNAME),
+                                 .delimiter = '+', /* as the default of profiles that receive */
+                                 .now_us = mailsrv__queue_unix(q),
+                                 .queue = item->number };
+    if (item->local != NULL)
+        return;
+    if (q->n_local < LOCAL_MAX)
+        item->local = mailsrv__local_new(q->engine, &setup, &item->record, was_local, item);
+    if (item->local != NULL)
+        q->n_local++;
+    else
+        mailsrv__task_again(q, &item->task);
+}
+
 void mailsrv__settle_run(struct task *task)
 {
     struct item *item = HOLDER(task, struct item, task);
@@ -174,6 +221,8 @@ void mailsrv__settle_run(struct task *task)
         mailsrv__write_delete(item);
     else if (item->plan == PLAN_DELAYED)
         delayed(item);
+    else if (item->plan == PLAN_LOCAL)
+        begin_local(item);
     else
         give_up(item);
 }

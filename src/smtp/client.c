@@ -116,7 +116,8 @@ static enum step take_line(struct smtp_client *c, enum framed framed, struct spa
     return end == REPLY_MORE ? STEP_WAIT : end_reply(c);
 }
 
-/* All lines of a reply that are here are taken at once: only a whole reply ends the waiting for it. */
+/* All lines of a reply that are here are taken at once: only a whole reply ends the waiting for it.  Nobody waits for
+ * the end of a line that is too long already: it may have none. */
 static enum step take(mailsrv_session *session, struct input *in)
 {
     struct smtp_client *c = mailsrv__client_of(session);
@@ -127,7 +128,7 @@ static enum step take(mailsrv_session *session, struct input *in)
     while (step == STEP_WAIT && session->next == NULL && in->n != 0) {
         struct span line = { NULL, 0 };
         enum framed framed = mailsrv__line_take(&c->frame, &room, in, &line);
-        if (framed == FRAMED_MORE)
+        if (framed == FRAMED_MORE && c->frame.fate != FRAMED_TOO_LONG)
             return STEP_WAIT;
         step = take_line(c, framed, line);
         mailsrv__line_done(&c->frame, &room, false);

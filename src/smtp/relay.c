@@ -108,6 +108,15 @@ static void add_envelope(const struct transaction *t, const struct item *item, s
     record->flags = (uint16_t)(t->ret | notify_of(item));
 }
 
+/* Mail for him goes to a mailbox of ours, or is forwarded by us: it is not for any other server to take. */
+static bool is_ours(const struct recipient *r)
+{
+    for (uint32_t i = 0; i < r->n; i++)
+        if (r->targets[i]->to.kind == MAILSRV_TARGET_MAILBOX || (r->targets[i]->to.flags & MAILSRV_TO_FORWARD) != 0)
+            return true;
+    return false;
+}
+
 static struct queue_record record_of(const struct smtp *s, const struct item *item)
 {
     struct queue_record record = { .fate = item->fate,
@@ -117,6 +126,8 @@ static struct queue_record record_of(const struct smtp *s, const struct item *it
     record.flags |= flags_of_octets(s, item, record.reverse_path);
     if (is_forwarded(item) || (item->fate == QUEUE_SUCCESS && item->r->n > 1))
         record.flags |= QUEUE_FLAG_FORWARDED;
+    if (item->fate == QUEUE_RETRY && (item->own == NULL ? is_ours(item->r) : item->r->is_long))
+        record.flags |= QUEUE_FLAG_LOCAL;
     if (item->v != NULL && item->fate != QUEUE_SUCCESS) {
         const char *line = item->v->line;
         record.code = (uint16_t)((line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0'));
@@ -294,8 +305,22 @@ static void fill_second(const struct smtp *s, struct ask *ask, struct span recei
     }
 }
 
+/* Whom POLICY sends somewhere is not RESOLVE's, and the queue would ask that: who fails for now has to come again. */
+static const char *cannot_wait(const struct smtp *s)
+{
+    for (const struct recipient *r = s->mail->first; r != NULL; r = r->next) {
+        struct verdict v = mailsrv__smtp_verdict_of(s, r);
+        if (r->is_placed && v.line[0] == '4')
+            return v.line;
+    }
+    return NULL;
+}
+
 enum step mailsrv__smtp_settle(struct smtp *s, const char *line, struct span text)
 {
+    const char *later = cannot_wait(s);
+    if (later != NULL)
+        return mailsrv__smtp_conclude(s, later, (struct span){ NULL, 0 });
     char room[RECEIVED_OCTETS_MAX];
     struct writer received = { .p = room, .room = sizeof room };
     mailsrv__smtp_write_received(s, &received);

@@ -296,6 +296,7 @@ bool mailsrv__transaction_offer_fate(mailsrv_session *session, struct transactio
     if (r == NULL)
         return false;
     r->shard = fate->shard;
+    r->is_placed = fate->fate == FATE_ELSEWHERE;
     if (fate->fate == FATE_ELSEWHERE)
         add_target(t, r, &fate->to);
     return true;

@@ -77,6 +77,7 @@ struct recipient {
     const char *refusal;    /* he gets nothing of it, and why; NULL: he does */
     uint32_t shard;
     bool is_long; /* too many targets: one for the queue instead */
+    bool is_placed; /* by POLICY */
     uint32_t n, n_own;
     struct target **targets; /* all of them */
     struct target *own;      /* those that he led to first */

@@ -40,7 +40,8 @@ enum {
     QUEUE_FLAG_RET_FULL = 1 << 8,
     QUEUE_FLAG_RET_HDRS = 1 << 9,
     QUEUE_FLAG_FORWARDED = 1 << 10, /* ours forwards it: the recipient is not the one that the sender named */
-    QUEUE_FLAG_NOTICE = 1 << 11     /* it is a notice of the queue's own */
+    QUEUE_FLAG_NOTICE = 1 << 11,    /* it is a notice of the queue's own */
+    QUEUE_FLAG_LOCAL = 1 << 12 /* the recipient is ours: a mailbox did not take it for now */
 };
 
 struct queue_record {

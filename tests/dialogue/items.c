@@ -17,7 +17,7 @@ void item_describe(struct run *run, const mailsrv_queue_item *item, struct buffe
 {
     static const char *const fates[] = { "?", "retry", "bounce", "success" };
     static const char *const flags[] = { "8bit",    "utf8",  "held", "delayed", "never",     "success",
-                                         "failure", "delay", "full", "hdrs",    "forwarded", "notice" };
+                                         "failure", "delay", "full", "hdrs",    "forwarded", "notice", "local" };
     struct queue_record r;
     char code[16];
     if (!mailsrv__queue_record_read(mailsrv__span(item->record), &r)) {

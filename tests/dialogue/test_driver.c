@@ -78,7 +78,7 @@ static void test_wrong_files_are_refused(void **state)
         { "profile: pop3\nT: 30s\n", "+N" },
         { "profile: pop3\nT: +30\n", "+N" },
         { "profile: pop3\nM: pat one\n", "an account" },
-        { "profile: pop3\nQ: 1 is x\n", "has" },
+        { "profile: pop3\nQ: 1 like x\n", "has, is or begins" },
         { "profile: pop3\nY: hello\n", "no line of a dialogue" },
         { "profile: imap\nstore: mailbox pat\n", "two words" },
         { "profile: imap\nX: dance pat\n", "append, flags" },

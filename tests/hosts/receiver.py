@@ -22,7 +22,36 @@ poplib._MAXLINE = imaplib._MAXLINE = 1 << 20  # of what we send
 PASSWORD = "secret"
 
 
-class Receiver:
+class Inboxes:
+    """What is in the mailboxes of a server that `host` runs."""
+    host: Host | None
+
+    def imap(self, user: str) -> imaplib.IMAP4:
+        client = imaplib.IMAP4("127.0.0.1", self.host.ports["imap"], HANG_S)
+        client.login(user, PASSWORD)
+        client.select()
+        return client
+
+    def take(self, user: str) -> list[bytes]:
+        """Every message of INBOX, the same by IMAP and by POP3; and it is empty then."""
+        client = self.imap(user)
+        data = client.fetch("1:*", "(BODY.PEEK[])")[1] if client.search(None, "ALL")[1] != [b""] else []
+        by_imap = [part[1] for part in data if isinstance(part, tuple)]
+        client.logout()
+        pop = poplib.POP3("127.0.0.1", self.host.ports["pop3"], timeout=HANG_S)
+        pop.utf8()
+        pop.user(user)
+        pop.pass_(PASSWORD)
+        by_pop3 = []
+        for i in range(pop.stat()[0]):
+            by_pop3.append(b"".join(line + b"\r\n" for line in pop.retr(i + 1)[1]))
+            pop.dele(i + 1)
+        pop.quit()
+        assert by_imap == by_pop3, f"{user}: {len(by_imap)} by IMAP, {len(by_pop3)} by POP3"
+        return by_imap
+
+
+class Receiver(Inboxes):
     def __init__(self, built: Path):
         self.server = Server(built)
         self.path = self.server.path
@@ -73,32 +102,6 @@ class Receiver:
         for wire in self.wires.values():
             wire.close()
         self.server.remove()
-
-    # ---- What is there ----
-
-    def imap(self, user: str) -> imaplib.IMAP4:
-        client = imaplib.IMAP4("127.0.0.1", self.host.ports["imap"], HANG_S)
-        client.login(user, PASSWORD)
-        client.select()
-        return client
-
-    def take(self, user: str) -> list[bytes]:
-        """Every message of INBOX, the same by IMAP and by POP3; and it is empty then."""
-        client = self.imap(user)
-        data = client.fetch("1:*", "(BODY.PEEK[])")[1] if client.search(None, "ALL")[1] != [b""] else []
-        by_imap = [part[1] for part in data if isinstance(part, tuple)]
-        client.logout()
-        pop = poplib.POP3("127.0.0.1", self.host.ports["pop3"], timeout=HANG_S)
-        pop.utf8()
-        pop.user(user)
-        pop.pass_(PASSWORD)
-        by_pop3 = []
-        for i in range(pop.stat()[0]):
-            by_pop3.append(b"".join(line + b"\r\n" for line in pop.retr(i + 1)[1]))
-            pop.dele(i + 1)
-        pop.quit()
-        assert by_imap == by_pop3, f"{user}: {len(by_imap)} by IMAP, {len(by_pop3)} by POP3"
-        return by_imap
 
 
 def trace_of(got: bytes, sent: bytes) -> bytes:
