@@ -85,7 +85,7 @@ static void ask_page(mailsrv_queue *q)
 static void begin(mailsrv_queue *q)
 {
     int64_t now = mailsrv__queue_unix(q), back = LOOK_BACK_S * SECOND_US;
-    if (now < q->looked_us - SECOND_US) /* the clock was put back */
+    if (q->looked_us != INT64_MIN && now < q->looked_us - SECOND_US) /* the clock was put back */
         q->looked_us = INT64_MIN;
     q->looking = true;
     q->lost_sight = false;

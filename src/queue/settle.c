@@ -175,17 +175,19 @@ void mailsrv__settle_no_more(struct item *item)
 static void was_local(void *user, const struct local_result *result)
 {
     struct item *item = user;
-    mailsrv__settle_no_more(item);
-    item->delivered = result->code < 400;
+    uint16_t code = result->code;
+    bool handed_on = result->handed_on;
+    item->delivered = code < 400;
     item->tried = true;
-    mailsrv__item_said(item, result->code, result->text, (struct span){ NULL, 0 });
-    count(item, result->code < 400 ? SMTP_DELIVERED : result->code < 500 ? SMTP_LATER : SMTP_REFUSED);
-    if (result->code >= 400) {
-        mailsrv__settle(item, result->code < 500 ? PLAN_DEFER : PLAN_GIVE_UP);
+    mailsrv__item_said(item, code, result->text, (struct span){ NULL, 0 });
+    mailsrv__settle_no_more(item); /* the text has gone with it */
+    count(item, code < 400 ? SMTP_DELIVERED : code < 500 ? SMTP_LATER : SMTP_REFUSED);
+    if (code >= 400) {
+        mailsrv__settle(item, code < 500 ? PLAN_DEFER : PLAN_GIVE_UP);
         return;
     }
     item->record.fate = QUEUE_SUCCESS;
-    mailsrv__settle(item, result->handed_on ? PLAN_DELETE : PLAN_RELAYED);
+    mailsrv__settle(item, handed_on ? PLAN_DELETE : PLAN_RELAYED);
 }
 
 static void begin_local(struct item *item)

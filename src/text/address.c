@@ -1,6 +1,5 @@
 #include "text/address.h"
 
-#include "text/ip.h"
 #include "text/utf8.h"
 
 /* Productions are named after RFC 5321 sections 4.1.2 and 4.1.3.  Each take_ takes the longest match from the front of
@@ -14,6 +13,12 @@ static bool is_digit(char c)
 static bool is_let_dig(char c)
 {
     return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_hex(char c)
+{
+    char u = mailsrv__upper(c);
+    return is_digit(c) || (u >= 'A' && u <= 'F');
 }
 
 /* UTF8-non-ascii of RFC 6532 section 3.1 at the front, without the controls of ISO 6429: how many octets; 0: none. */
@@ -103,6 +108,65 @@ bool mailsrv__is_domain(struct span text)
     return !has_utf8(text) && take_domain(&text) && text.n == 0;
 }
 
+/* Snum = 1*3DIGIT, 0 through 255 */
+static bool take_snum(struct span *text)
+{
+    size_t n = run_of(mailsrv__span_first(*text, 3), is_digit);
+    unsigned value = 0;
+    for (size_t i = 0; i < n; i++)
+        value = value * 10 + (unsigned)(text->p[i] - '0');
+    if (n == 0 || value > 255)
+        return false;
+    *text = mailsrv__span_after(*text, n);
+    return true;
+}
+
+static bool is_ipv4(struct span text)
+{
+    for (unsigned i = 0; i < 4; i++)
+        if ((i != 0 && !take_char(&text, '.')) || !take_snum(&text))
+            return false;
+    return text.n == 0;
+}
+
+/* IPv6-hex *(":" IPv6-hex), perhaps with an IPv4 address in the place of the last two: how many groups.  -1: neither;
+ * 0: nothing at all. */
+static int groups(struct span text, bool may_end_in_ipv4)
+{
+    int n = 0;
+    while (text.n != 0) {
+        if (n != 0 && !take_char(&text, ':'))
+            return -1;
+        if (may_end_in_ipv4 && is_ipv4(text))
+            return n + 2;
+        size_t digits = run_of(text, is_hex);
+        if (digits == 0 || digits > 4)
+            return -1;
+        text = mailsrv__span_after(text, digits);
+        n++;
+    }
+    return n;
+}
+
+static size_t find_double_colon(struct span text)
+{
+    for (size_t i = 0; i + 1 < text.n; i++)
+        if (text.p[i] == ':' && text.p[i + 1] == ':')
+            return i;
+    return text.n;
+}
+
+/* IPv6-addr = IPv6-full / IPv6-comp / IPv6v4-full / IPv6v4-comp; "::" stands for at least two groups. */
+static bool is_ipv6(struct span text)
+{
+    size_t cut = find_double_colon(text);
+    int before = groups(mailsrv__span_first(text, cut), cut == text.n);
+    if (cut == text.n)
+        return before == 8;
+    int after = groups(mailsrv__span_after(text, cut + 2), true);
+    return before >= 0 && after >= 0 && before + after <= 6;
+}
+
 static bool is_dcontent(char c)
 {
     return (c >= 33 && c <= 90) || (c >= 94 && c <= 126);
@@ -117,7 +181,7 @@ static bool is_tagged(struct span text)
     if (n == 0 || tag.p[n - 1] == '-' || !take_char(&rest, ':'))
         return false;
     if (mailsrv__span_equal_nocase(tag, SPAN("IPv6")))
-        return mailsrv__ip_read(rest, (uint8_t[IPV6_OCTETS]){ 0 }) == IPV6_OCTETS;
+        return is_ipv6(rest);
     return rest.n != 0 && run_of(rest, is_dcontent) == rest.n;
 }
 
@@ -126,7 +190,7 @@ bool mailsrv__is_address_literal(struct span text)
     if (text.n < 2 || text.p[0] != '[' || text.p[text.n - 1] != ']')
         return false;
     struct span inside = { text.p + 1, text.n - 2 };
-    return mailsrv__ip_read(inside, (uint8_t[IPV6_OCTETS]){ 0 }) == IPV4_OCTETS || is_tagged(inside);
+    return is_ipv4(inside) || is_tagged(inside);
 }
 
 static bool take_address_literal(struct span *text)
