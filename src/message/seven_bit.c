@@ -104,19 +104,68 @@ static bool is_seven_bit(struct span octets)
     return all < 128;
 }
 
+enum { LINE_BEGINS, LINE_NAME, LINE_BLANKS, LINE_VALUE };
+
+/* field-name *WSP ":"   RFC 5322 section 4.5.8; or the continuation of a field, or the empty line. */
+static void see_octet(struct seven_bit *s, char c)
+{
+    bool is_blank = c == ' ' || c == '\t', is_name = c > ' ' && c <= '~' && c != ':';
+    bool begins = s->in_line == LINE_BEGINS;
+    if (s->in_line == LINE_VALUE)
+        s->in_line = c == '\n' ? LINE_BEGINS : LINE_VALUE;
+    else if (begins && (is_blank || c == '\r'))
+        s->in_line = LINE_VALUE;
+    else if (begins ? is_name : c == ':')
+        s->in_line = begins ? LINE_NAME : LINE_VALUE;
+    else if (!begins && is_blank)
+        s->in_line = LINE_BLANKS;
+    else if (s->in_line != LINE_NAME || !is_name)
+        s->is_odd = true;
+}
+
+static void look_at_header(struct seven_bit *s, struct span octets)
+{
+    for (size_t i = 0; i < octets.n; i++)
+        see_octet(s, octets.p[i]);
+    for (size_t i = octets.n > sizeof s->tail ? octets.n - sizeof s->tail : 0; i < octets.n; i++) {
+        memmove(s->tail, s->tail + 1, sizeof s->tail - 1);
+        s->tail[sizeof s->tail - 1] = octets.p[i];
+    }
+}
+
+/* Nothing can be added to a header that no empty line ends, or that readers may see end before a line that is none of
+ * its own. */
+static bool is_sound(const struct seven_bit *s, const struct seven_bit_part *p)
+{
+    size_t n = p->body - p->begins == 2 ? 2 : 4;
+    return !s->is_odd && p->body - p->begins >= 2 && memcmp(s->tail + sizeof s->tail - n, &"\r\n\r\n"[4 - n], n) == 0;
+}
+
+static void next_part(struct seven_bit *s)
+{
+    s->part++;
+    s->in_line = LINE_BEGINS;
+    s->is_odd = false;
+}
+
 void mailsrv__seven_bit_look(struct seven_bit *s, struct span octets)
 {
     while (octets.n != 0) {
         uint64_t left;
         enum where where = find(s, &left);
         if (left == 0) {
-            s->part++;
+            next_part(s);
             continue;
         }
         struct span some = mailsrv__span_first(octets, left < octets.n ? (size_t)left : octets.n);
-        bool can_be = where == IN_BODY && s->parts[s->part].way != WAY_AS_IT_IS;
+        struct seven_bit_part *p = s->part < s->n_parts ? &s->parts[s->part] : NULL;
+        if (where == IN_HEADER)
+            look_at_header(s, some);
+        if (where == IN_BODY && s->at == p->body && !is_sound(s, p))
+            p->way = WAY_AS_IT_IS;
+        bool can_be = where == IN_BODY && p->way != WAY_AS_IT_IS;
         if (!is_seven_bit(some) && can_be)
-            s->parts[s->part].needs = true;
+            p->needs = true;
         else if (!is_seven_bit(some))
             s->is_stuck = true;
         s->at += some.n;
@@ -177,11 +226,13 @@ static void put(struct seven_bit *s, struct span text)
     s->column = (uint8_t)(s->column + text.n);
 }
 
+/* A line that we break must not become a delimiter of parts by that. */
 static void put_within_line(struct seven_bit *s, struct span text)
 {
     if (s->column + text.n > QP_LINE) {
         put(s, SPAN("=\r\n"));
         s->column = 0;
+        text = text.p[0] == '-' ? SPAN("=2D") : text;
     }
     put(s, text);
 }
@@ -221,7 +272,7 @@ static void put_quoted(struct seven_bit *s, char c)
         put_escaped(s, c);
 }
 
-enum { QP_MOST = 12 }; /* that one octet puts: what was held, itself, and two line breaks */
+enum { QP_MOST = 14 }; /* that one octet puts: what was held, itself, and two line breaks */
 
 static void take_quoted(struct seven_bit *s, struct span *in)
 {

@@ -29,6 +29,9 @@ struct seven_bit {
     uint32_t part;      /* that has begun, or is the next to begin */
     uint32_t n_headers; /* that have begun: of parts before it, and perhaps of it */
     uint64_t at;
+    char tail[4];    /* of the header that was looked at last */
+    uint8_t in_line; /* where in a line of it */
+    bool is_odd;     /* it has a line that is no field, nor goes on with one */
     bool is_stuck;   /* an octet above 127 stands where none can be encoded */
     bool in_header;  /* of the part: it is being edited */
     uint8_t column;  /* quoted-printable: of the line */

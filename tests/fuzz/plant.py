@@ -44,6 +44,8 @@ FAULTS = {
                 "char before = n > 1 ? octets.p[n - 2] : '\\n';"),
     # A text that was found in part is forgotten with the piece that it began in.
     "seek": ("message/seek_keys.c", "    key->at = at;\n", "    key->at = 0;\n"),
+    # A blank that ends a body is lost.
+    "seven_bit": ("message/seven_bit.c", "put_held(s, true);", "s->held = 0;"),
     # A number may go on behind the end of the blob.
     "structure": ("message/structure.c", "for (unsigned i = 0; i < from->n && i < NUMBER_OCTETS_MAX; i++) {",
                   "for (unsigned i = 0; i < NUMBER_OCTETS_MAX; i++) {"),

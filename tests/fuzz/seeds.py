@@ -195,6 +195,7 @@ def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
     seeds["decimal"] = {n for d in dialogues for n in re.findall(rb"\d+", d.client)}
     hard_ones = {message for _, message in hard.messages(1) if len(message) < OCTETS_MAX // 2}
     seeds["scanner"] = seeds["seek"] = messages | hard_ones
+    seeds["seven_bit"] = {m.replace(b"e", b"\xc3\xa9", 3) for m in messages | hard_ones} | messages
     seeds["fields"] = values(messages | hard_ones)
     seeds["structure"] = set(structures())
     seeds["base64"] = {text for d in dialogues for text in base64s(d.client)}

@@ -132,12 +132,49 @@ static void take_result(struct world *w, struct made *out)
     }
 }
 
-void notice_make(const struct notice_case *c, uint64_t fail, struct made *out)
+/* Stands before the store. */
+static struct {
+    mailsrv_store *store;
+    const struct notice_fault *fault; /* NULL: not now */
+} before;
+
+static void handle(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    if (before.fault != NULL && before.fault->kind == op->kind)
+        assert_int_equal(mailsrv_op_answer_status(engine, op->id, before.fault->status), MAILSRV_OK);
+    else
+        mailsrv_memory_handle(user, engine, op);
+}
+
+static void stand_before(struct world *w)
+{
+    static const int32_t kinds[] = { MAILSRV_OP_RESOLVE, MAILSRV_OP_BODY_BEGIN, MAILSRV_OP_BODY_WRITE,
+                                     MAILSRV_OP_BODY_COMMIT, MAILSRV_OP_READ };
+    before.store = w->store;
+    before.fault = NULL;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        assert_int_equal(mailsrv_engine_serve(w->engine, kinds[i], handle, w->store), MAILSRV_OK);
+}
+
+/* Goes on until it is done, or given up. */
+static void go_on(struct world *w, struct notice *notice, const struct notice_fault *fault)
+{
+    for (uint64_t i = 0; i < fault->turns; i++)
+        mailsrv_engine_turn(w->engine, 1);
+    if (fault->turns == 0)
+        mail_turns(w);
+    mailsrv__notice_free(notice);
+    mail_turns(w);
+    assert_int_equal(mailsrv_memory_stat(w->store, MAILSRV_MEMORY_STAT_BODIES), 0);
+}
+
+void notice_make(const struct notice_case *c, const struct notice_fault *fault, struct made *out)
 {
     struct world w;
     memset(out, 0, sizeof *out);
     out->status = 1;
     mail_begin(&w, 0, UINT64_C(1) << 26);
+    stand_before(&w);
     mail_turns(&w);
     mailsrv_memory_set_u64(w.store, MAILSRV_MEMORY_RELAY, 1);
     const struct notice_setup setup = { .hostname = SPAN("mx.here.test"),
@@ -146,17 +183,16 @@ void notice_make(const struct notice_case *c, uint64_t fail, struct made *out)
                                         .now_us = AT,
                                         .queue = queue_original(&w, c->original),
                                         .octets = strlen(c->original) };
-    w.from.fail_first = w.from.fail_last = fail == 0 ? 0 : w.from.calls + fail;
+    w.from.fail_first = w.from.fail_last = fault->allocation == 0 ? 0 : w.from.calls + fault->allocation;
+    before.fault = fault;
     struct notice *notice = mailsrv__notice_new(w.engine, &setup, c->recipients, c->n, done, out);
     if (notice != NULL)
-        mail_turns(&w);
+        go_on(&w, notice, fault);
     else
         out->status = MAILSRV_NOMEM;
-    bool failed = w.from.failed;
+    assert_true(w.from.failed == (out->status != MAILSRV_OK) || fault->allocation == 0);
     w.from.fail_first = w.from.fail_last = 0;
-    assert_true(failed == (out->status != MAILSRV_OK) || fail == 0);
-    mailsrv__notice_free(notice);
-    mail_turns(&w);
+    before.fault = NULL;
     take_result(&w, out);
     mail_end(&w);
 }

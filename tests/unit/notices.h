@@ -27,7 +27,14 @@ struct made {
     char lane[256];
 };
 
-/* Makes the notice of a case; `fail` not 0: the allocation of that number fails. */
-void notice_make(const struct notice_case *c, uint64_t fail, struct made *out);
+/* What goes wrong meanwhile. */
+struct notice_fault {
+    uint64_t allocation; /* that of this number fails; 0: none */
+    int32_t kind;        /* of operation that is answered with `status`; 0: none */
+    int32_t status;
+    uint64_t turns;      /* after so many small ones it is given up; 0: it is not */
+};
+
+void notice_make(const struct notice_case *c, const struct notice_fault *fault, struct made *out);
 
 #endif

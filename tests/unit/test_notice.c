@@ -13,7 +13,7 @@ static const struct notice_case *find(const char *name)
 
 static void make(const char *name, struct made *made)
 {
-    notice_make(find(name), 0, made);
+    notice_make(find(name), &(struct notice_fault){ 0 }, made);
     assert_int_equal(made->status, MAILSRV_OK);
 }
 
@@ -205,7 +205,7 @@ static void test_no_memory(void **state)
         made.status = MAILSRV_NOMEM;
         uint64_t n = 0;
         while (made.status != MAILSRV_OK && n < 200) {
-            notice_make(find(names[i]), ++n, &made);
+            notice_make(find(names[i]), &(struct notice_fault){ .allocation = ++n }, &made);
             assert_int_not_equal(made.status, 1);
             assert_true(made.status == MAILSRV_OK || made.n == 0);
         }
@@ -213,11 +213,49 @@ static void test_no_memory(void **state)
     }
 }
 
+/* What the store cannot do now is done later, and nothing of it is seen. */
+static void test_what_fails_is_done_again(void **state)
+{
+    (void)state;
+    static struct made made;
+    static const int32_t kinds[] = { MAILSRV_OP_READ, MAILSRV_OP_BODY_BEGIN, MAILSRV_OP_BODY_WRITE,
+                                     MAILSRV_OP_RESOLVE, MAILSRV_OP_BODY_COMMIT };
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        notice_make(find("failed"), &(struct notice_fault){ .kind = kinds[i], .status = MAILSRV_TEMP }, &made);
+        assert_int_equal(made.status, MAILSRV_TEMP);
+        assert_int_equal(made.n, 0);
+    }
+}
+
+/* An original that has gone leaves the notice; who is not ours is sent it. */
+static void test_what_is_not_there_is_left_out(void **state)
+{
+    (void)state;
+    static struct made made;
+    notice_make(find("failed"), &(struct notice_fault){ .kind = MAILSRV_OP_READ, .status = MAILSRV_GONE }, &made);
+    assert_int_equal(made.status, MAILSRV_OK);
+    has(&made, "\r\nAction: failed\r\n");
+    has_not(&made, "Content-Type: message/rfc822");
+    notice_make(find("ours"), &(struct notice_fault){ .kind = MAILSRV_OP_RESOLVE, .status = MAILSRV_NOPERM }, &made);
+    assert_int_equal(made.status, MAILSRV_OK);
+    assert_true(made.n_record != 0);
+}
+
+/* Given up at any moment: whatever it had open is closed. */
+static void test_given_up(void **state)
+{
+    (void)state;
+    static struct made made;
+    for (uint64_t turns = 1; turns < 60; turns++)
+        notice_make(find("mixed"), &(struct notice_fault){ .turns = turns }, &made);
+    assert_int_equal(made.status, MAILSRV_OK);
+}
+
 /* For tests/unit/notices.py. */
 static int print(const char *name)
 {
     static struct made made;
-    notice_make(find(name), 0, &made);
+    notice_make(find(name), &(struct notice_fault){ 0 }, &made);
     fwrite(made.text, 1, made.n, stdout);
     return made.status == MAILSRV_OK ? 0 : 1;
 }
@@ -229,7 +267,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_to_a_mailbox_of_ours), cmocka_unit_test(test_to_nobody),
         cmocka_unit_test(test_lines),         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_what_goes_along), cmocka_unit_test(test_what_a_peer_says_stays_where_it_is),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_no_memory),     cmocka_unit_test(test_what_fails_is_done_again),
+        cmocka_unit_test(test_what_is_not_there_is_left_out), cmocka_unit_test(test_given_up),
     };
     if (argc == 2)
         return print(argv[1]);
