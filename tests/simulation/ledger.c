@@ -70,7 +70,7 @@ static bool is_unchanged(const struct wire *wire, const struct mail *m, struct t
 {
     struct buffer text = { .n = 0 };
     size_t at = find_field(message);
-    if (m->eight_bit && (wire->traits & (PEER_NO_8BIT | PEER_NO_EHLO)) != 0)
+    if (m->eight_bit && (!wire->extended || (wire->traits & PEER_NO_8BIT) != 0))
         return true;
     mail_text(m, wire->sim->setup.seed, &text);
     bool same = message.n - at == text.n && memcmp(message.p + at, text.p, text.n) == 0;

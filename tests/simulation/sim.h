@@ -126,6 +126,7 @@ struct wire {
     char rcpts[WIRE_RCPTS][ADDRESS_MAX];
     uint32_t n_rcpts;
     bool has_mail;
+    bool extended; /* it has answered EHLO */
 };
 
 /* ---- The world ---- */

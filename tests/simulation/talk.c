@@ -78,6 +78,7 @@ static void greet(struct wire *wire)
         say(wire, "502 5.5.1 what?");
         return;
     }
+    wire->extended = true;
     say(wire, "250-mx.test");
     if ((traits & PEER_NO_PIPELINING) == 0)
         say(wire, "250-PIPELINING");
