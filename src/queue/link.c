@@ -51,19 +51,32 @@ static void told(struct courier *courier, const struct smtp_job *job, uint32_t i
     struct link *link = of(courier);
     struct batch *batch = link->batch;
     (void)job;
+    if (fate == SMTP_NOT_SENT)
+        return;
     bool lost = fate == SMTP_LATER && (reply->code == 0 || reply->code == 421); /* RFC 5321 section 3.8 */
     if (lost) {
         link->lost = true;
         note(link, reply->code, reply->text);
     }
-    batch->real = batch->real || (fate != SMTP_NOT_SENT && !lost);
+    batch->real = batch->real || !lost;
     mailsrv__settle_told(batch->items[i], fate, reply, host_of(link));
+    batch->items[i] = NULL;
+}
+
+/* Those that were not sent go back, in their order, to the front of their lane (RFC 5321 section 4.5.3.1.10). */
+static void give_back(struct link *link)
+{
+    struct batch *batch = link->batch;
+    for (uint32_t i = batch->job.n_rcpts; i-- > 0;)
+        if (batch->items[i] != NULL)
+            mailsrv__settle_undone(batch->items[i], !batch->real, host_of(link));
 }
 
 static void done(struct courier *courier, const struct smtp_job *job)
 {
     struct link *link = of(courier);
     (void)job;
+    give_back(link);
     if (link->batch->real)
         mailsrv__site_worked(link->site);
     mailsrv__batch_free(link->queue, link->batch);
@@ -162,12 +175,6 @@ static void address_failed(struct link *link)
     try_next(link);
 }
 
-void mailsrv__link_failed(struct link *link, uint16_t code, struct span text)
-{
-    note(link, code, text);
-    address_failed(link);
-}
-
 static void run(struct task *task)
 {
     struct link *link = HOLDER(task, struct link, task);
@@ -251,11 +258,10 @@ static void end_an_idle_one(mailsrv_queue *q)
         mailsrv__client_quit(HOLDER(n, struct link, idle)->session);
 }
 
-/* The last quarter is for those that have none. */
+/* The last quarter is for those that have none: who comes later shall not have to wait for somebody's time-outs. */
 static bool may_have(const mailsrv_queue *q, const struct site *site)
 {
-    return site->n_links == 0 || q->n_links < q->limits.connections - q->limits.connections / 4 ||
-           mailsrv__list_empty(&q->sites_wanting);
+    return site->n_links == 0 || q->n_links < q->limits.connections - q->limits.connections / 4;
 }
 
 static void open_one(struct site *site)

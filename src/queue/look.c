@@ -5,7 +5,7 @@
  * has committed something: then from a little before, because its clock and its store have their own time. */
 #include "queue/queue.h"
 
-enum { LOOK_BACK_S = 30, LOOK_LATER_S = 5, LOOK_EVERY_MS = 100, CLOCK_CHECK_S = 60 };
+enum { LOOK_BACK_S = 30, LOOK_LATER_S = 5, LOOK_EVERY_MS = 100, CLOCK_CHECK_S = 60, LANES_AT_ONCE = 16 };
 
 static void ask(struct scan *scan, uint32_t order, int64_t min_us, int64_t max_us, struct span lane)
 {
@@ -259,18 +259,22 @@ static struct scan *free_scan(mailsrv_queue *q)
     return NULL;
 }
 
-/* Those that wait for room are called when an item has gone. */
+/* Those that wait for room are called when an item has gone: a few of them, in turn. */
 void mailsrv__look_lanes(mailsrv_queue *q)
 {
     struct scan *scan;
-    while (!q->closing && !mailsrv__list_empty(&q->lanes_scan) && (scan = free_scan(q)) != NULL) {
-        struct lane *lane = HOLDER(q->lanes_scan.next, struct lane, scan);
-        bool useless = !lane->sweeps && (!lane->more || mailsrv__lane_is_held_up(lane));
-        if (!useless && !lane->sweeps && !mailsrv__items_room(q, lane->n_items))
+    for (int i = 0; i < LANES_AT_ONCE && !q->closing && !mailsrv__list_empty(&q->lanes_scan); i++) {
+        if ((scan = free_scan(q)) == NULL)
             return;
-        mailsrv__list_remove(&lane->scan);
-        if (!useless)
+        struct lane *lane = HOLDER(mailsrv__list_pop(&q->lanes_scan), struct lane, scan);
+        if (lane->sweeps)
             begin_lane(scan, lane);
+        else if (!lane->more || mailsrv__lane_is_held_up(lane))
+            continue;
+        else if (mailsrv__items_room(q, lane->n_items))
+            begin_lane(scan, lane);
+        else
+            mailsrv__list_append(&q->lanes_scan, &lane->scan);
     }
 }
 

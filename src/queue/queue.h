@@ -204,7 +204,7 @@ struct site {
 struct batch {
     struct smtp_job job;
     struct lane *lane;
-    struct item **items; /* NULL: told */
+    struct item **items; /* NULL: it was told */
     size_t octets;
     bool real; /* something was said of one of them */
 };
@@ -394,7 +394,6 @@ void mailsrv__batch_free(mailsrv_queue *queue, struct batch *batch);
 /* ---- link.c, connect.c ---- */
 void mailsrv__link_open(struct site *site);
 void mailsrv__link_connect(struct link *link);
-void mailsrv__link_failed(struct link *link, uint16_t code, struct span text);
 void mailsrv__link_free(struct link *link);
 void mailsrv__links_open(mailsrv_queue *queue);
 void mailsrv__links_close(mailsrv_queue *queue); /* begins nothing more */
@@ -408,8 +407,7 @@ bool mailsrv__schedule_tells(const mailsrv_queue *queue, const struct queue_reco
 
 /* ---- settle.c ---- */
 void mailsrv__settle_told(struct item *item, enum smtp_fate fate, const struct smtp_reply *reply, struct span host);
-void mailsrv__settle_defer(struct item *item);
-void mailsrv__settle_give_up(struct item *item);
+void mailsrv__settle_undone(struct item *item, bool in_vain, struct span host); /* it is to be sent at once */
 void mailsrv__settle(struct item *item, enum item_plan plan);
 void mailsrv__settle_no_more(struct item *item); /* it goes: what is being done for it is given up */
 void mailsrv__settle_run(struct task *task);

@@ -29,20 +29,25 @@ void mailsrv__settle_told(struct item *item, enum smtp_fate fate, const struct s
 {
     static const enum item_plan plans[] = { [SMTP_DELIVERED] = PLAN_DELETE, [SMTP_RELAYED] = PLAN_RELAYED,
                                             [SMTP_LATER] = PLAN_DEFER, [SMTP_REFUSED] = PLAN_GIVE_UP };
-    struct lane *lane = item->lane;
     mailsrv__lane_leave(item);
-    if (fate == SMTP_NOT_SENT && item->undone < UNDONE_MAX && item->control == NULL) {
-        item->undone++;
-        mailsrv__lane_put(lane, item, true);
-        return;
-    }
-    if (fate == SMTP_NOT_SENT)
-        fate = SMTP_LATER;
     item->delivered = fate == SMTP_DELIVERED || fate == SMTP_RELAYED;
     item->tried = true;
     mailsrv__item_said(item, reply->code, reply->text, host);
     count(item, fate);
     mailsrv__settle(item, plans[fate]);
+}
+
+void mailsrv__settle_undone(struct item *item, bool in_vain, struct span host)
+{
+    static const struct smtp_reply never = { 0, SPAN("4.5.3 the server does not get to it") };
+    struct lane *lane = item->lane;
+    item->undone = in_vain ? (uint8_t)(item->undone + 1) : 0;
+    if (item->undone > UNDONE_MAX || item->control != NULL) {
+        mailsrv__settle_told(item, SMTP_LATER, &never, host);
+        return;
+    }
+    mailsrv__lane_leave(item);
+    mailsrv__lane_put(lane, item, true);
 }
 
 void mailsrv__settle(struct item *item, enum item_plan plan)

@@ -298,6 +298,11 @@ static bool move(struct outbound *w)
     for (struct wire **at = &w->wires; *at != NULL;) {
         struct wire *wire = *at;
         size_t ours = 0;
+        if (w->is_stuck != NULL && w->is_stuck(w, wire->lane)) {
+            moved |= ends(&wire->client, wire->server);
+            at = &wire->next;
+            continue;
+        }
         moved |= carry(wire->client, wire->server, &wire->octets);
         moved |= carry(wire->server, wire->client, &ours);
         hang_up(w, wire);

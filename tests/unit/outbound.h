@@ -52,6 +52,7 @@ struct outbound {
 
     /* Set by a test; NULL: all is well. */
     bool (*is_down)(struct outbound *w, const char *lane);  /* nobody answers there */
+    bool (*is_stuck)(struct outbound *w, const char *lane); /* somebody does, and then says nothing */
     uint32_t (*dns)(struct outbound *w, const char *name);  /* an RCODE, or DNS_SILENT, DNS_NULL_MX */
     int32_t (*retry)(struct outbound *w, const mailsrv_arg_retry *arg, mailsrv_retry *out);
     int32_t (*route)(struct outbound *w, const mailsrv_arg_route *arg, mailsrv_route *out);

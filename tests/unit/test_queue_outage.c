@@ -12,6 +12,12 @@ static bool dead_is_down(struct outbound *world, const char *lane)
     return strcmp(lane, "dead.test") == 0 && world->unix_us < back_us;
 }
 
+static bool slow_is_stuck(struct outbound *world, const char *lane)
+{
+    (void)world;
+    return strcmp(lane, "slow.test") == 0;
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -174,6 +180,24 @@ static void test_a_restart_loses_nothing(void **state)
     assert_int_equal(out_queued(&w), 1);
 }
 
+/* Who keeps all connections waiting keeps some for himself: the rest is for others. */
+static void test_a_slow_server_leaves_some_connections(void **state)
+{
+    (void)state;
+    w.is_stuck = slow_is_stuck;
+    w.setup.connections_max = 4;
+    out_open(&w);
+    out_commit(&w, "slow.test", 1000);
+    out_wait(&w, 10 * SECOND);
+    assert_int_equal(stat(MAILSRV_QUEUE_STAT_CONNECTIONS), 3);
+    out_send(&w, "a@other.test b@third.test");
+    out_wait(&w, 5 * SECOND);
+    assert_int_equal(out_delivered(&w, NULL), 2);
+    w.is_stuck = NULL;
+    out_wait(&w, 3 * HOUR);
+    assert_int_equal(out_delivered(&w, NULL), 1002);
+}
+
 /* The engine ends while everything is under way. */
 static void test_the_engine_ends_under_it(void **state)
 {
@@ -213,6 +237,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_first_success_frees_the_rest, begin, end),
         cmocka_unit_test_setup_teardown(test_memory_is_bounded, begin, end),
         cmocka_unit_test_setup_teardown(test_a_restart_loses_nothing, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_slow_server_leaves_some_connections, begin, end),
         cmocka_unit_test_setup_teardown(test_the_engine_ends_under_it, begin, end),
         cmocka_unit_test_setup_teardown(test_sessions_are_cut, begin, end),
     };
