@@ -26,14 +26,20 @@ static int32_t on_begin(void *user, mailsrv_uv_connection *connection)
     return MAILSRV_OK;
 }
 
+/* Without c-ares mail goes by routes to addresses alone. */
 static int32_t go_out(mailsrv_uv *driver, const struct outgoing *o)
 {
-    const mailsrv_uv_out_setup setup = { .size = sizeof setup,
+    mailsrv_uv_out_setup setup = { .size = sizeof setup,
                                          .flags = o->dns_is_trusted ? MAILSRV_UV_OUT_DNS_TRUSTED : 0,
                                          .dns_servers = o->dns_servers[0] != '\0' ? o->dns_servers : NULL,
                                          .source_v4 = o->source_v4[0] != '\0' ? o->source_v4 : NULL,
                                          .source_v6 = o->source_v6[0] != '\0' ? o->source_v6 : NULL,
                                          .on_begin = on_begin };
+    const int32_t status = mailsrv_uv_go_out(driver, &setup);
+    if (status != MAILSRV_CANNOT)
+        return status;
+    log_line("this program was built without c-ares: nobody is asked for mail exchangers");
+    setup.flags |= MAILSRV_UV_OUT_NO_DNS;
     return mailsrv_uv_go_out(driver, &setup);
 }
 

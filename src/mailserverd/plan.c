@@ -227,6 +227,8 @@ static int32_t set_all(mailsrv_profile *profile, const struct plan *plan, const 
         status = mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_POLICY_STAGES, stages_of(c, l));
     if (status == MAILSRV_OK && smtp)
         status = mailsrv_profile_set_str(profile, MAILSRV_PROFILE_DETAIL_DELIMITER, delimiter, strlen(delimiter));
+    if (status == MAILSRV_OK && smtp)
+        status = mailsrv_profile_enable(profile, MAILSRV_EXT_DSN, 1); /* there is a queue */
     return status;
 }
 

@@ -30,6 +30,14 @@ static void must(bool good)
         abort();
 }
 
+void (*pair_watch)(bool on);
+
+static void watch(const struct end *e, bool on)
+{
+    if (pair_watch != NULL && e->provider->connect != NULL)
+        pair_watch(on);
+}
+
 /* ---- Life ---- */
 
 static struct pair *begin(mailsrv_tls *client, const mailsrv_tls_target *target)
@@ -41,7 +49,10 @@ static struct pair *begin(mailsrv_tls *client, const mailsrv_tls_target *target)
     p->client.room_octets = p->server.room_octets = ROOM_OCTETS;
     p->client.provider = client->provider;
     must(client->provider->connect != NULL);
-    if (client->provider->connect(client->context, target, &p->client.connection) == MAILSRV_OK)
+    watch(&p->client, true);
+    int32_t status = client->provider->connect(client->context, target, &p->client.connection);
+    watch(&p->client, false);
+    if (status == MAILSRV_OK)
         return p;
     free(p);
     return NULL;
@@ -77,7 +88,9 @@ void pair_free(struct pair *p)
 {
     if (p == NULL)
         return;
+    watch(&p->client, true);
     p->client.provider->end(p->client.connection);
+    watch(&p->client, false);
     if (p->server.provider != NULL)
         p->server.provider->end(p->server.connection);
     SSL_free(p->server.ssl);
@@ -130,7 +143,9 @@ bool pair_step(struct end *from, struct end *to, size_t piece)
     must(room != NULL && in != NULL);
     memcpy(in, from->wire, io.in_octets);
     io.in = in;
+    watch(from, true);
     from->status = from->provider->handshake(from->connection, &io);
+    watch(from, false);
     must(io.taken <= io.in_octets && io.room_made <= io.room_octets);
     send_to(from, to, room, io.room_made);
     take_from(from, io.taken);
@@ -160,15 +175,18 @@ bool pair_shake(struct pair *p)
 
 /* ---- Under it ---- */
 
-static void say(struct end *from, struct end *to, const char *text)
+static bool say(struct end *from, struct end *to, const char *text)
 {
     uint8_t room[4096];
     size_t n = strlen(text);
     mailsrv_tls_io io = { .size = sizeof io, .in = (const uint8_t *)text, .in_octets = n, .room = room };
     io.room_octets = n + from->provider->expansion(from->connection, n);
-    must(io.room_octets <= sizeof room && from->provider->encrypt(from->connection, &io) == MAILSRV_OK);
-    must(io.taken == n);
+    must(io.room_octets <= sizeof room);
+    watch(from, true);
+    bool good = from->provider->encrypt(from->connection, &io) == MAILSRV_OK && io.taken == n;
+    watch(from, false);
     send_to(from, to, room, io.room_made);
+    return good;
 }
 
 /* What comes before the next thing that is none, into `out`; how that is called. */
@@ -185,7 +203,9 @@ static int32_t hear(struct end *e, struct end *to, char *out, size_t room_octets
                               .room_octets = sizeof room,
                               .plain = (uint8_t *)out + n,
                               .plain_octets = room_octets - 1 - n };
+        watch(e, true);
         status = e->provider->decrypt(e->connection, &io);
+        watch(e, false);
         take_from(e, io.taken);
         send_to(e, to, room, io.room_made);
         n += io.plain_made;
@@ -198,18 +218,20 @@ static void close_end(struct end *from, struct end *to)
 {
     uint8_t room[256];
     mailsrv_tls_io io = { .size = sizeof io, .room = room, .room_octets = sizeof room };
+    watch(from, true);
     must(from->provider->close(from->connection, &io) == MAILSRV_OK);
+    watch(from, false);
     send_to(from, to, room, io.room_made);
 }
 
 bool pair_talk(struct pair *p)
 {
     char text[64];
-    say(&p->client, &p->server, "EHLO client\r\n");
-    if (hear(&p->server, &p->client, text, sizeof text) != MAILSRV_MORE || strcmp(text, "EHLO client\r\n") != 0)
+    if (!say(&p->client, &p->server, "EHLO client\r\n") ||
+        hear(&p->server, &p->client, text, sizeof text) != MAILSRV_MORE || strcmp(text, "EHLO client\r\n") != 0)
         return false;
-    say(&p->server, &p->client, "250 server\r\n");
-    if (hear(&p->client, &p->server, text, sizeof text) != MAILSRV_MORE || strcmp(text, "250 server\r\n") != 0)
+    if (!say(&p->server, &p->client, "250 server\r\n") ||
+        hear(&p->client, &p->server, text, sizeof text) != MAILSRV_MORE || strcmp(text, "250 server\r\n") != 0)
         return false;
     close_end(&p->client, &p->server);
     close_end(&p->server, &p->client);
@@ -220,7 +242,9 @@ bool pair_talk(struct pair *p)
 mailsrv_tls_info pair_info(const struct end *e)
 {
     mailsrv_tls_info info = { .size = sizeof info };
+    watch(e, true);
     e->provider->info(e->connection, &info);
+    watch(e, false);
     return info;
 }
 

@@ -49,6 +49,9 @@ struct pair {
     size_t piece; /* octets move in pieces of so many */
 };
 
+/* Told before and after each call of the client's provider; NULL: nobody is. */
+extern void (*pair_watch)(bool on);
+
 /* NULL: no memory. */
 struct pair *pair_new(mailsrv_tls *client, const mailsrv_tls_target *target, mailsrv_tls *server);
 

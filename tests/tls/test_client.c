@@ -148,10 +148,10 @@ static void test_little_room(void **state)
 
 /* ---- Versions ---- */
 
-static bool shakes_with(int least, int most, uint32_t version)
+static bool shakes_with(const struct identity *identity, int least, int most, uint32_t version)
 {
     mailsrv_tls *client = client_of(&root, NULL);
-    SSL_CTX *ctx = raw_server(&ec, least, most);
+    SSL_CTX *ctx = raw_server(identity, least, most);
     const mailsrv_tls_target target = pair_target("mx.here.test", true);
     struct pair *p = pair_new_raw(client, &target, ctx);
     bool good = pair_shake(p);
@@ -167,12 +167,15 @@ static bool shakes_with(int least, int most, uint32_t version)
 
 static void test_versions(void **state)
 {
+    const struct identity *both[] = { &ec, &rsa };
     (void)state;
-    assert_false(shakes_with(TLS1_VERSION, TLS1_VERSION, 0));
-    assert_false(shakes_with(TLS1_1_VERSION, TLS1_1_VERSION, 0));
-    assert_true(shakes_with(TLS1_VERSION, TLS1_2_VERSION, 0x0303));
-    assert_int_equal(shakes_with(TLS1_3_VERSION, TLS1_3_VERSION, 0x0304), CLIENT_HAS_TLS_1_3);
-    assert_true(shakes_with(TLS1_2_VERSION, TLS1_3_VERSION, CLIENT_HAS_TLS_1_3 ? 0x0304 : 0x0303));
+    for (size_t i = 0; i < 2; i++) {
+        assert_false(shakes_with(both[i], TLS1_VERSION, TLS1_VERSION, 0));
+        assert_false(shakes_with(both[i], TLS1_1_VERSION, TLS1_1_VERSION, 0));
+        assert_true(shakes_with(both[i], TLS1_VERSION, TLS1_2_VERSION, 0x0303));
+        assert_int_equal(shakes_with(both[i], TLS1_3_VERSION, TLS1_3_VERSION, 0x0304), CLIENT_HAS_TLS_1_3);
+        assert_true(shakes_with(both[i], TLS1_2_VERSION, TLS1_3_VERSION, CLIENT_HAS_TLS_1_3 ? 0x0304 : 0x0303));
+    }
 }
 
 /* Without extended_master_secret what an exporter gives is not this connection's alone (RFC 9266 section 4.2). */

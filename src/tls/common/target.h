@@ -18,10 +18,4 @@ struct target {
 /* A name that cannot be one is none: nothing is asked for, and nobody is vouched for. */
 void mailsrv__tls_target_read(const mailsrv_tls_target *from, struct target *out);
 
-/* Is there something that a certificate can be for? */
-static inline bool mailsrv__tls_target_has(const struct target *target)
-{
-    return target->name[0] != '\0' || target->address_octets != 0;
-}
-
 #endif

@@ -48,12 +48,31 @@ bool mailsrv__mbedtls_target_set(struct connection *c)
 
 /* ---- Making ---- */
 
+#if IS_MBEDTLS_3
+/* What TLS 1.3 needs of RSA (PSS), mbedTLS does not take in TLS 1.2, though it offers it for both.  A server of TLS 1.2
+ * takes the first one that it knows, if it goes by our order, as OpenSSL does: that is what was before PSS. */
+static void choose_signatures(struct context *c)
+{
+    static const uint16_t all[] = {
+        MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
+        MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512, MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,
+        MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384,       MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,
+        MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,
+        MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,    MBEDTLS_TLS1_3_SIG_NONE
+    };
+    mbedtls_ssl_conf_sig_algs(&c->config, all);
+}
+#endif
+
 /* Sessions are not resumed: tickets are of no use. */
 static bool begin(void *context, size_t n_certificates)
 {
     struct context *c = context;
     if (!mailsrv__mbedtls_context_begin(c, MBEDTLS_SSL_IS_CLIENT, n_certificates))
         return false;
+#if IS_MBEDTLS_3
+    choose_signatures(c);
+#endif
 #if defined(MBEDTLS_SSL_SESSION_TICKETS)
     mbedtls_ssl_conf_session_tickets(&c->config, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
 #endif

@@ -6,6 +6,7 @@
 enum {
     OCTETS_BESIDE = 384,
     OCTETS_KEYS = IS_MBEDTLS_3 ? 3328 : 2688,
+    OCTETS_KEYS_CLIENT = IS_MBEDTLS_3 ? 2304 : 2688,
     OCTETS_HANDSHAKE = IS_MBEDTLS_3 ? 6528 : 5632,
     OCTETS_CERTIFICATE = sizeof(mbedtls_x509_crt) + 1280
 };
@@ -20,8 +21,8 @@ static uint64_t octets_of_buffers(const mbedtls_ssl_context *ssl)
 #endif
 }
 
-/* What a client has shown. */
-static uint64_t octets_of_client(const mbedtls_ssl_context *ssl)
+/* What the other side has shown. */
+static uint64_t octets_of_shown(const mbedtls_ssl_context *ssl)
 {
     uint64_t sum = 0;
 #if defined(MBEDTLS_SSL_KEEP_PEER_CERTIFICATE)
@@ -37,6 +38,6 @@ uint64_t mailsrv__mbedtls_octets(const void *connection)
 {
     const struct connection *c = connection;
     bool keeps = !c->is_open || mailsrv__mbedtls_version(c) >= 0x0304;
-    return sizeof *c + octets_of_buffers(&c->ssl) + OCTETS_KEYS + (keeps ? OCTETS_HANDSHAKE : 0) +
-           octets_of_client(&c->ssl) + (c->texts == NULL ? 0 : sizeof *c->texts);
+    return sizeof *c + octets_of_buffers(&c->ssl) + (c->is_client ? OCTETS_KEYS_CLIENT : OCTETS_KEYS) +
+           (keeps ? OCTETS_HANDSHAKE : 0) + octets_of_shown(&c->ssl) + (c->texts == NULL ? 0 : sizeof *c->texts);
 }

@@ -9,33 +9,36 @@
 
 /* ---- Who the server must be ---- */
 
-/* RFC 9525 section 6: the alternative names alone, an asterisk for a whole label, the first one. */
 bool mailsrv__openssl_target_set(struct connection *c, const mailsrv_tls_target *target)
 {
-    X509_VERIFY_PARAM *param = SSL_get0_param(c->ssl);
-    struct target *t = &c->target;
-    mailsrv__tls_target_read(target, t);
-    SSL_set_app_data(c->ssl, c);
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    if (t->address_octets != 0)
-        return X509_VERIFY_PARAM_set1_ip(param, t->address, t->address_octets) == 1;
-    if (t->name[0] == '\0')
-        return true;
-    return X509_VERIFY_PARAM_set1_host(param, t->name, 0) == 1 && SSL_set_tlsext_host_name(c->ssl, t->name) == 1;
+    mailsrv__tls_target_read(target, &c->target);
+    return SSL_set_app_data(c->ssl, c) == 1 &&
+           (c->target.name[0] == '\0' || SSL_set_tlsext_host_name(c->ssl, c->target.name) == 1);
 }
 
-/* Each thing that is wrong comes here; a certificate that is for nobody in particular is wrong, too. */
+/* RFC 9525 section 6: the alternative names alone, an asterisk for a whole label, the first one. */
+static bool is_his(X509 *certificate, const struct target *t)
+{
+    const unsigned flags = X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+    if (t->address_octets != 0)
+        return X509_check_ip(certificate, t->address, t->address_octets, 0) == 1;
+    return t->name[0] != '\0' && X509_check_host(certificate, t->name, 0, flags, NULL) == 1;
+}
+
+/* Each thing that is wrong comes here, and each certificate that is right, the server's own last.  Its names are looked
+ * at here, not by OpenSSL (X509_VERIFY_PARAM_set1_host), which takes any where it had no memory to copy the name. */
 static int look(int good, X509_STORE_CTX *store)
 {
     SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct connection *c = SSL_get_app_data(ssl);
-    if (good && !mailsrv__tls_target_has(&c->target)) {
+    bool is_own = X509_STORE_CTX_get_error_depth(store) == 0;
+    if (good && is_own && !is_his(X509_STORE_CTX_get_current_cert(store), &c->target)) {
         good = 0;
         X509_STORE_CTX_set_error(store, X509_V_ERR_HOSTNAME_MISMATCH);
     }
     if (!good && c->verify_error == X509_V_OK)
         c->verify_error = X509_STORE_CTX_get_error(store);
-    c->is_vouched_for = good && X509_STORE_CTX_get_error_depth(store) == 0;
+    c->is_vouched_for = good && is_own;
     return good || !c->target.verify;
 }
 

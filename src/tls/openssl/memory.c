@@ -15,6 +15,8 @@ enum {
     OCTETS_LOST = 2048, /* holes that the large buffers of a handshake leave, by the count of a process's pages */
     OCTETS_READING = 16768,
     OCTETS_MAC = 2944,
+    OCTETS_CLIENT_12 = 1600, /* a client's, beside a server's */
+    OCTETS_CLIENT_13 = 384,
     OCTETS_CERTIFICATE = 3200,
     OCTETS_VERIFIED = 1536,
     OCTETS_AROUND = 24 /* malloc's own, of a small piece */
@@ -37,17 +39,20 @@ static uint64_t octets_of_shown(const struct connection *c)
     return sum + (sum != 0 && is_verified ? OCTETS_VERIFIED : 0);
 }
 
-static uint64_t octets_of_open(const SSL *ssl)
+static uint64_t octets_of_open(const struct connection *c)
 {
-    bool has_mac = SSL_CIPHER_is_aead(SSL_get_current_cipher(ssl)) == 0;
-    uint64_t octets = SSL_version(ssl) >= TLS1_3_VERSION ? OCTETS_OPEN_13 : OCTETS_OPEN_12;
+    bool has_mac = SSL_CIPHER_is_aead(SSL_get_current_cipher(c->ssl)) == 0;
+    bool is_13 = SSL_version(c->ssl) >= TLS1_3_VERSION;
+    uint64_t octets = is_13 ? OCTETS_OPEN_13 : OCTETS_OPEN_12;
+    if (c->is_client)
+        octets += is_13 ? OCTETS_CLIENT_13 : OCTETS_CLIENT_12;
     return octets + OCTETS_LOST + (has_mac ? OCTETS_MAC : 0);
 }
 
 static uint64_t octets_of_state(const struct connection *c)
 {
     if (c->is_open)
-        return octets_of_open(c->ssl);
+        return octets_of_open(c);
     if (!c->has_begun)
         return OCTETS_NEW;
     return OCTETS_NEW + OCTETS_SHAKING + (c->octets_sent == 0 ? OCTETS_WRITING : 0);
