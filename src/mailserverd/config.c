@@ -197,6 +197,8 @@ static const struct key server_keys[] = {
     { "threads", reading_bounded, IN_SERVER(threads), "a number from 1 to 64", 1, THREADS_MAX },
     { "memory", reading_bounded, IN_SERVER(memory), "a number of octets from 16M, as in 256M", UINT64_C(16) << 20,
       UINT64_C(1) << 40 },
+    { "index-memory", reading_bounded, IN_SERVER(index_memory), "a number of octets from 1M, as in 2M",
+      UINT64_C(1) << 20, UINT64_C(1) << 40 },
     { "message-size", reading_bounded, IN_SERVER(message_max), "a number of octets from 64K, as in 100M", 65536,
       UINT64_C(1) << 40 },
     { "recipients", reading_bounded, IN_SERVER(recipients_max), "a number from 100 to 1000", 100, 1000 },
@@ -392,6 +394,7 @@ static void set_defaults(struct config *c, const char *path)
     c->delimiter = '+';
     c->threads = 1;
     c->memory = UINT64_C(256) << 20;
+    c->index_memory = UINT64_C(2) << 20;
     c->message_max = UINT64_C(100) << 20;
     c->recipients_max = 100;
     c->login_failures = 20;

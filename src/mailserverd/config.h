@@ -93,6 +93,7 @@ struct config {
     char delimiter;       /* between a user's name and the rest of a subaddress; NUL: none */
     uint64_t threads;     /* that serve */
     uint64_t memory;      /* octets of all engines together */
+    uint64_t index_memory; /* octets of the store's index, to write; to read, a quarter as much */
     uint64_t message_max; /* octets */
     uint64_t recipients_max;
     uint64_t login_failures;                         /* that are listened to; 0: all are */

@@ -32,7 +32,9 @@ static bool open_store(struct office *office, FILE *err)
 {
     char path[PATH_OCTETS + 16];
     snprintf(path, sizeof path, "%s/store", office->config->data);
-    const mailsrv_durable_setup setup = { .size = sizeof setup, .directory = path };
+    const mailsrv_durable_setup setup = { .size = sizeof setup,
+                                          .directory = path,
+                                          .index_octets = office->config->index_memory };
     return make_directory(office->config->data, err) && make_directory(path, err) &&
            !failed(err, path, mailsrv_durable_open(&setup, &office->store));
 }

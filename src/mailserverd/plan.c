@@ -165,6 +165,8 @@ static bool make_client(struct plan *plan)
     int32_t status = mailsrv_profile_new(NULL, mailsrv_smtp_client(), MAILSRV_FACE_CLIENT, &plan->client);
     if (status == MAILSRV_OK)
         status = mailsrv_profile_set_str(plan->client, MAILSRV_PROFILE_HOSTNAME, c->hostname, strlen(c->hostname));
+    if (status == MAILSRV_OK && plan->client_tls != NULL)
+        status = mailsrv_profile_set_u64(plan->client, MAILSRV_PROFILE_TLS, MAILSRV_TLS_OFFERED);
     if (status == MAILSRV_OK)
         status = mailsrv_profile_set_tls(plan->client, plan->client_tls);
     if (status == MAILSRV_OK)

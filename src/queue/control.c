@@ -105,9 +105,23 @@ static void take(struct control *c, struct item *item)
 {
     item->control = c;
     c->pending++;
-    if (item->state == ITEM_OUT || (item->plan == PLAN_DEFER && item->asked == ASKED_NOTHING))
-        return; /* when it comes back */
+}
+
+/* What is in memory.  False: something else is done with it first. */
+static bool take_known(struct control *c, struct item *item)
+{
+    bool comes_back = item->state == ITEM_OUT || (item->state == ITEM_SETTLES && item->plan == PLAN_DEFER &&
+                                                  item->asked == ASKED_NOTHING);
+    if (item->state == ITEM_GONE)
+        return true; /* it was settled since the page was asked for */
+    if (item->control != NULL || (item->state == ITEM_SETTLES && !comes_back))
+        return false;
+    take(c, item);
+    if (comes_back)
+        return true;
+    mailsrv__lane_leave(item);
     mailsrv__control_apply(c, item);
+    return true;
 }
 
 static void retry_lane(struct control *c, const mailsrv_queue_item *row, const struct queue_record *r)
@@ -136,19 +150,14 @@ static bool do_to(struct control *c, const mailsrv_queue_item *row)
         mailsrv__item_drop(item);
         item = NULL;
     }
-    if (item != NULL && item->state == ITEM_GONE)
-        return true; /* it was settled since the page was asked for */
-    if (item != NULL && (item->control != NULL || (item->state == ITEM_SETTLES && item->plan != PLAN_DEFER)))
-        return false; /* that is done first */
-    if (item != NULL && item->asked != ASKED_NOTHING)
-        return false;
-    if (item == NULL)
-        item = mailsrv__item_new(q, row);
-    else if (item->state == ITEM_WAITS)
-        mailsrv__lane_leave(item);
     if (item != NULL)
-        take(c, item);
-    return item != NULL;
+        return take_known(c, item);
+    item = mailsrv__item_new(q, row);
+    if (item == NULL)
+        return false;
+    take(c, item);
+    mailsrv__control_apply(c, item);
+    return true;
 }
 
 /* ---- Pages ---- */

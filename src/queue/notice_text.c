@@ -315,8 +315,8 @@ static void write_person(const struct notice_text *t, const struct notice_recipi
 static struct span advice_of(enum notice_action action)
 {
     static const char *const advices[] = {
-        [NOTICE_FAILED] = "It will not be tried again. Look whether the address is right. If it is, what\r\n"
-                          "the server said may tell the reason; its postmaster can help.\r\n\r\n",
+        [NOTICE_FAILED] = ("It will not be tried again. Look whether the address is right. If it is, what\r\n"
+                           "the server said may tell the reason; its postmaster can help.\r\n\r\n"),
         [NOTICE_DELAYED] = "You will be told if it cannot be delivered in the end.\r\n\r\n",
         [NOTICE_RELAYED] = "",
         [NOTICE_DELIVERED] = "",

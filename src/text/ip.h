@@ -1,5 +1,5 @@
-/* IP addresses as text, in the grammar of RFC 5321 section 4.1.3.  Whether there is one in a path, text/address.c sees
- * by itself: a program that only receives has no use for the octets, nor room for what reads them. */
+/* IP addresses as text, in the grammar of RFC 5321 section 4.1.3.  Whether there is one in a path text/address.c
+ * sees by itself: a program that only receives has no use for the octets, nor room for what reads them. */
 #ifndef TEXT_IP_H
 #define TEXT_IP_H
 

@@ -6,6 +6,8 @@
 
 enum { MEMORY_MAX = 1 << 30 };
 
+uint64_t mill_index_octets;
+
 double cpu_seconds(void)
 {
     struct rusage usage;
@@ -285,7 +287,8 @@ void mill_open(struct mill *mill, const char *directory, int syncs, uint32_t acc
 {
     *mill = (struct mill){ .bell = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0 } };
     counted_init(&mill->counted, syncs);
-    const mailsrv_durable_setup setup = { .size = sizeof setup, .directory = directory, .files = &mill->counted.files };
+    const mailsrv_durable_setup setup = { .size = sizeof setup, .directory = directory, .files = &mill->counted.files,
+                                          .index_octets = mill_index_octets };
     check(mailsrv_durable_open(&setup, &mill->store) == MAILSRV_OK, "the store cannot be opened");
     take_accounts(mill, accounts);
     make_message(mill, message_octets);

@@ -45,6 +45,9 @@ struct mill {
 void mill_directory(char path[64]);
 void mill_remove(const char *path);
 
+/* How much of the index is kept in memory; 0: as much as the store does by itself. */
+extern uint64_t mill_index_octets;
+
 /* Opens the store and binds the engine; accounts are added where there are too few. */
 void mill_open(struct mill *mill, const char *directory, int syncs, uint32_t accounts, size_t message_octets);
 void mill_close(struct mill *mill);

@@ -33,6 +33,17 @@ def endless(octets: bytes):
     return say
 
 
+def once(reply: bytes, after: bytes):
+    """A deed: only the first time."""
+    replies = [reply]
+
+    def say(peer: socket.socket) -> bytes:
+        said = replies.pop() if replies else after
+        peer.sendall(said)
+        return said
+    return say
+
+
 def hello(*more: bytes) -> bytes:
     words = [*HELLO, *more]
     return b"".join(b"250-" + word + b"\r\n" for word in words[:-1]) + b"250 " + words[-1] + b"\r\n"
@@ -125,7 +136,7 @@ class Session:
         while goes_on and (line := self.lines.readline()):
             self.call.said.append(line)
             stage = re.match(rb"\w*", line)[0].decode().upper()
-            goes_on = self.say(stage) and self.then(stage, line)
+            goes_on = self.say(stage, line) and self.then(stage, line)
 
     def say(self, stage: str, line: bytes = b"") -> bool:
         """Whether it goes on."""

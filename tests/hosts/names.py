@@ -94,10 +94,10 @@ OF_WRONG = {"servfail.wrong": "451 4.4.3 the name servers have no answer for ser
 
 
 class Nsd:
-    def __init__(self):
+    def __init__(self, zone: str = ZONE):
         self.tree, self.port = Tree("nsd", ["usr/sbin/nsd"], ["nsd"]), free_port()
         self.tree.folder("var/lib/nsd", Tree.USER)
-        self.tree.put("etc/test.zone", ZONE)
+        self.tree.put("etc/test.zone", zone)
         self.tree.put("etc/nsd.conf", f"""\
 server:
   ip-address: {HERE}

@@ -10,8 +10,10 @@ enum mood peer_mood(const struct sim *sim, uint32_t domain)
     static const uint8_t well[] = { 85, 93, 94, 95, 97, 99, 100 }, ill[] = { 30, 60, 75, 85, 90, 98, 100 };
     static const enum mood moods[] = { FINE, SICK, DOWN, SILENT, BUSY, FULL, CLOSED };
     uint64_t kind = dice_mix(sim->setup.seed, 6000 + domain) % 100;
-    if (domain >= sim->setup.domains || (!sim->setup.calm && domain != 0 && kind >= 96))
+    if (domain >= sim->setup.domains || (!sim->setup.calm && !sim->setup.brief && domain != 0 && kind >= 96))
         return DOWN;
+    if (sim->setup.full)
+        return FULL;
     if (sim_heals(sim))
         return FINE;
     int64_t lasts = (kind < 60 ? 1 + (int64_t)kind % 5 : 6 + (int64_t)kind) * HOUR;

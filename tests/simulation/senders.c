@@ -22,6 +22,8 @@ struct submission {
 /* Its first field names it; what follows is made of its number. */
 void mail_text(const struct mail *mail, uint64_t seed, struct buffer *out)
 {
+    static const char letters[] = "the quick brown fox jumps over the lazy dog, 0123456789 times; and when it has done so, it rests; "
+                                  "then it jumps again, and again, and again, until the dog has had enough";
     struct dice dice = { dice_mix(seed, 9000 + mail->number) };
     buffer_add_text(out, "X-Sim: ");
     buffer_add_number(out, mail->number);
@@ -31,8 +33,7 @@ void mail_text(const struct mail *mail, uint64_t seed, struct buffer *out)
         uint32_t n = dice_below(&dice, 72);
         if (dice_falls(&dice, 100))
             buffer_add_text(out, ".");
-        for (uint32_t i = 0; i < n; i++)
-            buffer_add(out, &"abcdefghijklmnopqrstuvwxyz      "[dice_below(&dice, 32)], 1);
+        buffer_add(out, &letters[dice_below(&dice, sizeof letters - 72)], n);
         buffer_add_text(out, mail->eight_bit ? "x\xC3\xA9\r\n" : "x\r\n");
     }
 }

@@ -11,6 +11,7 @@
  *   senders.c   messages, and how they get into the queue
  *   ledger.c    what was accepted, what has arrived, who was told
  *   notices.c   notices, read
+ *   modes.c     worlds with a purpose of their own
  *
  * A world is over when every message was sent and the queue is empty; then the ledger says whether all is well. */
 #ifndef SIMULATION_SIM_H
@@ -75,6 +76,9 @@ struct addressee {
     uint32_t excuses;  /* for one copy more, or one notice beside a copy */
     uint32_t notice_excuses;
     int64_t first_us;  /* when it was taken first */
+    int64_t tried_us;  /* when it was put off last */
+    uint32_t tries;
+    int64_t soonest_us; /* of the time between two tries, less what the schedule says at least: the least of all */
 };
 
 struct mail {
@@ -134,8 +138,11 @@ struct sim_setup {
     uint64_t crash_at;    /* the operation at which it crashes; 0: none */
     bool crash_does;      /* what was out then was done */
     bool calm;            /* no faults of the store, nor of peers */
+    bool full;            /* no server takes anything, for now */
+    bool brief;           /* all is well after some hours, and no server is dead for ever */
+    bool quiet;           /* it crashes only where nothing is under way */
     uint32_t dead_mails;  /* more, to a domain that is dead, all at once */
-    uint32_t items_max;
+    uint32_t items_max, connections, per_site, recipients;
 };
 
 struct held;
@@ -211,8 +218,16 @@ void ledger_committed(struct sim *sim, const mailsrv_arg_body_commit *commit, st
 
 /* A peer has it; `says` whether that is going to be heard. */
 void ledger_taken(struct wire *wire, const char *address, bool says);
+void ledger_put_off(struct wire *wire, const char *address);
 void ledger_crashed(struct sim *sim);
 void ledger_close(struct sim *sim);
+
+/* ---- modes.c ---- */
+bool modes_crash(uint64_t seed, uint64_t at, bool does);
+bool modes_crashes(uint64_t seed, uint64_t mails);  /* at each operation of so many */
+bool modes_schedule(uint64_t seed);                 /* it is kept, whatever crashes */
+bool modes_dead(uint64_t seed, uint32_t dead_mails); /* a dead domain costs the others nothing */
+bool show(const struct sim *sim, const char *what, uint64_t which);
 
 /* ---- notices.c ---- */
 void notice_committed(struct sim *sim, struct text message, const mailsrv_arg_body_commit *commit);

@@ -1,8 +1,9 @@
 /* The queue on the virtual clock.
  *
- *     SIMULATION_MAILS=20000 SIMULATION_CRASHES=... MAILSRV_SEED=1 test-simulation [WORLD]
+ *     SIMULATION_MAILS=20000 SIMULATION_CRASH_MAILS=200 MAILSRV_SEED=1 test-simulation [WORLD [OPERATION DONE]]
  *
- * With a number, that world alone. */
+ * With a number, that world alone; with an operation, the small world of that number, which crashes there, and what was out
+ * then was done (1) or not (0). */
 #include "sim.h"
 
 #include <stdio.h>
@@ -25,7 +26,7 @@ static void result(bool is_good, const char *name)
     fflush(stdout);
 }
 
-static bool show(const struct sim *sim, const char *what, uint64_t which)
+bool show(const struct sim *sim, const char *what, uint64_t which)
 {
     if (sim->fault == NULL)
         return true;
@@ -45,7 +46,10 @@ static struct sim_setup world(uint64_t seed)
                                .domains = 2 + (uint32_t)(chance % 40),
                                .span_us = chance % 3 == 0 ? HOUR : chance % 3 == 1 ? 2 * DAY : 20 * DAY,
                                .crashes = chance % 4 == 0 ? 0 : (uint32_t)(chance >> 8) % 30,
-                               .items_max = items[(chance >> 16) % 4] };
+                               .items_max = items[(chance >> 16) % 4],
+                               .connections = chance % 5 == 0 ? 3 : 40,
+                               .per_site = 1 + (uint32_t)(chance >> 24) % 5,
+                               .recipients = (chance >> 32) % 3 == 0 ? 1 + (uint32_t)(chance >> 40) % 4 : 0 };
 }
 
 static void run_worlds(uint64_t seed, uint64_t mails)
@@ -74,7 +78,9 @@ static void run_worlds(uint64_t seed, uint64_t mails)
 int main(int argc, char **argv)
 {
     uint64_t seed = number("MAILSRV_SEED", 1);
-    if (argc > 1) {
+    if (argc > 3) {
+        result(modes_crash(strtoull(argv[1], NULL, 10), strtoull(argv[2], NULL, 10), argv[3][0] == '1'), "a crash");
+    } else if (argc > 1) {
         struct sim sim;
         const struct sim_setup setup = world(strtoull(argv[1], NULL, 10));
         sim_run(&sim, &setup);
@@ -82,6 +88,9 @@ int main(int argc, char **argv)
         sim_free(&sim);
     } else {
         run_worlds(seed, number("SIMULATION_MAILS", 20000));
+        result(modes_crashes(seed, number("SIMULATION_CRASH_MAILS", 200)), "a crash at each operation");
+        result(modes_schedule(seed), "the schedule is kept over crashes");
+        result(modes_dead(seed, 10000), "a dead domain costs the others nothing");
     }
     printf("1..%u\n", tests);
     return bad != 0;

@@ -118,6 +118,7 @@ static void take_recipient(struct wire *wire, const char *line)
     if (!wire->has_mail || !path_of(line, address)) {
         say(wire, "503 5.5.1 out of order");
     } else if (wire->mood == FULL || is_grey(wire, address)) {
+        ledger_put_off(wire, address);
         say(wire, "451 4.2.0 come again");
     } else if (strncmp(address, "bad", 3) == 0) {
         say(wire, "550 5.1.1 nobody of that name");

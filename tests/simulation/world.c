@@ -61,8 +61,9 @@ static void boot(struct sim *sim)
                                         .profile = sim->client_profile,
                                         .seed = dice_mix(sim->setup.seed, 1000 + ++sim->boot),
                                         .items_max = sim->setup.items_max,
-                                        .connections_max = 40,
-                                        .connections_per_site = 5 };
+                                        .connections_max = sim->setup.connections,
+                                        .connections_per_site = sim->setup.per_site,
+                                        .recipients_per_message = sim->setup.recipients };
     sim_expect(sim, mailsrv_queue_open(sim->engine, &setup, &sim->queue) == MAILSRV_OK, "the queue does not open");
 }
 
@@ -95,6 +96,11 @@ static void crash(struct sim *sim)
 static void crash_comes(struct event *event)
 {
     struct sim *sim = (struct sim *)(void *)((char *)event - offsetof(struct sim, crash_comes));
+    bool is_busy = sim->setup.quiet && (sim->wires != NULL || sim->held != NULL || sim->lent != NULL);
+    if (is_busy) {
+        clock_set(&sim->clock, event, SECOND);
+        return;
+    }
     if (sim->engine != NULL && !sim->ending)
         sim->crashing = true;
     if (sim->crashes + 1 < sim->setup.crashes)
@@ -106,7 +112,7 @@ static void begin(struct sim *sim, const struct sim_setup *setup)
 {
     *sim = (struct sim){ .setup = *setup };
     sim->clock.now_us = HOUR;
-    sim->heals_us = HOUR + setup->span_us + 4 * DAY;
+    sim->heals_us = HOUR + setup->span_us + (setup->brief ? 3 * HOUR : 4 * DAY);
     sim->door_dice.state = dice_mix(setup->seed, 1);
     sim->peer_dice.state = dice_mix(setup->seed, 2);
     sim->crash_dice.state = dice_mix(setup->seed, 3);

@@ -140,6 +140,10 @@ static void serve_store(void *user, mailsrv_engine *engine, const mailsrv_op *op
     struct outbound *w = user;
     w->n_updates += op->kind == MAILSRV_OP_QUEUE_UPDATE;
     w->n_scans += op->kind == MAILSRV_OP_QUEUE_SCAN;
+    if (w->fail_nth != 0 && --w->fail_nth == 0) {
+        mailsrv_op_answer_status(engine, op->id, MAILSRV_TEMP);
+        return;
+    }
     mailsrv_memory_handle(w->store, engine, op);
 }
 
@@ -154,8 +158,10 @@ static void begin_engine(struct outbound *w)
     assert_int_equal(mailsrv_engine_new(config, &w->engine), MAILSRV_OK);
     mailsrv_config_free(config);
     assert_int_equal(mailsrv_store_bind(w->store, w->engine), MAILSRV_OK);
-    mailsrv_engine_serve(w->engine, MAILSRV_OP_QUEUE_SCAN, serve_store, w);
-    mailsrv_engine_serve(w->engine, MAILSRV_OP_QUEUE_UPDATE, serve_store, w);
+    static const int32_t counted[] = { MAILSRV_OP_QUEUE_SCAN, MAILSRV_OP_QUEUE_UPDATE, MAILSRV_OP_QUEUE_DELETE,
+                                       MAILSRV_OP_READ };
+    for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++)
+        mailsrv_engine_serve(w->engine, counted[i], serve_store, w);
     mailsrv_engine_serve(w->engine, MAILSRV_OP_DNS, serve_dns, w);
     mailsrv_engine_serve(w->engine, MAILSRV_OP_CONNECT, serve_connect, w);
     if (!w->no_retry)
@@ -179,6 +185,8 @@ void out_begin(struct outbound *w)
     w->received = calloc(RECEIVED_MAX, sizeof *w->received);
     counted_init(&w->from);
     assert_int_equal(mailsrv_memory_new(NULL, &w->store), MAILSRV_OK);
+    assert_int_equal(mailsrv_memory_add_account(w->store, "pat", 3, "", 0, &w->pat), MAILSRV_OK);
+    assert_int_equal(mailsrv_memory_add_address(w->store, "pat@here.test", 13, &w->pat, 1), MAILSRV_OK);
     begin_servers(w);
     begin_engine(w);
     assert_int_equal(mailsrv_profile_new(&w->from.allocator, mailsrv_smtp_client(), MAILSRV_FACE_CLIENT, &w->profile),
@@ -244,7 +252,7 @@ void out_end(struct outbound *w)
 /* ---- What passes between the sessions ---- */
 
 /* Octets of one side to the other; did anything move? */
-static bool carry(mailsrv_session *from, mailsrv_session *to)
+static bool carry(mailsrv_session *from, mailsrv_session *to, size_t *octets)
 {
     mailsrv_out v[1];
     size_t count = 0, taken = 0;
@@ -258,7 +266,18 @@ static bool carry(mailsrv_session *from, mailsrv_session *to)
         return false;
     mailsrv_session_feed(to, v[0].p, v[0].n, &taken);
     mailsrv_session_sent(from, taken);
+    *octets += taken;
     return taken != 0;
+}
+
+static void hang_up(struct outbound *w, struct wire *wire)
+{
+    if (w->hang_up_octets == 0 || wire->octets < w->hang_up_octets || wire->server == NULL)
+        return;
+    mailsrv_session_free(wire->server);
+    wire->server = NULL;
+    if (wire->client != NULL)
+        mailsrv_session_feed_eof(wire->client);
 }
 
 /* A side that has ended: the other one learns of it when it has read everything. */
@@ -278,8 +297,10 @@ static bool move(struct outbound *w)
     bool moved = false;
     for (struct wire **at = &w->wires; *at != NULL;) {
         struct wire *wire = *at;
-        moved |= carry(wire->client, wire->server);
-        moved |= carry(wire->server, wire->client);
+        size_t ours = 0;
+        moved |= carry(wire->client, wire->server, &wire->octets);
+        moved |= carry(wire->server, wire->client, &ours);
+        hang_up(w, wire);
         moved |= ends(&wire->client, wire->server);
         moved |= ends(&wire->server, wire->client);
         if (wire->client != NULL || wire->server != NULL) {
@@ -411,6 +432,11 @@ uint32_t out_delivered(const struct outbound *w, const char *recipient)
     for (uint32_t i = 0; i < w->n_received; i++)
         n += recipient == NULL || strcmp(w->received[i].recipient, recipient) == 0;
     return n;
+}
+
+uint64_t out_notices(const struct outbound *w)
+{
+    return mailsrv_memory_count(w->store, &w->pat);
 }
 
 uint64_t out_queued(const struct outbound *w)

@@ -34,6 +34,7 @@ struct received {
 struct wire {
     mailsrv_session *client, *server; /* NULL: that end is over */
     char lane[TEXT_MAX];
+    size_t octets; /* that the client said */
     struct wire *next;
 };
 
@@ -42,6 +43,7 @@ struct outbound {
     mailsrv_store *store;
     mailsrv_engine *engine, *servers;
     mailsrv_profile *profile, *server_profile;
+    mailsrv_id pat; /* whose address all mail is sent from */
     mailsrv_queue *queue;
     mailsrv_queue_setup setup;
     int64_t now_us, unix_us;
@@ -56,6 +58,8 @@ struct outbound {
     void *user;
     bool no_route, no_retry;
     uint32_t memory_max_mib; /* 0: as usual */
+    size_t hang_up_octets;   /* servers hang up when a client has said so many; 0: never */
+    uint32_t fail_nth;       /* the n-th operation of the store from now fails; 0: none */
 
     /* What happened. */
     uint32_t n_connects, n_questions, n_routes, n_mails, n_updates, n_scans;
@@ -85,6 +89,7 @@ void out_send(struct outbound *w, const char *recipients);
 void out_commit(struct outbound *w, const char *domain, uint32_t n);
 
 uint32_t out_delivered(const struct outbound *w, const char *recipient); /* how often; NULL: all */
+uint64_t out_notices(const struct outbound *w); /* in the mailbox of who sends */
 uint64_t out_queued(const struct outbound *w);
 
 /* The item of the queue with that recipient; false: there is none. */

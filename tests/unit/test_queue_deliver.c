@@ -64,12 +64,24 @@ static void test_of_two_recipients_one_is_refused(void **state)
     assert_int_equal(out_delivered(&w, "ok@remote.test"), 1);
     assert_int_equal(out_delivered(&w, "bad@remote.test"), 0);
     assert_int_equal(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_NOTICES), 1);
-    /* the second one is the notice: nobody takes mail for here.test */
-    assert_int_equal(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_FAILED), 2);
+    assert_int_equal(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_FAILED), 1);
+    assert_int_equal(out_notices(&w), 1);
     out_wait(&w, 24 * HOUR);
     assert_int_equal(out_delivered(&w, "ok@remote.test"), 1);
     mailsrv_queued_mail mail;
     assert_false(out_item(&w, "bad@remote.test", &mail));
+    assert_int_equal(out_notices(&w), 1);
+}
+
+/* Several recipients of one message that fail together are told in one notice, whatever their domains. */
+static void test_one_notice_for_a_message(void **state)
+{
+    (void)state;
+    out_send(&w, "bad1@one.test bad2@two.test bad3@one.test ok@two.test");
+    out_wait(&w, 10 * SECOND);
+    assert_int_equal(out_notices(&w), 1);
+    assert_int_equal(out_queued(&w), 0);
+    assert_int_equal(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_FAILED), 3);
 }
 
 static void test_what_is_put_off_waits_alone(void **state)
@@ -100,6 +112,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_recipients_of_one_domain_share_a_transaction, begin, end),
         cmocka_unit_test_setup_teardown(test_a_connection_serves_the_next_message, begin, end),
         cmocka_unit_test_setup_teardown(test_of_two_recipients_one_is_refused, begin, end),
+        cmocka_unit_test_setup_teardown(test_one_notice_for_a_message, begin, end),
         cmocka_unit_test_setup_teardown(test_what_is_put_off_waits_alone, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,7 +19,7 @@ static int begin(void **state)
     (void)state;
     memset(&w, 0, sizeof w);
     out_begin(&w);
-    pat = add("pat", "pat@here.test");
+    pat = w.pat;
     kim = add("kim", "kim@here.test");
     out_open(&w);
     return 0;

@@ -84,8 +84,7 @@ typedef struct mailsrv_durable_setup {
     const char *directory;              /* NUL-ended; it is there */
     const mailsrv_durable_files *files; /* copied; NULL: the system's */
     uint64_t segment_octets;  /* a segment of the log ends when it has more; 0: 64 MiB; at least 4,096 */
-    uint64_t memory_octets;   /* of staged bodies; what has no room is kept in a file; 0: 64 MiB.  Of the index no more
-                               * is kept in memory than as much again to write, and a quarter of it to read */
+    uint64_t memory_octets;   /* of staged bodies; what has no room is kept in a file; 0: 64 MiB */
     uint64_t body_octets_max; /* a body of more is MAILSRV_TOOBIG; 0: there is no such number */
     uint64_t reserve_octets;  /* of a file that gives way when the disk is full, so that EXPUNGE and the queue go on;
                                * 0: 8 MiB */
@@ -93,6 +92,8 @@ typedef struct mailsrv_durable_setup {
     uint32_t shards;          /* so many directories, each with a log, an index and threads, 64 at most; what stands
                                * above is of each.  Where there is no store yet: 0 is 1.  Else 0, or as many as it was
                                * made with */
+    uint64_t index_octets;    /* of the index, kept in memory to write; to read, a quarter as much.  More spares reads of its
+                               * file where mail goes to very many mailboxes; 0: as memory_octets */
 } mailsrv_durable_setup;
 
 /* Opens the store of a directory, or makes one where the directory is empty: mends the end of the log, and brings the

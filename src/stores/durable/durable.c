@@ -85,6 +85,7 @@ static struct durable *new_store(const mailsrv_durable_setup *setup)
         memcpy(&d->files, setup->files, octets_of(setup->files));
     d->segment_octets = or_else(setup->segment_octets, SEGMENT_OCTETS);
     d->memory_octets = or_else(setup->memory_octets, MEMORY_OCTETS);
+    d->index_octets = or_else(setup->index_octets, d->memory_octets);
     d->body_octets_max = or_else(setup->body_octets_max, UINT64_MAX);
     d->reserve_octets = or_else(setup->reserve_octets, RESERVE_OCTETS);
     d->checkpoint_pages = setup->checkpoint_pages != 0 ? setup->checkpoint_pages : CHECKPOINT_PAGES;

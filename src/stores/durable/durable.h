@@ -51,7 +51,7 @@ struct durable {
     uint32_t shard;
     char directory[PATH_MAX_OCTETS - 64];
     mailsrv_durable_files files;
-    uint64_t segment_octets, memory_octets, body_octets_max, reserve_octets;
+    uint64_t segment_octets, memory_octets, index_octets, body_octets_max, reserve_octets;
     uint32_t checkpoint_pages;
     void *process_lock;
     struct vfs vfs;

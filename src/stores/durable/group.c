@@ -293,10 +293,10 @@ static void plan_drop(struct durable *d, const struct task *first)
         end_change(d, &mark, status == MAILSRV_OK);
 }
 
-static void plan_compaction(struct durable *d)
+static void plan_compaction(struct durable *d, bool saves)
 {
     struct mark mark;
-    if (!begin_change(d, &mark, true))
+    if (!begin_change(d, &mark, saves))
         return;
     int32_t status = put_change(d, &mark, mailsrv__durable_compact(d));
     if (!d->failed)
@@ -339,7 +339,7 @@ static int32_t make_with(struct durable *d, struct task *first, bool saves)
             plan(d, t, saves);
     }
     if (!d->failed)
-        plan_compaction(d);
+        plan_compaction(d, saves);
     if (d->failed || !mailsrv__durable_drop_idle(&d->writer, &d->loose))
         return mailsrv__durable_failure(&d->writer);
     if (d->group.own.n == 0)
@@ -358,9 +358,9 @@ static bool are_commits(const struct durable *d, const struct task *first)
 }
 
 /* A change that can be undone alone costs a copy of every page of the index that it touches.  Of COMMITs and FLAGS
- * hardly one is ever undone behind its effect, nor of what changes the queue: so they are planned without that, and
- * should one be, all of them once more.  A plan of these keeps nothing in its task that a second one would not make
- * anew. */
+ * hardly one is ever undone behind its effect, nor of what changes the queue, nor a step of a compaction: so they are
+ * planned without that, and should one be, all of them once more.  A plan of these keeps nothing in its task that a
+ * second one would not make anew. */
 static bool are_kept(const struct durable *d, const struct task *first)
 {
     while (first != NULL && (first->kind == MAILSRV_OP_BODY_COMMIT || first->kind == MAILSRV_OP_FLAGS ||

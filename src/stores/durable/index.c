@@ -495,7 +495,7 @@ int32_t mailsrv__durable_index_open(struct index *x, struct durable *d, bool wri
         return x->db != NULL ? mailsrv__durable_failure(x) : MAILSRV_NOMEM;
     sqlite3_busy_timeout(x->db, BUSY_MS);
     sqlite3_db_config(x->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    if (!keep_pages(x, writes ? d->memory_octets : d->memory_octets / 4))
+    if (!keep_pages(x, writes ? d->index_octets : d->index_octets / 4))
         return mailsrv__durable_failure(x);
     return prepare(x, writes);
 }

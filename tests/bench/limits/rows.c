@@ -29,8 +29,8 @@ static const char *const texts[STATEMENTS] = {
     [BEGIN] = "BEGIN",
     [COMMIT] = "COMMIT",
     [ACCOUNT] = "UPDATE account SET modseq = modseq + 1, octets = octets + 102400 WHERE id = ?1",
-    [MAILBOX] = "UPDATE mailbox SET messages = messages + 1, octets = octets + 102400, unseen = unseen + 1,"
-                " uidnext = uidnext + 1 WHERE box = ?1",
+    [MAILBOX] = ("UPDATE mailbox SET messages = messages + 1, octets = octets + 102400, unseen = unseen + 1,"
+                 " uidnext = uidnext + 1 WHERE box = ?1"),
     [MESSAGE] = "INSERT INTO message VALUES((?1 << 32) + ?2, 102400, 1, 1, ?3, 1, ?4)",
     [MARKS] = "INSERT INTO marks VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET rows = ?2",
 };

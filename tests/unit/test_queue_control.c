@@ -1,0 +1,225 @@
+/* What an operator does, and mail of the host itself. */
+#include "outbound.h"
+
+static struct outbound w;
+static bool down;
+
+static bool is_down(struct outbound *world, const char *lane)
+{
+    (void)world;
+    (void)lane;
+    return down;
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    memset(&w, 0, sizeof w);
+    w.is_down = is_down;
+    down = true;
+    out_begin(&w);
+    out_open(&w);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    out_end(&w);
+    return 0;
+}
+
+static const mailsrv_queue_match all = { .size = sizeof all };
+
+static uint64_t control(const mailsrv_queue_match *match, int32_t action)
+{
+    uint64_t n = UINT64_MAX;
+    assert_int_equal(out_control(&w, match, action, "", &n), MAILSRV_OK);
+    return n;
+}
+
+/* ---- Controls ---- */
+
+static void test_hold_and_release(void **state)
+{
+    (void)state;
+    mailsrv_queued_mail mail;
+    mailsrv_queue_match one = { .size = sizeof one, .recipient = bytes_of("A@one.test") };
+    out_send(&w, "a@one.test b@one.test");
+    out_wait(&w, MINUTE);
+    assert_int_equal(control(&one, MAILSRV_QUEUE_HOLD), 1);
+    assert_int_equal(control(&one, MAILSRV_QUEUE_HOLD), 0);
+    assert_true(out_item(&w, "a@one.test", &mail));
+    assert_int_equal(mail.flags & MAILSRV_QUEUED_HELD, MAILSRV_QUEUED_HELD);
+    down = false;
+    out_wait(&w, 24 * HOUR);
+    assert_int_equal(out_delivered(&w, "b@one.test"), 1);
+    assert_int_equal(out_delivered(&w, "a@one.test"), 0);
+    assert_int_equal(control(&all, MAILSRV_QUEUE_RETRY), 0); /* not what is held */
+    mailsrv_queue_match held = { .size = sizeof held, .flags = MAILSRV_QUEUED_HELD };
+    assert_int_equal(control(&held, MAILSRV_QUEUE_RELEASE), 1);
+    out_wait(&w, SECOND);
+    assert_int_equal(out_delivered(&w, "a@one.test"), 1);
+    assert_int_equal(out_queued(&w), 0);
+}
+
+static void test_retry_forgets_the_back_off(void **state)
+{
+    (void)state;
+    out_commit(&w, "one.test", 300);
+    out_wait(&w, 6 * HOUR);
+    down = false;
+    control(&all, MAILSRV_QUEUE_RETRY);
+    out_wait(&w, 10 * SECOND);
+    assert_int_equal(out_delivered(&w, NULL), 300);
+}
+
+static void test_drop_by_lane_and_sender(void **state)
+{
+    (void)state;
+    out_commit(&w, "one.test", 150);
+    out_commit(&w, "two.test", 150);
+    out_wait(&w, MINUTE);
+    mailsrv_queue_match lane = { .size = sizeof lane, .lane = bytes_of("one.test") };
+    assert_int_equal(control(&lane, MAILSRV_QUEUE_DROP), 150);
+    assert_int_equal(out_queued(&w), 150);
+    mailsrv_queue_match nobody = { .size = sizeof nobody, .reverse_path = bytes_of("<>") };
+    assert_int_equal(control(&nobody, MAILSRV_QUEUE_DROP), 0);
+    mailsrv_queue_match pat = { .size = sizeof pat, .reverse_path = bytes_of("pat@here.test") };
+    assert_int_equal(control(&pat, MAILSRV_QUEUE_DROP), 150);
+    assert_int_equal(out_queued(&w), 0);
+    assert_int_equal(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_FAILED), 0);
+}
+
+static void test_return_by_number(void **state)
+{
+    (void)state;
+    mailsrv_queued_mail mail;
+    out_send(&w, "a@one.test b@one.test");
+    out_wait(&w, MINUTE);
+    assert_true(out_item(&w, "b@one.test", &mail));
+    uint64_t number = mail.queue;
+    mailsrv_queue_match match = { .size = sizeof match, .queues = &number, .n_queues = 1 };
+    assert_int_equal(control(&match, MAILSRV_QUEUE_RETURN), 1);
+    assert_int_equal(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_FAILED), 1);
+    assert_false(out_item(&w, "b@one.test", &mail));
+    assert_true(out_item(&w, "a@one.test", &mail));
+}
+
+static int32_t route(struct outbound *world, const mailsrv_arg_route *arg, mailsrv_route *out)
+{
+    (void)world;
+    down = arg->route.n == 0;
+    if (arg->route.n != 0) {
+        out->kind = MAILSRV_ROUTE_HOST;
+        out->host = bytes_of("relay.test");
+    }
+    return MAILSRV_OK;
+}
+
+static void test_reroute(void **state)
+{
+    (void)state;
+    uint64_t n = 0;
+    w.route = route;
+    out_commit(&w, "one.test", 120);
+    out_wait(&w, MINUTE);
+    assert_int_equal(out_control(&w, &all, MAILSRV_QUEUE_REROUTE, "other", &n), MAILSRV_OK);
+    assert_int_equal(n, 120);
+    out_wait(&w, 10 * SECOND);
+    assert_int_equal(out_delivered(&w, NULL), 120);
+}
+
+/* What is being sent is done first, and then what was wanted. */
+static void test_what_is_being_sent(void **state)
+{
+    (void)state;
+    down = false;
+    out_send(&w, "later@one.test ok@one.test");
+    while (mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_CONNECTIONS) == 0)
+        mailsrv_engine_turn(w.engine, 20);
+    assert_int_equal(control(&all, MAILSRV_QUEUE_DROP), 2);
+    assert_int_equal(out_queued(&w), 0);
+    assert_true(out_delivered(&w, "ok@one.test") <= 1);
+}
+
+static void never(void *user, int32_t status, uint64_t n)
+{
+    (void)user;
+    (void)status;
+    (void)n;
+    fail();
+}
+
+static void test_what_cannot_be_done(void **state)
+{
+    (void)state;
+    const mailsrv_queue_match small = { .size = 4 };
+    const mailsrv_bytes none = { NULL, 0 }, large = { (const uint8_t *)"x", 65 };
+    assert_int_equal(mailsrv_queue_control(NULL, &all, MAILSRV_QUEUE_HOLD, none, never, NULL), MAILSRV_E_USAGE);
+    assert_int_equal(mailsrv_queue_control(w.queue, &small, MAILSRV_QUEUE_HOLD, none, never, NULL), MAILSRV_E_USAGE);
+    assert_int_equal(mailsrv_queue_control(w.queue, &all, 0, none, never, NULL), MAILSRV_E_USAGE);
+    assert_int_equal(mailsrv_queue_control(w.queue, &all, 7, none, never, NULL), MAILSRV_E_USAGE);
+    assert_int_equal(mailsrv_queue_control(w.queue, &all, MAILSRV_QUEUE_REROUTE, large, never, NULL), MAILSRV_E_USAGE);
+}
+
+/* ---- Sending ---- */
+
+static int32_t send(const char *from, const char *to, const char *message)
+{
+    const mailsrv_queue_recipient recipient = { .size = sizeof recipient, .address = bytes_of(to) };
+    const mailsrv_queue_mail mail = { .size = sizeof mail, .reverse_path = bytes_of(from), .recipients = &recipient,
+                                      .n_recipients = 1, .message = bytes_of(message) };
+    return mailsrv_queue_send(w.queue, &mail, NULL, NULL);
+}
+
+static void test_what_is_no_mail(void **state)
+{
+    (void)state;
+    assert_int_equal(send("a@here.test", "b@one.test", "a: b\n\nc\n"), MAILSRV_E_VALUE);
+    assert_int_equal(send("a@here.test", "b@one.test", "a: b\r\r\n"), MAILSRV_E_VALUE);
+    assert_int_equal(send("a@here.test", "b@one.test", "a: b\r"), MAILSRV_E_VALUE);
+    assert_int_equal(send("a@here.test", "b@one.test", "\n"), MAILSRV_E_VALUE);
+    assert_int_equal(send("a@here.test", "b", "a: b\r\n"), MAILSRV_E_VALUE);
+    assert_int_equal(send("a@here.test", "b@one.test>\r\nDATA", "a: b\r\n"), MAILSRV_E_VALUE);
+    assert_int_equal(send("a", "b@one.test", "a: b\r\n"), MAILSRV_E_VALUE);
+    assert_int_equal(send("a@here.test", "b@one.test", ""), MAILSRV_E_USAGE);
+    assert_int_equal(send("", "b@one.test", "a: b\r\n"), MAILSRV_OK);
+    assert_int_equal(send("a@here.test", "\"odd user\"@one.test", "a: b\r\n"), MAILSRV_OK);
+    out_wait(&w, SECOND);
+    assert_int_equal(out_queued(&w), 2);
+}
+
+static void test_what_a_message_needs(void **state)
+{
+    (void)state;
+    mailsrv_queued_mail mail;
+    assert_int_equal(send("a@here.test", "eight@one.test", "a: b\r\n\r\n\xC3\xA9\r\n"), MAILSRV_OK);
+    assert_int_equal(send("a@here.test", "utf8@one.test", "a: \xC3\xA9\r\n\r\nc\r\n"), MAILSRV_OK);
+    assert_int_equal(send("a@here.test", "none@ONE.test", "a: b\r\n\r\nc\r\n"), MAILSRV_OK);
+    out_wait(&w, SECOND);
+    assert_true(out_item(&w, "eight@one.test", &mail));
+    assert_int_equal(mail.flags & (MAILSRV_QUEUED_8BIT | MAILSRV_QUEUED_UTF8), MAILSRV_QUEUED_8BIT);
+    assert_true(out_item(&w, "utf8@one.test", &mail));
+    assert_int_equal(mail.flags & MAILSRV_QUEUED_UTF8, MAILSRV_QUEUED_UTF8);
+    assert_true(out_item(&w, "none@ONE.test", &mail));
+    assert_int_equal(mail.flags & (MAILSRV_QUEUED_8BIT | MAILSRV_QUEUED_UTF8), 0);
+    assert_int_equal(mail.lane.n, 8);
+    assert_memory_equal(mail.lane.p, "one.test", 8);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_hold_and_release, begin, end),
+        cmocka_unit_test_setup_teardown(test_retry_forgets_the_back_off, begin, end),
+        cmocka_unit_test_setup_teardown(test_drop_by_lane_and_sender, begin, end),
+        cmocka_unit_test_setup_teardown(test_return_by_number, begin, end),
+        cmocka_unit_test_setup_teardown(test_reroute, begin, end),
+        cmocka_unit_test_setup_teardown(test_what_is_being_sent, begin, end),
+        cmocka_unit_test_setup_teardown(test_what_cannot_be_done, begin, end),
+        cmocka_unit_test_setup_teardown(test_what_is_no_mail, begin, end),
+        cmocka_unit_test_setup_teardown(test_what_a_message_needs, begin, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,161 @@
+/* Everything that may fail fails once: mail is late then, never lost, and nothing is stuck. */
+#include "outbound.h"
+
+static struct outbound w;
+
+static void begin(void)
+{
+    memset(&w, 0, sizeof w);
+    out_begin(&w);
+}
+
+/* Some mail of each sort, sent and waited for; one recipient is refused, one is put off at first. */
+static bool run_through(void)
+{
+    mailsrv_queue_setup *setup = &w.setup;
+    setup->size = sizeof *setup;
+    setup->profile = w.profile;
+    setup->seed = 3;
+    if (mailsrv_queue_open(w.engine, setup, &w.queue) != MAILSRV_OK)
+        return false;
+    out_commit(&w, "one.test", 30);
+    out_commit(&w, "two.test", 3);
+    out_wait(&w, 24 * HOUR);
+    return true;
+}
+
+static void check(void)
+{
+    assert_int_equal(out_queued(&w), 0);
+    assert_true(w.n_received >= 33);
+    for (uint32_t i = 0; i < 30; i++) {
+        char recipient[TEXT_MAX];
+        snprintf(recipient, sizeof recipient, "user%u@one.test", i);
+        assert_int_equal(out_delivered(&w, recipient), 1);
+    }
+    assert_int_equal(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_HELD_ITEMS), 0);
+    assert_int_equal(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_CONNECTIONS), 0);
+}
+
+/* The n-th allocation since the mail was committed finds no memory; and all from the n-th on, for a while. */
+static void memory_fails(uint64_t n, uint64_t times)
+{
+    begin();
+    out_open(&w);
+    out_commit(&w, "one.test", 30);
+    out_commit(&w, "two.test", 3);
+    w.from.fail_first = w.from.calls + n;
+    w.from.fail_last = w.from.fail_first + times - 1;
+    out_wait(&w, MINUTE);
+    bool failed = w.from.failed;
+    w.from.fail_first = w.from.fail_last = 0;
+    out_wait(&w, 24 * HOUR);
+    check();
+    out_end(&w);
+    assert_true(failed || n > 100);
+}
+
+static void test_each_allocation_fails(void **state)
+{
+    (void)state;
+    for (uint64_t n = 1; n <= 400; n++)
+        memory_fails(n, 1);
+}
+
+static void test_memory_is_short_for_a_while(void **state)
+{
+    (void)state;
+    for (uint64_t n = 1; n <= 200; n += 3)
+        memory_fails(n, 20 + n % 17);
+}
+
+static void test_opening_finds_no_memory(void **state)
+{
+    (void)state;
+    bool opened = false;
+    for (uint64_t n = 1; !opened; n++) {
+        begin();
+        w.from.fail_first = w.from.fail_last = w.from.calls + n;
+        mailsrv_queue_setup setup = { .size = sizeof setup, .profile = w.profile, .seed = 3 };
+        int32_t status = mailsrv_queue_open(w.engine, &setup, &w.queue);
+        w.from.fail_first = w.from.fail_last = 0;
+        opened = status == MAILSRV_OK;
+        if (!opened)
+            assert_int_equal(status, MAILSRV_NOMEM);
+        assert_true(n < 10);
+        out_end(&w);
+    }
+}
+
+/* Each question to the store fails once.  Deleting is asked again, and nobody gets anything twice. */
+static void test_each_operation_fails(void **state)
+{
+    (void)state;
+    for (uint32_t n = 1; n <= 60; n++) {
+        begin();
+        w.fail_nth = n;
+        assert_true(run_through());
+        check();
+        out_end(&w);
+    }
+}
+
+/* ---- What is wrong with the engine ---- */
+
+static void test_what_cannot_be_opened(void **state)
+{
+    (void)state;
+    mailsrv_queue *second = NULL;
+    begin();
+    out_open(&w);
+    assert_int_equal(mailsrv_queue_open(w.engine, &w.setup, &second), MAILSRV_INUSE);
+    mailsrv_queue_setup setup = w.setup;
+    setup.profile = w.server_profile;
+    assert_int_equal(mailsrv_queue_open(w.servers, &setup, &second), MAILSRV_E_USAGE);
+    assert_int_equal(mailsrv_queue_open(w.servers, &w.setup, &second), MAILSRV_CANNOT); /* no queue there */
+    assert_null(second);
+    mailsrv_queue_close(NULL, NULL, NULL);
+    out_close(&w);
+    out_open(&w);
+    out_end(&w);
+}
+
+static void test_nobody_waits_for_a_connection(void **state)
+{
+    (void)state;
+    mailsrv_session *session = NULL;
+    begin();
+    out_open(&w);
+    assert_int_equal(mailsrv_client_new(w.engine, 4711, NULL, NULL, &session), MAILSRV_E_USAGE);
+    assert_null(session);
+    out_end(&w);
+}
+
+/* The same seed, the same times. */
+static void test_a_seed_makes_it_repeatable(void **state)
+{
+    (void)state;
+    int64_t due[2] = { 0 };
+    for (int i = 0; i < 2; i++) {
+        mailsrv_queued_mail mail;
+        begin();
+        out_open(&w);
+        out_send(&w, "later@one.test");
+        out_wait(&w, HOUR);
+        assert_true(out_item(&w, "later@one.test", &mail));
+        due[i] = mail.due_us;
+        out_end(&w);
+    }
+    assert_true(due[0] == due[1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_allocation_fails),       cmocka_unit_test(test_memory_is_short_for_a_while),
+        cmocka_unit_test(test_opening_finds_no_memory),     cmocka_unit_test(test_each_operation_fails),
+        cmocka_unit_test(test_what_cannot_be_opened),       cmocka_unit_test(test_nobody_waits_for_a_connection),
+        cmocka_unit_test(test_a_seed_makes_it_repeatable),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

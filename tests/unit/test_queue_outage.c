@@ -1,0 +1,220 @@
+/* Servers that do not answer, and what it costs: others nothing, the store little, memory no more than was set. */
+#include "outbound.h"
+
+static struct outbound w;
+
+/* ---- The world ---- */
+
+static int64_t back_us; /* when dead.test answers again */
+
+static bool dead_is_down(struct outbound *world, const char *lane)
+{
+    return strcmp(lane, "dead.test") == 0 && world->unix_us < back_us;
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    memset(&w, 0, sizeof w);
+    w.is_down = dead_is_down;
+    back_us = INT64_MAX;
+    out_begin(&w);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    out_end(&w);
+    return 0;
+}
+
+static uint64_t stat(int32_t key)
+{
+    return mailsrv_queue_stat(w.queue, key);
+}
+
+/* ---- Tests ---- */
+
+static void test_it_is_tried_again_ever_later(void **state)
+{
+    (void)state;
+    mailsrv_queued_mail mail;
+    int64_t before = 0, last = 0;
+    out_open(&w);
+    out_send(&w, "a@dead.test");
+    for (uint32_t tries = 1; tries <= 12; tries++) {
+        while (!out_item(&w, "a@dead.test", &mail) || mail.tries < tries)
+            out_wait(&w, MINUTE);
+        assert_int_equal(mail.tries, tries);
+        int64_t wait = mail.due_us - mail.tried_us, usual = 5 * MINUTE;
+        for (uint32_t i = 1; i < tries; i++)
+            usual += usual / 2;
+        if (usual > 2 * HOUR)
+            usual = 2 * HOUR;
+        assert_true(wait >= usual - usual / 5 - SECOND && wait <= usual + usual / 5 + SECOND);
+        before = last;
+        last = wait;
+    }
+    assert_true(before > HOUR);
+    assert_true(memcmp(mail.text.p, "4.4.1 connection refused", 24) == 0);
+}
+
+/* RFC 5321 section 4.5.4.1: given up after four or five days. */
+static void test_it_is_given_up(void **state)
+{
+    (void)state;
+    out_open(&w);
+    out_send(&w, "a@dead.test");
+    out_wait(&w, 5 * 24 * HOUR - HOUR);
+    assert_int_equal(out_queued(&w), 1);
+    out_wait(&w, 4 * HOUR);
+    assert_int_equal(stat(MAILSRV_QUEUE_STAT_FAILED), 1);
+    mailsrv_queued_mail mail;
+    assert_false(out_item(&w, "a@dead.test", &mail));
+    assert_int_equal(out_notices(&w), 2); /* that it waits, after four hours, once; and that it is over */
+}
+
+/* T61: 10,000 for a dead destination: few connections to it, next to nothing written, others go out at once, and the first
+ * success frees all of them. */
+static void test_many_for_a_dead_server(void **state)
+{
+    (void)state;
+    out_open(&w);
+    out_commit(&w, "dead.test", 10000);
+    out_wait(&w, 10 * SECOND);
+    assert_true(w.n_connects <= 4);
+    assert_true(w.n_updates <= 4);
+    assert_true(stat(MAILSRV_QUEUE_STAT_HELD_ITEMS) <= 4);
+    out_send(&w, "a@other.test");
+    out_wait(&w, SECOND);
+    assert_int_equal(out_delivered(&w, "a@other.test"), 1);
+    out_wait(&w, 4 * HOUR - MINUTE);
+    assert_true(w.n_connects <= 20);
+    assert_true(w.n_updates <= 20);
+    out_send(&w, "b@other.test");
+    out_wait(&w, SECOND);
+    assert_int_equal(out_delivered(&w, "b@other.test"), 1);
+    back_us = w.unix_us;
+    out_wait(&w, 2 * HOUR + 30 * MINUTE);
+    assert_int_equal(out_queued(&w), 0);
+    assert_int_equal(out_delivered(&w, NULL), 10002);
+    assert_int_equal(out_delivered(&w, "user9999@dead.test"), 1);
+    assert_int_equal(out_delivered(&w, "user0@dead.test"), 1);
+    assert_true(w.wires_peak <= 20);
+}
+
+/* Those that were put off while it was away are freed, too, whatever their time. */
+static void test_the_first_success_frees_the_rest(void **state)
+{
+    (void)state;
+    mailsrv_queued_mail mail;
+    out_open(&w);
+    out_send(&w, "a@dead.test");
+    out_wait(&w, 8 * HOUR);
+    assert_true(out_item(&w, "a@dead.test", &mail));
+    int64_t due = mail.due_us;
+    back_us = w.unix_us;
+    out_send(&w, "b@dead.test");
+    out_wait(&w, due - w.unix_us + 5 * SECOND);
+    assert_int_equal(out_delivered(&w, NULL), 2);
+    assert_true(w.received[1].at_us - w.received[0].at_us <= SECOND);
+}
+
+/* 20,000 items, and memory for 256 of them. */
+static void test_memory_is_bounded(void **state)
+{
+    (void)state;
+    uint64_t peak = 0;
+    w.setup.items_max = 256;
+    out_open(&w);
+    uint64_t before = w.from.octets;
+    for (int i = 0; i < 20; i++) {
+        char domain[16];
+        snprintf(domain, sizeof domain, "d%d.test", i);
+        out_commit(&w, i == 7 ? "dead.test" : domain, 1000);
+    }
+    for (int i = 0; i < 100 && out_delivered(&w, NULL) < 19000; i++) {
+        out_wait(&w, SECOND);
+        if (stat(MAILSRV_QUEUE_STAT_HELD_ITEMS) > peak)
+            peak = stat(MAILSRV_QUEUE_STAT_HELD_ITEMS);
+    }
+    assert_int_equal(out_delivered(&w, NULL), 19000);
+    assert_true(peak <= 256);
+    assert_true(w.from.octets_peak < before + (16u << 20));
+    back_us = w.unix_us;
+    out_wait(&w, HOUR);
+    assert_int_equal(out_delivered(&w, NULL), 20000);
+    assert_int_equal(out_queued(&w), 0);
+}
+
+/* Closed in the middle, and opened again on what is in the store: each goes out once, and the schedule is kept. */
+static void test_a_restart_loses_nothing(void **state)
+{
+    (void)state;
+    mailsrv_queued_mail before, after;
+    out_open(&w);
+    out_commit(&w, "some.test", 500);
+    out_send(&w, "a@dead.test");
+    out_wait(&w, 2 * HOUR);
+    assert_true(out_item(&w, "a@dead.test", &before));
+    out_commit(&w, "other.test", 500);
+    mailsrv_engine_turn(w.engine, 3000);
+    out_close(&w);
+    out_open(&w);
+    assert_true(out_item(&w, "a@dead.test", &after));
+    assert_true(after.tries >= before.tries);
+    out_wait(&w, MINUTE);
+    assert_int_equal(out_delivered(&w, NULL), 1000);
+    for (int i = 0; i < 500; i++) {
+        char recipient[32];
+        snprintf(recipient, sizeof recipient, "user%d@other.test", i);
+        assert_int_equal(out_delivered(&w, recipient), 1);
+    }
+    assert_int_equal(out_queued(&w), 1);
+}
+
+/* The engine ends while everything is under way. */
+static void test_the_engine_ends_under_it(void **state)
+{
+    (void)state;
+    out_open(&w);
+    out_commit(&w, "some.test", 300);
+    for (int i = 0; i < 20; i++)
+        mailsrv_engine_turn(w.engine, 50);
+    assert_true(out_queued(&w) > 0);
+}
+
+/* The host frees a session in the middle: its mail is tried again, and nothing hangs. */
+static void test_sessions_are_cut(void **state)
+{
+    (void)state;
+    out_open(&w);
+    out_commit(&w, "some.test", 200);
+    for (int i = 0; i < 200; i++) {
+        mailsrv_engine_turn(w.engine, 50);
+        for (struct wire *wire = w.wires; i % 7 == 0 && wire != NULL; wire = wire->next) {
+            mailsrv_session_free(wire->client);
+            wire->client = NULL;
+        }
+    }
+    out_wait(&w, 12 * HOUR);
+    assert_int_equal(out_queued(&w), 0);
+    assert_int_equal(stat(MAILSRV_QUEUE_STAT_HELD_ITEMS), 0);
+    assert_int_equal(stat(MAILSRV_QUEUE_STAT_CONNECTIONS), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_it_is_tried_again_ever_later, begin, end),
+        cmocka_unit_test_setup_teardown(test_it_is_given_up, begin, end),
+        cmocka_unit_test_setup_teardown(test_many_for_a_dead_server, begin, end),
+        cmocka_unit_test_setup_teardown(test_the_first_success_frees_the_rest, begin, end),
+        cmocka_unit_test_setup_teardown(test_memory_is_bounded, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_restart_loses_nothing, begin, end),
+        cmocka_unit_test_setup_teardown(test_the_engine_ends_under_it, begin, end),
+        cmocka_unit_test_setup_teardown(test_sessions_are_cut, begin, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
