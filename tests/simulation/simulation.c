@@ -80,9 +80,9 @@ static bool run_worlds(uint64_t seed, uint64_t mails)
 static void run_all(uint64_t seed)
 {
     result(run_worlds(seed, number("SIMULATION_MAILS", 20000)), "worlds");
-    result(modes_crashes(seed, (uint32_t)number("SIMULATION_CRASH_MAILS", 40)), "a crash at each operation");
+    result(modes_crashes(seed, number("SIMULATION_CRASH_MAILS", 40)), "a crash at each operation");
     result(modes_schedule(seed), "the schedule is kept over crashes");
-    result(modes_dead(seed, number("SIMULATION_DEAD_MAILS", 10000)), "a dead domain costs the others nothing");
+    result(modes_dead(seed, (uint32_t)number("SIMULATION_DEAD_MAILS", 10000)), "a dead domain costs the others nothing");
 }
 
 /* A rule of the queue is missing: it must be found. */
