@@ -52,8 +52,8 @@ static bool read_field(struct span *in, struct span *out)
     uint64_t n;
     if (!read_number(in, 2, &n) || n > in->n)
         return false;
-    *out = mailsrv__span_first(*in, n);
-    *in = mailsrv__span_after(*in, n);
+    *out = mailsrv__span_first(*in, (size_t)n);
+    *in = mailsrv__span_after(*in, (size_t)n);
     return true;
 }
 
