@@ -87,11 +87,11 @@ static void add_rcpt(struct job *job, struct text address)
 enum { NAME_OCTETS = 24 };
 
 /* So many recipients, whose names are numbers. */
-static void add_many(struct job *job, uint64_t n)
+static void add_many(struct job *job, size_t n)
 {
     char *names = dialogue_take(n * NAME_OCTETS);
     struct buffer one = { 0 };
-    for (uint64_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         one.n = 0;
         buffer_add_text(&one, "r");
         buffer_add_number(&one, i + 1);
@@ -122,7 +122,7 @@ static void read_word(struct run *run, struct job *job, struct text word)
     else if (begins_with(&word, "orcpt=") && job->job.n_rcpts != 0)
         job->rcpts[job->job.n_rcpts - 1].original = span_of(word);
     else if (begins_with(&word, "many=") && text_number(word, &n) && n <= RCPTS_MAX)
-        add_many(job, n);
+        add_many(job, (size_t)n);
     else if (begins_with(&word, "octets=") && text_number(word, &n))
         job->job.octets = n;
     else if (begins_with(&word, "item=") && text_number(word, &n))
