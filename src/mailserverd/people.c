@@ -162,7 +162,9 @@ static void take(struct way *w, const char *address, size_t n)
 {
     const struct entry *person = people_find(w->people, PEOPLE_USERS, address, n);
     const struct entry *alias = people_find(w->people, PEOPLE_ALIASES, address, n);
-    const char *at = memchr(address, '@', n);
+    const char *at = NULL; /* the last one: a local part that was quoted may hold others */
+    for (size_t i = 0; i < n; i++)
+        at = address[i] == '@' ? address + i : at;
     if (person != NULL)
         reach(w, &(struct leads){ .person = person });
     if (person == NULL && alias == NULL && at != NULL) { /* the domain's catch-all, or another's affair */
