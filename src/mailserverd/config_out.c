@@ -356,21 +356,13 @@ static bool fits_any(const char *patterns, const char *domain, size_t domain_n, 
     return found;
 }
 
-/* What stands behind the last @. */
-static mailsrv_bytes domain_of(mailsrv_bytes address)
-{
-    for (size_t i = address.n; i > 0; i--)
-        if (address.p[i - 1] == '@')
-            return (mailsrv_bytes){ address.p + i, address.n - i };
-    return (mailsrv_bytes){ NULL, 0 };
-}
-
 const struct route *config_route(const struct config *c, mailsrv_bytes domain, mailsrv_bytes reverse_path)
 {
-    const mailsrv_bytes of = domain_of(reverse_path);
+    const char *sender = (const char *)reverse_path.p, *of = text_domain(sender, reverse_path.n);
+    const size_t of_n = of != NULL ? reverse_path.n - (size_t)(of - sender) : 0;
     for (size_t i = 0; i < c->n_routes; i++)
         if (fits_any(c->routes[i].destinations, (const char *)domain.p, domain.n, "", 0) &&
-            fits_any(c->routes[i].senders, (const char *)of.p, of.n, (const char *)reverse_path.p, reverse_path.n))
+            fits_any(c->routes[i].senders, of, of_n, sender, reverse_path.n))
             return &c->routes[i];
     return NULL;
 }

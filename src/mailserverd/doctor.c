@@ -2,6 +2,7 @@
 #include "doctor.h"
 #include "people.h"
 #include "privileges.h"
+#include "text.h"
 
 #include <mailsrv/stores/durable.h>
 
@@ -26,8 +27,8 @@ static void check_domain(const struct config *config, const char *file, const ch
 
 static bool is_outside(const struct config *config, const char *address, size_t n)
 {
-    const char *at = memchr(address, '@', n);
-    return at != NULL && !config_has_domain(config, at + 1, n - (size_t)(at + 1 - address));
+    const char *domain = text_domain(address, n);
+    return domain != NULL && !config_has_domain(config, domain, n - (size_t)(domain - address));
 }
 
 static void check_targets(const struct config *config, const struct people *people, const struct entry *alias,

@@ -162,15 +162,13 @@ static void take(struct way *w, const char *address, size_t n)
 {
     const struct entry *person = people_find(w->people, PEOPLE_USERS, address, n);
     const struct entry *alias = people_find(w->people, PEOPLE_ALIASES, address, n);
-    const char *at = NULL; /* the last one: a local part that was quoted may hold others */
-    for (size_t i = 0; i < n; i++)
-        at = address[i] == '@' ? address + i : at;
+    const char *domain = text_domain(address, n);
     if (person != NULL)
         reach(w, &(struct leads){ .person = person });
-    if (person == NULL && alias == NULL && at != NULL) { /* the domain's catch-all, or another's affair */
-        const size_t domain_n = n - (size_t)(at - address) - 1;
-        alias = people_find(w->people, PEOPLE_ALIASES, at, domain_n + 1);
-        if (alias == NULL && !config_has_domain(w->config, at + 1, domain_n))
+    if (person == NULL && alias == NULL && domain != NULL) { /* the domain's catch-all, or another's affair */
+        const size_t domain_n = n - (size_t)(domain - address);
+        alias = people_find(w->people, PEOPLE_ALIASES, domain - 1, domain_n + 1);
+        if (alias == NULL && !config_has_domain(w->config, domain, domain_n))
             reach(w, &(struct leads){ .address = address, .n = n });
     }
     if (alias != NULL)

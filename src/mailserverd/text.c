@@ -20,3 +20,11 @@ bool text_same(const char *a, size_t n_a, const char *b, size_t n_b)
             return false;
     return true;
 }
+
+const char *text_domain(const char *address, size_t n)
+{
+    for (size_t i = n; i > 0; i--)
+        if (address[i - 1] == '@')
+            return address + i;
+    return NULL;
+}
