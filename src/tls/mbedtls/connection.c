@@ -261,41 +261,20 @@ static const char *why(const void *connection)
     return ((const struct connection *)connection)->why;
 }
 
-const mailsrv_tls_provider mailsrv__mbedtls_provider = {
-    .size = sizeof mailsrv__mbedtls_provider,
 #if HAS_THREADS
-    .features = MAILSRV_TLS_THREADS,
+#define FEATURES MAILSRV_TLS_THREADS
+#else
+#define FEATURES 0
 #endif
-    .name = MBEDTLS_VERSION_STRING_FULL,
-    .context_free = mailsrv__mbedtls_context_free,
-    .begin = begin,
-    .end = end,
-    .handshake = handshake,
-    .decrypt = decrypt,
-    .encrypt = encrypt,
-    .close = close_notify,
-    .expansion = mailsrv__tls_expansion,
-    .info = info,
-    .octets = mailsrv__mbedtls_octets,
-    .why = why,
-};
 
-const mailsrv_tls_provider mailsrv__mbedtls_client_provider = {
-    .size = sizeof mailsrv__mbedtls_client_provider,
-#if HAS_THREADS
-    .features = MAILSRV_TLS_THREADS,
-#endif
-    .name = MBEDTLS_VERSION_STRING_FULL,
-    .context_free = mailsrv__mbedtls_context_free,
-    .begin = mailsrv__tls_begin_nothing,
-    .end = end,
-    .handshake = handshake,
-    .decrypt = decrypt,
-    .encrypt = encrypt,
-    .close = close_notify,
-    .expansion = mailsrv__tls_expansion,
-    .info = info,
-    .octets = mailsrv__mbedtls_octets,
-    .why = why,
-    .connect = connect,
-};
+/* As a server's and as a client's it differs in how a connection begins. */
+#define PROVIDER(begins, connects)                                                                                     \
+    {                                                                                                                  \
+        .size = sizeof(mailsrv_tls_provider), .features = FEATURES, .name = MBEDTLS_VERSION_STRING_FULL,               \
+        .context_free = mailsrv__mbedtls_context_free, .begin = begins, .end = end, .handshake = handshake,            \
+        .decrypt = decrypt, .encrypt = encrypt, .close = close_notify, .expansion = mailsrv__tls_expansion,            \
+        .info = info, .octets = mailsrv__mbedtls_octets, .why = why, .connect = connects,                              \
+    }
+
+const mailsrv_tls_provider mailsrv__mbedtls_provider = PROVIDER(begin, NULL);
+const mailsrv_tls_provider mailsrv__mbedtls_client_provider = PROVIDER(mailsrv__tls_begin_nothing, connect);

@@ -215,37 +215,14 @@ static const char *why(const void *connection)
     return ((const struct connection *)connection)->why;
 }
 
-const mailsrv_tls_provider mailsrv__openssl_provider = {
-    .size = sizeof mailsrv__openssl_provider,
-    .features = MAILSRV_TLS_THREADS,
-    .name = OPENSSL_VERSION_TEXT,
-    .context_free = mailsrv__openssl_context_free,
-    .begin = begin,
-    .end = end,
-    .handshake = handshake,
-    .decrypt = decrypt,
-    .encrypt = encrypt,
-    .close = close_notify,
-    .expansion = mailsrv__tls_expansion,
-    .info = info,
-    .octets = mailsrv__openssl_octets,
-    .why = why,
-};
+/* As a server's and as a client's it differs in how a connection begins. */
+#define PROVIDER(begins, connects)                                                                                     \
+    {                                                                                                                  \
+        .size = sizeof(mailsrv_tls_provider), .features = MAILSRV_TLS_THREADS, .name = OPENSSL_VERSION_TEXT,           \
+        .context_free = mailsrv__openssl_context_free, .begin = begins, .end = end, .handshake = handshake,            \
+        .decrypt = decrypt, .encrypt = encrypt, .close = close_notify, .expansion = mailsrv__tls_expansion,            \
+        .info = info, .octets = mailsrv__openssl_octets, .why = why, .connect = connects,                              \
+    }
 
-const mailsrv_tls_provider mailsrv__openssl_client_provider = {
-    .size = sizeof mailsrv__openssl_client_provider,
-    .features = MAILSRV_TLS_THREADS,
-    .name = OPENSSL_VERSION_TEXT,
-    .context_free = mailsrv__openssl_context_free,
-    .begin = mailsrv__tls_begin_nothing,
-    .end = end,
-    .handshake = handshake,
-    .decrypt = decrypt,
-    .encrypt = encrypt,
-    .close = close_notify,
-    .expansion = mailsrv__tls_expansion,
-    .info = info,
-    .octets = mailsrv__openssl_octets,
-    .why = why,
-    .connect = connect,
-};
+const mailsrv_tls_provider mailsrv__openssl_provider = PROVIDER(begin, NULL);
+const mailsrv_tls_provider mailsrv__openssl_client_provider = PROVIDER(mailsrv__tls_begin_nothing, connect);
