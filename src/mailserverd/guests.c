@@ -72,3 +72,10 @@ void guests_see_off(const struct guests *g, const struct people *people)
             if (!is_welcome(guest, people))
                 mailsrv_session_shutdown(mailsrv_uv_connection_session(guest->connection));
 }
+
+uint64_t guests_session(const mailsrv_uv_connection *connection)
+{
+    mailsrv_info info = { .size = sizeof info };
+    mailsrv_session_info(mailsrv_uv_connection_session(connection), &info);
+    return info.id;
+}

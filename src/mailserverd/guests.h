@@ -34,4 +34,7 @@ bool guest_tries(struct guest *guest, const struct attempt *attempt, const struc
  * progress. */
 void guests_see_off(const struct guests *guests, const struct people *people);
 
+/* The number of its session, by which the engine's events tell of it. */
+uint64_t guests_session(const mailsrv_uv_connection *connection);
+
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <uv.h>
 
 #define LINE_OCTETS 1024
 #define TEXT_OCTETS 512
@@ -143,6 +144,18 @@ void log_session(uint64_t session, const char *what, const char *text, size_t n)
         add(&line, "%s: %.*s", what, octets, text);
     }
     finish(&line);
+}
+
+void log_peer(uint64_t session, const char *name, const char *way, const mailsrv_peer *peer)
+{
+    struct address at = { .text = "" };
+    char text[2 * ADDRESS_OCTETS], shown[ADDRESS_OCTETS + 16] = "a local socket";
+    if (peer->address_octets != 0) {
+        uv_inet_ntop(peer->address_octets == 16 ? AF_INET6 : AF_INET, peer->address, at.text, sizeof at.text);
+        address_show(&at, peer->port, shown, sizeof shown);
+    }
+    const int n = snprintf(text, sizeof text, "%s %s %s", name, way, shown);
+    log_session(session, "began", text, (size_t)n);
 }
 
 /* ---- Events ---- */

@@ -4,7 +4,7 @@
 
 #include "config.h"
 
-#include <mailsrv/engine.h>
+#include <mailsrv/session.h>
 
 /* For all that follows; before the threads begin. */
 void log_as(enum log_format format);
@@ -23,6 +23,9 @@ void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A line about a session. */
 void log_session(uint64_t session, const char *what, const char *text, size_t n);
+
+/* A session has begun: "NAME WAY PEER". */
+void log_peer(uint64_t session, const char *name, const char *way, const mailsrv_peer *peer);
 
 /* A line for what an engine tells of, but for the beginning of a session, which knows its peer elsewhere. */
 void log_event(const mailsrv_event *event);

@@ -65,25 +65,6 @@ static void before_sleep(uv_prepare_t *prepare)
 
 /* ---- Those who come ---- */
 
-static uint64_t session_of(const mailsrv_uv_connection *connection)
-{
-    mailsrv_info info = { .size = sizeof info };
-    mailsrv_session_info(mailsrv_uv_connection_session(connection), &info);
-    return info.id;
-}
-
-static void log_peer(uint64_t session, const char *listener, const mailsrv_peer *peer)
-{
-    struct address from = { .text = "" };
-    char text[2 * ADDRESS_OCTETS], shown[ADDRESS_OCTETS + 16] = "a local socket";
-    if (peer->address_octets != 0) {
-        uv_inet_ntop(peer->address_octets == 16 ? AF_INET6 : AF_INET, peer->address, from.text, sizeof from.text);
-        address_show(&from, peer->port, shown, sizeof shown);
-    }
-    const int n = snprintf(text, sizeof text, "%s from %s", listener, shown);
-    log_session(session, "began", text, (size_t)n);
-}
-
 /* The limit of each peer is that of all threads together: the driver is not asked to count those of one. */
 static int32_t on_begin(void *user, mailsrv_uv_connection *connection)
 {
@@ -95,8 +76,8 @@ static int32_t on_begin(void *user, mailsrv_uv_connection *connection)
     mailsrv_uv_connection_peer(connection, &peer);
     const uint64_t which = keyed('c', (mailsrv_bytes){ (const uint8_t *)listener->name, strlen(listener->name) });
     const uint64_t network = guard_network(which, (mailsrv_bytes){ peer.address, peer.address_octets });
-    const uint64_t session = session_of(connection);
-    log_peer(session, listener->name, &peer); /* the engine says of each that it has ended */
+    const uint64_t session = guests_session(connection);
+    log_peer(session, listener->name, "from", &peer); /* the engine says of each that it has ended */
     if (!crowd_enter(&d->gate->crowd, network, listener->connections_per_peer)) {
         log_session(session, "is turned away", too_many, sizeof too_many - 1);
         return MAILSRV_LIMIT;
@@ -114,7 +95,7 @@ static void on_end(void *user, mailsrv_uv_connection *connection)
 {
     const struct door *door = user;
     struct directory *d = &door->loop->directory;
-    const uint64_t session = session_of(connection);
+    const uint64_t session = guests_session(connection);
     const struct guest *guest = guests_find(&d->guests, session);
     if (guest != NULL)
         crowd_leave(&d->gate->crowd, guest->network);

@@ -2,27 +2,13 @@
 #include "log.h"
 #include "routes.h"
 
-#include <stdio.h>
-
-static uint64_t session_of(const mailsrv_uv_connection *connection)
-{
-    mailsrv_info info = { .size = sizeof info };
-    mailsrv_session_info(mailsrv_uv_connection_session(connection), &info);
-    return info.id;
-}
-
 /* The engine says of each that it has ended. */
 static int32_t on_begin(void *user, mailsrv_uv_connection *connection)
 {
-    char text[2 * ADDRESS_OCTETS], shown[ADDRESS_OCTETS + 16];
-    struct address to = { .text = "" };
     mailsrv_peer peer = { .size = sizeof peer };
     (void)user;
     mailsrv_uv_connection_peer(connection, &peer);
-    uv_inet_ntop(peer.address_octets == 16 ? AF_INET6 : AF_INET, peer.address, to.text, sizeof to.text);
-    address_show(&to, peer.port, shown, sizeof shown);
-    const int n = snprintf(text, sizeof text, "out to %s", shown);
-    log_session(session_of(connection), "began", text, (size_t)n);
+    log_peer(guests_session(connection), "out", "to", &peer);
     return MAILSRV_OK;
 }
 
@@ -30,11 +16,11 @@ static int32_t on_begin(void *user, mailsrv_uv_connection *connection)
 static int32_t go_out(mailsrv_uv *driver, const struct outgoing *o)
 {
     mailsrv_uv_out_setup setup = { .size = sizeof setup,
-                                         .flags = o->dns_is_trusted ? MAILSRV_UV_OUT_DNS_TRUSTED : 0,
-                                         .dns_servers = o->dns_servers[0] != '\0' ? o->dns_servers : NULL,
-                                         .source_v4 = o->source_v4[0] != '\0' ? o->source_v4 : NULL,
-                                         .source_v6 = o->source_v6[0] != '\0' ? o->source_v6 : NULL,
-                                         .on_begin = on_begin };
+                                   .flags = o->dns_is_trusted ? MAILSRV_UV_OUT_DNS_TRUSTED : 0,
+                                   .dns_servers = o->dns_servers[0] != '\0' ? o->dns_servers : NULL,
+                                   .source_v4 = o->source_v4[0] != '\0' ? o->source_v4 : NULL,
+                                   .source_v6 = o->source_v6[0] != '\0' ? o->source_v6 : NULL,
+                                   .on_begin = on_begin };
     const int32_t status = mailsrv_uv_go_out(driver, &setup);
     if (status != MAILSRV_CANNOT)
         return status;
