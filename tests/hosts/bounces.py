@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """What a sender is told of mail that mailserverd cannot deliver: to each way of failing belongs one notice, which says
 what RFC 3464 asks for, and which programs of others read; and nobody is told who must not be.  bounces.py BUILD"""
-import sys
 from pathlib import Path
 
 import bounce
@@ -9,7 +8,7 @@ from bounce import Notice
 from dns_server import NameServer
 from liar import OK, Liar, once
 from peers import message
-from sender import Sender, zone_of
+from sender import Sender, run_with_names, zone_of
 from tap import Tap
 from tree import free_port, unpacked, until
 
@@ -227,13 +226,7 @@ def main() -> None:
     if not unpacked(bounce.PARSER):
         tap.ok(False, "BounceParser is here", f"tests/build/setup unpack:{bounce.PARSER} unpacks it")
         tap.end()
-    with NameServer({}) as names:
-        test = Bounces(tap, Path(sys.argv[1]).resolve(), names)
-        try:
-            test.run()
-        finally:
-            test.remove()
-    tap.end()
+    run_with_names(tap, Bounces)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,12 @@
 names that name servers do not give, or give badly.  The mail waits, and then arrives once: twice at most where the other
 had taken it and nobody said so.  liars.py BUILD"""
 import socket
-import sys
 from pathlib import Path
 
 from dns_server import NameServer
 from liar import GOOD, HANGS_UP, OK, STAGES, Liar, endless, hello, late
 from peers import KINDS, message
-from sender import Sender, zone_of
+from sender import Sender, run_with_names, zone_of
 from tap import Tap
 from tree import free_port, until
 
@@ -104,14 +103,7 @@ class Liars:
 
 
 def main() -> None:
-    tap = Tap()
-    with NameServer({}) as names:
-        test = Liars(tap, Path(sys.argv[1]).resolve(), names)
-        try:
-            test.run()
-        finally:
-            test.remove()
-    tap.end()
+    run_with_names(Tap(), Liars)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,12 @@
 those in relay-networks have mail relayed.  queue_command.py BUILD"""
 import re
 import smtplib
-import sys
 from pathlib import Path
 
 from dns_server import NameServer
 from liar import Liar
 from peers import message
-from sender import Sender, zone_of
+from sender import Sender, run_with_names, zone_of
 from tap import Tap
 from tree import free_port, until
 
@@ -178,14 +177,7 @@ class QueueCommand:
 
 
 def main() -> None:
-    tap = Tap()
-    with NameServer({}) as names:
-        test = QueueCommand(tap, Path(sys.argv[1]).resolve(), names)
-        try:
-            test.run()
-        finally:
-            test.remove()
-    tap.end()
+    run_with_names(Tap(), QueueCommand)
 
 
 if __name__ == "__main__":

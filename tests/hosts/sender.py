@@ -3,11 +3,14 @@ domains are at ports of this machine."""
 import json
 import re
 import smtplib
+import sys
 from pathlib import Path
 
+from dns_server import NameServer
 from host import HANG_S, Host
 from receiver import PASSWORD, Inboxes
 from server import Server
+from tap import Tap
 from tree import free_port, until
 
 LISTENERS = {"mx": "mx\ntls = starttls", "submission": "submission\ntls = starttls\nplain-passwords = yes",
@@ -126,3 +129,14 @@ class Sender(Inboxes):
             return len(client.search(None, "ALL")[1][0].split())
         finally:
             client.logout()
+
+
+def run_with_names(tap: Tap, make) -> None:
+    """A program's only test, of the build that it is called with and a name server of its own; it ends the program."""
+    with NameServer({}) as names:
+        test = make(tap, Path(sys.argv[1]).resolve(), names)
+        try:
+            test.run()
+        finally:
+            test.remove()
+    tap.end()
