@@ -230,9 +230,8 @@ static void order_done(void *user, int32_t status, uint64_t n)
     end_order(user, status, n);
 }
 
-static void begin_order(struct loop *l, struct queue_order *order)
+static void begin_order(struct loop *l, const struct queue_order *order)
 {
-    l->order = order;
     const int32_t status =
         l->queue == NULL ? MAILSRV_E_CLOSED
                          : mailsrv_queue_control(l->queue, &order->match, order->action, order->route, order_done, l);
@@ -246,6 +245,8 @@ static void on_news(uv_async_t *async)
     pthread_mutex_lock(&l->mutex);
     const struct news news = l->news;
     l->news = (struct news){ .closes = news.closes };
+    if (news.order != NULL)
+        l->order = news.order; /* before the next one may come */
     pthread_mutex_unlock(&l->mutex);
     if (news.people != NULL)
         directory_change(&l->directory, news.people);

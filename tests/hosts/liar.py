@@ -67,7 +67,7 @@ class Call:
 class Liar:
     """`deeds`: for each connection to come what is said at which stage: octets, HANGS_UP, or what gets the socket.
     MAIL and RCPT may have some by address.  At "text": so many octets of the message are read, and it hangs up; "takes": it keeps
-    the message whatever it says at "dot".  `always` holds for all connections."""
+    the message whatever it says at "dot".  `always` holds for all connections, those that are open too."""
 
     def __init__(self, *deeds: dict, host: str = "127.0.0.1", port: int = 0, certificate: tuple | None = None):
         self.deeds, self.always = list(deeds), {}
@@ -98,7 +98,7 @@ class Liar:
 
     def serve(self, peer: socket.socket) -> None:
         with self.lock:
-            deed, call = {**self.always, **(self.deeds.pop(0) if self.deeds else {})}, Call()
+            deed, call = self.deeds.pop(0) if self.deeds else {}, Call()
             self.calls.append(call)
             self.open_now += 1
             self.open_most = max(self.open_most, self.open_now)
@@ -117,9 +117,13 @@ def path_of(line: bytes) -> bytes:
 
 class Session:
     def __init__(self, liar: Liar, peer: socket.socket, deed: dict, call: Call):
-        self.liar, self.deed, self.call, self.sender, self.to = liar, deed, call, None, []
+        self.liar, self.deeds, self.call, self.sender, self.to = liar, deed, call, None, []
         self.begin(peer)
         self.good = {**GOOD, "EHLO": hello(*([b"STARTTLS"] if liar.context else [])), "LHLO": hello()}
+
+    @property
+    def deed(self) -> dict:
+        return {**self.liar.always, **self.deeds}
 
     def begin(self, peer: socket.socket) -> None:
         self.peer, self.lines = peer, peer.makefile("rb")
