@@ -17,6 +17,7 @@ struct control {
     uint64_t n;     /* items that it was done to */
     uint32_t at, pending;
     int32_t status;
+    bool stale;    /* something on this page was written since it was asked for: it is asked for again */
     bool finished; /* all pages were seen */
     mailsrv_cursor cursor;
 };
@@ -112,8 +113,12 @@ static bool take_known(struct control *c, struct item *item)
 {
     bool comes_back = item->state == ITEM_OUT || (item->state == ITEM_SETTLES && item->plan == PLAN_DEFER &&
                                                   item->asked == ASKED_NOTHING);
-    if (item->state == ITEM_GONE)
-        return true; /* it was settled since the page was asked for */
+    if (item->state == ITEM_GONE) { /* it was settled since the page was asked for */
+        c->stale = c->stale || item->plan == PLAN_UPDATE;
+        return true;
+    }
+    if (item->control == c)
+        return true; /* from an earlier look at the page */
     if (item->control != NULL || (item->state == ITEM_SETTLES && !comes_back))
         return false;
     take(c, item);
@@ -228,8 +233,11 @@ static void take_rows(struct control *c, const mailsrv_queued *page)
         mailsrv__task_due(q, &c->task);
         return;
     }
-    c->finished = page->more == 0;
-    c->cursor = page->next;
+    if (!c->stale) {
+        c->finished = page->more == 0;
+        c->cursor = page->next;
+    }
+    c->stale = false;
     page_ends(c);
     mailsrv__task_due(q, &c->task);
 }

@@ -140,11 +140,59 @@ static void serve_store(void *user, mailsrv_engine *engine, const mailsrv_op *op
     struct outbound *w = user;
     w->n_updates += op->kind == MAILSRV_OP_QUEUE_UPDATE;
     w->n_scans += op->kind == MAILSRV_OP_QUEUE_SCAN;
-    if (w->fail_nth != 0 && --w->fail_nth == 0) {
+    if ((w->fail_nth != 0 && --w->fail_nth == 0) || w->store_is_down) {
         mailsrv_op_answer_status(engine, op->id, MAILSRV_TEMP);
         return;
     }
     mailsrv_memory_handle(w->store, engine, op);
+}
+
+static void serve_mail(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    struct outbound *w = user;
+    if (w->store_is_down)
+        mailsrv_op_answer_status(engine, op->id, MAILSRV_TEMP);
+    else
+        mailsrv_memory_handle(w->store, engine, op);
+}
+
+static const struct {
+    int32_t kind;
+    void (*serve)(void *user, mailsrv_engine *engine, const mailsrv_op *op);
+} kinds[] = {
+    { MAILSRV_OP_QUEUE_SCAN, serve_store },  { MAILSRV_OP_QUEUE_UPDATE, serve_store },
+    { MAILSRV_OP_QUEUE_DELETE, serve_store }, { MAILSRV_OP_READ, serve_store },
+    { MAILSRV_OP_RESOLVE, serve_mail },      { MAILSRV_OP_BODY_BEGIN, serve_mail },
+    { MAILSRV_OP_BODY_WRITE, serve_mail },   { MAILSRV_OP_BODY_COMMIT, serve_mail },
+    { MAILSRV_OP_DNS, serve_dns },           { MAILSRV_OP_CONNECT, serve_connect },
+    { MAILSRV_OP_RETRY, serve_retry },       { MAILSRV_OP_ROUTE, serve_route },
+};
+
+static void answer(struct outbound *w, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (kinds[i].kind == op->kind)
+            kinds[i].serve(w, engine, op);
+}
+
+static void serve(void *user, mailsrv_engine *engine, const mailsrv_op *op)
+{
+    struct outbound *w = user;
+    if (op->kind == w->keeps && w->n_kept < KEPT_MAX)
+        w->kept[w->n_kept++] = op;
+    else
+        answer(w, engine, op);
+}
+
+void out_answer(struct outbound *w, int32_t status)
+{
+    while (w->n_kept != 0) {
+        const mailsrv_op *op = w->kept[--w->n_kept];
+        if (status == MAILSRV_OK)
+            answer(w, w->engine, op);
+        else
+            mailsrv_op_answer_status(w->engine, op->id, status);
+    }
 }
 
 /* ---- Beginning and end ---- */
@@ -158,16 +206,9 @@ static void begin_engine(struct outbound *w)
     assert_int_equal(mailsrv_engine_new(config, &w->engine), MAILSRV_OK);
     mailsrv_config_free(config);
     assert_int_equal(mailsrv_store_bind(w->store, w->engine), MAILSRV_OK);
-    static const int32_t counted[] = { MAILSRV_OP_QUEUE_SCAN, MAILSRV_OP_QUEUE_UPDATE, MAILSRV_OP_QUEUE_DELETE,
-                                       MAILSRV_OP_READ };
-    for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++)
-        mailsrv_engine_serve(w->engine, counted[i], serve_store, w);
-    mailsrv_engine_serve(w->engine, MAILSRV_OP_DNS, serve_dns, w);
-    mailsrv_engine_serve(w->engine, MAILSRV_OP_CONNECT, serve_connect, w);
-    if (!w->no_retry)
-        mailsrv_engine_serve(w->engine, MAILSRV_OP_RETRY, serve_retry, w);
-    if (!w->no_route)
-        mailsrv_engine_serve(w->engine, MAILSRV_OP_ROUTE, serve_route, w);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if ((kinds[i].kind != MAILSRV_OP_RETRY || !w->no_retry) && (kinds[i].kind != MAILSRV_OP_ROUTE || !w->no_route))
+            assert_int_equal(mailsrv_engine_serve(w->engine, kinds[i].kind, serve, w), MAILSRV_OK);
 }
 
 static void advance(struct outbound *w, int64_t us)
@@ -187,6 +228,8 @@ void out_begin(struct outbound *w)
     assert_int_equal(mailsrv_memory_new(NULL, &w->store), MAILSRV_OK);
     assert_int_equal(mailsrv_memory_add_account(w->store, "pat", 3, "", 0, &w->pat), MAILSRV_OK);
     assert_int_equal(mailsrv_memory_add_address(w->store, "pat@here.test", 13, &w->pat, 1), MAILSRV_OK);
+    mailsrv_memory_set_u64(w->store, MAILSRV_MEMORY_LATE, w->late != 0);
+    mailsrv_memory_set_u64(w->store, MAILSRV_MEMORY_SHUFFLE, w->late);
     begin_servers(w);
     begin_engine(w);
     assert_int_equal(mailsrv_profile_new(&w->from.allocator, mailsrv_smtp_client(), MAILSRV_FACE_CLIENT, &w->profile),
@@ -230,17 +273,20 @@ static void cut_all(struct outbound *w)
     }
 }
 
-static void free_engine(mailsrv_engine *e)
+static void free_engine(struct outbound *w, mailsrv_engine *e)
 {
-    for (int i = 0; i < 1000 && mailsrv_engine_free(e, 0) == MAILSRV_E_BUSY; i++)
+    for (int i = 0; i < 1000 && mailsrv_engine_free(e, 0) == MAILSRV_E_BUSY; i++) {
         mailsrv_engine_turn(e, 1000);
+        mailsrv_memory_answer(w->store, 1);
+        out_answer(w, MAILSRV_OK);
+    }
 }
 
 void out_end(struct outbound *w)
 {
     cut_all(w);
-    free_engine(w->engine);
-    free_engine(w->servers);
+    free_engine(w, w->engine);
+    free_engine(w, w->servers);
     mailsrv_profile_unref(w->profile);
     mailsrv_profile_unref(w->server_profile);
     mailsrv_store_free(w->store);
@@ -333,6 +379,7 @@ void out_run(struct outbound *w)
         bool moved = turn(w->engine);
         moved |= turn(w->servers);
         moved |= move(w);
+        moved = moved || mailsrv_memory_answer(w->store, 1) != 0;
         if (!moved && mailsrv_engine_turn(w->engine, 1000) == MAILSRV_OK &&
             mailsrv_engine_turn(w->servers, 1000) == MAILSRV_OK && !move(w))
             return;
@@ -361,6 +408,13 @@ void out_wait(struct outbound *w, int64_t us)
 
 /* ---- Mail ---- */
 
+static void turn_to_end(struct outbound *w)
+{
+    do
+        turn(w->engine);
+    while (mailsrv_memory_answer(w->store, 1) != 0);
+}
+
 static void sent(void *user, int32_t status)
 {
     *(int32_t *)user = status;
@@ -381,14 +435,14 @@ void out_send(struct outbound *w, const char *recipients)
     int32_t status = -1;
     assert_int_equal(mailsrv_queue_send(w->queue, &mail, sent, &status), MAILSRV_OK);
     for (int i = 0; i < 100 && status == -1; i++)
-        turn(w->engine);
+        turn_to_end(w);
     assert_int_equal(status, MAILSRV_OK);
 }
 
 static void ask(struct outbound *w, int32_t kind, const void *arg, mailsrv_asked **out)
 {
     assert_int_equal(mailsrv_ask(w->engine, kind, NULL, arg, out), MAILSRV_OK);
-    turn(w->engine);
+    turn_to_end(w);
     assert_int_equal(mailsrv_asked_answer(*out)->status, MAILSRV_OK);
 }
 

@@ -21,7 +21,7 @@
 #define MINUTE (60 * SECOND)
 #define HOUR (60 * MINUTE)
 
-enum { RECEIVED_MAX = 40000, TEXT_MAX = 64 };
+enum { RECEIVED_MAX = 40000, TEXT_MAX = 64, KEPT_MAX = 256 };
 
 /* Somebody was delivered something. */
 struct received {
@@ -61,11 +61,16 @@ struct outbound {
     uint32_t memory_max_mib; /* 0: as usual */
     size_t hang_up_octets;   /* servers hang up when a client has said so many; 0: never */
     uint32_t fail_nth;       /* the n-th operation of the store from now fails; 0: none */
+    bool store_is_down;      /* it answers that it cannot now */
+    uint64_t late;           /* a seed: the store answers when nothing else can be done, in any order; 0: at once */
+    int32_t keeps;           /* operations of this kind stay unanswered until out_answer; 0: none */
 
     /* What happened. */
     uint32_t n_connects, n_questions, n_routes, n_mails, n_updates, n_scans;
     struct received *received;
     uint32_t n_received;
+    const mailsrv_op *kept[KEPT_MAX];
+    uint32_t n_kept;
 };
 
 enum { DNS_SILENT = 100, DNS_NULL_MX };
@@ -82,6 +87,9 @@ void out_run(struct outbound *w);
 
 /* Lets time pass, and does what is due on the way. */
 void out_wait(struct outbound *w, int64_t us);
+
+/* Answers what was kept: MAILSRV_OK, as it would have been answered at once; else with this. */
+void out_answer(struct outbound *w, int32_t status);
 
 /* Puts mail for recipients, separated by blanks, into the queue, by mailsrv_queue_send; it is durable. */
 void out_send(struct outbound *w, const char *recipients);

@@ -11,15 +11,28 @@ static bool is_down(struct outbound *world, const char *lane)
     return down;
 }
 
-static int begin(void **state)
+static int begin_with(uint64_t late)
 {
-    (void)state;
     memset(&w, 0, sizeof w);
+    w.late = late;
     w.is_down = is_down;
     down = true;
     out_begin(&w);
     out_open(&w);
     return 0;
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    return begin_with(0);
+}
+
+/* The same with a store that answers late: on another thread, say. */
+static int begin_late(void **state)
+{
+    (void)state;
+    return begin_with(11);
 }
 
 static int end(void **state)
@@ -143,6 +156,45 @@ static void test_what_is_being_sent(void **state)
     assert_true(out_delivered(&w, "ok@one.test") <= 1);
 }
 
+struct order {
+    int32_t status;
+    uint64_t n;
+    bool done;
+};
+
+static void order_done(void *user, int32_t status, uint64_t n)
+{
+    *(struct order *)user = (struct order){ status, n, true };
+}
+
+/* The store looks at its pages late, and the items are written while it does: then they are what they are now. */
+static void test_what_is_written_meanwhile(void **state)
+{
+    (void)state;
+    struct order order = { 0 };
+    out_wait(&w, SECOND);
+    w.keeps = MAILSRV_OP_QUEUE_SCAN;
+    assert_int_equal(mailsrv_queue_control(w.queue, &all, MAILSRV_QUEUE_HOLD, (mailsrv_bytes){ NULL, 0 }, order_done,
+                                           &order),
+                     MAILSRV_OK);
+    out_run(&w);
+    out_send(&w, "a@one.test b@one.test c@two.test");
+    out_wait(&w, MINUTE);
+    assert_false(order.done);
+    assert_int_equal(w.n_kept, 1);
+    w.keeps = 0;
+    out_answer(&w, MAILSRV_OK);
+    out_wait(&w, MINUTE);
+    assert_true(order.done);
+    assert_int_equal(order.status, MAILSRV_OK);
+    assert_int_equal(order.n, 3);
+    for (int i = 0; i < 3; i++) {
+        mailsrv_queued_mail mail;
+        assert_true(out_item(&w, (const char *[]){ "a@one.test", "b@one.test", "c@two.test" }[i], &mail));
+        assert_int_equal(mail.flags & MAILSRV_QUEUED_HELD, MAILSRV_QUEUED_HELD);
+    }
+}
+
 static void never(void *user, int32_t status, uint64_t n)
 {
     (void)user;
@@ -218,6 +270,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_reroute, begin, end),
         cmocka_unit_test_setup_teardown(test_what_is_being_sent, begin, end),
         cmocka_unit_test_setup_teardown(test_what_cannot_be_done, begin, end),
+        cmocka_unit_test_setup_teardown(test_hold_and_release, begin_late, end),
+        cmocka_unit_test_setup_teardown(test_retry_forgets_the_back_off, begin_late, end),
+        cmocka_unit_test_setup_teardown(test_drop_by_lane_and_sender, begin_late, end),
+        cmocka_unit_test_setup_teardown(test_return_by_number, begin_late, end),
+        cmocka_unit_test_setup_teardown(test_reroute, begin_late, end),
+        cmocka_unit_test_setup_teardown(test_what_is_written_meanwhile, begin, end),
         cmocka_unit_test_setup_teardown(test_what_is_no_mail, begin, end),
         cmocka_unit_test_setup_teardown(test_what_a_message_needs, begin, end),
     };
