@@ -51,7 +51,20 @@ static const mailsrv_queue_item *row_at(const mailsrv_queued *page, uint32_t i)
 
 /* ---- What has become due ---- */
 
-/* At most a minute: the clock that items are due by may jump. */
+/* The clock that items are due by was put on or back, or the machine slept: nobody knows how things are elsewhere, and
+ * what was put off by a clock that was ahead may be due in a year. */
+static void check_clock(mailsrv_queue *q)
+{
+    int64_t clock_us = mailsrv__queue_unix(q) - mailsrv__queue_now(q), by = clock_us - q->clock_us;
+    q->clock_us = clock_us;
+    if (by >= -HOUR_US && by <= HOUR_US)
+        return;
+    q->wants_far = q->wants_far || by < 0;
+    mailsrv__lanes_retry(q);
+    mailsrv__look_from_start(q, mailsrv__queue_unix(q));
+}
+
+/* At most a minute: that clock may jump. */
 static void set_timer(mailsrv_queue *q)
 {
     int64_t after = q->next_us - mailsrv__queue_unix(q), least = q->look_not_before_us - mailsrv__queue_now(q);
@@ -97,14 +110,29 @@ static void begin(mailsrv_queue *q)
     ask_page(q);
 }
 
+/* The schedule puts nothing off so far ahead: it was the host, or a clock that was ahead, in this run or the last. */
+static void begin_far(mailsrv_queue *q)
+{
+    q->far = true;
+    q->wants_far = false;
+    q->look_from_us = q->look_upto_us + 2 * q->limits.retry_max_us;
+    q->look.cursor = (mailsrv_cursor){ { 0 } };
+    ask_page(q);
+}
+
 /* `seen`: all that was due. */
 static void finish(mailsrv_queue *q, bool seen)
 {
     drop_page(&q->look);
-    q->looking = false;
-    q->look_not_before_us = mailsrv__queue_now(q) + LOOK_EVERY_MS * 1000;
-    if (seen && !q->lost_sight)
+    if (seen && !q->far && !q->lost_sight)
         q->looked_us = q->look_upto_us;
+    if (seen && q->wants_far) {
+        begin_far(q);
+        return;
+    }
+    q->wants_far = q->wants_far || (q->far && !seen);
+    q->far = q->looking = false;
+    q->look_not_before_us = mailsrv__queue_now(q) + LOOK_EVERY_MS * 1000;
     if (!seen)
         mailsrv__look_at(q, q->look_upto_us + LOOK_LATER_S * SECOND_US);
     set_timer(q);
@@ -116,7 +144,7 @@ static bool take_rows(mailsrv_queue *q, const mailsrv_queued *page)
     for (; q->look.at < page->n && mailsrv__room_may_go_on(q->engine); q->look.at++) {
         const mailsrv_queue_item *row = row_at(page, q->look.at);
         mailsrv__room_spend(q->engine, 2);
-        if (row->due_us > q->look_upto_us) {
+        if (row->due_us > q->look_upto_us && !q->far) {
             mailsrv__look_at(q, row->due_us);
             finish(q, true);
             return false;
@@ -136,6 +164,8 @@ static void run_look(struct task *task)
     if (q->closing || (q->look.errand.op != NULL && answer == NULL))
         return;
     if (answer == NULL) {
+        if (!q->looking)
+            check_clock(q);
         if (q->looking)
             ask_page(q); /* there was no memory */
         else if (mailsrv__queue_unix(q) >= q->next_us || q->poked)
@@ -192,8 +222,8 @@ static void begin_lane(struct scan *scan, struct lane *lane)
     ask_lane_page(scan);
 }
 
-/* `all` of it was seen. */
-static void finish_lane(struct scan *scan, bool all)
+/* `all` of it was seen; `failed`: the store could not say, and is not asked again at once. */
+static void finish_lane(struct scan *scan, bool all, bool failed)
 {
     struct lane *lane = scan->lane;
     mailsrv_queue *q = scan->queue;
@@ -204,7 +234,10 @@ static void finish_lane(struct scan *scan, bool all)
         lane->more = true;
     if (all && !scan->sweeps && !lane->more)
         lane->freed_us = 0;
-    mailsrv__task_due(q, &lane->task);
+    if (!failed)
+        mailsrv__task_due(q, &lane->task);
+    else if (mailsrv__list_empty(&lane->task.node))
+        mailsrv__task_again(q, &lane->task);
     mailsrv__look_lanes(q);
 }
 
@@ -243,7 +276,7 @@ static void run_lane_scan(struct task *task)
     if (good && scan->at < page->n) {
         mailsrv__task_due(q, task);
     } else if (!good || page->more == 0) {
-        finish_lane(scan, good);
+        finish_lane(scan, good, page == NULL);
     } else {
         scan->cursor = page->next;
         drop_page(scan);
@@ -304,6 +337,8 @@ void mailsrv__look_init(mailsrv_queue *q)
 
 void mailsrv__look_begin(mailsrv_queue *q)
 {
+    q->clock_us = mailsrv__queue_unix(q) - mailsrv__queue_now(q);
+    q->wants_far = true;
     mailsrv__task_due(q, &q->look.task);
 }
 

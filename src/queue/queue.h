@@ -282,7 +282,9 @@ struct mailsrv_queue {
     int64_t next_us;           /* unix time of the next look */
     int64_t look_from_us, look_upto_us; /* of the look that runs */
     int64_t look_not_before_us;
+    int64_t clock_us;          /* unix time at 0 of the other clock, when it was looked at last */
     bool looking, poked;
+    bool wants_far, far;       /* a look at what is due far ahead is wanted; it runs */
     bool lost_sight;           /* what was seen while it ran counts for nothing */
     struct timer look_timer;
     struct scan scans_of[LOOKS];
@@ -352,7 +354,8 @@ void mailsrv__lane_leave(struct item *item);                  /* it waits, or is
 void mailsrv__lane_let_go(struct lane *lane);                 /* its items are the store's alone */
 void mailsrv__lane_fail(struct lane *lane, uint16_t code, struct span text); /* its items are given up */
 void mailsrv__lane_sweep(struct lane *lane);  /* what is too old in it is looked for, if that was long ago */
-void mailsrv__lane_retry(struct lane *lane);                  /* its own back-off is forgotten */
+void mailsrv__lane_retry(struct lane *lane);                  /* its own back-off, and its site's, are forgotten */
+void mailsrv__lanes_retry(mailsrv_queue *queue);              /* of all that are held up */
 bool mailsrv__lane_is_held_up(const struct lane *lane);       /* nothing can be sent now */
 int64_t mailsrv__lane_not_before(const struct lane *lane);    /* unix time; 0: at once */
 void mailsrv__lane_run(struct task *task);
@@ -402,6 +405,7 @@ bool mailsrv__link_offer(struct site *site); /* there is something for one that 
 /* ---- schedule.c ---- */
 int64_t mailsrv__schedule_wait(mailsrv_queue *queue, uint32_t tries); /* in microseconds, behind so many */
 int64_t mailsrv__schedule_expires(const mailsrv_queue *queue, const struct queue_record *record);
+int64_t mailsrv__schedule_arrived(const mailsrv_queue *queue, const struct queue_record *record);
 bool mailsrv__schedule_is_over(const mailsrv_queue *queue, const struct queue_record *record);
 bool mailsrv__schedule_tells(const mailsrv_queue *queue, const struct queue_record *record);
 

@@ -39,7 +39,9 @@ static bool is_due(const mailsrv_queue *q, const mailsrv_queue_item *row, const 
 {
     if (row->due_us == INT64_MAX || (r->flags & QUEUE_FLAG_HELD) != 0)
         return false;
-    return row->due_us <= mailsrv__queue_unix(q) || (freed != NULL && r->tried_us < freed->freed_us);
+    int64_t now = mailsrv__queue_unix(q);
+    return row->due_us <= now || r->tried_us > now || /* by a clock that has been put back */
+           (freed != NULL && r->tried_us < freed->freed_us);
 }
 
 static bool put(struct lane *lane, const mailsrv_queue_item *row)
@@ -59,7 +61,7 @@ bool mailsrv__row_take(mailsrv_queue *q, const mailsrv_queue_item *row, uint64_t
     if (is_here(q, row->queue, scan) || !mailsrv__queue_record_read(mailsrv__span(row->record), &r) ||
         !is_due(q, row, &r, freed))
         return true;
-    if (r.fate == QUEUE_BOUNCE || mailsrv__schedule_is_over(q, &r))
+    if (r.fate == QUEUE_BOUNCE)
         return settle(q, row, PLAN_GIVE_UP, NULL);
     if ((r.flags & QUEUE_FLAG_LOCAL) != 0 && r.route.n == 0)
         return settle(q, row, PLAN_LOCAL, NULL);
@@ -70,8 +72,12 @@ bool mailsrv__row_take(mailsrv_queue *q, const mailsrv_queue_item *row, uint64_t
     struct lane *lane = mailsrv__lane_get(q, mailsrv__span(row->lane), r.route);
     if (lane == NULL)
         return false;
+    if (row->due_us > mailsrv__queue_unix(q) && freed == NULL)
+        lane->freed_us = mailsrv__queue_unix(q); /* what finds no room is not due, either */
     if (!mailsrv__lane_is_held_up(lane))
-        return put(lane, row);
+        return put(lane, row); /* what is too old is tried a last time: perhaps it was we who were away */
+    if (mailsrv__schedule_is_over(q, &r))
+        return settle(q, row, PLAN_GIVE_UP, lane);
     if (mailsrv__schedule_tells(q, &r))
         return settle(q, row, PLAN_DELAYED, lane);
     mailsrv__lane_more(lane);

@@ -14,8 +14,7 @@ static struct queue_record changed(const struct item *item)
     r.flags = (uint16_t)((r.flags | change->flags_set) & ~change->flags_cleared);
     if (change->bounces)
         r.fate = QUEUE_BOUNCE;
-    if (r.arrived_us <= 0)
-        r.arrived_us = mailsrv__queue_unix(item->queue);
+    r.arrived_us = mailsrv__schedule_arrived(item->queue, &r);
     if (item->tried) {
         r.tries += r.tries != UINT32_MAX;
         r.tried_us = mailsrv__queue_unix(item->queue);

@@ -279,6 +279,7 @@ static void free_engine(struct outbound *w, mailsrv_engine *e)
         mailsrv_engine_turn(e, 1000);
         mailsrv_memory_answer(w->store, 1);
         out_answer(w, MAILSRV_OK);
+        cut_all(w);
     }
 }
 
@@ -446,41 +447,56 @@ static void ask(struct outbound *w, int32_t kind, const void *arg, mailsrv_asked
     assert_int_equal(mailsrv_asked_answer(*out)->status, MAILSRV_OK);
 }
 
-static void fill(struct outbound *w, mailsrv_target *target, char *record, const char *domain, uint32_t number)
+static void fill(struct outbound *w, mailsrv_target *target, char *record, const char *recipient)
 {
-    char recipient[TEXT_MAX];
-    int n = snprintf(recipient, sizeof recipient, "user%u@%s", number, domain);
     struct queue_record r = { .fate = QUEUE_RETRY, .arrived_us = w->unix_us, .reverse_path = SPAN("pat@here.test"),
-                              .recipient = { recipient, (size_t)n } };
+                              .recipient = { recipient, strlen(recipient) } };
     struct writer out = { .p = record, .room = 256 };
     mailsrv__queue_record_write(&out, &r);
     *target = (mailsrv_target){ .size = sizeof *target, .kind = MAILSRV_TARGET_QUEUE, .due_us = w->unix_us,
-                                .lane = bytes_of(domain), .record = { (const uint8_t *)record, out.n } };
+                                .lane = bytes_of(strchr(recipient, '@') + 1),
+                                .record = { (const uint8_t *)record, out.n } };
 }
 
-void out_commit(struct outbound *w, const char *domain, uint32_t n)
+enum { COMMIT_MAX = 100 };
+
+static void commit(struct outbound *w, char (*recipients)[TEXT_MAX], uint32_t n)
 {
-    enum { EACH = 100 };
-    static char records[EACH][256];
-    mailsrv_target targets[EACH];
-    mailsrv_asked *body, *write, *commit;
+    static char records[COMMIT_MAX][256];
+    mailsrv_target targets[COMMIT_MAX];
+    mailsrv_asked *body, *write, *asked;
     mailsrv_arg_body_begin begin = { .size = sizeof begin };
     ask(w, MAILSRV_OP_BODY_BEGIN, &begin, &body);
     uint64_t handle = ((const mailsrv_body_begun *)mailsrv_asked_answer(body)->value)->body;
     mailsrv_arg_body_write octets = { .size = sizeof octets, .body = handle, .octets = bytes_of("a: b\r\n\r\nhello\r\n") };
     ask(w, MAILSRV_OP_BODY_WRITE, &octets, &write);
     const mailsrv_staged staged = { .size = sizeof staged, .body = handle, .octets = octets.octets.n };
-    for (uint32_t done = 0; done < n; done += EACH) {
-        uint32_t now = n - done < EACH ? n - done : EACH;
-        for (uint32_t i = 0; i < now; i++)
-            fill(w, &targets[i], records[i], domain, done + i);
-        mailsrv_arg_body_commit arg = { .size = sizeof arg, .n_bodies = 1, .body_stride = sizeof staged, .n_targets = now,
-                                        .target_stride = sizeof *targets, .bodies = &staged, .targets = targets };
-        ask(w, MAILSRV_OP_BODY_COMMIT, &arg, &commit);
-        mailsrv_asked_free(commit);
-    }
+    for (uint32_t i = 0; i < n; i++)
+        fill(w, &targets[i], records[i], recipients[i]);
+    mailsrv_arg_body_commit arg = { .size = sizeof arg, .n_bodies = 1, .body_stride = sizeof staged, .n_targets = n,
+                                    .target_stride = sizeof *targets, .bodies = &staged, .targets = targets };
+    ask(w, MAILSRV_OP_BODY_COMMIT, &arg, &asked);
+    mailsrv_asked_free(asked);
     mailsrv_asked_free(write);
     mailsrv_asked_free(body);
+}
+
+void out_commit(struct outbound *w, const char *domain, uint32_t n)
+{
+    char recipients[COMMIT_MAX][TEXT_MAX];
+    for (uint32_t done = 0; done < n; done += COMMIT_MAX) {
+        uint32_t now = n - done < COMMIT_MAX ? n - done : COMMIT_MAX;
+        for (uint32_t i = 0; i < now; i++)
+            snprintf(recipients[i], TEXT_MAX, "user%u@%s", done + i, domain);
+        commit(w, recipients, now);
+    }
+}
+
+void out_commit_to(struct outbound *w, const char *recipient)
+{
+    char one[1][TEXT_MAX];
+    snprintf(one[0], TEXT_MAX, "%s", recipient);
+    commit(w, one, 1);
 }
 
 /* ---- What came of it ---- */

@@ -80,7 +80,7 @@ enum { DNS_SILENT = 100, DNS_NULL_MX };
 void out_begin(struct outbound *w);
 void out_open(struct outbound *w);
 void out_close(struct outbound *w); /* waits for it */
-void out_end(struct outbound *w);   /* nothing may be left */
+void out_end(struct outbound *w);   /* what was kept is answered first; nothing may be left */
 
 /* Runs until there is nothing to do, without time passing. */
 void out_run(struct outbound *w);
@@ -96,6 +96,7 @@ void out_send(struct outbound *w, const char *recipients);
 
 /* Commits an item for each number below `n`, "user<i>@domain", straight to the store, due now. */
 void out_commit(struct outbound *w, const char *domain, uint32_t n);
+void out_commit_to(struct outbound *w, const char *recipient); /* one, in the same way */
 
 uint32_t out_delivered(const struct outbound *w, const char *recipient); /* how often; NULL: all */
 uint64_t out_notices(const struct outbound *w); /* in the mailbox of who sends */
