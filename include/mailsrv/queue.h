@@ -211,7 +211,8 @@ typedef struct mailsrv_queue_setup {
  * MAILSRV_INUSE: there is one; MAILSRV_E_USAGE: also for a profile of another machine or not sealed, before the first advance. */
 MAILSRV_API int32_t mailsrv_queue_open(mailsrv_engine *engine, const mailsrv_queue_setup *setup, mailsrv_queue **out);
 
-/* Begins nothing new, lets what is being sent come to its end, then frees the queue.  `closed`, from the engine's turn,
+/* Begins nothing new, lets what is being sent come to its end, then frees the queue.  What the store does not write then
+ * stays in it as it was: an item that was delivered goes again, where its deletion failed.  `closed`, from the engine's turn,
  * says so; NULL: nobody is told.  The engine's end does the same at once.  NULL is fine. */
 MAILSRV_API void mailsrv_queue_close(mailsrv_queue *queue, void (*closed)(void *user), void *user);
 
@@ -262,6 +263,9 @@ typedef struct mailsrv_queue_match {
     mailsrv_bytes reverse_path; /* "<>": the null reverse-path */
     mailsrv_bytes recipient;
 } mailsrv_queue_match;
+
+/* Does it match?  1: it does; 0: it does not; MAILSRV_E_USAGE.  Any thread. */
+MAILSRV_API int32_t mailsrv_queued_fits(const mailsrv_queued_mail *mail, const mailsrv_queue_match *match);
 
 #define MAILSRV_QUEUE_HOLD 1    /* nothing happens to it before it is released */
 #define MAILSRV_QUEUE_RELEASE 2 /* what is held is due */

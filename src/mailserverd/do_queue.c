@@ -1,14 +1,13 @@
 /* queue list | hold | release | retry | drop | return | reroute */
 #include "loop.h"
 #include "office.h"
-#include "text.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { NUMBERS_MAX = 64, PAGE = 256 };
+enum { NUMBERS_MAX = 64, PAGE = 256, WRONG_COMMAND = 2 };
 
 /* Which items a command is about. */
 struct choice {
@@ -90,22 +89,6 @@ static bool chooses(const struct choice *c)
 }
 
 /* ---- list ---- */
-
-static bool same(mailsrv_bytes wanted, mailsrv_bytes is)
-{
-    if (wanted.n == 2 && memcmp(wanted.p, "<>", 2) == 0)
-        return is.n == 0;
-    return wanted.n == 0 || text_same((const char *)wanted.p, wanted.n, (const char *)is.p, is.n);
-}
-
-static bool fits(const struct choice *c, const mailsrv_queued_mail *mail)
-{
-    bool numbered = c->match.n_queues == 0;
-    for (size_t i = 0; i < c->match.n_queues; i++)
-        numbered = numbered || c->numbers[i] == mail->queue;
-    return numbered && (mail->flags & c->match.flags) == c->match.flags && same(c->match.lane, mail->lane) &&
-           same(c->match.reverse_path, mail->reverse_path) && same(c->match.recipient, mail->recipient);
-}
 
 static void write_time(FILE *out, int64_t us)
 {
@@ -190,7 +173,7 @@ static void show_page(const struct errand *e, const struct choice *c, const mail
         if (mailsrv_queued_read((const mailsrv_queue_item *)(const void *)item, &mail) != MAILSRV_OK)
             fprintf(e->err, "mailserverd: %" PRIu64 ": it has a record that this version cannot read\n",
                     ((const mailsrv_queue_item *)(const void *)item)->queue);
-        else if (fits(c, &mail))
+        else if (mailsrv_queued_fits(&mail, &c->match) == 1)
             c->json ? show_json(e->out, &mail) : show_line(e->out, &mail);
     }
 }
@@ -225,12 +208,19 @@ static int list(struct errand *e, const struct choice *c)
 
 /* ---- The rest ---- */
 
+static int not_done(const struct errand *e, const char *name, int32_t status)
+{
+    char what[32];
+    snprintf(what, sizeof what, "queue %s", name);
+    return errand_failed(e, what, status);
+}
+
 static int change(struct errand *e, const struct action *action, const struct choice *c, const char *route)
 {
     struct queue_order order = { .match = c->match, .action = action->action, .route = bytes(route) };
     if (!chooses(c) && !c->all) {
         fprintf(e->err, "mailserverd: queue %s: expected what it is about, or --all\n", action->name);
-        return 1;
+        return WRONG_COMMAND;
     }
     if (*route != '\0' && config_route_named(e->config, bytes(route)) == NULL) {
         fprintf(e->err, "mailserverd: %s: expected the name of a [route NAME] in %s, or default\n", route,
@@ -242,24 +232,36 @@ static int change(struct errand *e, const struct action *action, const struct ch
         return 1;
     }
     if (order.status != MAILSRV_OK)
-        return errand_failed(e, action->name, order.status);
+        return not_done(e, action->name, order.status);
     fprintf(e->out, "%" PRIu64 "\n", order.n);
     return 0;
+}
+
+static const struct action *action_named(const char *name)
+{
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
+        if (strcmp(actions[i].name, name) == 0)
+            return &actions[i];
+    return NULL;
 }
 
 int do_queue(struct errand *e)
 {
     const char *what = e->argc > 1 ? e->argv[1] : "list";
-    const bool routes = strcmp(what, "reroute") == 0 && e->argc > 2;
-    const char *route = routes && strcmp(e->argv[2], "default") != 0 ? e->argv[2] : "";
+    const struct action *action = action_named(what);
+    const bool lists = strcmp(what, "list") == 0, routes = strcmp(what, "reroute") == 0;
     struct choice choice;
+    if (action == NULL && !lists) {
+        fprintf(e->err, "mailserverd: queue %s: expected list, hold, release, retry, drop, return or reroute\n", what);
+        return WRONG_COMMAND;
+    }
+    if (routes && (e->argc < 3 || e->argv[2][0] == '-')) {
+        fputs("mailserverd: queue reroute: expected the name of a route, or default\n", e->err);
+        return WRONG_COMMAND;
+    }
     if (!read_choice(e, routes ? 3 : 2, &choice))
-        return 1;
-    if (strcmp(what, "list") == 0)
+        return WRONG_COMMAND;
+    if (lists)
         return list(e, &choice);
-    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
-        if (strcmp(actions[i].name, what) == 0)
-            return change(e, &actions[i], &choice, route);
-    fprintf(e->err, "mailserverd: queue %s: expected list, hold, release, retry, drop, return or reroute\n", what);
-    return 1;
+    return change(e, action, &choice, routes && strcmp(e->argv[2], "default") != 0 ? e->argv[2] : "");
 }

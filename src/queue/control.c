@@ -18,6 +18,7 @@ struct control {
     uint32_t at, pending;
     int32_t status;
     bool stale;    /* something on this page was written since it was asked for: it is asked for again */
+    bool blocked;  /* by an item that settles */
     bool finished; /* all pages were seen */
     mailsrv_cursor cursor;
 };
@@ -225,6 +226,7 @@ static void take_rows(struct control *c, const mailsrv_queued *page)
             (const mailsrv_queue_item *)(const void *)((const char *)page->items + (size_t)c->at * page->stride);
         mailsrv__room_spend(q->engine, 2);
         if (!do_to(c, row)) {
+            c->blocked = true;
             mailsrv__task_again(q, &c->task);
             return;
         }
@@ -272,9 +274,8 @@ static void answered(struct errand *errand)
 
 static bool is_good(const mailsrv_queue_match *match, int32_t action, mailsrv_bytes route)
 {
-    return match != NULL && match->size >= sizeof *match && (match->n_queues == 0 || match->queues != NULL) &&
-           action >= MAILSRV_QUEUE_HOLD && action <= MAILSRV_QUEUE_REROUTE && route.n <= ROUTE_OCTETS_MAX &&
-           (route.n == 0 || route.p != NULL);
+    return mailsrv__match_is_whole(match) && action >= MAILSRV_QUEUE_HOLD && action <= MAILSRV_QUEUE_REROUTE &&
+           route.n <= ROUTE_OCTETS_MAX && (route.n == 0 || route.p != NULL);
 }
 
 int32_t mailsrv_queue_control(mailsrv_queue *q, const mailsrv_queue_match *match, int32_t action, mailsrv_bytes route,
@@ -302,6 +303,16 @@ int32_t mailsrv_queue_control(mailsrv_queue *q, const mailsrv_queue_match *match
     mailsrv__list_append(&q->controls, &c->node);
     mailsrv__task_due(q, &c->task);
     return MAILSRV_OK;
+}
+
+void mailsrv__controls_go_on(mailsrv_queue *q)
+{
+    for (struct node *at = q->controls.next; at != &q->controls; at = at->next) {
+        struct control *c = HOLDER(at, struct control, node);
+        if (c->blocked)
+            mailsrv__task_due(q, &c->task);
+        c->blocked = false;
+    }
 }
 
 void mailsrv__controls_close(mailsrv_queue *q)

@@ -145,6 +145,7 @@ void mailsrv__item_forget(struct item *item)
     mailsrv__list_append(&q->gone, &item->node);
     mailsrv__items_bury(q);
     mailsrv__look_lanes(q);
+    mailsrv__controls_go_on(q);
     mailsrv__queue_may_end(q);
 }
 

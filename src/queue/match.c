@@ -41,12 +41,17 @@ void mailsrv__match_free(struct heap *heap, struct match *m)
     mailsrv__heap_give(heap, CLASS_SESSIONS, NULL, m->texts, m->texts_n);
 }
 
-static bool is_among(const struct match *m, uint64_t number)
+bool mailsrv__match_is_whole(const mailsrv_queue_match *given)
 {
-    for (size_t i = 0; i < m->n_queues; i++)
-        if (m->queues[i] == number)
+    return given != NULL && given->size >= sizeof *given && (given->n_queues == 0 || given->queues != NULL);
+}
+
+static bool is_among(const uint64_t *queues, size_t n, uint64_t number)
+{
+    for (size_t i = 0; i < n; i++)
+        if (queues[i] == number)
             return true;
-    return m->n_queues == 0;
+    return n == 0;
 }
 
 static bool fits(struct span wanted, struct span is)
@@ -54,10 +59,24 @@ static bool fits(struct span wanted, struct span is)
     return wanted.n == 0 || mailsrv__span_equal_nocase(wanted, is);
 }
 
+static bool fits_path(struct span wanted, struct span is)
+{
+    return mailsrv__span_equal(wanted, SPAN("<>")) ? is.n == 0 : fits(wanted, is);
+}
+
 bool mailsrv__match_fits(const struct match *m, const mailsrv_queue_item *item, const struct queue_record *r)
 {
-    bool from_nobody = mailsrv__span_equal(m->reverse_path, SPAN("<>"));
-    return is_among(m, item->queue) && (mailsrv__queued_flags(r) & m->flags) == m->flags &&
+    return is_among(m->queues, m->n_queues, item->queue) && (mailsrv__queued_flags(r) & m->flags) == m->flags &&
            fits(m->lane, mailsrv__span(item->lane)) && fits(m->recipient, r->recipient) &&
-           (from_nobody ? r->reverse_path.n == 0 : fits(m->reverse_path, r->reverse_path));
+           fits_path(m->reverse_path, r->reverse_path);
+}
+
+int32_t mailsrv_queued_fits(const mailsrv_queued_mail *mail, const mailsrv_queue_match *m)
+{
+    if (mail == NULL || mail->size < sizeof *mail || !mailsrv__match_is_whole(m))
+        return MAILSRV_E_USAGE;
+    return is_among(m->queues, m->n_queues, mail->queue) && (mail->flags & m->flags) == m->flags &&
+           fits(mailsrv__span(m->lane), mailsrv__span(mail->lane)) &&
+           fits(mailsrv__span(m->recipient), mailsrv__span(mail->recipient)) &&
+           fits_path(mailsrv__span(m->reverse_path), mailsrv__span(mail->reverse_path));
 }

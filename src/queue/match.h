@@ -21,6 +21,8 @@ struct match {
 bool mailsrv__match_init(struct heap *heap, struct match *match, const mailsrv_queue_match *given);
 void mailsrv__match_free(struct heap *heap, struct match *match);
 
+bool mailsrv__match_is_whole(const mailsrv_queue_match *given);
+
 bool mailsrv__match_fits(const struct match *match, const mailsrv_queue_item *item, const struct queue_record *record);
 
 /* MAILSRV_QUEUED_... of a record. */

@@ -433,6 +433,7 @@ void mailsrv__owed_free(mailsrv_queue *queue);
 void mailsrv__control_apply(struct control *control, struct item *item); /* that it waits for */
 void mailsrv__control_done(struct item *item);
 uint64_t mailsrv__controls_oldest_scan(const mailsrv_queue *queue);
+void mailsrv__controls_go_on(mailsrv_queue *queue); /* an item has settled */
 void mailsrv__controls_close(mailsrv_queue *queue); /* what they have begun comes to its end */
 void mailsrv__controls_end(mailsrv_queue *queue);
 void mailsrv__sends_end(mailsrv_queue *queue);

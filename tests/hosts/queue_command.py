@@ -3,6 +3,7 @@
 those in relay-networks have mail relayed.  queue_command.py BUILD"""
 import re
 import smtplib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from dns_server import NameServer
@@ -36,7 +37,7 @@ class QueueCommand:
     def run(self) -> None:
         self.a.start()
         for check in (self.lists, self.filters, self.holds, self.retries, self.drops, self.returns, self.reroutes,
-                      self.mistakes, self.relays, self.restarts):
+                      self.mistakes, self.together, self.relays, self.restarts):
             self.tap.run(check.__doc__, check)
         self.tap.run("it ends", self.a.end)
         self.tap.run("queue list without a server", self.no_server)
@@ -129,12 +130,22 @@ class QueueCommand:
     def mistakes(self) -> None:
         """what is not said well does nothing, and says why"""
         number = self.send("mistakes", "kim@x.test")
-        for words in (["hold"], ["drop"], ["retry"], ["reroute", "nosuch", "--all"], ["hold", "--domain"], ["burn", "--all"],
-                      ["hold", "-1"], ["hold", "--no", "x"]):
+        for words, wanted in ((["hold"], 2), (["drop"], 2), (["retry"], 2), (["reroute", "nosuch", "--all"], 1), (["reroute"], 2),
+                              (["reroute", "--all"], 2), (["hold", "--domain"], 2), (["burn", "--all"], 2), (["burn", "x"], 2),
+                              (["hold", "-1"], 2), (["hold", "--no", "x"], 2), (["hold", "--domain", ""], 2)):
             status, out, err = self.a.server.does("queue", *words)
-            assert status != 0 and not out and err, (words, status, out, err)
+            assert status == wanted and not out and err.startswith("mailserverd: "), (words, status, out, err)
+            assert words[0] != "burn" or "expected list, hold" in err, err
         assert self.states() == {number: "waiting"}
         self.a.does("drop", "--all")
+
+    def together(self) -> None:
+        """many commands at once: each is done, and ends"""
+        number = self.send("together", "kim@x.test")
+        with ThreadPoolExecutor(8) as pool:
+            done = list(pool.map(lambda i: self.a.does(("hold", "release")[i % 2], "--all"), range(48)))
+        assert set(done) <= {0, 1} and sum(done[::2]) and abs(sum(done[::2]) - sum(done[1::2])) <= 1, done
+        assert self.a.does("drop", str(number)) == 1
 
     def relays(self) -> None:
         """who is in relay-networks has mail relayed, and nobody else"""
@@ -173,7 +184,7 @@ class QueueCommand:
     def no_server(self) -> None:
         assert self.a.server.must("queue", "list") == ""
         status, out, err = self.a.server.does("queue", "retry", "--all")
-        assert status != 0 and "no server runs" in err, (status, out, err)
+        assert status == 1 and not out and "no server runs" in err, (status, out, err)
 
 
 def main() -> None:

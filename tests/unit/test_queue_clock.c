@@ -92,6 +92,7 @@ static void test_the_clock_is_put_back_before_it_opens(void **state)
     out_wait(&w, HOUR);
     out_close(&w);
     w.unix_us -= YEAR;
+    out_wait(&w, SECOND);
     down = false;
     out_open(&w);
     out_wait(&w, MINUTE);
@@ -193,29 +194,32 @@ static void test_another_engine_commits_during_a_look(void **state)
 
 enum { DESTINATIONS = 17000, MEMORY_MIB = 24 }; /* more than there are lanes */
 
-/* All of them dead, then all of them back: memory is bounded, and each gets what is his, once. */
+/* All of them dead, with more for each than the one that was tried; then all of them back: memory is bounded, and each gets
+ * what is his, once. */
 static void test_very_many_destinations(void **state)
 {
     (void)state;
-    char recipient[TEXT_MAX];
+    char domain[TEXT_MAX], recipient[TEXT_MAX];
+    uint64_t lanes = 0;
     down = true;
     out_open(&w);
     uint64_t before = w.from.octets;
     for (uint32_t i = 0; i < DESTINATIONS; i++) {
-        snprintf(recipient, sizeof recipient, "a@d%u.test", i);
-        out_commit_to(&w, recipient);
+        snprintf(domain, sizeof domain, "d%u.test", i);
+        out_commit(&w, domain, 2);
+        if (stat(MAILSRV_QUEUE_STAT_LANES) > lanes)
+            lanes = stat(MAILSRV_QUEUE_STAT_LANES);
     }
-    out_wait(&w, 2 * HOUR);
-    assert_int_equal(out_queued(&w), DESTINATIONS);
-    assert_true(stat(MAILSRV_QUEUE_STAT_LANES) <= 16384);
+    assert_int_equal(lanes, 16384);
+    assert_int_equal(out_queued(&w), 2 * DESTINATIONS);
     assert_true(stat(MAILSRV_QUEUE_STAT_HELD_ITEMS) <= 2048);
     down = false;
     out_wait(&w, 3 * HOUR);
     assert_true(w.from.octets_peak < before + ((uint64_t)MEMORY_MIB << 20));
     assert_int_equal(out_queued(&w), 0);
-    assert_int_equal(out_delivered(&w, NULL), DESTINATIONS);
+    assert_int_equal(out_delivered(&w, NULL), 2 * DESTINATIONS);
     for (uint32_t i = 0; i < DESTINATIONS; i += 101) {
-        snprintf(recipient, sizeof recipient, "a@d%u.test", i);
+        snprintf(recipient, sizeof recipient, "user1@d%u.test", i);
         assert_int_equal(out_delivered(&w, recipient), 1);
     }
     assert_true(stat(MAILSRV_QUEUE_STAT_LANES) <= 1024);

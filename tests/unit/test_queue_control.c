@@ -195,6 +195,27 @@ static void test_what_is_written_meanwhile(void **state)
     }
 }
 
+/* An item that is being written is waited for, and no longer. */
+static void test_what_is_being_written(void **state)
+{
+    (void)state;
+    struct order order = { 0 };
+    w.keeps = MAILSRV_OP_QUEUE_UPDATE;
+    out_send(&w, "a@one.test");
+    out_wait(&w, SECOND);
+    assert_int_equal(w.n_kept, 1);
+    assert_int_equal(mailsrv_queue_control(w.queue, &all, MAILSRV_QUEUE_HOLD, (mailsrv_bytes){ NULL, 0 }, order_done,
+                                           &order),
+                     MAILSRV_OK);
+    out_wait(&w, SECOND);
+    assert_false(order.done);
+    w.keeps = 0;
+    out_answer(&w, MAILSRV_OK);
+    out_run(&w);
+    assert_true(order.done);
+    assert_int_equal(order.n, 1);
+}
+
 static void never(void *user, int32_t status, uint64_t n)
 {
     (void)user;
@@ -213,6 +234,43 @@ static void test_what_cannot_be_done(void **state)
     assert_int_equal(mailsrv_queue_control(w.queue, &all, 0, none, never, NULL), MAILSRV_E_USAGE);
     assert_int_equal(mailsrv_queue_control(w.queue, &all, 7, none, never, NULL), MAILSRV_E_USAGE);
     assert_int_equal(mailsrv_queue_control(w.queue, &all, MAILSRV_QUEUE_REROUTE, large, never, NULL), MAILSRV_E_USAGE);
+}
+
+/* What is listed by a match is what would be controlled. */
+static void test_what_fits(void **state)
+{
+    (void)state;
+    const uint64_t other = 4711;
+    mailsrv_queued_mail mail;
+    out_send(&w, "a@one.test");
+    out_wait(&w, MINUTE);
+    assert_true(out_item(&w, "a@one.test", &mail));
+    const struct {
+        mailsrv_queue_match match;
+        int32_t fits;
+    } cases[] = {
+        { { .size = sizeof all }, 1 },
+        { { .size = sizeof all, .lane = bytes_of("ONE.test") }, 1 },
+        { { .size = sizeof all, .lane = bytes_of("two.test") }, 0 },
+        { { .size = sizeof all, .reverse_path = bytes_of("pat@here.test"), .recipient = bytes_of("a@one.test") }, 1 },
+        { { .size = sizeof all, .reverse_path = bytes_of("<>") }, 0 },
+        { { .size = sizeof all, .recipient = bytes_of("b@one.test") }, 0 },
+        { { .size = sizeof all, .queues = &mail.queue, .n_queues = 1 }, 1 },
+        { { .size = sizeof all, .queues = &other, .n_queues = 1 }, 0 },
+        { { .size = sizeof all, .flags = MAILSRV_QUEUED_HELD }, 0 },
+        { { .size = sizeof all, .n_queues = 1 }, MAILSRV_E_USAGE },
+        { { .size = 4 }, MAILSRV_E_USAGE },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(mailsrv_queued_fits(&mail, &cases[i].match), cases[i].fits);
+        if (cases[i].fits < 0)
+            continue;
+        assert_int_equal(control(&cases[i].match, MAILSRV_QUEUE_HOLD), cases[i].fits);
+        assert_int_equal(control(&all, MAILSRV_QUEUE_RELEASE), cases[i].fits);
+    }
+    assert_int_equal(mailsrv_queued_fits(NULL, &all), MAILSRV_E_USAGE);
+    mail.reverse_path.n = 0;
+    assert_int_equal(mailsrv_queued_fits(&mail, &cases[4].match), 1);
 }
 
 /* ---- Sending ---- */
@@ -269,7 +327,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_return_by_number, begin, end),
         cmocka_unit_test_setup_teardown(test_reroute, begin, end),
         cmocka_unit_test_setup_teardown(test_what_is_being_sent, begin, end),
+        cmocka_unit_test_setup_teardown(test_what_is_being_written, begin, end),
         cmocka_unit_test_setup_teardown(test_what_cannot_be_done, begin, end),
+        cmocka_unit_test_setup_teardown(test_what_fits, begin, end),
         cmocka_unit_test_setup_teardown(test_hold_and_release, begin_late, end),
         cmocka_unit_test_setup_teardown(test_retry_forgets_the_back_off, begin_late, end),
         cmocka_unit_test_setup_teardown(test_drop_by_lane_and_sender, begin_late, end),
