@@ -210,7 +210,7 @@ typedef struct mailsrv_queue_setup {
     size_t n_own; /* up to MAILSRV_QUEUE_OWN_MAX */
 } mailsrv_queue_setup;
 
-#define MAILSRV_QUEUE_OWN_MAX 64u
+#define MAILSRV_QUEUE_OWN_MAX 64u /* addresses of this host that are known */
 #define MAILSRV_QUEUE_NO_DOWNGRADE 1u /* an 8-bit message for a peer without 8BITMIME is returned; else it is converted */
 
 /* Opens the queue of the store that serves `engine`, which then looks through what is due.  `setup` is copied; the

@@ -12,7 +12,7 @@ struct own {
     char texts[MAILSRV_QUEUE_OWN_MAX][WORD_OCTETS]; /* that `addresses` point to */
 };
 
-/* Those of the configuration, and those at which it listens as a mail exchanger; for what there is no room is left out. */
+/* Those of the configuration, and those at which it listens as a mail exchanger, as far as there is room. */
 void own_find(struct own *own, const struct config *config);
 
 #endif
