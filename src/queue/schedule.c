@@ -38,6 +38,7 @@ bool mailsrv__schedule_is_over(const mailsrv_queue *q, const struct queue_record
 /* RFC 5321 section 4.5.4.1: the sender may be told that it waits; once, and where nobody said otherwise. */
 bool mailsrv__schedule_tells(const mailsrv_queue *q, const struct queue_record *r)
 {
-    return q->limits.delay_us != INT64_MAX && mailsrv__queue_unix(q) >= later(mailsrv__schedule_arrived(q, r), q->limits.delay_us) &&
+    return q->limits.delay_us != INT64_MAX &&
+           mailsrv__queue_unix(q) >= later(mailsrv__schedule_arrived(q, r), q->limits.delay_us) &&
            mailsrv__notice_owed(r, NOTICE_DELAYED);
 }
