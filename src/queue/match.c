@@ -21,6 +21,9 @@ bool mailsrv__match_init(struct heap *heap, struct match *m, const mailsrv_queue
     m->texts_n = texts_n;
     char *to = m->texts;
     m->lane = put(&to, given->lane);
+    for (char *c = m->texts; c < to; c++) /* as lanes are: it is what the store is asked for */
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c - 'A' + 'a');
     m->reverse_path = put(&to, given->reverse_path);
     m->recipient = put(&to, given->recipient);
     if (given->n_queues == 0)

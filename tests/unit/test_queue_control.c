@@ -261,16 +261,17 @@ static void test_what_fits(void **state)
         { { .size = sizeof all, .n_queues = 1 }, MAILSRV_E_USAGE },
         { { .size = 4 }, MAILSRV_E_USAGE },
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         assert_int_equal(mailsrv_queued_fits(&mail, &cases[i].match), cases[i].fits);
+    assert_int_equal(mailsrv_queued_fits(NULL, &all), MAILSRV_E_USAGE);
+    mail.reverse_path.n = 0;
+    assert_int_equal(mailsrv_queued_fits(&mail, &cases[4].match), 1);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) { /* what was read of it is the store's, and old then */
         if (cases[i].fits < 0)
             continue;
         assert_int_equal(control(&cases[i].match, MAILSRV_QUEUE_HOLD), cases[i].fits);
         assert_int_equal(control(&all, MAILSRV_QUEUE_RELEASE), cases[i].fits);
     }
-    assert_int_equal(mailsrv_queued_fits(NULL, &all), MAILSRV_E_USAGE);
-    mail.reverse_path.n = 0;
-    assert_int_equal(mailsrv_queued_fits(&mail, &cases[4].match), 1);
 }
 
 /* ---- Sending ---- */
