@@ -14,6 +14,7 @@
  *   write.c     the same as changes of the store
  *   owed.c      notices that are owed, gathered by message
  *   control.c   what an operator does
+ *   refresh.c   what was answered counts no more
  *   send.c      mail of the host itself
  *   queued.c    items as the host reads them
  *
@@ -158,6 +159,7 @@ struct lane {
     bool idle;
     bool sweeps;          /* the scan that it wants is for what is too old */
     bool scanned;         /* one is out */
+    bool asks_again;      /* what ROUTE is saying may be old */
     uint8_t route_n;
     uint16_t name_n;
     char name[];          /* then the route */
@@ -223,6 +225,7 @@ struct link {
     uint8_t at;               /* the address in use */
     uint16_t tried;           /* addresses, a bit each */
     bool ready, lost, ended;
+    bool is_old;              /* it began by answers that count no more */
     uint16_t code;
     uint16_t text_n;
     char text[128];           /* why it came to nothing */
