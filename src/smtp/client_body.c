@@ -109,8 +109,8 @@ enum step mailsrv__client_read_first(struct smtp_client *c)
 
 /* ---- The reply to it ---- */
 
-/* RFC 3030 section 2: what state a BDAT that failed leaves behind, nobody knows before RSET.  Postfix is in the transaction
- * still, and answers MAIL with a 503, which would be taken for the next message's. */
+/* RFC 3030 section 2: what state a BDAT that failed leaves behind, nobody knows before RSET.  Postfix is in the
+ * transaction still, and answers MAIL with a 503, which would be taken for the next message's. */
 static enum step final_told(struct smtp_client *c)
 {
     return c->sending->last_failed ? mailsrv__client_job_undone(c) : mailsrv__client_job_done(c);

@@ -43,15 +43,19 @@ class Signer:
         self.dkim, self.names = dkim, names
         dns.resolver.default_resolver = resolver = dns.resolver.Resolver(configure=False)
         resolver.nameservers, resolver.port = ["127.0.0.1"], names.port
-        subprocess.run(["openssl", "genrsa", "-traditional", "-out", path / "dkim", "2048"], check=True, capture_output=True)
+        subprocess.run(["openssl", "genrsa", "-traditional", "-out", path / "dkim", "2048"], check=True,
+                       capture_output=True)
         self.key = (path / "dkim").read_bytes()
         public = subprocess.run(["openssl", "rsa", "-in", path / "dkim", "-pubout", "-outform", "DER"], check=True,
                                 capture_output=True).stdout
-        names.zone[f"{SELECTOR}._domainkey.a.test"] = {"TXT": ["v=DKIM1; k=rsa; p=" + base64.b64encode(public).decode()]}
+        record = "v=DKIM1; k=rsa; p=" + base64.b64encode(public).decode()
+        names.zone[f"{SELECTOR}._domainkey.a.test"] = {"TXT": [record]}
 
     def sign(self, octets: bytes, how: tuple[bytes, bytes]) -> bytes:
-        names = [line.split(b":")[0].strip() for line in octets.split(b"\r\n\r\n")[0].split(b"\r\n") if line[:1] not in (b" ", b"\t")]
-        return self.dkim.sign(octets, SELECTOR.encode(), b"a.test", self.key, canonicalize=how, include_headers=names) + octets
+        lines = octets.split(b"\r\n\r\n")[0].split(b"\r\n")
+        names = [line.split(b":")[0] for line in lines if line[:1] not in (b" ", b"\t")]
+        fields = self.dkim.sign(octets, SELECTOR.encode(), b"a.test", self.key, canonicalize=how, include_headers=names)
+        return fields + octets
 
     def verifies(self, octets: bytes) -> bool:
         return self.dkim.verify(octets)
