@@ -64,6 +64,7 @@ class Report:
         self.log("$ " + " ".join(argv))
         more.setdefault("cwd", ROOT)
         more["env"] = os.environ | self.environment | more.get("env", {})
+        began = time.monotonic()
         try:
             done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                                   text=True, errors="replace", timeout=HANG_S, **more)
@@ -72,6 +73,7 @@ class Report:
         except subprocess.TimeoutExpired as e:
             done = subprocess.CompletedProcess(argv, 124, f"{e.stdout or ''}\nhung")
         self.log(done.stdout)
+        self.log(f"# {time.monotonic() - began:.1f} s")
         return done
 
     def command(self, name: str, argv, silent: bool = False, **more) -> bool:

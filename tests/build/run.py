@@ -122,6 +122,8 @@ def main() -> int:
             run(part)
     passed, failed, skipped = (sum(r.passed for r in reports), sum(r.failed for r in reports),
                                sum(len(r.skips) for r in reports))
+    for failure in (f"{r.name}: {failure}" for r in reports for failure in r.failures[:40]):
+        print(f"FAILED   {failure}")
     print(f"all parts: {time.monotonic() - began:.0f} s")
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed or not passed else 0
