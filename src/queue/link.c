@@ -238,16 +238,16 @@ static uint32_t connecting(const struct site *site)
     return n;
 }
 
-/* Each that is being opened will take something. */
+/* Each that is being opened will take a batch. */
 static bool wants_link(const struct site *site)
 {
-    uint32_t wanted = connecting(site), items = 0;
+    uint32_t taken = connecting(site), batches = 0;
     if (site->backs_off || site->n_links >= site->limit || site->way == NULL ||
         site->way->plan->verdict != ROUTE_FOUND)
         return false;
-    for (const struct node *at = site->busy.next; at != &site->busy && items <= wanted; at = at->next)
-        items += HOLDER(at, struct lane, busy)->n_items;
-    return items > wanted;
+    for (const struct node *at = site->busy.next; at != &site->busy && batches <= taken; at = at->next)
+        batches += mailsrv__batches(HOLDER(at, struct lane, busy), taken + 1 - batches);
+    return batches > taken;
 }
 
 /* One that does nothing makes room. */
