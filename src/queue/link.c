@@ -288,15 +288,16 @@ void mailsrv__links_open(mailsrv_queue *q)
     bool opened = false;
     for (uint32_t left = length(&q->sites_wanting); left != 0 && !q->closing; left--) {
         struct site *site = HOLDER(q->sites_wanting.next, struct site, node);
-        if (q->n_links >= q->limits.connections) {
-            end_an_idle_one(q);
-            return;
-        }
         mailsrv__list_remove(&site->node);
         if (!wants_link(site))
             continue;
-        bool may = may_have(q, site);
-        mailsrv__list_append(&q->sites_wanting, &site->node);
+        const bool may = may_have(q, site); /* else nobody's is ended for it, either */
+        const bool is_full = may && q->n_links >= q->limits.connections;
+        mailsrv__list_append(is_full ? q->sites_wanting.next : &q->sites_wanting, &site->node);
+        if (is_full) {
+            end_an_idle_one(q);
+            return;
+        }
         if (may)
             open_one(site);
         opened = opened || may;
