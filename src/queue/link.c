@@ -244,16 +244,16 @@ static uint32_t connecting(const struct site *site)
     return n;
 }
 
-/* Each that is being opened will take something. */
+/* Each that is being opened will take a batch. */
 static bool wants_link(const struct site *site)
 {
-    uint32_t wanted = connecting(site), items = 0;
+    uint32_t taken = connecting(site), batches = 0;
     if (site->backs_off || site->n_links >= site->limit || site->way == NULL ||
         site->way->plan->verdict != ROUTE_FOUND)
         return false;
-    for (const struct node *at = site->busy.next; at != &site->busy && items <= wanted; at = at->next)
-        items += HOLDER(at, struct lane, busy)->n_items;
-    return items > wanted;
+    for (const struct node *at = site->busy.next; at != &site->busy && batches <= taken; at = at->next)
+        batches += mailsrv__batches(HOLDER(at, struct lane, busy), taken + 1 - batches);
+    return batches > taken;
 }
 
 /* One that does nothing makes room. */
@@ -294,15 +294,16 @@ void mailsrv__links_open(mailsrv_queue *q)
     bool opened = false;
     for (uint32_t left = length(&q->sites_wanting); left != 0 && !q->closing; left--) {
         struct site *site = HOLDER(q->sites_wanting.next, struct site, node);
-        if (q->n_links >= q->limits.connections) {
-            end_an_idle_one(q);
-            return;
-        }
         mailsrv__list_remove(&site->node);
         if (!wants_link(site))
             continue;
-        bool may = may_have(q, site);
-        mailsrv__list_append(&q->sites_wanting, &site->node);
+        const bool may = may_have(q, site); /* else nobody's is ended for it, either */
+        const bool is_full = may && q->n_links >= q->limits.connections;
+        mailsrv__list_append(is_full ? q->sites_wanting.next : &q->sites_wanting, &site->node);
+        if (is_full) {
+            end_an_idle_one(q);
+            return;
+        }
         if (may)
             open_one(site);
         opened = opened || may;

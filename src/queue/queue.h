@@ -392,6 +392,7 @@ bool mailsrv__row_sweep(struct lane *lane, const mailsrv_queue_item *row, uint64
 uint64_t mailsrv__oldest_scan(const mailsrv_queue *queue); /* that is out; UINT64_MAX: none is */
 
 /* ---- batch.c ---- */
+uint32_t mailsrv__batches(const struct lane *lane, uint32_t most); /* how many its items are, or at least `most` */
 struct batch *mailsrv__batch_new(struct site *site); /* NULL: nothing is to be sent, or there is no memory */
 void mailsrv__batch_free(mailsrv_queue *queue, struct batch *batch);
 

@@ -198,6 +198,27 @@ static void test_a_slow_server_leaves_some_connections(void **state)
     assert_int_equal(out_delivered(&w, NULL), 1002);
 }
 
+/* Who has a connection does not take another's that rests: it would be missed at once, and another one made. */
+static void test_connections_that_rest_stay(void **state)
+{
+    (void)state;
+    w.setup.connections_max = 4;
+    out_open(&w);
+    out_send(&w, "a@one.test b@two.test c@three.test d@four.test");
+    out_run(&w);
+    assert_int_equal(w.n_connects, 4);
+    out_commit(&w, "one.test", 50);
+    mailsrv_queue_poke(w.queue);
+    out_wait(&w, SECOND);
+    assert_int_equal(out_delivered(&w, NULL), 54);
+    assert_int_equal(w.n_connects, 4);
+    assert_int_equal(stat(MAILSRV_QUEUE_STAT_CONNECTIONS), 4);
+    out_send(&w, "e@five.test"); /* which has none */
+    out_wait(&w, SECOND);
+    assert_int_equal(out_delivered(&w, NULL), 55);
+    assert_int_equal(w.n_connects, 5);
+}
+
 /* The engine ends while everything is under way. */
 static void test_the_engine_ends_under_it(void **state)
 {
@@ -324,6 +345,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_memory_is_bounded, begin, end),
         cmocka_unit_test_setup_teardown(test_a_restart_loses_nothing, begin, end),
         cmocka_unit_test_setup_teardown(test_a_slow_server_leaves_some_connections, begin, end),
+        cmocka_unit_test_setup_teardown(test_connections_that_rest_stay, begin, end),
         cmocka_unit_test_setup_teardown(test_the_engine_ends_under_it, begin, end),
         cmocka_unit_test_setup_teardown(test_sessions_are_cut, begin, end),
         cmocka_unit_test_setup_teardown(test_a_refresh_forgets_failures, begin, end),
