@@ -67,7 +67,7 @@ class Call:
 class Liar:
     """`deeds`: for each connection to come what is said at which stage: octets, HANGS_UP, or what gets the socket.
     MAIL and RCPT may have some by address.  At "text": so many octets of the message are read, and it hangs up; "takes": it keeps
-    the message whatever it says at "dot".  `always` holds for all connections, those that are open too."""
+    the message whatever it says at "dot".  `always` holds for all connections."""
 
     def __init__(self, *deeds: dict, host: str = "127.0.0.1", port: int = 0, certificate: tuple | None = None):
         self.deeds, self.always = list(deeds), {}
@@ -117,13 +117,14 @@ def path_of(line: bytes) -> bytes:
 
 class Session:
     def __init__(self, liar: Liar, peer: socket.socket, deed: dict, call: Call):
-        self.liar, self.deeds, self.call, self.sender, self.to = liar, deed, call, None, []
+        self.liar, self.own, self.call, self.sender, self.to = liar, deed, call, None, []
         self.begin(peer)
         self.good = {**GOOD, "EHLO": hello(*([b"STARTTLS"] if liar.context else [])), "LHLO": hello()}
 
     @property
     def deed(self) -> dict:
-        return {**self.liar.always, **self.deeds}
+        """`always` may change while a connection lasts."""
+        return {**self.liar.always, **self.own}
 
     def begin(self, peer: socket.socket) -> None:
         self.peer, self.lines = peer, peer.makefile("rb")
