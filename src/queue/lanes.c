@@ -216,18 +216,6 @@ void mailsrv__lane_retry(struct lane *lane)
     call(lane);
 }
 
-void mailsrv__lanes_retry(mailsrv_queue *q)
-{
-    for (size_t i = 0; i < LANE_BUCKETS; i++)
-        for (struct lane *lane = q->lanes[i]; lane != NULL; lane = lane->chained) {
-            mailsrv__room_spend(q->engine, 1);
-            if (!mailsrv__lane_is_held_up(lane))
-                continue;
-            lane->more = true;
-            mailsrv__lane_retry(lane);
-        }
-}
-
 /* What is held up is not tried, and so nobody sees that it is too old. */
 void mailsrv__lane_sweep(struct lane *lane)
 {

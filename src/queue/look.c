@@ -60,7 +60,7 @@ static void check_clock(mailsrv_queue *q)
     if (by >= -HOUR_US && by <= HOUR_US)
         return;
     q->wants_far = q->wants_far || by < 0;
-    mailsrv__lanes_retry(q);
+    mailsrv_queue_refresh(q);
     mailsrv__look_from_start(q, mailsrv__queue_unix(q));
 }
 

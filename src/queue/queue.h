@@ -359,7 +359,6 @@ void mailsrv__lane_let_go(struct lane *lane);                 /* its items are t
 void mailsrv__lane_fail(struct lane *lane, uint16_t code, struct span text); /* its items are given up */
 void mailsrv__lane_sweep(struct lane *lane);  /* what is too old in it is looked for, if that was long ago */
 void mailsrv__lane_retry(struct lane *lane);                  /* its own back-off, and its site's, are forgotten */
-void mailsrv__lanes_retry(mailsrv_queue *queue);              /* of all that are held up */
 bool mailsrv__lane_is_held_up(const struct lane *lane);       /* nothing can be sent now */
 int64_t mailsrv__lane_not_before(const struct lane *lane);    /* unix time; 0: at once */
 void mailsrv__lane_run(struct task *task);
