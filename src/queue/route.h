@@ -64,8 +64,8 @@ struct route;
 /* Copies `terms` and all that it names but our addresses.  NULL: no memory. */
 struct route *mailsrv__route_new(struct heap *heap, const struct route_terms *terms);
 
-/* The question that is to be answered as number `i`; `ask->name` lives until then.  False: there is none now; where that
- * is so for every number, none is left. */
+/* The question that is to be answered as number `i`; `ask->name` lives until then.  False: there is none now; where
+ * that is so for every number, none is left. */
 bool mailsrv__route_question(const struct route *route, unsigned i, mailsrv_arg_dns *ask);
 
 /* What it was answered; `reply` is looked at only where `status` is MAILSRV_OK, and only for the call. */
