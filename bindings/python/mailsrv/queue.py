@@ -33,6 +33,7 @@ class Queue:
         setup.profile = profile.pointer
         check(c.mailsrv_queue_open(engine.pointer, ctypes.byref(setup), ctypes.byref(self._pointer)))
         engine.at_end(self._ended)
+        engine.answered()  # there is something for a turn
 
     @property
     def pointer(self) -> Any:
