@@ -251,6 +251,7 @@ struct mailsrv_queue {
     mailsrv_profile *profile;
     uint32_t flags;
     struct queue_limits limits;
+    struct own_addresses own;
     struct work work;
     struct node due, again; /* tasks: to be run; to be run when `again_timer` fires */
     struct timer again_timer;
