@@ -17,9 +17,9 @@ from .store import BlockingStore, DurableStore, MemoryStore, Store
 from .tls import TLS
 from .values import Record, Secret
 
-__all__ = ["BlockingStore", "CLOSE", "Connection", "DurableStore", "Engine", "Error", "Kind", "LATER", "MemoryStore", "Operation",
-           "Profile", "Queue", "READ", "Record", "Refused", "Secret", "Server", "Session", "Status", "Store", "TLS", "WRITE",
-           "c", "logins", "scram_keys", "version"]
+__all__ = ["BlockingStore", "CLOSE", "Connection", "DurableStore", "Engine", "Error", "Kind", "LATER", "MemoryStore",
+           "Operation", "Profile", "Queue", "READ", "Record", "Refused", "Secret", "Server", "Session", "Status", "Store", "TLS",
+           "WRITE", "c", "logins", "scram_keys", "version"]
 
 
 def version() -> str:

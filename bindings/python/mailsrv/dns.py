@@ -1,4 +1,4 @@
-"""What name servers say: a stub resolver for asyncio.  It asks, and hands on the reply as it came: who asked reads it."""
+"""What name servers say: a stub resolver for asyncio.  It hands on each reply as it came: who asked reads it."""
 import asyncio
 import ipaddress
 import os

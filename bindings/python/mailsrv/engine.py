@@ -301,7 +301,9 @@ class _Question:
     def taken(self, answer: Any) -> Any:
         if answer.status != Status.OK:
             raise Error(answer.status)
-        return self.take(ctypes.cast(answer.value, ctypes.POINTER(VALUES[self.kind])).contents) if answer.value else None
+        if not answer.value:
+            return None
+        return self.take(ctypes.cast(answer.value, ctypes.POINTER(VALUES[self.kind])).contents)
 
     def give_up(self) -> None:
         c.mailsrv_asked_free(self.pointer)

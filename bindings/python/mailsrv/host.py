@@ -77,9 +77,9 @@ class Server:
         """Sends what is in the store's queue, and what is put into it, as long as the server is open.  To be called
         before something listens.
 
-        `settings` are those of mailsrv_queue_setup and of Profile: `hostname` must be there.  `dns`: name servers, as in
-        "127.0.0.1:5353,[::1]:53", or who answers DNS instead; None: those of the system.  `source`: addresses to connect
-        from, one of each family."""
+        `settings` are those of mailsrv_queue_setup and of Profile: `hostname` must be there.  `dns`: name servers, as
+        in "127.0.0.1:5353,[::1]:53", or who answers DNS instead; None: those of the system.  `source`: addresses to
+        connect from, one of each family."""
         self.out = Out(self, dns, source, settings)
         return self.out.queue
 

@@ -60,7 +60,8 @@ class Out:
             await self.reach(op)
         except OSError as no:  # a time-out is one, too
             if op.is_open:
-                raise Refused(Status.TEMP, f"4.4.1 {os.strerror(no.errno) if no.errno else 'no connection in time'}") from None
+                why = os.strerror(no.errno) if no.errno else "no connection in time"
+                raise Refused(Status.TEMP, f"4.4.1 {why}") from None
         return LATER  # or now: the session has answered
 
     async def reach(self, op: Operation) -> None:

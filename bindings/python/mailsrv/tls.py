@@ -25,8 +25,8 @@ class TLS:
 
     @classmethod
     def client(cls, *, roots: bytes = b"", certificate: tuple[bytes, bytes] | None = None) -> "TLS":
-        """For who connects: `roots`, in PEM, vouch for servers where that is asked for (c.MAILSRV_SECURE_VERIFY); our own
-        certificate is for servers that want to see one."""
+        """For who connects: `roots`, in PEM, vouch for servers where that is asked for (c.MAILSRV_SECURE_VERIFY); our
+        own certificate is for servers that want to see one."""
         keep: list[bytes] = []
         setup = fill(c.mailsrv_tls_client_setup, {"roots": roots}, keep)
         if certificate is not None:
