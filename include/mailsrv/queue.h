@@ -234,6 +234,12 @@ MAILSRV_API void mailsrv_queue_close(mailsrv_queue *queue, void (*closed)(void *
 /* Something was committed to the queue by another engine.  NULL is fine. */
 MAILSRV_API void mailsrv_queue_poke(mailsrv_queue *queue);
 
+/* What ROUTE, DNS and CREDENTIAL answered may be others now: nothing more is sent before they were asked again.  What waits
+ * because a server, a login or a route failed is tried at once (what is just being put off keeps its time); connections end
+ * behind the message that they have.  NULL is fine.  The walk is as long as there are lanes; the rest comes from the
+ * engine's turn. */
+MAILSRV_API void mailsrv_queue_refresh(mailsrv_queue *queue);
+
 /* ---- What waits: asked by mailsrv_ask(engine, MAILSRV_OP_QUEUE_SCAN), read by this ---- */
 
 #define MAILSRV_QUEUED_HELD 1u    /* nothing happens to it before it is released */
