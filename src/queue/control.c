@@ -72,10 +72,12 @@ void mailsrv__control_apply(struct control *c, struct item *item)
     switch (c->action) {
     case MAILSRV_QUEUE_HOLD:
         item->change.flags_set |= QUEUE_FLAG_HELD;
+        item->change.flags_cleared &= (uint16_t)~QUEUE_FLAG_HELD;
         item->change.due_us = INT64_MAX;
         break;
     case MAILSRV_QUEUE_RELEASE:
         item->change.flags_cleared |= QUEUE_FLAG_HELD;
+        item->change.flags_set &= (uint16_t)~QUEUE_FLAG_HELD;
         break;
     case MAILSRV_QUEUE_REROUTE:
         reroute(c, item);
@@ -112,14 +114,17 @@ static bool take_known(struct control *c, struct item *item)
 {
     bool comes_back = item->state == ITEM_OUT || (item->state == ITEM_SETTLES && item->plan == PLAN_DEFER &&
                                                   item->asked == ASKED_NOTHING);
-    if (item->state == ITEM_GONE)
-        return true; /* it was settled since the page was asked for */
+    if (item->state == ITEM_GONE && item->plan != PLAN_UPDATE)
+        return true; /* it was deleted since the page was asked for */
     if (item->control != NULL || (item->state == ITEM_SETTLES && !comes_back))
         return false;
     take(c, item);
     if (comes_back)
         return true;
-    mailsrv__lane_leave(item);
+    if (item->state == ITEM_GONE)
+        mailsrv__item_recall(item);
+    else
+        mailsrv__lane_leave(item);
     mailsrv__control_apply(c, item);
     return true;
 }

@@ -339,6 +339,7 @@ struct item *mailsrv__item_find(const mailsrv_queue *queue, uint64_t number);
 
 /* A new item, in no list, that settles.  NULL: no memory, or there are too many. */
 struct item *mailsrv__item_new(mailsrv_queue *queue, const mailsrv_queue_item *row);
+void mailsrv__item_recall(struct item *item); /* GONE, and written: it settles once more */
 void mailsrv__item_forget(struct item *item); /* GONE from memory, once no older page can show it */
 void mailsrv__item_drop(struct item *item);   /* at once: nothing of it has changed */
 void mailsrv__items_bury(mailsrv_queue *queue);
