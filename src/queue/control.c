@@ -17,7 +17,6 @@ struct control {
     uint64_t n;     /* items that it was done to */
     uint32_t at, pending;
     int32_t status;
-    bool stale;    /* something on this page was written since it was asked for: it is asked for again */
     bool blocked;  /* by an item that settles */
     bool finished; /* all pages were seen */
     mailsrv_cursor cursor;
@@ -74,10 +73,12 @@ void mailsrv__control_apply(struct control *c, struct item *item)
     switch (c->action) {
     case MAILSRV_QUEUE_HOLD:
         item->change.flags_set |= QUEUE_FLAG_HELD;
+        item->change.flags_cleared &= (uint16_t)~QUEUE_FLAG_HELD;
         item->change.due_us = INT64_MAX;
         break;
     case MAILSRV_QUEUE_RELEASE:
         item->change.flags_cleared |= QUEUE_FLAG_HELD;
+        item->change.flags_set &= (uint16_t)~QUEUE_FLAG_HELD;
         break;
     case MAILSRV_QUEUE_REROUTE:
         reroute(c, item);
@@ -114,18 +115,17 @@ static bool take_known(struct control *c, struct item *item)
 {
     bool comes_back = item->state == ITEM_OUT || (item->state == ITEM_SETTLES && item->plan == PLAN_DEFER &&
                                                   item->asked == ASKED_NOTHING);
-    if (item->state == ITEM_GONE) { /* it was settled since the page was asked for */
-        c->stale = c->stale || item->plan == PLAN_UPDATE;
-        return true;
-    }
-    if (item->control == c)
-        return true; /* from an earlier look at the page */
+    if (item->state == ITEM_GONE && item->plan != PLAN_UPDATE)
+        return true; /* it was deleted since the page was asked for */
     if (item->control != NULL || (item->state == ITEM_SETTLES && !comes_back))
         return false;
     take(c, item);
     if (comes_back)
         return true;
-    mailsrv__lane_leave(item);
+    if (item->state == ITEM_GONE)
+        mailsrv__item_recall(item);
+    else
+        mailsrv__lane_leave(item);
     mailsrv__control_apply(c, item);
     return true;
 }
@@ -235,11 +235,8 @@ static void take_rows(struct control *c, const mailsrv_queued *page)
         mailsrv__task_due(q, &c->task);
         return;
     }
-    if (!c->stale) {
-        c->finished = page->more == 0;
-        c->cursor = page->next;
-    }
-    c->stale = false;
+    c->finished = page->more == 0;
+    c->cursor = page->next;
     page_ends(c);
     mailsrv__task_due(q, &c->task);
 }

@@ -131,6 +131,16 @@ void mailsrv__items_bury(mailsrv_queue *q)
     }
 }
 
+/* One that was written since a page was asked for, which shows it as it was.  It has what was written still, and takes
+ * more: the record that comes of both is written from the one that it began with. */
+void mailsrv__item_recall(struct item *item)
+{
+    mailsrv__list_remove(&item->node);
+    item->state = ITEM_SETTLES;
+    item->queue->n_settling++;
+    item->told = false; /* of what is done to it now */
+}
+
 void mailsrv__item_forget(struct item *item)
 {
     mailsrv_queue *q = item->queue;

@@ -51,7 +51,7 @@ enum {
     LANE_ITEMS = 100,      /* that wait in memory */
     LANE_ITEMS_TIGHT = 8,  /* the same when half of all there may be are taken */
     ROUTES_MAX = 64,       /* questions at once */
-    RESOLVES_MAX = 64,     /* sites that are looked up at once */
+    RESOLVES_MAX = 64,     /* sites that are looked up at once, with ROUTE_AT_ONCE questions each */
     LOCAL_MAX = 16,        /* items that are delivered here at once */
     LOOKS = 4,             /* scans of lanes at once */
     PAGE_ITEMS = 64,
@@ -183,7 +183,7 @@ struct site {
     struct node busy;      /* of them, with something to send: in turn */
     struct node links;
     uint32_t n_links, limit, failures, lookups_failed;
-    struct errand dns;
+    struct errand dns[ROUTE_AT_ONCE];
     struct route *finding; /* NULL: it is not looked up */
     struct way *way;       /* what came of it; NULL: nothing yet */
     int64_t way_until_us;
@@ -341,6 +341,7 @@ struct item *mailsrv__item_find(const mailsrv_queue *queue, uint64_t number);
 
 /* A new item, in no list, that settles.  NULL: no memory, or there are too many. */
 struct item *mailsrv__item_new(mailsrv_queue *queue, const mailsrv_queue_item *row);
+void mailsrv__item_recall(struct item *item); /* GONE, and written: it settles once more */
 void mailsrv__item_forget(struct item *item); /* GONE from memory, once no older page can show it */
 void mailsrv__item_drop(struct item *item);   /* at once: nothing of it has changed */
 void mailsrv__items_bury(mailsrv_queue *queue);
