@@ -51,7 +51,7 @@ enum {
     LANE_ITEMS = 100,      /* that wait in memory */
     LANE_ITEMS_TIGHT = 8,  /* the same when half of all there may be are taken */
     ROUTES_MAX = 64,       /* questions at once */
-    RESOLVES_MAX = 64,     /* sites that are looked up at once */
+    RESOLVES_MAX = 64,     /* sites that are looked up at once, with ROUTE_AT_ONCE questions each */
     LOCAL_MAX = 16,        /* items that are delivered here at once */
     LOOKS = 4,             /* scans of lanes at once */
     PAGE_ITEMS = 64,
@@ -183,7 +183,7 @@ struct site {
     struct node busy;      /* of them, with something to send: in turn */
     struct node links;
     uint32_t n_links, limit, failures, lookups_failed;
-    struct errand dns;
+    struct errand dns[ROUTE_AT_ONCE];
     struct route *finding; /* NULL: it is not looked up */
     struct way *way;       /* what came of it; NULL: nothing yet */
     int64_t way_until_us;

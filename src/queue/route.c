@@ -108,10 +108,13 @@ static void add_address(struct exchanger *e, const uint8_t *address, size_t octe
 
 /* ---- Where the questions are ---- */
 
+enum { IS_MX = 0, IS_AAAA = 0, IS_A = 1 }; /* their numbers */
+
 static void end(struct route *r, enum route_why why)
 {
     r->why = why;
     r->asked = ASK_NOTHING;
+    r->open = 0;
 }
 
 static bool has_enough(const struct route *r)
@@ -127,8 +130,10 @@ static bool has_enough(const struct route *r)
 /* The next exchanger's addresses are asked for, if there is one that may be used. */
 static void ask_about(struct route *r, uint8_t i)
 {
+    enum { BOTH = 1 << IS_AAAA | 1 << IS_A };
     r->at = i;
-    r->asked = i == r->n || r->exchangers[i].preference >= r->worst || has_enough(r) ? ASK_NOTHING : ASK_AAAA;
+    r->asked = i == r->n || r->exchangers[i].preference >= r->worst || has_enough(r) ? ASK_NOTHING : ASK_ADDRESSES;
+    r->open = r->asked == ASK_NOTHING ? 0 : BOTH;
 }
 
 static void begin_host(struct route *r)
@@ -160,6 +165,7 @@ static void set_literal(struct route *r, const uint8_t *address, size_t octets)
     add_address(e, address, octets);
     r->n = 1;
     r->asked = ASK_NOTHING;
+    r->open = 0;
     if (!r->host_given && mailsrv__own_has(r->own_addresses, address, octets)) {
         r->target = e->name;
         end(r, WHY_LOOP);
@@ -204,6 +210,7 @@ struct route *mailsrv__route_new(struct heap *heap, const struct route_terms *te
     r->best = r->worst = NO_PREFERENCE;
     r->own_addresses = terms->own_addresses;
     r->ttl_s = ROUTE_TTL_MAX_S;
+    r->open = 1 << IS_MX;
     set_host(&r->own, terms->own); /* an address literal is no name that an exchanger could have */
     if (route == NULL || (route->kind == MAILSRV_ROUTE_MX && route->host.n == 0))
         begin_domain(r, terms);
@@ -225,16 +232,21 @@ static const struct dns_name *question_name(const struct route *r)
     return r->asked == ASK_MX ? &r->target : &r->exchangers[r->at].name;
 }
 
-static uint16_t question_type(const struct route *r)
+static uint16_t question_type(const struct route *r, unsigned i)
 {
-    return r->asked == ASK_MX ? MAILSRV_DNS_MX : r->asked == ASK_AAAA ? MAILSRV_DNS_AAAA : MAILSRV_DNS_A;
+    return r->asked == ASK_MX ? MAILSRV_DNS_MX : i == IS_AAAA ? MAILSRV_DNS_AAAA : MAILSRV_DNS_A;
 }
 
-bool mailsrv__route_question(const struct route *route, mailsrv_arg_dns *ask)
+static bool is_open(const struct route *r, unsigned i)
 {
-    if (route->asked == ASK_NOTHING)
+    return (r->open >> i & 1) != 0;
+}
+
+bool mailsrv__route_question(const struct route *route, unsigned i, mailsrv_arg_dns *ask)
+{
+    if (!is_open(route, i))
         return false;
-    *ask = (mailsrv_arg_dns){ .size = sizeof *ask, .type = question_type(route) };
+    *ask = (mailsrv_arg_dns){ .size = sizeof *ask, .type = question_type(route, i) };
     ask->name = mailsrv__bytes(mailsrv__dns_text(question_name(route)));
     return true;
 }
@@ -305,10 +317,10 @@ static bool is_nobodys(const uint8_t *a, size_t octets)
     return a[0] == 0xFF || memcmp(a, mapped, sizeof mapped) == 0 || memcmp(a, zeros, IPV6_OCTETS) == 0;
 }
 
-static void address_answered(struct route *r, struct dns_reply *reply)
+static void address_answered(struct route *r, unsigned i, struct dns_reply *reply)
 {
     struct exchanger *e = &r->exchangers[r->at];
-    size_t octets = r->asked == ASK_AAAA ? IPV6_OCTETS : IPV4_OCTETS;
+    size_t octets = i == IS_AAAA ? IPV6_OCTETS : IPV4_OCTETS;
     bool is_ours = reply->outcome == DNS_RECORDS && same_name(&reply->owner, &r->own);
     struct dns_record record;
     while (mailsrv__dns_reply_next(reply, &record)) {
@@ -319,28 +331,27 @@ static void address_answered(struct route *r, struct dns_reply *reply)
     /* An exchanger that is us under another name. */
     if (is_ours && r->best != NO_PREFERENCE)
         lower(&r->worst, e->preference);
-    if (r->asked == ASK_AAAA)
-        r->asked = ASK_A;
-    else
+    if (r->open == 0)
         ask_about(r, r->at + 1u);
 }
 
-void mailsrv__route_answer(struct route *route, int32_t status, const mailsrv_dns_reply *reply)
+void mailsrv__route_answer(struct route *route, unsigned i, int32_t status, const mailsrv_dns_reply *reply)
 {
     struct dns_reply read = { .outcome = DNS_FAILED, .why = SPAN("no reply") };
-    if (route->asked == ASK_NOTHING)
+    if (!is_open(route, i))
         return;
     struct span name = mailsrv__dns_text(question_name(route));
     if (status == MAILSRV_OK && reply != NULL)
-        mailsrv__dns_reply_read(&read, mailsrv__span(reply->message), name, question_type(route));
+        mailsrv__dns_reply_read(&read, mailsrv__span(reply->message), name, question_type(route, i));
     if (read.outcome == DNS_FAILED) {
         route->no_reply = read.why;
         route->whose = *question_name(route);
     }
     if (read.outcome == DNS_RECORDS)
         lower(&route->ttl_s, read.ttl_s);
+    route->open &= (uint8_t)~(1u << i);
     if (route->asked == ASK_MX)
         mx_answered(route, &read);
     else
-        address_answered(route, &read);
+        address_answered(route, i, &read);
 }

@@ -2,9 +2,9 @@
  * the answers.  It asks nobody itself and reads no clock.
  *
  *     route = mailsrv__route_new(heap, &terms);
- *     while (mailsrv__route_question(route, &ask))         DNS is asked, one question at a time
- *         mailsrv__route_answer(route, status, reply);
- *     plan = mailsrv__route_plan(route);                   and the route is given back
+ *     mailsrv__route_question(route, i, &ask)              DNS is asked, for each `i` below ROUTE_AT_ONCE
+ *     mailsrv__route_answer(route, i, status, reply)       in any order; then the same again
+ *     plan = mailsrv__route_plan(route);                   none is left, and the route is given back
  *
  * There are at most ROUTE_QUESTIONS_MAX questions, of which an address literal needs none.
  */
@@ -20,6 +20,7 @@
 enum {
     ROUTE_EXCHANGERS_MAX = 10, /* whose addresses are asked for */
     ROUTE_ADDRESSES_MAX = 10,
+    ROUTE_AT_ONCE = 2, /* questions: an exchanger's addresses of both kinds */
     ROUTE_QUESTIONS_MAX = 1 + 2 * ROUTE_EXCHANGERS_MAX,
     ROUTE_TTL_MIN_S = 300, /* what was found holds at least so long, and at most an hour, whatever its TTL */
     ROUTE_TTL_MAX_S = 3600,
@@ -63,11 +64,12 @@ struct route;
 /* Copies `terms` and all that it names but our addresses.  NULL: no memory. */
 struct route *mailsrv__route_new(struct heap *heap, const struct route_terms *terms);
 
-/* The question that is to be answered next; `ask->name` lives until then.  False: there is none left. */
-bool mailsrv__route_question(const struct route *route, mailsrv_arg_dns *ask);
+/* The question that is to be answered as number `i`; `ask->name` lives until then.  False: there is none now; where
+ * that is so for every number, none is left. */
+bool mailsrv__route_question(const struct route *route, unsigned i, mailsrv_arg_dns *ask);
 
 /* What it was answered; `reply` is looked at only where `status` is MAILSRV_OK, and only for the call. */
-void mailsrv__route_answer(struct route *route, int32_t status, const mailsrv_dns_reply *reply);
+void mailsrv__route_answer(struct route *route, unsigned i, int32_t status, const mailsrv_dns_reply *reply);
 
 /* What came of it, once there is no question left.  The caller's; NULL: no memory. */
 struct route_plan *mailsrv__route_plan(const struct route *route);

@@ -6,7 +6,7 @@
 #include "queue/route.h"
 #include "text/ip.h"
 
-enum asked { ASK_MX, ASK_AAAA, ASK_A, ASK_NOTHING };
+enum asked { ASK_MX, ASK_ADDRESSES, ASK_NOTHING };
 
 /* Why there is no way. */
 enum route_why {
@@ -44,6 +44,7 @@ struct route {
     bool host_given;        /* the target is the route's: what is wrong with it is no fault of the mail's */
     bool implicit;          /* there is no MX: the target is its own exchanger */
     enum asked asked;
+    uint8_t open;           /* of that, a bit for each question without an answer */
     uint8_t at, n;          /* the exchanger that is asked about; how many there are */
     uint32_t best, worst;   /* preferences: the best of all that were named; ours, from which on none is used */
     uint32_t ttl_s;

@@ -67,8 +67,13 @@ static void timer_fired(struct timer *timer)
 
 static void answered(struct errand *errand)
 {
-    struct site *site = HOLDER(errand, struct site, dns);
+    struct site *site = HOLDER(errand, struct site, dns[0]);
     mailsrv__task_due(site->queue, &site->task);
+}
+
+static void second_answered(struct errand *errand)
+{
+    answered(errand - 1);
 }
 
 static struct span put(char **to, struct span from)
@@ -111,7 +116,8 @@ static struct site *make(struct lane *lane, const mailsrv_route *route, const st
         mailsrv__list_init(nodes[i]);
     mailsrv__task_init(&site->task, run);
     mailsrv__timer_init(&site->timer, timer_fired);
-    site->dns.answered = answered;
+    site->dns[0].answered = answered;
+    site->dns[1].answered = second_answered;
     fill(site, lane, route, key);
     struct site **at = bucket(q, key);
     site->chained = *at;
@@ -142,7 +148,8 @@ static void end_lookup(struct site *site)
 {
     if (site->finding == NULL)
         return;
-    mailsrv__errand_drop(&site->dns);
+    for (unsigned i = 0; i < ROUTE_AT_ONCE; i++)
+        mailsrv__errand_drop(&site->dns[i]);
     mailsrv__route_free(site->finding);
     site->finding = NULL;
     site->queue->n_resolves--;
@@ -364,31 +371,47 @@ static void take_plan(struct site *site)
         site->lookups_failed = 0;
 }
 
-/* Asks the next question, or takes what came of them. */
-static void look_up(struct site *site)
+static void take_answers(struct site *site)
+{
+    for (unsigned i = 0; i < ROUTE_AT_ONCE; i++) {
+        const mailsrv_answer *answer = mailsrv__errand_answer(&site->dns[i]);
+        if (answer == NULL)
+            continue;
+        mailsrv__route_answer(site->finding, i, answer->status, answer->value);
+        mailsrv__errand_drop(&site->dns[i]);
+    }
+}
+
+static void ask_dns(struct site *site, unsigned i, const mailsrv_arg_dns *question)
 {
     mailsrv_queue *q = site->queue;
-    const mailsrv_answer *answer = mailsrv__errand_answer(&site->dns);
-    mailsrv_arg_dns question;
-    if (answer != NULL) {
-        mailsrv__route_answer(site->finding, answer->status, answer->value);
-        mailsrv__errand_drop(&site->dns);
-    }
-    if (site->dns.op != NULL)
-        return;
-    if (!mailsrv__route_question(site->finding, &question)) {
-        take_plan(site);
-        mailsrv__task_due(q, &site->task);
-        return;
-    }
-    struct ask ask = mailsrv__queue_ask(q, &site->dns, MAILSRV_OP_DNS, question.name.n);
+    struct ask ask = mailsrv__queue_ask(q, &site->dns[i], MAILSRV_OP_DNS, question->name.n);
     if (ask.op == NULL) {
         mailsrv__task_again(q, &site->task);
         return;
     }
     mailsrv_arg_dns *arg = ask.arg;
-    arg->type = question.type;
-    arg->name = mailsrv__ask_copy(&ask, mailsrv__span(question.name));
+    arg->type = question->type;
+    arg->name = mailsrv__ask_copy(&ask, mailsrv__span(question->name));
+}
+
+/* Asks what is to be asked now, or takes what came of it. */
+static void look_up(struct site *site)
+{
+    mailsrv_arg_dns question;
+    bool is_over = true;
+    take_answers(site);
+    for (unsigned i = 0; i < ROUTE_AT_ONCE; i++) {
+        if (!mailsrv__route_question(site->finding, i, &question))
+            continue;
+        is_over = false;
+        if (site->dns[i].op == NULL)
+            ask_dns(site, i, &question);
+    }
+    if (!is_over)
+        return;
+    take_plan(site);
+    mailsrv__task_due(site->queue, &site->task);
 }
 
 static void want_lookup(struct site *site)

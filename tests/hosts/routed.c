@@ -19,14 +19,14 @@ static size_t read_message(uint8_t *to, size_t room)
     return n;
 }
 
-static void ask(struct route *r, const mailsrv_arg_dns *question)
+static void ask(struct route *r, unsigned i, const mailsrv_arg_dns *question)
 {
     static uint8_t message[65535];
     const char *type = question->type == MAILSRV_DNS_MX ? "MX" : question->type == MAILSRV_DNS_A ? "A" : "AAAA";
     printf("? %s %.*s\n", type, (int)question->name.n, (const char *)question->name.p);
     fflush(stdout);
     mailsrv_dns_reply reply = { .size = sizeof reply, .message = { message, read_message(message, sizeof message) } };
-    mailsrv__route_answer(r, reply.message.n == 0 ? MAILSRV_TEMP : MAILSRV_OK, &reply);
+    mailsrv__route_answer(r, i, reply.message.n == 0 ? MAILSRV_TEMP : MAILSRV_OK, &reply);
 }
 
 static void print_plan(const struct route_plan *plan)
@@ -52,8 +52,11 @@ int main(int argc, char **argv)
     struct route_terms terms = { .domain = { argv[1], strlen(argv[1]) }, .own = { argv[2], strlen(argv[2]) } };
     mailsrv__heap_init(&heap, mailsrv__malloc(), UINT64_MAX);
     struct route *r = mailsrv__route_new(&heap, &terms);
-    while (r != NULL && mailsrv__route_question(r, &question))
-        ask(r, &question);
+    for (unsigned i = 0; r != NULL && i < ROUTE_AT_ONCE; i++)
+        while (mailsrv__route_question(r, i, &question)) {
+            ask(r, i, &question);
+            i = 0;
+        }
     struct route_plan *plan = r == NULL ? NULL : mailsrv__route_plan(r);
     if (plan == NULL)
         return 1;
