@@ -48,6 +48,16 @@ static struct span lane_of(const mailsrv_queue_item *row, const struct queue_rec
     return (struct span){ room, lane.n };
 }
 
+/* It is taken anew, from a page that shows what was written of it; one that does not may be on its way still. */
+static void forget_older(struct item *item)
+{
+    struct item *gone = mailsrv__item_find(item->queue, item->number);
+    if (gone == NULL)
+        return;
+    item->scan = gone->scan;
+    mailsrv__item_drop(gone);
+}
+
 struct item *mailsrv__item_new(mailsrv_queue *q, const mailsrv_queue_item *row)
 {
     if (q->n_items >= q->limits.items + PAGE_ITEMS) /* what must be done at once may have a page more */
@@ -70,6 +80,7 @@ struct item *mailsrv__item_new(mailsrv_queue *q, const mailsrv_queue_item *row)
     if (lane.n != 0)
         memcpy(item->blob + item->blob_n, lane.p, lane.n);
     mailsrv__queue_record_read((struct span){ item->blob, item->blob_n }, &item->record);
+    forget_older(item);
     mailsrv__list_init(&item->node);
     mailsrv__task_init(&item->task, mailsrv__settle_run);
     item->errand.answered = answered;
@@ -116,6 +127,18 @@ void mailsrv__item_drop(struct item *item)
         mailsrv__queue_give(q, item->reply.text, (size_t)item->reply.text_n + item->reply.host_n + 1);
     mailsrv__queue_give(q, item, sizeof *item + item->blob_n + item->lane_n);
     q->n_items--;
+}
+
+void mailsrv__item_let_go(struct item *item)
+{
+    mailsrv_queue *q = item->queue;
+    if (item->scan < mailsrv__oldest_scan(q)) {
+        mailsrv__item_drop(item);
+        return;
+    }
+    item->state = ITEM_GONE;
+    item->lane = NULL;
+    mailsrv__list_append(&q->gone, &item->node);
 }
 
 /* A page that was asked for before the item was written may still show it as it was: it must not be taken for another
