@@ -202,13 +202,20 @@ typedef struct mailsrv_queue_setup {
     uint32_t idle_ms;              /* a connection with nothing to do is kept: 2 s */
     uint32_t items_max;            /* held in memory at once: 2,048 */
     uint32_t notice_octets_max;    /* of an original that is sent back whole: 50 KiB; else its header */
+    uint32_t reserved;
+    /* Addresses of this host, as others reach it: "192.0.2.1", "2001:db8::1"; 127.0.0.1 is all of its network.  A mail
+     * exchanger with one of them is ourselves, as is one with the profile's name: mail goes to better ones alone, and
+     * where there is none it fails, for it would come back (RFC 5321 section 5.1). */
+    const mailsrv_bytes *own;
+    size_t n_own; /* up to MAILSRV_QUEUE_OWN_MAX */
 } mailsrv_queue_setup;
 
+#define MAILSRV_QUEUE_OWN_MAX 64u /* addresses of this host that are known */
 #define MAILSRV_QUEUE_NO_DOWNGRADE 1u /* an 8-bit message for a peer without 8BITMIME is returned; else it is converted */
 
 /* Opens the queue of the store that serves `engine`, which then looks through what is due.  `setup` is copied; the
  * profile is held until it is closed.  MAILSRV_OK; MAILSRV_NOMEM; MAILSRV_CANNOT: no kinds of a queue are served;
- * MAILSRV_INUSE: there is one; MAILSRV_E_USAGE: also for a profile of another machine or not sealed, before the first advance. */
+ * MAILSRV_INUSE: there is one; MAILSRV_E_VALUE: what is to be our own is no address; MAILSRV_E_USAGE: also for a profile of another machine or not sealed, before the first advance. */
 MAILSRV_API int32_t mailsrv_queue_open(mailsrv_engine *engine, const mailsrv_queue_setup *setup, mailsrv_queue **out);
 
 /* Begins nothing new, lets what is being sent come to its end, then frees the queue.  `closed`, from the engine's turn,
@@ -217,6 +224,12 @@ MAILSRV_API void mailsrv_queue_close(mailsrv_queue *queue, void (*closed)(void *
 
 /* Something was committed to the queue by another engine. */
 MAILSRV_API void mailsrv_queue_poke(mailsrv_queue *queue);
+
+/* What ROUTE, DNS and CREDENTIAL answered may be others now: nothing more is sent before they were asked again.  What waits
+ * because a server, a login or a route failed is tried at once (what is just being put off keeps its time); connections end
+ * behind the message that they have.  NULL is fine.  The walk is as long as there are lanes; the rest comes from the
+ * engine's turn. */
+MAILSRV_API void mailsrv_queue_refresh(mailsrv_queue *queue);
 
 /* ---- What waits: asked by mailsrv_ask(engine, MAILSRV_OP_QUEUE_SCAN), read by this ---- */
 

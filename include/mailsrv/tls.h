@@ -110,7 +110,7 @@ typedef struct mailsrv_tls_provider {
     const char *name;  /* "openssl 3.0.19", NUL-ended, static */
     /* The context is no longer used. */
     void (*context_free)(void *context);
-    /* A new connection.  MAILSRV_OK or MAILSRV_NOMEM. */
+    /* A new connection, as the server.  MAILSRV_OK or MAILSRV_NOMEM.  NULL: this context is a client's. */
     int32_t (*begin)(void *context, void **connection);
     void (*end)(void *connection);
     /* Goes on with the handshake.  MAILSRV_OK: it is done; MAILSRV_MORE: with `more` it wants another room, else more
@@ -134,7 +134,8 @@ typedef struct mailsrv_tls_provider {
     uint64_t (*octets)(const void *connection);
     /* Why the last call failed: English, NUL-ended, alive until the next call. */
     const char *(*why)(const void *connection);
-    /* A new connection, as the client; `target` is the caller's.  As `begin`.  NULL: this context is a server's. */
+    /* A new connection, as the client; `target` is the caller's.  As `begin`.  NULL: this context is a server's.  One of
+     * both there is. */
     int32_t (*connect)(void *context, const mailsrv_tls_target *target, void **connection);
 } mailsrv_tls_provider;
 
@@ -192,7 +193,8 @@ typedef struct mailsrv_tls_client_setup {
 /* ---- Profiles and sessions ---- */
 
 /* Who does TLS for the sessions of this profile: `tls`, of which it takes a reference of its own; NULL: the host, if
- * MAILSRV_PROFILE_TLS wants any.  MAILSRV_OK, or MAILSRV_E_USAGE after the seal. */
+ * MAILSRV_PROFILE_TLS wants any.  A client's profile (MAILSRV_FACE_CLIENT) with a server's context cannot be sealed, and
+ * the other way round.  MAILSRV_OK, or MAILSRV_E_USAGE after the seal. */
 MAILSRV_API int32_t mailsrv_profile_set_tls(mailsrv_profile *profile, mailsrv_tls *tls);
 
 /* The host has done the handshake: wanted by MAILSRV_WANT_TLS_SERVER or _CLIENT; as a client it says in info->verified

@@ -252,6 +252,14 @@ static int32_t refuse_seal(mailsrv_error *why, int32_t key, const char *expected
     return MAILSRV_E_VALUE;
 }
 
+/* A context is for one side; found here, or each session would fail. */
+static bool is_for_its_side(const mailsrv_profile *profile)
+{
+    const mailsrv_tls *tls = profile->tls;
+    const bool is_client = profile->face == MAILSRV_FACE_CLIENT;
+    return tls == NULL || (is_client ? tls->provider->connect != NULL : tls->provider->begin != NULL);
+}
+
 int32_t mailsrv_profile_seal(mailsrv_profile *profile, mailsrv_error *why)
 {
     if (profile == NULL)
@@ -264,6 +272,10 @@ int32_t mailsrv_profile_seal(mailsrv_profile *profile, mailsrv_error *why)
         window->value = most;
     if (window->value > most)
         return refuse_seal(why, MAILSRV_PROFILE_WINDOW_OCTETS, "no more than the memory of a session");
+    if (!is_for_its_side(profile))
+        return refuse_seal(why, MAILSRV_PROFILE_TLS, profile->face == MAILSRV_FACE_CLIENT
+                                                         ? "a client's TLS, and this is a server's"
+                                                         : "a server's TLS, and this is a client's");
     profile->sealed = true;
     return MAILSRV_OK;
 }

@@ -7,9 +7,10 @@
 /* What every provider has. */
 static bool is_whole(const mailsrv_tls_provider *p)
 {
-    return p != NULL && p->size >= sizeof *p && p->context_free != NULL && p->begin != NULL && p->end != NULL &&
-           p->handshake != NULL && p->decrypt != NULL && p->encrypt != NULL && p->close != NULL &&
-           p->expansion != NULL && p->info != NULL && p->octets != NULL && p->why != NULL;
+    return p != NULL && p->size >= sizeof *p && p->context_free != NULL &&
+           (p->begin != NULL || p->connect != NULL) && p->end != NULL && p->handshake != NULL && p->decrypt != NULL &&
+           p->encrypt != NULL && p->close != NULL && p->expansion != NULL && p->info != NULL && p->octets != NULL &&
+           p->why != NULL;
 }
 
 int32_t mailsrv_tls_new(const mailsrv_allocator *allocator, const mailsrv_tls_provider *provider, void *context,

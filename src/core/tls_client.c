@@ -42,9 +42,7 @@ struct span mailsrv__tls_failure(const mailsrv_session *s)
 
 bool mailsrv__can_connect_tls(const mailsrv_session *s)
 {
-    const mailsrv_tls *by = s->profile->tls;
-    return mailsrv__setting(s, MAILSRV_PROFILE_TLS) != MAILSRV_TLS_NONE && s->tls == NULL &&
-           (by == NULL || by->provider->connect != NULL);
+    return mailsrv__setting(s, MAILSRV_PROFILE_TLS) != MAILSRV_TLS_NONE && s->tls == NULL;
 }
 
 /* An address literal (RFC 5321 section 4.1.3) is an address in numbers. */

@@ -49,6 +49,7 @@ struct certificate {
 #define ROUTES_MAX 64
 #define NETWORKS_MAX 64
 #define PATTERNS_OCTETS 2048
+#define OWN_MAX 16
 #define SERVERS_OCTETS 512
 
 /* Where mail goes that is not for here: the first that fits. */
@@ -76,6 +77,8 @@ struct outgoing {
     bool delay_notice_is_off;
     char dns_servers[SERVERS_OCTETS]; /* empty: the system's */
     bool dns_is_trusted;
+    char own[OWN_MAX][WORD_OCTETS]; /* more addresses that lead here */
+    size_t n_own;
     char source_v4[WORD_OCTETS], source_v6[WORD_OCTETS]; /* empty: any */
     char roots[PATH_OCTETS]; /* who vouches for servers; empty: those of the system, where they are */
     unsigned roots_line;

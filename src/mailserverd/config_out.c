@@ -128,6 +128,20 @@ static bool take_sources(struct reading *r, void *to, const char *value)
     return reading_words(r, value, add_source);
 }
 
+static bool add_own(struct reading *r, const char *word)
+{
+    uint8_t address[16];
+    struct outgoing *o = &r->config->outgoing;
+    const bool is_address = uv_inet_pton(AF_INET, word, address) == 0 || uv_inet_pton(AF_INET6, word, address) == 0;
+    return is_address && o->n_own < OWN_MAX && reading_text(o->own[o->n_own], WORD_OCTETS, word) && ++o->n_own != 0;
+}
+
+static bool take_own(struct reading *r, void *to, const char *value)
+{
+    (void)to;
+    return reading_words(r, value, add_own);
+}
+
 static bool take_roots(struct reading *r, void *to, const char *value)
 {
     r->config->outgoing.roots_line = r->line;
@@ -150,6 +164,7 @@ static const struct key queue_keys[] = {
     { "dns", take_servers, 0, "name servers by address, as in 127.0.0.1 [::1]:5353", 0, 0 },
     { "dns-trusted", reading_flag, IN_QUEUE(dns_is_trusted), "yes or no", 0, 0 },
     { "source", take_sources, 0, "an address of IPv4, one of IPv6, or both", 0, 0 },
+    { "own-addresses", take_own, 0, "at most 16 addresses, as in 192.0.2.1 2001:db8::1", 0, 0 },
     { "tls-roots", take_roots, IN_QUEUE(roots), "the path of a file, PEM", 0, 0 },
 };
 

@@ -1,5 +1,6 @@
 #include "out.h"
 #include "log.h"
+#include "own.h"
 #include "routes.h"
 
 /* The engine says of each that it has ended. */
@@ -38,6 +39,8 @@ int32_t out_begin(struct directory *directory, mailsrv_uv *driver, mailsrv_engin
                   mailsrv_queue **queue)
 {
     const struct outgoing *o = &plan->config->outgoing;
+    struct own own;
+    own_find(&own, plan->config);
     const mailsrv_queue_setup setup = { .size = sizeof setup,
                                         .profile = plan->client,
                                         .first_retry_s = (uint32_t)o->first_retry_s,
@@ -46,7 +49,9 @@ int32_t out_begin(struct directory *directory, mailsrv_uv *driver, mailsrv_engin
                                         .delay_notice_s = delay_of(o),
                                         .connections_max = (uint32_t)o->connections_max,
                                         .connections_per_site = (uint32_t)o->connections_per_site,
-                                        .notice_octets_max = (uint32_t)o->notice_octets_max };
+                                        .notice_octets_max = (uint32_t)o->notice_octets_max,
+                                        .own = own.addresses,
+                                        .n_own = own.n };
     int32_t status = go_out(driver, o);
     if (status == MAILSRV_OK)
         status = routes_serve(directory, engine);

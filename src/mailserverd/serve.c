@@ -123,6 +123,13 @@ static bool is_possible(const struct config *now, const struct config *new)
     return false;
 }
 
+/* The queue that is open goes on as it was opened. */
+static bool changes_queue(const struct config *now, const struct config *new)
+{
+    return strcmp(now->hostname, new->hostname) != 0 ||
+           memcmp(&now->outgoing, &new->outgoing, offsetof(struct outgoing, roots_line)) != 0;
+}
+
 static void reload(struct server *s)
 {
     struct plan *plan = plan_make(s->path, s->plan);
@@ -132,6 +139,8 @@ static void reload(struct server *s)
         return;
     }
     log_as(plan->config->log);
+    if (changes_queue(s->plan->config, plan->config))
+        log_line("the queue is as it was: [queue], and hostname for what is sent, need a restart");
     for (size_t i = 0; i < s->n_loops; i++)
         loop_tell_plan(&s->loops[i], plan_ref(plan));
     sockets_tidy(&s->sockets, plan->config);

@@ -30,6 +30,23 @@ static uint32_t count(const struct lane *lane)
     return n;
 }
 
+/* Those of one message stand together, as they came. */
+uint32_t mailsrv__batches(const struct lane *lane, uint32_t most)
+{
+    uint32_t batches = 0, room = 0;
+    const struct item *before = NULL;
+    for (const struct node *at = lane->items.next; at != &lane->items && batches < most; at = at->next) {
+        const struct item *item = HOLDER(at, struct item, node);
+        if (before == NULL || room == 0 || !go_together(before, item)) {
+            batches++;
+            room = lane->queue->limits.recipients;
+        }
+        room--;
+        before = item;
+    }
+    return batches;
+}
+
 static void put(struct batch *batch, struct smtp_rcpt *rcpt, struct item *item)
 {
     struct lane *lane = batch->lane;

@@ -265,6 +265,9 @@ static void take_site(struct lane *lane, const mailsrv_route *route)
     }
     lane->failures = 0;
     lane->route_until_us = route == NULL ? INT64_MAX : mailsrv__queue_now(q) + ROUTE_HOLDS_S * SECOND_US;
+    if (lane->asks_again)
+        lane->route_until_us = 0;
+    lane->asks_again = false;
     mailsrv__site_join(site, lane);
 }
 

@@ -25,18 +25,24 @@ static void note(struct link *link, uint16_t code, struct span text)
         memcpy(link->text, text.p, text.n);
 }
 
+/* It takes nothing more. */
+static bool ends(const struct link *link)
+{
+    return link->queue->closing || link->is_old;
+}
+
 static const struct smtp_job *next(struct courier *courier)
 {
     struct link *link = of(courier);
     mailsrv_queue *q = link->queue;
     mailsrv__list_remove(&link->idle);
     link->lost = false;
-    link->batch = q->closing ? NULL : mailsrv__batch_new(link->site);
+    link->batch = ends(link) ? NULL : mailsrv__batch_new(link->site);
     if (link->batch != NULL)
         return &link->batch->job;
     mailsrv__list_append(&q->links_idle, &link->idle);
-    if (q->closing || !mailsrv__list_empty(&q->sites_wanting))
-        mailsrv__task_due(q, q->closing ? &link->task : &q->opener);
+    if (ends(link) || !mailsrv__list_empty(&q->sites_wanting))
+        mailsrv__task_due(q, ends(link) ? &link->task : &q->opener);
     return NULL;
 }
 
@@ -160,7 +166,7 @@ static bool choose(struct link *link)
 static void try_next(struct link *link)
 {
     link->ready = link->ended = false;
-    if (link->queue->closing)
+    if (ends(link))
         leave(link);
     else if (choose(link))
         mailsrv__link_connect(link);
@@ -192,11 +198,11 @@ static void run(struct task *task)
     }
     if (!link->ended && link->session == NULL && link->errand.op == NULL)
         try_next(link); /* it was not asked, for want of memory */
-    else if (!link->ended && link->queue->closing && !mailsrv__list_empty(&link->idle))
+    else if (!link->ended && ends(link) && !mailsrv__list_empty(&link->idle))
         mailsrv__client_quit(link->session);
     else if (link->ended && !link->ready)
         address_failed(link);
-    else if (link->ended && link->lost)
+    else if (link->ended && link->lost && !link->is_old)
         fail(link);
     else if (link->ended)
         leave(link);
@@ -238,16 +244,16 @@ static uint32_t connecting(const struct site *site)
     return n;
 }
 
-/* Each that is being opened will take something. */
+/* Each that is being opened will take a batch. */
 static bool wants_link(const struct site *site)
 {
-    uint32_t wanted = connecting(site), items = 0;
+    uint32_t taken = connecting(site), batches = 0;
     if (site->backs_off || site->n_links >= site->limit || site->way == NULL ||
         site->way->plan->verdict != ROUTE_FOUND)
         return false;
-    for (const struct node *at = site->busy.next; at != &site->busy && items <= wanted; at = at->next)
-        items += HOLDER(at, struct lane, busy)->n_items;
-    return items > wanted;
+    for (const struct node *at = site->busy.next; at != &site->busy && batches <= taken; at = at->next)
+        batches += mailsrv__batches(HOLDER(at, struct lane, busy), taken + 1 - batches);
+    return batches > taken;
 }
 
 /* One that does nothing makes room. */
@@ -288,15 +294,16 @@ void mailsrv__links_open(mailsrv_queue *q)
     bool opened = false;
     for (uint32_t left = length(&q->sites_wanting); left != 0 && !q->closing; left--) {
         struct site *site = HOLDER(q->sites_wanting.next, struct site, node);
-        if (q->n_links >= q->limits.connections) {
-            end_an_idle_one(q);
-            return;
-        }
         mailsrv__list_remove(&site->node);
         if (!wants_link(site))
             continue;
-        bool may = may_have(q, site);
-        mailsrv__list_append(&q->sites_wanting, &site->node);
+        const bool may = may_have(q, site); /* else nobody's is ended for it, either */
+        const bool is_full = may && q->n_links >= q->limits.connections;
+        mailsrv__list_append(is_full ? q->sites_wanting.next : &q->sites_wanting, &site->node);
+        if (is_full) {
+            end_an_idle_one(q);
+            return;
+        }
         if (may)
             open_one(site);
         opened = opened || may;

@@ -291,6 +291,9 @@ int32_t mailsrv_queue_open(mailsrv_engine *e, const mailsrv_queue_setup *setup, 
         return MAILSRV_E_USAGE;
     if (!is_served(e))
         return MAILSRV_CANNOT;
+    struct own_addresses own;
+    if (!mailsrv__own_read(&own, setup->own, setup->n_own))
+        return MAILSRV_E_VALUE;
     struct queue_room *r = room_make(e);
     if (r == NULL)
         return MAILSRV_NOMEM;
@@ -300,6 +303,7 @@ int32_t mailsrv_queue_open(mailsrv_engine *e, const mailsrv_queue_setup *setup, 
     if (q == NULL)
         return MAILSRV_NOMEM;
     init(q, e, setup);
+    q->own = own;
     r->queue = *out = q;
     mailsrv__look_begin(q);
     return MAILSRV_OK;

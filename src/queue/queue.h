@@ -14,6 +14,7 @@
  *   write.c     the same as changes of the store
  *   owed.c      notices that are owed, gathered by message
  *   control.c   what an operator does
+ *   refresh.c   what was answered counts no more
  *   send.c      mail of the host itself
  *   queued.c    items as the host reads them
  *
@@ -158,6 +159,7 @@ struct lane {
     bool idle;
     bool sweeps;          /* the scan that it wants is for what is too old */
     bool scanned;         /* one is out */
+    bool asks_again;      /* what ROUTE is saying may be old */
     uint8_t route_n;
     uint16_t name_n;
     char name[];          /* then the route */
@@ -223,6 +225,7 @@ struct link {
     uint8_t at;               /* the address in use */
     uint16_t tried;           /* addresses, a bit each */
     bool ready, lost, ended;
+    bool is_old;              /* it began by answers that count no more */
     uint16_t code;
     uint16_t text_n;
     char text[128];           /* why it came to nothing */
@@ -251,6 +254,7 @@ struct mailsrv_queue {
     mailsrv_profile *profile;
     uint32_t flags;
     struct queue_limits limits;
+    struct own_addresses own;
     struct work work;
     struct node due, again; /* tasks: to be run; to be run when `again_timer` fires */
     struct timer again_timer;
@@ -389,6 +393,7 @@ bool mailsrv__row_sweep(struct lane *lane, const mailsrv_queue_item *row, uint64
 uint64_t mailsrv__oldest_scan(const mailsrv_queue *queue); /* that is out; UINT64_MAX: none is */
 
 /* ---- batch.c ---- */
+uint32_t mailsrv__batches(const struct lane *lane, uint32_t most); /* how many its items are, or at least `most` */
 struct batch *mailsrv__batch_new(struct site *site); /* NULL: nothing is to be sent, or there is no memory */
 void mailsrv__batch_free(mailsrv_queue *queue, struct batch *batch);
 

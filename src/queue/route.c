@@ -150,7 +150,7 @@ static size_t read_literal(struct span text, bool bare, uint8_t *out)
     return n == (tagged ? IPV6_OCTETS : IPV4_OCTETS) ? n : 0;
 }
 
-/* No question is left: the only exchanger has this address. */
+/* No question is left: the only exchanger has this address.  One in a domain's place may be ours. */
 static void set_literal(struct route *r, const uint8_t *address, size_t octets)
 {
     struct exchanger *e = &r->exchangers[0];
@@ -160,6 +160,10 @@ static void set_literal(struct route *r, const uint8_t *address, size_t octets)
     add_address(e, address, octets);
     r->n = 1;
     r->asked = ASK_NOTHING;
+    if (!r->host_given && mailsrv__own_has(r->own_addresses, address, octets)) {
+        r->target = e->name;
+        end(r, WHY_LOOP);
+    }
 }
 
 static void begin_domain(struct route *r, const struct route_terms *terms)
@@ -198,6 +202,7 @@ struct route *mailsrv__route_new(struct heap *heap, const struct route_terms *te
     r->heap = heap;
     r->chance = terms->seed;
     r->best = r->worst = NO_PREFERENCE;
+    r->own_addresses = terms->own_addresses;
     r->ttl_s = ROUTE_TTL_MAX_S;
     set_host(&r->own, terms->own); /* an address literal is no name that an exchanger could have */
     if (route == NULL || (route->kind == MAILSRV_ROUTE_MX && route->host.n == 0))
@@ -304,12 +309,15 @@ static void address_answered(struct route *r, struct dns_reply *reply)
 {
     struct exchanger *e = &r->exchangers[r->at];
     size_t octets = r->asked == ASK_AAAA ? IPV6_OCTETS : IPV4_OCTETS;
+    bool is_ours = reply->outcome == DNS_RECORDS && same_name(&reply->owner, &r->own);
     struct dns_record record;
-    while (mailsrv__dns_reply_next(reply, &record))
+    while (mailsrv__dns_reply_next(reply, &record)) {
+        is_ours |= mailsrv__own_has(r->own_addresses, record.address, octets);
         if (!is_nobodys(record.address, octets))
             add_address(e, record.address, octets);
+    }
     /* An exchanger that is us under another name. */
-    if (reply->outcome == DNS_RECORDS && r->best != NO_PREFERENCE && same_name(&reply->owner, &r->own))
+    if (is_ours && r->best != NO_PREFERENCE)
         lower(&r->worst, e->preference);
     if (r->asked == ASK_AAAA)
         r->asked = ASK_A;

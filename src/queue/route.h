@@ -13,6 +13,7 @@
 
 #include "base/heap.h"
 #include "base/span.h"
+#include "queue/own.h"
 
 #include <mailsrv/queue.h>
 
@@ -30,6 +31,7 @@ struct route_terms {
     struct span domain;         /* of the lane; a literal with its []; UTF-8 is asked for as A-labels */
     const mailsrv_route *route; /* what ROUTE was answered with MAILSRV_OK; NULL: it is not served */
     struct span own;            /* our own name, for loops; empty: none */
+    const struct own_addresses *own_addresses; /* the same; they outlive the route.  NULL: none */
     uint64_t seed;              /* of the order among equals: another one each time */
 };
 
@@ -58,7 +60,7 @@ struct route_plan {
 
 struct route;
 
-/* Copies `terms` and all that it names.  NULL: no memory. */
+/* Copies `terms` and all that it names but our addresses.  NULL: no memory. */
 struct route *mailsrv__route_new(struct heap *heap, const struct route_terms *terms);
 
 /* The question that is to be answered next; `ask->name` lives until then.  False: there is none left. */

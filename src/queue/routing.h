@@ -40,6 +40,7 @@ struct route {
     uint64_t chance;
     struct dns_name target; /* the domain, or the route's host, in A-labels */
     struct dns_name own;    /* empty: none, or it does not matter here */
+    const struct own_addresses *own_addresses;
     bool host_given;        /* the target is the route's: what is wrong with it is no fault of the mail's */
     bool implicit;          /* there is no MX: the target is its own exchanger */
     enum asked asked;

@@ -85,6 +85,7 @@ static void fill(struct site *site, const struct lane *lane, const mailsrv_route
     char *to = site->texts;
     site->terms.domain = put(&to, (struct span){ lane->name, lane->name_n });
     site->terms.own = mailsrv__profile_text(site->queue->profile, MAILSRV_PROFILE_HOSTNAME);
+    site->terms.own_addresses = &site->queue->own;
     site->terms.route = route == NULL ? NULL : &site->route;
     site->route = (mailsrv_route){ .size = sizeof site->route,
                                    .kind = key->kind,

@@ -1,4 +1,5 @@
 #include "smtp/client_machine.h"
+#include "text/writer.h"
 
 #include <mailsrv/auth.h>
 
@@ -19,7 +20,7 @@ enum step mailsrv__client_say(struct smtp_client *c, struct span line, client_re
 
 /* ---- The end ---- */
 
-enum { QUIT_TIMEOUT_MS = 30000 };
+enum { QUIT_TIMEOUT_MS = 30000, END_OCTETS = 160 /* of the text that says why */ };
 
 static void tell_ended(struct smtp_client *c, const struct smtp_reply *reply)
 {
@@ -177,18 +178,24 @@ static enum step called(mailsrv_session *session)
     return mailsrv__client_of(session)->is_idle ? mailsrv__client_next(session) : STEP_WAIT;
 }
 
-/* Why it ended. */
-static struct span end_of(const mailsrv_session *session)
+/* Why it ended.  RFC 3463 section 3.8: X.7.5 is a failure of what protects the connection. */
+static struct span end_of(const mailsrv_session *session, struct writer *w)
 {
     struct span of_tls = mailsrv__tls_failure(session);
     const char *why = session->why == NULL ? "cut off by the host" : session->why;
-    return of_tls.n != 0 ? of_tls : (struct span){ why, strlen(why) };
+    if (of_tls.n == 0)
+        return (struct span){ why, strlen(why) };
+    mailsrv__write(w, SPAN("4.7.5 TLS failed: "));
+    mailsrv__write(w, of_tls);
+    return mailsrv__written(w);
 }
 
 static void leave(mailsrv_session *session)
 {
     struct smtp_client *c = mailsrv__client_of(session);
-    const struct smtp_reply reply = { 0, end_of(session) };
+    char text[END_OCTETS];
+    struct writer w = { .p = text, .room = sizeof text };
+    const struct smtp_reply reply = { 0, end_of(session, &w) };
     struct line_room room = { .heap = mailsrv__session_heap(session), .purse = &session->purse };
     if (c->sending != NULL)
         mailsrv__client_drop_job(c, &reply);

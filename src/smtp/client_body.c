@@ -109,21 +109,29 @@ enum step mailsrv__client_read_first(struct smtp_client *c)
 
 /* ---- The reply to it ---- */
 
+/* RFC 3030 section 2: what state a BDAT that failed leaves behind, nobody knows before RSET.  Postfix is in the
+ * transaction still, and answers MAIL with a 503, which would be taken for the next message's. */
+static enum step final_told(struct smtp_client *c)
+{
+    return c->sending->last_failed ? mailsrv__client_job_undone(c) : mailsrv__client_job_done(c);
+}
+
 static enum step final_replied(struct smtp_client *c, const struct smtp_reply *reply)
 {
     struct sending *s = c->sending;
     enum smtp_fate fate = mailsrv__client_fate(c, reply);
     if (mailsrv__reply_is(reply, 3))
         return mailsrv__client_lost(c, OUR_REPLY(0, "the server's reply is none to a message"));
+    s->last_failed = s->last_failed || (s->in_chunks && !mailsrv__reply_is(reply, 2));
     if (!mailsrv__client_is_lmtp(c)) {
         mailsrv__client_tell_rest(c, fate, reply);
-        return mailsrv__client_job_done(c);
+        return final_told(c);
     }
     while (s->states[s->next_told] != RCPT_ACCEPTED) /* RFC 2033 section 4.2: one reply for each, in their order */
         s->next_told++;
     mailsrv__client_tell(c, s->next_told, fate, reply);
     if (s->accepted == 0)
-        return mailsrv__client_job_done(c);
+        return final_told(c);
     return mailsrv__client_expect(c, final_replied, MAILSRV_PROFILE_FINAL_TIMEOUT_MS);
 }
 

@@ -54,6 +54,7 @@ struct sending {
     bool in_chunks;             /* BDAT, not DATA */
     bool last_chunk;            /* the last one was announced */
     bool crlf_due;              /* and this is behind its octets */
+    bool last_failed;           /* for anybody */
     uint8_t states[];           /* enum rcpt_state, of all recipients of the job */
 };
 

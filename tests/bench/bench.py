@@ -24,7 +24,7 @@ RESULTS = BUILD / "results.json"
 OPTIONS = ["-Dbuildtype=custom", "-Doptimization=2", "-Db_ndebug=true", "-Ddurable=enabled", "-Dmailserverd=enabled",
            "-Dexamples=disabled", "-Dargon2=disabled", "-Dtests=enabled"]
 MEASURING = [f"tests/bench/{name}" for name in (
-    "load/bench-load", "limits/bench-limits", "bench-scanner", "bench-speed", "bench-growth", "bench-select", "bench-idlers",
+    "load/bench-load", "load/bench-sink", "limits/bench-limits", "bench-scanner", "bench-speed", "bench-growth", "bench-select", "bench-idlers",
     "bench-large", "bench-large-tls")]
 LIBRARIES = [f"src/{name}.so.1" for name in (
     "libmailserver", "stores/libmailserver-durable", "stores/libmailserver-kit", "stores/libmailserver-memory",

@@ -38,8 +38,9 @@ static void *counted_alloc(void *user, size_t n)
 
 static bool holds(const char *p, size_t n, struct text secret)
 {
-    for (size_t i = 0; i + secret.n <= n; i++)
-        if (p[i] == secret.p[0] && memcmp(p + i, secret.p, secret.n) == 0)
+    const char *at = p, *end = p + n;
+    while ((size_t)(end - at) >= secret.n && (at = memchr(at, secret.p[0], (size_t)(end - at) - secret.n + 1)) != NULL)
+        if (memcmp(at++, secret.p, secret.n) == 0)
             return true;
     return false;
 }

@@ -397,7 +397,8 @@ int32_t courier_answer(struct run *run, mailsrv_op_id id)
     const struct dialogue *d = run->d;
     const mailsrv_credential credential = { .size = sizeof credential,
                                             .user = { (const uint8_t *)d->user.p, d->user.n },
-                                            .password = { (const uint8_t *)d->password.p, d->password.n } };
+                                            .password = { (const uint8_t *)d->password.p, d->password.n },
+                                            .token = { (const uint8_t *)d->token.p, d->token.n } };
     const mailsrv_answer answer = { .size = sizeof answer,
                                     .status = d->user.n == 0 ? MAILSRV_NONEXISTENT : MAILSRV_OK,
                                     .value = d->user.n == 0 ? NULL : &credential };

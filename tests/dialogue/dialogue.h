@@ -68,7 +68,8 @@ enum setup_kind {
     SETUP_KNOB,
     SETUP_MESSAGE,
     SETUP_JOB,
-    SETUP_CREDENTIAL
+    SETUP_CREDENTIAL,
+    SETUP_TOKEN
 };
 
 struct setup {
@@ -90,7 +91,7 @@ struct dialogue {
     bool is_client;    /* the session is a client: S: lines are fed to it, C: lines are what it says */
     struct text terms; /* of a client */
     bool has_certificate; /* the server of a client, which can be verified */
-    struct text user, password; /* that CREDENTIAL is answered with; empty: there is none */
+    struct text user, password, token; /* that CREDENTIAL is answered with; empty: there is none */
     bool without_codes; /* POP3: RESP-CODES is off */
     bool has_loose; /* there is an S~ */
     bool has_tls;   /* it sets when TLS is done */

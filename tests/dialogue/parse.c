@@ -416,6 +416,14 @@ static void parse_credential(struct parser *p, struct text rest)
     p->d->password = setup->text;
 }
 
+static void parse_token(struct parser *p, struct text rest)
+{
+    struct setup *setup = add_setup(p, SETUP_TOKEN);
+    two_words(p, setup, text_word(&rest), rest);
+    p->d->user = setup->name;
+    p->d->token = setup->text;
+}
+
 static void parse_told(struct parser *p, struct text rest)
 {
     add_step(p, STEP_TOLD)->text = rest;
@@ -641,7 +649,7 @@ static const struct {
     { "wire:", parse_wire },         { "TLS:", parse_tls },
     { "terms:", parse_terms },       { "J:", parse_job },
     { "K:", parse_told },            { "certificate:", parse_certificate },
-    { "credential:", parse_credential },
+    { "credential:", parse_credential }, { "token:", parse_token },
 };
 
 static void parse_line(struct parser *p, struct text line)

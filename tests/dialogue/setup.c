@@ -72,6 +72,26 @@ static void add_encoded(struct run *run, const struct setup *setup)
     buffer_free(&plain);
 }
 
+/* The messages of XOAUTH2 and OAUTHBEARER with this token. */
+static void add_encoded_token(struct run *run, const struct setup *setup)
+{
+    static const char *const before[] = { "user=", "n,a=" }, *const between[] = { "\1auth=Bearer ", ",\1auth=Bearer " };
+    if (run->n_encoded + 2 > 2 * ENCODED_ACCOUNTS)
+        return;
+    if (run->encoded == NULL)
+        run->encoded = dialogue_take(2 * ENCODED_ACCOUNTS * sizeof *run->encoded);
+    for (size_t i = 0; i < 2; i++) {
+        struct buffer message = { 0 }, *encoded = &run->encoded[run->n_encoded++];
+        buffer_add_text(&message, before[i]);
+        buffer_add(&message, setup->name.p, setup->name.n);
+        buffer_add_text(&message, between[i]);
+        buffer_add(&message, setup->text.p, setup->text.n);
+        add_base64(encoded, buffer_text(&message));
+        counted_add_secret(&run->heap, buffer_text(encoded));
+        buffer_free(&message);
+    }
+}
+
 struct scram_keys {
     uint8_t stored[32], server[32];
 };
@@ -230,6 +250,10 @@ static bool set_up(struct run *run, const struct setup *setup)
     case SETUP_CREDENTIAL:
         counted_add_secret(&run->heap, setup->text);
         add_encoded(run, setup);
+        return true;
+    case SETUP_TOKEN:
+        counted_add_secret(&run->heap, setup->text);
+        add_encoded_token(run, setup);
         return true;
     default:
         return set_profile(run, setup);

@@ -11,8 +11,9 @@ enum { SHORT_INPUT = 4096, NEAR = 32 };
 /* Calls of a provider that fail. */
 enum { TLS_FAILS_MAX = 60 };
 
-/* From here on the places become fewer, so that a dialogue of a megabyte does not take as long as all others. */
-enum { LONG_INPUT = 128 * 1024 };
+/* From here on the places become fewer, so that a dialogue of a megabyte, or one that begins with hundreds of messages,
+ * does not take as long as all others. */
+enum { LONG_INPUT = 128 * 1024, MANY_SETUPS = 100 };
 
 struct pass {
     const struct dialogue *d;
@@ -87,21 +88,26 @@ static void mark_edges(struct text input, bool *marks)
     }
 }
 
+static size_t fewer(size_t most, uint64_t limit, size_t n)
+{
+    return n <= limit ? most : (size_t)(most * limit / n) + 1;
+}
+
 /* The places from 0 to the end of the input: all of them where it is short, else those near an edge, `most` of them. */
 static struct places places_of(const struct pass *p, size_t most)
 {
     size_t n = p->d->input.n, marked = 0;
-    if (n > LONG_INPUT)
-        most = (size_t)((uint64_t)most * LONG_INPUT / n) + 1;
+    bool is_short = n <= SHORT_INPUT && p->d->n_setups <= MANY_SETUPS;
+    most = fewer(fewer(most, LONG_INPUT, n), MANY_SETUPS, p->d->n_setups);
     struct places places = { dialogue_take((n + 1) * sizeof *places.v), 0 };
     bool *marks = dialogue_take(n + 1);
-    if (n <= SHORT_INPUT)
+    if (is_short)
         memset(marks, true, n + 1);
     else
         mark_edges(p->d->input, marks);
     for (size_t i = 0; i <= n; i++)
         marked += marks[i];
-    size_t each = n <= SHORT_INPUT || most == 0 ? 1 : (marked + most - 1) / most;
+    size_t each = is_short || most == 0 ? 1 : (marked + most - 1) / most;
     for (size_t i = 0, seen = 0; i <= n; i++)
         if (marks[i] && seen++ % each == 0)
             places.v[places.n++] = i;

@@ -98,7 +98,7 @@ class Liar:
 
     def serve(self, peer: socket.socket) -> None:
         with self.lock:
-            deed, call = {**self.always, **(self.deeds.pop(0) if self.deeds else {})}, Call()
+            deed, call = self.deeds.pop(0) if self.deeds else {}, Call()
             self.calls.append(call)
             self.open_now += 1
             self.open_most = max(self.open_most, self.open_now)
@@ -117,9 +117,14 @@ def path_of(line: bytes) -> bytes:
 
 class Session:
     def __init__(self, liar: Liar, peer: socket.socket, deed: dict, call: Call):
-        self.liar, self.deed, self.call, self.sender, self.to = liar, deed, call, None, []
+        self.liar, self.own, self.call, self.sender, self.to = liar, deed, call, None, []
         self.begin(peer)
         self.good = {**GOOD, "EHLO": hello(*([b"STARTTLS"] if liar.context else [])), "LHLO": hello()}
+
+    @property
+    def deed(self) -> dict:
+        """`always` may change while a connection lasts."""
+        return {**self.liar.always, **self.own}
 
     def begin(self, peer: socket.socket) -> None:
         self.peer, self.lines = peer, peer.makefile("rb")

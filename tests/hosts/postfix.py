@@ -27,6 +27,11 @@ smtp_tls_security_level = may
 smtp_tls_CAfile = /etc/postfix/ca.pem
 """
 
+TLS = """\
+smtpd_tls_security_level = may
+smtpd_tls_chain_files = /etc/postfix/tls.pem
+"""
+
 RETRIES = """\
 # what cannot be delivered now is tried again each second
 queue_run_delay = 1s
@@ -62,10 +67,12 @@ MORE = ["bounce", "defer", "flush", "pid", "private", "public", "saved", "trace"
 
 
 class Postfix:
-    """`main` is more of main.cf; `listeners` have an option each, beside the one that has none: port."""
+    """`main` is more of main.cf; `listeners` have an option each, beside the one that has none: port.  `certificate` is
+    its own, with the key; `also` is what the tree has of other packages."""
 
-    def __init__(self, main: str, ca: str, listeners: dict[str, str] = {}, retries: str = RETRIES):
-        self.tree = Tree("postfix", ["usr/lib/postfix", "usr/sbin"], ["postfix", "postdrop"])
+    def __init__(self, main: str, ca: str, listeners: dict[str, str] = {}, retries: str = RETRIES,
+                 certificate: str = "", also: dict[str, list[str]] = {}):
+        self.tree = Tree("postfix", ["usr/lib/postfix", "usr/sbin"], ["postfix", "postdrop"], also)
         self.ports = {name: free_port() for name in ["", *listeners]}
         for name in ("etc/postfix", "var/spool", "var/spool/postfix", "var/spool/postfix/pid"):
             self.tree.folder(name)
@@ -73,8 +80,9 @@ class Postfix:
             if name != "pid":
                 self.tree.folder(f"var/spool/postfix/{name}", Tree.USER, "711" if name == "public" else "700")
         self.tree.folder("var/lib/postfix", Tree.USER)
-        self.tree.put("etc/postfix/main.cf", MAIN + retries + main)
+        self.tree.put("etc/postfix/main.cf", MAIN + retries + (TLS if certificate else "") + main)
         self.tree.put("etc/postfix/ca.pem", ca)
+        self.tree.put("etc/postfix/tls.pem", certificate)
         inet = "".join(f"{HERE}:{port} inet n - n - - smtpd {listeners.get(name, '')}\n"
                        for name, port in self.ports.items())
         self.tree.put("etc/postfix/master.cf", inet + MASTER)

@@ -8,6 +8,7 @@ import poplib
 import re
 import shutil
 import smtplib
+import socket
 import ssl
 import subprocess
 import sys
@@ -37,7 +38,10 @@ class Real:
         self.path = self.server.path
         tls = self.server.certify("localhost", more=["IP:127.0.0.1"])
         self.cert = self.path / "localhost.pem"
-        self.server.configure(tls, *map(secured, NAMES))
+        self.names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # a name server that says nothing: nothing goes out
+        self.names.bind(("127.0.0.1", 0))
+        queue = f"[queue]\ndns = 127.0.0.1:{self.names.getsockname()[1]}\n"
+        self.server.configure(tls, queue, *map(secured, NAMES))
         self.server.add_users({"pat": PASSWORD, "kim": PASSWORD})
         self.host = Host(self.server.argv("serve"), NAMES)
         self.ports = self.host.ports
@@ -116,7 +120,7 @@ class Real:
         assert len(self.received()) == 2
 
     def smtplib_is_refused(self) -> None:
-        """smtplib: without a login, before TLS, as somebody else, to other domains"""
+        """smtplib: without a login, before TLS, as somebody else; to other domains without a login"""
         with smtplib.SMTP("localhost", self.ports["submission"], timeout=HANG_S) as client:
             client.ehlo()
             assert not {"PLAIN", "LOGIN"} & set(client.esmtp_features.get("auth", "").split()), client.esmtp_features
@@ -126,8 +130,27 @@ class Real:
             assert client.mail("kim@here.test")[0] == 530
             client.login("kim", PASSWORD)
             assert client.mail("pat@here.test")[0] == 550
-            assert client.mail("kim@here.test")[0] == 250 and client.rcpt("a@elsewhere.test")[0] == 550
-        assert self.received() == []
+        with smtplib.SMTP("localhost", self.ports["mx"], timeout=HANG_S) as client:
+            client.ehlo()
+            assert client.mail("kim@here.test")[0] == 250
+            code, text = client.rcpt("a@elsewhere.test")
+            assert code == 550 and text.startswith(b"5.7.1 "), (code, text)
+        assert self.received() == [] and self.queued() == []
+
+    def smtplib_sends_elsewhere(self) -> None:
+        """smtplib: with a login to another domain is queued, as it came"""
+        message = b"From: kim@here.test\r\nTo: a@elsewhere.test\r\nSubject: elsewhere\r\n\r\nHello\r\n"
+        with smtplib.SMTP("localhost", self.ports["submission"], timeout=HANG_S) as client:
+            client.starttls(context=self.context)
+            client.login("kim", PASSWORD)
+            client.sendmail("kim@here.test", ["a@elsewhere.test"], message)
+        (waiting,) = self.queued()
+        assert (waiting["from"], waiting["to"]) == ("kim@here.test", "a@elsewhere.test"), waiting
+        assert waiting["octets"] > len(message), waiting
+        assert self.server.must("queue", "drop", "--all") == "1\n" and self.queued() == []
+
+    def queued(self) -> list[dict]:
+        return [json.loads(line) for line in self.server.must("queue", "list", "--json").splitlines()]
 
     def swaks_sends(self) -> None:
         """swaks: STARTTLS and TLS at once, PLAIN and LOGIN"""
@@ -435,9 +458,9 @@ set mbox_type = Maildir
         assert said == "messages 2\nsubject number 0\nfound number 1\nflags \\Flagged\ncopied 1\nidle ok\nleft 1\n", said
 
 
-CHECKS = ("smtplib_sends", "smtplib_is_refused", "swaks_sends", "msmtp_sends", "curl_sends_and_reads", "poplib_reads",
-          "imaplib_reads", "fetchmail_reads", "getmail_reads", "mbsync_two_way", "offlineimap_two_way",
-          "neomutt_reads_and_sends", "nodemailer_and_imapflow", "mail_imapclient")
+CHECKS = ("smtplib_sends", "smtplib_is_refused", "smtplib_sends_elsewhere", "swaks_sends", "msmtp_sends",
+          "curl_sends_and_reads", "poplib_reads", "imaplib_reads", "fetchmail_reads", "getmail_reads", "mbsync_two_way",
+          "offlineimap_two_way", "neomutt_reads_and_sends", "nodemailer_and_imapflow", "mail_imapclient")
 
 
 def main(built: Path, *only: str) -> None:

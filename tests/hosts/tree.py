@@ -21,8 +21,8 @@ def as_root(*argv: object) -> list[str]:
     return [*([] if os.getuid() == 0 else ["sudo", "-n"]), *map(str, argv)]
 
 
-def run_as_root(*argv: object) -> str:
-    done = subprocess.run(as_root(*argv), capture_output=True, timeout=HANG_S)
+def run_as_root(*argv: object, says: str = "") -> str:
+    done = subprocess.run(as_root(*argv), input=says.encode(), capture_output=True, timeout=HANG_S)
     assert done.returncode == 0, f"{argv}: {done.returncode} {done.stderr.decode(errors='replace')}"
     return done.stdout.decode(errors="replace")
 
@@ -93,6 +93,9 @@ class Tree:
     def folder(self, name: str, owner: int = 0, mode: str = "755") -> None:
         run_as_root("install", "-d", "-m", mode, "-o", owner, "-g", owner, self.path / name)
 
+    def give(self, name: str, owner: int) -> None:
+        run_as_root("chown", f"{owner}:{owner}", self.path / name)
+
     def read(self, name: str) -> str:
         return run_as_root("cat", self.path / name)
 
@@ -114,8 +117,8 @@ class Tree:
                 to.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(library, to)
 
-    def run(self, *argv: object) -> str:
-        return run_as_root("chroot", self.path, *argv)
+    def run(self, *argv: object, says: str = "") -> str:
+        return run_as_root("chroot", self.path, *argv, says=says)
 
     def start(self, *argv: object) -> None:
         """In a session of its own, so that its children end with it."""

@@ -140,11 +140,51 @@ static void test_too_late(void **state)
     end(&d);
 }
 
+static void test_patience(void **state)
+{
+    struct joining j = { 0 };
+    (void)state;
+    assert_int_equal(mailsrv__durable_joining_patience(&j), 0); /* nothing is synced */
+    syncs(&j, 100, 400);
+    assert_in_range(mailsrv__durable_joining_patience(&j), 780, 800);
+    syncs(&j, 100, 100000);
+    assert_int_equal(mailsrv__durable_joining_patience(&j), 2000);
+}
+
+/* What nobody waits for stays until somebody comes who is waited for; many of it go by themselves. */
+static void test_led(void **state)
+{
+    static struct durable d;
+    static struct task many[15];
+    struct task first = { .kind = MAILSRV_OP_QUEUE_DELETE }, second = { .kind = MAILSRV_OP_BODY_COMMIT };
+    (void)state;
+    begin(&d);
+    d.joining = (struct joining){ .sync_us = 500 };
+    mailsrv__durable_wait_in_line(&d, &first);
+    const uint64_t before_us = mailsrv__durable_now_us();
+    join(&d);
+    assert_true(mailsrv__durable_now_us() - before_us >= 1000); /* nobody came */
+    d.has_dead = true;
+    join(&d); /* there is something to do meanwhile */
+    d.has_dead = false;
+    d.joining.sync_us = 0;
+    mailsrv__durable_wait_in_line(&d, &second);
+    join(&d);
+    assert_int_equal(d.writes.n, 2);
+    for (size_t i = 0; i < sizeof many / sizeof *many; i++) {
+        many[i].kind = MAILSRV_OP_QUEUE_UPDATE;
+        mailsrv__durable_wait_in_line(&d, &many[i]);
+    }
+    join(&d);
+    end(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_slow_disk), cmocka_unit_test(test_nobody_waits), cmocka_unit_test(test_in_vain),
-        cmocka_unit_test(test_joined),    cmocka_unit_test(test_too_late),
+        cmocka_unit_test(test_joined),    cmocka_unit_test(test_too_late),  cmocka_unit_test(test_patience),
+        cmocka_unit_test(test_led),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -144,9 +144,14 @@ static void test_what_cannot_be_opened(void **state)
     setup.profile = w.server_profile;
     assert_int_equal(mailsrv_queue_open(w.servers, &setup, &second), MAILSRV_E_USAGE);
     assert_int_equal(mailsrv_queue_open(w.servers, &w.setup, &second), MAILSRV_CANNOT); /* no queue there */
-    assert_null(second);
     mailsrv_queue_close(NULL, NULL, NULL);
     out_close(&w);
+    const mailsrv_bytes name = bytes_of("mx.here.test");
+    setup = w.setup;
+    setup.own = &name;
+    setup.n_own = 1;
+    assert_int_equal(mailsrv_queue_open(w.engine, &setup, &second), MAILSRV_E_VALUE);
+    assert_null(second);
     out_open(&w);
     out_end(&w);
 }

@@ -19,6 +19,7 @@ struct row {
     uint32_t flags;
     const char *host;
     const char *own; /* NULL: us.test */
+    const char *ours; /* our address; NULL: it is not known */
 };
 
 static struct span text(const char *s)
@@ -30,9 +31,13 @@ static void run_row(struct routed *out, const struct row *row, uint64_t seed, ui
 {
     mailsrv_route route = { .size = sizeof route, .kind = row->kind, .flags = row->flags,
                             .host = mailsrv__bytes(text(row->host)) };
+    struct own_addresses own;
+    mailsrv_bytes ours = mailsrv__bytes(text(row->ours));
+    assert_true(mailsrv__own_read(&own, &ours, row->ours != NULL));
     struct route_terms terms = { .domain = text(row->domain),
                                  .route = row->kind == 0 ? NULL : &route,
                                  .own = row->own == NULL ? SPAN("us.test") : text(row->own),
+                                 .own_addresses = row->ours == NULL ? NULL : &own,
                                  .seed = seed };
     routes_run(out, row->zone, &terms, fail);
 }
@@ -207,6 +212,53 @@ static void test_ourselves_among_the_exchangers(void **state)
     assert_non_null(strstr(out.plan, " d.test/192.0.2.4"));
 }
 
+/* The same by our addresses, whatever the names. */
+static void test_our_addresses_among_the_exchangers(void **state)
+{
+    (void)state;
+    static const char beside[] = "a.test MX 10 b.test\na.test MX 20 x.test\na.test MX 20 c.test\na.test MX 30 d.test\n"
+                                 "b.test A 192.0.2.1\nx.test A 192.0.2.7\nx.test A 192.0.2.99\nc.test A 192.0.2.3\n"
+                                 "d.test A 192.0.2.4\n";
+    static const char loop[] = "554 5.4.6 mail for a.test would come back to us";
+    static const struct row rows[] = {
+        { "only better ones are used", beside, "a.test", .plan = "b.test/192.0.2.1", .ours = "192.0.2.99" },
+        { "we are the best", "a.test MX 10 x.test\na.test MX 20 b.test\nx.test A 192.0.2.99\nb.test A 192.0.2.1\n",
+          "a.test", .plan = loop, .ours = "192.0.2.99", .questions = "MX a.test, AAAA x.test, A x.test" },
+        { "and among equals", "a.test MX 10 x.test\na.test MX 10 b.test\nx.test A 192.0.2.99\nb.test A 192.0.2.1\n",
+          "a.test", .plan = loop, .ours = "192.0.2.99" },
+        { "the only one, by IPv6", "a.test MX 10 x.test\nx.test AAAA 2001:db8::99\n", "a.test", .plan = loop,
+          .ours = "2001:db8::99" },
+        { "behind a CNAME", "a.test MX 10 x.test\nx.test CNAME y.test\ny.test A 192.0.2.99\n", "a.test", .plan = loop,
+          .ours = "192.0.2.99" },
+        { "the domain itself, without MX", "a.test A 192.0.2.99\n", "a.test", .plan = loop, .ours = "192.0.2.99" },
+        { "this machine", "a.test MX 10 x.test\nx.test A 127.0.3.4\n", "a.test", .plan = loop, .ours = "127.0.0.1" },
+        { "one of its addresses alone", "a.test MX 10 x.test\nx.test A 127.0.3.4\n", "a.test",
+          .plan = "x.test/127.0.3.4", .ours = "127.0.3.5" },
+        { "the better one is not there", "a.test MX 10 no.test\na.test MX 20 x.test\nx.test A 192.0.2.99\n", "a.test",
+          .plan = "451 4.4.4 no better mail exchanger of a.test than ourselves has an address", .ours = "192.0.2.99" },
+        { "a literal", "", "[192.0.2.99]", .plan = "554 5.4.6 mail for 192.0.2.99 would come back to us",
+          .kind = MAILSRV_ROUTE_MX, .flags = MAILSRV_ROUTE_LITERALS, .ours = "192.0.2.99" },
+        { "a host that was named may be ours", "", "a.test", .plan = "192.0.2.99/192.0.2.99",
+          .kind = MAILSRV_ROUTE_HOST, .host = "192.0.2.99", .ours = "192.0.2.99" },
+    };
+    CHECK_ROWS(rows);
+}
+
+static void test_addresses_that_are_none(void **state)
+{
+    (void)state;
+    struct own_addresses own;
+    mailsrv_bytes texts[MAILSRV_QUEUE_OWN_MAX + 1];
+    for (size_t i = 0; i <= MAILSRV_QUEUE_OWN_MAX; i++)
+        texts[i] = mailsrv__bytes(SPAN("192.0.2.1"));
+    assert_true(mailsrv__own_read(&own, texts, MAILSRV_QUEUE_OWN_MAX));
+    assert_false(mailsrv__own_read(&own, texts, MAILSRV_QUEUE_OWN_MAX + 1));
+    assert_false(mailsrv__own_read(&own, NULL, 1));
+    texts[1] = mailsrv__bytes(SPAN("mx.here.test"));
+    assert_false(mailsrv__own_read(&own, texts, 2));
+    assert_false(mailsrv__own_has(&own, (const uint8_t *)"\xC0\0\2\1", IPV4_OCTETS));
+}
+
 static void test_routes_of_the_host(void **state)
 {
     (void)state;
@@ -368,6 +420,8 @@ int main(void)
         cmocka_unit_test(test_t57_null_mx),
         cmocka_unit_test(test_exchangers_in_order_of_preference),
         cmocka_unit_test(test_ourselves_among_the_exchangers),
+        cmocka_unit_test(test_our_addresses_among_the_exchangers),
+        cmocka_unit_test(test_addresses_that_are_none),
         cmocka_unit_test(test_routes_of_the_host),
         cmocka_unit_test(test_domains),
         cmocka_unit_test(test_how_long_it_holds),

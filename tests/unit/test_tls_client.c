@@ -374,29 +374,37 @@ static void test_the_host_tells(void **state)
 
 /* ---- Where it cannot be ---- */
 
-static int32_t begin_nothing(void *context, void **connection)
+/* A server's context cannot connect, a client's cannot serve: no profile is sealed with the other's. */
+static void is_of_side(mailsrv_tls *tls, const mailsrv_machine *machine, int32_t face, bool fits)
 {
-    (void)context;
-    (void)connection;
-    return MAILSRV_NOMEM;
+    mailsrv_profile *p = NULL;
+    mailsrv_error why = { .size = sizeof why };
+    assert_int_equal(mailsrv_profile_new(NULL, machine, face, &p), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_set_str(p, MAILSRV_PROFILE_HOSTNAME, "we.test", 7), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_set_tls(p, tls), MAILSRV_OK);
+    assert_int_equal(mailsrv_profile_seal(p, &why), fits ? MAILSRV_OK : MAILSRV_E_VALUE);
+    assert_int_equal(why.key, fits ? 0 : MAILSRV_PROFILE_TLS);
+    mailsrv_profile_unref(p);
 }
 
-static void test_a_provider_that_cannot_connect(void **state)
+static void test_a_context_is_of_one_side(void **state)
 {
-    struct call *c = calloc(1, sizeof *c);
+    struct fake fake = { .threads = false };
+    mailsrv_tls *both = NULL;
     (void)state;
-    begin(c, BY_PROVIDER, false);
-    struct mailsrv_tls_provider half = *c->profile->tls->provider;
-    const mailsrv_tls_provider *whole = c->profile->tls->provider;
-    half.connect = NULL;
-    half.begin = begin_nothing;
-    c->profile->tls->provider = &half;
-    give(c->client, (const uint8_t *)"220 ready\r\n", 11);
-    assert_int_equal(c->calling.failed, 1);
-    assert_false(is_secured(c));
-    c->profile->tls->provider = whole;
-    end(c);
-    free(c);
+    assert_int_equal(fake_new(&fake, NULL, &both), MAILSRV_OK);
+    mailsrv_tls_provider halves[2] = { *both->provider, *both->provider };
+    halves[0].connect = NULL;
+    halves[1].begin = NULL;
+    is_of_side(both, mailsrv_smtp_client(), MAILSRV_FACE_CLIENT, true);
+    is_of_side(both, mailsrv_smtp(), MAILSRV_FACE_MX, true);
+    for (int serves = 0; serves < 2; serves++) {
+        mailsrv_tls half = { .from = both->from, .provider = &halves[1 - serves], .context = &fake, .references = 2 };
+        is_of_side(&half, mailsrv_smtp_client(), MAILSRV_FACE_CLIENT, serves == 0);
+        is_of_side(&half, mailsrv_smtp(), MAILSRV_FACE_MX, serves == 1);
+        assert_int_equal(half.references, 2);
+    }
+    mailsrv_tls_unref(both);
 }
 
 static void test_it_took_too_long(void **state)
@@ -444,7 +452,7 @@ int main(void)
         cmocka_unit_test(test_verified),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_the_host_tells),
-        cmocka_unit_test(test_a_provider_that_cannot_connect),
+        cmocka_unit_test(test_a_context_is_of_one_side),
         cmocka_unit_test(test_it_took_too_long),
         cmocka_unit_test(test_no_memory),
     };

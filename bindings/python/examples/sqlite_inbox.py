@@ -1,4 +1,5 @@
-"""Mail in one SQLite file: a store that receives, and that POP3 reads.  sqlite_store.py adds what IMAP asks.
+"""Mail in one SQLite file: a store that receives, and that POP3 reads.  sqlite_queue.py adds mail
+on its way out, sqlite_store.py what IMAP asks.
 
 Each change is one transaction, and is answered when that is on the disk.  The methods run one by one on a thread of the
 store's own (BlockingStore), so what they read is what was answered, and the loop waits for no disk.
@@ -330,12 +331,15 @@ class SqliteInbox(BlockingStore):
         found = self.one("SELECT prefix, body FROM message WHERE mailbox = ? AND uid = ?", mailbox, op.arg.uid)
         if found is None:
             raise Refused(Status.GONE)
-        prefix, body = found
-        if op.arg.offset < len(prefix):
-            return {"octets": prefix[op.arg.offset:op.arg.offset + op.arg.octets]}
+        return self.piece(*found, op.arg)
+
+    def piece(self, prefix, body, arg):
+        """What READ asked of a prefix and the body behind it."""
+        if arg.offset < len(prefix):
+            return {"octets": prefix[arg.offset:arg.offset + arg.octets]}
         with self.db.blobopen("body", "octets", body, readonly=True) as blob:
-            blob.seek(min(op.arg.offset - len(prefix), len(blob)))
-            return {"octets": blob.read(op.arg.octets)}
+            blob.seek(min(arg.offset - len(prefix), len(blob)))
+            return {"octets": blob.read(arg.octets)}
 
     def expunge(self, op):
         with self.change():

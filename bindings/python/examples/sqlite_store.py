@@ -1,11 +1,12 @@
-"""A mail store over SQLite: everything but the queue, durable, in one file.  What mailboxes, flags, copies and changes
-need is here; sqlite_inbox.py has the rest.
+"""A mail store over SQLite: everything, durable, in one file.  What mailboxes, flags, copies and changes need is here;
+sqlite_inbox.py and sqlite_queue.py have the rest.
 """
 from mailsrv import Refused, Status, c
-from sqlite_inbox import FEATURES, INBOX, NONE, PAGE, UIDS_END, SqliteInbox, canonical, packed, row, unpacked
+from sqlite_inbox import FEATURES, INBOX, NONE, PAGE, UIDS_END, canonical, packed, row, unpacked
+from sqlite_queue import SqliteQueue
 
 
-class SqliteStore(SqliteInbox):
+class SqliteStore(SqliteQueue):
     # ---- Messages ----
 
     def changes(self, op):

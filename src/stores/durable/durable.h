@@ -176,6 +176,8 @@ void mailsrv__durable_joining_answered(struct joining *j, uint64_t changes, size
 uint64_t mailsrv__durable_joining_until(struct joining *j, size_t waiting);
 /* It has waited: was it worth it? */
 void mailsrv__durable_joining_judge(struct joining *j, size_t before, size_t after, uint64_t waited_us);
+/* Microseconds that what nobody waits for gives others to come. */
+uint64_t mailsrv__durable_joining_patience(const struct joining *j);
 /* With the lock, by the writer, who has something to write: waits for more. */
 void mailsrv__durable_join(struct durable *d);
 

@@ -3,7 +3,11 @@
  * Clients who were just answered often write again at once.  A group that begins with the first of them has one change
  * and all others wait for its sync: they fall into two halves, and each sync serves one of them.  So where a sync takes
  * long beside what a message takes on its way, the next group begins when as many are there as were writing just now,
- * or a little later in any case.  One who writes alone is never made to wait, and neither is anybody on a fast disk. */
+ * or a little later in any case.  One who writes alone is never made to wait, and neither is anybody on a fast disk.
+ *
+ * What the queue writes of its items nobody waits for on a wire: that a message was delivered, that another is put off.
+ * Such a change begins no group while one that somebody waits for may come: in a group of its own it would cost a sync,
+ * for which the others then wait.  It goes with the next one, or after the time of two syncs. */
 #include "durable.h"
 
 #include <errno.h>
@@ -14,6 +18,7 @@
 #define MOST_US 2000  /* nobody waits longer */
 #define MISSES_MAX 6  /* 64 groups without waiting */
 #define PART 8        /* of the mean that a new sync is */
+#define PATIENCE 2    /* syncs */
 
 void mailsrv__durable_joining_synced(struct joining *j, uint64_t us)
 {
@@ -57,14 +62,42 @@ static bool may_wait(const struct durable *d)
            !mailsrv__durable_tidies(d);
 }
 
+static struct timespec at(uint64_t us)
+{
+    return (struct timespec){ (time_t)(us / 1000000), (long)(us % 1000000) * 1000 };
+}
+
+/* That is, with what leads nobody, of which there are few: many share a sync well enough. */
+static bool has_leader(const struct durable *d)
+{
+    const struct task *t = d->writes.first;
+    while (t != NULL && (t->kind == MAILSRV_OP_QUEUE_DELETE || t->kind == MAILSRV_OP_QUEUE_UPDATE))
+        t = t->next;
+    return t != NULL || d->writes.n == 0 || d->writes.n >= MANY;
+}
+
+uint64_t mailsrv__durable_joining_patience(const struct joining *j)
+{
+    return PATIENCE * j->sync_us < MOST_US ? PATIENCE * j->sync_us : MOST_US;
+}
+
+static void wait_for_leader(struct durable *d)
+{
+    const struct timespec until = at(mailsrv__durable_now_us() + mailsrv__durable_joining_patience(&d->joining));
+    while (!has_leader(d) && may_wait(d) &&
+           pthread_cond_timedwait(&d->writes.work, &d->lock, &until) != ETIMEDOUT)
+        continue;
+}
+
 void mailsrv__durable_join(struct durable *d)
 {
     struct joining *j = &d->joining;
+    wait_for_leader(d);
     const size_t before = d->writes.n;
     const uint64_t until_us = may_wait(d) ? mailsrv__durable_joining_until(j, before) : 0;
     const uint64_t since_us = mailsrv__durable_now_us();
     if (until_us > since_us) {
-        const struct timespec until = { (time_t)(until_us / 1000000), (long)(until_us % 1000000) * 1000 };
+        const struct timespec until = at(until_us);
         d->writes.enough = j->expected;
         while (d->writes.n < j->expected && may_wait(d) &&
                pthread_cond_timedwait(&d->writes.work, &d->lock, &until) != ETIMEDOUT)

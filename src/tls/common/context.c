@@ -88,10 +88,3 @@ int32_t mailsrv__tls_make_client(const struct maker *m, const mailsrv_tls_client
     void *context = calloc(1, m->context_octets);
     return context == NULL ? MAILSRV_NOMEM : finish(m, context, fill_client(m, context, setup, why), out);
 }
-
-int32_t mailsrv__tls_begin_nothing(void *context, void **connection)
-{
-    (void)context;
-    (void)connection;
-    return MAILSRV_NOMEM;
-}

@@ -27,7 +27,4 @@ int32_t mailsrv__tls_make(const struct maker *maker, const mailsrv_tls_setup *se
 int32_t mailsrv__tls_make_client(const struct maker *maker, const mailsrv_tls_client_setup *setup, mailsrv_tls **out,
                                  mailsrv_error *why);
 
-/* mailsrv_tls_provider.begin of a client's: it serves nobody. */
-int32_t mailsrv__tls_begin_nothing(void *context, void **connection);
-
 #endif

@@ -277,4 +277,4 @@ static const char *why(const void *connection)
     }
 
 const mailsrv_tls_provider mailsrv__mbedtls_provider = PROVIDER(begin, NULL);
-const mailsrv_tls_provider mailsrv__mbedtls_client_provider = PROVIDER(mailsrv__tls_begin_nothing, connect);
+const mailsrv_tls_provider mailsrv__mbedtls_client_provider = PROVIDER(NULL, connect);

@@ -225,4 +225,4 @@ static const char *why(const void *connection)
     }
 
 const mailsrv_tls_provider mailsrv__openssl_provider = PROVIDER(begin, NULL);
-const mailsrv_tls_provider mailsrv__openssl_client_provider = PROVIDER(mailsrv__tls_begin_nothing, connect);
+const mailsrv_tls_provider mailsrv__openssl_client_provider = PROVIDER(NULL, connect);

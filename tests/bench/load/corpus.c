@@ -24,6 +24,7 @@ enum {
     TEXT_MAX = 2048,      /* octets beside an attachment */
     FIRST_DATE = 1700000000,
     BETWEEN_S = 37,
+    LARGEST = 64, /* times as large, of mixed messages */
 };
 
 static const char *const words[] = {
@@ -171,10 +172,17 @@ static void attachment(struct pen *pen, uint32_t boundary)
     print(pen, "\r\n--=_%08x--\r\n", boundary);
 }
 
+/* Which is large hangs on other digits than what it is made of. */
+static size_t octets_of(const struct corpus *corpus, uint32_t body)
+{
+    const uint32_t place = body / 10 % 10 * 2 + body % 2;
+    return corpus->octets * (!corpus->mixed || place < 10 ? 1 : place < 16 ? 4 : place < 19 ? 16 : LARGEST);
+}
+
 static enum kind kind_of(const struct corpus *corpus, uint32_t body)
 {
     const uint32_t digit = body % 10;
-    return corpus->octets < TWO_PARTS_MIN || digit < 6 ? PLAIN : digit < 9 ? ALTERNATIVE : ATTACHMENT;
+    return octets_of(corpus, body) < TWO_PARTS_MIN || digit < 6 ? PLAIN : digit < 9 ? ALTERNATIVE : ATTACHMENT;
 }
 
 static uint32_t boundary_of(const struct corpus *corpus, uint32_t body)
@@ -201,7 +209,7 @@ static struct text stuffed(struct text plain)
 
 static struct text make_body(const struct corpus *corpus, uint32_t body)
 {
-    const size_t n = corpus->octets - CORPUS_HEADER;
+    const size_t n = octets_of(corpus, body) - CORPUS_HEADER;
     char *room = malloc(n);
     if (room == NULL)
         return (struct text){ NULL, 0 };
@@ -302,12 +310,28 @@ void corpus_header(const struct corpus *corpus, uint64_t number, char *to)
 
 /* ---- All of them ---- */
 
+static uint32_t bodies_in(size_t octets)
+{
+    const size_t many = CORPUS_ROOM / octets;
+    return many >= CORPUS_BODIES_MAX ? CORPUS_BODIES_MAX : many == 0 ? 1 : (uint32_t)many;
+}
+
 void corpus_init(struct corpus *corpus, uint64_t seed, size_t octets, bool as_sent)
 {
     assert(octets >= CORPUS_OCTETS_MIN);
-    const size_t many = CORPUS_ROOM / octets;
     *corpus = (struct corpus){ .seed = seed, .octets = octets, .stuffed = as_sent };
-    corpus->n_bodies = many >= CORPUS_BODIES_MAX ? CORPUS_BODIES_MAX : many == 0 ? 1 : (uint32_t)many;
+    corpus->n_bodies = bodies_in(octets);
+}
+
+void corpus_mix(struct corpus *corpus)
+{
+    corpus->mixed = true;
+    corpus->n_bodies = bodies_in(corpus->octets * LARGEST);
+}
+
+size_t corpus_octets(const struct corpus *corpus, uint64_t number)
+{
+    return octets_of(corpus, body_of(corpus, number));
 }
 
 void corpus_fini(struct corpus *corpus)

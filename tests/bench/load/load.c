@@ -279,6 +279,8 @@ bool load_init(struct load *load, const struct mode *mode)
     if (o->tls != TLS_NONE && (load->ssl = wire_tls(o->tls_version, o->group)) == NULL)
         return false;
     corpus_init(&load->corpus, o->seed, (size_t)o->octets, mode->talk->stuffs);
+    if (o->mixed)
+        corpus_mix(&load->corpus);
     load->poll = epoll_create1(EPOLL_CLOEXEC);
     return make_clients(load);
 }
@@ -304,15 +306,24 @@ void load_run(struct load *load)
     }
 }
 
+/* Microseconds since 1970, for who compares with what others saw. */
+static unsigned long long unix_us(uint64_t at_ns)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (unsigned long long)now.tv_sec * 1000000 + (unsigned long long)now.tv_nsec / 1000 - (now_ns() - at_ns) / 1000;
+}
+
 void load_print(const struct load *load)
 {
     const struct histogram *h = &load->latency;
     const double seconds = (double)(load->ended_ns - load->began_ns) / 1e9;
     printf("{\"mode\":\"%s\",\"ops\":%llu,\"errors\":%llu,\"seconds\":%.6f,\"per_second\":%.1f,\"octets\":%llu,"
-           "\"p50_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f,\"cpu_us\":%llu",
+           "\"ended_us\":%llu,\"p50_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f,\"cpu_us\":%llu",
            load->name, (unsigned long long)load->ops, (unsigned long long)load->errors, seconds,
            seconds > 0 ? (double)load->ops / seconds : 0, (unsigned long long)load->octets,
-           (double)histogram_quantile(h, 0.5) / 1e3, (double)histogram_quantile(h, 0.99) / 1e3, (double)h->max_ns / 1e3,
+           unix_us(load->ended_ns), (double)histogram_quantile(h, 0.5) / 1e3,
+           (double)histogram_quantile(h, 0.99) / 1e3, (double)h->max_ns / 1e3,
            load->began_ns == 0 ? 0ull : (unsigned long long)(cpu_us() - load->began_cpu_us));
     for (uint32_t i = 0; i < load->n_figures; i++)
         printf(",\"%s\":%.1f", load->figures[i].name, load->figures[i].value);

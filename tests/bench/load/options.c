@@ -33,6 +33,7 @@ static const struct key {
     KEY("from", TEXT, from, "sender@remote.test", "sender of smtp, lmtp and idle"),
     KEY("rcpts", NUMBER, rcpts, "1", "recipients of a message"),
     KEY("octets", NUMBER, octets, "4096", "of a message"),
+    KEY("mixed", YES, mixed, "no", "yes: of smtp and lmtp, half are that large, the others 4, 16 and 64 times"),
     KEY("seed", NUMBER, seed, "1", "of the messages"),
     KEY("mailbox", TEXT, mailbox, "INBOX", "of append, select, fetch, search, store; %d is the user's number"),
     KEY("items", TEXT, items, "(UID FLAGS)", "of fetch"),

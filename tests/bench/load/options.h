@@ -12,7 +12,7 @@ struct options {
     const char *host, *user, *to, *from, *password, *mailbox, *items, *set, *key, *flag, *protocol, *tls_version,
         *group;
     enum tls_when tls;
-    bool wait, pipeline;
+    bool wait, pipeline, mixed;
     uint64_t port, lmtp_port, connections, opening, count, users, first, octets, seed, per, rcpts, idlers, mailboxes,
         sources, timeout_s;
 };

@@ -228,7 +228,7 @@ static void next(struct client *client);
 
 static void accepted(struct smtp *smtp)
 {
-    load_done(&smtp->client, smtp->client.load->options.octets);
+    load_done(&smtp->client, corpus_octets(&smtp->client.load->corpus, smtp->client.op));
     next(&smtp->client);
 }
 

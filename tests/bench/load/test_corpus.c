@@ -70,6 +70,29 @@ static void test_sizes_are_exact(void **state)
     }
 }
 
+static void test_mixed_sizes_are_those_that_are_told(void **state)
+{
+    size_t seen[65] = { 0 };
+    struct corpus corpus;
+    (void)state;
+    corpus_init(&corpus, 7, 4096, false);
+    corpus_mix(&corpus);
+    for (uint64_t n = 0; n < 1000; n++) {
+        struct text text = message(&corpus, n);
+        assert_int_equal(text.n, corpus_octets(&corpus, n));
+        assert_int_equal(text.n % 4096, 0);
+        assert_in_range(text.n / 4096, 1, 64);
+        seen[text.n / 4096]++;
+        message_free(text);
+    }
+    corpus_fini(&corpus);
+    assert_int_equal(seen[1] + seen[4] + seen[16] + seen[64], 1000);
+    assert_in_range(seen[1], 400, 600);
+    assert_in_range(seen[4], 200, 400);
+    assert_in_range(seen[16], 75, 225);
+    assert_in_range(seen[64], 20, 100);
+}
+
 static void test_the_same_seed_gives_the_same(void **state)
 {
     struct corpus one, two, other;
@@ -168,7 +191,9 @@ static void test_there_are_all_kinds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes_are_exact),     cmocka_unit_test(test_the_same_seed_gives_the_same),
+        cmocka_unit_test(test_sizes_are_exact),
+        cmocka_unit_test(test_mixed_sizes_are_those_that_are_told),
+        cmocka_unit_test(test_the_same_seed_gives_the_same),
         cmocka_unit_test(test_the_bytes_are_these), cmocka_unit_test(test_dots_are_stuffed),
         cmocka_unit_test(test_there_are_all_kinds),
     };

@@ -27,9 +27,10 @@ class Mailserverd:
 
     package = "mailserverd"
     promise = "its log is synced before the reply, once for all messages that came meanwhile; so for APPEND and STORE"
+    listeners = list(SPOKEN)
 
-    def __init__(self, tls: str = "openssl"):
-        self.name = "mailserverd" if tls == "openssl" else f"mailserverd ({tls})"
+    def __init__(self, tls: str = "openssl", name: str = ""):
+        self.name = name or ("mailserverd" if tls == "openssl" else f"mailserverd ({tls})")
         self.path = Path(tempfile.mkdtemp(prefix="mailserverd-", dir=ROOT / "build"))
         self.server = Server(BUILD / tls, self.path)
         self.group = Group(self.name)
@@ -46,7 +47,7 @@ class Mailserverd:
         users.write_text(first + "".join(first.replace("u0@", f"u{n}@", 1) for n in range(1, USERS)))
 
     def start(self) -> None:
-        self.host = Host([*self.group.enter(), *self.server.argv("serve")], list(SPOKEN))
+        self.host = Host([*self.group.enter(), *self.server.argv("serve")], self.listeners)
         self.ports = self.host.ports
 
     def forget(self) -> None:

@@ -1,0 +1,41 @@
+/* What was answered counts no more: the host's routes, names or passwords are others now, or a server is back.
+ *
+ * Nothing is thrown away but answers and back-offs.  A connection was begun by the old answers: it ends behind the
+ * message that it has, and its failure says nothing about the new ones. */
+#include "queue/queue.h"
+
+static void refresh_site(struct site *site)
+{
+    site->way_until_us = 0;
+    for (struct node *at = site->links.next; at != &site->links; at = at->next) {
+        struct link *link = HOLDER(at, struct link, node);
+        link->is_old = true;
+        if (!mailsrv__list_empty(&link->idle))
+            mailsrv__task_due(site->queue, &link->task);
+    }
+}
+
+/* What was put off by a failure of all that leads there is due with it, as behind the first success (RFC 5321 section
+ * 4.5.4.1). */
+static void refresh_lane(struct lane *lane)
+{
+    lane->route_until_us = 0;
+    lane->asks_again = lane->errand.op != NULL;
+    if (!mailsrv__lane_is_held_up(lane))
+        return;
+    lane->freed_us = mailsrv__queue_unix(lane->queue);
+    lane->more = true;
+    mailsrv__lane_retry(lane);
+}
+
+void mailsrv_queue_refresh(mailsrv_queue *q)
+{
+    if (q == NULL || q->closing)
+        return;
+    for (size_t i = 0; i < SITE_BUCKETS; i++)
+        for (struct site *site = q->sites[i]; site != NULL; site = site->chained)
+            refresh_site(site);
+    for (size_t i = 0; i < LANE_BUCKETS; i++)
+        for (struct lane *lane = q->lanes[i]; lane != NULL; lane = lane->chained)
+            refresh_lane(lane);
+}
