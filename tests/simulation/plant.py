@@ -37,20 +37,14 @@ FAULTS = {
     # A page that is older than what was done to an item since counts.
     "older-page": ("queue/row.c", "return item != NULL && (item->state != ITEM_GONE || item->scan >= scan);",
                    "(void)scan;\n    return item != NULL && item->state != ITEM_GONE;"),
-    # What was written of an item is forgotten when it is taken anew.
-    "taken-anew": ("queue/item.c", "    item->scan = gone->scan;\n", ""),
     # As many items are held in memory as come.
     "room": ("queue/item.c", "if (q->n_items >= q->limits.items + PAGE_ITEMS)", "if (q->n_items == UINT32_MAX)"),
-    # An order passes by what is written while its page is out.
-    "stale-page": ("queue/control.c", "c->stale = c->stale || item->plan == PLAN_UPDATE;", "c->stale = false;"),
     # Mail that must not goes in the clear.
     "tls": ("smtp/client_hello.c", "return c->terms.secure == MAILSRV_SECURE_MUST || c->terms.secure == MAILSRV_SECURE_VERIFY;",
             "(void)c;\n    return false;"),
     # Nobody logs in.
     "login": ("smtp/client_hello.c", "return logs_in ? mailsrv__client_log_in(c) : mailsrv__client_ready(c);",
               "(void)logs_in;\n    return mailsrv__client_ready(c);"),
-    # Whoever comes first takes all connections.
-    "last-quarter": ("queue/link.c", "return site->n_links == 0 || q->n_links", "return site != NULL || q->n_links"),
 }
 
 

@@ -94,8 +94,8 @@ static void run_all(uint64_t seed)
 static void run_planted(uint64_t seed, const char *rule)
 {
     bool found = !modes_schedule(seed) || !run_worlds(seed, number("SIMULATION_MAILS", MAILS)) ||
-                 !modes_crashes(seed, number("SIMULATION_CRASH_MAILS", CRASH_MAILS)) ||
-                 !modes_dead(seed, (uint32_t)number("SIMULATION_DEAD_MAILS", DEAD_MAILS));
+                 !modes_dead(seed, (uint32_t)number("SIMULATION_DEAD_MAILS", DEAD_MAILS)) ||
+                 !modes_crashes(seed, number("SIMULATION_CRASH_MAILS", CRASH_MAILS));
     char name[64];
     snprintf(name, sizeof name, "without %s a fault is found", rule);
     result(found, name);
