@@ -1,7 +1,7 @@
 /* What became of items, written: one QUEUE_UPDATE for each, QUEUE_DELETE of many. */
 #include "queue/queue.h"
 
-enum { DELETE_ITEMS = 64 };
+enum { DELETE_ITEMS = 256 };
 
 /* ---- QUEUE_UPDATE ---- */
 

@@ -58,6 +58,8 @@ FAULTS = {
     "base64": ("text/base64.c", "if ((bits & ((UINT32_C(1) << 8 * pad) - 1)) != 0)", "if (bits > UINT32_C(0xFFFFFF))"),
     # A value may be empty.
     "scram": ("sasl/scram_message.c", "if (text.n < 3 ||", "if (text.n < 2 ||"),
+    # A signature that is only begun is enough.
+    "sasl_client": ("sasl/client_scram.c", "n != s->salting.octets || !mailsrv__secret_equal", "!mailsrv__secret_equal"),
     # DEL is allowed.
     "prepare": ("sasl/prepare.c", "{ 0x7F, 0x9F }", "{ 0x80, 0x9F }"),
     # What the machine does not take of a record is lost.

@@ -178,6 +178,13 @@ def domains() -> set[bytes]:
     return {text.encode() for text in texts} | {b"b\xfccher.test"}
 
 
+def challenges() -> set[bytes]:
+    first = b".server,s=c2FsdA==,i=4096\n"
+    ways = [b"VXNlcm5hbWU6\nUGFzc3dvcmQ6\n", b"\n\n\n", b"eyJzdGF0dXMiOiI0MDEifQ==\n\n", first + b"=\n", first + b"~\n",
+            first + b"=\n=\n", b".,s=c2FsdA==,i=4095\n", first + b"dj0=\n", b"cj14LHM9eCxpPTQwOTY=\n"]
+    return {b"%d" % mechanism + way for mechanism in range(8) for way in ways}
+
+
 def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
     streams = {d.client for d in dialogues}
     messages = {m for d in dialogues for m in d.messages}
@@ -199,6 +206,7 @@ def inputs(dialogues: list[Dialogue]) -> dict[str, set[bytes]]:
     seeds["fields"] = values(messages | hard_ones)
     seeds["structure"] = set(structures())
     seeds["base64"] = {text for d in dialogues for text in base64s(d.client)}
+    seeds["sasl_client"] = challenges()
     seeds["scram"] = {message for message in decoded(seeds["base64"]) if b"r=" in message}
     seeds["prepare"] = {"I\u00adX".encode(), "a\u00a0b\u3000\u200b".encode(), b"secret", "p\u00e4ss".encode(), b"a\x07"}
     seeds |= {"config": configurations(), "people": people(), "maildir": maildirs(), "mbox": mboxes(messages),

@@ -4,24 +4,17 @@
  *
  * PROTOCOL is smtp, lmtp, submission, pop3 or imap. */
 #include "../dialogue/crypto.h"
-#include "fuzz.h"
+#include "host.h"
 
 #include <mailsrv/mailsrv.h>
 #include <mailsrv/stores/memory.h>
 
 enum protocol { smtp, lmtp, submission, pop3, imap };
 
-enum { PLENTY = 1 << 20, UNITS_MAX = 300, MONO_US = 1000000 };
-
 struct world {
-    mailsrv_engine *engine;
+    struct host host;
     mailsrv_store *store;
-    mailsrv_session *session;
-    struct bytes out;
-    uint32_t *chance; /* NULL: all goes its best way */
     uint8_t randoms; /* calls of the engine's random numbers */
-    bool faulty;
-    size_t leaves_in; /* pieces until the session is freed; 0: it is not */
 };
 
 /* ---- Setting up ---- */
@@ -89,17 +82,17 @@ static void fill_store(mailsrv_store *store)
 static void set_knobs(struct world *w)
 {
     static const int32_t flags[] = { MAILSRV_MEMORY_READ_LENDS, MAILSRV_MEMORY_READ_HANDLES };
-    if (w->chance == NULL)
+    if (w->host.chance == NULL)
         return;
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-        mailsrv_memory_set_u64(w->store, flags[i], draw(w->chance, 2));
+        mailsrv_memory_set_u64(w->store, flags[i], draw(w->host.chance, 2));
     mailsrv_memory_set_u64(w->store, MAILSRV_MEMORY_LATE, 1);
-    mailsrv_memory_set_u64(w->store, MAILSRV_MEMORY_SHUFFLE, draw(w->chance, 1000));
-    mailsrv_memory_set_u64(w->store, MAILSRV_MEMORY_PAGE_ROWS, draw(w->chance, 3));
-    mailsrv_memory_set_u64(w->store, MAILSRV_MEMORY_READ_OCTETS, draw(w->chance, 20));
-    if (w->faulty && draw(w->chance, 2) == 0) {
-        mailsrv_memory_set_u64(w->store, MAILSRV_MEMORY_FAIL_NTH, 1 + draw(w->chance, 12));
-        mailsrv_memory_set_u64(w->store, MAILSRV_MEMORY_FAIL_STATUS, 400 + draw(w->chance, 6) + 100 * draw(w->chance, 2));
+    mailsrv_memory_set_u64(w->store, MAILSRV_MEMORY_SHUFFLE, draw(w->host.chance, 1000));
+    mailsrv_memory_set_u64(w->store, MAILSRV_MEMORY_PAGE_ROWS, draw(w->host.chance, 3));
+    mailsrv_memory_set_u64(w->store, MAILSRV_MEMORY_READ_OCTETS, draw(w->host.chance, 20));
+    if (w->host.faulty && draw(w->host.chance, 2) == 0) {
+        mailsrv_memory_set_u64(w->store, MAILSRV_MEMORY_FAIL_NTH, 1 + draw(w->host.chance, 12));
+        mailsrv_memory_set_u64(w->store, MAILSRV_MEMORY_FAIL_STATUS, 400 + draw(w->host.chance, 6) + 100 * draw(w->host.chance, 2));
     }
 }
 
@@ -143,63 +136,20 @@ static void make_engine(struct world *w)
     mailsrv_config_new(NULL, &config);
     mailsrv_crypto crypto = test_crypto(&w->randoms);
     mailsrv_config_set_crypto(config, &crypto);
-    if (w->faulty && draw(w->chance, 2) == 0)
+    if (w->host.faulty && draw(w->host.chance, 2) == 0)
         mailsrv_config_set_u64(config, MAILSRV_CONFIG_MEMORY_MAX, 131072);
-    CHECK(mailsrv_engine_new(config, &w->engine) == MAILSRV_OK, "no engine");
+    CHECK(mailsrv_engine_new(config, &w->host.engine) == MAILSRV_OK, "no engine");
     mailsrv_config_free(config);
-    mailsrv_store_bind(w->store, w->engine);
-    mailsrv_engine_serve(w->engine, MAILSRV_OP_POLICY, decide, w);
-    mailsrv_engine_advance(w->engine, MONO_US, MONO_US);
+    mailsrv_store_bind(w->store, w->host.engine);
+    mailsrv_engine_serve(w->host.engine, MAILSRV_OP_POLICY, decide, w);
+    mailsrv_engine_advance(w->host.engine, MONO_US, MONO_US);
 }
 
 /* ---- The host ---- */
 
-static bool take_output(struct world *w)
+static bool answer(struct host *host)
 {
-    mailsrv_out v[4];
-    size_t count;
-    mailsrv_session_output(w->session, v, 4, &count);
-    for (size_t i = 0; i < count; i++) {
-        size_t n = w->chance == NULL ? v[i].n : piece_octets(w->chance, v[i].n);
-        bytes_add(&w->out, (struct span){ (const char *)v[i].p, n });
-        mailsrv_session_sent(w->session, n);
-        if (n < v[i].n)
-            return true;
-    }
-    return count != 0;
-}
-
-/* Until nothing moves any more. */
-static void pump(struct world *w)
-{
-    for (;;) {
-        uint32_t units = w->chance == NULL ? PLENTY : 1 + draw(w->chance, 300);
-        bool moved = mailsrv_engine_turn(w->engine, units) == MAILSRV_MORE;
-        moved = take_output(w) || moved;
-        moved = mailsrv_memory_answer(w->store, 1) != 0 || moved;
-        if (!moved)
-            return;
-    }
-}
-
-static void say(void *ctx, struct span piece)
-{
-    struct world *w = ctx;
-    while (piece.n != 0 && w->session != NULL) {
-        size_t taken;
-        if (w->leaves_in != 0 && --w->leaves_in == 0) {
-            mailsrv_session_free(w->session);
-            w->session = NULL;
-            return;
-        }
-        if (mailsrv_session_feed(w->session, (const uint8_t *)piece.p, piece.n, &taken) != MAILSRV_OK)
-            return;
-        piece = mailsrv__span_after(piece, taken);
-        pump(w);
-        bool stuck = taken == 0 && (mailsrv_session_wants(w->session) & MAILSRV_WANT_READ) == 0;
-        if (stuck)
-            return;
-    }
+    return mailsrv_memory_answer(HOLDER(host, struct world, host)->store, 1) != 0;
 }
 
 /* ---- What is left ---- */
@@ -211,7 +161,7 @@ static void see_message(struct world *w, const mailsrv_id *id, uint64_t index)
         mailsrv_memory_message(w->store, id, index, offset, &part);
         if (part.n == 0)
             break;
-        bytes_add(&w->out, mailsrv__span(part));
+        bytes_add(&w->host.out, mailsrv__span(part));
     }
 }
 
@@ -223,34 +173,21 @@ static void see_store(struct world *w)
         mailsrv_id id;
         mailsrv_memory_find_account(w->store, accounts[i], 3, &id);
         uint64_t n = mailsrv_memory_count(w->store, &id);
-        bytes_add_u64(&w->out, n);
+        bytes_add_u64(&w->host.out, n);
         for (uint64_t k = 0; k < n; k++)
             see_message(w, &id, k);
     }
     for (uint64_t k = 0; mailsrv_memory_queue_item(w->store, k, &item) == MAILSRV_OK; k++)
-        bytes_add(&w->out, mailsrv__span(item.record));
+        bytes_add(&w->host.out, mailsrv__span(item.record));
 }
 
 static void check_nothing_is_left(struct world *w, uint64_t memory)
 {
     for (int32_t key = MAILSRV_MEMORY_STAT_BODIES; key <= MAILSRV_MEMORY_STAT_HELD; key++)
         CHECK(mailsrv_memory_stat(w->store, key) == 0, "a handle is open, or something is lent or held");
-    uint64_t kept = mailsrv_engine_stat(w->engine, MAILSRV_STAT_IMAGES_OCTETS) +
-                    mailsrv_engine_stat(w->engine, MAILSRV_STAT_TEXTS_OCTETS);
-    CHECK(mailsrv_engine_stat(w->engine, MAILSRV_STAT_MEMORY) - kept == memory, "memory is left");
-    CHECK(mailsrv_engine_stat(w->engine, MAILSRV_STAT_STEP_UNITS_PEAK) <= UNITS_MAX, "a long slice");
-}
-
-static void end(struct world *w)
-{
-    if (w->session != NULL) {
-        mailsrv_session_feed_eof(w->session);
-        pump(w);
-        CHECK((mailsrv_session_wants(w->session) & MAILSRV_WANT_CLOSE) != 0, "the session does not end");
-        mailsrv_session_free(w->session);
-    }
-    while (mailsrv_engine_turn(w->engine, PLENTY) == MAILSRV_MORE || mailsrv_memory_answer(w->store, 1) != 0)
-        continue;
+    uint64_t kept = mailsrv_engine_stat(w->host.engine, MAILSRV_STAT_IMAGES_OCTETS) +
+                    mailsrv_engine_stat(w->host.engine, MAILSRV_STAT_TEXTS_OCTETS);
+    CHECK(mailsrv_engine_stat(w->host.engine, MAILSRV_STAT_MEMORY) - kept == memory, "memory is left");
 }
 
 static void converse(struct world *w, struct span all, mailsrv_profile *profile)
@@ -258,18 +195,18 @@ static void converse(struct world *w, struct span all, mailsrv_profile *profile)
     mailsrv_memory_new(NULL, &w->store);
     fill_store(w->store);
     make_engine(w);
-    uint64_t memory = mailsrv_engine_stat(w->engine, MAILSRV_STAT_MEMORY);
+    uint64_t memory = mailsrv_engine_stat(w->host.engine, MAILSRV_STAT_MEMORY);
     set_knobs(w);
-    if (w->faulty && draw(w->chance, 2) == 0)
-        w->leaves_in = 1 + draw(w->chance, 16);
-    CHECK(mailsrv_server_new(w->engine, profile, NULL, NULL, &w->session) == MAILSRV_OK, "no session");
-    mailsrv_session_set_external(w->session, "pat", 3);
-    pump(w);
-    in_pieces(all, w->chance, say, w);
-    end(w);
+    if (w->host.faulty && draw(w->host.chance, 2) == 0)
+        w->host.leaves_in = 1 + draw(w->host.chance, 16);
+    CHECK(mailsrv_server_new(w->host.engine, profile, NULL, NULL, &w->host.session) == MAILSRV_OK, "no session");
+    mailsrv_session_set_external(w->host.session, "pat", 3);
+    host_pump(&w->host);
+    in_pieces(all, w->host.chance, host_say, &w->host);
+    host_end(&w->host);
     check_nothing_is_left(w, memory);
     see_store(w);
-    CHECK(mailsrv_engine_free(w->engine, 0) == MAILSRV_OK, "the engine is busy");
+    CHECK(mailsrv_engine_free(w->host.engine, 0) == MAILSRV_OK, "the engine is busy");
     mailsrv_store_free(w->store);
 }
 
@@ -282,14 +219,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         profile = make_profile();
     uint32_t chance = knobs(p);
     struct span all = { (const char *)p + KNOB_OCTETS, n - KNOB_OCTETS };
-    struct world whole = { .chance = NULL }, cut = { .chance = &chance };
-    struct world faulty = { .chance = &chance, .faulty = true };
+    struct world whole = { .host.answer = answer }, cut = { .host = { .answer = answer, .chance = &chance } };
+    struct world faulty = { .host = { .answer = answer, .chance = &chance, .faulty = true } };
     converse(&whole, all, profile);
     converse(&cut, all, profile);
-    bytes_same(&whole.out, &cut.out, "cut input or late answers give other replies, or another store");
+    bytes_same(&whole.host.out, &cut.host.out, "cut input or late answers give other replies, or another store");
     converse(&faulty, all, profile);
-    bytes_free(&whole.out);
-    bytes_free(&cut.out);
-    bytes_free(&faulty.out);
+    bytes_free(&whole.host.out);
+    bytes_free(&cut.host.out);
+    bytes_free(&faulty.host.out);
     return 0;
 }

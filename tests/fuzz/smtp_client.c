@@ -1,14 +1,14 @@
 /* A client's session with a server that says anything.  Its lines come whole, and in pieces with late answers: what the
  * client says, and what its courier is told, is the same.  A third time something goes wrong, and then, too, each
  * recipient is told once, each job is done, and nothing is left. */
-#include "fuzz.h"
+#include "host.h"
 
 #include "smtp/client.h"
 #include "text/queue_record.h"
 
 #include <mailsrv/mailsrv.h>
 
-enum { PLENTY = 1 << 20, UNITS_MAX = 300, MONO_US = 1000000, OPS_MAX = 8, JOBS = 4, RCPTS = 3 };
+enum { OPS_MAX = 8, JOBS = 4, RCPTS = 3 };
 
 static const char small[] = "Subject: small\r\n\r\n.\r\n..\r\nx", eight_bit[] = "Subject: \xc3\xa4\r\n\r\n\xff\r\n";
 
@@ -36,12 +36,7 @@ struct question {
 
 struct world {
     struct courier courier; /* first */
-    mailsrv_engine *engine;
-    mailsrv_session *session;
-    struct bytes out;
-    uint32_t *chance; /* NULL: all goes its best way */
-    bool faulty;
-    size_t leaves_in; /* pieces until the session is freed; 0: it is not */
+    struct host host;
     struct question asked[OPS_MAX];
     size_t n_asked;
     uint64_t open; /* readings */
@@ -51,7 +46,7 @@ struct world {
 
 static uint32_t chance_of(struct world *w, uint32_t below)
 {
-    return w->chance == NULL ? 0 : draw(w->chance, below);
+    return w->host.chance == NULL ? 0 : draw(w->host.chance, below);
 }
 
 /* ---- The courier ---- */
@@ -76,9 +71,9 @@ static const struct smtp_job *next(struct courier *courier)
 static void note(struct world *w, uint64_t what, const struct smtp_reply *reply)
 {
     CHECK(reply->text.n <= 512, "a long reply");
-    bytes_add_u64(&w->out, what);
-    bytes_add_u64(&w->out, reply->code);
-    bytes_add(&w->out, reply->text);
+    bytes_add_u64(&w->host.out, what);
+    bytes_add_u64(&w->host.out, reply->code);
+    bytes_add(&w->host.out, reply->text);
 }
 
 static void told(struct courier *courier, const struct smtp_job *job, uint32_t i, enum smtp_fate fate,
@@ -132,74 +127,30 @@ static void answer_read(struct world *w, const struct question *q)
     most = most < left ? most : left;
     most = most < q->arg.octets ? most : (size_t)q->arg.octets;
     bytes.octets = (mailsrv_bytes){ (const uint8_t *)text + q->arg.offset, most };
-    if (q->arg.handle == 0 && (w->chance == NULL || q->arg.queue % 2 == 0)) {
+    if (q->arg.handle == 0 && (w->host.chance == NULL || q->arg.queue % 2 == 0)) {
         bytes.handle = 7;
         w->open++;
     }
-    CHECK(mailsrv_op_answer(w->engine, q->id, &answer) == MAILSRV_OK, "an answer is not taken");
+    CHECK(mailsrv_op_answer(w->host.engine, q->id, &answer) == MAILSRV_OK, "an answer is not taken");
 }
 
-static bool answer_one(struct world *w)
+static bool answer_one(struct host *host)
 {
+    struct world *w = HOLDER(host, struct world, host);
     if (w->n_asked == 0)
         return false;
     struct question q = w->asked[0];
     memmove(w->asked, w->asked + 1, --w->n_asked * sizeof q);
     if (q.kind == MAILSRV_OP_READ_CLOSE)
         w->open--;
-    if (q.kind == MAILSRV_OP_READ && !(w->faulty && chance_of(w, 6) == 0))
+    if (q.kind == MAILSRV_OP_READ && !(w->host.faulty && chance_of(w, 6) == 0))
         answer_read(w, &q);
     else
-        mailsrv_op_answer_status(w->engine, q.id, q.kind == MAILSRV_OP_READ ? MAILSRV_TEMP : MAILSRV_OK);
+        mailsrv_op_answer_status(w->host.engine, q.id, q.kind == MAILSRV_OP_READ ? MAILSRV_TEMP : MAILSRV_OK);
     return true;
 }
 
 /* ---- The host ---- */
-
-static bool take_output(struct world *w)
-{
-    mailsrv_out v[4];
-    size_t count;
-    mailsrv_session_output(w->session, v, 4, &count);
-    for (size_t i = 0; i < count; i++) {
-        size_t n = w->chance == NULL ? v[i].n : piece_octets(w->chance, v[i].n);
-        bytes_add(&w->out, (struct span){ (const char *)v[i].p, n });
-        mailsrv_session_sent(w->session, n);
-        if (n < v[i].n)
-            return true;
-    }
-    return count != 0;
-}
-
-static void pump(struct world *w)
-{
-    bool moved = true;
-    while (moved) {
-        uint32_t units = w->chance == NULL ? PLENTY : 1 + chance_of(w, 300);
-        moved = mailsrv_engine_turn(w->engine, units) == MAILSRV_MORE;
-        moved = (w->session != NULL && take_output(w)) || moved;
-        moved = answer_one(w) || moved;
-    }
-}
-
-static void say(void *ctx, struct span piece)
-{
-    struct world *w = ctx;
-    while (piece.n != 0 && w->session != NULL) {
-        size_t taken;
-        if (w->leaves_in != 0 && --w->leaves_in == 0) {
-            mailsrv_session_free(w->session);
-            w->session = NULL;
-            return;
-        }
-        if (mailsrv_session_feed(w->session, (const uint8_t *)piece.p, piece.n, &taken) != MAILSRV_OK)
-            return;
-        piece = mailsrv__span_after(piece, taken);
-        pump(w);
-        if (taken == 0 && (mailsrv_session_wants(w->session) & MAILSRV_WANT_READ) == 0)
-            return;
-    }
-}
 
 /* A line at a time: what a server says before it was asked may come too early, and then it is the end. */
 static void say_lines(struct world *w, struct span all)
@@ -207,39 +158,31 @@ static void say_lines(struct world *w, struct span all)
     while (all.n != 0) {
         const char *lf = memchr(all.p, '\n', all.n);
         size_t n = lf == NULL ? all.n : (size_t)(lf - all.p) + 1;
-        in_pieces(mailsrv__span_first(all, n), w->chance, say, w);
+        in_pieces(mailsrv__span_first(all, n), w->host.chance, host_say, &w->host);
         all = mailsrv__span_after(all, n);
     }
 }
 
 static void end(struct world *w, uint64_t memory)
 {
-    if (w->session != NULL) {
-        mailsrv_session_feed_eof(w->session);
-        pump(w);
-        CHECK((mailsrv_session_wants(w->session) & MAILSRV_WANT_CLOSE) != 0, "the session does not end");
-        mailsrv_session_free(w->session);
-        w->session = NULL;
-    }
-    pump(w);
+    host_end(&w->host);
     CHECK(w->ended == 1 && w->given == w->done, "the courier was not told of the end");
     CHECK(w->open == 0, "a reading was not closed");
-    CHECK(mailsrv_engine_stat(w->engine, MAILSRV_STAT_MEMORY) == memory, "memory is left");
-    CHECK(mailsrv_engine_stat(w->engine, MAILSRV_STAT_STEP_UNITS_PEAK) <= UNITS_MAX, "a long slice");
-    CHECK(mailsrv_engine_free(w->engine, 0) == MAILSRV_OK, "the engine is busy");
+    CHECK(mailsrv_engine_stat(w->host.engine, MAILSRV_STAT_MEMORY) == memory, "memory is left");
+    CHECK(mailsrv_engine_free(w->host.engine, 0) == MAILSRV_OK, "the engine is busy");
 }
 
 static void make_engine(struct world *w)
 {
     mailsrv_config *config;
     mailsrv_config_new(NULL, &config);
-    if (w->faulty && chance_of(w, 2) == 0)
+    if (w->host.faulty && chance_of(w, 2) == 0)
         mailsrv_config_set_u64(config, MAILSRV_CONFIG_MEMORY_MAX, 131072);
-    CHECK(mailsrv_engine_new(config, &w->engine) == MAILSRV_OK, "no engine");
+    CHECK(mailsrv_engine_new(config, &w->host.engine) == MAILSRV_OK, "no engine");
     mailsrv_config_free(config);
-    mailsrv_engine_serve(w->engine, MAILSRV_OP_READ, keep, w);
-    mailsrv_engine_serve(w->engine, MAILSRV_OP_READ_CLOSE, keep, w);
-    mailsrv_engine_advance(w->engine, MONO_US, MONO_US);
+    mailsrv_engine_serve(w->host.engine, MAILSRV_OP_READ, keep, w);
+    mailsrv_engine_serve(w->host.engine, MAILSRV_OP_READ_CLOSE, keep, w);
+    mailsrv_engine_advance(w->host.engine, MONO_US, MONO_US);
 }
 
 static void converse(struct world *w, struct span all, uint32_t knob, mailsrv_profile *profile)
@@ -253,12 +196,12 @@ static void converse(struct world *w, struct span all, uint32_t knob, mailsrv_pr
                                 .idle_ms = 1000 };
     w->courier = (struct courier){ ready, next, told, done, ended };
     make_engine(w);
-    uint64_t memory = mailsrv_engine_stat(w->engine, MAILSRV_STAT_MEMORY);
-    if (w->faulty && chance_of(w, 2) == 0)
-        w->leaves_in = 1 + chance_of(w, 16);
-    CHECK(mailsrv__client_begin(w->engine, profile, NULL, NULL, &terms, &w->courier, &w->session) == MAILSRV_OK,
+    uint64_t memory = mailsrv_engine_stat(w->host.engine, MAILSRV_STAT_MEMORY);
+    if (w->host.faulty && chance_of(w, 2) == 0)
+        w->host.leaves_in = 1 + chance_of(w, 16);
+    CHECK(mailsrv__client_begin(w->host.engine, profile, NULL, NULL, &terms, &w->courier, &w->host.session) == MAILSRV_OK,
           "no session");
-    pump(w);
+    host_pump(&w->host);
     say_lines(w, all);
     end(w, memory);
 }
@@ -281,14 +224,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         profile = make_profile();
     uint32_t chance = knobs(p), knob = chance >> 8;
     struct span all = { (const char *)p + KNOB_OCTETS, n - KNOB_OCTETS };
-    struct world whole = { .chance = NULL }, cut = { .chance = &chance };
-    struct world faulty = { .chance = &chance, .faulty = true };
+    struct world whole = { .host.answer = answer_one }, cut = { .host = { .answer = answer_one, .chance = &chance } };
+    struct world faulty = { .host = { .answer = answer_one, .chance = &chance, .faulty = true } };
     converse(&whole, all, knob, profile);
     converse(&cut, all, knob, profile);
-    bytes_same(&whole.out, &cut.out, "cut input or late answers have the client say something else");
+    bytes_same(&whole.host.out, &cut.host.out, "cut input or late answers have the client say something else");
     converse(&faulty, all, knob, profile);
-    bytes_free(&whole.out);
-    bytes_free(&cut.out);
-    bytes_free(&faulty.out);
+    bytes_free(&whole.host.out);
+    bytes_free(&cut.host.out);
+    bytes_free(&faulty.host.out);
     return 0;
 }

@@ -15,6 +15,7 @@ from tree import free_port, until
 BODY = b"Hello\r\n.\r\n..\r\n.x\r\nbye\r\n"
 MANY, AT_FIRST, AT_ONCE = 150, 4, 20  # messages for one that is down; connections to it: while it is, and ever
 DOWN = b"421 4.3.2 down\r\n"
+OURS = "127.0.6.240"
 SILENCES = ["servfail", "refused", "silent"]
 
 
@@ -28,7 +29,7 @@ class Traps:
         self.liars: list[Liar] = []
         routes = {"must": {"for": ".must.test", "host": f"mx:{self.port}", "tls": "required"},
                   "smart": {"for": "via.test", "host": f"smart.test:{self.port}"}, "out": {"host": f"mx:{self.port}"}}
-        self.a = Sender(built, "a.test", names.port, routes=routes)
+        self.a = Sender(built, "a.test", names.port, routes=routes, queue={"own_addresses": OURS})
         self.slow = Sender(built, "slow.test", names.port, routes=routes,
                            queue={"first_retry": "1h", "longest_retry": "4h"})
         self.secret = tuple(self.a.server.path / f"mx.a.test.{end}" for end in ("pem", "key"))
@@ -37,7 +38,7 @@ class Traps:
         for one in (self.a, self.slow):
             one.start()
         for check in (self.quoted, self.dots, self.words_before_tls, self.no_answer, self.no_domain, self.no_exchanger,
-                      self.unusable, self.no_tls, self.tls_refused, self.next_has_tls, self.many):
+                      self.unusable, self.ours, self.no_tls, self.tls_refused, self.next_has_tls, self.many):
             self.tap.run(check.__doc__, check)
         for one in (self.a, self.slow):
             self.tap.run(f"{one.domain} ends", one.end)
@@ -182,6 +183,18 @@ class Traps:
         (notice,) = self.a.arrived()
         self.over("unusable.test")
         assert b"\r\nStatus: 5.4.4\r\n" in notice and not liar.calls, notice
+
+    def ours(self) -> None:
+        """the best exchanger has an address of ours: it would come back, and the sender hears of it (RFC 5321 section 5.1)"""
+        ours, worse = Liar(host=OURS, port=self.port), self.exchanger("worse.test")
+        self.liars.append(ours)
+        self.names.zone |= {"ours.test": {"MX": ["10 other-name.test", "20 mx.worse.test"]}, "other-name.test": {"CNAME": "we.test"},
+                            "we.test": {"A": [OURS]}}
+        self.sent("ours", "kim@ours.test")
+        (notice,) = self.a.arrived()
+        self.over("ours.test")
+        assert b"\r\nStatus: 5.4.6\r\n" in notice and not ours.calls and not worse.calls, notice
+        assert "554 5.4.6 mail for ours.test would come back to us" in self.a.log(), self.a.log()
 
     # ---- Many ----
 
