@@ -534,8 +534,9 @@ typedef struct mailsrv_rows {
     const mailsrv_row *rows;
 } mailsrv_rows;
 
-/* ---- READ: a range of a message, of a staged body, or of an item of the queue (its prefix and then the body).  Answer: mailsrv_read_bytes: 1 octet or more of what was
- * asked; at the end of the message none.  MAILSRV_GONE: it was expunged. ---- */
+/* ---- READ: a range of a message, of a staged body, or of an item of the queue (its prefix and then the body).  Answer:
+ * mailsrv_read_bytes: 1 octet or more of what was asked; at the end of the message none.  MAILSRV_GONE: it was
+ * expunged. ---- */
 typedef struct mailsrv_arg_read {
     uint32_t size;
     uint32_t uid;    /* with `mbox` */

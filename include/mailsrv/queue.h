@@ -17,7 +17,11 @@
  * A queue is open on one engine.  Another engine of the same store that has committed to it pokes it:
  * mailsrv_queue_poke, on the thread of the queue's engine.
  *
- * Threads: as the engine.
+ * Threads: as the engine: every function here is called on its thread, and `done` and `closed` are called there; what
+ * may be called on any says so.  Functions that are given are kept until they were called, or the queue has ended.
+ *
+ * Whoever fills in a struct sets `size` to its sizeof, and every field that he does not use to 0, also `reserved`.  All
+ * constants are numbers that never change.
  */
 #ifndef MAILSRV_QUEUE_H
 #define MAILSRV_QUEUE_H
@@ -219,10 +223,15 @@ typedef struct mailsrv_queue_setup {
 MAILSRV_API int32_t mailsrv_queue_open(mailsrv_engine *engine, const mailsrv_queue_setup *setup, mailsrv_queue **out);
 
 /* Begins nothing new, lets what is being sent come to its end, then frees the queue.  `closed`, from the engine's turn,
- * says so; NULL: nobody is told.  The engine's end does the same at once.  NULL is fine. */
+ * says so; NULL: nobody is told.  Until then the queue may be asked for its numbers, and takes nothing
+ * (MAILSRV_E_USAGE); after it the pointer is not valid any more.  The host goes on to pump its sessions, and to answer;
+ * who does not want to wait frees them.  NULL is fine, and a second call does nothing.
+ *
+ * mailsrv_engine_free frees a queue at once: what is being sent is tried again by the next one, and neither `closed` nor a
+ * `done` that was not called by then ever is. */
 MAILSRV_API void mailsrv_queue_close(mailsrv_queue *queue, void (*closed)(void *user), void *user);
 
-/* Something was committed to the queue by another engine. */
+/* Something was committed to the queue by another engine.  NULL is fine. */
 MAILSRV_API void mailsrv_queue_poke(mailsrv_queue *queue);
 
 /* What ROUTE, DNS and CREDENTIAL answered may be others now: nothing more is sent before they were asked again.  What waits
@@ -284,8 +293,9 @@ typedef struct mailsrv_queue_match {
 #define MAILSRV_QUEUE_REROUTE 6 /* by `route` from now on, and due; an empty one: as its domain says */
 
 /* Does it to all that match, in pages, beside everything else.  What is being sent right now is done first.  `match` and
- * `route` are copied.  `done` is called once, from the engine's turn: MAILSRV_OK and how many, or what the store
- * answered.  MAILSRV_OK, MAILSRV_NOMEM, MAILSRV_E_USAGE. */
+ * `route` are copied; `route` counts for REROUTE alone, and has 64 octets at most.  `done` is called once, from the engine's
+ * turn, never from this call: MAILSRV_OK and how many, or what the store answered; MAILSRV_TEMP: the queue was closed
+ * before the end.  NULL: nobody is told.  MAILSRV_OK; MAILSRV_NOMEM, MAILSRV_E_USAGE: `done` is not called. */
 MAILSRV_API int32_t mailsrv_queue_control(mailsrv_queue *queue, const mailsrv_queue_match *match, int32_t action,
                                           mailsrv_bytes route, void (*done)(void *user, int32_t status, uint64_t n),
                                           void *user);
@@ -321,9 +331,11 @@ typedef struct mailsrv_queue_mail {
     mailsrv_bytes message; /* header and body, lines ended by CRLF; borrowed until `done` */
 } mailsrv_queue_mail;
 
-/* Puts a message into the queue.  Envelope and recipients are copied.  `done` is called once, from the engine's turn:
- * MAILSRV_OK when it is durable, for all recipients; else nothing was taken.  MAILSRV_OK; MAILSRV_NOMEM;
- * MAILSRV_E_VALUE: an address that is none, or a message with a bare CR or LF; MAILSRV_E_USAGE. */
+/* Puts a message into the queue.  Envelope and recipients are copied; the octets of the message are borrowed until `done`,
+ * or the engine's end.  `done` is called once, from the engine's turn, never from this call: MAILSRV_OK when it is
+ * durable, for all recipients; else nothing was taken.  NULL: nobody is told.  MAILSRV_OK; MAILSRV_NOMEM;
+ * MAILSRV_E_VALUE: an address that is none, or a message with a bare CR or LF; MAILSRV_E_USAGE.  Unless it is MAILSRV_OK
+ * `done` is not called, and nothing is borrowed. */
 MAILSRV_API int32_t mailsrv_queue_send(mailsrv_queue *queue, const mailsrv_queue_mail *mail,
                                        void (*done)(void *user, int32_t status), void *user);
 
@@ -335,6 +347,7 @@ MAILSRV_API int32_t mailsrv_queue_send(mailsrv_queue *queue, const mailsrv_queue
 #define MAILSRV_QUEUE_STAT_FAILED 5      /* recipients given up */
 #define MAILSRV_QUEUE_STAT_NOTICES 6     /* notices committed */
 #define MAILSRV_QUEUE_STAT_LANES 7       /* in memory */
+/* `key` is MAILSRV_QUEUE_STAT_...; an unknown one is 0, and so is all of NULL. */
 MAILSRV_API uint64_t mailsrv_queue_stat(const mailsrv_queue *queue, int32_t key);
 
 #ifdef __cplusplus

@@ -74,10 +74,12 @@ void mailsrv__control_apply(struct control *c, struct item *item)
     switch (c->action) {
     case MAILSRV_QUEUE_HOLD:
         item->change.flags_set |= QUEUE_FLAG_HELD;
+        item->change.flags_cleared &= (uint16_t)~QUEUE_FLAG_HELD;
         item->change.due_us = INT64_MAX;
         break;
     case MAILSRV_QUEUE_RELEASE:
         item->change.flags_cleared |= QUEUE_FLAG_HELD;
+        item->change.flags_set &= (uint16_t)~QUEUE_FLAG_HELD;
         break;
     case MAILSRV_QUEUE_REROUTE:
         reroute(c, item);
@@ -115,7 +117,7 @@ static bool take_known(struct control *c, struct item *item)
     bool comes_back = item->state == ITEM_OUT || (item->state == ITEM_SETTLES && item->plan == PLAN_DEFER &&
                                                   item->asked == ASKED_NOTHING);
     if (item->state == ITEM_GONE) { /* it was settled since the page was asked for, and may be there still */
-        c->stale = c->stale || item->plan == PLAN_UPDATE;
+        c->stale = c->stale || item->plan != PLAN_DELETE;
         return true;
     }
     if (item->control != NULL || (item->state == ITEM_SETTLES && !comes_back))

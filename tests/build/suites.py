@@ -45,9 +45,7 @@ def sanitizers(p: Report) -> None:
         options = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
         fewer = {f"DIALOGUE_{name}": p.environment[f"DIALOGUE_SANITIZED_{name}"]
                  for name in ("CUTS", "RANDOM_CUTS", "PAIRS", "TLS_STEP", "TLS_ENDS")}
-        fewer |= {f"SIMULATION_{name}": p.environment[f"SIMULATION_SANITIZED_{name}"]
-                  for name in ("MAILS", "CRASH_MAILS", "DEAD_MAILS")}
-        for suite in ("dialogues", "unit", "kit", "model", "worlds", "threads", "hosts"):
+        for suite in ("dialogues", "unit", "kit", "model", "threads", "hosts"):
             configurations.run_suite("asan", suite, p, **options, **fewer)
 
 

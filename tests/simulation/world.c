@@ -197,7 +197,7 @@ static bool turn(struct sim *sim)
             break;
         worked = true;
     }
-    uint64_t items = mailsrv_queue_stat(sim->queue, MAILSRV_QUEUE_STAT_HELD_ITEMS);
+    uint64_t items = sim->queue == NULL ? 0 : mailsrv_queue_stat(sim->queue, MAILSRV_QUEUE_STAT_HELD_ITEMS);
     if (items > sim->items_peak)
         sim->items_peak = items;
     return worked;
@@ -258,21 +258,20 @@ static bool is_over(const struct sim *sim)
 
 static void closed(void *user)
 {
-    *(bool *)user = true;
+    ((struct sim *)user)->queue = NULL;
 }
 
 static void end(struct sim *sim)
 {
-    bool is_closed = false;
     int64_t until = sim->clock.now_us + DAY;
     sim->ending = true;
-    mailsrv_queue_close(sim->queue, closed, &is_closed);
+    mailsrv_queue_close(sim->queue, closed, sim);
     come_to_rest(sim);
-    while (sim->fault == NULL && (!is_closed || sim->held != NULL || sim->wires != NULL) && sim->clock.now_us < until) {
+    while (sim->fault == NULL && (sim->queue != NULL || sim->held != NULL || sim->wires != NULL) && sim->clock.now_us < until) {
         pass_time(sim);
         come_to_rest(sim);
     }
-    sim_expect(sim, is_closed && sim->held == NULL, "the queue does not close");
+    sim_expect(sim, sim->queue == NULL && sim->held == NULL, "the queue does not close");
     sim_expect(sim, sim->orders == NULL, "an order is never answered");
     peers_end(sim);
     for (int i = 0; i < 1000 && mailsrv_engine_free(sim->engine, 0) == MAILSRV_E_BUSY; i++)

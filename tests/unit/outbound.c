@@ -353,6 +353,13 @@ void out_run(struct outbound *w)
     fail_msg("it never comes to rest");
 }
 
+void out_step(struct outbound *w)
+{
+    mailsrv_engine_turn(w->engine, 1);
+    turn(w->servers);
+    move(w);
+}
+
 static int64_t next(const struct outbound *w)
 {
     int64_t a = mailsrv_engine_next_deadline(w->engine), b = mailsrv_engine_next_deadline(w->servers);

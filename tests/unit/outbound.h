@@ -86,6 +86,9 @@ void out_let_go(struct outbound *w);
 /* Runs until there is nothing to do, without time passing. */
 void out_run(struct outbound *w);
 
+/* A part of that, as small as it can be. */
+void out_step(struct outbound *w);
+
 /* Lets time pass, and does what is due on the way. */
 void out_wait(struct outbound *w, int64_t us);
 

@@ -203,6 +203,29 @@ static void test_more_than_there_is_room_for(void **state)
     assert_true(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_HELD_ITEMS) <= 16);
 }
 
+/* Whatever is done with an item just then, it is held: also if it was put off since it was found. */
+static void test_hold_at_every_moment(void **state)
+{
+    mailsrv_queued_mail mail = { .tries = 0 };
+    for (int steps = 0; mail.tries == 0; steps += 3) {
+        end(state);
+        begin(state);
+        down = false;
+        mailsrv_memory_set_u64(w.store, MAILSRV_MEMORY_LATE, 2);
+        out_send(&w, "later@one.test later2@one.test");
+        for (int i = 0; i < steps; i++)
+            out_step(&w);
+        assert_true(out_item(&w, "later2@one.test", &mail));
+        assert_int_equal(control(&all, MAILSRV_QUEUE_HOLD), 2);
+        for (int i = 0; i < 2; i++) {
+            mailsrv_queued_mail held;
+            assert_true(out_item(&w, i == 0 ? "later@one.test" : "later2@one.test", &held));
+            assert_int_equal(held.flags & MAILSRV_QUEUED_HELD, MAILSRV_QUEUED_HELD);
+            assert_true(held.due_us == INT64_MAX);
+        }
+    }
+}
+
 static void never(void *user, int32_t status, uint64_t n)
 {
     (void)user;
@@ -279,6 +302,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_is_being_sent, begin, end),
         cmocka_unit_test_setup_teardown(test_what_is_being_written, begin, end),
         cmocka_unit_test_setup_teardown(test_more_than_there_is_room_for, begin, end),
+        cmocka_unit_test_setup_teardown(test_hold_at_every_moment, begin, end),
         cmocka_unit_test_setup_teardown(test_what_cannot_be_done, begin, end),
         cmocka_unit_test_setup_teardown(test_what_is_no_mail, begin, end),
         cmocka_unit_test_setup_teardown(test_what_a_message_needs, begin, end),

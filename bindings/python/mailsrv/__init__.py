@@ -10,15 +10,16 @@ from .library import c
 from .logins import logins
 from .operation import LATER, Operation
 from .profile import Profile
+from .queue import Queue
 from .session import CLOSE, READ, WRITE, Session
 from .status import Error, Kind, Refused, Status
-from .store import BlockingStore, MemoryStore, Store
+from .store import BlockingStore, DurableStore, MemoryStore, Store
 from .tls import TLS
 from .values import Record, Secret
 
-__all__ = ["BlockingStore", "CLOSE", "Connection", "Engine", "Error", "Kind", "LATER", "MemoryStore", "Operation",
-           "Profile", "READ", "Record", "Refused", "Secret", "Server", "Session", "Status", "Store", "TLS", "WRITE",
-           "c", "logins", "scram_keys", "version"]
+__all__ = ["BlockingStore", "CLOSE", "Connection", "DurableStore", "Engine", "Error", "Kind", "LATER", "MemoryStore",
+           "Operation", "Profile", "Queue", "READ", "Record", "Refused", "Secret", "Server", "Session", "Status", "Store", "TLS",
+           "WRITE", "c", "logins", "scram_keys", "version"]
 
 
 def version() -> str:

@@ -17,9 +17,9 @@ from typing import Any, Callable, Iterator, Mapping
 
 from . import crypto
 from .library import c
-from .operation import LATER, Operation
-from .status import Error, Refused, Status, check, status_of
-from .values import Record, convert, read
+from .operation import ARGUMENTS, LATER, VALUES, Operation
+from .status import Error, Kind, Refused, Status, check, status_of
+from .values import Record, convert, fill, read
 
 log = logging.getLogger("mailsrv")
 
@@ -63,6 +63,8 @@ class Engine:
         self.release = getattr(c, "mailsrv_answer.release")(self._released)
         self._callbacks: list[Any] = []  # all that C may call
         self._told: list[Callable[[], None]] = []
+        self._asked: list[_Question] = []
+        self.wake: Callable[[], None] = lambda: None  # called on any thread: there is something for `advance`
         self._numbers = 0
         self._wrong: BaseException | None = None
 
@@ -119,6 +121,20 @@ class Engine:
         """A mailbox was changed from outside of this engine; without one: any.  `modseq` is the highest known."""
         check(c.mailsrv_notify(self.pointer, ctypes.byref(convert(c.mailsrv_id, mailbox, [])), modseq))
 
+    def ask(self, kind: int, *, account: bytes = bytes(16), take: Callable[[Any], Any] = read,
+            **arg: Any) -> asyncio.Future:
+        """An operation of the host's own, which those who serve answer.  The future has what `take` makes of the
+        answer's struct, while that is there; by itself a copy, or None where there is none."""
+        question = _Question(self.future(), take, kind, arg)
+        check(c.mailsrv_ask(self.pointer, kind, ctypes.byref(convert(c.mailsrv_id, account, [])),
+                            ctypes.byref(question.arg), ctypes.byref(question.pointer)))
+        self._asked.append(question)
+        self.answered()
+        return question.future
+
+    def future(self) -> asyncio.Future:
+        return (self.loop or asyncio.get_running_loop()).create_future()
+
     # ---- Time and work ----
 
     def advance(self, mono_us: int, unix_us: int) -> None:
@@ -127,6 +143,7 @@ class Engine:
     def turn(self, units: int = 10_000) -> bool:
         """Goes on with what there is to do, handlers included; is something left?"""
         status = check(c.mailsrv_engine_turn(self.pointer, units))
+        self._asked = [question for question in self._asked if not question.is_over()]
         if self._wrong is not None:
             wrong, self._wrong = self._wrong, None
             raise wrong
@@ -168,6 +185,8 @@ class Engine:
 
     def free(self, *, abandon: bool = False) -> None:
         """Error with E_BUSY while a session lives or, without `abandon`, an answer is owed."""
+        while abandon and self._asked:
+            self._asked.pop().give_up()
         check(c.mailsrv_engine_free(self.pointer, c.MAILSRV_ABANDON if abandon else 0))
         self.ended()
 
@@ -255,3 +274,38 @@ class Engine:
             log.error("%s has failed", where, exc_info=wrong)
         else:
             self._wrong = wrong  # ^C and the like: raised when C has returned
+
+
+class _Question:
+    """Asked by the host.  C reads its argument until the answer."""
+
+    def __init__(self, future: asyncio.Future, take: Callable[[Any], Any], kind: int, arg: Mapping[str, Any]):
+        self.future, self.take, self.kind, self.keep = future, take, Kind(kind), []
+        self.arg = fill(ARGUMENTS[self.kind], arg, self.keep)
+        self.pointer = ctypes.POINTER(c.mailsrv_asked)()
+
+    def is_over(self) -> bool:
+        """Is it answered?  Then the future is, too."""
+        answer = c.mailsrv_asked_answer(self.pointer)
+        if not answer:
+            return False
+        try:
+            result, wrong = self.taken(answer.contents), None
+        except Exception as error:
+            result, wrong = None, error
+        c.mailsrv_asked_free(self.pointer)
+        if not self.future.done():  # nobody has given it up
+            self.future.set_exception(wrong) if wrong else self.future.set_result(result)
+        return True
+
+    def taken(self, answer: Any) -> Any:
+        if answer.status != Status.OK:
+            raise Error(answer.status)
+        if not answer.value:
+            return None
+        return self.take(ctypes.cast(answer.value, ctypes.POINTER(VALUES[self.kind])).contents)
+
+    def give_up(self) -> None:
+        c.mailsrv_asked_free(self.pointer)
+        if not self.future.done():
+            self.future.set_exception(Error(Status.E_CLOSED))

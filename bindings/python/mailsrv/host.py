@@ -1,84 +1,15 @@
 """A mail server in asyncio's loop.  It moves octets and tells the time; whatever is said is the library's."""
 import asyncio
+import contextlib
 import time
-from typing import Any, Callable
+from typing import Any, Callable, Iterable
 
-from .engine import Engine
+from .connection import Connection
+from .engine import Engine, Handler
+from .out import Out
 from .profile import Profile
-from .session import CLOSE, READ, Session
+from .queue import Queue
 from .status import Error, Status
-
-
-class Connection(asyncio.Protocol):
-    """A socket and its session."""
-
-    def __init__(self, server: "Server", profile: Profile):
-        self.server, self.profile = server, profile
-        self.kept, self.fed = b"", 0  # what came, and how much of it was fed; the rest waits until it is wanted
-        self.eof = self.eof_fed = self.full = False
-        self.unsent = 0  # octets that asyncio has and the system has not: not yet told as sent
-        self.session: Session | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        self.transport = transport
-        transport.set_write_buffer_limits(high=0)  # pause_writing tells of whatever was not sent at once
-        self.server.connections.add(self)
-        try:
-            self.session = Session(self.server.engine, self.profile, transport.get_extra_info("peername"), self)
-        except Error:  # no memory, or the end has come
-            transport.abort()
-        self.server.soon()
-
-    def data_received(self, data: bytes) -> None:
-        self.kept, self.fed = self.kept[self.fed:] + data, 0
-        self.go_on()
-        self.server.soon()
-
-    def eof_received(self) -> bool:
-        self.eof = True
-        self.go_on()
-        self.server.soon()
-        return True  # what has begun is finished; the session says when to close
-
-    def pause_writing(self) -> None:
-        self.full = True
-
-    def resume_writing(self) -> None:
-        self.full = False
-        self.session.sent(self.unsent)
-        self.unsent = 0
-        self.go_on()
-        self.server.soon()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.server.connections.discard(self)
-        if self.session:
-            self.session.free()
-        self.server.soon()
-
-    def go_on(self) -> None:
-        """Feeds what is wanted, sends what there is."""
-        self.feed()
-        while not self.full and (octets := self.session.output()):
-            self.transport.write(octets)
-            if self.full:
-                self.unsent = len(octets)
-            else:
-                self.session.sent(len(octets))
-        wants = self.session.wants
-        if wants & CLOSE:
-            self.transport.abort() if self.unsent else self.transport.close()
-        elif not self.eof:  # asyncio has stopped reading by then
-            self.transport.resume_reading() if wants & READ else self.transport.pause_reading()
-
-    def feed(self) -> None:
-        while self.fed < len(self.kept) and self.session.wants & READ:
-            self.fed += self.session.feed(self.kept, self.fed)
-        if self.fed == len(self.kept):
-            self.kept, self.fed = b"", 0  # there may be a password in it
-        if self.eof and not self.eof_fed and not self.kept:
-            self.eof_fed = True
-            self.session.feed_eof()
 
 
 class Server:
@@ -101,11 +32,12 @@ class Server:
         self.listeners: list[asyncio.Server] = []
         self.connections: set[Connection] = set()
         self.moved = asyncio.Event()  # set by each run
+        self.out: Out | None = None
         self.due: asyncio.Handle | None = None  # a run that comes at once
         self.timer: asyncio.TimerHandle | None = None
         self.engine = Engine(**self.config)
         try:
-            self.engine.answered = self.soon
+            self.engine.answered, self.engine.wake = self.soon, self.wake
             if self.on_message is not None:
                 self.engine.inbox(self.on_message, self.octets_max)
             for part in self.parts:
@@ -141,6 +73,16 @@ class Server:
         self.listeners.append(listener)
         return listener.sockets[0].getsockname()[1]
 
+    def queue(self, *, dns: str | Handler | None = None, source: Iterable[str] = (), **settings: Any) -> Queue:
+        """Sends what is in the store's queue, and what is put into it, as long as the server is open.  To be called
+        before something listens.
+
+        `settings` are those of mailsrv_queue_setup and of Profile: `hostname` must be there.  `dns`: name servers, as
+        in "127.0.0.1:5353,[::1]:53", or who answers DNS instead; None: those of the system.  `source`: addresses to
+        connect from, one of each family."""
+        self.out = Out(self, dns, source, settings)
+        return self.out.queue
+
     async def serve_forever(self) -> None:
         """Until it is cancelled."""
         await self.loop.create_future()
@@ -150,10 +92,15 @@ class Server:
         if self.due is None and not self.engine.is_freed:
             self.due = self.loop.call_soon(self.run)
 
+    def wake(self) -> None:
+        """On any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has been closed: a store was freed after it
+            self.loop.call_soon_threadsafe(self.soon)
+
     def run(self) -> None:
         self.rest()
         now_us = int(self.loop.time() * 1e6)
-        self.engine.advance(now_us, time.time_ns() // 1000)
+        self.engine.advance(now_us, self.unix_us())
         self.engine.turn()
         for session in self.engine.ready():
             session.host.go_on()
@@ -166,6 +113,10 @@ class Server:
         for event in self.engine.events() if self.on_event else ():
             self.on_event(event)
 
+    @staticmethod
+    def unix_us() -> int:
+        return time.time_ns() // 1000
+
     def rest(self) -> None:
         for handle in (self.due, self.timer):
             if handle is not None:
@@ -176,10 +127,12 @@ class Server:
         """Ends sessions politely, and waits for the answers that are owed: `grace_s` for all, then they are cut off."""
         for listener in self.listeners:
             listener.close()
+        if self.out is not None:
+            self.out.close()
         self.engine.close()
         self.run()
         deadline = self.loop.time() + self.grace_s
-        await self.until(lambda: not self.connections, deadline)
+        await self.until(self.is_quiet, deadline)
         for connection in self.connections:
             connection.transport.abort()
         await self.until(lambda: not self.connections)
@@ -189,6 +142,9 @@ class Server:
             if not await self.until(self.is_over, self.loop.time() + self.grace_s):
                 self.engine.free(abandon=True)
         self.rest()
+
+    def is_quiet(self) -> bool:
+        return not self.connections and (self.out is None or self.out.queue.is_closed)
 
     async def until(self, done: Callable[[], bool], deadline: float | None = None) -> bool:
         try:

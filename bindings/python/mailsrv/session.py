@@ -5,6 +5,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from .library import c
+from .operation import Operation
 from .profile import Profile
 from .status import Error, Status, check
 from .values import Record, address_of, read
@@ -20,13 +21,29 @@ class Session:
     """`peer` is (address, port, ...) as sockets have it, or None; `host` is whatever the host likes."""
 
     def __init__(self, engine: "Engine", profile: Profile, peer: Any = None, host: Any = None):
+        self._begin(engine, profile, peer, host)
+        check(c.mailsrv_server_new(engine.pointer, profile.pointer, ctypes.byref(peer_of(peer)), self._number,
+                                   ctypes.byref(self._pointer)))
+        engine.sessions[self._number] = self
+
+    @classmethod
+    def out(cls, connect: Operation, peer: Any = None, host: Any = None) -> "Session":
+        """Of a connection that the queue has asked for by CONNECT, which this answers, whether it succeeds or not.  An
+        Error: the connection is of no use."""
+        self, engine = cls.__new__(cls), connect.engine
+        self._begin(engine, None, peer, host)
+        status = c.mailsrv_client_new(engine.pointer, connect.id, ctypes.byref(peer_of(peer)), self._number,
+                                      ctypes.byref(self._pointer))
+        if status != Status.E_USAGE:
+            connect.settled()
+        check(status)
+        engine.sessions[self._number] = self
+        return self
+
+    def _begin(self, engine: "Engine", profile: Profile | None, peer: Any, host: Any) -> None:
         self.engine, self.profile, self.peer, self.host = engine, profile, peer, host
         self._number = engine.number()
         self._pointer = ctypes.POINTER(c.mailsrv_session)()
-        who = peer_of(peer)
-        check(c.mailsrv_server_new(engine.pointer, profile.pointer, ctypes.byref(who), self._number,
-                                   ctypes.byref(self._pointer)))
-        engine.sessions[self._number] = self
 
     @property
     def pointer(self) -> Any:

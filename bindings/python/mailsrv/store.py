@@ -2,12 +2,13 @@
 import asyncio
 import ctypes
 import functools
+import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Self
 
 from .library import c
 from .status import Error, Kind, Status, check
-from .values import convert, read
+from .values import convert, fill, read
 
 if TYPE_CHECKING:
     from .engine import Engine, Handler
@@ -54,16 +55,11 @@ class BlockingStore(Store):
         self.free()
 
 
-class MemoryStore:
-    """libmailserver-memory: accounts, each with an INBOX, as long as the process lives.  For one thread."""
+class NativeStore:
+    """One that is written in C.  It is freed after the engines that it is bound to."""
 
-    def __init__(self, **knobs: int):
-        """`knobs` are those of mailsrv/stores/memory.h in lower case: MemoryStore(octets_max=1 << 30)."""
-        store = ctypes.POINTER(c.mailsrv_store)()
-        check(c.mailsrv_memory_new(None, ctypes.byref(store)))
-        self._pointer, self._engines = store, 0
-        for name, value in knobs.items():
-            self.set(name, value)
+    def __init__(self) -> None:
+        self._pointer, self._engines = ctypes.POINTER(c.mailsrv_store)(), 0
 
     @property
     def pointer(self) -> Any:
@@ -72,12 +68,66 @@ class MemoryStore:
         return self._pointer
 
     def bind(self, engine: "Engine") -> None:
-        check(c.mailsrv_store_bind(self.pointer, engine.pointer))
+        self._bind(engine)
         self._engines += 1
         engine.at_end(self._unbound)
 
+    def _bind(self, engine: "Engine") -> None:
+        check(c.mailsrv_store_bind(self.pointer, engine.pointer))
+
     def _unbound(self) -> None:
         self._engines -= 1
+
+    def free(self) -> None:
+        """Error with E_BUSY while an engine that it is bound to lives; twice does no harm."""
+        if self._engines:
+            raise Error(Status.E_BUSY, "the store is bound to an engine that has not been freed")
+        c.mailsrv_store_free(self._pointer)
+        self._pointer = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.free()
+
+
+class DurableStore(NativeStore):
+    """libmailserver-durable: mail and the queue in a directory, safe from power cuts.  It has threads of its own."""
+
+    def __init__(self, directory: str | os.PathLike, **setup: int):
+        """The directory is there; `setup` are the numbers of mailsrv_durable_setup."""
+        super().__init__()
+        made = fill(c.mailsrv_durable_setup, setup, [])
+        made.directory = os.fsencode(directory)
+        check(c.mailsrv_durable_open(ctypes.byref(made), ctypes.byref(self._pointer)))
+        self._wakes: list[Any] = []  # that it may call until it is freed
+
+    def _bind(self, engine: "Engine") -> None:
+        wake = getattr(c, "mailsrv_durable_bind.wake")(lambda user: engine.wake())
+        self._wakes.append(wake)
+        check(c.mailsrv_durable_bind(self.pointer, engine.pointer, wake, None))
+
+    def account(self, name: str) -> bytes:
+        """The id of the account of that name, which is made, with an empty INBOX, if it is not there.  Waits."""
+        octets, account = name.encode(), c.mailsrv_id()
+        for get in (c.mailsrv_durable_find_account, c.mailsrv_durable_add_account):
+            status = get(self.pointer, octets, len(octets), ctypes.byref(account))
+            if status != Status.NONEXISTENT:
+                break
+        check(status)
+        return bytes(account.b)
+
+
+class MemoryStore(NativeStore):
+    """libmailserver-memory: accounts, each with an INBOX, as long as the process lives.  For one thread."""
+
+    def __init__(self, **knobs: int):
+        """`knobs` are those of mailsrv/stores/memory.h in lower case: MemoryStore(octets_max=1 << 30)."""
+        super().__init__()
+        check(c.mailsrv_memory_new(None, ctypes.byref(self._pointer)))
+        for name, value in knobs.items():
+            self.set(name, value)
 
     def set(self, knob: str, value: int, account: bytes | None = None) -> None:
         """A knob of the store, or, of quota, shard and uidnext, an account's."""
@@ -118,19 +168,6 @@ class MemoryStore:
             if not piece.n:
                 return bytes(whole)
             whole += read(piece)
-
-    def free(self) -> None:
-        """Error with E_BUSY while an engine that it is bound to lives; twice does no harm."""
-        if self._engines:
-            raise Error(Status.E_BUSY, "the store is bound to an engine that has not been freed")
-        c.mailsrv_store_free(self._pointer)
-        self._pointer = None
-
-    def __enter__(self) -> "MemoryStore":
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.free()
 
 
 def id_of(account: bytes) -> Any:

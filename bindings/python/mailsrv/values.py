@@ -7,7 +7,7 @@ counts and strides are seen to here.
 import ctypes
 from functools import cache
 from types import SimpleNamespace
-from typing import Any, Mapping, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
 from .library import Struct, c
 
@@ -96,14 +96,18 @@ def read(value: Any) -> Any:
     return record
 
 
-def read_array(owner: Struct, name: str) -> tuple:
+def elements(owner: Struct, name: str) -> Iterator[Any]:
+    """Those of an array, copied; what they point to is still C's."""
     count, stride = arrays(type(owner))[name]
     pointer = getattr(owner, name)
     element = pointer._type_
     step = getattr(owner, stride) if stride else ctypes.sizeof(element)
     base = ctypes.cast(pointer, ctypes.c_void_p).value or 0
-    items = (copy_of(element, base + i * step, step) for i in range(getattr(owner, count)))
-    return tuple(read(item) if issubclass(element, Struct) else item.value for item in items)
+    return (copy_of(element, base + i * step, step) for i in range(getattr(owner, count)))
+
+
+def read_array(owner: Struct, name: str) -> tuple:
+    return tuple(read(item) if isinstance(item, Struct) else item.value for item in elements(owner, name))
 
 
 def fill(kind: type, fields: Mapping[str, Any], keep: list[bytes]) -> Any:
