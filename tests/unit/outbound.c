@@ -144,7 +144,20 @@ static void serve_store(void *user, mailsrv_engine *engine, const mailsrv_op *op
         mailsrv_op_answer_status(engine, op->id, MAILSRV_TEMP);
         return;
     }
+    if (op->kind == MAILSRV_OP_QUEUE_UPDATE && w->keeps_updates) {
+        assert_true(w->n_kept < KEPT_MAX);
+        w->kept[w->n_kept++] = op;
+        return;
+    }
     mailsrv_memory_handle(w->store, engine, op);
+}
+
+void out_let_go(struct outbound *w)
+{
+    for (uint32_t i = 0; i < w->n_kept; i++)
+        mailsrv_memory_handle(w->store, w->engine, w->kept[i]);
+    w->n_kept = 0;
+    w->keeps_updates = false;
 }
 
 /* ---- Beginning and end ---- */

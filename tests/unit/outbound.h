@@ -21,7 +21,7 @@
 #define MINUTE (60 * SECOND)
 #define HOUR (60 * MINUTE)
 
-enum { RECEIVED_MAX = 40000, TEXT_MAX = 64 };
+enum { RECEIVED_MAX = 40000, TEXT_MAX = 64, KEPT_MAX = 200 };
 
 /* Somebody was delivered something. */
 struct received {
@@ -61,6 +61,9 @@ struct outbound {
     uint32_t memory_max_mib; /* 0: as usual */
     size_t hang_up_octets;   /* servers hang up when a client has said so many; 0: never */
     uint32_t fail_nth;       /* the n-th operation of the store from now fails; 0: none */
+    bool keeps_updates;      /* QUEUE_UPDATE is answered by out_let_go */
+    const mailsrv_op *kept[KEPT_MAX];
+    uint32_t n_kept;
 
     /* What happened. */
     uint32_t n_connects, n_questions, n_routes, n_mails, n_updates, n_scans;
@@ -76,6 +79,9 @@ void out_begin(struct outbound *w);
 void out_open(struct outbound *w);
 void out_close(struct outbound *w); /* waits for it */
 void out_end(struct outbound *w);   /* nothing may be left */
+
+/* What was kept is done, and nothing is kept any more. */
+void out_let_go(struct outbound *w);
 
 /* Runs until there is nothing to do, without time passing. */
 void out_run(struct outbound *w);
