@@ -9,6 +9,9 @@
 #include "sockets.h"
 
 #include <inttypes.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -244,6 +247,17 @@ static void take_descriptors(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* glibc gives each thread a heap of its own, and what one does not need no other gets: so the most that each ever held
+ * adds up.  Loops do not wait for one another; the threads that work for them share their heaps. */
+static void share_heaps(const struct config *c)
+{
+#ifdef __GLIBC__
+    mallopt(M_ARENA_MAX, (int)c->threads);
+#else
+    (void)c;
+#endif
+}
+
 static bool begin(struct server *s)
 {
     s->plan = plan_make(s->path, NULL);
@@ -251,6 +265,7 @@ static bool begin(struct server *s)
         !privileges_drop(s->plan->config))
         return false;
     log_as(s->plan->config->log);
+    share_heaps(s->plan->config);
     s->is_open = office_open(&s->office, s->plan->config, stderr);
     if (!s->is_open || !gate_begin(&s->gate) || !begin_loops(s))
         return false;

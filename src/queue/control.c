@@ -13,12 +13,14 @@ struct control {
     char route[ROUTE_OCTETS_MAX];
     void (*done)(void *user, int32_t status, uint64_t n);
     void *user;
+    int64_t began_us; /* unix time */
     uint64_t asked; /* the number of the page that is out */
     uint64_t n;     /* items that it was done to */
     uint32_t at, pending;
     int32_t status;
     bool blocked;  /* by an item that settles */
     bool finished; /* all pages were seen */
+    bool stale;    /* something of this one has changed since */
     mailsrv_cursor cursor;
 };
 
@@ -50,7 +52,7 @@ static bool concerns(const struct control *c, const mailsrv_queue_item *row, con
     case MAILSRV_QUEUE_RELEASE:
         return held;
     case MAILSRV_QUEUE_RETRY:
-        return !held && !is_due;
+        return !held && !is_due && (r->tried_us < c->began_us || r->tried_us > mailsrv__queue_unix(c->queue));
     case MAILSRV_QUEUE_REROUTE:
         return !mailsrv__span_equal(r->route, route_of(c));
     default:
@@ -115,17 +117,16 @@ static bool take_known(struct control *c, struct item *item)
 {
     bool comes_back = item->state == ITEM_OUT || (item->state == ITEM_SETTLES && item->plan == PLAN_DEFER &&
                                                   item->asked == ASKED_NOTHING);
-    if (item->state == ITEM_GONE && item->plan != PLAN_UPDATE)
-        return true; /* it was deleted since the page was asked for */
+    if (item->state == ITEM_GONE) { /* it was settled since the page was asked for, and may be there still */
+        c->stale = c->stale || item->plan != PLAN_DELETE;
+        return true;
+    }
     if (item->control != NULL || (item->state == ITEM_SETTLES && !comes_back))
         return false;
     take(c, item);
     if (comes_back)
         return true;
-    if (item->state == ITEM_GONE)
-        mailsrv__item_recall(item);
-    else
-        mailsrv__lane_leave(item);
+    mailsrv__lane_leave(item);
     mailsrv__control_apply(c, item);
     return true;
 }
@@ -152,11 +153,7 @@ static bool do_to(struct control *c, const mailsrv_queue_item *row)
     if (!concerns(c, row, &r))
         return true;
     struct item *item = mailsrv__item_find(q, row->queue);
-    if (item != NULL && item->state == ITEM_GONE && item->scan < c->asked) {
-        mailsrv__item_drop(item);
-        item = NULL;
-    }
-    if (item != NULL)
+    if (item != NULL && (item->state != ITEM_GONE || item->scan >= c->asked))
         return take_known(c, item);
     item = mailsrv__item_new(q, row);
     if (item == NULL)
@@ -186,6 +183,7 @@ static void ask(struct control *c)
     arg->lane = mailsrv__ask_copy(&ask, lane);
     c->asked = ++q->scans;
     c->at = 0;
+    c->stale = false;
 }
 
 static void control_free(struct control *c)
@@ -218,6 +216,8 @@ static void page_ends(struct control *c)
     mailsrv__items_bury(c->queue);
 }
 
+/* A page that is out keeps in memory what is settled since, and so may not wait for anything: what cannot be done now
+ * is asked for once more.  What is done already shows in the new page. */
 static void take_rows(struct control *c, const mailsrv_queued *page)
 {
     mailsrv_queue *q = c->queue;
@@ -227,6 +227,7 @@ static void take_rows(struct control *c, const mailsrv_queued *page)
         mailsrv__room_spend(q->engine, 2);
         if (!do_to(c, row)) {
             c->blocked = true;
+            page_ends(c);
             mailsrv__task_again(q, &c->task);
             return;
         }
@@ -235,8 +236,10 @@ static void take_rows(struct control *c, const mailsrv_queued *page)
         mailsrv__task_due(q, &c->task);
         return;
     }
-    c->finished = page->more == 0;
-    c->cursor = page->next;
+    if (!c->stale) {
+        c->finished = page->more == 0;
+        c->cursor = page->next;
+    }
     page_ends(c);
     mailsrv__task_due(q, &c->task);
 }
@@ -288,6 +291,7 @@ int32_t mailsrv_queue_control(mailsrv_queue *q, const mailsrv_queue_match *match
         return MAILSRV_NOMEM;
     }
     c->queue = q;
+    c->began_us = mailsrv__queue_unix(q);
     c->action = action;
     c->done = done;
     c->user = user;

@@ -48,6 +48,16 @@ static struct span lane_of(const mailsrv_queue_item *row, const struct queue_rec
     return (struct span){ room, lane.n };
 }
 
+/* It is taken anew, from a page that shows what was written of it; one that does not may be on its way still. */
+static void forget_older(struct item *item)
+{
+    struct item *gone = mailsrv__item_find(item->queue, item->number);
+    if (gone == NULL)
+        return;
+    item->scan = gone->scan;
+    mailsrv__item_drop(gone);
+}
+
 struct item *mailsrv__item_new(mailsrv_queue *q, const mailsrv_queue_item *row)
 {
     if (q->n_items >= q->limits.items + PAGE_ITEMS) /* what must be done at once may have a page more */
@@ -70,6 +80,7 @@ struct item *mailsrv__item_new(mailsrv_queue *q, const mailsrv_queue_item *row)
     if (lane.n != 0)
         memcpy(item->blob + item->blob_n, lane.p, lane.n);
     mailsrv__queue_record_read((struct span){ item->blob, item->blob_n }, &item->record);
+    forget_older(item);
     mailsrv__list_init(&item->node);
     mailsrv__task_init(&item->task, mailsrv__settle_run);
     item->errand.answered = answered;
@@ -118,6 +129,18 @@ void mailsrv__item_drop(struct item *item)
     q->n_items--;
 }
 
+void mailsrv__item_let_go(struct item *item)
+{
+    mailsrv_queue *q = item->queue;
+    if (item->scan < mailsrv__oldest_scan(q)) {
+        mailsrv__item_drop(item);
+        return;
+    }
+    item->state = ITEM_GONE;
+    item->lane = NULL;
+    mailsrv__list_append(&q->gone, &item->node);
+}
+
 /* A page that was asked for before the item was written may still show it as it was: it must not be taken for another
  * one that is due. */
 void mailsrv__items_bury(mailsrv_queue *q)
@@ -129,16 +152,6 @@ void mailsrv__items_bury(mailsrv_queue *q)
             return;
         mailsrv__item_drop(item);
     }
-}
-
-/* One that was written since a page was asked for, which shows it as it was.  It has what was written still, and takes
- * more: the record that comes of both is written from the one that it began with. */
-void mailsrv__item_recall(struct item *item)
-{
-    mailsrv__list_remove(&item->node);
-    item->state = ITEM_SETTLES;
-    item->queue->n_settling++;
-    item->told = false; /* of what is done to it now */
 }
 
 void mailsrv__item_forget(struct item *item)

@@ -177,7 +177,7 @@ void mailsrv__lane_let_go(struct lane *lane)
         lane->more = true;
     lane->n_items = 0;
     while ((n = mailsrv__list_pop(&lane->items)) != NULL)
-        mailsrv__item_drop(HOLDER(n, struct item, node));
+        mailsrv__item_let_go(HOLDER(n, struct item, node));
     mailsrv__list_remove(&lane->busy);
 }
 

@@ -75,8 +75,18 @@ static void set_timer(mailsrv_queue *q)
     mailsrv__timer_set(q, &q->look_timer, after < least ? least : after);
 }
 
+/* Something is due at a time that was looked at already: the clock was put back when it was written, and may be right
+ * again when it is looked for. */
+static void look_behind(mailsrv_queue *q, int64_t due_us)
+{
+    q->looked_us = due_us - 1;
+    q->lost_sight = true;
+}
+
 void mailsrv__look_at(mailsrv_queue *q, int64_t due_us)
 {
+    if (due_us <= q->looked_us)
+        look_behind(q, due_us);
     if (due_us >= q->next_us)
         return;
     q->next_us = due_us;
@@ -95,10 +105,15 @@ static void ask_page(mailsrv_queue *q)
     ask(&q->look, MAILSRV_QUEUE_BY_DUE, q->look_from_us, INT64_MAX - 1, (struct span){ NULL, 0 });
 }
 
+static bool was_put_back(const mailsrv_queue *q)
+{
+    return q->looked_us != INT64_MIN && mailsrv__queue_unix(q) < q->looked_us - SECOND_US;
+}
+
 static void begin(mailsrv_queue *q)
 {
     int64_t now = mailsrv__queue_unix(q), back = LOOK_BACK_S * SECOND_US;
-    if (q->looked_us != INT64_MIN && now < q->looked_us - SECOND_US) /* the clock was put back */
+    if (was_put_back(q))
         q->looked_us = INT64_MIN;
     q->looking = true;
     q->lost_sight = false;
@@ -212,6 +227,9 @@ static void ask_lane_page(struct scan *scan)
 
 static void begin_lane(struct scan *scan, struct lane *lane)
 {
+    mailsrv_queue *q = scan->queue;
+    if (was_put_back(q)) /* what was due, and is no more, is to be seen again */
+        mailsrv__look_from_start(q, mailsrv__queue_unix(q));
     scan->lane = lane;
     scan->cursor = (mailsrv_cursor){ { 0 } };
     scan->sweeps = lane->sweeps;

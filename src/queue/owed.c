@@ -54,6 +54,12 @@ bool mailsrv__owed(struct item *item)
 
 /* ---- What came of it ---- */
 
+/* Of an item whose notice failed before: `changed` in write.c leaves the time of that. */
+static int64_t owed_since(const struct queue_record *r)
+{
+    return r->tried_us > r->arrived_us ? r->tried_us : r->arrived_us;
+}
+
 /* Nobody could be told now.  What failed is owed a notice still when this program has ended; that something was
  * relayed, or waits, is told as far as it goes. */
 static void not_told(struct item *item)
@@ -65,7 +71,7 @@ static void not_told(struct item *item)
     }
     if (item->plan == PLAN_RELAYED)
         return; /* again */
-    if (mailsrv__queue_unix(q) > mailsrv__schedule_expires(q, &item->record) + q->limits.expire_us) {
+    if (item->record.fate == QUEUE_BOUNCE && mailsrv__queue_unix(q) > owed_since(&item->record) + q->limits.expire_us) {
         item->told = true; /* not in all that time */
         return;
     }

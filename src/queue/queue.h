@@ -117,7 +117,7 @@ struct item {
     struct lane *lane; /* WAITS, OUT */
     uint64_t number, octets;
     int64_t due_us;
-    uint64_t scan;     /* GONE: the last scan that was asked by then */
+    uint64_t scan;     /* the last that was asked before it was written; 0: it was not */
     struct queue_record record; /* its spans point into `blob` */
     struct item_reply reply;
     struct item_change change;
@@ -341,9 +341,9 @@ struct item *mailsrv__item_find(const mailsrv_queue *queue, uint64_t number);
 
 /* A new item, in no list, that settles.  NULL: no memory, or there are too many. */
 struct item *mailsrv__item_new(mailsrv_queue *queue, const mailsrv_queue_item *row);
-void mailsrv__item_recall(struct item *item); /* GONE, and written: it settles once more */
 void mailsrv__item_forget(struct item *item); /* GONE from memory, once no older page can show it */
-void mailsrv__item_drop(struct item *item);   /* at once: nothing of it has changed */
+void mailsrv__item_let_go(struct item *item); /* it waited: nothing of it has changed since it was taken */
+void mailsrv__item_drop(struct item *item);   /* at once */
 void mailsrv__items_bury(mailsrv_queue *queue);
 bool mailsrv__item_said(struct item *item, uint16_t code, struct span text, struct span host);
 void mailsrv__items_free(mailsrv_queue *queue);

@@ -5,12 +5,7 @@
 static bool is_here(mailsrv_queue *q, uint64_t number, uint64_t scan)
 {
     struct item *item = mailsrv__item_find(q, number);
-    if (item == NULL)
-        return false;
-    if (item->state != ITEM_GONE || item->scan >= scan)
-        return true;
-    mailsrv__item_drop(item);
-    return false;
+    return item != NULL && (item->state != ITEM_GONE || item->scan >= scan);
 }
 
 /* False: there is no room. */
@@ -58,9 +53,13 @@ static bool put(struct lane *lane, const mailsrv_queue_item *row)
 bool mailsrv__row_take(mailsrv_queue *q, const mailsrv_queue_item *row, uint64_t scan, const struct lane *freed)
 {
     struct queue_record r;
-    if (is_here(q, row->queue, scan) || !mailsrv__queue_record_read(mailsrv__span(row->record), &r) ||
-        !is_due(q, row, &r, freed))
+    if (is_here(q, row->queue, scan) || !mailsrv__queue_record_read(mailsrv__span(row->record), &r))
         return true;
+    if (!is_due(q, row, &r, freed)) {
+        if (row->due_us > mailsrv__queue_unix(q)) /* it was due when it was asked for, if the clock was put back */
+            mailsrv__look_at(q, row->due_us);
+        return true;
+    }
     if (r.fate == QUEUE_BOUNCE)
         return settle(q, row, PLAN_GIVE_UP, NULL);
     if ((r.flags & QUEUE_FLAG_LOCAL) != 0 && r.route.n == 0)

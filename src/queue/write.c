@@ -17,7 +17,8 @@ static struct queue_record changed(const struct item *item)
     r.arrived_us = mailsrv__schedule_arrived(item->queue, &r);
     if (item->tried) {
         r.tries += r.tries != UINT32_MAX;
-        r.tried_us = mailsrv__queue_unix(item->queue);
+        if (item->record.fate != QUEUE_BOUNCE) /* that is since when a notice is owed */
+            r.tried_us = mailsrv__queue_unix(item->queue);
         r.code = reply->code;
         r.text = (struct span){ reply->text, reply->text_n };
         r.host = (struct span){ reply->text == NULL ? NULL : reply->text + reply->text_n, reply->host_n };

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """plant.py TARGET ROOT OUT: writes a file of src/ with the fault that a fuzz target must find; the target is then linked
-with it in the place of the right one.  src/ itself holds no switch for that.
+with it in the place of the right one (tests/planting.py).
 
 plant.py --file TARGET: names the file."""
 import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import planting
 
 # target: file, what stands there, what is put in its place
 FAULTS = {
@@ -92,16 +95,4 @@ FAULTS = {
 }
 
 
-def main() -> None:
-    if sys.argv[1] == "--file":
-        print(FAULTS[sys.argv[2]][0])
-        return
-    target, root, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    file, right, wrong = FAULTS[target]
-    text = (root / "src" / file).read_text()
-    if text.count(right) != 1:
-        sys.exit(f"plant.py: {target}: src/{file} holds the place of the fault {text.count(right)} times")
-    out.write_text(text.replace(right, wrong))
-
-
-main()
+planting.main(FAULTS)

@@ -40,14 +40,14 @@ class Server:
     def argv(self, *command: object) -> list:
         return [self.program, "--config", self.config, *command]
 
-    def does(self, *command: object, says: str = "") -> tuple[int, str, str]:
+    def does(self, *command: object, says: str = "", guard_s: float = HANG_S) -> tuple[int, str, str]:
         """A command that ends by itself, with `says` as its input."""
         done = subprocess.run([str(word) for word in self.argv(*command)], input=says, capture_output=True, text=True,
-                              timeout=HANG_S)
+                              timeout=guard_s)
         return done.returncode, done.stdout, done.stderr
 
-    def must(self, *command: object, says: str = "") -> str:
-        status, out, err = self.does(*command, says=says)
+    def must(self, *command: object, says: str = "", guard_s: float = HANG_S) -> str:
+        status, out, err = self.does(*command, says=says, guard_s=guard_s)
         assert status == 0, f"{command}: {status} {out} {err}"
         return out
 

@@ -10,7 +10,8 @@ struct held {
     struct event answers;
     mailsrv_engine *engine;
     const mailsrv_op *op;
-    int32_t status; /* MAILSRV_OK: it is done */
+    struct page *page; /* what it is answered; NULL: as things are then */
+    int32_t status;    /* MAILSRV_OK: it is done */
 };
 
 /* A body while it is staged, for who reads what is committed. */
@@ -23,12 +24,13 @@ struct body {
 static const int32_t kinds[] = {
     MAILSRV_OP_BODY_BEGIN, MAILSRV_OP_BODY_WRITE, MAILSRV_OP_BODY_COMMIT, MAILSRV_OP_BODY_CLOSE, MAILSRV_OP_READ,
     MAILSRV_OP_READ_CLOSE, MAILSRV_OP_QUEUE_SCAN, MAILSRV_OP_QUEUE_UPDATE, MAILSRV_OP_QUEUE_DELETE, MAILSRV_OP_RESOLVE,
-    MAILSRV_OP_DNS, MAILSRV_OP_CONNECT, MAILSRV_OP_ROUTE, MAILSRV_OP_POLICY
+    MAILSRV_OP_DNS, MAILSRV_OP_CONNECT, MAILSRV_OP_ROUTE, MAILSRV_OP_POLICY, MAILSRV_OP_CREDENTIAL, MAILSRV_OP_RETRY
 };
 
 static bool is_the_worlds(int32_t kind)
 {
-    return kind == MAILSRV_OP_DNS || kind == MAILSRV_OP_CONNECT || kind == MAILSRV_OP_ROUTE || kind == MAILSRV_OP_POLICY;
+    return kind == MAILSRV_OP_DNS || kind == MAILSRV_OP_CONNECT || kind == MAILSRV_OP_ROUTE || kind == MAILSRV_OP_POLICY ||
+           kind == MAILSRV_OP_CREDENTIAL || kind == MAILSRV_OP_RETRY;
 }
 
 static bool may_fail(int32_t kind)
@@ -83,7 +85,10 @@ static void commit(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op
     mailsrv_memory_handle(sim->store, engine, op);
     if (stored(sim) == before)
         return;
-    sim_expect(sim, stored(sim) == before + arg->n_targets, "some targets of a commit failed");
+    uint64_t fit = 0;
+    for (uint32_t i = 0; i < arg->n_targets; i++)
+        fit += ledger_fits(sim, (const void *)((const char *)arg->targets + (size_t)i * arg->target_stride));
+    sim_expect(sim, stored(sim) == before + fit, "some targets of a commit failed");
     const struct body *body = *find_body(sim, arg->bodies[0].body);
     ledger_committed(sim, arg, body == NULL ? (struct text){ "", 0 } : buffer_text(&body->octets));
 }
@@ -110,6 +115,14 @@ static void relay_ok(mailsrv_engine *engine, const mailsrv_op *op)
     mailsrv_op_answer(engine, op->id, &a);
 }
 
+static void credential(mailsrv_engine *engine, const mailsrv_op *op)
+{
+    const mailsrv_credential us = { .size = sizeof us, .mechanisms = MAILSRV_SASL_PLAIN,
+                                    .user = { (const uint8_t *)"us", 2 }, .password = { (const uint8_t *)"pw", 2 } };
+    const mailsrv_answer a = { .size = sizeof a, .status = MAILSRV_OK, .value = &us };
+    mailsrv_op_answer(engine, op->id, &a);
+}
+
 static void answer(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op, int32_t status)
 {
     if (status != MAILSRV_OK)
@@ -122,6 +135,10 @@ static void answer(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op
         peers_connect(sim, engine, op);
     else if (op->kind == MAILSRV_OP_POLICY)
         relay_ok(engine, op);
+    else if (op->kind == MAILSRV_OP_CREDENTIAL)
+        credential(engine, op);
+    else if (op->kind == MAILSRV_OP_RETRY)
+        retry_answer(sim, engine, op);
     else
         to_store(sim, engine, op);
 }
@@ -143,7 +160,11 @@ static void answers(struct event *event)
     if (copy.sim->crashing) /* nothing is done any more */
         return;
     let_go(held);
-    answer(copy.sim, copy.engine, copy.op, copy.status);
+    if (copy.page != NULL)
+        page_answer(copy.sim, copy.engine, copy.op, copy.page);
+    else
+        answer(copy.sim, copy.engine, copy.op, copy.status);
+    page_free(copy.page);
 }
 
 static struct held *hold(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op, int32_t status)
@@ -168,28 +189,44 @@ static int64_t latency(struct sim *sim, int32_t kind)
     return dice_falls(dice, 10) ? (int64_t)dice_below(dice, 60000) * 1000 : (int64_t)dice_below(dice, 50) * 1000;
 }
 
+/* What a store says that does not do it. */
+static int32_t failure(struct sim *sim)
+{
+    static const int32_t says[] = { MAILSRV_TEMP, MAILSRV_TEMP, MAILSRV_FULL, MAILSRV_NOMEM, MAILSRV_LIMIT };
+    return says[dice_below(&sim->door_dice, sizeof says / sizeof says[0])];
+}
+
 static void take(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 {
     struct sim *sim = user;
     int32_t status = MAILSRV_OK;
-    if (++sim->ops == sim->setup.crash_at && !sim->ending)
+    sim->ops++;
+    if (sim->setup.splits && !sim->ending)
+        modes_split(sim);
+    if (sim->ops == sim->setup.crash_at && !sim->ending)
         sim->crashing = true;
     if (sim->crashing) {
         hold(sim, engine, op, status);
         return;
     }
     if (!sim_heals(sim) && may_fail(op->kind) && dice_falls(&sim->door_dice, 15))
-        status = MAILSRV_TEMP;
+        status = failure(sim);
     int64_t late_us = latency(sim, op->kind);
-    if (late_us == 0)
+    if (late_us == 0) {
         answer(sim, engine, op, status);
-    else
-        clock_set(&sim->clock, &hold(sim, engine, op, status)->answers, late_us);
+        return;
+    }
+    struct held *held = hold(sim, engine, op, status);
+    held->page = status == MAILSRV_OK ? page_of(sim, op) : NULL;
+    if (held->page != NULL && !sim_heals(sim) && dice_falls(&sim->door_dice, 200))
+        late_us = (int64_t)dice_below(&sim->door_dice, 600) * SECOND;
+    clock_set(&sim->clock, &held->answers, late_us);
 }
 
 void door_open(struct sim *sim)
 {
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+    size_t n = sizeof kinds / sizeof kinds[0] - !sim->setup.asks; /* RETRY is the last */
+    for (size_t i = 0; i < n; i++)
         sim_expect(sim, mailsrv_engine_serve(sim->engine, kinds[i], take, sim) == MAILSRV_OK, "a kind is not served");
 }
 
@@ -201,6 +238,7 @@ void door_crash(struct sim *sim)
         let_go(sim->held);
         if (is_done && held.status == MAILSRV_OK && !is_the_worlds(held.op->kind))
             to_store(sim, held.engine, held.op);
+        page_free(held.page);
     }
     while (sim->bodies != NULL)
         drop_body(&sim->bodies);

@@ -45,6 +45,31 @@ static const mailsrv_target *target_of(const mailsrv_arg_body_commit *c, uint32_
     return (const mailsrv_target *)(const void *)((const char *)c->targets + (size_t)i * c->target_stride);
 }
 
+static struct text recipient_of(const mailsrv_target *target)
+{
+    return (struct text){ (const char *)target->recipient.p, target->recipient.n };
+}
+
+bool ledger_fits(const struct sim *sim, const mailsrv_target *target)
+{
+    char full[ADDRESS_MAX];
+    snprintf(full, sizeof full, "s%d@here.test", LOCALS - 1);
+    return target->kind != MAILSRV_TARGET_MAILBOX || !sim->box_is_full || !text_is(recipient_of(target), full);
+}
+
+static void take_target(struct sim *sim, struct mail *m, const mailsrv_target *target)
+{
+    struct addressee *a = ledger_find(sim, m->number, recipient_of(target));
+    bool is_queue = target->kind == MAILSRV_TARGET_QUEUE;
+    if (a == NULL || a->refused || (!is_queue && !a->is_local)) {
+        sim_fault(sim, "a target is nobody's", "");
+        return;
+    }
+    sim_expect(sim, !is_queue || !a->queued, "a message is queued twice");
+    a->queued = a->queued || is_queue;
+    a->taken += !is_queue;
+}
+
 void ledger_committed(struct sim *sim, const mailsrv_arg_body_commit *commit, struct text body)
 {
     uint32_t number = ledger_number(body);
@@ -53,17 +78,25 @@ void ledger_committed(struct sim *sim, const mailsrv_arg_body_commit *commit, st
         return;
     }
     struct mail *m = &sim->mails[number - 1];
-    uint32_t owed = 0;
-    for (uint32_t i = 0; i < m->n_rcpts; i++)
-        owed += !m->rcpts[i].refused;
-    sim_expect(sim, m->asked && !m->durable, "a message is committed twice");
-    sim_expect(sim, commit->n_targets == owed, "not each recipient is committed");
+    bool is_whole = true;
+    sim_expect(sim, m->asked, "a message is committed that nobody sent");
     for (uint32_t i = 0; i < commit->n_targets; i++)
-        sim_expect(sim, target_of(commit, i)->kind == MAILSRV_TARGET_QUEUE, "mail for elsewhere is not queued");
-    m->durable = true;
+        if (ledger_fits(sim, target_of(commit, i)))
+            take_target(sim, m, target_of(commit, i));
+    for (uint32_t i = 0; i < m->n_rcpts; i++)
+        is_whole = is_whole && (m->rcpts[i].refused || m->rcpts[i].queued || m->rcpts[i].taken != 0);
+    m->durable = m->durable || is_whole;
 }
 
 /* ---- What arrives ---- */
+
+static bool is_seven_bit(struct text message)
+{
+    for (size_t i = 0; i < message.n; i++)
+        if ((message.p[i] & 0x80) != 0)
+            return false;
+    return true;
+}
 
 /* A server without 8BITMIME gets 8-bit mail in another encoding. */
 static bool is_unchanged(const struct wire *wire, const struct mail *m, struct text message)
@@ -71,7 +104,7 @@ static bool is_unchanged(const struct wire *wire, const struct mail *m, struct t
     struct buffer text = { .n = 0 };
     size_t at = find_field(message);
     if (m->eight_bit && (!wire->extended || (wire->traits & PEER_NO_8BIT) != 0))
-        return true;
+        return is_seven_bit(message);
     mail_text(m, wire->sim->setup.seed, &text);
     bool same = message.n - at == text.n && memcmp(message.p + at, text.p, text.n) == 0;
     buffer_free(&text);
@@ -86,12 +119,14 @@ void ledger_taken(struct wire *wire, const char *address, bool says)
     if (number == 0)
         return; /* a notice: it was read when it was committed */
     struct addressee *a = ledger_find(sim, number, text_of(address));
-    if (a == NULL || a->refused || !sim->mails[number - 1].durable) {
+    if (a == NULL || a->refused || !a->queued) { /* who is ours may have got another way */
         sim_fault(sim, "somebody gets what is not for him", address);
         return;
     }
     if (!is_unchanged(wire, &sim->mails[number - 1], message))
         sim_fault(sim, "a message arrives changed", address);
+    if (a->held)
+        sim_fault(sim, "somebody gets what is held", address);
     if (a->taken++ == 0)
         a->first_us = sim->clock.now_us;
     a->excuses += !says;
@@ -155,7 +190,7 @@ static bool is_owed(const struct mail *m, const struct addressee *a)
 static const char *wrong(const struct mail *m, const struct addressee *a)
 {
     uint32_t told = a->failed + a->delayed + a->relayed;
-    if (a->taken == 0 && a->failed == 0 && is_owed(m, a))
+    if (a->taken == 0 && a->failed == 0 && is_owed(m, a) && !a->may_vanish)
         return "neither delivered, nor was its sender told";
     if (a->taken > 1 + a->excuses)
         return "delivered too often";

@@ -48,7 +48,19 @@ uint32_t domain_traits(const struct sim *sim, uint32_t domain)
         traits |= PEER_FEW;
     if (chance % 13 == 0)
         traits |= PEER_SIZE | PEER_SMALL_SIZE;
+    if (chance % 2 == 0)
+        traits |= PEER_UTF8;
+    uint32_t tls = (uint32_t)(chance >> 32) % 10; /* of domain 0 it is well, for the sake of the smarthost */
+    if (sim->setup.secures && (tls < 6 || domain == 0))
+        traits |= PEER_TLS | (domain == 0 || tls < 4 ? 0 : tls == 4 ? PEER_BAD_TLS : PEER_UNKNOWN);
     return traits;
+}
+
+uint32_t domain_secure(const struct sim *sim, uint32_t domain)
+{
+    static const uint32_t secure[] = { MAILSRV_SECURE_MUST, MAILSRV_SECURE_VERIFY, MAILSRV_SECURE_NEVER };
+    uint64_t chance = dice_mix(sim->setup.seed, 2500 + domain) % 10;
+    return !sim->setup.secures || chance > 2 ? MAILSRV_SECURE_MAY : secure[chance];
 }
 
 static uint32_t hosts_of(const struct sim *sim, uint32_t domain)
@@ -133,6 +145,20 @@ static void look_up(struct sim *sim, const char *name, const mailsrv_arg_dns *as
         add_address(sim, domain, host, asked, r);
 }
 
+/* Some octets of it are others, or it is cut: by itself, or as one that says so (RFC 1035 section 4.1.1). */
+static void spoil(struct sim *sim, uint8_t *message, size_t *n)
+{
+    enum { TRUNCATED = 2, FLAGS_AT = 2 };
+    struct dice *dice = &sim->door_dice;
+    uint32_t chance = sim->setup.calm || sim_heals(sim) ? 100 : dice_below(dice, 100);
+    if (chance < 2)
+        message[dice_below(dice, (uint32_t)*n)] ^= (uint8_t)(1 + dice_below(dice, 255));
+    else if (chance < 4)
+        *n = dice_below(dice, (uint32_t)*n);
+    else if (chance < 5)
+        message[FLAGS_AT] |= TRUNCATED;
+}
+
 void names_answer(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op)
 {
     const mailsrv_arg_dns *asked = op->arg;
@@ -144,6 +170,7 @@ void names_answer(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op)
     look_up(sim, name, asked, &r);
     sim_expect(sim, mailsrv_dns_write(asked->name, asked->type, r.rcode, r.v, r.n, message, sizeof message, &n) == MAILSRV_OK,
                "an answer of DNS is not written");
+    spoil(sim, message, &n);
     const mailsrv_dns_reply reply = { .size = sizeof reply, .message = { message, n } };
     const mailsrv_answer a = { .size = sizeof a, .status = MAILSRV_OK, .value = &reply };
     sim_expect(sim, mailsrv_op_answer(engine, op->id, &a) == MAILSRV_OK, "an answer of DNS is refused");
@@ -157,11 +184,15 @@ void routes_answer(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op
     snprintf(host, sizeof host, "%.*s", (int)arg->domain.n, (const char *)arg->domain.p);
     sscanf(host, "d%u.test", &domain);
     enum domain_kind kind = kind_of(sim, domain);
-    mailsrv_route route = { .size = sizeof route, .kind = MAILSRV_ROUTE_MX };
+    mailsrv_route route = { .size = sizeof route, .kind = MAILSRV_ROUTE_MX, .secure = domain_secure(sim, domain) };
+    if (arg->route.n != 0)
+        kind = BY_SMARTHOST;
     if (kind == BY_LMTP || kind == BY_SMARTHOST) {
-        int n = snprintf(host, sizeof host, "m0.d%u.test", kind == BY_LMTP ? domain : 0);
+        bool logs_in = kind == BY_SMARTHOST && sim->setup.secures;
+        int n = snprintf(host, sizeof host, "m%d.d%u.test", logs_in ? HOST_WITH_LOGIN : 0, kind == BY_LMTP ? domain : 0);
         route.kind = MAILSRV_ROUTE_HOST;
-        route.flags = kind == BY_LMTP ? MAILSRV_ROUTE_LMTP : 0;
+        route.flags = kind == BY_LMTP ? MAILSRV_ROUTE_LMTP : logs_in ? MAILSRV_ROUTE_AUTH : 0;
+        route.secure = kind == BY_LMTP ? MAILSRV_SECURE_MAY : logs_in ? MAILSRV_SECURE_VERIFY : MAILSRV_SECURE_MAY;
         route.host = (mailsrv_bytes){ (const uint8_t *)host, (size_t)n };
     }
     mailsrv_answer a = { .size = sizeof a, .status = MAILSRV_OK, .value = &route };

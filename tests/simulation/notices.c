@@ -69,7 +69,7 @@ void notice_committed(struct sim *sim, struct text message, const mailsrv_arg_bo
     check_target(sim, &sim->mails[number - 1], commit);
     sim->notices++;
     while (take_line(&message, &line)) {
-        if (is_field(line, "Final-Recipient: rfc822;", &value))
+        if (is_field(line, "Final-Recipient: rfc822;", &value) || is_field(line, "Final-Recipient: utf-8;", &value))
             recipient = value;
         else if (is_field(line, "Action:", &value) && recipient.n != 0)
             count(sim, number, recipient, value);

@@ -68,7 +68,7 @@ void peers_connect(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op
     }
     wire->sim = sim;
     wire->domain = domain;
-    wire->traits = domain_traits(sim, domain);
+    wire->traits = domain_traits(sim, domain) | (last[-3] == HOST_WITH_LOGIN ? PEER_AUTH : 0);
     wire->mood = peer_mood(sim, domain);
     wire->wakes.happens = wakes;
     wire->cut_at = UINT64_MAX;
@@ -120,6 +120,28 @@ static bool to_peer(struct wire *wire)
     return true;
 }
 
+/* The handshake is the host's. */
+static bool secure(struct wire *wire)
+{
+    const mailsrv_tls_info info = { .size = sizeof info, .version = 0x0304,
+                                    .verified = (wire->traits & PEER_UNKNOWN) == 0 };
+    if ((mailsrv_session_wants(wire->client) & MAILSRV_WANT_TLS_CLIENT) == 0)
+        return false;
+    if (wire->ends) {
+        mailsrv_session_tls_failed(wire->client, "lost", 4);
+        return true;
+    }
+    bool fails = (wire->traits & PEER_BAD_TLS) != 0 || (wire->mood == SICK && dice_falls(&wire->sim->peer_dice, 100));
+    if (fails)
+        mailsrv_session_tls_failed(wire->client, "no", 2);
+    else
+        mailsrv_session_tls_started(wire->client, &info);
+    wire->secured = !fails;
+    wire->verified = !fails && info.verified != 0;
+    wire->ends = wire->ends || fails;
+    return true;
+}
+
 static bool to_client(struct wire *wire)
 {
     size_t n = wire->out.n - wire->out_at, taken = 0;
@@ -140,6 +162,7 @@ static bool move(struct wire *wire)
         talk_hear(wire);
     moved = moved || wire->in.n != before || wire->out.n != said;
     moved = to_client(wire) || moved;
+    moved = secure(wire) || moved;
     if (wire->ends && !wire->pauses && wire->out.n == 0) {
         mailsrv_session_feed_eof(wire->client);
         wire->pauses = true; /* nothing comes any more */

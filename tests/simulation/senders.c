@@ -50,15 +50,23 @@ static uint32_t notify_of(struct dice *dice)
 static void address_rcpt(struct sim *sim, struct mail *m, uint32_t i, uint32_t domain, struct dice *dice)
 {
     uint32_t chance = dice_below(dice, 100);
-    const char *kind = sim->setup.calm || chance < 85 ? "u" : chance < 90 ? "bad" : "grey";
-    snprintf(m->rcpts[i].address, ADDRESS_MAX, "%s%ux%u@d%u.test", kind, m->number, i, domain);
-    m->rcpts[i].notify = sim->setup.calm ? 0 : notify_of(dice);
+    struct addressee *a = &m->rcpts[i];
+    const char *kind = sim->setup.calm || chance < 80 ? "u" : chance < 85 ? "bad" : chance < 90 ? "grey" : "\xC3\xBC";
+    a->is_local = !sim->setup.calm && m->by_session && i < LOCALS && chance >= 90;
+    if (a->is_local)
+        snprintf(a->address, ADDRESS_MAX, "s%u@here.test", i);
+    else if (m->by_session && chance >= 90)
+        snprintf(a->address, ADDRESS_MAX, "u%ux%u@d%u.test", m->number, i, domain);
+    else
+        snprintf(a->address, ADDRESS_MAX, "%s%ux%u@d%u.test", kind, m->number, i, domain);
+    a->notify = sim->setup.calm ? 0 : notify_of(dice);
 }
 
 static void compose(struct sim *sim, struct mail *m, struct dice *dice)
 {
     uint32_t chance = dice_below(dice, 100), domain = dice_below(dice, sim->setup.domains);
     m->n_rcpts = 1 + (dice_falls(dice, 400) ? dice_below(dice, RCPTS_MAX) : 0);
+    m->by_session = dice_falls(dice, 300);
     if (chance < 50)
         snprintf(m->from, ADDRESS_MAX, "s%u@here.test", dice_below(dice, LOCALS));
     else if (chance < 85)
@@ -70,7 +78,6 @@ static void compose(struct sim *sim, struct mail *m, struct dice *dice)
     }
     m->octets = dice_falls(dice, 950) ? 200 + dice_below(dice, 1000) : dice_below(dice, 60000);
     m->eight_bit = dice_falls(dice, 200);
-    m->by_session = dice_falls(dice, 300);
 }
 
 /* ---- By the library ---- */

@@ -5,10 +5,12 @@
  *   dice.c      chance
  *   world.c     the engine: its beginning, its end, its crashes; the loop
  *   door.c      operations on their way to the store and to the world: late, failing, lost in a crash
+ *   pages.c     pages of the queue that are older than their answers
  *   names.c     DNS, and where mail goes
  *   peers.c     mail servers, and the wires to them
  *   talk.c      what they say
  *   senders.c   messages, and how they get into the queue
+ *   orders.c    what an operator does, and what the host says of the next try
  *   ledger.c    what was accepted, what has arrived, who was told
  *   notices.c   notices, read
  *   modes.c     worlds with a purpose of their own
@@ -72,6 +74,11 @@ struct addressee {
     char address[ADDRESS_MAX];
     uint32_t notify; /* MAILSRV_NOTIFY_... */
     bool refused;    /* by our server: it is no recipient */
+    bool is_local;   /* a mailbox here */
+    bool queued;     /* an item for it was committed */
+    bool held;       /* by an operator, who was told so */
+    uint32_t hold;   /* the last order of that sort that found it there */
+    bool may_vanish; /* an operator has dropped it, perhaps */
     uint32_t taken, failed, delayed, relayed; /* by a peer; notices */
     uint32_t excuses;  /* for one copy more, or one notice beside a copy */
     uint32_t notice_excuses;
@@ -100,7 +107,11 @@ struct mail {
 /* ---- Peers ---- */
 
 enum { PEER_NO_EHLO = 1, PEER_NO_PIPELINING = 2, PEER_NO_8BIT = 4, PEER_DSN = 8, PEER_CHUNKING = 16, PEER_SIZE = 32,
-       PEER_FEW = 64, PEER_LMTP = 128, PEER_SMALL_SIZE = 256 };
+       PEER_FEW = 64, PEER_LMTP = 128, PEER_SMALL_SIZE = 256, PEER_UTF8 = 512, PEER_TLS = 1024, PEER_BAD_TLS = 2048,
+       PEER_UNKNOWN = 4096, /* its certificate is not one that can be verified */
+       PEER_AUTH = 8192 };
+
+enum { HOST_WITH_LOGIN = 9 }; /* of domain 0: the smarthost that asks who we are */
 
 enum mood { FINE, SICK, DOWN, SILENT, BUSY, FULL, CLOSED };
 
@@ -127,6 +138,8 @@ struct wire {
     uint32_t n_rcpts;
     bool has_mail;
     bool extended; /* it has answered EHLO */
+    bool is_utf8;  /* so is its transaction */
+    bool secured, verified, logged_in;
 };
 
 /* ---- The world ---- */
@@ -142,23 +155,36 @@ struct sim_setup {
     bool full;            /* no server takes anything, for now */
     bool brief;           /* all is well after some hours, and no server is dead for ever */
     bool quiet;           /* it crashes only where nothing is under way */
+    bool splits;          /* at each operation copies of the process go on, in which it crashes there */
+    bool secures;         /* there is TLS, and a smarthost wants a login */
+    bool asks;            /* the host says when to try again */
+    uint32_t orders;      /* of the operator, at random */
+    uint32_t jumps;       /* of the clock */
+    bool full_box;        /* the mailbox of the last of those here takes nothing, for some days */
     uint32_t dead_mails;  /* more, to a domain that is dead, all at once */
     uint32_t items_max, connections, per_site, recipients;
 };
 
 struct held;
 struct submission;
+struct order;
+struct page;
 
 struct sim {
     struct sim_setup setup;
     struct clock clock;
-    struct dice door_dice, peer_dice, crash_dice;
+    struct dice door_dice, peer_dice, crash_dice, order_dice;
     struct counted memory;
     mailsrv_store *store;
     mailsrv_engine *engine; /* NULL: it has crashed, and is not yet there again */
     mailsrv_profile *client_profile, *server_profile;
     mailsrv_queue *queue;
-    struct event boots, crash_comes;
+    struct event boots, crash_comes, orders_event, jumps_event, box_event;
+    int64_t skew_us; /* of the time of day */
+    bool box_is_full;
+    struct order *orders;
+    uint32_t releases, n_orders;
+    bool is_copy; /* of the process: it tells its verdict by its end */
     struct held *held;
     struct body *bodies;
     struct wire *wires;
@@ -190,10 +216,16 @@ bool sim_heals(const struct sim *sim); /* no faults any more */
 void door_open(struct sim *sim); /* serves the engine */
 void door_crash(struct sim *sim); /* some of what is out was done, the rest never */
 
+/* ---- pages.c ---- */
+struct page *page_of(struct sim *sim, const mailsrv_op *op); /* as it is now; NULL: of this none is made */
+void page_answer(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op, const struct page *page);
+void page_free(struct page *page); /* NULL is fine */
+
 /* ---- names.c ---- */
 void names_answer(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op);
 void routes_answer(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op);
 uint32_t domain_traits(const struct sim *sim, uint32_t domain); /* PEER_... */
+uint32_t domain_secure(const struct sim *sim, uint32_t domain); /* what ROUTE says of it: MAILSRV_SECURE_... */
 bool domain_is_nowhere(const struct sim *sim, uint32_t domain); /* no mail can ever go there */
 
 /* ---- peers.c, talk.c ---- */
@@ -204,6 +236,11 @@ void peers_end(struct sim *sim);
 void talk_begin(struct wire *wire);
 void talk_hear(struct wire *wire); /* what is in `in` */
 void wire_pause(struct wire *wire, int64_t us); /* INT64_MAX: for ever */
+
+/* ---- orders.c ---- */
+void orders_come(struct event *event); /* of `orders_event` */
+void orders_end(struct sim *sim);      /* the engine is gone */
+void retry_answer(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op);
 
 /* ---- senders.c ---- */
 void senders_begin(struct sim *sim);
@@ -219,6 +256,7 @@ void ledger_committed(struct sim *sim, const mailsrv_arg_body_commit *commit, st
 
 /* A peer has it; `says` whether that is going to be heard. */
 void ledger_taken(struct wire *wire, const char *address, bool says);
+bool ledger_fits(const struct sim *sim, const mailsrv_target *target); /* what a COMMIT is to do is done */
 void ledger_put_off(struct wire *wire, const char *address);
 void ledger_crashed(struct sim *sim);
 void ledger_close(struct sim *sim);
@@ -226,6 +264,7 @@ void ledger_close(struct sim *sim);
 /* ---- modes.c ---- */
 bool modes_crash(uint64_t seed, uint64_t at, bool does);
 bool modes_crashes(uint64_t seed, uint64_t mails);  /* at each operation of so many */
+void modes_split(struct sim *sim); /* an operation comes */
 bool modes_schedule(uint64_t seed);                 /* it is kept, whatever crashes */
 bool modes_dead(uint64_t seed, uint32_t dead_mails); /* a dead domain costs the others nothing */
 bool show(const struct sim *sim, const char *what, uint64_t which);

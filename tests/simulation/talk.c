@@ -27,7 +27,7 @@ static void clear(struct wire *wire)
 
 /* ---- What a sick one does instead ---- */
 
-enum upset { NOT, CUTS, BABBLES, LATER, NEVER, STALLS };
+enum upset { NOT, CUTS, BABBLES, LATER, NEVER, STALLS, CLOSES };
 
 static enum upset upset(struct wire *wire)
 {
@@ -39,6 +39,7 @@ static enum upset upset(struct wire *wire)
     uint32_t chance = dice_below(dice, 1000);
     return chance < 40 ? CUTS : chance < 70 ? BABBLES : chance < 150 ? LATER : chance < 160 ? NEVER
                                                         : chance < 175   ? STALLS
+                                                        : chance < 190   ? CLOSES
                                                                          : NOT;
 }
 
@@ -55,6 +56,10 @@ static bool is_upset(struct wire *wire, enum upset how)
         say(wire, "550 5.3.0 never");
     else if (how == STALLS)
         wire_pause(wire, INT64_MAX);
+    else if (how == CLOSES) {
+        say(wire, "421 4.3.2 closing down");
+        end(wire);
+    }
     return how != NOT;
 }
 
@@ -90,6 +95,12 @@ static void greet(struct wire *wire)
         say(wire, "250-CHUNKING");
     if ((traits & PEER_SIZE) != 0)
         say(wire, (traits & PEER_SMALL_SIZE) != 0 ? "250-SIZE 10000" : "250-SIZE 10000000");
+    if ((traits & PEER_UTF8) != 0)
+        say(wire, "250-SMTPUTF8");
+    if ((traits & PEER_TLS) != 0 && !wire->secured)
+        say(wire, "250-STARTTLS");
+    if ((traits & PEER_AUTH) != 0 && wire->secured)
+        say(wire, "250-AUTH PLAIN");
     say(wire, "250 ENHANCEDSTATUSCODES");
 }
 
@@ -112,13 +123,47 @@ static bool is_grey(const struct wire *wire, const char *address)
            sim->clock.now_us < sim->mails[number - 1].arrives.at_us + 12 * MINUTE;
 }
 
+static bool is_ascii(const char *text)
+{
+    while (*text != '\0' && (*text & 0x80) == 0)
+        text++;
+    return *text == '\0';
+}
+
+/* What must not happen between the two of us. */
+static void check_way(struct wire *wire, const char *address)
+{
+    struct sim *sim = wire->sim;
+    const char *at = strrchr(address, '@');
+    unsigned domain = 0;
+    uint32_t secure = at != NULL && sscanf(at, "@d%u.test", &domain) == 1 ? domain_secure(sim, domain) : MAILSRV_SECURE_MAY;
+    if (!is_ascii(address) && !wire->is_utf8)
+        sim_fault(sim, "an address of SMTPUTF8 for who does not have that", address);
+    if ((wire->traits & PEER_AUTH) != 0 && !wire->logged_in)
+        sim_fault(sim, "mail without a login", address);
+    bool by_route = (wire->traits & (PEER_AUTH | PEER_LMTP)) != 0;
+    if (!by_route && ((secure == MAILSRV_SECURE_MUST && !wire->secured) || (secure == MAILSRV_SECURE_VERIFY && !wire->verified)))
+        sim_fault(sim, "mail without TLS that needs it", address);
+}
+
+static void take_login(struct wire *wire, const char *line)
+{
+    bool is_us = strcmp(line, "AUTH PLAIN AHVzAHB3") == 0; /* NUL us NUL pw */
+    sim_expect(wire->sim, is_us && wire->secured, "a login that is none");
+    wire->logged_in = sim_heals(wire->sim) || !dice_falls(&wire->sim->peer_dice, 100);
+    say(wire, wire->logged_in ? "235 2.7.0 hello" : "535 5.7.8 not you");
+}
+
 static void take_recipient(struct wire *wire, const char *line)
 {
     char address[ADDRESS_MAX];
     uint32_t most = (wire->traits & PEER_FEW) != 0 ? 2 : WIRE_RCPTS;
     if (!wire->has_mail || !path_of(line, address)) {
         say(wire, "503 5.5.1 out of order");
-    } else if (wire->mood == FULL || is_grey(wire, address)) {
+        return;
+    }
+    check_way(wire, address);
+    if (wire->mood == FULL || is_grey(wire, address)) {
         ledger_put_off(wire, address);
         say(wire, "451 4.2.0 come again");
     } else if (strncmp(address, "bad", 3) == 0) {
@@ -149,10 +194,12 @@ static void take_chunk(struct wire *wire, const char *line)
     wire->place = AT_CHUNK;
 }
 
-static void begin_mail(struct wire *wire)
+static void begin_mail(struct wire *wire, const char *line)
 {
     clear(wire);
     wire->has_mail = true;
+    wire->is_utf8 = strstr(line, " SMTPUTF8") != NULL;
+    sim_expect(wire->sim, !wire->is_utf8 || (wire->traits & PEER_UTF8) != 0, "SMTPUTF8 for who does not have that");
     say(wire, "250 2.1.0 fine");
 }
 
@@ -170,7 +217,13 @@ static void command(struct wire *wire, const char *line)
     } else if (strncmp(line, "EHLO", 4) == 0 || strncmp(line, "LHLO", 4) == 0) {
         greet(wire);
     } else if (strncmp(line, "MAIL", 4) == 0) {
-        begin_mail(wire);
+        begin_mail(wire, line);
+    } else if (strncmp(line, "STARTTLS", 8) == 0) {
+        clear(wire);
+        wire->extended = false; /* RFC 3207 section 4.2: as if nothing had been said */
+        say(wire, "220 2.0.0 go on");
+    } else if (strncmp(line, "AUTH", 4) == 0) {
+        take_login(wire, line);
     } else if (strncmp(line, "RCPT", 4) == 0) {
         take_recipient(wire, line);
     } else if (strncmp(line, "DATA", 4) == 0) {
@@ -216,8 +269,10 @@ static void take_message(struct wire *wire)
         ledger_taken(wire, wire->rcpts[i], !lost);
     if (!lost)
         say(wire, "250 2.0.0 yours");
-    else if (dice_falls(&wire->sim->peer_dice, 700))
+    else if (dice_falls(&wire->sim->peer_dice, 600))
         end(wire);
+    else if (dice_falls(&wire->sim->peer_dice, 500))
+        wire_pause(wire, INT64_MAX); /* it was taken, and is never answered */
     else
         say(wire, "BLAH");
 }

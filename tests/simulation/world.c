@@ -5,6 +5,8 @@
 
 #define BEGINNING (INT64_C(1800000000) * SECOND)
 
+#define FULL_US ((uint64_t)(4 * DAY)) /* what cannot be told in five days is told to nobody */
+
 enum { ROUNDS_MAX = 200000, REST_DAYS = 60 };
 
 void sim_fault(struct sim *sim, const char *what, const char *where)
@@ -24,7 +26,7 @@ bool sim_expect(struct sim *sim, bool is_so, const char *what)
 
 int64_t sim_unix(const struct sim *sim)
 {
-    return BEGINNING + sim->clock.now_us;
+    return BEGINNING + sim->clock.now_us + sim->skew_us;
 }
 
 bool sim_heals(const struct sim *sim)
@@ -34,7 +36,7 @@ bool sim_heals(const struct sim *sim)
 
 /* ---- The engine ---- */
 
-static mailsrv_profile *profile(const mailsrv_machine *machine, int32_t face)
+static mailsrv_profile *profile(const struct sim *sim, const mailsrv_machine *machine, int32_t face)
 {
     mailsrv_profile *p = NULL;
     mailsrv_profile_new(NULL, machine, face, &p);
@@ -42,6 +44,8 @@ static mailsrv_profile *profile(const mailsrv_machine *machine, int32_t face)
     if (face == MAILSRV_FACE_MX) {
         mailsrv_profile_set_u64(p, MAILSRV_PROFILE_POLICY_STAGES, MAILSRV_STAGE_CONNECT);
         mailsrv_profile_enable(p, MAILSRV_EXT_DSN, 1);
+    } else if (sim->setup.secures) {
+        mailsrv_profile_set_u64(p, MAILSRV_PROFILE_TLS, MAILSRV_TLS_OFFERED); /* by the host: peers.c */
     }
     if (mailsrv_profile_seal(p, NULL) != MAILSRV_OK)
         abort();
@@ -84,6 +88,7 @@ static void crash(struct sim *sim)
     submissions_end(sim);
     sim_expect(sim, mailsrv_engine_free(sim->engine, MAILSRV_ABANDON) == MAILSRV_OK, "the engine does not end");
     lent_end(sim);
+    orders_end(sim);
     sim->engine = NULL;
     sim->queue = NULL;
     sim_expect(sim, sim->memory.live == 0 && sim->memory.fault == NULL, "a crash leaves memory behind");
@@ -108,6 +113,53 @@ static void crash_comes(struct event *event)
                                               sim->setup.crashes);
 }
 
+/* The time of day is set, and is wrong before or behind that. */
+static void jumps(struct event *event)
+{
+    struct sim *sim = (struct sim *)(void *)((char *)event - offsetof(struct sim, jumps_event));
+    sim->skew_us = ((int64_t)dice_below(&sim->order_dice, 12 * 3600) - 6 * 3600) * SECOND;
+    if (sim_heals(sim))
+        sim->skew_us = 0;
+    else
+        clock_set(&sim->clock, event,
+                  1 + (int64_t)(dice_roll(&sim->order_dice) % (uint64_t)sim->setup.span_us) * 2 / sim->setup.jumps);
+}
+
+static void fill_box(struct sim *sim, bool is_full)
+{
+    char name[ADDRESS_MAX];
+    mailsrv_id id;
+    size_t n = (size_t)snprintf(name, sizeof name, "s%d@here.test", LOCALS - 1);
+    mailsrv_memory_find_account(sim->store, name, n, &id);
+    mailsrv_memory_account_u64(sim->store, &id, MAILSRV_MEMORY_QUOTA, is_full ? 1 : UINT64_C(1) << 63);
+    sim->box_is_full = is_full;
+}
+
+static void box_empties(struct event *event)
+{
+    fill_box((struct sim *)(void *)((char *)event - offsetof(struct sim, box_event)), false);
+}
+
+/* What happens at random. */
+static void begin_faults(struct sim *sim)
+{
+    const struct sim_setup *setup = &sim->setup;
+    sim->crash_comes.happens = crash_comes;
+    sim->orders_event.happens = orders_come;
+    sim->jumps_event.happens = jumps;
+    sim->box_event.happens = box_empties;
+    if (setup->crashes != 0)
+        clock_set(&sim->clock, &sim->crash_comes, MINUTE);
+    if (setup->orders != 0)
+        clock_set(&sim->clock, &sim->orders_event, MINUTE);
+    if (setup->jumps != 0)
+        clock_set(&sim->clock, &sim->jumps_event, MINUTE);
+    if (setup->full_box) {
+        fill_box(sim, true);
+        clock_set(&sim->clock, &sim->box_event, 1 + (int64_t)(dice_roll(&sim->order_dice) % FULL_US));
+    }
+}
+
 static void begin(struct sim *sim, const struct sim_setup *setup)
 {
     *sim = (struct sim){ .setup = *setup };
@@ -116,6 +168,7 @@ static void begin(struct sim *sim, const struct sim_setup *setup)
     sim->door_dice.state = dice_mix(setup->seed, 1);
     sim->peer_dice.state = dice_mix(setup->seed, 2);
     sim->crash_dice.state = dice_mix(setup->seed, 3);
+    sim->order_dice.state = dice_mix(setup->seed, 4);
     counted_init(&sim->memory);
     if (mailsrv_memory_new(NULL, &sim->store) != MAILSRV_OK)
         abort();
@@ -127,13 +180,11 @@ static void begin(struct sim *sim, const struct sim_setup *setup)
         mailsrv_memory_add_account(sim->store, name, n, "x", 1, &id);
         mailsrv_memory_add_address(sim->store, name, n, &id, 1);
     }
-    sim->client_profile = profile(mailsrv_smtp_client(), MAILSRV_FACE_CLIENT);
-    sim->server_profile = profile(mailsrv_smtp(), MAILSRV_FACE_MX);
+    sim->client_profile = profile(sim, mailsrv_smtp_client(), MAILSRV_FACE_CLIENT);
+    sim->server_profile = profile(sim, mailsrv_smtp(), MAILSRV_FACE_MX);
     senders_begin(sim);
     boot(sim);
-    sim->crash_comes.happens = crash_comes;
-    if (setup->crashes != 0)
-        clock_set(&sim->clock, &sim->crash_comes, MINUTE);
+    begin_faults(sim);
 }
 
 /* ---- The loop ---- */
@@ -146,7 +197,7 @@ static bool turn(struct sim *sim)
             break;
         worked = true;
     }
-    uint64_t items = mailsrv_queue_stat(sim->queue, MAILSRV_QUEUE_STAT_HELD_ITEMS);
+    uint64_t items = sim->queue == NULL ? 0 : mailsrv_queue_stat(sim->queue, MAILSRV_QUEUE_STAT_HELD_ITEMS);
     if (items > sim->items_peak)
         sim->items_peak = items;
     return worked;
@@ -168,14 +219,30 @@ static void come_to_rest(struct sim *sim)
     sim_expect(sim, sim->engine == NULL || sim->fault != NULL, "it works for ever while no time passes");
 }
 
+/* What is left. */
+static void stays(struct sim *sim, const char *what)
+{
+    mailsrv_queue_item item;
+    mailsrv_queued_mail mail = { .size = sizeof mail };
+    char where[sizeof sim->where] = "";
+    if (mailsrv_memory_queue_item(sim->store, 0, &item) == MAILSRV_OK && mailsrv_queued_read(&item, &mail) == MAILSRV_OK)
+        snprintf(where, sizeof where, "first %.*s by %.*s: due in %.1f hours, flags %u, tries %u: %.*s", (int)mail.recipient.n,
+                 (const char *)mail.recipient.p, (int)mail.route.n, (const char *)mail.route.p,
+                 (double)(mail.due_us - sim_unix(sim)) / (double)HOUR, mail.flags, mail.tries, (int)mail.text.n,
+                 (const char *)mail.text.p);
+    sim_fault(sim, what, where);
+}
+
 static void pass_time(struct sim *sim)
 {
     int64_t next = clock_next(&sim->clock);
     int64_t deadline = sim->engine == NULL ? INT64_MAX : mailsrv_engine_next_deadline(sim->engine);
     if (deadline < next)
         next = deadline;
-    if (!sim_expect(sim, next != INT64_MAX, "nothing will ever happen"))
+    if (next == INT64_MAX) {
+        stays(sim, "nothing will ever happen");
         return;
+    }
     sim->clock.now_us = next > sim->clock.now_us ? next : sim->clock.now_us + 1;
     if (sim->engine != NULL)
         mailsrv_engine_advance(sim->engine, sim->clock.now_us, sim_unix(sim));
@@ -184,27 +251,28 @@ static void pass_time(struct sim *sim)
 
 static bool is_over(const struct sim *sim)
 {
-    return sim->lent == NULL && sim->n_arrived == sim->n_mails && sim->engine != NULL && sim->held == NULL && sim->submissions == NULL &&
+    return sim->lent == NULL && sim->n_arrived == sim->n_mails && sim->engine != NULL && sim->held == NULL &&
+           sim->submissions == NULL && sim->orders == NULL && !sim->box_is_full &&
            mailsrv_memory_stat(sim->store, MAILSRV_MEMORY_STAT_QUEUED) == 0;
 }
 
 static void closed(void *user)
 {
-    *(bool *)user = true;
+    ((struct sim *)user)->queue = NULL;
 }
 
 static void end(struct sim *sim)
 {
-    bool is_closed = false;
     int64_t until = sim->clock.now_us + DAY;
     sim->ending = true;
-    mailsrv_queue_close(sim->queue, closed, &is_closed);
+    mailsrv_queue_close(sim->queue, closed, sim);
     come_to_rest(sim);
-    while (sim->fault == NULL && (!is_closed || sim->held != NULL || sim->wires != NULL) && sim->clock.now_us < until) {
+    while (sim->fault == NULL && (sim->queue != NULL || sim->held != NULL || sim->wires != NULL) && sim->clock.now_us < until) {
         pass_time(sim);
         come_to_rest(sim);
     }
-    sim_expect(sim, is_closed && sim->held == NULL, "the queue does not close");
+    sim_expect(sim, sim->queue == NULL && sim->held == NULL, "the queue does not close");
+    sim_expect(sim, sim->orders == NULL, "an order is never answered");
     peers_end(sim);
     for (int i = 0; i < 1000 && mailsrv_engine_free(sim->engine, 0) == MAILSRV_E_BUSY; i++)
         mailsrv_engine_turn(sim->engine, 1000);
@@ -219,10 +287,10 @@ void sim_run(struct sim *sim, const struct sim_setup *setup)
     uint64_t items_most = (setup->items_max == 0 ? 2048 : setup->items_max) + 64;
     come_to_rest(sim);
     while (sim->fault == NULL && !is_over(sim)) {
-        if (!sim_expect(sim, sim->clock.now_us < until, "mail stays in the queue"))
-            break;
         pass_time(sim);
         come_to_rest(sim);
+        if (sim->clock.now_us > until)
+            stays(sim, "mail stays in the queue");
     }
     if (sim->fault == NULL)
         end(sim);
@@ -241,6 +309,7 @@ void sim_free(struct sim *sim)
         mailsrv_engine_free(sim->engine, MAILSRV_ABANDON);
     }
     lent_end(sim);
+    orders_end(sim);
     mailsrv_profile_unref(sim->client_profile);
     mailsrv_profile_unref(sim->server_profile);
     mailsrv_store_free(sim->store);

@@ -195,6 +195,12 @@ void out_answer(struct outbound *w, int32_t status)
     }
 }
 
+void out_let_go(struct outbound *w)
+{
+    w->keeps = 0;
+    out_answer(w, MAILSRV_OK);
+}
+
 /* ---- Beginning and end ---- */
 
 static void begin_engine(struct outbound *w)

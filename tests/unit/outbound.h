@@ -82,6 +82,9 @@ void out_open(struct outbound *w);
 void out_close(struct outbound *w); /* waits for it */
 void out_end(struct outbound *w);   /* what was kept is answered first; nothing may be left */
 
+/* What was kept is done, and nothing is kept any more. */
+void out_let_go(struct outbound *w);
+
 /* Runs until there is nothing to do, without time passing. */
 void out_run(struct outbound *w);
 

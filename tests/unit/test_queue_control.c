@@ -196,7 +196,7 @@ static void test_what_is_written_meanwhile(void **state)
 }
 
 /* An item that is being written is waited for, and no longer. */
-static void test_what_is_being_written(void **state)
+static void test_no_longer_than_the_writing(void **state)
 {
     (void)state;
     struct order order = { 0 };
@@ -214,6 +214,66 @@ static void test_what_is_being_written(void **state)
     out_run(&w);
     assert_true(order.done);
     assert_int_equal(order.n, 1);
+}
+
+struct outcome {
+    uint32_t calls;
+    int32_t status;
+    uint64_t n;
+};
+
+static void count(void *user, int32_t status, uint64_t n)
+{
+    struct outcome *outcome = user;
+    *outcome = (struct outcome){ outcome->calls + 1, status, n };
+}
+
+static void begin_to_hold_all(struct outcome *outcome)
+{
+    const mailsrv_bytes none = { NULL, 0 };
+    assert_int_equal(mailsrv_queue_control(w.queue, &all, MAILSRV_QUEUE_HOLD, none, count, outcome), MAILSRV_OK);
+    out_run(&w);
+    assert_int_equal(outcome->calls, 0);
+}
+
+/* It is put off just now: it is held behind that. */
+static void test_what_is_being_written(void **state)
+{
+    (void)state;
+    struct outcome outcome = { 0 };
+    mailsrv_queued_mail mail;
+    w.keeps = MAILSRV_OP_QUEUE_UPDATE;
+    out_send(&w, "a@one.test");
+    out_wait(&w, MINUTE);
+    assert_int_equal(w.n_kept, 1);
+    begin_to_hold_all(&outcome);
+    out_let_go(&w);
+    out_wait(&w, MINUTE);
+    assert_int_equal(outcome.calls, 1);
+    assert_int_equal(outcome.status, MAILSRV_OK);
+    assert_int_equal(outcome.n, 1);
+    assert_true(out_item(&w, "a@one.test", &mail));
+    assert_int_equal(mail.flags & MAILSRV_QUEUED_HELD, MAILSRV_QUEUED_HELD);
+}
+
+/* More match than there is room for, and all of them are written at once. */
+static void test_more_than_there_is_room_for(void **state)
+{
+    (void)state;
+    struct outcome outcome = { 0 };
+    out_close(&w);
+    w.setup.items_max = 16;
+    out_open(&w);
+    out_commit(&w, "one.test", 300);
+    out_wait(&w, MINUTE);
+    w.keeps = MAILSRV_OP_QUEUE_UPDATE;
+    begin_to_hold_all(&outcome);
+    assert_true(w.n_kept >= 64);
+    out_let_go(&w);
+    out_wait(&w, 10 * MINUTE);
+    assert_int_equal(outcome.calls, 1);
+    assert_int_equal(outcome.n, 300);
+    assert_true(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_HELD_ITEMS) <= 16);
 }
 
 /* Whatever is done with an item just then, it is held: also if it was put off since it was found. */
@@ -352,8 +412,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_reroute, begin, end),
         cmocka_unit_test_setup_teardown(test_what_is_being_sent, begin, end),
         cmocka_unit_test_setup_teardown(test_what_is_being_written, begin, end),
+        cmocka_unit_test_setup_teardown(test_more_than_there_is_room_for, begin, end),
         cmocka_unit_test_setup_teardown(test_hold_at_every_moment, begin, end),
         cmocka_unit_test_setup_teardown(test_what_cannot_be_done, begin, end),
+        cmocka_unit_test_setup_teardown(test_no_longer_than_the_writing, begin, end),
         cmocka_unit_test_setup_teardown(test_what_fits, begin, end),
         cmocka_unit_test_setup_teardown(test_hold_and_release, begin_late, end),
         cmocka_unit_test_setup_teardown(test_retry_forgets_the_back_off, begin_late, end),

@@ -100,6 +100,37 @@ static void test_each_operation_fails(void **state)
     }
 }
 
+static bool nobody_answers(struct outbound *world, const char *lane)
+{
+    (void)world;
+    (void)lane;
+    return true;
+}
+
+/* It is long too old when it is released, and its sender cannot be told at first. */
+static void test_what_was_held_for_long_comes_back(void **state)
+{
+    (void)state;
+    const mailsrv_queue_match all = { .size = sizeof all };
+    for (uint32_t n = 1; n <= 12; n++) {
+        uint64_t done = 0;
+        begin();
+        w.is_down = nobody_answers;
+        out_open(&w);
+        out_send(&w, "a@one.test");
+        assert_int_equal(out_control(&w, &all, MAILSRV_QUEUE_HOLD, "", &done), MAILSRV_OK);
+        out_wait(&w, 30 * 24 * HOUR);
+        assert_int_equal(out_notices(&w), 0);
+        w.fail_nth = n;
+        if (out_control(&w, &all, MAILSRV_QUEUE_RELEASE, "", &done) != MAILSRV_OK)
+            assert_int_equal(out_control(&w, &all, MAILSRV_QUEUE_RELEASE, "", &done), MAILSRV_OK);
+        out_wait(&w, 24 * HOUR);
+        assert_int_equal(out_notices(&w), 1);
+        assert_int_equal(out_queued(&w), 0);
+        out_end(&w);
+    }
+}
+
 /* ---- What is wrong with the engine ---- */
 
 static void test_what_cannot_be_opened(void **state)
@@ -136,6 +167,56 @@ static void test_nobody_waits_for_a_connection(void **state)
     out_end(&w);
 }
 
+static void set_clock(int64_t by_us)
+{
+    w.unix_us += by_us;
+    out_wait(&w, MINUTE);
+}
+
+/* What was put off while the clock was wrong is found when it is right again. */
+static void test_the_clock_is_put_back_and_forth(void **state)
+{
+    (void)state;
+    mailsrv_queued_mail mail;
+    begin();
+    out_open(&w);
+    out_send(&w, "later@one.test");
+    set_clock(6 * HOUR);
+    set_clock(-6 * HOUR);
+    out_send(&w, "laterstill@two.test");
+    set_clock(6 * HOUR);
+    out_wait(&w, HOUR);
+    assert_true(out_item(&w, "laterstill@two.test", &mail));
+    assert_true(mail.tries > 1);
+    out_end(&w);
+}
+
+static bool names_fail;
+
+static uint32_t dns(struct outbound *world, const char *name)
+{
+    (void)world;
+    (void)name;
+    return names_fail ? 2 : 0;
+}
+
+/* What was due when its lane could not send is due no more when it can. */
+static void test_the_clock_is_put_back_meanwhile(void **state)
+{
+    (void)state;
+    begin();
+    w.dns = dns;
+    names_fail = true;
+    out_open(&w);
+    out_commit(&w, "one.test", 5);
+    out_wait(&w, 10 * SECOND);
+    names_fail = false;
+    set_clock(-6 * HOUR);
+    out_wait(&w, 7 * HOUR);
+    assert_int_equal(out_delivered(&w, NULL), 5);
+    out_end(&w);
+}
+
 /* The same seed, the same times. */
 static void test_a_seed_makes_it_repeatable(void **state)
 {
@@ -160,7 +241,8 @@ int main(void)
         cmocka_unit_test(test_each_allocation_fails),       cmocka_unit_test(test_memory_is_short_for_a_while),
         cmocka_unit_test(test_opening_finds_no_memory),     cmocka_unit_test(test_each_operation_fails),
         cmocka_unit_test(test_what_cannot_be_opened),       cmocka_unit_test(test_nobody_waits_for_a_connection),
-        cmocka_unit_test(test_a_seed_makes_it_repeatable),
+        cmocka_unit_test(test_a_seed_makes_it_repeatable),  cmocka_unit_test(test_what_was_held_for_long_comes_back),
+        cmocka_unit_test(test_the_clock_is_put_back_and_forth), cmocka_unit_test(test_the_clock_is_put_back_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
