@@ -122,6 +122,7 @@ void dialogue_free(struct dialogue *d);
 struct counts {
     uint64_t seed;
     size_t cuts;        /* at most so many single cuts of long input; 0: no single cuts */
+    size_t short_input; /* up to this length it is cut, closed and ended at every place */
     size_t random_cuts; /* runs cut at random places */
     size_t pairs;
     size_t tls_step; /* of the allocations under TLS each n-th fails */
@@ -145,8 +146,8 @@ bool dialogue_run(const struct dialogue *d, const char *way, const struct counts
 /* Runs `d` once as it is written, and prints what is said and asked. */
 void dialogue_trace(const struct dialogue *d, struct result *result);
 
-/* The counts that CI takes, changed by the environment (DIALOGUE_CUTS, DIALOGUE_RANDOM_CUTS, DIALOGUE_PAIRS,
- * MAILSRV_SEED). */
+/* The counts that CI takes, changed by the environment (DIALOGUE_CUTS, DIALOGUE_SHORT_INPUT, DIALOGUE_RANDOM_CUTS,
+ * DIALOGUE_PAIRS, MAILSRV_SEED). */
 struct counts dialogue_counts(void);
 
 #endif

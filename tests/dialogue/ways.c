@@ -5,8 +5,7 @@
 
 #include <stdlib.h>
 
-/* Input up to this length is cut, closed and ended at every place. */
-enum { SHORT_INPUT = 4096, NEAR = 32 };
+enum { NEAR = 32 };
 
 /* Calls of a provider that fail. */
 enum { TLS_FAILS_MAX = 60 };
@@ -97,7 +96,7 @@ static size_t fewer(size_t most, uint64_t limit, size_t n)
 static struct places places_of(const struct pass *p, size_t most)
 {
     size_t n = p->d->input.n, marked = 0;
-    bool is_short = n <= SHORT_INPUT && p->d->n_setups <= MANY_SETUPS;
+    bool is_short = n <= p->counts->short_input && p->d->n_setups <= MANY_SETUPS;
     most = fewer(fewer(most, LONG_INPUT, n), MANY_SETUPS, p->d->n_setups);
     struct places places = { dialogue_take((n + 1) * sizeof *places.v), 0 };
     bool *marks = dialogue_take(n + 1);
@@ -568,6 +567,7 @@ struct counts dialogue_counts(void)
     return (struct counts){
         .seed = from_environment("MAILSRV_SEED", 1),
         .cuts = (size_t)from_environment("DIALOGUE_CUTS", 2000),
+        .short_input = (size_t)from_environment("DIALOGUE_SHORT_INPUT", 4096),
         .random_cuts = (size_t)from_environment("DIALOGUE_RANDOM_CUTS", 200),
         .pairs = (size_t)from_environment("DIALOGUE_PAIRS", 200),
         .tls_step = (size_t)from_environment("DIALOGUE_TLS_STEP", 5),
