@@ -51,6 +51,7 @@ class Tree:
                  machine: list[str] = []):
         """`files` of the package, those of other packages, and programs of the machine; the first of `users` has the number USER, the next
         one the next."""
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what runs in it ends too: it is in no group of ours
         self.path = Path(tempfile.mkdtemp(prefix=f"{package}-", dir=ROOT / "build"))
         self.path.chmod(0o755)
         for name, of in {package: files, **also}.items():
