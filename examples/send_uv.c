@@ -59,7 +59,8 @@ static void on_event(void *user, const mailsrv_event *event)
 static void on_queued(void *user, int32_t status)
 {
     (void)user;
-    printf("queued: %s\n", mailsrv_strerror(status));
+    must(status, "the message");
+    puts("queued");
     fflush(stdout);
 }
 

@@ -178,6 +178,7 @@ static void show_page(const struct errand *e, const struct choice *c, const mail
     }
 }
 
+/* It goes on as long as there is more, and somebody reads it: a server that ends waits for it. */
 static int32_t list_with(struct errand *e, struct desk *desk, const struct choice *c)
 {
     mailsrv_arg_queue_scan arg = { .size = sizeof arg, .limit = PAGE };
@@ -188,7 +189,7 @@ static int32_t list_with(struct errand *e, struct desk *desk, const struct choic
             const mailsrv_queued *page = desk_value(asked);
             show_page(e, c, page);
             arg.cursor = page->next;
-            more = page->more != 0;
+            more = page->more != 0 && !ferror(e->out);
         }
         desk_free(desk, asked);
         if (status != MAILSRV_OK)

@@ -15,8 +15,8 @@ static void add(struct own *own, const char *text)
     own->addresses[own->n++] = (mailsrv_bytes){ (const uint8_t *)to, strlen(to) };
 }
 
-/* Those of all interfaces: who listens at 0.0.0.0 has the ones of IPv4, at :: both. */
-static void add_interfaces(struct own *own, bool with_v6)
+/* Those of all interfaces: who listens at 0.0.0.0 has the ones of IPv4, at :: those of IPv6 (sockets.c). */
+static void add_interfaces(struct own *own, bool of_v6)
 {
     uv_interface_address_t *all;
     char text[WORD_OCTETS];
@@ -25,7 +25,7 @@ static void add_interfaces(struct own *own, bool with_v6)
         return;
     for (int i = 0; i < n; i++) {
         const bool is_v6 = all[i].address.address4.sin_family == AF_INET6;
-        if (is_v6 && !with_v6)
+        if (is_v6 != of_v6)
             continue;
         if ((is_v6 ? uv_ip6_name(&all[i].address.address6, text, sizeof text)
                    : uv_ip4_name(&all[i].address.address4, text, sizeof text)) == 0)

@@ -131,6 +131,15 @@ static bool read_certificates(struct plan *plan, const struct plan *before)
 #ifdef NEW_CLIENT_TLS
 #define SYSTEM_ROOTS "/etc/ssl/certs/ca-certificates.crt"
 
+/* FNV-1a: whether the octets are still the same. */
+static uint64_t hash_of(const struct pem *pem)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < pem->n; i++)
+        hash = (hash ^ pem->p[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
 static bool make_client_tls(struct plan *plan)
 {
     const struct outgoing *o = &plan->config->outgoing;
@@ -140,6 +149,7 @@ static bool make_client_tls(struct plan *plan)
     if ((is_said || access(SYSTEM_ROOTS, R_OK) == 0) &&
         !read_pem(plan->config, o->roots_line, "tls-roots", is_said ? o->roots : SYSTEM_ROOTS, &roots))
         return false;
+    plan->roots_hash = hash_of(&roots);
     const mailsrv_tls_client_setup setup = { .size = sizeof setup, .roots = { roots.p, roots.n } };
     const int32_t status = NEW_CLIENT_TLS(&setup, &plan->client_tls, &why);
     if (status != MAILSRV_OK)

@@ -14,6 +14,7 @@ struct plan {
     mailsrv_profile *profiles[LISTENERS_MAX];
     mailsrv_profile *client; /* of what goes out */
     mailsrv_tls *client_tls; /* NULL: there is no provider of TLS here */
+    uint64_t roots_hash;     /* of the file that says who vouches for servers */
 };
 
 /* Reads the file and makes of it all that can fail.  `before` is the plan that is in force, whose tickets stay good;

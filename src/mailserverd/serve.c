@@ -127,10 +127,10 @@ static bool is_possible(const struct config *now, const struct config *new)
 }
 
 /* The queue that is open goes on as it was opened. */
-static bool changes_queue(const struct config *now, const struct config *new)
+static bool changes_queue(const struct plan *now, const struct plan *new)
 {
-    return strcmp(now->hostname, new->hostname) != 0 ||
-           memcmp(&now->outgoing, &new->outgoing, offsetof(struct outgoing, roots_line)) != 0;
+    return strcmp(now->config->hostname, new->config->hostname) != 0 || now->roots_hash != new->roots_hash ||
+           memcmp(&now->config->outgoing, &new->config->outgoing, offsetof(struct outgoing, roots_line)) != 0;
 }
 
 static void reload(struct server *s)
@@ -142,8 +142,8 @@ static void reload(struct server *s)
         return;
     }
     log_as(plan->config->log);
-    if (changes_queue(s->plan->config, plan->config))
-        log_line("the queue is as it was: [queue], and hostname for what is sent, need a restart");
+    if (changes_queue(s->plan, plan))
+        log_line("the queue is as it was: [queue], what tls-roots has, and hostname for what is sent, need a restart");
     for (size_t i = 0; i < s->n_loops; i++)
         loop_tell_plan(&s->loops[i], plan_ref(plan));
     sockets_tidy(&s->sockets, plan->config);
@@ -248,11 +248,13 @@ static void take_descriptors(void)
 }
 
 /* glibc gives each thread a heap of its own, and what one does not need no other gets: so the most that each ever held
- * adds up.  Loops do not wait for one another; the threads that work for them share their heaps. */
+ * adds up.  There are as many heaps as loops, which the threads that work for them share; MALLOC_ARENA_MAX of
+ * mallopt(3) has the last word. */
 static void share_heaps(const struct config *c)
 {
 #ifdef __GLIBC__
-    mallopt(M_ARENA_MAX, (int)c->threads);
+    if (getenv("MALLOC_ARENA_MAX") == NULL)
+        mallopt(M_ARENA_MAX, (int)c->threads);
 #else
     (void)c;
 #endif

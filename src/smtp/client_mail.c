@@ -205,6 +205,8 @@ static enum step data_replied(struct smtp_client *c, const struct smtp_reply *re
     enum { GO_AHEAD = 354 };
     struct sending *s = c->sending;
     s->data_replied = true;
+    if (reply->code == GO_AHEAD && s->refused) /* MAIL was: behind that a dot might end a message, and an empty one */
+        return out_of_step(c);
     if (reply->code == GO_AHEAD && s->accepted == 0) /* RFC 2920 section 3.1: nobody takes it, and a dot ends it */
         return mailsrv__client_say(c, SPAN(".\r\n"), stray_replied);
     if (reply->code == GO_AHEAD)

@@ -5,7 +5,6 @@ in the clear.  They keep it, or give it on to a second mailserverd.  next_hop.py
 Neither is installed: each runs in a tree of its own (tree.py).  Wires (wire.py) show what is said to them."""
 import email
 import re
-import signal
 import socketserver
 import sys
 import threading
@@ -302,7 +301,9 @@ class NextHop:
         """the same with NOTIFY=NEVER: nobody is told"""
         before = self.losses()
         self.dsn(f"kim@{LOST}", "NEVER")
-        assert self.losses() == before + 1 and not self.a.take(self.pat)
+        until("a loss", lambda: self.losses() == before + 1)
+        self.hop.settled()
+        assert not self.a.take(self.pat)
 
     def losses(self) -> int:
         return len(re.findall(f"kim@{LOST}.*moved", self.peer.log()))
@@ -328,5 +329,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that peers end too
     main()

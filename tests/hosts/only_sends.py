@@ -20,6 +20,8 @@ from tree import until
 
 SENDER, TO = "pat@here.test", "kim@there.test"
 MESSAGE = b"From: pat@here.test\r\nSubject: hello\r\n\r\nIt is I.\r\n.a line with a dot\r\n"
+# What a library for mail would write anew: spaces and empty lines in a header, long lines of one; some lines end with LF.
+ODD = b"From:pat@here.test\nSubject:\t=?utf-8?q?a?=  b\r\nX-Long: " + b"x " * 200 + b"\nX-Empty:\n \n c\n\n.\n..\n\r\n--\n no end"
 MANY = 5
 
 # What waits in a directory, by the binding: it says whom it is for, and then it goes.
@@ -93,14 +95,14 @@ class OnlySends:
                     "MAILSRV_LIBRARY": str(self.library)}
         self.program: Program | None = None
 
-    def start(self, *to: str, way: str | None = None) -> Program:
+    def start(self, *to: str, way: str | None = None, message: bytes = MESSAGE) -> Program:
         """With a message for somebody, or without."""
         envelope = [SENDER, *to] if to else []
         way = way or f":{self.peer.port}"
         self.program = Program([*self.argv, self.directory.name, "out.here.test", way, *envelope], self.env,
-                               MESSAGE if to else b"")
+                               message if to else b"")
         if to:
-            self.program.says("queued")
+            self.program.says("queued$")
         return self.program
 
     def end(self) -> None:
@@ -136,6 +138,13 @@ class OnlySends:
         self.start("kim@nowhere.test", way=f"[127.0.0.1]:{self.peer.port}").says("sent")
         self.took()
         assert self.names.asked == [], self.names.asked
+        self.end()
+
+    def as_it_is(self) -> None:
+        """a message goes as it was given, but for the ends of its lines"""
+        self.start(TO, message=ODD).says("sent")
+        (one,), self.peer.taken = self.peer.taken, []
+        assert one.octets.endswith(ODD.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") + b"\r\n"), one
         self.end()
 
     def is_refused(self) -> None:
@@ -204,8 +213,8 @@ class OnlySends:
 
 def main(built: Path, program: str) -> None:
     tap = Tap()
-    for name in ("by_mail_exchangers", "by_a_smarthost", "is_refused", "is_killed", "is_killed_at_once",
-                 "is_ended"):
+    for name in ("by_mail_exchangers", "by_a_smarthost", *(["as_it_is"] if program == "send.py" else []), "is_refused",
+                 "is_killed", "is_killed_at_once", "is_ended"):  # send_uv has lines that end with CRLF
         with NameServer({}) as names:
             test = OnlySends(built, program, names)
             try:

@@ -11,6 +11,7 @@ import re
 import smtplib
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from dns_server import NameServer
@@ -34,6 +35,7 @@ class Watch(threading.Thread):
     def __init__(self, pid: int):
         super().__init__(daemon=True)
         self.path, self.ended, self.most = Path(f"/proc/{pid}/smaps_rollup"), threading.Event(), 0
+        self.lock = threading.Lock()
         self.start()
 
     def now(self) -> int:
@@ -41,10 +43,12 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         while not self.ended.wait(0.02):
-            self.most = max(self.most, self.now())
+            with self.lock:
+                self.most = max(self.most, self.now())
 
     def so_far(self) -> int:
-        most, self.most = max(self.most, self.now()), 0
+        with self.lock:
+            most, self.most = max(self.most, self.now()), 0
         return most
 
     def end(self) -> int:
@@ -131,11 +135,9 @@ class Queued:
     def grows(self) -> None:
         self.a.start()
         watch = Watch(self.a.host.process.pid)
-        threads = [threading.Thread(target=self.submit) for _ in range(SENDERS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(SENDERS) as pool:
+            for one in [pool.submit(self.submit) for _ in range(SENDERS)]:
+                one.result()  # or what went wrong in it
         self.a_second_try()
         self.judge("while it grew", watch.end())
         self.a.end()
@@ -158,6 +160,7 @@ class Queued:
         assert int(self.all("hold", "--domain", "silent.test")) == self.items // 10
 
     def lists(self) -> None:
+        until("the end of what arrived", lambda: not self.all("list", "--json", "--domain", "fine.test"))
         numbers = {json.loads(line)["queue"] for line in self.all("list", "--json").splitlines()}
         assert len(numbers) == self.items, len(numbers)
 

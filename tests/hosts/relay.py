@@ -3,7 +3,6 @@
 knows, at the ports for other servers, for users and for LMTP.  Each is refused for good, and nothing is stored.
 relay.py BUILD"""
 import re
-import signal
 import smtplib
 import sys
 from pathlib import Path
@@ -225,5 +224,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that Postfix ends too
     main()

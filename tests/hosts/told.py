@@ -202,6 +202,25 @@ def restart_is_needed(server: Server) -> None:
     assert host.end() == 0, host.said()
 
 
+def queue_is_as_it_was(server: Server) -> None:
+    """A reload says that the queue goes on by the tls-roots that it began with."""
+    kept, roots = server.config.read_text(), server.path / "roots.pem"
+    for name in ("one.test", "two.test"):
+        server.certify(name)
+    one, two = ((server.path / f"{name}.test.pem").read_bytes() for name in ("one", "two"))
+    roots.write_bytes(one)
+    server.config.write_text(f"{kept}[queue]\ntls-roots = {roots}\n")
+    host = server.start()
+    for i, (octets, times) in enumerate(((one, 0), (two, 1), (two, 1)), 1):
+        roots.write_bytes(octets)
+        host.process.send_signal(signal.SIGHUP)
+        while host.said().count("reloaded\n") < i:
+            assert host.is_alive(), host.said()
+        assert host.said().count("the queue is as it was: ") == times, host.said()
+    server.config.write_text(kept)
+    assert host.end() == 0, host.said()
+
+
 def no_socket(server: Server) -> None:
     """Of a supervisor that gives something else."""
     words = " ".join(f"'{word}'" for word in server.argv("serve"))
@@ -215,7 +234,7 @@ def main(built: Path) -> None:
     os.umask(0)
     try:
         server.add_users()
-        for what in (strange_frames, gone, passwords, people, one_file, folders, paths, restart_is_needed, no_socket,
+        for what in (strange_frames, gone, passwords, people, one_file, folders, paths, restart_is_needed, queue_is_as_it_was, no_socket,
                      *([strangers] if os.geteuid() == 0 else [])):
             tap.run((what.__doc__ or what.__name__).splitlines()[0], what, server)
     finally:

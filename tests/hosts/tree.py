@@ -1,5 +1,6 @@
 """A Debian tree below the build folder, in which a server of others runs that is not installed: the files of its
 unpacked package, the libraries that they need, its users, a few devices.  Its processes see nothing else (chroot)."""
+import atexit
 import os
 import random
 import re
@@ -71,6 +72,8 @@ class Tree:
             run_as_root("mknod", "-m", "666", self.path / "dev" / device, "c", 1, minor)
         self.process = None
         self.under: list[str] = []  # a command that runs the server
+        atexit.register(self.end)  # wherever we are interrupted: what runs in it is in no group of ours
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
     def copy(self, package: str, files: list[str]) -> None:
         for file in files:
@@ -139,6 +142,7 @@ class Tree:
                 self.process.wait()
         self.process = None
         run_as_root("rm", "-rf", self.path)
+        atexit.unregister(self.end)
 
 
 def until(what: str, check, hurry=lambda: None) -> None:

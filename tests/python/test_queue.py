@@ -82,13 +82,13 @@ class Sender:
         """The only one, once that is so."""
         async with asyncio.timeout(HANG_S):
             while not (len(items := await self.items()) == 1 and is_so(items[0])):
-                pass
+                await asyncio.sleep(0.01)
         return items[0]
 
     async def emptied(self) -> None:
         async with asyncio.timeout(HANG_S):
             while await self.items():
-                pass
+                await asyncio.sleep(0.01)
 
     def skip(self, seconds: float) -> None:
         asyncio.get_running_loop().skipped += seconds
@@ -208,6 +208,15 @@ class Sending(unittest.TestCase):
             self.assertIn(b"4.4.1 Connection refused", text)
 
     @in_loop
+    async def test_what_would_come_back(self):
+        """A mail exchanger with an address of ours is ourselves (RFC 5321 section 5.1)."""
+        async with self.sender(own=["192.0.2.1", b"127.0.0.1"]) as sender:
+            await sender.queue.send("", [KIM], MESSAGE)
+            text, = await sender.told(c.MAILSRV_EVENT_FAILED)
+            self.assertIn(b"5.4.6", text)
+        self.assertEqual(self.peer.calls, [])
+
+    @in_loop
     async def test_a_peer_that_hangs_up(self):
         self.peer.deeds = [{"text": 10}]
         async with self.sender(first_retry_s=1) as sender:
@@ -274,8 +283,9 @@ class Waiting(unittest.TestCase):
         self.addCleanup(self.peer.close)
 
     def say(self, peer) -> bytes:
-        peer.sendall(self.reply)
-        return self.reply
+        reply = self.reply  # a test changes it
+        peer.sendall(reply)
+        return reply
 
     async def filled(self, sender: Sender) -> list[int]:
         for user in ("ann", "bob", "kim"):
@@ -425,13 +435,27 @@ class Wrong(unittest.TestCase):
     async def test_settings(self):
         with MemoryStore() as store:
             async with Server(store) as server:
-                for settings in ({}, {"hostname": "here.test", "expire": 1}, {"hostname": "here.test", "dns": "localhost"}):
+                for settings in ({}, {"hostname": "here.test", "expire": 1}, {"hostname": "here.test", "dns": "localhost"},
+                                 {"hostname": "here.test", "own": ["here.test"]}):
                     with self.assertRaises((Error, TypeError, ValueError)):
                         server.queue(**settings)
         async with Server(on_message=print) as server:
             with self.assertRaises(Error) as wrong:
                 server.queue(hostname="here.test")
             self.assertEqual(wrong.exception.status, Status.CANNOT)
+
+    @in_loop
+    async def test_a_second_one(self):
+        """It is refused, and the first one goes on by its own name servers and connections."""
+        peer = Liar()
+        self.addCleanup(peer.close)
+        async with Sender(ports={"there.test": peer.port}) as sender:
+            with self.assertRaises(Error) as wrong:
+                sender.server.queue(hostname="other.test", dns=lambda op: {"message": b""})
+            self.assertEqual(wrong.exception.status, Status.INUSE)
+            await sender.queue.send(PAT, [KIM], MESSAGE)
+            await sender.told(c.MAILSRV_EVENT_SENT)
+        self.assertEqual(len(peer.taken), 1)
 
     @in_loop
     async def test_the_store_is_full(self):

@@ -79,7 +79,8 @@ class Server:
 
         `settings` are those of mailsrv_queue_setup and of Profile: `hostname` must be there.  `dns`: name servers, as
         in "127.0.0.1:5353,[::1]:53", or who answers DNS instead; None: those of the system.  `source`: addresses to
-        connect from, one of each family."""
+        connect from, one of each family.  `own`: addresses of this host, as others reach it.  Error with INUSE: there
+        is a queue."""
         self.out = Out(self, dns, source, settings)
         return self.out.queue
 

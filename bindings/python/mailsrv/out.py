@@ -12,7 +12,7 @@ from .operation import LATER, Operation
 from .profile import Profile
 from .queue import SETTINGS, Queue
 from .session import Session
-from .status import Kind, Refused, Status
+from .status import Error, Kind, Refused, Status
 
 if TYPE_CHECKING:
     from .host import Server
@@ -35,6 +35,8 @@ class Out:
     """The queue of a server, and what that asks of the world."""
 
     def __init__(self, server: "Server", dns: str | Handler | None, source: Iterable[str], settings: dict[str, Any]):
+        if server.out is not None and not server.out.queue.is_closed:
+            raise Error(Status.INUSE, "there is a queue")  # before what it asks is answered by others
         self.server = server
         self.source = {ipaddress.ip_address(one).version: (one, 0) for one in source}
         self.tasks: set[asyncio.Task] = set()

@@ -13,23 +13,25 @@ from .profile import Profile
 from .status import Error, Kind, Status, check
 from .values import Record, convert, elements, fill, plain_fields, read
 
-SETTINGS = {name for name in plain_fields(c.mailsrv_queue_setup) if name != "profile"}
+SETTINGS = {"own", *plain_fields(c.mailsrv_queue_setup)} - {"profile"}
 PAGE = 200
 INT64_MIN, INT64_MAX = -2**63, 2**63 - 1
 TEXTS = ("lane", "reverse_path", "recipient")
 
 
 class Queue:
-    def __init__(self, engine: Engine, profile: Profile, **settings: int):
+    def __init__(self, engine: Engine, profile: Profile, *, own: Iterable[str | bytes] = (), **settings: int):
         """Opens the queue of the store that serves `engine`.  `profile` is one of ("smtp_client", "client"), of its
-        connections; `settings` are those of mailsrv_queue_setup.  The first time is told before, by `advance`."""
+        connections; `own` are addresses of this host, as others reach it ("192.0.2.1"); `settings` are the other ones of
+        mailsrv_queue_setup.  The first time is told before, by `advance`."""
         self.engine, self._pointer = engine, ctypes.POINTER(c.mailsrv_queue)()
         self._waiting: dict[int, tuple[asyncio.Future, Any]] = {}  # by number: what C has not answered, and reads
         self._sent = getattr(c, "mailsrv_queue_send.done")(self._done)
         self._controlled = getattr(c, "mailsrv_queue_control.done")(self._done)
         self._closed = getattr(c, "mailsrv_queue_close.closed")(self._ended)
         self._end: asyncio.Future | None = None
-        setup = fill(c.mailsrv_queue_setup, settings, [])
+        keep: list[bytes] = []  # until it has been copied
+        setup = fill(c.mailsrv_queue_setup, {**settings, "own": [octets_of(one) for one in own]}, keep)
         setup.profile = profile.pointer
         check(c.mailsrv_queue_open(engine.pointer, ctypes.byref(setup), ctypes.byref(self._pointer)))
         engine.at_end(self._ended)
