@@ -35,7 +35,8 @@ extern "C" {
 
 /* ---- ROUTE: where does mail for this domain go?
  *
- * Asked for each lane once in a while, and for each item whose record names a route.  Answer: mailsrv_route;
+ * Asked once in a while for each domain, for each name of a route that an operator gave items, and, in a queue with
+ * MAILSRV_QUEUE_ROUTES_BY_SENDER, for each reverse-path: all such items go by the answer.  Answer: mailsrv_route;
  * MAILSRV_NONEXISTENT or MAILSRV_NOPERM: nowhere, and a notice is owed; any other: later.  Not served: to the domain's
  * own mail exchangers, TLS where it is offered. ---- */
 typedef struct mailsrv_arg_route {
@@ -43,7 +44,7 @@ typedef struct mailsrv_arg_route {
     uint32_t reserved;
     mailsrv_bytes domain;       /* in lower case; a literal with its [] */
     mailsrv_bytes recipient;    /* of the item that it is asked for, without <> */
-    mailsrv_bytes reverse_path; /* the same; empty: the null reverse-path */
+    mailsrv_bytes reverse_path; /* the same; empty: the null reverse-path; its lane's with MAILSRV_QUEUE_ROUTES_BY_SENDER */
     mailsrv_bytes route;        /* a name that an operator gave the item; empty: none */
 } mailsrv_arg_route;
 
@@ -216,6 +217,10 @@ typedef struct mailsrv_queue_setup {
 
 #define MAILSRV_QUEUE_OWN_MAX 64u /* addresses of this host that are known */
 #define MAILSRV_QUEUE_NO_DOWNGRADE 1u /* an 8-bit message for a peer without 8BITMIME is returned; else it is converted */
+/* What ROUTE answers depends on the reverse-path: it is asked for each, and lanes hold mail of one sender, to one domain, so
+ * that two senders' mail may go there by two servers, or by one with two logins.  Without it the answer holds for a domain,
+ * whoever sends.  Costs memory for each pair of sender and domain that mail waits for. */
+#define MAILSRV_QUEUE_ROUTES_BY_SENDER 2u
 
 /* Opens the queue of the store that serves `engine`, which then looks through what is due.  `setup` is copied; the
  * profile is held until it is closed.  MAILSRV_OK; MAILSRV_NOMEM; MAILSRV_CANNOT: no kinds of a queue are served;
@@ -240,6 +245,10 @@ MAILSRV_API void mailsrv_queue_poke(mailsrv_queue *queue);
  * behind the message that they have.  NULL is fine.  The walk is as long as there are lanes; the rest comes from the
  * engine's turn. */
 MAILSRV_API void mailsrv_queue_refresh(mailsrv_queue *queue);
+
+/* MAILSRV_QUEUE_..., as in the setup, from now on: what is being sent was begun by the old ones.  Where ROUTE depends on
+ * senders now and did not, or the other way round, this does what mailsrv_queue_refresh does, too.  NULL is fine. */
+MAILSRV_API void mailsrv_queue_set_flags(mailsrv_queue *queue, uint32_t flags);
 
 /* ---- What waits: asked by mailsrv_ask(engine, MAILSRV_OP_QUEUE_SCAN), read by this ---- */
 

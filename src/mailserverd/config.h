@@ -134,6 +134,9 @@ bool config_relays_for(const struct config *config, const uint8_t *address, size
 /* The route of mail for a domain, in lower case, from a sender; NULL: none, and its mail exchangers have it. */
 const struct route *config_route(const struct config *config, mailsrv_bytes domain, mailsrv_bytes reverse_path);
 
+/* Does it depend on the sender? */
+bool config_routes_by_sender(const struct config *config);
+
 /* The one of that name; NULL: there is none. */
 const struct route *config_route_named(const struct config *config, mailsrv_bytes name);
 

@@ -382,6 +382,14 @@ const struct route *config_route(const struct config *c, mailsrv_bytes domain, m
     return NULL;
 }
 
+bool config_routes_by_sender(const struct config *c)
+{
+    for (size_t i = 0; i < c->n_routes; i++)
+        if (c->routes[i].senders[0] != '\0')
+            return true;
+    return false;
+}
+
 const struct route *config_route_named(const struct config *c, mailsrv_bytes name)
 {
     for (size_t i = 0; i < c->n_routes; i++)

@@ -157,6 +157,7 @@ static void change_plan(struct loop *l, struct plan *plan)
     plan_unref(l->plan);
     l->plan = plan;
     l->directory.config = plan->config;
+    mailsrv_queue_set_flags(l->queue, out_flags(plan->config));
     mailsrv_queue_refresh(l->queue); /* routes and who we are there may be others */
     listen_to_all(l);
 }

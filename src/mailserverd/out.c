@@ -35,6 +35,11 @@ static uint32_t delay_of(const struct outgoing *o)
     return o->delay_notice_is_off ? UINT32_MAX : (uint32_t)o->delay_notice_s;
 }
 
+uint32_t out_flags(const struct config *config)
+{
+    return config_routes_by_sender(config) ? MAILSRV_QUEUE_ROUTES_BY_SENDER : 0;
+}
+
 int32_t out_begin(struct directory *directory, mailsrv_uv *driver, mailsrv_engine *engine, const struct plan *plan,
                   mailsrv_queue **queue)
 {
@@ -42,6 +47,7 @@ int32_t out_begin(struct directory *directory, mailsrv_uv *driver, mailsrv_engin
     struct own own;
     own_find(&own, plan->config);
     const mailsrv_queue_setup setup = { .size = sizeof setup,
+                                        .flags = out_flags(plan->config),
                                         .profile = plan->client,
                                         .first_retry_s = (uint32_t)o->first_retry_s,
                                         .retry_max_s = (uint32_t)o->retry_max_s,

@@ -12,4 +12,6 @@
 int32_t out_begin(struct directory *directory, mailsrv_uv *driver, mailsrv_engine *engine, const struct plan *plan,
                   mailsrv_queue **queue);
 
+uint32_t out_flags(const struct config *config); /* the queue's: MAILSRV_QUEUE_... */
+
 #endif

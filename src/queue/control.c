@@ -134,7 +134,7 @@ static bool take_known(struct control *c, struct item *item)
 static void retry_lane(struct control *c, const mailsrv_queue_item *row, const struct queue_record *r)
 {
     struct lane *lane = c->action == MAILSRV_QUEUE_RETRY && (r->flags & QUEUE_FLAG_HELD) == 0
-                            ? mailsrv__lane_get(c->queue, mailsrv__span(row->lane), r->route)
+                            ? mailsrv__lane_get(c->queue, mailsrv__span(row->lane), r->route, r->reverse_path)
                             : NULL;
     if (lane == NULL || !mailsrv__lane_is_held_up(lane))
         return;

@@ -5,12 +5,16 @@ enum { ROUTE_HOLDS_S = 300, ROUTE_WAIT_S = 60, ROUTE_WAIT_MAX_S = 1800, ITEMS_LO
 
 /* ---- Finding them ---- */
 
-static struct lane **bucket(mailsrv_queue *q, struct span name)
+static uint32_t add_to_hash(uint32_t hash, struct span text) /* FNV-1a */
 {
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    for (size_t i = 0; i < name.n; i++)
-        hash = (hash ^ (uint8_t)name.p[i]) * 16777619u;
-    return &q->lanes[hash % LANE_BUCKETS];
+    for (size_t i = 0; i < text.n; i++)
+        hash = (hash ^ (uint8_t)text.p[i]) * 16777619u;
+    return hash;
+}
+
+static struct lane **bucket(mailsrv_queue *q, struct span name, struct span sender)
+{
+    return &q->lanes[add_to_hash(add_to_hash(2166136261u, name), sender) % LANE_BUCKETS];
 }
 
 static struct span name_of(const struct lane *lane)
@@ -23,19 +27,41 @@ static struct span route_of(const struct lane *lane)
     return (struct span){ lane->name + lane->name_n, lane->route_n };
 }
 
-static struct lane *find(mailsrv_queue *q, struct span name, struct span route)
+static struct span sender_of(const struct lane *lane)
 {
-    struct lane *lane = *bucket(q, name);
-    while (lane != NULL &&
-           !(mailsrv__span_equal(name_of(lane), name) && mailsrv__span_equal(route_of(lane), route)))
+    return (struct span){ lane->name + lane->name_n + lane->route_n, lane->sender_n };
+}
+
+/* Of a reverse-path, what tells lanes apart. */
+static struct span sender_in(const mailsrv_queue *q, struct span reverse_path)
+{
+    if ((q->flags & MAILSRV_QUEUE_ROUTES_BY_SENDER) == 0)
+        return (struct span){ NULL, 0 };
+    return reverse_path.n > SENDER_OCTETS_MAX ? mailsrv__span_first(reverse_path, SENDER_OCTETS_MAX) : reverse_path;
+}
+
+static bool is_for(const struct lane *lane, struct span route, struct span sender)
+{
+    return mailsrv__span_equal(route_of(lane), route) && mailsrv__span_equal(sender_of(lane), sender);
+}
+
+static struct lane *find(mailsrv_queue *q, struct span name, struct span route, struct span sender)
+{
+    struct lane *lane = *bucket(q, name, sender);
+    while (lane != NULL && !(mailsrv__span_equal(name_of(lane), name) && is_for(lane, route, sender)))
         lane = lane->chained;
     return lane;
+}
+
+bool mailsrv__lane_is_of(const struct lane *lane, const struct queue_record *record)
+{
+    return is_for(lane, record->route, sender_in(lane->queue, record->reverse_path));
 }
 
 static void lane_free(struct lane *lane)
 {
     mailsrv_queue *q = lane->queue;
-    struct lane **at = bucket(q, name_of(lane));
+    struct lane **at = bucket(q, name_of(lane), sender_of(lane));
     while (*at != lane)
         at = &(*at)->chained;
     *at = lane->chained;
@@ -48,7 +74,7 @@ static void lane_free(struct lane *lane)
         mailsrv__site_leave(lane);
     q->n_lanes--;
     q->n_idle -= lane->idle;
-    mailsrv__queue_give(q, lane, sizeof *lane + lane->name_n + lane->route_n);
+    mailsrv__queue_give(q, lane, sizeof *lane + lane->name_n + lane->route_n + lane->sender_n);
 }
 
 static bool is_in_use(const struct lane *lane)
@@ -89,23 +115,30 @@ static void answered(struct errand *errand)
     mailsrv__task_due(lane->queue, &lane->task);
 }
 
-struct lane *mailsrv__lane_get(mailsrv_queue *q, struct span name, struct span route)
+static void put(char *to, struct span text)
 {
-    struct lane *lane = find(q, name, route);
+    if (text.n != 0)
+        memcpy(to, text.p, text.n);
+}
+
+struct lane *mailsrv__lane_get(mailsrv_queue *q, struct span name, struct span route, struct span reverse_path)
+{
+    struct span sender = sender_in(q, reverse_path);
+    struct lane *lane = find(q, name, route, sender);
     if (lane != NULL)
         return lane;
     if (name.n > LANE_OCTETS_MAX || route.n > ROUTE_OCTETS_MAX || (q->n_lanes == LANES_MAX && !forget_one(q)))
         return NULL;
-    lane = mailsrv__queue_take(q, sizeof *lane + name.n + route.n);
+    lane = mailsrv__queue_take(q, sizeof *lane + name.n + route.n + sender.n);
     if (lane == NULL)
         return NULL;
     lane->queue = q;
     lane->name_n = (uint16_t)name.n;
     lane->route_n = (uint8_t)route.n;
-    if (name.n != 0)
-        memcpy(lane->name, name.p, name.n);
-    if (route.n != 0)
-        memcpy(lane->name + name.n, route.p, route.n);
+    lane->sender_n = (uint16_t)sender.n;
+    put(lane->name, name);
+    put(lane->name + name.n, route);
+    put(lane->name + name.n + route.n, sender);
     struct node *nodes[] = { &lane->at_site, &lane->busy, &lane->scan, &lane->items };
     for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++)
         mailsrv__list_init(nodes[i]);
@@ -113,7 +146,7 @@ struct lane *mailsrv__lane_get(mailsrv_queue *q, struct span name, struct span r
     mailsrv__timer_init(&lane->timer, timer_fired);
     lane->errand.answered = answered;
     mailsrv__list_append(&q->lanes_live, &lane->node);
-    struct lane **at = bucket(q, name);
+    struct lane **at = bucket(q, name, sender);
     lane->chained = *at;
     *at = lane;
     q->n_lanes++;

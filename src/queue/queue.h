@@ -2,7 +2,7 @@
  *
  *   queue.c     opening, closing, the room, what is due
  *   item.c      items in memory: found by number, bounded, remembered while a page that holds them may be on its way
- *   lanes.c     lanes: all items for one domain; where they go is asked here
+ *   lanes.c     lanes: all items for one domain, of one sender where routes depend on that; where they go is asked here
  *   sites.c     sites: servers that lanes lead to; their addresses, their back-off, how many connections they bear
  *   row.c       what the store says of an item, and what is to be done with it
  *   look.c      what is due is looked for in the store
@@ -58,6 +58,7 @@ enum {
     LINK_FIRST_LIMIT = 4,  /* connections of a site that nothing is known of */
     LANE_OCTETS_MAX = 255,
     ROUTE_OCTETS_MAX = 64,
+    SENDER_OCTETS_MAX = 512, /* of a lane's: no path that SMTP takes is longer (RFC 5321 section 4.5.3.1) */
     REPLY_OCTETS = 512
 };
 
@@ -162,7 +163,8 @@ struct lane {
     bool asks_again;      /* what ROUTE is saying may be old */
     uint8_t route_n;
     uint16_t name_n;
-    char name[];          /* then the route */
+    uint16_t sender_n;    /* 0: the null reverse-path, or all senders: the host's routes ask for none */
+    char name[];          /* then the route, then the sender */
 };
 
 /* ---- Sites ---- */
@@ -351,8 +353,11 @@ bool mailsrv__items_room(const mailsrv_queue *queue, uint32_t of_lane); /* for o
 
 /* ---- lanes.c ---- */
 
-/* The lane of a name as the store has it, made if need be.  NULL: no memory, or there are too many. */
-struct lane *mailsrv__lane_get(mailsrv_queue *queue, struct span name, struct span route);
+/* The lane of a name as the store has it, made if need be.  The reverse-path counts where the host's routes depend on it.
+ * NULL: no memory, or there are too many. */
+struct lane *mailsrv__lane_get(mailsrv_queue *queue, struct span name, struct span route,
+                               struct span reverse_path);
+bool mailsrv__lane_is_of(const struct lane *lane, const struct queue_record *record); /* an item of its domain is its own */
 void mailsrv__lane_put(struct lane *lane, struct item *item, bool first); /* it waits there */
 void mailsrv__lane_more(struct lane *lane);                   /* there is more in the store */
 void mailsrv__lane_leave(struct item *item);                  /* it waits, or is out, no more */

@@ -39,3 +39,30 @@ void mailsrv_queue_refresh(mailsrv_queue *q)
         for (struct lane *lane = q->lanes[i]; lane != NULL; lane = lane->chained)
             refresh_lane(lane);
 }
+
+/* What waits is the lane's of another key now: the store says of each whose. */
+static void divide_lane(struct lane *lane)
+{
+    mailsrv_queue *q = lane->queue;
+    if (lane->errand.op != NULL) { /* it was asked for somebody else's mail */
+        mailsrv__errand_drop(&lane->errand);
+        q->n_routes--;
+    }
+    mailsrv__lane_let_go(lane);
+    mailsrv__lane_more(lane);
+}
+
+void mailsrv_queue_set_flags(mailsrv_queue *q, uint32_t flags)
+{
+    if (q == NULL || q->closing)
+        return;
+    bool divides = ((q->flags ^ flags) & MAILSRV_QUEUE_ROUTES_BY_SENDER) != 0;
+    q->flags = flags;
+    if (!divides)
+        return;
+    for (size_t i = 0; i < LANE_BUCKETS; i++)
+        for (struct lane *lane = q->lanes[i]; lane != NULL; lane = lane->chained)
+            divide_lane(lane);
+    mailsrv_queue_refresh(q);
+    mailsrv__lanes_ask(q);
+}

@@ -55,6 +55,8 @@ bool mailsrv__row_take(mailsrv_queue *q, const mailsrv_queue_item *row, uint64_t
     struct queue_record r;
     if (is_here(q, row->queue, scan) || !mailsrv__queue_record_read(mailsrv__span(row->record), &r))
         return true;
+    if (freed != NULL && !mailsrv__lane_is_of(freed, &r))
+        freed = NULL;
     if (!is_due(q, row, &r, freed)) {
         if (row->due_us > mailsrv__queue_unix(q)) /* it was due when it was asked for, if the clock was put back */
             mailsrv__look_at(q, row->due_us);
@@ -68,7 +70,7 @@ bool mailsrv__row_take(mailsrv_queue *q, const mailsrv_queue_item *row, uint64_t
         return settle(q, row, PLAN_RELAYED, NULL); /* nothing is to be sent */
     if (row->lane.n == 0)
         return settle(q, row, PLAN_UPDATE, NULL); /* it gets that of its domain */
-    struct lane *lane = mailsrv__lane_get(q, mailsrv__span(row->lane), r.route);
+    struct lane *lane = mailsrv__lane_get(q, mailsrv__span(row->lane), r.route, r.reverse_path);
     if (lane == NULL)
         return false;
     if (row->due_us > mailsrv__queue_unix(q) && freed == NULL)
@@ -88,7 +90,7 @@ bool mailsrv__row_sweep(struct lane *lane, const mailsrv_queue_item *row, uint64
     mailsrv_queue *q = lane->queue;
     struct queue_record r;
     if (is_here(q, row->queue, scan) || !mailsrv__queue_record_read(mailsrv__span(row->record), &r) ||
-        !is_due(q, row, &r, NULL))
+        !mailsrv__lane_is_of(lane, &r) || !is_due(q, row, &r, NULL))
         return true;
     if (mailsrv__schedule_is_over(q, &r))
         return settle(q, row, PLAN_GIVE_UP, lane);

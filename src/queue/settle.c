@@ -247,7 +247,7 @@ void mailsrv__settled(struct item *item)
     if (stays && due_us <= now && !q->closing) {
         struct span name = { item->blob + item->blob_n, item->lane_n };
         struct span route = change->reroutes ? (struct span){ change->route, change->route_n } : item->record.route;
-        struct lane *lane = mailsrv__lane_get(q, name, route);
+        struct lane *lane = mailsrv__lane_get(q, name, route, item->record.reverse_path);
         if (lane != NULL)
             mailsrv__lane_more(lane);
         else

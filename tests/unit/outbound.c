@@ -422,6 +422,11 @@ void out_wait(struct outbound *w, int64_t us)
 
 /* ---- Mail ---- */
 
+static const char *sender(const struct outbound *w)
+{
+    return w->sender == NULL ? "pat@here.test" : w->sender;
+}
+
 static void turn_to_end(struct outbound *w)
 {
     do
@@ -438,7 +443,7 @@ void out_send(struct outbound *w, const char *recipients)
 {
     static const char message[] = "Subject: one\r\n\r\nhello\r\n.\r\n";
     mailsrv_queue_recipient list[64];
-    mailsrv_queue_mail mail = { .size = sizeof mail, .reverse_path = bytes_of("pat@here.test"), .recipients = list,
+    mailsrv_queue_mail mail = { .size = sizeof mail, .reverse_path = bytes_of(sender(w)), .recipients = list,
                                 .message = { (const uint8_t *)message, sizeof message - 1 } };
     for (const char *at = recipients; *at != '\0'; at += *at == ' ') {
         size_t n = strcspn(at, " ");
@@ -462,7 +467,7 @@ static void ask(struct outbound *w, int32_t kind, const void *arg, mailsrv_asked
 
 static void fill(struct outbound *w, mailsrv_target *target, char *record, const char *recipient)
 {
-    struct queue_record r = { .fate = QUEUE_RETRY, .arrived_us = w->unix_us, .reverse_path = SPAN("pat@here.test"),
+    struct queue_record r = { .fate = QUEUE_RETRY, .arrived_us = w->unix_us, .reverse_path = { sender(w), strlen(sender(w)) },
                               .recipient = { recipient, strlen(recipient) } };
     struct writer out = { .p = record, .room = 256 };
     mailsrv__queue_record_write(&out, &r);
