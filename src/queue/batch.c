@@ -52,6 +52,7 @@ static void put(struct batch *batch, struct smtp_rcpt *rcpt, struct item *item)
     struct lane *lane = batch->lane;
     mailsrv__list_remove(&item->node);
     item->state = ITEM_OUT;
+    item->begun = lane->queue->scans;
     lane->n_items--;
     lane->n_out++;
     batch->items[batch->job.n_rcpts++] = item;

@@ -1,4 +1,5 @@
-/* What an operator does to items: the store is gone through page by page, and what matches is settled. */
+/* What an operator does to items: the store is gone through page by page, and what matches is settled.  What is in memory
+ * counts more than the page, which may be older. */
 #include "queue/match.h"
 #include "queue/queue.h"
 
@@ -14,6 +15,7 @@ struct control {
     void (*done)(void *user, int32_t status, uint64_t n);
     void *user;
     int64_t began_us; /* unix time */
+    uint64_t before;  /* the last scan that was asked before it began */
     uint64_t asked; /* the number of the page that is out */
     uint64_t n;     /* items that it was done to */
     uint32_t at, pending;
@@ -42,17 +44,17 @@ static struct span route_of(const struct control *c)
     return (struct span){ c->route, c->route_n };
 }
 
-/* Is there anything to be done? */
-static bool concerns(const struct control *c, const mailsrv_queue_item *row, const struct queue_record *r)
+/* Is there anything to be done?  What was put off in the moment when it began was tried before. */
+static bool concerns(const struct control *c, int64_t due_us, const struct queue_record *r)
 {
-    bool held = (r->flags & QUEUE_FLAG_HELD) != 0, is_due = row->due_us <= mailsrv__queue_unix(c->queue);
+    bool held = (r->flags & QUEUE_FLAG_HELD) != 0, is_due = due_us <= mailsrv__queue_unix(c->queue);
     switch (c->action) {
     case MAILSRV_QUEUE_HOLD:
         return !held;
     case MAILSRV_QUEUE_RELEASE:
         return held;
     case MAILSRV_QUEUE_RETRY:
-        return !held && !is_due && (r->tried_us < c->began_us || r->tried_us > mailsrv__queue_unix(c->queue));
+        return !held && !is_due && (r->tried_us <= c->began_us || r->tried_us > mailsrv__queue_unix(c->queue));
     case MAILSRV_QUEUE_REROUTE:
         return !mailsrv__span_equal(r->route, route_of(c));
     default:
@@ -112,32 +114,56 @@ static void take(struct control *c, struct item *item)
     c->pending++;
 }
 
+/* It is being tried, or was just now: if that failed, it comes back to what is to be done to it. */
+static bool comes_back(const struct item *item)
+{
+    return item->state == ITEM_OUT ||
+           (item->state == ITEM_SETTLES &&
+            (item->plan == PLAN_DEFER || (item->plan == PLAN_LOCAL && item->local != NULL)));
+}
+
+/* The same of what is in memory, of which the page may say what was. */
+static bool concerns_known(const struct control *c, const struct item *item)
+{
+    if (!mailsrv__match_fits(&c->match, &item->record))
+        return false;
+    if (c->action == MAILSRV_QUEUE_RETRY && comes_back(item))
+        return item->begun <= c->before; /* else this is the try that was asked for */
+    return concerns(c, item->due_us, &item->record);
+}
+
 /* What is in memory.  False: something else is done with it first. */
 static bool take_known(struct control *c, struct item *item)
 {
-    bool comes_back = item->state == ITEM_OUT || (item->state == ITEM_SETTLES && item->plan == PLAN_DEFER &&
-                                                  item->asked == ASKED_NOTHING);
     if (item->state == ITEM_GONE) { /* it was settled since the page was asked for, and may be there still */
         c->stale = c->stale || item->plan != PLAN_DELETE;
         return true;
     }
-    if (item->control != NULL || (item->state == ITEM_SETTLES && !comes_back))
+    if (item->control == c)
+        return true; /* from a page that was asked for again */
+    bool tried = comes_back(item), waits = item->state == ITEM_WAITS;
+    if (item->control != NULL || (!tried && !waits && item->plan != PLAN_LOCAL))
         return false;
-    take(c, item);
-    if (comes_back)
+    if (!concerns_known(c, item))
         return true;
-    mailsrv__lane_leave(item);
+    take(c, item);
+    if (tried)
+        return true;
+    if (!mailsrv__settle_withdraw(item))
+        mailsrv__lane_leave(item);
     mailsrv__control_apply(c, item);
     return true;
 }
 
+/* Once: a page may be asked for again and again, and what is dead is not tried for ever. */
 static void retry_lane(struct control *c, const mailsrv_queue_item *row, const struct queue_record *r)
 {
     struct lane *lane = c->action == MAILSRV_QUEUE_RETRY && (r->flags & QUEUE_FLAG_HELD) == 0
                             ? mailsrv__lane_get(c->queue, mailsrv__span(row->lane), r->route, r->reverse_path)
                             : NULL;
-    if (lane == NULL || !mailsrv__lane_is_held_up(lane))
+    if (lane == NULL || !mailsrv__lane_is_held_up(lane) || lane->retried > c->before)
         return;
+    lane->retried = c->queue->scans;
     lane->more = true;
     mailsrv__lane_retry(lane);
 }
@@ -147,14 +173,16 @@ static bool do_to(struct control *c, const mailsrv_queue_item *row)
 {
     mailsrv_queue *q = c->queue;
     struct queue_record r;
-    if (!mailsrv__queue_record_read(mailsrv__span(row->record), &r) || !mailsrv__match_fits(&c->match, row, &r))
+    if (!mailsrv__queue_record_read(mailsrv__span(row->record), &r) || !mailsrv__match_names(&c->match, row, &r))
         return true;
-    retry_lane(c, row, &r);
-    if (!concerns(c, row, &r))
-        return true;
+    bool fits = mailsrv__match_fits(&c->match, &r);
+    if (fits)
+        retry_lane(c, row, &r);
     struct item *item = mailsrv__item_find(q, row->queue);
     if (item != NULL && (item->state != ITEM_GONE || item->scan >= c->asked))
         return take_known(c, item);
+    if (!fits || !concerns(c, row->due_us, &r))
+        return true;
     item = mailsrv__item_new(q, row);
     if (item == NULL)
         return false;
@@ -292,6 +320,7 @@ int32_t mailsrv_queue_control(mailsrv_queue *q, const mailsrv_queue_match *match
     }
     c->queue = q;
     c->began_us = mailsrv__queue_unix(q);
+    c->before = q->scans;
     c->action = action;
     c->done = done;
     c->user = user;

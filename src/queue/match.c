@@ -67,11 +67,15 @@ static bool fits_path(struct span wanted, struct span is)
     return mailsrv__span_equal(wanted, SPAN("<>")) ? is.n == 0 : fits(wanted, is);
 }
 
-bool mailsrv__match_fits(const struct match *m, const mailsrv_queue_item *item, const struct queue_record *r)
+bool mailsrv__match_names(const struct match *m, const mailsrv_queue_item *item, const struct queue_record *r)
 {
-    return is_among(m->queues, m->n_queues, item->queue) && (mailsrv__queued_flags(r) & m->flags) == m->flags &&
-           fits(m->lane, mailsrv__span(item->lane)) && fits(m->recipient, r->recipient) &&
-           fits_path(m->reverse_path, r->reverse_path);
+    return is_among(m->queues, m->n_queues, item->queue) && fits(m->lane, mailsrv__span(item->lane)) &&
+           fits(m->recipient, r->recipient) && fits_path(m->reverse_path, r->reverse_path);
+}
+
+bool mailsrv__match_fits(const struct match *m, const struct queue_record *r)
+{
+    return (mailsrv__queued_flags(r) & m->flags) == m->flags;
 }
 
 int32_t mailsrv_queued_fits(const mailsrv_queued_mail *mail, const mailsrv_queue_match *m)

@@ -23,7 +23,9 @@ void mailsrv__match_free(struct heap *heap, struct match *match);
 
 bool mailsrv__match_is_whole(const mailsrv_queue_match *given);
 
-bool mailsrv__match_fits(const struct match *match, const mailsrv_queue_item *item, const struct queue_record *record);
+/* By what stays as it is while an item is in the queue, and by what changes. */
+bool mailsrv__match_names(const struct match *match, const mailsrv_queue_item *item, const struct queue_record *record);
+bool mailsrv__match_fits(const struct match *match, const struct queue_record *record);
 
 /* MAILSRV_QUEUED_... of a record. */
 uint32_t mailsrv__queued_flags(const struct queue_record *record);

@@ -269,6 +269,7 @@ static void init(mailsrv_queue *q, mailsrv_engine *e, const mailsrv_queue_setup 
     mailsrv__task_init(&q->opener, run_opener);
     mailsrv__look_init(q);
     mailsrv__write_init(q);
+    mailsrv__locals_init(q);
     mailsrv__owed_init(q);
     q->profile = mailsrv__profile_hold(setup->profile);
 }
@@ -322,6 +323,7 @@ void mailsrv_queue_close(mailsrv_queue *q, void (*closed)(void *user), void *use
     mailsrv__controls_close(q);
     mailsrv__links_close(q);
     mailsrv__owed_close(q);
+    mailsrv__task_due(q, &q->porter);
     mailsrv__room_work(q->engine, &q->work);
 }
 

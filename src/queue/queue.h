@@ -119,6 +119,7 @@ struct item {
     uint64_t number, octets;
     int64_t due_us;
     uint64_t scan;     /* the last that was asked before it was written; 0: it was not */
+    uint64_t begun;    /* the same, before it was sent or delivered; 0: it was not */
     struct queue_record record; /* its spans point into `blob` */
     struct item_reply reply;
     struct item_change change;
@@ -155,6 +156,7 @@ struct lane {
     int64_t not_before_us; /* unix time, while it waits for its timer */
     int64_t freed_us;     /* unix time; what was tried before that is due; 0: only what is due is */
     int64_t swept_us;     /* when it was last looked for what is too old */
+    uint64_t retried;     /* the last scan that was asked before an operator's RETRY of it */
     bool more;            /* in the store */
     bool waits;           /* for its timer */
     bool idle;
@@ -300,7 +302,11 @@ struct mailsrv_queue {
     struct errand erasing;
     struct node erase, erased; /* items: waiting, in the question */
     uint32_t n_settling;
-    uint32_t n_local;
+
+    struct task porter;        /* delivers here */
+    struct node locals;        /* items that wait for it, in turn */
+    uint32_t n_local, n_locals; /* being delivered; waiting */
+    bool locals_more;          /* in the store */
 
     struct node owed;          /* items */
     struct timer owed_timer;
@@ -423,6 +429,10 @@ bool mailsrv__schedule_tells(const mailsrv_queue *queue, const struct queue_reco
 void mailsrv__settle_told(struct item *item, enum smtp_fate fate, const struct smtp_reply *reply, struct span host);
 void mailsrv__settle_undone(struct item *item, bool in_vain, struct span host); /* it is to be sent at once */
 void mailsrv__settle(struct item *item, enum item_plan plan);
+void mailsrv__settle_local(struct item *item); /* it is delivered here, in its turn */
+bool mailsrv__settle_withdraw(struct item *item); /* it waits for that no more; false: it did not */
+bool mailsrv__locals_room(mailsrv_queue *queue); /* for one more that waits; false: the store is looked through later */
+void mailsrv__locals_init(mailsrv_queue *queue);
 void mailsrv__settle_no_more(struct item *item); /* it goes: what is being done for it is given up */
 void mailsrv__settle_run(struct task *task);
 void mailsrv__settled(struct item *item); /* the store has it as it is to be */

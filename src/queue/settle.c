@@ -4,7 +4,7 @@
  *     DEFER -> RETRY is asked -> DELAYED, UPDATE or GIVE_UP         failed for now
  *     GIVE_UP, RELAYED -> a notice, if one is owed -> DELETE
  *     DELAYED -> a notice -> UPDATE
- *     LOCAL -> delivered here -> RELAYED, DEFER or GIVE_UP
+ *     LOCAL -> delivered here, in its turn -> RELAYED, DEFER or GIVE_UP
  */
 #include "queue/local.h"
 #include "queue/queue.h"
@@ -118,7 +118,9 @@ static void retry_answered(struct item *item, const mailsrv_answer *answer)
         take_verdict(item, retry);
     mailsrv__errand_drop(&item->errand);
     item->asked = ASKED_NOTHING;
-    if (gives_up)
+    if (item->control != NULL) /* an operator's word counts more */
+        mailsrv__control_apply(item->control, item);
+    else if (gives_up)
         mailsrv__settle(item, PLAN_GIVE_UP);
     else
         defer(item);
@@ -174,6 +176,7 @@ void mailsrv__settle_no_more(struct item *item)
     mailsrv__local_free(item->local);
     item->local = NULL;
     item->queue->n_local--;
+    mailsrv__task_due(item->queue, &item->queue->porter);
 }
 
 /* What was asked for by NOTIFY=SUCCESS is told here, unless another server will. */
@@ -195,28 +198,84 @@ static void was_local(void *user, const struct local_result *result)
     mailsrv__settle(item, handed_on ? PLAN_DELETE : PLAN_RELAYED);
 }
 
-static void begin_local(struct item *item)
+static bool begin_local(struct item *item)
 {
     mailsrv_queue *q = item->queue;
     struct local_setup setup = { .hostname = mailsrv__profile_text(q->profile, MAILSRV_PROFILE_HOSTNAME),
                                  .delimiter = '+', /* as the default of profiles that receive */
                                  .now_us = mailsrv__queue_unix(q),
                                  .queue = item->number };
-    if (item->local != NULL)
+    item->local = mailsrv__local_new(q->engine, &setup, &item->record, was_local, item);
+    if (item->local == NULL)
+        return false;
+    item->begun = q->scans;
+    q->n_local++;
+    return true;
+}
+
+bool mailsrv__settle_withdraw(struct item *item)
+{
+    if (item->state != ITEM_SETTLES || item->plan != PLAN_LOCAL || item->local != NULL)
+        return false;
+    mailsrv__list_remove(&item->node);
+    item->queue->n_locals--;
+    return true;
+}
+
+void mailsrv__settle_local(struct item *item)
+{
+    mailsrv_queue *q = item->queue;
+    item->plan = PLAN_LOCAL;
+    mailsrv__list_append(&q->locals, &item->node);
+    q->n_locals++;
+    mailsrv__task_due(q, &q->porter);
+}
+
+/* However many they are, most of the memory is for mail that goes elsewhere. */
+static uint32_t locals_max(const mailsrv_queue *q)
+{
+    return q->limits.items / 4 + 1;
+}
+
+bool mailsrv__locals_room(mailsrv_queue *q)
+{
+    bool has = q->n_locals < locals_max(q);
+    q->locals_more = q->locals_more || !has;
+    return has;
+}
+
+/* Those that wait when the queue closes are the store's. */
+static void run_porter(struct task *task)
+{
+    mailsrv_queue *q = HOLDER(task, mailsrv_queue, porter);
+    while (!mailsrv__list_empty(&q->locals) && (q->n_local < LOCAL_MAX || q->closing)) {
+        struct item *item = HOLDER(q->locals.next, struct item, node);
+        if (!q->closing && !begin_local(item)) {
+            mailsrv__task_again(q, task);
+            return;
+        }
+        mailsrv__list_remove(&item->node);
+        q->n_locals--;
+        if (q->closing)
+            mailsrv__item_forget(item);
+    }
+    if (!q->locals_more || q->closing || q->n_locals > locals_max(q) / 4)
         return;
-    if (q->n_local < LOCAL_MAX)
-        item->local = mailsrv__local_new(q->engine, &setup, &item->record, was_local, item);
-    if (item->local != NULL)
-        q->n_local++;
-    else
-        mailsrv__task_again(q, &item->task);
+    q->locals_more = false;
+    mailsrv__look_from_start(q, mailsrv__queue_unix(q));
+}
+
+void mailsrv__locals_init(mailsrv_queue *q)
+{
+    mailsrv__task_init(&q->porter, run_porter);
+    mailsrv__list_init(&q->locals);
 }
 
 void mailsrv__settle_run(struct task *task)
 {
     struct item *item = HOLDER(task, struct item, task);
     const mailsrv_answer *answer = mailsrv__errand_answer(&item->errand);
-    if (item->state != ITEM_SETTLES || (item->errand.op != NULL && answer == NULL))
+    if (item->state != ITEM_SETTLES || item->plan == PLAN_LOCAL || (item->errand.op != NULL && answer == NULL))
         return;
     if (answer != NULL && item->asked == ASKED_RETRY)
         retry_answered(item, answer);
@@ -228,8 +287,6 @@ void mailsrv__settle_run(struct task *task)
         mailsrv__write_delete(item);
     else if (item->plan == PLAN_DELAYED)
         delayed(item);
-    else if (item->plan == PLAN_LOCAL)
-        begin_local(item);
     else
         give_up(item);
 }

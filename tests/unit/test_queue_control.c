@@ -299,6 +299,149 @@ static void test_hold_at_every_moment(void **state)
     }
 }
 
+/* ---- What the row says no more ---- */
+
+static void begin_order(int32_t action, struct outcome *outcome)
+{
+    const mailsrv_bytes none = { NULL, 0 };
+    assert_int_equal(mailsrv_queue_control(w.queue, &all, action, none, count, outcome), MAILSRV_OK);
+    out_run(&w);
+}
+
+/* An order is being written, and the opposite is given behind it: that holds. */
+static void give_both(int32_t first, int32_t then, bool ends_held)
+{
+    struct outcome outcomes[2] = { { 0 } };
+    mailsrv_queued_mail mail;
+    out_send(&w, "a@one.test");
+    out_wait(&w, MINUTE);
+    if (ends_held)
+        control(&all, MAILSRV_QUEUE_HOLD);
+    w.keeps = MAILSRV_OP_QUEUE_UPDATE;
+    begin_order(first, &outcomes[0]);
+    assert_int_equal(w.n_kept, 1);
+    begin_order(then, &outcomes[1]);
+    out_let_go(&w);
+    out_wait(&w, SECOND);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(outcomes[i].calls, 1);
+        assert_int_equal(outcomes[i].n, 1);
+    }
+    assert_true(out_item(&w, "a@one.test", &mail));
+    assert_int_equal((mail.flags & MAILSRV_QUEUED_HELD) != 0, ends_held);
+}
+
+static void test_hold_behind_release(void **state)
+{
+    (void)state;
+    give_both(MAILSRV_QUEUE_RELEASE, MAILSRV_QUEUE_HOLD, true);
+}
+
+static void test_release_behind_hold(void **state)
+{
+    (void)state;
+    give_both(MAILSRV_QUEUE_HOLD, MAILSRV_QUEUE_RELEASE, false);
+}
+
+static void was_tried(uint32_t tries)
+{
+    mailsrv_queued_mail mail;
+    assert_true(out_item(&w, "later@one.test", &mail));
+    assert_int_equal(mail.tries, tries);
+}
+
+static bool falls_silent(struct outbound *world, const char *lane)
+{
+    (void)lane;
+    return !down && world->wires != NULL && world->wires->octets > 20; /* EHLO was answered */
+}
+
+/* It is being sent, and that fails: it is sent once more, at once, and no more often. */
+static void test_retry_what_is_out(void **state)
+{
+    (void)state;
+    struct outcome outcome = { 0 };
+    down = false;
+    w.is_stuck = falls_silent;
+    out_send(&w, "later@one.test");
+    out_run(&w);
+    assert_int_equal(w.n_wires, 1);
+    begin_order(MAILSRV_QUEUE_RETRY, &outcome);
+    w.is_stuck = NULL;
+    out_wait(&w, 10 * SECOND);
+    assert_int_equal(outcome.calls, 1);
+    assert_int_equal(outcome.n, 1);
+    was_tried(2);
+}
+
+/* What is begun while the store looks for the page is the try that was asked for. */
+static void test_retry_what_begins_behind_it(void **state)
+{
+    (void)state;
+    struct outcome outcome = { 0 };
+    down = false;
+    out_wait(&w, SECOND);
+    w.keeps = MAILSRV_OP_QUEUE_SCAN;
+    begin_order(MAILSRV_QUEUE_RETRY, &outcome);
+    w.is_stuck = falls_silent;
+    out_send(&w, "later@one.test");
+    out_run(&w);
+    assert_int_equal(w.n_wires, 1);
+    out_let_go(&w);
+    out_run(&w);
+    assert_int_equal(outcome.calls, 1);
+    assert_int_equal(outcome.n, 0);
+    w.is_stuck = NULL;
+    out_wait(&w, 10 * SECOND);
+    was_tried(1);
+}
+
+/* The host is being asked when to try again. */
+static void test_retry_what_is_put_off(void **state)
+{
+    (void)state;
+    struct outcome outcome = { 0 };
+    down = false;
+    w.keeps = MAILSRV_OP_RETRY;
+    out_send(&w, "later@one.test");
+    out_run(&w);
+    assert_int_equal(w.n_kept, 1);
+    begin_order(MAILSRV_QUEUE_RETRY, &outcome);
+    out_let_go(&w);
+    out_wait(&w, 10 * SECOND);
+    assert_int_equal(outcome.calls, 1);
+    assert_int_equal(outcome.n, 1);
+    was_tried(2);
+}
+
+/* It was put off, and no time has passed since. */
+static void test_retry_just_then(void **state)
+{
+    (void)state;
+    struct outcome outcome = { 0 };
+    down = false;
+    out_send(&w, "later@one.test");
+    out_run(&w);
+    was_tried(1);
+    begin_order(MAILSRV_QUEUE_RETRY, &outcome);
+    out_wait(&w, 10 * SECOND);
+    assert_int_equal(outcome.n, 1);
+    was_tried(2);
+}
+
+/* Nobody answers there: each order has it tried once, however many wait for it. */
+static void test_retry_what_stays_dead(void **state)
+{
+    (void)state;
+    out_commit(&w, "one.test", 300);
+    out_wait(&w, 6 * HOUR);
+    for (int i = 0; i < 3; i++) {
+        uint32_t before = w.n_connects;
+        control(&all, MAILSRV_QUEUE_RETRY);
+        assert_int_equal(w.n_connects, before + 1);
+    }
+}
+
 static void never(void *user, int32_t status, uint64_t n)
 {
     (void)user;
@@ -414,6 +557,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_is_being_written, begin, end),
         cmocka_unit_test_setup_teardown(test_more_than_there_is_room_for, begin, end),
         cmocka_unit_test_setup_teardown(test_hold_at_every_moment, begin, end),
+        cmocka_unit_test_setup_teardown(test_hold_behind_release, begin, end),
+        cmocka_unit_test_setup_teardown(test_release_behind_hold, begin, end),
+        cmocka_unit_test_setup_teardown(test_retry_what_is_out, begin, end),
+        cmocka_unit_test_setup_teardown(test_retry_what_begins_behind_it, begin, end),
+        cmocka_unit_test_setup_teardown(test_retry_what_is_put_off, begin, end),
+        cmocka_unit_test_setup_teardown(test_retry_just_then, begin, end),
+        cmocka_unit_test_setup_teardown(test_retry_what_stays_dead, begin, end),
+        cmocka_unit_test_setup_teardown(test_retry_what_stays_dead, begin_late, end),
         cmocka_unit_test_setup_teardown(test_what_cannot_be_done, begin, end),
         cmocka_unit_test_setup_teardown(test_no_longer_than_the_writing, begin, end),
         cmocka_unit_test_setup_teardown(test_what_fits, begin, end),

@@ -157,6 +157,87 @@ static void test_it_is_forwarded(void **state)
     assert_int_equal(out_queued(&w), 0);
 }
 
+/* Far more than are delivered at once: one follows the other. */
+static void test_many(void **state)
+{
+    (void)state;
+    w.keeps = MAILSRV_OP_RESOLVE;
+    for (int i = 0; i < 100; i++)
+        queue_local("a@remote.test", "pat@here.test", 0);
+    out_let_go(&w);
+    out_wait(&w, SECOND);
+    assert_int_equal(mailsrv_memory_count(w.store, &pat), 100);
+    assert_int_equal(out_queued(&w), 0);
+}
+
+/* The mailboxes cannot be reached for a while: mail that goes out needs memory, too. */
+static void test_not_all_memory_is_for_what_waits(void **state)
+{
+    (void)state;
+    out_close(&w);
+    w.setup.items_max = 64;
+    out_open(&w);
+    w.keeps = MAILSRV_OP_RESOLVE;
+    for (int i = 0; i < 200; i++)
+        queue_local("a@remote.test", "pat@here.test", 0);
+    out_wait(&w, MINUTE);
+    assert_int_equal(w.n_kept, 16);
+    assert_true(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_HELD_ITEMS) <= 16 + 64 / 4 + 1);
+    out_commit(&w, "one.test", 100);
+    out_wait(&w, MINUTE);
+    assert_int_equal(out_delivered(&w, NULL), 100);
+    out_let_go(&w);
+    out_wait(&w, MINUTE);
+    assert_int_equal(mailsrv_memory_count(w.store, &pat), 200);
+    assert_int_equal(out_queued(&w), 0);
+}
+
+/* Those that wait need not be delivered first. */
+static void test_it_closes(void **state)
+{
+    (void)state;
+    w.keeps = MAILSRV_OP_RESOLVE;
+    for (int i = 0; i < 50; i++)
+        queue_local("a@remote.test", "pat@here.test", 0);
+    out_run(&w);
+    assert_int_equal(w.n_kept, 16);
+    mailsrv_queue_close(w.queue, NULL, NULL);
+    out_let_go(&w);
+    out_wait(&w, SECOND);
+    assert_int_equal(mailsrv_memory_count(w.store, &pat), 16);
+    assert_int_equal(out_queued(&w), 34);
+    out_open(&w);
+    out_wait(&w, MINUTE);
+    assert_int_equal(mailsrv_memory_count(w.store, &pat), 50);
+}
+
+static void done(void *user, int32_t status, uint64_t n)
+{
+    assert_int_equal(status, MAILSRV_OK);
+    *(uint64_t *)user = n;
+}
+
+/* Those that wait are dropped at once; those that are being delivered, when that is over. */
+static void test_they_are_dropped(void **state)
+{
+    (void)state;
+    const mailsrv_queue_match all = { .size = sizeof all };
+    uint64_t n = 0;
+    w.keeps = MAILSRV_OP_RESOLVE;
+    for (int i = 0; i < 50; i++)
+        queue_local("a@remote.test", "pat@here.test", 0);
+    out_run(&w);
+    assert_int_equal(mailsrv_queue_control(w.queue, &all, MAILSRV_QUEUE_DROP, (mailsrv_bytes){ NULL, 0 }, done, &n),
+                     MAILSRV_OK);
+    out_run(&w);
+    assert_int_equal(out_queued(&w), 16);
+    out_let_go(&w);
+    out_run(&w);
+    assert_int_equal(n, 50);
+    assert_int_equal(mailsrv_memory_count(w.store, &pat), 16);
+    assert_int_equal(out_queued(&w), 0);
+}
+
 /* Each allocation of a while fails: the mail is there once, and nothing is left. */
 static void test_no_memory(void **state)
 {
@@ -181,6 +262,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_it_is_given_up, begin, end),
         cmocka_unit_test_setup_teardown(test_success_is_told, begin, end),
         cmocka_unit_test_setup_teardown(test_it_is_forwarded, begin, end),
+        cmocka_unit_test_setup_teardown(test_many, begin, end),
+        cmocka_unit_test_setup_teardown(test_not_all_memory_is_for_what_waits, begin, end),
+        cmocka_unit_test_setup_teardown(test_it_closes, begin, end),
+        cmocka_unit_test_setup_teardown(test_they_are_dropped, begin, end),
         cmocka_unit_test_setup_teardown(test_no_memory, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
