@@ -298,9 +298,6 @@ static void take_site(struct lane *lane, const mailsrv_route *route)
     }
     lane->failures = 0;
     lane->route_until_us = route == NULL ? INT64_MAX : mailsrv__queue_now(q) + ROUTE_HOLDS_S * SECOND_US;
-    if (lane->asks_again)
-        lane->route_until_us = 0;
-    lane->asks_again = false;
     mailsrv__site_join(site, lane);
 }
 
@@ -315,7 +312,9 @@ static void take_route(struct lane *lane, const mailsrv_answer *answer)
 {
     mailsrv_queue *q = lane->queue;
     q->n_routes--;
-    if (answer->status == MAILSRV_OK)
+    if (lane->asks_again)
+        lane->asks_again = false; /* whatever it says: the lane does not know its way, and asks */
+    else if (answer->status == MAILSRV_OK)
         take_site(lane, answer->value);
     else if (answer->status == MAILSRV_NOMEM)
         mailsrv__task_again(q, &lane->task);
@@ -398,7 +397,7 @@ static void want_more(struct lane *lane)
 
 static bool knows_its_way(const struct lane *lane)
 {
-    return lane->site != NULL && (mailsrv__queue_now(lane->queue) < lane->route_until_us || lane->n_out != 0);
+    return lane->site != NULL && mailsrv__queue_now(lane->queue) < lane->route_until_us;
 }
 
 void mailsrv__lane_run(struct task *task)

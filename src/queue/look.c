@@ -218,10 +218,15 @@ static void look_fired(struct timer *timer)
 
 /* ---- Lanes ---- */
 
+/* Where the clock was put back since the lane was freed, what is tried now was still tried before that, and would be due
+ * again at once. */
 static void ask_lane_page(struct scan *scan)
 {
-    const struct lane *lane = scan->lane;
-    int64_t upto = lane->freed_us != 0 && !lane->sweeps ? INT64_MAX - 1 : mailsrv__queue_unix(scan->queue);
+    struct lane *lane = scan->lane;
+    int64_t now = mailsrv__queue_unix(scan->queue);
+    int64_t upto = lane->freed_us != 0 && !lane->sweeps ? INT64_MAX - 1 : now;
+    if (lane->freed_us > now)
+        lane->freed_us = now;
     ask(scan, MAILSRV_QUEUE_BY_LANE, INT64_MIN, upto, (struct span){ lane->name, lane->name_n });
 }
 

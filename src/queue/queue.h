@@ -162,7 +162,7 @@ struct lane {
     bool idle;
     bool sweeps;          /* the scan that it wants is for what is too old */
     bool scanned;         /* one is out */
-    bool asks_again;      /* what ROUTE is saying may be old */
+    bool asks_again;      /* what ROUTE is saying counts no more */
     uint8_t route_n;
     uint16_t name_n;
     uint16_t sender_n;    /* 0: the null reverse-path, or all senders: the host's routes ask for none */
@@ -384,6 +384,7 @@ void mailsrv__site_leave(struct lane *lane); /* that is at one, or at none */
 void mailsrv__site_worked(struct site *site);
 void mailsrv__site_failed(struct site *site, uint16_t code, struct span text, struct span host);
 void mailsrv__site_retry(struct site *site); /* its back-off is forgotten */
+void mailsrv__site_forget_way(struct site *site); /* what DNS said, or is saying, counts no more */
 void mailsrv__site_release(struct site *site); /* freed, unless somebody needs it */
 void mailsrv__way_drop(mailsrv_queue *queue, struct way *way); /* NULL is fine */
 void mailsrv__sites_ask(mailsrv_queue *queue);

@@ -6,7 +6,7 @@
 
 static void refresh_site(struct site *site)
 {
-    site->way_until_us = 0;
+    mailsrv__site_forget_way(site);
     for (struct node *at = site->links.next; at != &site->links; at = at->next) {
         struct link *link = HOLDER(at, struct link, node);
         link->is_old = true;
@@ -15,14 +15,18 @@ static void refresh_site(struct site *site)
     }
 }
 
-/* What was put off by a failure of all that leads there is due with it, as behind the first success (RFC 5321 section
- * 4.5.4.1). */
+/* Nothing of it goes where it went before ROUTE has said so again.  What was put off by a failure of all that leads there
+ * is due with it, as behind the first success (RFC 5321 section 4.5.4.1). */
 static void refresh_lane(struct lane *lane)
 {
     lane->route_until_us = 0;
     lane->asks_again = lane->errand.op != NULL;
-    if (!mailsrv__lane_is_held_up(lane))
+    mailsrv__list_remove(&lane->busy);
+    if (!mailsrv__lane_is_held_up(lane)) {
+        if (lane->n_items != 0)
+            mailsrv__task_due(lane->queue, &lane->task);
         return;
+    }
     lane->freed_us = mailsrv__queue_unix(lane->queue);
     lane->more = true;
     mailsrv__lane_retry(lane);

@@ -201,12 +201,12 @@ void mailsrv__site_leave(struct lane *lane)
 
 void mailsrv__site_join(struct site *site, struct lane *lane)
 {
+    mailsrv__task_due(lane->queue, &lane->task);
     if (lane->site == site)
         return;
     mailsrv__site_leave(lane);
     lane->site = site;
     mailsrv__list_append(&site->lanes, &lane->at_site);
-    mailsrv__task_due(lane->queue, &lane->task);
 }
 
 /* ---- How it fares ---- */
@@ -294,6 +294,14 @@ void mailsrv__site_retry(struct site *site)
     site->way_until_us = 0; /* perhaps it is the way that was mended */
 }
 
+/* Lanes that come back have it looked up again: what waits for a connection would get one to where it led. */
+void mailsrv__site_forget_way(struct site *site)
+{
+    end_lookup(site);
+    mailsrv__list_remove(&site->node);
+    site->way_until_us = 0;
+}
+
 static void wake_lanes(struct site *site)
 {
     site->wakes = false;
@@ -343,7 +351,8 @@ static void nobody_could_say(struct site *site)
     back_off(site, wait, plan->code, plan->text, (struct span){ NULL, 0 });
 }
 
-static void take_plan(struct site *site)
+/* False: there is no memory for a way. */
+static bool take_plan(struct site *site)
 {
     mailsrv_queue *q = site->queue;
     struct route_plan *plan = mailsrv__route_plan(site->finding);
@@ -352,15 +361,14 @@ static void take_plan(struct site *site)
     mailsrv__sites_ask(q);
     if (way == NULL) {
         mailsrv__route_plan_free(mailsrv__queue_heap(q), plan);
-        mailsrv__task_again(q, &site->task);
-        return;
+        return false;
     }
     way->refs = 1;
     way->plan = plan;
     if (plan->verdict == ROUTE_LATER && links_that_work(site) != 0) { /* the way that is known still leads there */
         site->way_until_us = mailsrv__queue_now(q) + plan->ttl_s * SECOND_US;
         mailsrv__way_drop(q, way);
-        return;
+        return true;
     }
     mailsrv__way_drop(q, site->way);
     site->way = way;
@@ -369,6 +377,7 @@ static void take_plan(struct site *site)
         nobody_could_say(site);
     else
         site->lookups_failed = 0;
+    return true;
 }
 
 static void take_answers(struct site *site)
@@ -410,8 +419,10 @@ static void look_up(struct site *site)
     }
     if (!is_over)
         return;
-    take_plan(site);
-    mailsrv__task_due(site->queue, &site->task);
+    if (take_plan(site))
+        mailsrv__task_due(site->queue, &site->task);
+    else
+        mailsrv__task_again(site->queue, &site->task);
 }
 
 static void want_lookup(struct site *site)

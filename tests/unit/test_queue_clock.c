@@ -99,6 +99,38 @@ static void test_the_clock_is_put_back_before_it_opens(void **state)
     assert_int_equal(out_delivered(&w, "a@one.test"), 1);
 }
 
+static int32_t cannot_say(struct outbound *world, const mailsrv_arg_route *arg, mailsrv_route *out)
+{
+    (void)world;
+    (void)arg;
+    (void)out;
+    return MAILSRV_TEMP;
+}
+
+/* By less than an hour, while all that waits is being tried: each is, once. */
+static void test_the_clock_is_put_back_behind_a_refresh(void **state)
+{
+    (void)state;
+    char recipient[TEXT_MAX];
+    w.route = cannot_say;
+    out_open(&w);
+    for (uint32_t i = 0; i < 300; i++) {
+        snprintf(recipient, sizeof recipient, "later%u@one.test", i);
+        out_commit_to(&w, recipient);
+    }
+    out_wait(&w, SECOND);
+    uint32_t before = w.n_updates;
+    w.route = NULL;
+    mailsrv_queue_refresh(w.queue);
+    w.unix_us -= 40 * MINUTE;
+    assert_int_equal(mailsrv_engine_advance(w.engine, w.now_us, w.unix_us), MAILSRV_OK);
+    out_wait(&w, MINUTE);
+    assert_int_equal(out_queued(&w), 300);
+    assert_true(w.n_updates - before <= 300);
+    out_wait(&w, 2 * MINUTE);
+    assert_true(w.n_updates - before <= 300);
+}
+
 static int32_t in_a_month(struct outbound *world, const mailsrv_arg_retry *arg, mailsrv_retry *out)
 {
     (void)arg;
@@ -244,6 +276,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_clock_jumps_ahead, begin, end),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back, begin, end),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_before_it_opens, begin, end),
+        cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_behind_a_refresh, begin, end),
         cmocka_unit_test_setup_teardown(test_far_ahead_by_the_host, begin, end),
         cmocka_unit_test_setup_teardown(test_another_engine_commits, begin, end),
         cmocka_unit_test_setup_teardown(test_another_engine_commits_during_a_look, begin, end),

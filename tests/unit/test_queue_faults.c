@@ -69,6 +69,30 @@ static void test_memory_is_short_for_a_while(void **state)
         memory_fails(n, 20 + n % 17);
 }
 
+/* What DNS said finds no memory: it is asked again, but not at once. */
+static void test_a_way_finds_no_memory(void **state)
+{
+    (void)state;
+    uint32_t again = 0;
+    for (uint64_t n = 1; n <= 200; n++) {
+        begin();
+        out_open(&w);
+        w.keeps = MAILSRV_OP_ROUTE;
+        out_commit(&w, "one.test", 1);
+        w.from.fail_first = w.from.fail_last = w.from.calls + n;
+        out_let_go(&w);
+        out_run(&w);
+        w.from.fail_first = w.from.fail_last = 0;
+        assert_true(w.n_questions <= 3); /* MX, A, AAAA */
+        out_wait(&w, 10 * SECOND);
+        again += w.n_questions > 3;
+        out_wait(&w, HOUR);
+        assert_int_equal(out_delivered(&w, NULL), 1);
+        out_end(&w);
+    }
+    assert_true(again != 0);
+}
+
 static void test_opening_finds_no_memory(void **state)
 {
     (void)state;
@@ -240,6 +264,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_allocation_fails),       cmocka_unit_test(test_memory_is_short_for_a_while),
         cmocka_unit_test(test_opening_finds_no_memory),     cmocka_unit_test(test_each_operation_fails),
+        cmocka_unit_test(test_a_way_finds_no_memory),
         cmocka_unit_test(test_what_cannot_be_opened),       cmocka_unit_test(test_nobody_waits_for_a_connection),
         cmocka_unit_test(test_a_seed_makes_it_repeatable),  cmocka_unit_test(test_what_was_held_for_long_comes_back),
         cmocka_unit_test(test_the_clock_is_put_back_and_forth), cmocka_unit_test(test_the_clock_is_put_back_meanwhile),

@@ -249,92 +249,6 @@ static void test_sessions_are_cut(void **state)
     assert_int_equal(stat(MAILSRV_QUEUE_STAT_CONNECTIONS), 0);
 }
 
-/* ---- What was answered counts no more ---- */
-
-static uint32_t tries_of(const char *recipient)
-{
-    mailsrv_queued_mail mail;
-    return out_item(&w, recipient, &mail) ? mail.tries : 0;
-}
-
-/* A server that failed is tried at once, with all that was put off for it, whatever its time. */
-static void test_a_refresh_forgets_failures(void **state)
-{
-    (void)state;
-    out_open(&w);
-    out_send(&w, "a@dead.test");
-    out_wait(&w, 3 * HOUR);
-    assert_true(tries_of("a@dead.test") > 3);
-    out_send(&w, "b@dead.test");
-    out_wait(&w, SECOND);
-    assert_int_equal(out_delivered(&w, NULL), 0);
-    back_us = w.unix_us;
-    mailsrv_queue_refresh(w.queue);
-    out_wait(&w, SECOND);
-    assert_int_equal(out_delivered(&w, NULL), 2);
-    assert_int_equal(out_queued(&w), 0);
-}
-
-static bool has_moved;
-
-static int32_t there_or_elsewhere(struct outbound *world, const mailsrv_arg_route *arg, mailsrv_route *out)
-{
-    (void)world;
-    (void)arg;
-    out->kind = MAILSRV_ROUTE_HOST;
-    out->host = bytes_of(has_moved ? "new.test" : "old.test");
-    return MAILSRV_OK;
-}
-
-static uint32_t wires_that_are_open(void)
-{
-    uint32_t n = 0;
-    for (const struct wire *wire = w.wires; wire != NULL; wire = wire->next)
-        n += wire->client != NULL;
-    return n;
-}
-
-/* The route is asked for again, and the connection that waits for more ends. */
-static void test_a_refresh_asks_for_routes(void **state)
-{
-    (void)state;
-    has_moved = false;
-    w.route = there_or_elsewhere;
-    out_open(&w);
-    out_send(&w, "a@one.test");
-    out_run(&w);
-    assert_int_equal(w.n_routes, 1);
-    assert_int_equal(wires_that_are_open(), 1);
-    has_moved = true;
-    mailsrv_queue_refresh(w.queue);
-    out_run(&w);
-    assert_int_equal(wires_that_are_open(), 0);
-    out_send(&w, "b@one.test");
-    out_run(&w);
-    assert_int_equal(w.n_routes, 2);
-    assert_int_equal(w.n_connects, 2);
-    assert_int_equal(w.n_questions, 4); /* A and AAAA of either */
-    assert_int_equal(out_delivered(&w, NULL), 2);
-}
-
-/* What is being sent is sent, and what fails by the old answers holds nothing up. */
-static void test_a_refresh_at_any_time(void **state)
-{
-    (void)state;
-    out_open(&w);
-    for (int i = 0; i < 60; i++) {
-        back_us = i % 3 == 0 ? INT64_MAX : 0;
-        out_commit(&w, i % 2 == 0 ? "dead.test" : "some.test", 20);
-        mailsrv_engine_turn(w.engine, (uint32_t)(i + 1) * 7);
-        back_us = 0;
-        mailsrv_queue_refresh(w.queue);
-        out_wait(&w, 10 * MINUTE); /* what was just being put off keeps its time */
-        assert_int_equal(out_queued(&w), 0);
-    }
-    assert_int_equal(out_delivered(&w, NULL), 60 * 20);
-    mailsrv_queue_refresh(NULL);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,9 +262,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_connections_that_rest_stay, begin, end),
         cmocka_unit_test_setup_teardown(test_the_engine_ends_under_it, begin, end),
         cmocka_unit_test_setup_teardown(test_sessions_are_cut, begin, end),
-        cmocka_unit_test_setup_teardown(test_a_refresh_forgets_failures, begin, end),
-        cmocka_unit_test_setup_teardown(test_a_refresh_asks_for_routes, begin, end),
-        cmocka_unit_test_setup_teardown(test_a_refresh_at_any_time, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
