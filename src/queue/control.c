@@ -1,5 +1,5 @@
-/* What an operator does to items: the store is gone through page by page, and what matches is settled.  What is in memory
- * counts more than the page, which may be older. */
+/* What an operator does to items: the store is gone through page by page, and what matches is settled.  What is in
+ * memory counts more than the page, which may be older. */
 #include "queue/match.h"
 #include "queue/queue.h"
 

@@ -218,8 +218,8 @@ static void look_fired(struct timer *timer)
 
 /* ---- Lanes ---- */
 
-/* Where the clock was put back since the lane was freed, what is tried now was still tried before that, and would be due
- * again at once. */
+/* Where the clock was put back since the lane was freed, what is tried now was still tried before that, and would be
+ * due again at once. */
 static void ask_lane_page(struct scan *scan)
 {
     struct lane *lane = scan->lane;

@@ -359,11 +359,12 @@ bool mailsrv__items_room(const mailsrv_queue *queue, uint32_t of_lane); /* for o
 
 /* ---- lanes.c ---- */
 
-/* The lane of a name as the store has it, made if need be.  The reverse-path counts where the host's routes depend on it.
- * NULL: no memory, or there are too many. */
+/* The lane of a name as the store has it, made if need be.  The reverse-path counts where the host's routes depend on
+ * it.  NULL: no memory, or there are too many. */
 struct lane *mailsrv__lane_get(mailsrv_queue *queue, struct span name, struct span route,
                                struct span reverse_path);
-bool mailsrv__lane_is_of(const struct lane *lane, const struct queue_record *record); /* an item of its domain is its own */
+/* Is an item of its domain its own? */
+bool mailsrv__lane_is_of(const struct lane *lane, const struct queue_record *record);
 void mailsrv__lane_put(struct lane *lane, struct item *item, bool first); /* it waits there */
 void mailsrv__lane_more(struct lane *lane);                   /* there is more in the store */
 void mailsrv__lane_leave(struct item *item);                  /* it waits, or is out, no more */

@@ -15,8 +15,8 @@ static void refresh_site(struct site *site)
     }
 }
 
-/* Nothing of it goes where it went before ROUTE has said so again.  What was put off by a failure of all that leads there
- * is due with it, as behind the first success (RFC 5321 section 4.5.4.1). */
+/* Nothing of it goes where it went before ROUTE has said so again.  What was put off by a failure of all that leads
+ * there is due with it, as behind the first success (RFC 5321 section 4.5.4.1). */
 static void refresh_lane(struct lane *lane)
 {
     lane->route_until_us = 0;
