@@ -7,6 +7,9 @@
 
 enum { NEAR = 32 };
 
+/* Where there are more than so many operations not each of them is another case. */
+enum { MANY_OPERATIONS = 300 };
+
 /* Calls of a provider that fail. */
 enum { TLS_FAILS_MAX = 60 };
 
@@ -224,7 +227,8 @@ static void way_failed(struct pass *p)
 
 static void each_operation(struct pass *p, enum fault fault)
 {
-    for (uint64_t nth = 1; nth <= p->plain.operations; nth++) {
+    uint64_t step = p->plain.operations / MANY_OPERATIONS + 1;
+    for (uint64_t nth = 1; nth <= p->plain.operations; nth += step) {
         go(p, &(struct plan){ .fault = fault, .nth = nth, .quits = true });
         go(p, &(struct plan){ .fault = fault, .nth = nth, .bytewise = true });
     }
