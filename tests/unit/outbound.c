@@ -170,9 +170,11 @@ static const struct {
 
 static void answer(struct outbound *w, mailsrv_engine *engine, const mailsrv_op *op)
 {
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (kinds[i].kind == op->kind)
-            kinds[i].serve(w, engine, op);
+    size_t i = 0;
+    while (i < sizeof kinds / sizeof kinds[0] && kinds[i].kind != op->kind)
+        i++;
+    if (i < sizeof kinds / sizeof kinds[0])
+        kinds[i].serve(w, engine, op); /* which may be its end */
 }
 
 static void serve(void *user, mailsrv_engine *engine, const mailsrv_op *op)
