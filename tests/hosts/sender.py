@@ -11,7 +11,7 @@ from host import HANG_S, Host
 from receiver import PASSWORD, Inboxes
 from server import Server
 from tap import Tap
-from tree import free_port, until
+from tree import can_be_root, free_port, unpacked, until
 
 LISTENERS = {"mx": "mx\ntls = starttls", "submission": "submission\ntls = starttls\nplain-passwords = yes",
              "lmtp": "lmtp\ntls = no", "imap": "imap\ntls = no\nplain-passwords = yes",
@@ -139,4 +139,16 @@ def run_with_names(tap: Tap, make) -> None:
             test.run()
         finally:
             test.remove()
+    tap.end()
+
+
+def run_in_trees(tap: Tap, packages: list[str], make) -> None:
+    """The same, of one that runs others' servers in trees of their own."""
+    missing = [package for package in packages if not unpacked(package)]
+    if not missing and can_be_root():
+        run_with_names(tap, make)
+    if missing:
+        tap.ok(False, f"{', '.join(missing)}: here", "tests/build/setup unpack:NAME unpacks it")
+    else:
+        tap.skip("servers of others", "they run in trees of their own: that takes root, or sudo without a password")
     tap.end()

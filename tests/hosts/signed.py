@@ -11,8 +11,9 @@ from pathlib import Path
 from dns_server import NameServer
 from next_hop import Hop, PostfixHop
 from receiver import trace_of
+from sender import run_in_trees
 from tap import Tap
-from tree import can_be_root, unpacked
+from tree import unpacked
 
 PACKAGES = ["python3-dkim", "python3-dnspython"]
 SELECTOR = "s1"
@@ -134,22 +135,5 @@ class Signed:
             assert self.signer.verifies(one) == name.startswith(b"relaxed"), name
 
 
-def main() -> None:
-    tap = Tap()
-    missing = [package for package in [PostfixHop.PACKAGE, *PACKAGES] if not unpacked(package)]
-    if missing:
-        tap.ok(False, f"{', '.join(missing)}: here", "tests/build/setup unpack:NAME unpacks it")
-    elif not can_be_root():
-        tap.skip("Postfix", "it runs in a tree of its own: that takes root, or sudo without a password")
-    else:
-        with NameServer({}) as names:
-            test = Signed(tap, Path(sys.argv[1]).resolve(), names)
-            try:
-                test.run()
-            finally:
-                test.remove()
-    tap.end()
-
-
 if __name__ == "__main__":
-    main()
+    run_in_trees(Tap(), [PostfixHop.PACKAGE, *PACKAGES], Signed)

@@ -11,9 +11,9 @@ from dns_server import NameServer
 from peers import message
 from postfix import Postfix
 from receiver import trace_of
-from sender import Sender, zone_of
+from sender import Sender, run_in_trees, zone_of
 from tap import Tap
-from tree import Tree, can_be_root, unpacked, until
+from tree import Tree, unpacked, until
 from wire import Wire
 
 NAME, OTHER = "smtp.provider.test", "other.provider.test"
@@ -221,22 +221,5 @@ class Smarthost:
             assert secret not in self.a.log(), self.a.log()
 
 
-def main() -> None:
-    tap = Tap()
-    missing = [package for package in PACKAGES if not unpacked(package)]
-    if missing:
-        tap.ok(False, f"{', '.join(missing)}: here", "tests/build/setup unpack:NAME unpacks it")
-    elif not can_be_root():
-        tap.skip("Postfix", "it runs in a tree of its own: that takes root, or sudo without a password")
-    else:
-        with NameServer({}) as names:
-            test = Smarthost(tap, Path(sys.argv[1]).resolve(), names)
-            try:
-                test.run()
-            finally:
-                test.remove()
-    tap.end()
-
-
 if __name__ == "__main__":
-    main()
+    run_in_trees(Tap(), PACKAGES, Smarthost)
