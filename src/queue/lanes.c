@@ -5,16 +5,9 @@ enum { ROUTE_HOLDS_S = 300, ROUTE_WAIT_S = 60, ROUTE_WAIT_MAX_S = 1800, ITEMS_LO
 
 /* ---- Finding them ---- */
 
-static uint32_t add_to_hash(uint32_t hash, struct span text) /* FNV-1a */
-{
-    for (size_t i = 0; i < text.n; i++)
-        hash = (hash ^ (uint8_t)text.p[i]) * 16777619u;
-    return hash;
-}
-
 static struct lane **bucket(mailsrv_queue *q, struct span name, struct span sender)
 {
-    return &q->lanes[add_to_hash(add_to_hash(2166136261u, name), sender) % LANE_BUCKETS];
+    return &q->lanes[mailsrv__queue_hash(mailsrv__queue_hash(QUEUE_HASH, name), sender) % LANE_BUCKETS];
 }
 
 static struct span name_of(const struct lane *lane)

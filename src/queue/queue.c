@@ -55,6 +55,13 @@ void *mailsrv__queue_take(mailsrv_queue *q, size_t octets)
     return mailsrv__heap_take(mailsrv__queue_heap(q), CLASS_SESSIONS, NULL, octets);
 }
 
+uint32_t mailsrv__queue_hash(uint32_t hash, struct span text)
+{
+    for (size_t i = 0; i < text.n; i++)
+        hash = (hash ^ (uint8_t)text.p[i]) * 16777619u;
+    return hash;
+}
+
 void mailsrv__queue_give(mailsrv_queue *q, void *p, size_t octets)
 {
     mailsrv__heap_give(mailsrv__queue_heap(q), CLASS_SESSIONS, NULL, p, octets);

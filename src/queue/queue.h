@@ -340,6 +340,10 @@ void mailsrv__timer_set(mailsrv_queue *queue, struct timer *timer, int64_t after
 uint64_t mailsrv__queue_random(mailsrv_queue *queue);
 void *mailsrv__queue_take(mailsrv_queue *queue, size_t octets);
 void mailsrv__queue_give(mailsrv_queue *queue, void *p, size_t octets);
+
+/* FNV-1a: of a text, behind what was hashed before; QUEUE_HASH: nothing was. */
+#define QUEUE_HASH 2166136261u
+uint32_t mailsrv__queue_hash(uint32_t hash, struct span text);
 struct ask mailsrv__queue_ask(mailsrv_queue *queue, struct errand *errand, int32_t kind, size_t octets);
 void mailsrv__queue_event(mailsrv_queue *queue, int32_t what, const struct item *item);
 void mailsrv__queue_may_end(mailsrv_queue *queue); /* something that closing waits for is over */

@@ -31,10 +31,7 @@ static struct key key_of(const struct lane *lane, const mailsrv_route *route)
 static struct site **bucket(mailsrv_queue *q, const struct key *key)
 {
     struct span text = key->host.n != 0 ? key->host : key->domain;
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    for (size_t i = 0; i < text.n; i++)
-        hash = (hash ^ (uint8_t)text.p[i]) * 16777619u;
-    return &q->sites[hash % SITE_BUCKETS];
+    return &q->sites[mailsrv__queue_hash(QUEUE_HASH, text) % SITE_BUCKETS];
 }
 
 static struct key key_of_site(const struct site *site)
