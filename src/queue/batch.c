@@ -103,6 +103,16 @@ struct batch *mailsrv__batch_new(struct site *site)
     return batch;
 }
 
+void mailsrv__batch_leave(struct batch *batch, uint32_t i)
+{
+    uint32_t at = 0;
+    batch->items[i] = NULL;
+    while (at < batch->job.n_rcpts && batch->items[at] == NULL)
+        at++;
+    if (at < batch->job.n_rcpts)
+        batch->job.queue = batch->items[at]->number;
+}
+
 void mailsrv__batch_free(mailsrv_queue *q, struct batch *batch)
 {
     mailsrv__queue_give(q, batch, batch->octets);

@@ -64,9 +64,9 @@ static void told(struct courier *courier, const struct smtp_job *job, uint32_t i
         link->lost = true;
         note(link, reply->code, reply->text);
     }
-    batch->real = batch->real || !lost;
+    batch->real = batch->real || !(lost || fate == SMTP_HINDERED);
     mailsrv__settle_told(batch->items[i], fate, reply, host_of(link));
-    batch->items[i] = NULL;
+    mailsrv__batch_leave(batch, i);
 }
 
 /* Those that were not sent go back, in their order, to the front of their lane (RFC 5321 section 4.5.3.1.10). */

@@ -319,18 +319,18 @@ static struct scan *free_scan(mailsrv_queue *q)
 void mailsrv__look_lanes(mailsrv_queue *q)
 {
     struct scan *scan;
-    for (int i = 0; i < LANES_AT_ONCE && !q->closing && !mailsrv__list_empty(&q->lanes_scan); i++) {
+    for (int full = 0; full < LANES_AT_ONCE && !q->closing && !mailsrv__list_empty(&q->lanes_scan);) {
         if ((scan = free_scan(q)) == NULL)
             return;
         struct lane *lane = HOLDER(mailsrv__list_pop(&q->lanes_scan), struct lane, scan);
-        if (lane->sweeps)
+        if (!lane->sweeps && (!lane->more || mailsrv__lane_is_held_up(lane)))
+            continue; /* what frees it calls it again */
+        if (lane->sweeps || mailsrv__items_room(q, lane->n_items)) {
             begin_lane(scan, lane);
-        else if (!lane->more || mailsrv__lane_is_held_up(lane))
-            continue;
-        else if (mailsrv__items_room(q, lane->n_items))
-            begin_lane(scan, lane);
-        else
+        } else {
             mailsrv__list_append(&q->lanes_scan, &lane->scan);
+            full++;
+        }
     }
 }
 

@@ -414,6 +414,7 @@ uint64_t mailsrv__oldest_scan(const mailsrv_queue *queue); /* that is out; UINT6
 /* ---- batch.c ---- */
 uint32_t mailsrv__batches(const struct lane *lane, uint32_t most); /* how many its items are, or at least `most` */
 struct batch *mailsrv__batch_new(struct site *site); /* NULL: nothing is to be sent, or there is no memory */
+void mailsrv__batch_leave(struct batch *batch, uint32_t i); /* its fate is known: READ is asked for one of the others */
 void mailsrv__batch_free(mailsrv_queue *queue, struct batch *batch);
 
 /* ---- link.c, connect.c ---- */

@@ -17,7 +17,8 @@ static void count(struct item *item, enum smtp_fate fate)
 {
     static const int32_t events[] = { [SMTP_DELIVERED] = MAILSRV_EVENT_SENT,
                                       [SMTP_RELAYED] = MAILSRV_EVENT_SENT,
-                                      [SMTP_LATER] = MAILSRV_EVENT_DEFERRED };
+                                      [SMTP_LATER] = MAILSRV_EVENT_DEFERRED,
+                                      [SMTP_HINDERED] = MAILSRV_EVENT_DEFERRED };
     bool taken = fate == SMTP_DELIVERED || fate == SMTP_RELAYED;
     if (fate == SMTP_REFUSED)
         return; /* it is told when it is given up */
@@ -28,7 +29,8 @@ static void count(struct item *item, enum smtp_fate fate)
 void mailsrv__settle_told(struct item *item, enum smtp_fate fate, const struct smtp_reply *reply, struct span host)
 {
     static const enum item_plan plans[] = { [SMTP_DELIVERED] = PLAN_DELETE, [SMTP_RELAYED] = PLAN_RELAYED,
-                                            [SMTP_LATER] = PLAN_DEFER, [SMTP_REFUSED] = PLAN_GIVE_UP };
+                                            [SMTP_LATER] = PLAN_DEFER, [SMTP_HINDERED] = PLAN_DEFER,
+                                            [SMTP_REFUSED] = PLAN_GIVE_UP };
     mailsrv__lane_leave(item);
     item->delivered = fate == SMTP_DELIVERED || fate == SMTP_RELAYED;
     item->tried = true;

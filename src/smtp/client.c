@@ -52,6 +52,12 @@ enum step mailsrv__client_lost(struct smtp_client *c, const struct smtp_reply *r
     return STEP_CLOSE;
 }
 
+enum step mailsrv__client_hindered(struct smtp_client *c, const struct smtp_reply *reply)
+{
+    mailsrv__client_tell_rest(c, SMTP_HINDERED, reply);
+    return mailsrv__client_lost(c, reply);
+}
+
 enum step mailsrv__client_fail(struct smtp_client *c, const struct smtp_reply *reply)
 {
     mailsrv__say(&c->session, SPAN("QUIT\r\n"));

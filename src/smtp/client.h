@@ -45,6 +45,7 @@ enum smtp_fate {
     SMTP_DELIVERED, /* the server has taken it for this recipient */
     SMTP_RELAYED,   /* the same, but it has no DSN (RFC 3461 section 5.2.2): what NOTIFY asked for ends here */
     SMTP_LATER,     /* 4yz, or no reply */
+    SMTP_HINDERED,  /* later, too, and no fault of the server: the message cannot be read, there is no memory */
     SMTP_REFUSED,   /* 5yz */
     SMTP_NOT_SENT   /* nothing was tried, or it does not count: too many recipients for one transaction, a connection
                      * that was kept and is gone; the same job again, at once */

@@ -88,7 +88,7 @@ bool mailsrv__client_take_range(struct smtp_client *c)
 
 enum step mailsrv__client_unreadable(struct smtp_client *c)
 {
-    mailsrv__client_tell_rest(c, SMTP_LATER, OUR_REPLY(0, "4.3.0 the message cannot be read now"));
+    mailsrv__client_tell_rest(c, SMTP_HINDERED, OUR_REPLY(0, "4.3.0 the message cannot be read now"));
     return mailsrv__client_job_done(c);
 }
 
@@ -149,7 +149,7 @@ static enum step range_answered(mailsrv_session *session)
     struct smtp_client *c = mailsrv__client_of(session);
     c->sending->read_ahead = false;
     if (!mailsrv__client_take_range(c))
-        return mailsrv__client_lost(c, OUR_REPLY(0, "4.3.0 the message could not be read to its end"));
+        return mailsrv__client_hindered(c, OUR_REPLY(0, "4.3.0 the message could not be read to its end"));
     return send_on(session);
 }
 
@@ -370,7 +370,7 @@ static enum step send_on(mailsrv_session *session)
         say_bdat(c);
     read_ahead(c);
     if (!say_some(c))
-        return mailsrv__client_lost(c, OUR_REPLY(0, "4.3.0 there was no memory for the message"));
+        return mailsrv__client_hindered(c, OUR_REPLY(0, "4.3.0 there was no memory for the message"));
     if (s->octets_left.n == 0)
         return range_said(c);
     return s->in_chunks && must_wait(c) ? expect_chunk(c) : mailsrv__then_turn(session, send_on);

@@ -149,7 +149,7 @@ static enum step begin(struct smtp_client *c, const struct smtp_job *job)
         return turn_down(c, job, SMTP_REFUSED, refused);
     c->sending = new_sending(c, job);
     if (c->sending == NULL)
-        return turn_down(c, job, SMTP_LATER, OUR_REPLY(0, "4.3.0 there was no memory for it"));
+        return turn_down(c, job, SMTP_HINDERED, OUR_REPLY(0, "4.3.0 there was no memory for it"));
     c->session.unfinished = true;
     for (uint32_t i = c->sending->rcpts; i < job->n_rcpts; i++)
         mailsrv__client_tell(c, i, SMTP_NOT_SENT, OUR_REPLY(0, "more recipients than one transaction takes"));

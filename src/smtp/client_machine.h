@@ -119,6 +119,9 @@ enum step mailsrv__client_fail(struct smtp_client *c, const struct smtp_reply *r
 /* It does not speak as it must: nothing more is said to it. */
 enum step mailsrv__client_lost(struct smtp_client *c, const struct smtp_reply *reply);
 
+/* A message that has begun cannot be sent to its end, for a reason of ours: nothing else ends it. */
+enum step mailsrv__client_hindered(struct smtp_client *c, const struct smtp_reply *reply);
+
 /* ---- client_hello.c ---- */
 enum step mailsrv__client_greeted(struct smtp_client *c, const struct smtp_reply *reply);
 enum step mailsrv__client_secured(mailsrv_session *session);

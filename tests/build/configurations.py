@@ -4,6 +4,7 @@ import re
 import shutil
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from report import BUILD, ROOT, Report
 
@@ -13,7 +14,7 @@ class Configuration:
     cc: str
     options: list[str]
     runner: list[str] = field(default_factory=list)  # what foreign programs are run by
-    suite: str = ""  # the only one whose programs are built; empty: everything is
+    suites: tuple[str, ...] = ()  # those whose programs are built; empty: everything is
     lock: threading.Lock = field(default_factory=threading.Lock)
     built: bool | None = None
 
@@ -38,10 +39,10 @@ ALL = {
     "plain": Configuration("gcc", ["-Dwerror=true"]),
     "clang": Configuration("clang", ["-Dwerror=true"]),
     "asan": Configuration("clang", ["-Db_sanitize=address,undefined", *CLANG_CHECKED]),
-    "tsan": Configuration("clang", ["-Db_sanitize=thread", *CLANG_CHECKED]),
-    "fuzz": Configuration("clang", FUZZ),
+    "tsan": Configuration("clang", ["-Db_sanitize=thread", *CLANG_CHECKED], suites=("threads",)),
+    "fuzz": Configuration("clang", FUZZ, suites=("fuzz", "fault")),
     "mbedtls3": Configuration("gcc", ["-Dwerror=true", "-Ddefault_library=static", f"-Dpkg_config_path={MBEDTLS_3}"],
-                              suite="mbedtls"),
+                              suites=("mbedtls",)),
     "i686": Configuration("", foreign("i686", "i386"), ["qemu-i386-static"]),
     "s390x": Configuration("", foreign("s390x", "s390x"), ["qemu-s390x-static"]),
 }
@@ -70,7 +71,7 @@ def make(name: str, configuration: Configuration, report: Report) -> bool:
         if report.run(setup, env=env).returncode != 0:
             return False
         stamp.write_text(wanted)
-    some = programs(name, configuration.suite) if configuration.suite else []
+    some = programs(name, configuration.suites) if configuration.suites else []
     done = report.run(["ninja", "-k0", "-C", where, *some])
     if done.returncode != 0:
         wrong = [l for l in done.stdout.splitlines() if re.search(r"error|FAILED|undefined|warning:", l)]
@@ -84,10 +85,12 @@ def tests(name: str, suite: str) -> list[dict]:
     return [t for t in json.loads(text) if suite in (s.rpartition(":")[2] for s in t["suite"])]
 
 
-def programs(name: str, suite: str) -> list[str]:
-    """What the tests of a suite run."""
-    words = {word.removeprefix(f"{BUILD / name}/") for test in tests(name, suite) for word in test["cmd"]}
-    return sorted(word for word in words if word.startswith("tests/"))
+def programs(name: str, suites: tuple[str, ...]) -> list[str]:
+    """What the tests of some suites need, of what is built."""
+    text = (BUILD / name / "meson-info" / "intro-targets.json").read_text()
+    files = {target["id"]: target["filename"] for target in json.loads(text)}
+    needed = {target for suite in suites for test in tests(name, suite) for target in test["depends"]}
+    return sorted(str(Path(file).relative_to(BUILD / name)) for target in needed for file in files[target])
 
 
 def run_suite(name: str, suite: str, report: Report, prefix: list[str] | None = None, **env: str) -> None:

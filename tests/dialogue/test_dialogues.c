@@ -51,7 +51,7 @@ static void test_part(void **state)
         print_error("%.*s\n", (int)result.why.n, result.why.p);
     assert_non_null(d);
     assert_int_equal(result.wrong, 0);
-    assert_true(result.runs != 0);
+    assert_true(result.runs != 0 || d->is_clear); /* which may have no way under TLS */
     buffer_free(&result.why);
     dialogue_free(d);
 }

@@ -1,6 +1,6 @@
 /* What goes on while the reader is in the middle of something: the writer removes the segment that is just opened, and
  * changes the mailbox that is; its mailbox is closed while more messages are looked up in it; and while a call reads in the
- * reader's place, what is asked waits. */
+ * reader's place, what is asked waits.  And while a large body is synced: nobody else waits for that. */
 #include "log_case.h"
 #include "tap.h"
 
@@ -11,9 +11,10 @@
 
 #define SEGMENT_2 "/disk/0000000000000002.log" /* the one that begins when the store is opened again */
 #define INDEX "/disk/index.db"
+#define BODIES "/disk/bodies/"
 #define FILES_MAX 256
 
-enum where { NOWHERE, SEGMENT_IS_OPENED, INDEX_IS_READ };
+enum where { NOWHERE, SEGMENT_IS_OPENED, INDEX_IS_READ, BODY_IS_SYNCED };
 
 /* Files of which one call stops, once, until it is let go. */
 static struct {
@@ -23,6 +24,8 @@ static struct {
     enum where stops;
     bool is_there, goes_on;
     void *of_index[FILES_MAX], *of_segment[FILES_MAX]; /* that are open; of the segment, to be read */
+    void *of_bodies[FILES_MAX];
+    int32_t synced; /* what the sync that stopped comes to */
 } late = { .lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER };
 
 /* With the lock. */
@@ -54,7 +57,9 @@ static int32_t open_file(void *user, const char *path, uint32_t flags, void **ou
     pthread_mutex_lock(&late.lock);
     bool is_segment = strcmp(path, SEGMENT_2) == 0 && flags == 0;
     bool is_index = strncmp(path, INDEX, sizeof INDEX - 1) == 0;
-    void **place = is_segment || is_index ? place_of(is_segment ? late.of_segment : late.of_index, NULL) : NULL;
+    bool is_body = strncmp(path, BODIES, sizeof BODIES - 1) == 0;
+    void **of = is_segment ? late.of_segment : is_index ? late.of_index : is_body ? late.of_bodies : NULL;
+    void **place = of != NULL ? place_of(of, NULL) : NULL;
     if (place != NULL)
         *place = *out;
     if (is_segment)
@@ -69,6 +74,8 @@ static void close_file(void *user, void *file)
     void **place = place_of(late.of_segment, file);
     if (place == NULL)
         place = place_of(late.of_index, file);
+    if (place == NULL)
+        place = place_of(late.of_bodies, file);
     if (place != NULL)
         *place = NULL;
     pthread_mutex_unlock(&late.lock);
@@ -89,6 +96,17 @@ static int32_t read_in_memory(void *user, void *file, void *p, size_t n, uint64_
     return late.base.read(user, file, p, n, offset, got);
 }
 
+static int32_t sync_file(void *user, void *file)
+{
+    pthread_mutex_lock(&late.lock);
+    bool stopped = late.stops == BODY_IS_SYNCED && place_of(late.of_bodies, file) != NULL;
+    if (stopped)
+        stop_at(BODY_IS_SYNCED);
+    pthread_mutex_unlock(&late.lock);
+    int32_t status = late.base.sync(user, file);
+    return stopped && status == MAILSRV_OK ? late.synced : status;
+}
+
 static void stop_next(enum where where)
 {
     pthread_mutex_lock(&late.lock);
@@ -99,7 +117,7 @@ static void stop_next(enum where where)
 
 static void wait_until_there(void)
 {
-    gate_await(&late.lock, &late.moved, &late.is_there, "the reader does not come");
+    gate_await(&late.lock, &late.moved, &late.is_there, "nobody comes there");
 }
 
 static void let_go(void)
@@ -129,6 +147,7 @@ static struct log_case *begin_with(bool now)
     f->files.open = open_file;
     f->files.close = close_file;
     f->files.read = read_file;
+    f->files.sync = sync_file;
     f->files.read_now = now ? read_in_memory : NULL;
     case_open(f);
     return f;
@@ -342,8 +361,84 @@ static void closed_meanwhile(void)
     case_end(f, name);
 }
 
+/* ---- Large bodies ---- */
+
+static void send_large(struct log_case *f, struct sent *s)
+{
+    case_stage(f, s, 0, LARGE);
+    wait_for(f, s->write);
+    s->target = (mailsrv_target){ .size = sizeof s->target, .kind = MAILSRV_TARGET_MAILBOX,
+                                  .account = f->mail.shore.accounts[0] };
+    case_commit(f, s, 0);
+}
+
+/* Its sync has begun, and comes to that when it is let go. */
+static void send_slow(struct log_case *f, struct sent *s, int32_t comes_to)
+{
+    late.synced = comes_to;
+    stop_next(BODY_IS_SYNCED);
+    send_large(f, s);
+    wait_until_there();
+}
+
+static void sync_is_slow(void)
+{
+    static const char name[] = "a large body that is synced for long";
+    struct log_case *f = begin();
+    struct sent large, small;
+    send_slow(f, &large, MAILSRV_OK);
+    case_send(f, &small, 1, NULL, 100, 0);
+    wait_for(f, small.commit);
+    tap(mailsrv_asked_answer(large.commit) == NULL, name, "another message does not wait for it", "");
+    let_go();
+    tap(case_take(f, &small).status == MAILSRV_OK, name, "which is there", "");
+    tap(case_take(f, &large).status == MAILSRV_OK, name, "and then so is this one", "");
+    case_end(f, name);
+}
+
+static void sync_fails(void)
+{
+    static const char name[] = "a large body whose sync fails";
+    struct log_case *f = begin();
+    struct sent large;
+    send_slow(f, &large, MAILSRV_TEMP);
+    let_go();
+    tap(case_take(f, &large).status == MAILSRV_TEMP, name, "it is not stored", "");
+    send_large(f, &large);
+    tap(case_take(f, &large).status == MAILSRV_OK, name, "the next one is", "");
+    case_end(f, name);
+}
+
+static void *let_go_meanwhile(void *user)
+{
+    let_go();
+    return user;
+}
+
+static void engine_goes(void)
+{
+    static const char name[] = "an engine that goes while its large body is synced";
+    struct log_case *f = begin();
+    struct sent large;
+    pthread_t other;
+    send_slow(f, &large, MAILSRV_OK);
+    mailsrv_asked_free(large.write);
+    mailsrv_asked_free(large.commit);
+    mailsrv_asked_free(large.body);
+    pthread_create(&other, NULL, let_go_meanwhile, NULL);
+    case_close(f);
+    pthread_join(other, NULL);
+    case_open(f);
+    send_large(f, &large);
+    tap(case_take(f, &large).status == MAILSRV_OK, name, "the store goes on", "");
+    case_end(f, name);
+}
+
 int main(void)
 {
+    sync_is_slow();
+    sync_fails();
+    engine_goes();
     segment_goes();
     looks_ahead();
     closed_meanwhile();

@@ -109,7 +109,7 @@ void case_turn(struct log_case *f)
 /* A body in memory is answered in the turn, whatever the writer does. */
 void case_stage(struct log_case *f, struct sent *s, int account, size_t octets)
 {
-    static uint8_t text[HEAVY] = "Subject: one of many\r\n\r\n";
+    static uint8_t text[LARGE] = "Subject: one of many\r\n\r\n";
     struct mail *m = &f->mail;
     memset(s, 0, sizeof *s);
     mailsrv_arg_body_begin arg = { sizeof arg, 0, 0 };

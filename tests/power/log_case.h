@@ -9,6 +9,7 @@
 
 #define SEGMENT 120000u /* octets of groups, after which a segment ends */
 #define HEAVY 140000u   /* octets of a body that fills one */
+#define LARGE 150000u   /* and of one that has a file of its own: its WRITE is to be waited for */
 
 struct log_case {
     struct disk *disk;

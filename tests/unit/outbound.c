@@ -443,10 +443,10 @@ static void sent(void *user, int32_t status)
 
 void out_send(struct outbound *w, const char *recipients)
 {
-    static const char message[] = "Subject: one\r\n\r\nhello\r\n.\r\n";
+    const char *message = w->message != NULL ? w->message : "Subject: one\r\n\r\nhello\r\n.\r\n";
     mailsrv_queue_recipient list[64];
     mailsrv_queue_mail mail = { .size = sizeof mail, .reverse_path = bytes_of(sender(w)), .recipients = list,
-                                .message = { (const uint8_t *)message, sizeof message - 1 } };
+                                .message = bytes_of(message) };
     for (const char *at = recipients; *at != '\0'; at += *at == ' ') {
         size_t n = strcspn(at, " ");
         list[mail.n_recipients++] =

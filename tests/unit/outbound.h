@@ -58,6 +58,7 @@ struct outbound {
     int32_t (*route)(struct outbound *w, const mailsrv_arg_route *arg, mailsrv_route *out);
     void *user;
     const char *sender; /* of what is sent; NULL: pat@here.test */
+    const char *message; /* that is sent; NULL: a short one */
     bool no_route, no_retry;
     uint32_t memory_max_mib; /* 0: as usual */
     size_t hang_up_octets;   /* servers hang up when a client has said so many; 0: never */

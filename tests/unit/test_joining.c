@@ -72,6 +72,9 @@ static void test_in_vain(void **state)
 
 #define FAR_US 3600000000
 
+static const mailsrv_arg_body_commit of_nothing = { .size = sizeof of_nothing };
+static const mailsrv_op commit = { .size = sizeof commit, .kind = MAILSRV_OP_BODY_COMMIT, .arg = &of_nothing };
+
 static void begin(struct durable *d)
 {
     pthread_condattr_t steady;
@@ -99,7 +102,7 @@ static void join(struct durable *d)
 
 static void *comes(void *user)
 {
-    static struct task second = { .kind = MAILSRV_OP_BODY_COMMIT };
+    static struct task second = { .kind = MAILSRV_OP_BODY_COMMIT, .op = &commit };
     mailsrv__durable_wait_in_line(user, &second);
     return NULL;
 }
@@ -108,7 +111,7 @@ static void *comes(void *user)
 static void test_joined(void **state)
 {
     static struct durable d;
-    struct task first = { .kind = MAILSRV_OP_BODY_COMMIT };
+    struct task first = { .kind = MAILSRV_OP_BODY_COMMIT, .op = &commit };
     pthread_t other;
     (void)state;
     begin(&d);
@@ -127,7 +130,7 @@ static void test_joined(void **state)
 static void test_too_late(void **state)
 {
     static struct durable d;
-    struct task first = { .kind = MAILSRV_OP_BODY_COMMIT };
+    struct task first = { .kind = MAILSRV_OP_BODY_COMMIT, .op = &commit };
     (void)state;
     begin(&d);
     mailsrv__durable_wait_in_line(&d, &first);
@@ -156,7 +159,7 @@ static void test_led(void **state)
 {
     static struct durable d;
     static struct task many[15];
-    struct task first = { .kind = MAILSRV_OP_QUEUE_DELETE }, second = { .kind = MAILSRV_OP_BODY_COMMIT };
+    struct task first = { .kind = MAILSRV_OP_QUEUE_DELETE }, second = { .kind = MAILSRV_OP_BODY_COMMIT, .op = &commit };
     (void)state;
     begin(&d);
     d.joining = (struct joining){ .sync_us = 500 };

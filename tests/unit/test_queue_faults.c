@@ -259,6 +259,61 @@ static void test_a_seed_makes_it_repeatable(void **state)
     assert_true(due[0] == due[1]);
 }
 
+/* Longer than what is read at once. */
+static void send_a_long_one(const char *recipients)
+{
+    static char text[100000];
+    for (size_t i = 0; i + 66 < sizeof text; i += 66)
+        snprintf(text + i, sizeof text - i, i == 0 ? "Subject: %055d\r\n" : "%064d\r\n", 0);
+    w.message = text;
+    w.keeps = MAILSRV_OP_READ;
+    out_send(&w, recipients);
+    out_run(&w);
+    w.message = NULL;
+}
+
+/* A message that cannot be read to its end says nothing about the server: what else goes there does not wait. */
+static void test_a_message_is_not_read_to_its_end(void **state)
+{
+    (void)state;
+    begin();
+    out_open(&w);
+    send_a_long_one("long@one.test");
+    assert_int_equal(w.n_kept, 1);
+    out_answer(&w, MAILSRV_OK);
+    out_run(&w);
+    assert_int_equal(w.n_kept, 1);
+    out_answer(&w, MAILSRV_TEMP);
+    w.keeps = 0;
+    out_run(&w);
+    out_send(&w, "short@one.test");
+    out_run(&w);
+    assert_int_equal(out_delivered(&w, "short@one.test"), 1);
+    assert_int_equal(out_delivered(&w, "long@one.test"), 0);
+    out_wait(&w, HOUR);
+    assert_int_equal(out_delivered(&w, "long@one.test"), 1);
+    out_end(&w);
+}
+
+/* The first recipient is refused, and its item is gone: the message is read by another's. */
+static void test_a_message_is_read_by_an_item_that_is_there(void **state)
+{
+    (void)state;
+    mailsrv_queued_mail good = { .size = sizeof good };
+    begin();
+    out_open(&w);
+    send_a_long_one("bad@one.test good@one.test");
+    assert_true(out_item(&w, "good@one.test", &good));
+    assert_true(((const mailsrv_arg_read *)w.kept[0]->arg)->queue != good.queue);
+    out_answer(&w, MAILSRV_OK);
+    out_run(&w);
+    assert_int_equal(((const mailsrv_arg_read *)w.kept[0]->arg)->queue, good.queue);
+    out_let_go(&w);
+    out_run(&w);
+    assert_int_equal(out_delivered(&w, "good@one.test"), 1);
+    out_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +323,8 @@ int main(void)
         cmocka_unit_test(test_what_cannot_be_opened),       cmocka_unit_test(test_nobody_waits_for_a_connection),
         cmocka_unit_test(test_a_seed_makes_it_repeatable),  cmocka_unit_test(test_what_was_held_for_long_comes_back),
         cmocka_unit_test(test_the_clock_is_put_back_and_forth), cmocka_unit_test(test_the_clock_is_put_back_meanwhile),
+        cmocka_unit_test(test_a_message_is_not_read_to_its_end),
+        cmocka_unit_test(test_a_message_is_read_by_an_item_that_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

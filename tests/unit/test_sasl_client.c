@@ -568,7 +568,8 @@ static const char *say(struct world *w, const char *before, struct span text)
     size_t n = strlen(before), consumed;
     assert_true(n + text.n + 2 < sizeof w->text);
     memcpy(w->text, before, n);
-    memcpy(w->text + n, text.p, text.n);
+    if (text.n != 0)
+        memcpy(w->text + n, text.p, text.n);
     memcpy(w->text + n + text.n, "\r\n", 2);
     n += text.n + 2;
     assert_int_equal(mailsrv_session_feed(w->session, (const uint8_t *)w->text, n, &consumed), MAILSRV_OK);

@@ -8,13 +8,14 @@
  * has which address and password is the host's affair, who binds his own handlers for both.  An account has every right
  * to its mailboxes, and begins with its INBOX.
  *
- * The store has three threads of its own: one writes, in the order in which changes were asked, and all that waits is
- * synced at once; one reads; one moves what the index gathered to its place.  Answers come back to each engine by
- * letters, and so does word of what the other engines have changed in mailboxes that it has open (mailsrv_notify in
- * store.h).  A READ that goes on by its handle, and most that follow one of the message before, are answered at once
- * where the system has their octets in memory.
+ * The store has four threads of its own: one writes, in the order in which changes were asked, and all that waits is
+ * synced at once; one syncs messages of more than 144 KiB, which have files of their own, before their COMMIT gets in
+ * that order; one reads; one moves what the index gathered to its place.  Answers come back to each engine by letters,
+ * and so does word of what the other engines have changed in mailboxes that it has open (mailsrv_notify in store.h).  A
+ * READ that goes on by its handle, and most that follow one of the message before, are answered at once where the
+ * system has their octets in memory.
  *
- * A store may have several shards: each is a directory with a log, an index and three threads, and has the accounts of
+ * A store may have several shards: each is a directory with a log, an index and four threads, and has the accounts of
  * its own.  Then writes of one account do not wait for those of all others, and disks or cores share the work; but a
  * message to accounts in two shards is stored twice, and a COMMIT to both is all or nothing only in each.  The queue is
  * in the first.

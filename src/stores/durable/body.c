@@ -128,7 +128,7 @@ static int32_t sync_alone(struct durable *d, struct body *body)
 }
 
 /* Where the sync of one shard fails, no other that has the same file may take its pages for written. */
-static int32_t sync_octets(struct durable *d, struct body *body)
+int32_t mailsrv__durable_body_sync_octets(struct durable *d, struct body *body)
 {
     if (d->family == NULL)
         return sync_alone(d, body);
@@ -142,28 +142,51 @@ static int32_t sync_octets(struct durable *d, struct body *body)
 }
 
 /* Other shards may be looking at it. */
-static void breaks(struct durable *d, struct body *body)
+static void lock_bodies(struct durable *d)
 {
     if (d->family != NULL)
         pthread_mutex_lock(&d->family->bodies);
-    body->broken = true;
+}
+
+static void unlock_bodies(struct durable *d)
+{
     if (d->family != NULL)
         pthread_mutex_unlock(&d->family->bodies);
+}
+
+void mailsrv__durable_body_breaks(struct durable *d, struct body *body)
+{
+    lock_bodies(d);
+    body->broken = true;
+    unlock_bodies(d);
+}
+
+bool mailsrv__durable_body_is_broken(struct durable *d, const struct body *body)
+{
+    lock_bodies(d);
+    const bool is_broken = body->broken;
+    unlock_bodies(d);
+    return is_broken;
+}
+
+int32_t mailsrv__durable_bodies_sync_names(struct durable *d)
+{
+    char path[PATH_MAX_OCTETS];
+    snprintf(path, sizeof path, "%s/bodies", d->directory);
+    return d->files.sync_directory(d->files.user, path);
 }
 
 /* The file, then its name; the log names it after both. */
 int32_t mailsrv__durable_body_sync(struct durable *d, struct body *body)
 {
-    char path[PATH_MAX_OCTETS];
     if (body->synced)
         return MAILSRV_OK;
-    snprintf(path, sizeof path, "%s/bodies", d->directory);
-    int32_t status = sync_octets(d, body);
+    int32_t status = mailsrv__durable_body_sync_octets(d, body);
     if (status == MAILSRV_OK) {
-        status = d->files.sync_directory(d->files.user, path);
+        status = mailsrv__durable_bodies_sync_names(d);
         body->synced = status == MAILSRV_OK;
         if (!body->synced)
-            breaks(d, body);
+            mailsrv__durable_body_breaks(d, body);
     }
     return status;
 }

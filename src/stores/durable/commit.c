@@ -21,8 +21,7 @@ const mailsrv_target *mailsrv__durable_target_at(const mailsrv_arg_body_commit *
     return (const void *)((const char *)arg->targets + (size_t)i * arg->target_stride);
 }
 
-/* NULL: there is none, or it is not as long as the asker believes. */
-static struct body *body_at(struct durable *d, const struct task *t, uint32_t i)
+struct body *mailsrv__durable_body_at(struct durable *d, const struct task *t, uint32_t i)
 {
     const mailsrv_staged *staged = staged_at(t->op->arg, i);
     if (t->part != NULL)
@@ -55,7 +54,7 @@ static int32_t is_known(struct durable *d, const struct body *body, bool *out)
 static int32_t log_body(struct commit *c, uint32_t i)
 {
     struct durable *d = c->d;
-    struct body *body = body_at(d, c->task, i);
+    struct body *body = mailsrv__durable_body_at(d, c->task, i);
     struct place place = { 0, 0 };
     bool known;
     if (c->logged[i])
@@ -210,7 +209,7 @@ static int32_t to_target(struct commit *c, uint32_t i)
     const mailsrv_target *target = mailsrv__durable_target_at(c->arg, i);
     if (target->body_index >= c->arg->n_bodies)
         return MAILSRV_CANNOT;
-    const struct body *body = body_at(c->d, c->task, target->body_index);
+    const struct body *body = mailsrv__durable_body_at(c->d, c->task, target->body_index);
     if (target->kind == MAILSRV_TARGET_MAILBOX)
         return to_mailbox(c, target, body, &c->results[i]);
     return target->kind == MAILSRV_TARGET_QUEUE ? to_queue(c, target, body, &c->results[i]) : MAILSRV_CANNOT;
@@ -230,7 +229,7 @@ int32_t mailsrv__durable_commit(struct durable *d, struct task *t)
     const mailsrv_arg_body_commit *arg = t->op->arg;
     uint32_t failed = 0;
     for (uint32_t i = 0; i < arg->n_bodies; i++)
-        if (body_at(d, t, i) == NULL)
+        if (mailsrv__durable_body_at(d, t, i) == NULL)
             return MAILSRV_CANNOT;
     if (arg->n_targets == 0)
         return MAILSRV_CANNOT;

@@ -26,7 +26,7 @@ static void end_one(struct durable *d)
     mailsrv__durable_segment_file_forget(d);
     mailsrv__durable_index_close(&d->mover);
     mailsrv__durable_index_close(&d->reader);
-    if (d->n_threads == 3)
+    if (d->n_threads == THREADS)
         mailsrv__durable_move_at_end(d);
     mailsrv__durable_index_close(&d->writer);
     mailsrv__durable_log_close(&d->log);
@@ -41,6 +41,7 @@ static void end_one(struct durable *d)
     mailsrv__durable_known_free(d);
     pthread_cond_destroy(&d->writes.work);
     pthread_cond_destroy(&d->reads.work);
+    pthread_cond_destroy(&d->syncs.work);
     pthread_cond_destroy(&d->calm);
     pthread_cond_destroy(&d->move);
     pthread_mutex_destroy(&d->lock);
@@ -93,6 +94,7 @@ static struct durable *new_store(const mailsrv_durable_setup *setup)
     d->log.d = d;
     d->writes.last = &d->writes.first;
     d->reads.last = &d->reads.first;
+    d->syncs.last = &d->syncs.first;
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->calm, NULL);
     pthread_cond_init(&d->move, NULL);
@@ -102,6 +104,7 @@ static struct durable *new_store(const mailsrv_durable_setup *setup)
     pthread_cond_init(&d->writes.work, &steady);
     pthread_condattr_destroy(&steady);
     pthread_cond_init(&d->reads.work, NULL);
+    pthread_cond_init(&d->syncs.work, NULL);
     return d;
 }
 

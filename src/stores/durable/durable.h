@@ -2,6 +2,8 @@
  *
  *   asked (engine's thread) -> writes or reads (a queue) -> running (a thread) -> posted -> delivered (engine's thread)
  *
+ * A COMMIT of a body that has a file gets into writes by way of syncs, another queue and thread.
+ *
  * The writer takes what waits as one group.  Each change of it is planned against the index inside a transaction,
  * becomes a record, and that record is applied there at once; then the log is written and synced, the transaction is
  * committed, and only then can anybody see it or be told; who waits for no more than new messages is told before
@@ -14,6 +16,8 @@
 #include "vfs.h"
 
 #include <mailsrv/stats.h>
+
+enum { THREADS = 4 };
 
 /* Since the store was opened. */
 struct figures {
@@ -86,7 +90,7 @@ struct durable {
 
     pthread_mutex_t lock; /* of everything below */
     pthread_cond_t calm;  /* a task was posted, or a call is done */
-    struct queue writes, reads;
+    struct queue writes, reads, syncs;
     bool is_reading; /* somebody is at the reader's index */
     struct joining joining;
     struct unseen unseen;
@@ -111,7 +115,7 @@ struct durable {
     bool wants_move, is_moving;
     pthread_cond_t move;
     bool ending;
-    pthread_t threads[3];
+    pthread_t threads[THREADS];
     int n_threads;
 };
 
@@ -245,6 +249,10 @@ void mailsrv__durable_tell(struct durable *d, const struct task *first);
 void mailsrv__durable_tell_opener(struct durable *d, struct handle *h);
 void mailsrv__durable_poked(mailsrv_engine *engine, mailsrv_letter *letter); /* the letter's `deliver` */
 
+/* ---- large.c ---- */
+bool mailsrv__durable_has_large(struct durable *d, const struct task *t); /* is to be synced before it gets in line */
+void *mailsrv__durable_sync_for_ever(void *d); /* the thread */
+
 /* ---- serve.c ---- */
 int32_t mailsrv__durable_bind(mailsrv_store *store, mailsrv_engine *engine);
 int32_t mailsrv__durable_bind_with(struct durable *d, mailsrv_engine *engine, void (*wake)(void *user), void *user);
@@ -256,6 +264,9 @@ void mailsrv__durable_task_begins(struct task *t, struct binding *b, const mails
                                   void (*deliver)(mailsrv_engine *engine, mailsrv_letter *letter));
 void mailsrv__durable_task_free(struct task *t);
 void mailsrv__durable_wait_in_line(struct durable *d, struct task *t);
+/* With the lock: at the end of a queue, and at most `max` from its beginning, which run from now on. */
+void mailsrv__durable_append(struct queue *queue, struct task *t);
+struct task *mailsrv__durable_take(struct queue *queue, size_t max);
 /* Gives a task of a thread back to who asked. */
 void mailsrv__durable_post(struct durable *d, struct task *t);
 /* Asks as a call, and waits; the status. */

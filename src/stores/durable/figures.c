@@ -77,7 +77,7 @@ static uint64_t value_of(const struct durable *d, int32_t key)
     case MAILSRV_DURABLE_STAT_LOG_OCTETS:
         return d->figures.octets;
     case MAILSRV_DURABLE_STAT_WRITES_WAITING:
-        return d->writes.n;
+        return d->writes.n + d->syncs.n;
     case MAILSRV_DURABLE_STAT_READS_WAITING:
         return d->reads.n;
     case MAILSRV_DURABLE_STAT_CHECKPOINTS:

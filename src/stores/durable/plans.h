@@ -11,6 +11,8 @@
 
 /* ---- commit.c, change.c: plans, by the writer ---- */
 int32_t mailsrv__durable_commit(struct durable *d, struct task *t);
+/* A body of a COMMIT, on any thread; NULL: there is none, or it is not as long as the asker believes. */
+struct body *mailsrv__durable_body_at(struct durable *d, const struct task *t, uint32_t i);
 const mailsrv_target *mailsrv__durable_target_at(const mailsrv_arg_body_commit *arg, uint32_t i);
 int32_t mailsrv__durable_change(struct durable *d, struct task *t); /* every other kind */
 /* Applies what was added to the record. */

@@ -126,13 +126,19 @@ static bool is_read(int32_t kind)
     return false;
 }
 
-void mailsrv__durable_wait_in_line(struct durable *d, struct task *t)
+void mailsrv__durable_append(struct queue *queue, struct task *t)
 {
-    struct queue *queue = is_read(t->kind) ? &d->reads : &d->writes;
-    pthread_mutex_lock(&d->lock);
     *queue->last = t;
     queue->last = &t->next;
-    bool wakes = ++queue->n >= queue->enough;
+    queue->n++;
+}
+
+void mailsrv__durable_wait_in_line(struct durable *d, struct task *t)
+{
+    struct queue *queue = is_read(t->kind) ? &d->reads : mailsrv__durable_has_large(d, t) ? &d->syncs : &d->writes;
+    pthread_mutex_lock(&d->lock);
+    mailsrv__durable_append(queue, t);
+    bool wakes = queue->n >= queue->enough;
     pthread_mutex_unlock(&d->lock);
     if (wakes)
         pthread_cond_signal(&queue->work); /* who wakes up finds the lock free */
@@ -290,8 +296,7 @@ void mailsrv__durable_handle(void *user, mailsrv_engine *engine, const mailsrv_o
 
 /* ---- Threads ---- */
 
-/* With the lock: takes at most `max` tasks, which run from now on. */
-static struct task *take(struct queue *queue, size_t max)
+struct task *mailsrv__durable_take(struct queue *queue, size_t max)
 {
     struct task *first = queue->first, **end = &queue->first;
     for (size_t i = 0; i < max && *end != NULL; i++) {
@@ -313,7 +318,7 @@ static void *read_for_ever(void *user)
     struct durable *d = user;
     pthread_mutex_lock(&d->lock);
     while (!d->ending) {
-        struct task *t = d->is_reading ? NULL : take(&d->reads, 1);
+        struct task *t = d->is_reading ? NULL : mailsrv__durable_take(&d->reads, 1);
         if (t == NULL) {
             pthread_cond_wait(&d->reads.work, &d->lock);
             continue;
@@ -352,7 +357,7 @@ static void *write_for_ever(void *user)
     pthread_mutex_lock(&d->lock);
     while (wait_for_writes(d)) {
         mailsrv__durable_join(d);
-        struct task *first = take(&d->writes, GROUP_MAX);
+        struct task *first = mailsrv__durable_take(&d->writes, GROUP_MAX);
         pthread_mutex_unlock(&d->lock);
         mailsrv__durable_group(d, first);
         mailsrv__durable_sweep(d);
@@ -366,14 +371,15 @@ static void *write_for_ever(void *user)
 /* Signals are the host's: its handlers run on threads that it knows. */
 bool mailsrv__durable_start(struct durable *d)
 {
-    void *(*const work[3])(void *) = { write_for_ever, read_for_ever, mailsrv__durable_move_for_ever };
+    void *(*const work[THREADS])(void *) = { write_for_ever, read_for_ever, mailsrv__durable_move_for_ever,
+                                             mailsrv__durable_sync_for_ever };
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (d->n_threads < 3 && pthread_create(&d->threads[d->n_threads], NULL, work[d->n_threads], d) == 0)
+    while (d->n_threads < THREADS && pthread_create(&d->threads[d->n_threads], NULL, work[d->n_threads], d) == 0)
         d->n_threads++;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return d->n_threads == 3;
+    return d->n_threads == THREADS;
 }
 
 void mailsrv__durable_stop(struct durable *d)
@@ -382,6 +388,7 @@ void mailsrv__durable_stop(struct durable *d)
     d->ending = true;
     pthread_cond_broadcast(&d->writes.work);
     pthread_cond_broadcast(&d->reads.work);
+    pthread_cond_broadcast(&d->syncs.work);
     pthread_cond_broadcast(&d->move);
     pthread_cond_broadcast(&d->calm);
     pthread_mutex_unlock(&d->lock);
@@ -421,10 +428,13 @@ static void end_binding(struct binding *b)
     struct durable *d = b->d;
     struct task **end;
     pthread_mutex_lock(&d->lock);
+    drop_from(&d->syncs, b);
     drop_from(&d->writes, b);
     drop_from(&d->reads, b);
-    while (b->running != 0)
+    while (b->running != 0) {
         pthread_cond_wait(&d->calm, &d->lock);
+        drop_from(&d->writes, b); /* what was synced meanwhile */
+    }
     drop(&d->held, b, &end);
     struct binding **at = &d->bindings;
     while (*at != b)
