@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the parts of the tests, two at a time where there are two processors, and counts: tests/README.md."""
+"""Runs the parts of the tests, one more at a time than there are processors, and counts: tests/README.md."""
 import argparse
 import fcntl
 import os
@@ -29,13 +29,13 @@ PARTS = [
     Part("warnings", checks.warnings),
     Part("sanitizers", suites.sanitizers),
     Part("dialogues", suites.dialogues),
+    Part("hosts", suites.hosts),
     Part("fuzz", suites.fuzz),
     Part("tsan", suites.tsan),
     Part("s390x", suites.s390x),
     Part("i686", suites.i686),
     Part("valgrind", suites.valgrind),
     Part("mbedtls3", suites.mbedtls3),
-    Part("hosts", suites.hosts),
     Part("python", suites.python),
     Part("power", suites.power),
     Part("kit", suites.kit),
@@ -83,7 +83,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests/run", description="Runs the tests: tests/README.md.")
     parser.add_argument("--long", action="store_true", help="larger counts")
     parser.add_argument("--seed", type=int, help="in place of the one that the commit gives")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="parts at a time")
+    parser.add_argument("--jobs", type=int, default=(os.cpu_count() or 1) + 1, help="parts at a time: some mostly wait")
     parser.add_argument("--list", action="store_true", help="only name the parts")
     parser.add_argument("parts", nargs="*", metavar="PART", choices=[[], *(part.name for part in PARTS)])
     return parser.parse_args()

@@ -44,7 +44,7 @@ def sanitizers(p: Report) -> None:
     if configurations.build("asan", p):
         options = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
         fewer = {f"DIALOGUE_{name}": p.environment[f"DIALOGUE_SANITIZED_{name}"]
-                 for name in ("CUTS", "SHORT_INPUT", "RANDOM_CUTS", "PAIRS", "TLS_STEP", "TLS_ENDS")}
+                 for name in ("CUTS", "SHORT_INPUT", "RANDOM_CUTS", "PAIRS", "STEP", "TLS_STEP", "TLS_ENDS")}
         for suite in ("dialogues", "unit", "kit", "model", "threads", "hosts"):
             configurations.run_suite("asan", suite, p, **options, **fewer)
 

@@ -125,6 +125,7 @@ struct counts {
     size_t short_input; /* up to this length it is cut, closed and ended at every place */
     size_t random_cuts; /* runs cut at random places */
     size_t pairs;
+    size_t step;     /* of the allocations, and of the operations, each n-th fails; which one is the first, the seed says */
     size_t tls_step; /* of the allocations under TLS each n-th fails */
     size_t tls_ends; /* at most so many places where a session under TLS ends */
 };
@@ -147,7 +148,7 @@ bool dialogue_run(const struct dialogue *d, const char *way, const struct counts
 void dialogue_trace(const struct dialogue *d, struct result *result);
 
 /* The counts that CI takes, changed by the environment (DIALOGUE_CUTS, DIALOGUE_SHORT_INPUT, DIALOGUE_RANDOM_CUTS,
- * DIALOGUE_PAIRS, MAILSRV_SEED). */
+ * DIALOGUE_PAIRS, DIALOGUE_STEP and others, MAILSRV_SEED). */
 struct counts dialogue_counts(void);
 
 #endif

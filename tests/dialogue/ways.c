@@ -159,13 +159,19 @@ static void way_cuts(struct pass *p)
 
 /* ---- Memory ---- */
 
+/* The first of those that are to fail, where not each is. */
+static uint64_t first_of(const struct pass *p, uint64_t step)
+{
+    return 1 + p->counts->seed % step;
+}
+
 static void fail_allocations(struct pass *p, enum fault fault)
 {
     struct outcome outcome;
-    uint64_t n = 0;
+    uint64_t n = first_of(p, p->counts->step);
     do {
-        n++;
         outcome = go(p, &(struct plan){ .fault = fault, .nth = n, .quits = (n & 1) != 0 });
+        n += p->counts->step;
     } while (outcome.allocation_failed && p->result->wrong == 0);
 }
 
@@ -214,10 +220,11 @@ static void way_failed(struct pass *p)
     size_t n_statuses = 0;
     while (status_at(n_statuses) != 0)
         n_statuses++;
-    for (uint64_t nth = 1; nth <= p->plain.operations; nth++)
+    bool all = p->plain.operations <= STATUSES_ALL_UP_TO && p->counts->step == 1;
+    for (uint64_t nth = first_of(p, p->counts->step); nth <= p->plain.operations; nth += p->counts->step)
         for (size_t i = 0; i < n_statuses; i++) {
             bool in_turn = i == nth % n_statuses || i < 2;
-            if (p->plain.operations > STATUSES_ALL_UP_TO && !in_turn)
+            if (!all && !in_turn)
                 continue;
             fail_operation(p, nth, i, false);
             if (p->plain.commits)
@@ -227,8 +234,8 @@ static void way_failed(struct pass *p)
 
 static void each_operation(struct pass *p, enum fault fault)
 {
-    uint64_t step = p->plain.operations / MANY_OPERATIONS + 1;
-    for (uint64_t nth = 1; nth <= p->plain.operations; nth += step) {
+    uint64_t step = p->plain.operations / MANY_OPERATIONS + p->counts->step;
+    for (uint64_t nth = first_of(p, step); nth <= p->plain.operations; nth += step) {
         go(p, &(struct plan){ .fault = fault, .nth = nth, .quits = true });
         go(p, &(struct plan){ .fault = fault, .nth = nth, .bytewise = true });
     }
@@ -574,6 +581,7 @@ struct counts dialogue_counts(void)
         .short_input = (size_t)from_environment("DIALOGUE_SHORT_INPUT", 4096),
         .random_cuts = (size_t)from_environment("DIALOGUE_RANDOM_CUTS", 200),
         .pairs = (size_t)from_environment("DIALOGUE_PAIRS", 200),
+        .step = (size_t)from_environment("DIALOGUE_STEP", 1),
         .tls_step = (size_t)from_environment("DIALOGUE_TLS_STEP", 5),
         .tls_ends = (size_t)from_environment("DIALOGUE_TLS_ENDS", 10),
     };
