@@ -85,6 +85,14 @@ void talk_begin(struct wire *wire)
     }
 }
 
+/* RFC 2033 section 4.1: who speaks the one of SMTP and LMTP has no hello of the other.  A name server that lies leads there. */
+static bool is_foreign(const struct wire *wire, const char *line)
+{
+    if ((wire->traits & PEER_LMTP) != 0)
+        return strncmp(line, "EHLO", 4) == 0 || strncmp(line, "HELO", 4) == 0;
+    return strncmp(line, "LHLO", 4) == 0;
+}
+
 static void greet(struct wire *wire)
 {
     uint32_t traits = wire->traits;
@@ -223,6 +231,8 @@ static void command(struct wire *wire, const char *line)
         say(wire, "503 5.5.1 I said no");
     } else if (is_upset(wire, line)) {
         return;
+    } else if (is_foreign(wire, line)) {
+        say(wire, "500 5.5.1 what?");
     } else if (strncmp(line, "EHLO", 4) == 0 || strncmp(line, "LHLO", 4) == 0) {
         greet(wire);
     } else if (strncmp(line, "MAIL", 4) == 0) {
