@@ -88,7 +88,8 @@ typedef struct mailsrv_arg_dns {
 
 typedef struct mailsrv_dns_reply {
     uint32_t size;
-    uint32_t trusted;      /* 1: its AD bit can be believed: it came from a resolver that validates, over a safe way */
+    uint32_t trusted;      /* 1: its AD bit can be believed: it came from a resolver that validates, over a safe way.  For a
+                            * host that asks for itself (mailsrv_ask): the queue does not look at it */
     mailsrv_bytes message; /* RFC 1035 section 4, from the header on; at most 65,535 octets */
 } mailsrv_dns_reply;
 
@@ -136,7 +137,8 @@ typedef struct mailsrv_arg_connect {
 MAILSRV_API int32_t mailsrv_client_new(mailsrv_engine *engine, mailsrv_op_id id, const mailsrv_peer *peer, void *host,
                                        mailsrv_session **out);
 
-/* ---- CREDENTIAL: who are we there?  Answer: mailsrv_credential; any other: the mail waits. ---- */
+/* ---- CREDENTIAL: who are we there?  Asked on a route with MAILSRV_ROUTE_AUTH.  Answer: mailsrv_credential; any other,
+ * or not served: the mail waits. ---- */
 typedef struct mailsrv_arg_credential {
     uint32_t size;
     uint32_t mechanisms; /* that the server offers and we know: MAILSRV_SASL_... (auth.h) */
