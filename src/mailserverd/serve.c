@@ -143,7 +143,8 @@ static void reload(struct server *s)
     }
     log_as(plan->config->log);
     if (changes_queue(s->plan, plan))
-        log_line("the queue is as it was: [queue] but for downgrade, what tls-roots has, and hostname for what is sent, need a restart");
+        log_line("the queue is as it was: [queue] but for downgrade, what tls-roots has, and hostname "
+                 "for what is sent, need a restart");
     for (size_t i = 0; i < s->n_loops; i++)
         loop_tell_plan(&s->loops[i], plan_ref(plan));
     sockets_tidy(&s->sockets, plan->config);
