@@ -51,7 +51,8 @@ typedef struct mailsrv_arg_route {
 #define MAILSRV_ROUTE_MX 1   /* to the mail exchangers of `host`, or of the domain where that is empty */
 #define MAILSRV_ROUTE_HOST 2 /* to `host` itself: a name, whose addresses are looked up, or an address literal */
 
-#define MAILSRV_SECURE_MAY 0u    /* STARTTLS where it is offered, whoever has the certificate; in the clear where not */
+#define MAILSRV_SECURE_MAY 0u    /* STARTTLS where it is offered, whoever has the certificate; in the clear where it is
+                                  * not, or comes to nothing */
 #define MAILSRV_SECURE_NEVER 1u  /* no TLS */
 #define MAILSRV_SECURE_MUST 2u   /* TLS, whoever has the certificate */
 #define MAILSRV_SECURE_VERIFY 3u /* TLS, with a certificate that the roots vouch for, for the name of the host */

@@ -44,6 +44,14 @@ def once(reply: bytes, after: bytes):
     return say
 
 
+def refuse_handshake(peer: socket.socket) -> None:
+    """A deed: TLS is agreed to, and an alert is all that comes of it (handshake_failure, RFC 8446 section 6)."""
+    peer.sendall(GOOD["STARTTLS"])
+    peer.recv(10000)
+    peer.sendall(b"\x15\x03\x01\x00\x02\x02\x28")
+    raise ConnectionError
+
+
 def hello(*more: bytes) -> bytes:
     words = [*HELLO, *more]
     return b"".join(b"250-" + word + b"\r\n" for word in words[:-1]) + b"250 " + words[-1] + b"\r\n"
