@@ -159,7 +159,7 @@ static int32_t with_tls(struct outbound *world, const mailsrv_arg_route *arg, ma
     return MAILSRV_OK;
 }
 
-static void begin_with_tls(int tls)
+static void begin_with_tls(enum out_tls tls)
 {
     memset(&w, 0, sizeof w);
     w.tls = tls;
