@@ -126,15 +126,13 @@ static uint16_t notify_flags(uint32_t notify)
     return all;
 }
 
+/* Of all recipients. */
 static uint16_t message_flags(const struct send *s, uint32_t ret)
 {
     uint16_t flags = ret == MAILSRV_RETURN_FULL ? QUEUE_FLAG_RET_FULL : 0;
     if (ret == MAILSRV_RETURN_HEADERS)
         flags |= QUEUE_FLAG_RET_HDRS;
-    bool utf8 = has_high(s->reverse_path) || has_high(header_of(s->message)); /* RFC 6531 section 3.1 */
-    for (uint32_t i = 0; i < s->n_recipients; i++)
-        utf8 = utf8 || has_high(s->recipients[i].address);
-    if (utf8)
+    if (has_high(s->reverse_path) || has_high(header_of(s->message))) /* RFC 6531 section 3.1 */
         flags |= QUEUE_FLAG_UTF8;
     if (has_high(s->message))
         flags |= QUEUE_FLAG_8BIT;
@@ -216,8 +214,9 @@ static mailsrv_bytes put_lane(struct ask *ask, struct span domain)
 
 static struct queue_record record_of(const struct send *s, const struct sent_to *to)
 {
+    uint16_t utf8 = has_high(to->address) ? QUEUE_FLAG_UTF8 : 0; /* others may be at servers without SMTPUTF8 */
     return (struct queue_record){ .fate = QUEUE_RETRY,
-                                  .flags = s->flags | to->flags,
+                                  .flags = (uint16_t)(s->flags | to->flags | utf8),
                                   .arrived_us = mailsrv__queue_unix(s->queue),
                                   .message = { s->name, s->name_n },
                                   .reverse_path = s->reverse_path,

@@ -78,6 +78,12 @@ static uint64_t stored(const struct sim *sim)
            mailsrv_memory_stat(sim->store, MAILSRV_MEMORY_STAT_MESSAGES);
 }
 
+static struct text body_of(struct sim *sim, const mailsrv_op *op)
+{
+    const struct body *body = *find_body(sim, ((const mailsrv_arg_body_commit *)op->arg)->bodies[0].body);
+    return body == NULL ? (struct text){ "", 0 } : buffer_text(&body->octets);
+}
+
 static void commit(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op)
 {
     const mailsrv_arg_body_commit *arg = op->arg;
@@ -89,8 +95,7 @@ static void commit(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op
     for (uint32_t i = 0; i < arg->n_targets; i++)
         fit += ledger_fits(sim, (const void *)((const char *)arg->targets + (size_t)i * arg->target_stride));
     sim_expect(sim, stored(sim) == before + fit, "some targets of a commit failed");
-    const struct body *body = *find_body(sim, arg->bodies[0].body);
-    ledger_committed(sim, arg, body == NULL ? (struct text){ "", 0 } : buffer_text(&body->octets));
+    ledger_committed(sim, arg, body_of(sim, op));
 }
 
 static void to_store(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op)
@@ -201,6 +206,8 @@ static void take(void *user, mailsrv_engine *engine, const mailsrv_op *op)
     struct sim *sim = user;
     int32_t status = MAILSRV_OK;
     sim->ops++;
+    if (op->kind == MAILSRV_OP_BODY_COMMIT && ledger_number(body_of(sim, op)) == 0)
+        notice_asked(sim, body_of(sim, op));
     if (sim->setup.splits && !sim->ending)
         modes_split(sim);
     if (sim->ops == sim->setup.crash_at && !sim->ending)

@@ -57,12 +57,17 @@ bool ledger_fits(const struct sim *sim, const mailsrv_target *target)
     return target->kind != MAILSRV_TARGET_MAILBOX || !sim->box_is_full || !text_is(recipient_of(target), full);
 }
 
+/* Who has no room gets it no more: its item says from the beginning that it is given up. */
 static void take_target(struct sim *sim, struct mail *m, const mailsrv_target *target)
 {
     struct addressee *a = ledger_find(sim, m->number, recipient_of(target));
     bool is_queue = target->kind == MAILSRV_TARGET_QUEUE;
     if (a == NULL || a->refused || (!is_queue && !a->is_local)) {
         sim_fault(sim, "a target is nobody's", "");
+        return;
+    }
+    if (!ledger_fits(sim, target)) {
+        a->is_refused = true;
         return;
     }
     sim_expect(sim, !is_queue || !a->queued, "a message is queued twice");
@@ -81,11 +86,20 @@ void ledger_committed(struct sim *sim, const mailsrv_arg_body_commit *commit, st
     bool is_whole = true;
     sim_expect(sim, m->asked, "a message is committed that nobody sent");
     for (uint32_t i = 0; i < commit->n_targets; i++)
-        if (ledger_fits(sim, target_of(commit, i)))
-            take_target(sim, m, target_of(commit, i));
+        take_target(sim, m, target_of(commit, i));
     for (uint32_t i = 0; i < m->n_rcpts; i++)
         is_whole = is_whole && (m->rcpts[i].refused || m->rcpts[i].queued || m->rcpts[i].taken != 0);
     m->durable = m->durable || is_whole;
+}
+
+/* What came later than now has only just come. */
+void ledger_clock_is_put_back(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->n_mails; i++) {
+        struct mail *m = &sim->mails[i];
+        if (m->asked && m->came_us > sim_unix(sim))
+            m->came_us = sim_unix(sim);
+    }
 }
 
 /* ---- What arrives ---- */
@@ -111,13 +125,22 @@ static bool is_unchanged(const struct wire *wire, const struct mail *m, struct t
     return same;
 }
 
+static void notice_taken(struct sim *sim, const char *address)
+{
+    struct mail *m = reasons_sender(sim, text_of(address));
+    if (sim_expect(sim, m != NULL, "a notice for who has sent nothing"))
+        m->notices_ended++;
+}
+
 void ledger_taken(struct wire *wire, const char *address, bool says)
 {
     struct sim *sim = wire->sim;
     struct text message = buffer_text(&wire->text);
     uint32_t number = ledger_number(message);
-    if (number == 0)
-        return; /* a notice: it was read when it was committed */
+    if (number == 0) { /* it was read when it was committed */
+        notice_taken(sim, address);
+        return;
+    }
     struct addressee *a = ledger_find(sim, number, text_of(address));
     if (a == NULL || a->refused || !a->queued) { /* who is ours may have got another way */
         sim_fault(sim, "somebody gets what is not for him", address);
@@ -173,6 +196,8 @@ void ledger_crashed(struct sim *sim)
             struct addressee *a = ledger_find(sim, ledger_number(buffer_text(&text)), to);
             if (a != NULL && a->taken != 0)
                 a->excuses++;
+            if (a != NULL)
+                a->given_up = false; /* what was said of it counts no more */
             if (a != NULL && a->failed + a->delayed + a->relayed != 0)
                 a->notice_excuses++;
         }
@@ -192,6 +217,8 @@ static const char *wrong(const struct mail *m, const struct addressee *a)
     uint32_t told = a->failed + a->delayed + a->relayed;
     if (a->taken == 0 && a->failed == 0 && is_owed(m, a) && !a->may_vanish)
         return "neither delivered, nor was its sender told";
+    if (a->taken == 0 && !a->given_up && !a->may_vanish)
+        return "neither delivered nor given up, and it is gone";
     if (a->taken > 1 + a->excuses)
         return "delivered too often";
     if (a->failed != 0 && !is_owed(m, a))
@@ -209,6 +236,7 @@ static const char *wrong(const struct mail *m, const struct addressee *a)
 
 static void check(struct sim *sim, const struct mail *m)
 {
+    sim_expect(sim, m->notices_ended >= m->notices_queued || m->notices_may_vanish, "a notice is gone");
     for (uint32_t i = 0; i < m->n_rcpts; i++) {
         const struct addressee *a = &m->rcpts[i];
         const char *what = a->refused ? NULL : wrong(m, a);

@@ -15,7 +15,8 @@ static struct sim_setup small_world(uint64_t seed)
     uint64_t chance = dice_mix(seed, 6);
     return (struct sim_setup){ .seed = seed, .mails = SMALL_MAILS, .domains = 4, .span_us = HOUR, .brief = true,
                                .connections = 40, .secures = chance % 3 == 0, .asks = (chance >> 4) % 3 == 0,
-                               .full_box = (chance >> 8) % 3 == 0, .orders = (uint32_t)(chance >> 16) % 6 };
+                               .full_box = (chance >> 8) % 3 == 0, .orders = (uint32_t)(chance >> 16) % 6,
+                               .lies = (chance >> 24) % 3 == 0 };
 }
 
 static bool run_small(const struct sim_setup *setup, uint64_t *ops)
@@ -108,12 +109,14 @@ bool modes_schedule(uint64_t seed)
 
 /* ---- A dead domain ---- */
 
-bool modes_dead(uint64_t seed, uint32_t dead_mails)
+/* Whose server takes no connections, or takes them and is `silent`. */
+bool modes_dead(uint64_t seed, uint32_t dead_mails, bool silent)
 {
     struct sim without, with;
     struct sim_setup setup = { .seed = seed, .mails = OTHER_MAILS, .domains = 50, .span_us = HOUR, .calm = true };
     sim_run(&without, &setup);
     setup.dead_mails = dead_mails;
+    setup.silent = silent;
     sim_run(&with, &setup);
     bool good = show(&without, "without a dead domain", seed) && show(&with, "with a dead domain", seed);
     uint32_t n = 0;

@@ -30,6 +30,11 @@ bool domain_is_nowhere(const struct sim *sim, uint32_t domain)
     return kind == FORBIDDEN || kind == NO_DOMAIN || kind == NULL_MX;
 }
 
+bool domain_has_smarthost(const struct sim *sim, uint32_t domain)
+{
+    return kind_of(sim, domain) == BY_SMARTHOST;
+}
+
 uint32_t domain_traits(const struct sim *sim, uint32_t domain)
 {
     uint64_t chance = dice_mix(sim->setup.seed, 2000 + domain);
@@ -125,7 +130,8 @@ static void add_address(struct sim *sim, uint32_t domain, uint32_t host, const m
     add(r, asked, n);
 }
 
-static void look_up(struct sim *sim, const char *name, const mailsrv_arg_dns *asked, struct records *r)
+/* Whose name that is. */
+static uint32_t look_up(struct sim *sim, const char *name, const mailsrv_arg_dns *asked, struct records *r)
 {
     unsigned domain = 0, host = 0;
     bool is_host = sscanf(name, "m%u.d%u.test", &host, &domain) == 2;
@@ -143,17 +149,20 @@ static void look_up(struct sim *sim, const char *name, const mailsrv_arg_dns *as
         add_exchangers(sim, domain, asked, r);
     else if (asked->type != MAILSRV_DNS_MX && (is_host || kind == BY_ADDRESS))
         add_address(sim, domain, host, asked, r);
+    return domain;
 }
 
-/* Some octets of it are others, or it is cut: by itself, or as one that says so (RFC 1035 section 4.1.1). */
-static void spoil(struct sim *sim, uint8_t *message, size_t *n)
+/* An octet of it is another, which may be a lie that is believed, or it is cut: by itself, or as one that says so (RFC 1035
+ * section 4.1.1). */
+static void spoil(struct sim *sim, uint32_t domain, uint8_t *message, size_t *n)
 {
     enum { TRUNCATED = 2, FLAGS_AT = 2 };
     struct dice *dice = &sim->door_dice;
     uint32_t chance = sim->setup.calm || sim_heals(sim) ? 100 : dice_below(dice, 100);
-    if (chance < 2)
+    if (chance < 4 && sim->setup.lies) {
         message[dice_below(dice, (uint32_t)*n)] ^= (uint8_t)(1 + dice_below(dice, 255));
-    else if (chance < 4)
+        reasons_lied(sim, domain);
+    } else if (chance < 4)
         *n = dice_below(dice, (uint32_t)*n);
     else if (chance < 5)
         message[FLAGS_AT] |= TRUNCATED;
@@ -167,10 +176,10 @@ void names_answer(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op)
     uint8_t message[1024];
     size_t n = 0;
     snprintf(name, sizeof name, "%.*s", (int)asked->name.n, (const char *)asked->name.p);
-    look_up(sim, name, asked, &r);
+    uint32_t domain = look_up(sim, name, asked, &r);
     sim_expect(sim, mailsrv_dns_write(asked->name, asked->type, r.rcode, r.v, r.n, message, sizeof message, &n) == MAILSRV_OK,
                "an answer of DNS is not written");
-    spoil(sim, message, &n);
+    spoil(sim, domain, message, &n);
     const mailsrv_dns_reply reply = { .size = sizeof reply, .message = { message, n } };
     const mailsrv_answer a = { .size = sizeof a, .status = MAILSRV_OK, .value = &reply };
     sim_expect(sim, mailsrv_op_answer(engine, op->id, &a) == MAILSRV_OK, "an answer of DNS is refused");

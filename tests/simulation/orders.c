@@ -26,7 +26,7 @@ static bool concerns(const struct order *o, const struct mail *m, const struct a
     const char *at = strchr(a->address, '@');
     const char *from = strcmp(o->from, "<>") == 0 ? "" : o->from;
     if (o->whom != NULL)
-        return o->whom == a;
+        return strcmp(o->whom->address, a->address) == 0;
     return (o->lane[0] == '\0' || (at != NULL && strcmp(at + 1, o->lane) == 0)) &&
            (o->from[0] == '\0' || strcmp(from, m->from) == 0);
 }
@@ -39,10 +39,24 @@ static void mark(const struct order *o, void (*how)(const struct order *o, struc
                 how(o, &o->sim->mails[i].rcpts[k]);
 }
 
-static void may_vanish(const struct order *o, struct addressee *a)
+/* An order is about what is in the queue before it is done. */
+static void may_end(const struct order *o, struct addressee *a)
 {
-    (void)o;
-    a->may_vanish = true;
+    a->may_vanish = a->may_vanish || (o->action == MAILSRV_QUEUE_DROP && a->queued);
+    a->may_return = a->may_return || (o->action == MAILSRV_QUEUE_RETURN && a->queued);
+    a->may_move = a->may_move || o->action == MAILSRV_QUEUE_REROUTE;
+}
+
+/* Notices have no sender. */
+static void notices_may_vanish(const struct order *o)
+{
+    for (uint32_t i = 0; i < o->sim->n_mails; i++) {
+        struct mail *m = &o->sim->mails[i];
+        const char *at = strchr(m->from, '@');
+        bool is_for_all = o->lane[0] == '\0' || (at != NULL && strcmp(at + 1, o->lane) == 0);
+        if (o->whom == NULL && is_for_all && (o->from[0] == '\0' || strcmp(o->from, "<>") == 0))
+            m->notices_may_vanish = m->notices_may_vanish || m->notices_queued != 0;
+    }
 }
 
 static void is_free(const struct order *o, struct addressee *a)
@@ -73,8 +87,9 @@ static void over(struct order *o)
     while (*at != o)
         at = &(*at)->next;
     *at = o->next;
+    mark(o, may_end); /* also who has come meanwhile */
     if (o->action == MAILSRV_QUEUE_DROP)
-        mark(o, may_vanish); /* also who has come meanwhile */
+        notices_may_vanish(o);
     free(o);
 }
 
@@ -86,6 +101,12 @@ static void done(void *user, int32_t status, uint64_t n)
     if (o->action == MAILSRV_QUEUE_HOLD && status == MAILSRV_OK && o->is_alone && o->releases == sim->releases)
         mark(o, is_held); /* nothing is sent from here on */
     over(o);
+}
+
+void orders_go_on(struct sim *sim)
+{
+    for (const struct order *o = sim->orders; o != NULL; o = o->next)
+        mark(o, may_end);
 }
 
 void orders_end(struct sim *sim)
@@ -111,8 +132,7 @@ static void give(struct order *o)
         sim->releases++;
         mark(o, is_free);
     }
-    if (o->action == MAILSRV_QUEUE_DROP)
-        mark(o, may_vanish);
+    mark(o, may_end);
     o->number = ++sim->n_orders;
     if (o->action == MAILSRV_QUEUE_HOLD)
         mark(o, is_to_be_held);
@@ -165,6 +185,27 @@ void orders_come(struct event *event)
 
 /* ---- RETRY ---- */
 
+static void may_be_given_up(struct sim *sim, struct addressee *a)
+{
+    (void)sim;
+    a->may_return = true;
+}
+
+static void may_be_moved(struct sim *sim, struct addressee *a)
+{
+    (void)sim;
+    a->may_move = true;
+}
+
+static void allow(struct sim *sim, const mailsrv_arg_retry *asked, int32_t verdict)
+{
+    struct text to = { (const char *)asked->recipient.p, asked->recipient.n };
+    if (verdict == MAILSRV_RETRY_GIVE_UP)
+        reasons_each(sim, to, may_be_given_up);
+    else if (verdict == MAILSRV_RETRY_ROUTE)
+        reasons_each(sim, to, may_be_moved);
+}
+
 void retry_answer(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op)
 {
     const mailsrv_arg_retry *asked = op->arg;
@@ -180,6 +221,7 @@ void retry_answer(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op)
         retry.verdict = MAILSRV_RETRY_WAIT;
         retry.due_us = sim_unix(sim) + MINUTE + (int64_t)dice_below(&sim->order_dice, 12 * 3600) * SECOND;
     }
+    allow(sim, asked, retry.verdict);
     const mailsrv_answer a = { .size = sizeof a, .status = chance % 10 == 9 ? MAILSRV_TEMP : MAILSRV_OK, .value = &retry };
     sim_expect(sim, mailsrv_op_answer(engine, op->id, &a) == MAILSRV_OK, "an answer of RETRY is refused");
 }

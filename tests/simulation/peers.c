@@ -11,7 +11,7 @@ enum mood peer_mood(const struct sim *sim, uint32_t domain)
     static const enum mood moods[] = { FINE, SICK, DOWN, SILENT, BUSY, FULL, CLOSED };
     uint64_t kind = dice_mix(sim->setup.seed, 6000 + domain) % 100;
     if (domain >= sim->setup.domains || (!sim->setup.calm && !sim->setup.brief && domain != 0 && kind >= 96))
-        return DOWN;
+        return domain == sim->setup.domains && sim->setup.silent ? SILENT : DOWN;
     if (sim->setup.full)
         return FULL;
     if (sim_heals(sim))
@@ -37,6 +37,7 @@ static void wakes(struct event *event)
 void wire_pause(struct wire *wire, int64_t us)
 {
     wire->pauses = true;
+    clock_clear(&wire->sim->clock, &wire->wakes);
     if (us != INT64_MAX)
         clock_set(&wire->sim->clock, &wire->wakes, us);
 }
@@ -45,7 +46,7 @@ static bool answers(struct sim *sim, uint32_t domain, uint32_t host)
 {
     enum mood mood = peer_mood(sim, domain);
     uint64_t hour = (uint64_t)(sim->clock.now_us / HOUR);
-    if (mood == DOWN || mood == SILENT)
+    if (mood == DOWN)
         return false;
     return sim_heals(sim) || dice_mix(dice_mix(sim->setup.seed, 8000 + domain * 8 + host), hour) % 8 != 0;
 }

@@ -22,6 +22,22 @@ FAULTS = {
     "null-path": ("queue/notice.c", "if (r->reverse_path.n == 0 || (r->flags & QUEUE_FLAG_NOTICE) != 0)", "if (false)"),
     # How often it was tried is not written down.
     "schedule": ("queue/write.c", "r.tries += r.tries != UINT32_MAX;", "r.tries += r.tries == UINT32_MAX;"),
+    # Mail that has no sender, or of whose failure nobody is to be told, is forgotten instead of put off.
+    "no-sender": ("queue/settle.c", "mailsrv__settle(item, plans[fate]);",
+                  "bool forgets = item->record.reverse_path.n == 0 && (item->record.flags & QUEUE_FLAG_NOTICE) == 0;\n"
+                  "    mailsrv__settle(item, fate == SMTP_LATER && forgets ? PLAN_DELETE : plans[fate]);"),
+    "never-told": ("queue/settle.c", "mailsrv__settle(item, plans[fate]);",
+                   "bool never = (item->record.flags & QUEUE_FLAG_NOTIFY_NEVER) != 0;\n"
+                   "    mailsrv__settle(item, fate == SMTP_LATER && never ? PLAN_DELETE : plans[fate]);"),
+    # A notice that could not be delivered at once is forgotten.
+    "notice-kept": ("queue/settle.c", "mailsrv__settle(item, plans[fate]);",
+                    "bool is_notice = (item->record.flags & QUEUE_FLAG_NOTICE) != 0;\n"
+                    "    mailsrv__settle(item, fate == SMTP_LATER && is_notice ? PLAN_DELETE : plans[fate]);"),
+    # What fails for now has failed for good.
+    "patience": ("queue/settle.c", "[SMTP_LATER] = PLAN_DEFER,", "[SMTP_LATER] = PLAN_GIVE_UP,"),
+    # It is given up a day too early.
+    "age": ("queue/schedule.c", "return mailsrv__queue_unix(q) >= mailsrv__schedule_expires(q, r);",
+            "return mailsrv__queue_unix(q) >= mailsrv__schedule_expires(q, r) - 24 * HOUR_US;"),
     # Nothing is ever too old.
     "expiry": ("queue/schedule.c", "return mailsrv__queue_unix(q) >= mailsrv__schedule_expires(q, r);",
                "(void)q, (void)r;\n    return false;"),

@@ -52,6 +52,7 @@ static void address_rcpt(struct sim *sim, struct mail *m, uint32_t i, uint32_t d
     uint32_t chance = dice_below(dice, 100);
     struct addressee *a = &m->rcpts[i];
     const char *kind = sim->setup.calm || chance < 80 ? "u" : chance < 85 ? "bad" : chance < 90 ? "grey" : "\xC3\xBC";
+    a->mail = m;
     a->is_local = !sim->setup.calm && m->by_session && i < LOCALS && chance >= 90;
     if (a->is_local)
         snprintf(a->address, ADDRESS_MAX, "s%u@here.test", i);
@@ -106,6 +107,7 @@ static void send(struct mail *m)
                                       .reverse_path = { (const uint8_t *)m->from, strlen(m->from) },
                                       .message = { (const uint8_t *)m->text.p, m->text.n } };
     m->asked = m->lent = true;
+    m->came_us = sim_unix(sim);
     sim_expect(sim, mailsrv_queue_send(sim->queue, &mail, sent, m) == MAILSRV_OK, "a message is not taken");
     m->next_lent = sim->lent;
     sim->lent = m;
@@ -134,6 +136,7 @@ static void submit(struct mail *m)
     struct submission *s = dialogue_take(sizeof *s);
     s->mail = m;
     m->asked = true;
+    m->came_us = sim_unix(sim);
     sim_expect(sim, mailsrv_server_new(sim->engine, sim->server_profile, &peer, s, &s->server) == MAILSRV_OK, "no server");
     s->next = sim->submissions;
     sim->submissions = s;
@@ -312,6 +315,7 @@ void senders_begin(struct sim *sim)
     const struct sim_setup *setup = &sim->setup;
     sim->n_mails = setup->mails + setup->dead_mails;
     sim->mails = dialogue_take((sim->n_mails + 1) * sizeof *sim->mails);
+    sim->words = dialogue_take((setup->domains + 1) * sizeof *sim->words);
     for (uint32_t i = 0; i < sim->n_mails; i++) {
         struct mail *m = &sim->mails[i];
         struct dice dice = { dice_mix(setup->seed, 10000 + i) };

@@ -12,6 +12,7 @@
  *   senders.c   messages, and how they get into the queue
  *   orders.c    what an operator does, and what the host says of the next try
  *   ledger.c    what was accepted, what has arrived, who was told
+ *   reasons.c   why something is given up
  *   notices.c   notices, read
  *   modes.c     worlds with a purpose of their own
  *
@@ -33,7 +34,7 @@
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
 
-enum { RCPTS_MAX = 5, ADDRESS_MAX = 64, LOCALS = 4, WIRE_RCPTS = 100 };
+enum { RCPTS_MAX = 5, ADDRESS_MAX = 64, LOCALS = 4, WIRE_RCPTS = 100, SMALL_SIZE = 10000 };
 
 struct sim;
 
@@ -69,8 +70,11 @@ void clock_fire(struct clock *clock);          /* what is due */
 
 /* ---- Messages ---- */
 
+struct mail;
+
 /* What was found of a recipient. */
 struct addressee {
+    struct mail *mail;
     char address[ADDRESS_MAX];
     uint32_t notify; /* MAILSRV_NOTIFY_... */
     bool refused;    /* by our server: it is no recipient */
@@ -79,6 +83,10 @@ struct addressee {
     bool held;       /* by an operator, who was told so */
     uint32_t hold;   /* the last order of that sort that found it there */
     bool may_vanish; /* an operator has dropped it, perhaps */
+    bool may_return; /* an operator or the host wants it given up, or there was a reason once */
+    bool may_move;   /* the same, by the smarthost */
+    bool is_refused; /* for good, by a server */
+    bool given_up;   /* the queue has said so, and has it no more */
     uint32_t taken, failed, delayed, relayed; /* by a peer; notices */
     uint32_t excuses;  /* for one copy more, or one notice beside a copy */
     uint32_t notice_excuses;
@@ -99,6 +107,9 @@ struct mail {
     bool eight_bit;
     bool by_session;
     bool asked, durable, acknowledged;
+    int64_t came_us; /* by the time of day, at the earliest */
+    uint32_t notices_queued, notices_ended; /* on their way to who sent it; taken by a peer, or given up */
+    bool notices_may_vanish; /* as `may_vanish` */
     bool lent;          /* the queue has not said what became of it */
     struct buffer text; /* what it was lent */
     struct mail *next_lent;
@@ -162,7 +173,15 @@ struct sim_setup {
     uint32_t jumps;       /* of the clock */
     bool full_box;        /* the mailbox of the last of those here takes nothing, for some days */
     uint32_t dead_mails;  /* more, to a domain that is dead, all at once */
+    bool silent;          /* its server takes connections, and says nothing */
+    bool lies;            /* what name servers say is another thing, now and then */
     uint32_t items_max, connections, per_site, recipients;
+};
+
+/* What was said of all mail for a domain, when last; 0: never. */
+struct word {
+    int64_t refused_us; /* by a server of it, for good */
+    int64_t lied_us;    /* by a name server */
 };
 
 struct held;
@@ -181,6 +200,7 @@ struct sim {
     mailsrv_queue *queue;
     struct event boots, crash_comes, orders_event, jumps_event, box_event;
     int64_t skew_us; /* of the time of day */
+    int64_t unix_us, unix_most_us; /* the same, when the engine was told; the latest */
     bool box_is_full;
     struct order *orders;
     uint32_t releases, n_orders;
@@ -192,6 +212,7 @@ struct sim {
     struct submission *submissions;
     struct mail *mails;
     struct mail *lent;
+    struct word *words; /* of each domain, the dead one too */
     uint32_t n_mails, n_arrived;
     uint64_t ops;
     bool crashing, ending;
@@ -200,7 +221,7 @@ struct sim {
     int64_t heals_us;  /* all is well from then on */
     uint64_t items_peak, memory_peak;
     const char *fault; /* what was wrong first; NULL: nothing */
-    char where[200];
+    char where[300];
     uint64_t copies, notices, doubles;
 };
 
@@ -227,6 +248,7 @@ void routes_answer(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op
 uint32_t domain_traits(const struct sim *sim, uint32_t domain); /* PEER_... */
 uint32_t domain_secure(const struct sim *sim, uint32_t domain); /* what ROUTE says of it: MAILSRV_SECURE_... */
 bool domain_is_nowhere(const struct sim *sim, uint32_t domain); /* no mail can ever go there */
+bool domain_has_smarthost(const struct sim *sim, uint32_t domain); /* its mail goes by that of domain 0 */
 
 /* ---- peers.c, talk.c ---- */
 enum mood peer_mood(const struct sim *sim, uint32_t domain);
@@ -239,6 +261,7 @@ void wire_pause(struct wire *wire, int64_t us); /* INT64_MAX: for ever */
 
 /* ---- orders.c ---- */
 void orders_come(struct event *event); /* of `orders_event` */
+void orders_go_on(struct sim *sim);    /* what has come since they were given is theirs, too */
 void orders_end(struct sim *sim);      /* the engine is gone */
 void retry_answer(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op);
 
@@ -259,17 +282,27 @@ void ledger_taken(struct wire *wire, const char *address, bool says);
 bool ledger_fits(const struct sim *sim, const mailsrv_target *target); /* what a COMMIT is to do is done */
 void ledger_put_off(struct wire *wire, const char *address);
 void ledger_crashed(struct sim *sim);
+void ledger_clock_is_put_back(struct sim *sim);
 void ledger_close(struct sim *sim);
+
+/* ---- reasons.c ---- */
+struct mail *reasons_sender(struct sim *sim, struct text address); /* whose address a notice goes to; NULL: nobody's */
+void reasons_each(struct sim *sim, struct text address, void (*what)(struct sim *sim, struct addressee *a)); /* who has it */
+void reasons_refused(struct wire *wire, const char *command); /* by 5yz; ".": the message */
+void reasons_lied(struct sim *sim, uint32_t domain);
+void reasons_check(struct sim *sim, struct addressee *a, struct text told); /* it is given up */
+void reasons_events(struct sim *sim); /* what the engine tells */
 
 /* ---- modes.c ---- */
 bool modes_crash(uint64_t seed, uint64_t at, bool does);
 bool modes_crashes(uint64_t seed, uint64_t mails);  /* at each operation of so many */
 void modes_split(struct sim *sim); /* an operation comes */
 bool modes_schedule(uint64_t seed);                 /* it is kept, whatever crashes */
-bool modes_dead(uint64_t seed, uint32_t dead_mails); /* a dead domain costs the others nothing */
+bool modes_dead(uint64_t seed, uint32_t dead_mails, bool silent); /* a dead domain costs the others nothing */
 bool show(const struct sim *sim, const char *what, uint64_t which);
 
 /* ---- notices.c ---- */
+void notice_asked(struct sim *sim, struct text message); /* it is to be committed */
 void notice_committed(struct sim *sim, struct text message, const mailsrv_arg_body_commit *commit);
 
 #endif

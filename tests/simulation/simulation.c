@@ -54,6 +54,7 @@ static struct sim_setup world(uint64_t seed)
                                .asks = (more >> 4) % 3 == 0,
                                .full_box = (more >> 8) % 3 == 0,
                                .orders = (more >> 12) % 2 == 0 ? 0 : 1 + (uint32_t)(more >> 16) % 60,
+                               .lies = (more >> 40) % 3 == 0,
                                .jumps = (more >> 24) % 3 != 0 ? 0 : 1 + (uint32_t)(more >> 32) % 10 };
 }
 
@@ -87,14 +88,16 @@ static void run_all(uint64_t seed)
     result(run_worlds(seed, number("SIMULATION_MAILS", MAILS)), "worlds");
     result(modes_crashes(seed, number("SIMULATION_CRASH_MAILS", CRASH_MAILS)), "a crash at each operation");
     result(modes_schedule(seed), "the schedule is kept over crashes");
-    result(modes_dead(seed, (uint32_t)number("SIMULATION_DEAD_MAILS", DEAD_MAILS)), "a dead domain costs the others nothing");
+    uint32_t dead_mails = (uint32_t)number("SIMULATION_DEAD_MAILS", DEAD_MAILS);
+    result(modes_dead(seed, dead_mails, false), "a dead domain costs the others nothing");
+    result(modes_dead(seed, dead_mails, true), "nor does a silent one");
 }
 
 /* A rule of the queue is missing, and one of the checks says so. */
 static void run_planted(uint64_t seed, const char *rule)
 {
     bool found = !modes_schedule(seed) || !run_worlds(seed, number("SIMULATION_MAILS", MAILS)) ||
-                 !modes_dead(seed, (uint32_t)number("SIMULATION_DEAD_MAILS", DEAD_MAILS)) ||
+                 !modes_dead(seed, (uint32_t)number("SIMULATION_DEAD_MAILS", DEAD_MAILS), false) ||
                  !modes_crashes(seed, number("SIMULATION_CRASH_MAILS", CRASH_MAILS));
     char name[64];
     snprintf(name, sizeof name, "without %s a fault is found", rule);

@@ -4,12 +4,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SMALL_SIZE = 10000 };
-
 static void say(struct wire *wire, const char *line)
 {
     buffer_add_text(&wire->out, line);
     buffer_add_text(&wire->out, "\r\n");
+}
+
+/* For good. */
+static void refuse(struct wire *wire, const char *command, const char *line)
+{
+    say(wire, line);
+    reasons_refused(wire, command);
 }
 
 static void end(struct wire *wire)
@@ -43,9 +48,10 @@ static enum upset upset(struct wire *wire)
                                                                          : NOT;
 }
 
-/* True: it was upset, and nothing else is to be said. */
-static bool is_upset(struct wire *wire, enum upset how)
+/* True: it was upset by that, and nothing else is to be said. */
+static bool is_upset(struct wire *wire, const char *command)
 {
+    enum upset how = upset(wire);
     if (how == CUTS)
         end(wire);
     else if (how == BABBLES)
@@ -53,7 +59,7 @@ static bool is_upset(struct wire *wire, enum upset how)
     else if (how == LATER)
         say(wire, "451 4.3.0 not now");
     else if (how == NEVER)
-        say(wire, "550 5.3.0 never");
+        refuse(wire, command, "550 5.3.0 never");
     else if (how == STALLS)
         wire_pause(wire, INT64_MAX);
     else if (how == CLOSES) {
@@ -67,11 +73,14 @@ static bool is_upset(struct wire *wire, enum upset how)
 
 void talk_begin(struct wire *wire)
 {
-    if (wire->mood == BUSY || wire->mood == CLOSED) {
-        say(wire, wire->mood == BUSY ? "421 4.3.2 too many of you" : "554 5.7.1 go away");
-        if (wire->mood == BUSY)
-            end(wire);
-    } else if (!is_upset(wire, upset(wire))) {
+    if (wire->mood == BUSY) {
+        say(wire, "421 4.3.2 too many of you");
+        end(wire);
+    } else if (wire->mood == CLOSED) {
+        refuse(wire, "", "554 5.7.1 go away");
+    } else if (wire->mood == SILENT) {
+        wire_pause(wire, INT64_MAX);
+    } else if (!is_upset(wire, "")) {
         say(wire, "220 mx.test ready");
     }
 }
@@ -139,7 +148,7 @@ static void check_way(struct wire *wire, const char *address)
     uint32_t secure = at != NULL && sscanf(at, "@d%u.test", &domain) == 1 ? domain_secure(sim, domain) : MAILSRV_SECURE_MAY;
     if (!is_ascii(address) && !wire->is_utf8)
         sim_fault(sim, "an address of SMTPUTF8 for who does not have that", address);
-    if ((wire->traits & PEER_AUTH) != 0 && !wire->logged_in)
+    if ((wire->traits & PEER_AUTH) != 0 && !wire->logged_in && !sim->setup.lies) /* else it was not looked for */
         sim_fault(sim, "mail without a login", address);
     bool by_route = (wire->traits & (PEER_AUTH | PEER_LMTP)) != 0;
     if (!by_route && ((secure == MAILSRV_SECURE_MUST && !wire->secured) || (secure == MAILSRV_SECURE_VERIFY && !wire->verified)))
@@ -167,7 +176,7 @@ static void take_recipient(struct wire *wire, const char *line)
         ledger_put_off(wire, address);
         say(wire, "451 4.2.0 come again");
     } else if (strncmp(address, "bad", 3) == 0) {
-        say(wire, "550 5.1.1 nobody of that name");
+        refuse(wire, line, "550 5.1.1 nobody of that name");
     } else if (wire->n_rcpts == most) {
         say(wire, "452 4.5.3 too many recipients");
     } else {
@@ -212,7 +221,7 @@ static void command(struct wire *wire, const char *line)
         take_chunk(wire, line); /* its octets come, whatever becomes of it */
     } else if (wire->mood == CLOSED) {
         say(wire, "503 5.5.1 I said no");
-    } else if (is_upset(wire, upset(wire))) {
+    } else if (is_upset(wire, line)) {
         return;
     } else if (strncmp(line, "EHLO", 4) == 0 || strncmp(line, "LHLO", 4) == 0) {
         greet(wire);
@@ -284,8 +293,8 @@ static void finish(struct wire *wire)
         say(wire, "503 5.5.1 out of order");
     else if ((wire->traits & PEER_SMALL_SIZE) != 0 && wire->text.n > SMALL_SIZE)
         for (uint32_t i = 0; i < ((wire->traits & PEER_LMTP) != 0 ? wire->n_rcpts : 1); i++)
-            say(wire, "552 5.3.4 too big");
-    else if (!is_upset(wire, upset(wire)))
+            refuse(wire, ".", "552 5.3.4 too big");
+    else if (!is_upset(wire, "."))
         take_message(wire);
     clear(wire);
 }

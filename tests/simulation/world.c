@@ -7,7 +7,7 @@
 
 #define FULL_US ((uint64_t)(4 * DAY)) /* what cannot be told in five days is told to nobody */
 
-enum { ROUNDS_MAX = 200000, REST_DAYS = 60 };
+enum { ROUNDS_MAX = 200000, REST_DAYS = 60, EVENTS_MAX = 4096 };
 
 void sim_fault(struct sim *sim, const char *what, const char *where)
 {
@@ -52,15 +52,26 @@ static mailsrv_profile *profile(const struct sim *sim, const mailsrv_machine *ma
     return p;
 }
 
+static void advance(struct sim *sim)
+{
+    int64_t before = sim->unix_us, now = sim_unix(sim);
+    sim->unix_us = now;
+    sim->unix_most_us = now > sim->unix_most_us ? now : sim->unix_most_us;
+    if (now < before)
+        ledger_clock_is_put_back(sim);
+    mailsrv_engine_advance(sim->engine, sim->clock.now_us, now);
+}
+
 static void boot(struct sim *sim)
 {
     mailsrv_config *config = NULL;
     mailsrv_config_new(&sim->memory.allocator, &config);
+    mailsrv_config_set_u64(config, MAILSRV_CONFIG_EVENTS_MAX, EVENTS_MAX);
     sim_expect(sim, mailsrv_engine_new(config, &sim->engine) == MAILSRV_OK, "no engine");
     mailsrv_config_free(config);
     mailsrv_store_bind(sim->store, sim->engine);
     door_open(sim);
-    mailsrv_engine_advance(sim->engine, sim->clock.now_us, sim_unix(sim));
+    advance(sim);
     const mailsrv_queue_setup setup = { .size = sizeof setup,
                                         .profile = sim->client_profile,
                                         .seed = dice_mix(sim->setup.seed, 1000 + ++sim->boot),
@@ -82,6 +93,7 @@ static void crash(struct sim *sim)
 {
     sim->crashing = true;
     sim->crashes++;
+    reasons_events(sim);
     door_crash(sim);
     ledger_crashed(sim);
     peers_end(sim);
@@ -196,7 +208,9 @@ static bool turn(struct sim *sim)
         if (mailsrv_engine_turn(sim->engine, 1000) != MAILSRV_MORE)
             break;
         worked = true;
+        reasons_events(sim);
     }
+    reasons_events(sim);
     uint64_t items = sim->queue == NULL ? 0 : mailsrv_queue_stat(sim->queue, MAILSRV_QUEUE_STAT_HELD_ITEMS);
     if (items > sim->items_peak)
         sim->items_peak = items;
@@ -245,7 +259,7 @@ static void pass_time(struct sim *sim)
     }
     sim->clock.now_us = next > sim->clock.now_us ? next : sim->clock.now_us + 1;
     if (sim->engine != NULL)
-        mailsrv_engine_advance(sim->engine, sim->clock.now_us, sim_unix(sim));
+        advance(sim);
     clock_fire(&sim->clock);
 }
 
@@ -314,5 +328,6 @@ void sim_free(struct sim *sim)
     mailsrv_profile_unref(sim->server_profile);
     mailsrv_store_free(sim->store);
     free(sim->mails);
+    free(sim->words);
     free(sim->clock.events);
 }

@@ -545,6 +545,18 @@ static void test_what_a_message_needs(void **state)
     assert_memory_equal(mail.lane.p, "one.test", 8);
 }
 
+/* RFC 6531 section 3.6: who can get it without SMTPUTF8 does, whoever else it is for. */
+static void test_what_a_recipient_needs(void **state)
+{
+    (void)state;
+    mailsrv_queued_mail mail;
+    out_send(&w, "plain@one.test \xC3\xBC@one.test");
+    assert_true(out_item(&w, "plain@one.test", &mail));
+    assert_int_equal(mail.flags & MAILSRV_QUEUED_UTF8, 0);
+    assert_true(out_item(&w, "\xC3\xBC@one.test", &mail));
+    assert_int_equal(mail.flags & MAILSRV_QUEUED_UTF8, MAILSRV_QUEUED_UTF8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -576,6 +588,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_is_written_meanwhile, begin, end),
         cmocka_unit_test_setup_teardown(test_what_is_no_mail, begin, end),
         cmocka_unit_test_setup_teardown(test_what_a_message_needs, begin, end),
+        cmocka_unit_test_setup_teardown(test_what_a_recipient_needs, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
