@@ -51,7 +51,8 @@ typedef struct mailsrv_arg_route {
 #define MAILSRV_ROUTE_MX 1   /* to the mail exchangers of `host`, or of the domain where that is empty */
 #define MAILSRV_ROUTE_HOST 2 /* to `host` itself: a name, whose addresses are looked up, or an address literal */
 
-#define MAILSRV_SECURE_MAY 0u    /* STARTTLS where it is offered, whoever has the certificate; in the clear where not */
+#define MAILSRV_SECURE_MAY 0u    /* STARTTLS where it is offered, whoever has the certificate; in the clear where it is
+                                  * not, or comes to nothing */
 #define MAILSRV_SECURE_NEVER 1u  /* no TLS */
 #define MAILSRV_SECURE_MUST 2u   /* TLS, whoever has the certificate */
 #define MAILSRV_SECURE_VERIFY 3u /* TLS, with a certificate that the roots vouch for, for the name of the host */
@@ -88,7 +89,8 @@ typedef struct mailsrv_arg_dns {
 
 typedef struct mailsrv_dns_reply {
     uint32_t size;
-    uint32_t trusted;      /* 1: its AD bit can be believed: it came from a resolver that validates, over a safe way */
+    uint32_t trusted;      /* 1: its AD bit can be believed: it came from a resolver that validates, over a safe way.  For a
+                            * host that asks for itself (mailsrv_ask): the queue does not look at it */
     mailsrv_bytes message; /* RFC 1035 section 4, from the header on; at most 65,535 octets */
 } mailsrv_dns_reply;
 
@@ -136,7 +138,8 @@ typedef struct mailsrv_arg_connect {
 MAILSRV_API int32_t mailsrv_client_new(mailsrv_engine *engine, mailsrv_op_id id, const mailsrv_peer *peer, void *host,
                                        mailsrv_session **out);
 
-/* ---- CREDENTIAL: who are we there?  Answer: mailsrv_credential; any other: the mail waits. ---- */
+/* ---- CREDENTIAL: who are we there?  Asked on a route with MAILSRV_ROUTE_AUTH.  Answer: mailsrv_credential; any other,
+ * or not served: the mail waits. ---- */
 typedef struct mailsrv_arg_credential {
     uint32_t size;
     uint32_t mechanisms; /* that the server offers and we know: MAILSRV_SASL_... (auth.h) */

@@ -76,12 +76,12 @@ struct outgoing {
     uint64_t connections_max, connections_per_site, notice_octets_max;
     bool delay_notice_is_off;
     char dns_servers[SERVERS_OCTETS]; /* empty: the system's */
-    bool dns_is_trusted;
     char own[OWN_MAX][WORD_OCTETS]; /* more addresses that lead here */
     size_t n_own;
     char source_v4[WORD_OCTETS], source_v6[WORD_OCTETS]; /* empty: any */
     char roots[PATH_OCTETS]; /* who vouches for servers; empty: those of the system, where they are */
     unsigned roots_line;
+    bool no_downgrade; /* from here on: what a reload changes in the queue that is open */
 };
 
 enum log_format { LOG_TEXT, LOG_JSON };

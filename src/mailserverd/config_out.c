@@ -142,6 +142,14 @@ static bool take_own(struct reading *r, void *to, const char *value)
     return reading_words(r, value, add_own);
 }
 
+static bool take_downgrade(struct reading *r, void *to, const char *value)
+{
+    bool *no = to;
+    (void)r;
+    *no = strcmp(value, "no") == 0;
+    return *no || strcmp(value, "yes") == 0;
+}
+
 static bool take_roots(struct reading *r, void *to, const char *value)
 {
     r->config->outgoing.roots_line = r->line;
@@ -161,8 +169,8 @@ static const struct key queue_keys[] = {
       1000 },
     { "return-size", reading_bounded, IN_QUEUE(notice_octets_max), "a number of octets from 1K to 16M", 1024,
       UINT64_C(16) << 20 },
+    { "downgrade", take_downgrade, IN_QUEUE(no_downgrade), "yes or no", 0, 0 },
     { "dns", take_servers, 0, "name servers by address, as in 127.0.0.1 [::1]:5353", 0, 0 },
-    { "dns-trusted", reading_flag, IN_QUEUE(dns_is_trusted), "yes or no", 0, 0 },
     { "source", take_sources, 0, "an address of IPv4, one of IPv6, or both", 0, 0 },
     { "own-addresses", take_own, 0, "at most 16 addresses, as in 192.0.2.1 2001:db8::1", 0, 0 },
     { "tls-roots", take_roots, IN_QUEUE(roots), "the path of a file, PEM", 0, 0 },

@@ -1,6 +1,7 @@
 /* queue list | hold | release | retry | drop | return | reroute */
 #include "loop.h"
 #include "office.h"
+#include "text.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -70,6 +71,8 @@ static bool read_choice(const struct errand *e, size_t at, struct choice *c)
     for (size_t i = at; i < e->argc; i++) {
         mailsrv_bytes *value = place_of(c, e->argv[i]);
         if (value != NULL && i + 1 < e->argc) {
+            if (value == &c->match.lane)
+                text_lower(e->argv[i + 1]); /* as the store has domains */
             *value = bytes(e->argv[++i]);
         } else if (value != NULL || (!take_flag(c, e->argv[i]) && !take_number(c, e->argv[i]))) {
             fprintf(e->err,
@@ -178,10 +181,21 @@ static void show_page(const struct errand *e, const struct choice *c, const mail
     }
 }
 
+/* Of a domain no more is gone through than is its own, by the time of the next try. */
+static mailsrv_arg_queue_scan first_page(const struct choice *c)
+{
+    return (mailsrv_arg_queue_scan){ .size = sizeof(mailsrv_arg_queue_scan),
+                                     .limit = PAGE,
+                                     .order = c->match.lane.n != 0 ? MAILSRV_QUEUE_BY_LANE : MAILSRV_QUEUE_BY_NUMBER,
+                                     .due_min_us = INT64_MIN,
+                                     .due_max_us = INT64_MAX,
+                                     .lane = c->match.lane };
+}
+
 /* It goes on as long as there is more, and somebody reads it: a server that ends waits for it. */
 static int32_t list_with(struct errand *e, struct desk *desk, const struct choice *c)
 {
-    mailsrv_arg_queue_scan arg = { .size = sizeof arg, .limit = PAGE };
+    mailsrv_arg_queue_scan arg = first_page(c);
     for (bool more = true; more;) {
         mailsrv_asked *asked;
         const int32_t status = desk_ask(desk, MAILSRV_OP_QUEUE_SCAN, NULL, &arg, &asked);

@@ -17,7 +17,6 @@ static int32_t on_begin(void *user, mailsrv_uv_connection *connection)
 static int32_t go_out(mailsrv_uv *driver, const struct outgoing *o)
 {
     mailsrv_uv_out_setup setup = { .size = sizeof setup,
-                                   .flags = o->dns_is_trusted ? MAILSRV_UV_OUT_DNS_TRUSTED : 0,
                                    .dns_servers = o->dns_servers[0] != '\0' ? o->dns_servers : NULL,
                                    .source_v4 = o->source_v4[0] != '\0' ? o->source_v4 : NULL,
                                    .source_v6 = o->source_v6[0] != '\0' ? o->source_v6 : NULL,
@@ -37,7 +36,8 @@ static uint32_t delay_of(const struct outgoing *o)
 
 uint32_t out_flags(const struct config *config)
 {
-    return config_routes_by_sender(config) ? MAILSRV_QUEUE_ROUTES_BY_SENDER : 0;
+    return (config_routes_by_sender(config) ? MAILSRV_QUEUE_ROUTES_BY_SENDER : 0) |
+           (config->outgoing.no_downgrade ? MAILSRV_QUEUE_NO_DOWNGRADE : 0);
 }
 
 int32_t out_begin(struct directory *directory, mailsrv_uv *driver, mailsrv_engine *engine, const struct plan *plan,

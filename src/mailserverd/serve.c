@@ -126,7 +126,7 @@ static bool is_possible(const struct config *now, const struct config *new)
     return false;
 }
 
-/* The queue that is open goes on as it was opened. */
+/* The queue that is open goes on as it was opened, but for its flags (out_flags). */
 static bool changes_queue(const struct plan *now, const struct plan *new)
 {
     return strcmp(now->config->hostname, new->config->hostname) != 0 || now->roots_hash != new->roots_hash ||
@@ -143,7 +143,8 @@ static void reload(struct server *s)
     }
     log_as(plan->config->log);
     if (changes_queue(s->plan, plan))
-        log_line("the queue is as it was: [queue], what tls-roots has, and hostname for what is sent, need a restart");
+        log_line("the queue is as it was: [queue] but for downgrade, what tls-roots has, and hostname "
+                 "for what is sent, need a restart");
     for (size_t i = 0; i < s->n_loops; i++)
         loop_tell_plan(&s->loops[i], plan_ref(plan));
     sockets_tidy(&s->sockets, plan->config);

@@ -29,10 +29,11 @@ static int32_t begin(struct link *link, const mailsrv_peer *peer, void *host, ma
 {
     mailsrv_queue *q = link->queue;
     const struct site *site = link->site;
+    const bool clear = (link->way->clear >> link->at & 1) != 0;
     const struct smtp_terms terms = { .host = link->way->plan->addresses[link->at].host,
                                       .route = mailsrv__span(site->route.name),
                                       .route_flags = site->route.flags,
-                                      .secure = site->route.secure,
+                                      .secure = clear ? MAILSRV_SECURE_NEVER : site->route.secure,
                                       .downgrades = (q->flags & MAILSRV_QUEUE_NO_DOWNGRADE) == 0,
                                       .messages_max = q->limits.messages,
                                       .rcpts_max = q->limits.recipients,

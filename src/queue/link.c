@@ -89,13 +89,14 @@ static void done(struct courier *courier, const struct smtp_job *job)
     link->batch = NULL;
 }
 
-static void ended(struct courier *courier, bool ready_was, const struct smtp_reply *reply)
+static void ended(struct courier *courier, enum smtp_end end, const struct smtp_reply *reply)
 {
     struct link *link = of(courier);
     link->ended = true;
+    link->unsecured = end == SMTP_END_UNSECURED;
     link->session = NULL;
     mailsrv__list_remove(&link->idle);
-    if (!ready_was)
+    if (end != SMTP_END_READY)
         note(link, reply->code, reply->text);
     mailsrv__task_due(link->queue, &link->task);
 }
@@ -165,7 +166,7 @@ static bool choose(struct link *link)
 
 static void try_next(struct link *link)
 {
-    link->ready = link->ended = false;
+    link->ready = link->ended = link->unsecured = false;
     if (ends(link))
         leave(link);
     else if (choose(link))
@@ -179,6 +180,19 @@ static void address_failed(struct link *link)
 {
     link->way->bad_until_us[link->at] = mailsrv__queue_now(link->queue) + ADDRESS_BAD_S * SECOND_US;
     try_next(link);
+}
+
+/* Where TLS may be done without, a server that offers it and cannot do it gets mail in the clear (RFC 7435 section 4),
+ * over another connection: what hinders it need not be known by the sender of each message.  Whoever is in between, and
+ * wants that, could as well hide the offer. */
+static bool goes_in_the_clear(struct link *link)
+{
+    const mailsrv_route *route = &link->site->route;
+    if (!link->unsecured || route->secure != MAILSRV_SECURE_MAY || (route->flags & MAILSRV_ROUTE_IMPLICIT) != 0)
+        return false;
+    link->way->clear |= (uint16_t)(1u << link->at);
+    link->tried &= (uint16_t)~(1u << link->at);
+    return true;
 }
 
 static void run(struct task *task)
@@ -200,6 +214,8 @@ static void run(struct task *task)
         try_next(link); /* it was not asked, for want of memory */
     else if (!link->ended && ends(link) && !mailsrv__list_empty(&link->idle))
         mailsrv__client_quit(link->session);
+    else if (link->ended && !link->ready && goes_in_the_clear(link))
+        try_next(link);
     else if (link->ended && !link->ready)
         address_failed(link);
     else if (link->ended && link->lost && !link->is_old)

@@ -176,6 +176,7 @@ struct way {
     uint32_t refs;
     struct route_plan *plan;
     int64_t bad_until_us[ROUTE_ADDRESSES_MAX]; /* where nobody answered */
+    uint16_t clear; /* addresses, a bit each, where TLS was offered and came to nothing */
 };
 
 struct site {
@@ -229,6 +230,7 @@ struct link {
     uint8_t at;               /* the address in use */
     uint16_t tried;           /* addresses, a bit each */
     bool ready, lost, ended;
+    bool unsecured;           /* it ended because TLS came to nothing */
     bool is_old;              /* it began by answers that count no more */
     uint16_t code;
     uint16_t text_n;

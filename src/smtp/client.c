@@ -25,9 +25,10 @@ enum { QUIT_TIMEOUT_MS = 30000, END_OCTETS = 160 /* of the text that says why */
 static void tell_ended(struct smtp_client *c, const struct smtp_reply *reply)
 {
     struct courier *courier = c->courier;
+    enum smtp_end unready = c->is_securing ? SMTP_END_UNSECURED : SMTP_END_UNREADY;
     c->courier = NULL;
     if (courier != NULL)
-        courier->ended(courier, c->was_ready, reply);
+        courier->ended(courier, c->was_ready ? SMTP_END_READY : unready, reply);
 }
 
 static enum step quit_replied(struct smtp_client *c, const struct smtp_reply *reply)

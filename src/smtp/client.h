@@ -51,6 +51,13 @@ enum smtp_fate {
                      * that was kept and is gone; the same job again, at once */
 };
 
+/* How far it came. */
+enum smtp_end {
+    SMTP_END_READY,    /* mail could be sent */
+    SMTP_END_UNREADY,
+    SMTP_END_UNSECURED /* the same: TLS was agreed to, and came to nothing */
+};
+
 struct courier {
     /* The server is ready.  NULL is fine for this and for `done`. */
     void (*ready)(struct courier *courier);
@@ -61,9 +68,9 @@ struct courier {
                  const struct smtp_reply *reply);
     /* All recipients were told; the job is the courier's again. */
     void (*done)(struct courier *courier, const struct smtp_job *job);
-    /* The session is over, politely or not; the job that ran, if any, was told and done before.  `ready_was`: mail
-     * could be sent; else `reply` says why not: what the greeting, EHLO, STARTTLS or AUTH was answered, or the loss. */
-    void (*ended)(struct courier *courier, bool ready_was, const struct smtp_reply *reply);
+    /* The session is over, politely or not; the job that ran, if any, was told and done before.  Where it was not
+     * ready `reply` says why: what the greeting, EHLO, STARTTLS or AUTH was answered, or the loss. */
+    void (*ended)(struct courier *courier, enum smtp_end end, const struct smtp_reply *reply);
 };
 
 /* How it is to be spoken to. */

@@ -107,9 +107,8 @@ enum step mailsrv__client_connect_tls(struct smtp_client *c)
     bool verify = c->terms.secure == MAILSRV_SECURE_VERIFY;
     if (!mailsrv__can_connect_tls(&c->session))
         return mailsrv__client_lost(c, OUR_REPLY(0, "4.7.5 TLS is required, and there is none here"));
-    if (!mailsrv__connect_tls(&c->session, c->terms.host, verify))
-        return mailsrv__client_lost(c, OUR_REPLY(0, "4.3.0 there was no memory for TLS"));
-    return STEP_NEXT;
+    c->is_securing = mailsrv__connect_tls(&c->session, c->terms.host, verify);
+    return c->is_securing ? STEP_NEXT : mailsrv__client_lost(c, OUR_REPLY(0, "4.3.0 there was no memory for TLS"));
 }
 
 /* T43: what stands behind the reply was sent in the clear by whoever is in between (RFC 3207 section 6). */
@@ -150,6 +149,7 @@ static enum step hello_replied(struct smtp_client *c, const struct smtp_reply *r
 enum step mailsrv__client_secured(mailsrv_session *session)
 {
     struct smtp_client *c = mailsrv__client_of(session);
+    c->is_securing = false;
     if (c->was_greeted)
         return first_hello(c);
     return mailsrv__client_expect(c, mailsrv__client_greeted, MAILSRV_PROFILE_COMMAND_TIMEOUT_MS);

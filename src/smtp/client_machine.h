@@ -79,6 +79,7 @@ struct smtp_client {
     bool was_greeted;
     bool initial_waits; /* of a login: the initial response is said when it is asked for */
     bool was_ready, is_idle, quits;
+    bool is_securing; /* TLS has begun, and is not there */
 };
 
 static inline struct smtp_client *mailsrv__client_of(mailsrv_session *session)

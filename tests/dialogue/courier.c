@@ -323,13 +323,14 @@ static void done(struct courier *courier, const struct smtp_job *job)
             run_wrong(of(courier)->run, "a job is done, and a recipient of it was not told");
 }
 
-static void ended(struct courier *courier, bool ready_was, const struct smtp_reply *reply)
+static void ended(struct courier *courier, enum smtp_end end, const struct smtp_reply *reply)
 {
+    static const char *const ends[] = { "ended", "ended unready", "ended unsecured" };
     struct played_courier *pc = of(courier);
     on_our_side(pc, true);
-    if (pc->ended++ != 0 || ready_was != (pc->ready != 0))
+    if (pc->ended++ != 0 || (end == SMTP_END_READY) != (pc->ready != 0))
         run_wrong(pc->run, "the end is told twice, or wrongly");
-    buffer_add_text(&pc->lines, ready_was ? "ended" : "ended unready");
+    buffer_add_text(&pc->lines, ends[end]);
     add_reply(pc, reply);
     on_our_side(pc, false);
 }

@@ -96,11 +96,11 @@ static void done(struct courier *courier, const struct smtp_job *job)
     w->done++;
 }
 
-static void ended(struct courier *courier, bool ready_was, const struct smtp_reply *reply)
+static void ended(struct courier *courier, enum smtp_end end, const struct smtp_reply *reply)
 {
     struct world *w = of(courier);
-    CHECK(w->ended++ == 0 && ready_was == (w->ready != 0) && w->given == w->done, "a wrong end");
-    note(w, ready_was, reply);
+    CHECK(w->ended++ == 0 && (end == SMTP_END_READY) == (w->ready != 0) && w->given == w->done, "a wrong end");
+    note(w, end, reply);
 }
 
 /* ---- The store ---- */

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """What a sender is told of mail that mailserverd cannot deliver: to each way of failing belongs one notice, which says
 what RFC 3464 asks for, and which programs of others read; and nobody is told who must not be.  bounces.py BUILD"""
+import email
+import signal
 from pathlib import Path
 
 import bounce
@@ -14,6 +16,8 @@ from tree import free_port, unpacked, until
 
 NOBODY, FULL, SPAM = b"550 5.1.1 nobody here\r\n", b"452 4.2.2 it is full\r\n", b"554 5.7.1 no spam\r\n"
 BODY = b"Hello\r\n.dot\r\n"
+EIGHT_BITS = "päivää\r\n".encode()
+ONLY_SEVEN = b"250-liar.test\r\n250 PIPELINING\r\n"
 
 
 class Bounces:
@@ -30,7 +34,8 @@ class Bounces:
         for one in (self.a, self.hasty):
             one.start()
         for check in (self.no_domain, self.null_mx, self.recipient, self.message, self.mixed, self.remote, self.never,
-                      self.headers, self.large, self.relayed, self.of_notice, self.expired, self.unreachable):
+                      self.headers, self.large, self.relayed, self.of_notice, self.eight_bits, self.expired,
+                      self.unreachable):
             self.tap.run(check.__doc__, check)
         for one in (self.a, self.hasty):
             self.tap.run(f"{one.domain} ends", one.end)
@@ -190,6 +195,36 @@ class Bounces:
         self.a.send(message("notice", BODY, "mailer-daemon@n.test"), "kim@n.test", sender="", listener="mx")
         self.a.emptied()
         assert liar.calls and not self.a.take(self.pat)
+
+    # ---- By policy ----
+
+    def reload(self, **queue: str) -> None:
+        self.a.queue |= queue
+        self.a.configure()
+        before = self.a.log().count("reloaded\n")
+        self.a.host.process.send_signal(signal.SIGHUP)
+        until("a reload", lambda: self.a.log().count("reloaded\n") > before)
+
+    def eight_bits(self) -> None:
+        """a server without 8BITMIME: the message is converted, or comes back; a reload changes which"""
+        liar, sent = self.liar("seven.test", EHLO=ONLY_SEVEN), message("eight bits", EIGHT_BITS, self.pat)
+        self.converts(liar, sent)
+        self.reload(downgrade="no")
+        self.a.send(sent, "kim@seven.test")
+        notice = self.told()
+        self.says(notice, "kim@seven.test", "failed", "5.6.3", "554 5.6.3 the server has no 8BITMIME", "mx.seven.test")
+        notice.is_whole(sent)
+        assert not liar.taken, liar.taken
+        self.reload(downgrade="yes")
+        self.converts(liar, sent)
+        assert "the queue is as it was" not in self.a.log(), "it needs no restart"
+
+    def converts(self, liar: Liar, sent: bytes) -> None:
+        self.a.send(sent, "kim@seven.test")
+        self.a.emptied()
+        (taken,), liar.taken = liar.taken, []
+        assert taken.octets.isascii() and email.message_from_bytes(taken.octets).get_payload(decode=True) == EIGHT_BITS, taken
+        assert not self.a.take(self.pat)
 
     # ---- Too long ----
 

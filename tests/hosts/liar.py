@@ -44,6 +44,14 @@ def once(reply: bytes, after: bytes):
     return say
 
 
+def refuse_handshake(peer: socket.socket) -> None:
+    """A deed: TLS is agreed to, and an alert is all that comes of it (handshake_failure, RFC 8446 section 6)."""
+    peer.sendall(GOOD["STARTTLS"])
+    peer.recv(10000)
+    peer.sendall(b"\x15\x03\x01\x00\x02\x02\x28")
+    raise ConnectionError
+
+
 def hello(*more: bytes) -> bytes:
     words = [*HELLO, *more]
     return b"".join(b"250-" + word + b"\r\n" for word in words[:-1]) + b"250 " + words[-1] + b"\r\n"
@@ -54,11 +62,13 @@ class Taken:
     sender: bytes
     to: list[bytes]
     octets: bytes
+    run: int
 
 
 @dataclass
 class Call:
     """A connection: its commands as they were said, and whether they came under TLS."""
+    run: int = 0
     said: list[bytes] = field(default_factory=list)
     is_over: bool = False
     tls_from: int | None = None  # the first command that did
@@ -67,13 +77,15 @@ class Call:
 class Liar:
     """`deeds`: for each connection to come what is said at which stage: octets, HANGS_UP, or what gets the socket.
     MAIL and RCPT may have some by address.  At "text": so many octets of the message are read, and it hangs up; "takes": it keeps
-    the message whatever it says at "dot".  `always` holds for all connections."""
+    the message whatever it says at "dot".  `always` holds for all connections.
+
+    `run` is who calls, for those who count: of a connection it is what it was before that heard a greeting."""
 
     def __init__(self, *deeds: dict, host: str = "127.0.0.1", port: int = 0, certificate: tuple | None = None):
         self.deeds, self.always = list(deeds), {}
         self.taken: list[Taken] = []
         self.calls: list[Call] = []
-        self.open_now = self.open_most = 0
+        self.open_now = self.open_most = self.run = 0
         self.lock = threading.Lock()
         self.context = None
         if certificate:
@@ -98,7 +110,7 @@ class Liar:
 
     def serve(self, peer: socket.socket) -> None:
         with self.lock:
-            deed, call = self.deeds.pop(0) if self.deeds else {}, Call()
+            deed, call = self.deeds.pop(0) if self.deeds else {}, Call(self.run)
             self.calls.append(call)
             self.open_now += 1
             self.open_most = max(self.open_most, self.open_now)
@@ -182,7 +194,7 @@ class Session:
             if not line:
                 return False
             octets += line[1:] if line.startswith(b".") else line
-        taken = Taken(self.sender, self.to, octets)
+        taken = Taken(self.sender, self.to, octets, self.call.run)
         if self.deed.get("takes", "dot" not in self.deed):
             self.liar.taken.append(taken)
         goes_on = self.say("dot")

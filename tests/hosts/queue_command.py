@@ -21,13 +21,13 @@ LINE = re.compile(r"(\d+) (new|waiting|held|failed) (\d+) \S+Z (\S+Z|-) (\d+) <(
 
 
 class QueueCommand:
-    """x.test refuses for now, y.test takes all, and so does z.test's other server."""
+    """x.test and w.test refuse for now, y.test takes all, and so does z.test's other server."""
 
     def __init__(self, tap: Tap, built: Path, names: NameServer):
         self.tap, port = tap, free_port()
         self.x, self.y = Liar(host="127.0.3.1", port=port), Liar(host="127.0.3.2", port=port)
         self.x.always = {"RCPT": FULL}
-        names.zone |= zone_of("x.test", at="127.0.3.1") | zone_of("y.test", at="127.0.3.2")
+        names.zone |= zone_of("x.test", "w.test", at="127.0.3.1") | zone_of("y.test", at="127.0.3.2")
         routes = {"other": {"for": "nobody.test", "host": f"127.0.3.2:{port}"}, "out": {"host": f"mx:{port}"}}
         # a first try, and then none that would come in between
         self.a = Sender(built, "a.test", names.port, routes=routes, queue={"first_retry": "1d", "longest_retry": "1d"},
@@ -37,7 +37,7 @@ class QueueCommand:
     def run(self) -> None:
         self.a.start()
         for check in (self.lists, self.filters, self.holds, self.retries, self.drops, self.returns, self.reroutes,
-                      self.mistakes, self.together, self.relays, self.restarts):
+                      self.mistakes, self.orders, self.together, self.relays, self.restarts):
             self.tap.run(check.__doc__, check)
         self.tap.run("it ends", self.a.end)
         self.tap.run("queue list without a server", self.no_server)
@@ -138,6 +138,16 @@ class QueueCommand:
             assert words[0] != "burn" or "expected list, hold" in err, err
         assert self.states() == {number: "waiting"}
         self.a.does("drop", "--all")
+
+    def orders(self) -> None:
+        """list: all by number; of a domain its own by the time of their next try, and last what has none"""
+        first, other, last = (self.send(f"order {to}", to) for to in ("kim@x.test", "kim@w.test", "lee@x.test"))
+        assert self.a.does("hold", str(first)) == 1
+        for which, wanted in (([], [first, other, last]), (["--domain", "X.Test"], [last, first]),
+                              (["--domain", "x.test", "--held"], [first]), (["--domain", "test"], [])):
+            found = [item["queue"] for item in self.a.queued(*which)]
+            assert found == wanted, (which, found, wanted)
+        assert self.a.does("drop", "--domain", "X.Test") == 2 and self.a.does("drop", "--all") == 1
 
     def together(self) -> None:
         """many commands at once: each is done, and ends"""

@@ -2,6 +2,7 @@
 domains are at ports of this machine."""
 import json
 import re
+import signal
 import smtplib
 import sys
 from pathlib import Path
@@ -63,6 +64,13 @@ class Sender(Inboxes):
         host, self.host = self.host, None
         status, said = host.end(), host.said()
         assert status == 0 and not re.search("Sanitizer|runtime error", said), f"{status} {said[-3000:]}"
+
+    def kill(self) -> None:
+        """It is dead then."""
+        host, self.host = self.host, None
+        host.process.send_signal(signal.SIGKILL)
+        host.process.wait()
+        host.process.stdout.close()
 
     def remove(self) -> None:
         if self.host:

@@ -93,7 +93,7 @@ class Senders:
         self.liars["kims"].always = DOWN
         self.send_all()
         until("what others sent", lambda: self.liars["pats"].taken and self.liars["rest"].taken)
-        self.a.waits(1, "--from", "kim@a.test")
+        self.a.waits(1, "--from", "kim@a.test", "--domain", TO.split("@")[1])
         until("nothing else", lambda: {item["from"] for item in self.a.queued()} == {"kim@a.test"})
         self.took(pats={"pat@a.test"}, rest={""})
 

@@ -6,7 +6,7 @@ not shown again.  traps.py BUILD"""
 from pathlib import Path
 
 from dns_server import NameServer
-from liar import Liar
+from liar import Liar, refuse_handshake
 from peers import message
 from sender import Sender, run_with_names, zone_of
 from tap import Tap
@@ -37,7 +37,7 @@ class Traps:
     def run(self) -> None:
         for one in (self.a, self.slow):
             one.start()
-        for check in (self.quoted, self.dots, self.words_before_tls, self.no_answer, self.no_domain, self.no_exchanger,
+        for check in (self.quoted, self.dots, self.words_before_tls, self.tls_fails, self.no_answer, self.no_domain, self.no_exchanger,
                       self.unusable, self.ours, self.no_tls, self.tls_refused, self.next_has_tls, self.many):
             self.tap.run(check.__doc__, check)
         for one in (self.a, self.slow):
@@ -103,6 +103,13 @@ class Traps:
         self.arrives(liar, "kim@evil.test", self.sent("evil", "kim@evil.test"))
         assert [commands(liar, n) for n in (0, 1)] == [[b"EHLO", b"STARTTLS"]] * 2, liar.calls
         assert len(liar.calls) == 3 and liar.calls[2].tls_from == 2, liar.calls
+
+    def tls_fails(self) -> None:
+        """a server that offers TLS and cannot do it gets mail in the clear, where TLS is not required (RFC 7435 section 4)"""
+        liar = self.exchanger("broken.test", {"STARTTLS": refuse_handshake}, certificate=self.secret)
+        self.arrives(liar, "kim@broken.test", self.sent("broken", "kim@broken.test"))
+        assert commands(liar, 0) == [b"EHLO", b"STARTTLS"], liar.calls
+        assert liar.calls[1].tls_from is None and b"STARTTLS" not in commands(liar, 1), liar.calls
 
     def no_tls(self) -> None:
         """TLS is required and not offered: it is not tried, nothing is said in the clear, and the mail waits (T59)"""

@@ -60,6 +60,7 @@ struct outbound {
     const char *sender; /* of what is sent; NULL: pat@here.test */
     const char *message; /* that is sent; NULL: a short one */
     bool no_route, no_retry;
+    enum out_tls { TLS_NONE, TLS_WORKS, TLS_FAILS } tls; /* by the hosts of both sides; set before out_begin */
     uint32_t memory_max_mib; /* 0: as usual */
     size_t hang_up_octets;   /* servers hang up when a client has said so many; 0: never */
     uint32_t fail_nth;       /* the n-th operation of the store from now fails; 0: none */
@@ -68,7 +69,7 @@ struct outbound {
     int32_t keeps;           /* operations of this kind stay unanswered until out_answer; 0: none */
 
     /* What happened. */
-    uint32_t n_connects, n_questions, n_routes, n_mails, n_updates, n_scans;
+    uint32_t n_connects, n_questions, n_routes, n_mails, n_updates, n_scans, n_handshakes;
     struct received *received;
     uint32_t n_received;
     const mailsrv_op *kept[KEPT_MAX];

@@ -241,14 +241,16 @@ static void test_the_clock_is_put_back_meanwhile(void **state)
     out_end(&w);
 }
 
-/* The same seed, the same times. */
+/* The same seed, the same times; another one, others. */
 static void test_a_seed_makes_it_repeatable(void **state)
 {
     (void)state;
-    int64_t due[2] = { 0 };
-    for (int i = 0; i < 2; i++) {
+    static const uint64_t seeds[] = { 7, 7, 8 };
+    int64_t due[3] = { 0 };
+    for (int i = 0; i < 3; i++) {
         mailsrv_queued_mail mail;
         begin();
+        w.setup.seed = seeds[i];
         out_open(&w);
         out_send(&w, "later@one.test");
         out_wait(&w, HOUR);
@@ -257,6 +259,7 @@ static void test_a_seed_makes_it_repeatable(void **state)
         out_end(&w);
     }
     assert_true(due[0] == due[1]);
+    assert_true(due[0] != due[2]);
 }
 
 /* Longer than what is read at once. */

@@ -149,6 +149,71 @@ static void test_route_cannot_say(void **state)
     assert_int_equal(out_delivered(&w, NULL), 1);
 }
 
+/* ---- TLS ---- */
+
+static int32_t with_tls(struct outbound *world, const mailsrv_arg_route *arg, mailsrv_route *out)
+{
+    (void)world;
+    (void)arg;
+    out->secure = MAILSRV_SECURE_MUST;
+    return MAILSRV_OK;
+}
+
+static void begin_with_tls(enum out_tls tls)
+{
+    memset(&w, 0, sizeof w);
+    w.tls = tls;
+    out_begin(&w);
+    out_open(&w);
+}
+
+static void test_tls_works(void **state)
+{
+    (void)state;
+    begin_with_tls(TLS_WORKS);
+    out_send(&w, "a@one.test");
+    out_run(&w);
+    assert_int_equal(out_delivered(&w, NULL), 1);
+    assert_int_equal(w.n_handshakes, 1);
+    assert_int_equal(w.n_connects, 1);
+}
+
+/* At once, and without another try of TLS while what is known of the way holds. */
+static void test_tls_fails(void **state)
+{
+    (void)state;
+    begin_with_tls(TLS_FAILS);
+    out_send(&w, "a@one.test");
+    out_run(&w);
+    assert_int_equal(out_delivered(&w, NULL), 1);
+    assert_int_equal(w.n_connects, 2);
+    out_wait(&w, 10 * MINUTE);
+    out_send(&w, "b@one.test");
+    out_run(&w);
+    assert_int_equal(out_delivered(&w, NULL), 2);
+    assert_int_equal(w.n_connects, 3);
+    assert_int_equal(w.n_handshakes, 1);
+    out_wait(&w, 2 * HOUR);
+    out_send(&w, "c@one.test");
+    out_run(&w);
+    assert_int_equal(out_delivered(&w, NULL), 3);
+    assert_int_equal(w.n_handshakes, 2);
+}
+
+/* T59: mail that must not go in the clear waits. */
+static void test_tls_is_required_and_fails(void **state)
+{
+    (void)state;
+    begin_with_tls(TLS_FAILS);
+    w.route = with_tls;
+    out_send(&w, "a@one.test");
+    out_wait(&w, 3 * HOUR);
+    assert_int_equal(out_delivered(&w, NULL), 0);
+    assert_int_equal(out_queued(&w), 1);
+    assert_true(w.n_handshakes > 1);
+    assert_int_equal(w.n_handshakes, w.n_connects);
+}
+
 /* ---- RETRY ---- */
 
 static int32_t retry_at(struct outbound *world, const mailsrv_arg_retry *arg, mailsrv_retry *out)
@@ -243,6 +308,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_host_says_when, begin, end),
         cmocka_unit_test_setup_teardown(test_another_way_at_once, begin, end),
         cmocka_unit_test_setup_teardown(test_a_server_hangs_up, begin, end),
+        cmocka_unit_test_teardown(test_tls_works, end),
+        cmocka_unit_test_teardown(test_tls_fails, end),
+        cmocka_unit_test_teardown(test_tls_is_required_and_fails, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

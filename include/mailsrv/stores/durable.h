@@ -17,8 +17,8 @@
  *
  * A store may have several shards: each is a directory with a log, an index and four threads, and has the accounts of
  * its own.  Then writes of one account do not wait for those of all others, and disks or cores share the work; but a
- * message to accounts in two shards is stored twice, and a COMMIT to both is all or nothing only in each.  The queue is
- * in the first.
+ * message to accounts in two shards is stored twice, a COMMIT to both is all or nothing only in each, and its writer
+ * syncs a large one.  The queue is in the first.
  *
  * A message of up to 144 KiB is checked while it is read from its beginning to its end, in that order, by one handle:
  * with octets that are not those that were stored the last READ is answered MAILSRV_CORRUPT.

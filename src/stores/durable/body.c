@@ -142,31 +142,13 @@ int32_t mailsrv__durable_body_sync_octets(struct durable *d, struct body *body)
 }
 
 /* Other shards may be looking at it. */
-static void lock_bodies(struct durable *d)
+void mailsrv__durable_body_breaks(struct durable *d, struct body *body)
 {
     if (d->family != NULL)
         pthread_mutex_lock(&d->family->bodies);
-}
-
-static void unlock_bodies(struct durable *d)
-{
+    body->broken = true;
     if (d->family != NULL)
         pthread_mutex_unlock(&d->family->bodies);
-}
-
-void mailsrv__durable_body_breaks(struct durable *d, struct body *body)
-{
-    lock_bodies(d);
-    body->broken = true;
-    unlock_bodies(d);
-}
-
-bool mailsrv__durable_body_is_broken(struct durable *d, const struct body *body)
-{
-    lock_bodies(d);
-    const bool is_broken = body->broken;
-    unlock_bodies(d);
-    return is_broken;
 }
 
 int32_t mailsrv__durable_bodies_sync_names(struct durable *d)

@@ -42,7 +42,6 @@ int32_t mailsrv__durable_body_sync(struct durable *d, struct body *body);
 int32_t mailsrv__durable_body_sync_octets(struct durable *d, struct body *body);
 int32_t mailsrv__durable_bodies_sync_names(struct durable *d); /* of all files of bodies that are there */
 void mailsrv__durable_body_breaks(struct durable *d, struct body *body);
-bool mailsrv__durable_body_is_broken(struct durable *d, const struct body *body);
 void mailsrv__durable_body_path(const struct durable *d, uint64_t number, char out[PATH_MAX_OCTETS]);
 uint64_t mailsrv__durable_body_number(const char *name); /* 0: it is no body's */
 void mailsrv__durable_bodies_clean(struct durable *d); /* files that nothing names go */

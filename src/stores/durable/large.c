@@ -1,7 +1,8 @@
 /* A COMMIT whose bodies have files of their own waits for their syncs before it gets in line, and the writer does not:
  * many megabytes of one message would keep all others from their syncs meanwhile.
  *
- * All that came during a sync share the sync of their names.  What fails here the writer finds broken, and says so. */
+ * All that came during a sync share the sync of their names.  What fails here the writer finds broken, and says so.
+ * Shards share bodies, and have a writer each, which syncs what its part of the COMMIT takes over (spread.c). */
 #include "durable.h"
 
 #define AT_ONCE 64 /* tasks */
@@ -13,7 +14,7 @@ static bool waits_for_sync(const struct body *body)
 
 bool mailsrv__durable_has_large(struct durable *d, const struct task *t)
 {
-    if (t->kind != MAILSRV_OP_BODY_COMMIT)
+    if (t->kind != MAILSRV_OP_BODY_COMMIT || d->family != NULL)
         return false;
     const mailsrv_arg_body_commit *arg = t->op->arg;
     for (uint32_t i = 0; i < arg->n_bodies; i++)
@@ -42,7 +43,8 @@ static void sync_octets(struct durable *d, struct body *body)
 
 static void note(struct durable *d, struct body *body)
 {
-    body->synced = !mailsrv__durable_body_is_broken(d, body);
+    (void)d;
+    body->synced = !body->broken;
 }
 
 static void sync_all(struct durable *d, const struct task *first)
