@@ -5,6 +5,7 @@ import functools
 import logging
 import os
 import re
+import signal
 import smtplib
 import socket
 import subprocess
@@ -52,6 +53,11 @@ def in_loop(test):
         self.assertEqual(wrong, [])
 
     return run
+
+
+def hears_of_interrupts() -> None:
+    """In a process that begins: a shell has what it runs in the background ignore them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Client:
@@ -509,11 +515,11 @@ class Programs(unittest.TestCase):
 
     def test_receive(self):
         with subprocess.Popen([sys.executable, PYTHON / "examples/receive.py", "0"], stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL) as process:
+                              stderr=subprocess.DEVNULL, preexec_fn=hears_of_interrupts) as process:
             port = int(re.fullmatch(rb"smtp 127\.0\.0\.1:(\d+)\n", process.stdout.readline())[1])
             with smtplib.SMTP("127.0.0.1", port, timeout=HANG_S) as client:
                 client.sendmail("ann@remote.test", ["pat@here.test", "kim@here.test"], MESSAGE)
-            process.send_signal(2)
+            process.send_signal(signal.SIGINT)
             said = process.stdout.read()
         self.assertTrue(said.startswith(b"ann@remote.test to pat@here.test kim@here.test\n"), said)
         self.assertTrue(said.endswith(MESSAGE), said)
