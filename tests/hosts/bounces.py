@@ -2,7 +2,6 @@
 """What a sender is told of mail that mailserverd cannot deliver: to each way of failing belongs one notice, which says
 what RFC 3464 asks for, and which programs of others read; and nobody is told who must not be.  bounces.py BUILD"""
 import email
-import signal
 from pathlib import Path
 
 import bounce
@@ -12,7 +11,7 @@ from liar import OK, Liar, once
 from peers import message
 from sender import Sender, run_with_names, zone_of
 from tap import Tap
-from tree import free_port, unpacked, until
+from tree import free_port, unpacked
 
 NOBODY, FULL, SPAM = b"550 5.1.1 nobody here\r\n", b"452 4.2.2 it is full\r\n", b"554 5.7.1 no spam\r\n"
 BODY = b"Hello\r\n.dot\r\n"
@@ -201,9 +200,7 @@ class Bounces:
     def reload(self, **queue: str) -> None:
         self.a.queue |= queue
         self.a.configure()
-        before = self.a.log().count("reloaded\n")
-        self.a.host.process.send_signal(signal.SIGHUP)
-        until("a reload", lambda: self.a.log().count("reloaded\n") > before)
+        self.a.reload()
 
     def eight_bits(self) -> None:
         """a server without 8BITMIME: the message is converted, or comes back; a reload changes which"""

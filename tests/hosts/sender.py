@@ -65,6 +65,12 @@ class Sender(Inboxes):
         status, said = host.end(), host.said()
         assert status == 0 and not re.search("Sanitizer|runtime error", said), f"{status} {said[-3000:]}"
 
+    def reload(self) -> None:
+        """It has the configuration as it is now."""
+        before = self.log().count("reloaded\n")
+        self.host.process.send_signal(signal.SIGHUP)
+        until("a reload", lambda: self.log().count("reloaded\n") > before)
+
     def kill(self) -> None:
         """It is dead then."""
         host, self.host = self.host, None

@@ -2,7 +2,6 @@
 """mailserverd sends by the smarthost of who sends: two users, one domain, two servers with a login at each under TLS, a
 third for all other mail.  senders.py BUILD"""
 import base64
-import signal
 from pathlib import Path
 
 from dns_server import NameServer
@@ -75,8 +74,7 @@ class Senders:
     def reloads(self) -> None:
         """routes by senders behind a reload: each has what its sender sends, and the last what others do"""
         self.configure(by_sender=True)
-        self.a.host.process.send_signal(signal.SIGHUP)
-        until("a reload", lambda: "reloaded\n" in self.a.log())
+        self.a.reload()
         self.send_all()
         self.a.emptied()
         self.took(kims={"kim@a.test"}, pats={"pat@a.test"}, rest={""})

@@ -3,7 +3,6 @@
 all that may be wrong: the password, the certificate, what is offered.  Then mail waits, the log says why, and when it
 is mended it goes.  smarthost.py BUILD"""
 import base64
-import signal
 import sys
 from pathlib import Path
 
@@ -109,9 +108,7 @@ class Smarthost:
 
     def apply(self) -> None:
         self.a.configure()
-        before = self.a.log().count("reloaded\n")
-        self.a.host.process.send_signal(signal.SIGHUP)
-        until("a reload", lambda: self.a.log().count("reloaded\n") > before)
+        self.a.reload()
 
     def send(self, name: str) -> bytes:
         sent = message(name, BODY, self.pat)

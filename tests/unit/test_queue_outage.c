@@ -18,13 +18,6 @@ static bool slow_is_stuck(struct outbound *world, const char *lane)
     return strcmp(lane, "slow.test") == 0;
 }
 
-static bool nothing_moves(struct outbound *world, const char *lane)
-{
-    (void)world;
-    (void)lane;
-    return true;
-}
-
 static int begin(void **state)
 {
     (void)state;
@@ -265,7 +258,7 @@ static void test_sessions_are_cut(void **state)
         out_commit_to(&w, recipient);
     }
     for (int cut = 0; cut < CUTS; cut++) {
-        w.is_stuck = nothing_moves;
+        w.is_stuck = out_nothing_moves;
         for (int i = 0; i < 3 * 60 && stat(MAILSRV_QUEUE_STAT_CONNECTIONS) == 0; i++)
             out_wait(&w, MINUTE);
         w.is_stuck = NULL;

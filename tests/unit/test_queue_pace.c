@@ -111,13 +111,6 @@ static void test_what_failed_together_is_tried_again_apart(void **state)
 
 /* ---- How many connections ---- */
 
-static bool nothing_moves(struct outbound *world, const char *lane)
-{
-    (void)world;
-    (void)lane;
-    return true;
-}
-
 /* They stand still with so many connections, each of which has a message to send and has not begun to. */
 static void grow_to(uint32_t links)
 {
@@ -126,7 +119,7 @@ static void grow_to(uint32_t links)
     w.keeps = MAILSRV_OP_READ;
     out_run(&w);
     assert_int_equal(w.n_kept, links);
-    w.is_stuck = nothing_moves;
+    w.is_stuck = out_nothing_moves;
     out_let_go(&w);
     out_run(&w);
     assert_int_equal(stat(MAILSRV_QUEUE_STAT_CONNECTIONS), links);
@@ -137,7 +130,7 @@ static void test_connections_grow_with_success(void **state)
 {
     (void)state;
     commit_many("user", 3 * MANY);
-    w.is_stuck = nothing_moves;
+    w.is_stuck = out_nothing_moves;
     out_run(&w);
     assert_int_equal(stat(MAILSRV_QUEUE_STAT_CONNECTIONS), FIRST_LINKS);
     w.is_stuck = NULL;
