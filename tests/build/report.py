@@ -111,7 +111,7 @@ class Report:
         if self.passed + self.failed + len(self.skips) == 0:
             self.bad(f"{self.name} has checked nothing")
         seconds = time.monotonic() - self.began
-        lines = [f"{self.name:<12} {self.passed:6} passed {self.failed:3} failed {len(self.skips):3} skipped "
+        lines = [f"{self.name:<20} {self.passed:6} passed {self.failed:3} failed {len(self.skips):3} skipped "
                  f"{seconds:7.1f} s"]
         lines += [f"    {s}" for s in self.summaries]
         lines += [f"    skipped  {s}" for s in self.skips]

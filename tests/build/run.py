@@ -27,8 +27,9 @@ class Part:
 PARTS = [
     Part("tree", checks.tree),
     Part("warnings", checks.warnings),
-    Part("sanitizers", suites.sanitizers),
+    Part("sanitized-dialogues", suites.sanitized_dialogues),
     Part("dialogues", suites.dialogues),
+    Part("sanitizers", suites.sanitizers),
     Part("hosts", suites.hosts),
     Part("fuzz", suites.fuzz),
     Part("tsan", suites.tsan),

@@ -39,14 +39,23 @@ def dialogues(p: Report) -> None:
         run_dialogues("plain", p, [])
 
 
-def sanitizers(p: Report) -> None:
-    """Everything again, under the address and the undefined-behaviour sanitizer; dialogues by their groups of ways."""
+def sanitized(p: Report, *names: str) -> None:
+    """Suites under the address and the undefined-behaviour sanitizer."""
     if configurations.build("asan", p):
         options = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
         fewer = {f"DIALOGUE_{name}": p.environment[f"DIALOGUE_SANITIZED_{name}"]
                  for name in ("CUTS", "SHORT_INPUT", "RANDOM_CUTS", "PAIRS", "STEP", "TLS_STEP", "TLS_ENDS")}
-        for suite in ("dialogues", "unit", "kit", "model", "threads", "hosts"):
-            configurations.run_suite("asan", suite, p, **options, **fewer)
+        for name in names:
+            configurations.run_suite("asan", name, p, **options, **fewer)
+
+
+def sanitized_dialogues(p: Report) -> None:
+    """By their groups of ways; the longest part of all, and so one of its own."""
+    sanitized(p, "dialogues")
+
+
+def sanitizers(p: Report) -> None:
+    sanitized(p, "unit", "kit", "model", "threads", "hosts")
 
 
 def tsan(p: Report) -> None:

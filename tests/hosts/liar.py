@@ -25,6 +25,19 @@ def late(reply: bytes):
     return say
 
 
+class Silence:
+    """A deed: perhaps something is said, and then nothing any more, nor is anything read, until it is broken."""
+
+    def __init__(self, said: bytes = b""):
+        self.said, self.began, self.broken = said, threading.Event(), threading.Event()
+
+    def __call__(self, peer: socket.socket) -> None:
+        peer.sendall(self.said)
+        self.began.set()
+        self.broken.wait()
+        raise ConnectionError
+
+
 def endless(octets: bytes):
     """A deed: as long as somebody listens."""
     def say(peer: socket.socket) -> bytes:
@@ -189,12 +202,12 @@ class Session:
         if "text" in self.deed:
             self.lines.read(self.deed["text"])
             return False
-        octets = b""
+        octets = bytearray()
         while (line := self.lines.readline()) != b".\r\n":
             if not line:
                 return False
             octets += line[1:] if line.startswith(b".") else line
-        taken = Taken(self.sender, self.to, octets, self.call.run)
+        taken = Taken(self.sender, self.to, bytes(octets), self.call.run)
         if self.deed.get("takes", "dot" not in self.deed):
             self.liar.taken.append(taken)
         goes_on = self.say("dot")

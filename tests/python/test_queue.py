@@ -16,7 +16,7 @@ sys.path += [str(ROOT / "tests/hosts"), str(ROOT / "bindings/python/examples")]
 
 import tap
 from dns_server import NameServer
-from liar import HANGS_UP, OK, Liar, once
+from liar import GOOD, HANGS_UP, OK, STAGES, Liar, Silence, once
 from mailsrv import (CLOSE, READ, TLS, DurableStore, Engine, Error, Kind, MemoryStore, Profile, Queue, Refused, Server,
                      Session, Status, c)
 from mailsrv.dns import Resolver
@@ -225,6 +225,41 @@ class Sending(unittest.TestCase):
             sender.skip(10)
             await sender.told(c.MAILSRV_EVENT_SENT)
         self.assertEqual(len(self.peer.taken), 1)
+
+    @in_loop
+    async def test_a_peer_that_falls_silent(self):
+        """Before any of its replies, or in the middle of a message: it is waited for as long as the standard says (RFC 5321
+        section 4.5.3.2), and the mail arrives once."""
+        limits = dict.fromkeys(STAGES, 300) | {"dot": 600}
+        large = MESSAGE + (b"more than sockets hold, " * 40 + b"\r\n") * 20_000
+        for stage, limit_s in limits.items():
+            await self.falls_silent(Silence(), stage, limit_s, MESSAGE)
+        await self.falls_silent(Silence(GOOD["DATA"]), "DATA", 180, large)
+
+    async def falls_silent(self, silence: Silence, stage: str, limit_s: int, message: bytes) -> None:
+        self.peer.deeds, self.peer.taken = [{stage: silence}], []
+        self.addCleanup(silence.broken.set)
+        loop = asyncio.get_running_loop()
+        with self.subTest(stage=stage, octets=len(message)):
+            async with self.sender(first_retry_s=1000) as sender:
+                began = loop.time()
+                await sender.queue.send(PAT, [KIM], message)
+                async with asyncio.timeout(HANG_S):
+                    while not silence.began.is_set():
+                        await asyncio.sleep(0.01)
+                skips = 0
+                while not sender.queue.stat(c.MAILSRV_QUEUE_STAT_DEFERRED):
+                    sender.skip(10)
+                    sender.server.run()
+                    await asyncio.sleep(0.01)
+                    skips += 1
+                self.assertGreaterEqual(loop.time() - began, limit_s)
+                self.assertTrue(len(message) > len(MESSAGE) or skips <= limit_s / 10 + 3, skips)
+                sender.skip(2000)
+                await sender.told(c.MAILSRV_EVENT_SENT)
+                await sender.emptied()
+            taken, = self.peer.taken
+            self.assertTrue(taken.octets.endswith(message))
 
 
 class Smarthost(unittest.TestCase):
