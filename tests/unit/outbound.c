@@ -306,6 +306,12 @@ void out_end(struct outbound *w)
     assert_int_equal(w->from.live, 0);
 }
 
+int out_teardown(void **state)
+{
+    out_end(*state);
+    return 0;
+}
+
 /* ---- What passes between the sessions ---- */
 
 /* Octets of one side to the other; did anything move? */
@@ -563,6 +569,11 @@ uint64_t out_notices(const struct outbound *w)
 uint64_t out_queued(const struct outbound *w)
 {
     return mailsrv_memory_stat(w->store, MAILSRV_MEMORY_STAT_QUEUED);
+}
+
+uint64_t out_stat(const struct outbound *w, int32_t key)
+{
+    return mailsrv_queue_stat(w->queue, key);
 }
 
 bool out_item(const struct outbound *w, const char *recipient, mailsrv_queued_mail *out)

@@ -84,6 +84,7 @@ void out_begin(struct outbound *w);
 void out_open(struct outbound *w);
 void out_close(struct outbound *w); /* waits for it */
 void out_end(struct outbound *w);   /* what was kept is answered first; nothing may be left */
+int out_teardown(void **state);     /* the same of the world that the state of a test points to */
 
 /* What was kept is done, and nothing is kept any more. */
 void out_let_go(struct outbound *w);
@@ -113,6 +114,7 @@ void out_commit_to(struct outbound *w, const char *recipient); /* one, in the sa
 uint32_t out_delivered(const struct outbound *w, const char *recipient); /* how often; NULL: all */
 uint64_t out_notices(const struct outbound *w); /* in the mailbox of who sends */
 uint64_t out_queued(const struct outbound *w);
+uint64_t out_stat(const struct outbound *w, int32_t key); /* MAILSRV_QUEUE_STAT_... */
 
 /* The item of the queue with that recipient; false: there is none. */
 bool out_item(const struct outbound *w, const char *recipient, mailsrv_queued_mail *out);

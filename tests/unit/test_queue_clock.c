@@ -15,24 +15,12 @@ static bool is_down(struct outbound *world, const char *lane)
 
 static int begin(void **state)
 {
-    (void)state;
+    *state = &w;
     memset(&w, 0, sizeof w);
     down = false;
     w.is_down = is_down;
     out_begin(&w);
     return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    out_end(&w);
-    return 0;
-}
-
-static uint64_t stat(int32_t key)
-{
-    return mailsrv_queue_stat(w.queue, key);
 }
 
 /* ---- The clock ---- */
@@ -50,7 +38,7 @@ static void test_the_clock_jumps_ahead(void **state)
     down = false;
     out_wait(&w, 3 * HOUR);
     assert_int_equal(out_delivered(&w, "a@one.test"), 1);
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_FAILED), 0);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_FAILED), 0);
     down = true;
     out_send(&w, "b@one.test");
     out_wait(&w, HOUR);
@@ -239,9 +227,9 @@ static void test_very_many_dead_destinations(void **state)
         snprintf(domain, sizeof domain, "d%u.test", i);
         out_commit(&w, domain, 2);
     }
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_LANES), 16384);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_LANES), 16384);
     assert_int_equal(out_queued(&w), 2 * DESTINATIONS);
-    assert_true(stat(MAILSRV_QUEUE_STAT_HELD_ITEMS) <= 2048);
+    assert_true(out_stat(&w, MAILSRV_QUEUE_STAT_HELD_ITEMS) <= 2048);
     assert_true(w.from.octets_peak < before + ((uint64_t)MEMORY_MIB << 20));
 }
 
@@ -267,21 +255,21 @@ static void test_very_many_destinations(void **state)
         snprintf(recipient, sizeof recipient, "a@d%u.test", i);
         assert_int_equal(out_delivered(&w, recipient), 1);
     }
-    assert_true(stat(MAILSRV_QUEUE_STAT_LANES) <= 1024);
+    assert_true(out_stat(&w, MAILSRV_QUEUE_STAT_LANES) <= 1024);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_the_clock_jumps_ahead, begin, end),
-        cmocka_unit_test_setup_teardown(test_the_clock_is_put_back, begin, end),
-        cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_before_it_opens, begin, end),
-        cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_behind_a_refresh, begin, end),
-        cmocka_unit_test_setup_teardown(test_far_ahead_by_the_host, begin, end),
-        cmocka_unit_test_setup_teardown(test_another_engine_commits, begin, end),
-        cmocka_unit_test_setup_teardown(test_another_engine_commits_during_a_look, begin, end),
-        cmocka_unit_test_setup_teardown(test_very_many_dead_destinations, begin, end),
-        cmocka_unit_test_setup_teardown(test_very_many_destinations, begin, end),
+        cmocka_unit_test_setup_teardown(test_the_clock_jumps_ahead, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_clock_is_put_back, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_before_it_opens, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_behind_a_refresh, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_far_ahead_by_the_host, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_another_engine_commits, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_another_engine_commits_during_a_look, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_very_many_dead_destinations, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_very_many_destinations, begin, out_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

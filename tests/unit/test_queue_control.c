@@ -24,22 +24,15 @@ static int begin_with(uint64_t late)
 
 static int begin(void **state)
 {
-    (void)state;
+    *state = &w;
     return begin_with(0);
 }
 
 /* The same with a store that answers late: on another thread, say. */
 static int begin_late(void **state)
 {
-    (void)state;
+    *state = &w;
     return begin_with(11);
-}
-
-static int end(void **state)
-{
-    (void)state;
-    out_end(&w);
-    return 0;
 }
 
 static const mailsrv_queue_match all = { .size = sizeof all };
@@ -101,7 +94,7 @@ static void test_drop_by_lane_and_sender(void **state)
     mailsrv_queue_match pat = { .size = sizeof pat, .reverse_path = bytes_of("pat@here.test") };
     assert_int_equal(control(&pat, MAILSRV_QUEUE_DROP), 150);
     assert_int_equal(out_queued(&w), 0);
-    assert_int_equal(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_FAILED), 0);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_FAILED), 0);
 }
 
 static void test_return_by_number(void **state)
@@ -114,7 +107,7 @@ static void test_return_by_number(void **state)
     uint64_t number = mail.queue;
     mailsrv_queue_match match = { .size = sizeof match, .queues = &number, .n_queues = 1 };
     assert_int_equal(control(&match, MAILSRV_QUEUE_RETURN), 1);
-    assert_int_equal(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_FAILED), 1);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_FAILED), 1);
     assert_false(out_item(&w, "b@one.test", &mail));
     assert_true(out_item(&w, "a@one.test", &mail));
 }
@@ -149,7 +142,7 @@ static void test_what_is_being_sent(void **state)
     (void)state;
     down = false;
     out_send(&w, "later@one.test ok@one.test");
-    while (mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_CONNECTIONS) == 0)
+    while (out_stat(&w, MAILSRV_QUEUE_STAT_CONNECTIONS) == 0)
         mailsrv_engine_turn(w.engine, 20);
     assert_int_equal(control(&all, MAILSRV_QUEUE_DROP), 2);
     assert_int_equal(out_queued(&w), 0);
@@ -273,7 +266,7 @@ static void test_more_than_there_is_room_for(void **state)
     out_wait(&w, 10 * MINUTE);
     assert_int_equal(outcome.calls, 1);
     assert_int_equal(outcome.n, 300);
-    assert_true(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_HELD_ITEMS) <= 16);
+    assert_true(out_stat(&w, MAILSRV_QUEUE_STAT_HELD_ITEMS) <= 16);
 }
 
 /* Whatever is done with an item just then, it is held: also if it was put off since it was found. */
@@ -281,7 +274,7 @@ static void test_hold_at_every_moment(void **state)
 {
     mailsrv_queued_mail mail = { .tries = 0 };
     for (int steps = 0; mail.tries == 0; steps += 3) {
-        end(state);
+        out_end(&w);
         begin(state);
         down = false;
         mailsrv_memory_set_u64(w.store, MAILSRV_MEMORY_LATE, 2);
@@ -560,35 +553,35 @@ static void test_what_a_recipient_needs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_hold_and_release, begin, end),
-        cmocka_unit_test_setup_teardown(test_retry_forgets_the_back_off, begin, end),
-        cmocka_unit_test_setup_teardown(test_drop_by_lane_and_sender, begin, end),
-        cmocka_unit_test_setup_teardown(test_return_by_number, begin, end),
-        cmocka_unit_test_setup_teardown(test_reroute, begin, end),
-        cmocka_unit_test_setup_teardown(test_what_is_being_sent, begin, end),
-        cmocka_unit_test_setup_teardown(test_what_is_being_written, begin, end),
-        cmocka_unit_test_setup_teardown(test_more_than_there_is_room_for, begin, end),
-        cmocka_unit_test_setup_teardown(test_hold_at_every_moment, begin, end),
-        cmocka_unit_test_setup_teardown(test_hold_behind_release, begin, end),
-        cmocka_unit_test_setup_teardown(test_release_behind_hold, begin, end),
-        cmocka_unit_test_setup_teardown(test_retry_what_is_out, begin, end),
-        cmocka_unit_test_setup_teardown(test_retry_what_begins_behind_it, begin, end),
-        cmocka_unit_test_setup_teardown(test_retry_what_is_put_off, begin, end),
-        cmocka_unit_test_setup_teardown(test_retry_just_then, begin, end),
-        cmocka_unit_test_setup_teardown(test_retry_what_stays_dead, begin, end),
-        cmocka_unit_test_setup_teardown(test_retry_what_stays_dead, begin_late, end),
-        cmocka_unit_test_setup_teardown(test_what_cannot_be_done, begin, end),
-        cmocka_unit_test_setup_teardown(test_no_longer_than_the_writing, begin, end),
-        cmocka_unit_test_setup_teardown(test_what_fits, begin, end),
-        cmocka_unit_test_setup_teardown(test_hold_and_release, begin_late, end),
-        cmocka_unit_test_setup_teardown(test_retry_forgets_the_back_off, begin_late, end),
-        cmocka_unit_test_setup_teardown(test_drop_by_lane_and_sender, begin_late, end),
-        cmocka_unit_test_setup_teardown(test_return_by_number, begin_late, end),
-        cmocka_unit_test_setup_teardown(test_reroute, begin_late, end),
-        cmocka_unit_test_setup_teardown(test_what_is_written_meanwhile, begin, end),
-        cmocka_unit_test_setup_teardown(test_what_is_no_mail, begin, end),
-        cmocka_unit_test_setup_teardown(test_what_a_message_needs, begin, end),
-        cmocka_unit_test_setup_teardown(test_what_a_recipient_needs, begin, end),
+        cmocka_unit_test_setup_teardown(test_hold_and_release, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_retry_forgets_the_back_off, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_drop_by_lane_and_sender, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_return_by_number, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_reroute, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_being_sent, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_being_written, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_more_than_there_is_room_for, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_hold_at_every_moment, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_hold_behind_release, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_release_behind_hold, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_retry_what_is_out, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_retry_what_begins_behind_it, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_retry_what_is_put_off, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_retry_just_then, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_retry_what_stays_dead, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_retry_what_stays_dead, begin_late, out_teardown),
+        cmocka_unit_test_setup_teardown(test_what_cannot_be_done, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_no_longer_than_the_writing, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_what_fits, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_hold_and_release, begin_late, out_teardown),
+        cmocka_unit_test_setup_teardown(test_retry_forgets_the_back_off, begin_late, out_teardown),
+        cmocka_unit_test_setup_teardown(test_drop_by_lane_and_sender, begin_late, out_teardown),
+        cmocka_unit_test_setup_teardown(test_return_by_number, begin_late, out_teardown),
+        cmocka_unit_test_setup_teardown(test_reroute, begin_late, out_teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_written_meanwhile, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_no_mail, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_what_a_message_needs, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_what_a_recipient_needs, begin, out_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

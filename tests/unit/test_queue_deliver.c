@@ -5,17 +5,10 @@ static struct outbound w;
 
 static int begin(void **state)
 {
-    (void)state;
+    *state = &w;
     memset(&w, 0, sizeof w);
     out_begin(&w);
     out_open(&w);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    out_end(&w);
     return 0;
 }
 
@@ -26,11 +19,11 @@ static void test_it_is_delivered_once(void **state)
     out_wait(&w, 5 * SECOND);
     assert_int_equal(out_delivered(&w, "a@remote.test"), 1);
     assert_int_equal(out_queued(&w), 0);
-    assert_int_equal(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_DELIVERED), 1);
-    assert_int_equal(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_HELD_ITEMS), 0);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_DELIVERED), 1);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_HELD_ITEMS), 0);
     out_wait(&w, HOUR);
     assert_int_equal(out_delivered(&w, NULL), 1);
-    assert_int_equal(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_CONNECTIONS), 0);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_CONNECTIONS), 0);
 }
 
 /* RFC 5321 section 4.5.4.1: recipients at one server are of one transaction; and no connection is opened that would have
@@ -65,8 +58,8 @@ static void test_of_two_recipients_one_is_refused(void **state)
     out_wait(&w, 10 * SECOND);
     assert_int_equal(out_delivered(&w, "ok@remote.test"), 1);
     assert_int_equal(out_delivered(&w, "bad@remote.test"), 0);
-    assert_int_equal(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_NOTICES), 1);
-    assert_int_equal(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_FAILED), 1);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_NOTICES), 1);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_FAILED), 1);
     assert_int_equal(out_notices(&w), 1);
     out_wait(&w, 24 * HOUR);
     assert_int_equal(out_delivered(&w, "ok@remote.test"), 1);
@@ -83,7 +76,7 @@ static void test_one_notice_for_a_message(void **state)
     out_wait(&w, 10 * SECOND);
     assert_int_equal(out_notices(&w), 1);
     assert_int_equal(out_queued(&w), 0);
-    assert_int_equal(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_FAILED), 3);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_FAILED), 3);
 }
 
 static void test_what_is_put_off_waits_alone(void **state)
@@ -110,12 +103,12 @@ static void test_what_is_put_off_waits_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_it_is_delivered_once, begin, end),
-        cmocka_unit_test_setup_teardown(test_recipients_of_one_domain_share_a_transaction, begin, end),
-        cmocka_unit_test_setup_teardown(test_a_connection_serves_the_next_message, begin, end),
-        cmocka_unit_test_setup_teardown(test_of_two_recipients_one_is_refused, begin, end),
-        cmocka_unit_test_setup_teardown(test_one_notice_for_a_message, begin, end),
-        cmocka_unit_test_setup_teardown(test_what_is_put_off_waits_alone, begin, end),
+        cmocka_unit_test_setup_teardown(test_it_is_delivered_once, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_recipients_of_one_domain_share_a_transaction, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_a_connection_serves_the_next_message, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_of_two_recipients_one_is_refused, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_one_notice_for_a_message, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_put_off_waits_alone, begin, out_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,8 +33,8 @@ static void check(void)
         snprintf(recipient, sizeof recipient, "user%u@one.test", i);
         assert_int_equal(out_delivered(&w, recipient), 1);
     }
-    assert_int_equal(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_HELD_ITEMS), 0);
-    assert_int_equal(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_CONNECTIONS), 0);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_HELD_ITEMS), 0);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_CONNECTIONS), 0);
 }
 
 /* The n-th allocation since the mail was committed finds no memory; and all from the n-th on, for a while. */

@@ -7,23 +7,11 @@ static const mailsrv_queue_match all = { .size = sizeof all };
 
 static int begin(void **state)
 {
-    (void)state;
+    *state = &w;
     memset(&w, 0, sizeof w);
     w.setup.delay_notice_s = UINT32_MAX;
     out_begin(&w);
     return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    out_end(&w);
-    return 0;
-}
-
-static uint64_t stat(int32_t key)
-{
-    return mailsrv_queue_stat(w.queue, key);
 }
 
 static void set_true(void *user)
@@ -49,7 +37,8 @@ static const struct outstanding {
 /* One is delivered, one waits, one is refused: of each kind something is asked, and the one kind stays unanswered. */
 static void ask_and_keep(int32_t kind)
 {
-    begin(NULL);
+    void *world;
+    begin(&world);
     out_commit_to(&w, "ok@one.test");
     out_commit_to(&w, "later@two.test");
     out_commit_to(&w, "bad@three.test");
@@ -118,7 +107,7 @@ static void test_a_late_connection_is_used(void **state)
     out_send(&w, "a@one.test");
     out_wait(&w, HOUR);
     assert_int_equal(w.n_kept, 1);
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_CONNECTIONS), 1);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_CONNECTIONS), 1);
     out_answer(&w, MAILSRV_OK);
     out_wait(&w, SECOND);
     assert_int_equal(out_delivered(&w, "a@one.test"), 1);
@@ -162,7 +151,7 @@ static void test_a_connection_for_what_is_gone(void **state)
     out_answer(&w, MAILSRV_OK);
     out_wait(&w, MINUTE);
     assert_int_equal(out_delivered(&w, NULL), 0);
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_CONNECTIONS), 0);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_CONNECTIONS), 0);
     assert_int_equal(out_queued(&w), 0);
 }
 
@@ -182,7 +171,7 @@ static void test_the_store_is_away(void **state)
     uint32_t asked = w.n_scans + w.n_updates;
     uint64_t octets = w.from.octets;
     out_wait(&w, 23 * HOUR);
-    uint64_t askers = stat(MAILSRV_QUEUE_STAT_HELD_ITEMS) + 2; /* each every 5 seconds: the look, the lane, the items */
+    uint64_t askers = out_stat(&w, MAILSRV_QUEUE_STAT_HELD_ITEMS) + 2; /* each every 5 seconds: the look, the lane, the items */
     assert_true(w.n_scans + w.n_updates - asked <= askers * (23 * 3600 / 5 + 1));
     assert_true(w.from.octets <= octets);
     w.store_is_down = false;
@@ -227,11 +216,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_closed_while_an_answer_is_out),
         cmocka_unit_test(test_the_engine_ends_while_an_answer_is_out),
-        cmocka_unit_test_setup_teardown(test_a_late_connection_is_used, begin, end),
-        cmocka_unit_test_setup_teardown(test_a_connection_that_comes_after_the_end, begin, end),
-        cmocka_unit_test_setup_teardown(test_a_connection_for_what_is_gone, begin, end),
-        cmocka_unit_test_setup_teardown(test_the_store_is_away, begin, end),
-        cmocka_unit_test_setup_teardown(test_closed_while_the_store_is_away, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_late_connection_is_used, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_a_connection_that_comes_after_the_end, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_a_connection_for_what_is_gone, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_store_is_away, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_closed_while_the_store_is_away, begin, out_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

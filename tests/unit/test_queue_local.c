@@ -16,19 +16,12 @@ static mailsrv_id add(const char *name, const char *address)
 
 static int begin(void **state)
 {
-    (void)state;
+    *state = &w;
     memset(&w, 0, sizeof w);
     out_begin(&w);
     pat = w.pat;
     kim = add("kim", "kim@here.test");
     out_open(&w);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    out_end(&w);
     return 0;
 }
 
@@ -182,7 +175,7 @@ static void test_not_all_memory_is_for_what_waits(void **state)
         queue_local("a@remote.test", "pat@here.test", 0);
     out_wait(&w, MINUTE);
     assert_int_equal(w.n_kept, 16);
-    assert_true(mailsrv_queue_stat(w.queue, MAILSRV_QUEUE_STAT_HELD_ITEMS) <= 16 + 64 / 4 + 1);
+    assert_true(out_stat(&w, MAILSRV_QUEUE_STAT_HELD_ITEMS) <= 16 + 64 / 4 + 1);
     out_commit(&w, "one.test", 100);
     out_wait(&w, MINUTE);
     assert_int_equal(out_delivered(&w, NULL), 100);
@@ -257,16 +250,16 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_it_is_delivered_here, begin, end),
-        cmocka_unit_test_setup_teardown(test_it_waits_for_room, begin, end),
-        cmocka_unit_test_setup_teardown(test_it_is_given_up, begin, end),
-        cmocka_unit_test_setup_teardown(test_success_is_told, begin, end),
-        cmocka_unit_test_setup_teardown(test_it_is_forwarded, begin, end),
-        cmocka_unit_test_setup_teardown(test_many, begin, end),
-        cmocka_unit_test_setup_teardown(test_not_all_memory_is_for_what_waits, begin, end),
-        cmocka_unit_test_setup_teardown(test_it_closes, begin, end),
-        cmocka_unit_test_setup_teardown(test_they_are_dropped, begin, end),
-        cmocka_unit_test_setup_teardown(test_no_memory, begin, end),
+        cmocka_unit_test_setup_teardown(test_it_is_delivered_here, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_it_waits_for_room, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_it_is_given_up, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_success_is_told, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_it_is_forwarded, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_many, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_not_all_memory_is_for_what_waits, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_it_closes, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_they_are_dropped, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_no_memory, begin, out_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

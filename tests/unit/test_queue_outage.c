@@ -20,24 +20,12 @@ static bool slow_is_stuck(struct outbound *world, const char *lane)
 
 static int begin(void **state)
 {
-    (void)state;
+    *state = &w;
     memset(&w, 0, sizeof w);
     w.is_down = dead_is_down;
     back_us = INT64_MAX;
     out_begin(&w);
     return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    out_end(&w);
-    return 0;
-}
-
-static uint64_t stat(int32_t key)
-{
-    return mailsrv_queue_stat(w.queue, key);
 }
 
 /* ---- Tests ---- */
@@ -75,7 +63,7 @@ static void test_it_is_given_up(void **state)
     out_wait(&w, 5 * 24 * HOUR - HOUR);
     assert_int_equal(out_queued(&w), 1);
     out_wait(&w, 4 * HOUR);
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_FAILED), 1);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_FAILED), 1);
     mailsrv_queued_mail mail;
     assert_false(out_item(&w, "a@dead.test", &mail));
     assert_int_equal(out_notices(&w), 2); /* that it waits, after four hours, once; and that it is over */
@@ -91,7 +79,7 @@ static void test_many_for_a_dead_server(void **state)
     out_wait(&w, 10 * SECOND);
     assert_true(w.n_connects <= 4);
     assert_true(w.n_updates <= 4);
-    assert_true(stat(MAILSRV_QUEUE_STAT_HELD_ITEMS) <= 4);
+    assert_true(out_stat(&w, MAILSRV_QUEUE_STAT_HELD_ITEMS) <= 4);
     out_send(&w, "a@other.test");
     out_wait(&w, SECOND);
     assert_int_equal(out_delivered(&w, "a@other.test"), 1);
@@ -142,8 +130,8 @@ static void test_memory_is_bounded(void **state)
     }
     for (int i = 0; i < 100 && out_delivered(&w, NULL) < 19000; i++) {
         out_wait(&w, SECOND);
-        if (stat(MAILSRV_QUEUE_STAT_HELD_ITEMS) > peak)
-            peak = stat(MAILSRV_QUEUE_STAT_HELD_ITEMS);
+        if (out_stat(&w, MAILSRV_QUEUE_STAT_HELD_ITEMS) > peak)
+            peak = out_stat(&w, MAILSRV_QUEUE_STAT_HELD_ITEMS);
     }
     assert_int_equal(out_delivered(&w, NULL), 19000);
     assert_true(peak <= 256);
@@ -189,7 +177,7 @@ static void test_a_slow_server_leaves_some_connections(void **state)
     out_open(&w);
     out_commit(&w, "slow.test", 1000);
     out_wait(&w, 10 * SECOND);
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_CONNECTIONS), 3);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_CONNECTIONS), 3);
     out_send(&w, "a@other.test b@third.test");
     out_wait(&w, 5 * SECOND);
     assert_int_equal(out_delivered(&w, NULL), 2);
@@ -212,7 +200,7 @@ static void test_connections_that_rest_stay(void **state)
     out_wait(&w, SECOND);
     assert_int_equal(out_delivered(&w, NULL), 54);
     assert_int_equal(w.n_connects, 4);
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_CONNECTIONS), 4);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_CONNECTIONS), 4);
     out_send(&w, "e@five.test"); /* which has none */
     out_wait(&w, SECOND);
     assert_int_equal(out_delivered(&w, NULL), 55);
@@ -242,7 +230,7 @@ static uint64_t cut_sessions(void)
         mailsrv_session_free(wire->client);
         wire->client = NULL;
     }
-    return w.n_mails - stat(MAILSRV_QUEUE_STAT_DELIVERED);
+    return w.n_mails - out_stat(&w, MAILSRV_QUEUE_STAT_DELIVERED);
 }
 
 /* The host frees sessions in the middle: their mail is tried again, and nothing hangs.  It arrives, and arrives twice only
@@ -259,7 +247,7 @@ static void test_sessions_are_cut(void **state)
     }
     for (int cut = 0; cut < CUTS; cut++) {
         w.is_stuck = out_nothing_moves;
-        for (int i = 0; i < 3 * 60 && stat(MAILSRV_QUEUE_STAT_CONNECTIONS) == 0; i++)
+        for (int i = 0; i < 3 * 60 && out_stat(&w, MAILSRV_QUEUE_STAT_CONNECTIONS) == 0; i++)
             out_wait(&w, MINUTE);
         w.is_stuck = NULL;
         for (int i = 0; i < 10 + 3 * cut; i++)
@@ -276,26 +264,26 @@ static void test_sessions_are_cut(void **state)
         assert_true(out_delivered(&w, recipient) >= 1);
     }
     assert_int_equal(out_delivered(&w, NULL), CUT + unheard);
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_DELIVERED), CUT);
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_FAILED), 0);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_DELIVERED), CUT);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_FAILED), 0);
     assert_int_equal(out_notices(&w), 0);
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_HELD_ITEMS), 0);
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_CONNECTIONS), 0);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_HELD_ITEMS), 0);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_CONNECTIONS), 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_it_is_tried_again_ever_later, begin, end),
-        cmocka_unit_test_setup_teardown(test_it_is_given_up, begin, end),
-        cmocka_unit_test_setup_teardown(test_many_for_a_dead_server, begin, end),
-        cmocka_unit_test_setup_teardown(test_the_first_success_frees_the_rest, begin, end),
-        cmocka_unit_test_setup_teardown(test_memory_is_bounded, begin, end),
-        cmocka_unit_test_setup_teardown(test_a_restart_loses_nothing, begin, end),
-        cmocka_unit_test_setup_teardown(test_a_slow_server_leaves_some_connections, begin, end),
-        cmocka_unit_test_setup_teardown(test_connections_that_rest_stay, begin, end),
-        cmocka_unit_test_setup_teardown(test_the_engine_ends_under_it, begin, end),
-        cmocka_unit_test_setup_teardown(test_sessions_are_cut, begin, end),
+        cmocka_unit_test_setup_teardown(test_it_is_tried_again_ever_later, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_it_is_given_up, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_many_for_a_dead_server, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_first_success_frees_the_rest, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_memory_is_bounded, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_a_restart_loses_nothing, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_a_slow_server_leaves_some_connections, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_connections_that_rest_stay, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_engine_ends_under_it, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_sessions_are_cut, begin, out_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

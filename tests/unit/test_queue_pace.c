@@ -7,23 +7,11 @@ enum { MANY = 100, TRIES = 10, FIRST_LINKS = 4, LINKS = 20 };
 
 static int begin(void **state)
 {
-    (void)state;
+    *state = &w;
     memset(&w, 0, sizeof w);
     out_begin(&w);
     out_open(&w);
     return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    out_end(&w);
-    return 0;
-}
-
-static uint64_t stat(int32_t key)
-{
-    return mailsrv_queue_stat(w.queue, key);
 }
 
 /* Each a message of its own: none goes with another. */
@@ -114,7 +102,7 @@ static void test_what_failed_together_is_tried_again_apart(void **state)
 /* They stand still with so many connections, each of which has a message to send and has not begun to. */
 static void grow_to(uint32_t links)
 {
-    for (int i = 0; i < 1000000 && stat(MAILSRV_QUEUE_STAT_CONNECTIONS) < links; i++)
+    for (int i = 0; i < 1000000 && out_stat(&w, MAILSRV_QUEUE_STAT_CONNECTIONS) < links; i++)
         out_step(&w);
     w.keeps = MAILSRV_OP_READ;
     out_run(&w);
@@ -122,7 +110,7 @@ static void grow_to(uint32_t links)
     w.is_stuck = out_nothing_moves;
     out_let_go(&w);
     out_run(&w);
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_CONNECTIONS), links);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_CONNECTIONS), links);
 }
 
 /* One who is not known yet gets few at once; each success brings one more, up to the most there may be. */
@@ -132,11 +120,11 @@ static void test_connections_grow_with_success(void **state)
     commit_many("user", 3 * MANY);
     w.is_stuck = out_nothing_moves;
     out_run(&w);
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_CONNECTIONS), FIRST_LINKS);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_CONNECTIONS), FIRST_LINKS);
     w.is_stuck = NULL;
-    while (stat(MAILSRV_QUEUE_STAT_CONNECTIONS) < LINKS && w.n_mails < 3 * MANY) {
+    while (out_stat(&w, MAILSRV_QUEUE_STAT_CONNECTIONS) < LINKS && w.n_mails < 3 * MANY) {
         out_step(&w);
-        assert_true(stat(MAILSRV_QUEUE_STAT_CONNECTIONS) <= FIRST_LINKS + stat(MAILSRV_QUEUE_STAT_DELIVERED));
+        assert_true(out_stat(&w, MAILSRV_QUEUE_STAT_CONNECTIONS) <= FIRST_LINKS + out_stat(&w, MAILSRV_QUEUE_STAT_DELIVERED));
     }
     out_run(&w);
     assert_int_equal(w.wires_peak, LINKS);
@@ -165,12 +153,12 @@ static void fail_some(uint32_t n, uint32_t limit)
     const uint32_t connects = w.n_connects;
     for (uint32_t links = LINKS; links-- > limit;) {
         lose_one(LINKS - links <= n);
-        assert_int_equal(stat(MAILSRV_QUEUE_STAT_CONNECTIONS), links);
+        assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_CONNECTIONS), links);
         assert_int_equal(w.n_connects, connects);
     }
     lose_one(false);
     assert_int_equal(w.n_connects, connects + 1);
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_CONNECTIONS), limit);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_CONNECTIONS), limit);
     w.is_stuck = NULL;
     out_wait(&w, HOUR);
     assert_int_equal(out_queued(&w), 0);
@@ -192,10 +180,10 @@ static void test_another_failure_halves_them_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_what_failed_together_is_tried_again_apart, begin, end),
-        cmocka_unit_test_setup_teardown(test_connections_grow_with_success, begin, end),
-        cmocka_unit_test_setup_teardown(test_a_failure_halves_them, begin, end),
-        cmocka_unit_test_setup_teardown(test_another_failure_halves_them_again, begin, end),
+        cmocka_unit_test_setup_teardown(test_what_failed_together_is_tried_again_apart, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_connections_grow_with_success, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_a_failure_halves_them, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_another_failure_halves_them_again, begin, out_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

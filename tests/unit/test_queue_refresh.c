@@ -19,7 +19,7 @@ static uint32_t dns(struct outbound *world, const char *name)
 
 static int begin(void **state)
 {
-    (void)state;
+    *state = &w;
     memset(&w, 0, sizeof w);
     w.is_down = dead_is_down;
     w.dns = dns;
@@ -31,23 +31,11 @@ static int begin(void **state)
 
 static int begin_without_route(void **state)
 {
-    (void)state;
+    *state = &w;
     memset(&w, 0, sizeof w);
     w.no_route = true;
     out_begin(&w);
     return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    out_end(&w);
-    return 0;
-}
-
-static uint64_t stat(int32_t key)
-{
-    return mailsrv_queue_stat(w.queue, key);
 }
 
 /* ---- What failed ---- */
@@ -151,9 +139,8 @@ static void test_a_refresh_of_a_busy_lane(void **state)
 /* The refresh comes at each step of it: whatever goes by a connection that began before is what it had. */
 static void test_a_refresh_at_each_step(void **state)
 {
-    (void)state;
     for (uint32_t steps = 0; steps < 120; steps++) {
-        begin(NULL);
+        begin(state);
         has_moved = false;
         w.route = there_or_elsewhere;
         w.setup.recipients_per_message = 1;
@@ -171,7 +158,7 @@ static void test_a_refresh_at_each_step(void **state)
         out_wait(&w, SECOND);
         assert_int_equal(out_delivered(&w, NULL), 8);
         assert_int_equal(out_queued(&w), 0);
-        end(NULL);
+        out_end(&w);
     }
 }
 
@@ -197,7 +184,7 @@ static void test_a_refresh_while_route_is_asked(void **state)
         mailsrv_queue_refresh(w.queue);
         out_run(&w);
     }
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_FAILED), 0);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_FAILED), 0);
     assert_int_equal(out_queued(&w), 0);
 }
 
@@ -262,7 +249,7 @@ static void test_a_refresh_while_dns_is_asked(void **state)
     out_let_go(&w);
     rcode = 0;
     out_run(&w);
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_FAILED), 0);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_FAILED), 0);
     assert_int_equal(out_delivered(&w, NULL), 20);
     assert_int_equal(w.n_questions, 4); /* MX, that of before and that of now; A and AAAA */
 }
@@ -290,15 +277,15 @@ static void test_a_refresh_at_any_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a_refresh_forgets_failures, begin, end),
-        cmocka_unit_test_setup_teardown(test_a_refresh_asks_for_routes, begin, end),
-        cmocka_unit_test_setup_teardown(test_a_refresh_of_a_busy_lane, begin, end),
-        cmocka_unit_test_setup_teardown(test_a_refresh_while_route_is_asked, begin, end),
-        cmocka_unit_test_setup_teardown(test_a_lane_that_is_never_empty_asks_again, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_refresh_forgets_failures, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_a_refresh_asks_for_routes, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_a_refresh_of_a_busy_lane, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_a_refresh_while_route_is_asked, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_a_lane_that_is_never_empty_asks_again, begin, out_teardown),
         cmocka_unit_test(test_a_refresh_at_each_step),
-        cmocka_unit_test_setup_teardown(test_a_refresh_without_route, begin_without_route, end),
-        cmocka_unit_test_setup_teardown(test_a_refresh_while_dns_is_asked, begin, end),
-        cmocka_unit_test_setup_teardown(test_a_refresh_at_any_time, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_refresh_without_route, begin_without_route, out_teardown),
+        cmocka_unit_test_setup_teardown(test_a_refresh_while_dns_is_asked, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_a_refresh_at_any_time, begin, out_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

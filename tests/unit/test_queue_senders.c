@@ -44,21 +44,14 @@ static int begin(uint32_t flags)
 
 static int begin_by_sender(void **state)
 {
-    (void)state;
+    *state = &w;
     return begin(MAILSRV_QUEUE_ROUTES_BY_SENDER);
 }
 
 static int begin_by_domain(void **state)
 {
-    (void)state;
+    *state = &w;
     return begin(0);
-}
-
-static int end(void **state)
-{
-    (void)state;
-    out_end(&w);
-    return 0;
 }
 
 static void send_from(const char *sender, const char *recipients)
@@ -220,13 +213,13 @@ static void test_that_it_depends_is_new_while_asked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_each_by_his_own_way, begin_by_sender, end),
-        cmocka_unit_test_setup_teardown(test_each_out_of_the_store, begin_by_sender, end),
-        cmocka_unit_test_setup_teardown(test_ways_fail_alone, begin_by_sender, end),
-        cmocka_unit_test_setup_teardown(test_an_operator_tries_again, begin_by_sender, end),
-        cmocka_unit_test_setup_teardown(test_one_has_no_way, begin_by_sender, end),
-        cmocka_unit_test_setup_teardown(test_that_it_depends_is_new, begin_by_domain, end),
-        cmocka_unit_test_setup_teardown(test_that_it_depends_is_new_while_asked, begin_by_domain, end),
+        cmocka_unit_test_setup_teardown(test_each_by_his_own_way, begin_by_sender, out_teardown),
+        cmocka_unit_test_setup_teardown(test_each_out_of_the_store, begin_by_sender, out_teardown),
+        cmocka_unit_test_setup_teardown(test_ways_fail_alone, begin_by_sender, out_teardown),
+        cmocka_unit_test_setup_teardown(test_an_operator_tries_again, begin_by_sender, out_teardown),
+        cmocka_unit_test_setup_teardown(test_one_has_no_way, begin_by_sender, out_teardown),
+        cmocka_unit_test_setup_teardown(test_that_it_depends_is_new, begin_by_domain, out_teardown),
+        cmocka_unit_test_setup_teardown(test_that_it_depends_is_new_while_asked, begin_by_domain, out_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

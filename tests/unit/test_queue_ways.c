@@ -13,25 +13,13 @@ static uint32_t dns(struct outbound *world, const char *name)
 
 static int begin(void **state)
 {
-    (void)state;
+    *state = &w;
     memset(&w, 0, sizeof w);
     w.dns = dns;
     rcode = 0;
     out_begin(&w);
     out_open(&w);
     return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    out_end(&w);
-    return 0;
-}
-
-static uint64_t stat(int32_t key)
-{
-    return mailsrv_queue_stat(w.queue, key);
 }
 
 /* T55: DNS that does not answer is no answer: later, and never given up for it before its time. */
@@ -41,7 +29,7 @@ static void no_answer(uint32_t code)
     rcode = code;
     out_send(&w, "a@dns.test");
     out_wait(&w, 12 * HOUR);
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_FAILED), 0);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_FAILED), 0);
     assert_true(out_item(&w, "a@dns.test", &mail));
     assert_true(mail.text.n != 0);
     assert_true(w.n_questions < 400);
@@ -69,10 +57,10 @@ static void at_once(uint32_t code)
     rcode = code;
     out_commit(&w, "dns.test", 300);
     out_wait(&w, MINUTE);
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_FAILED), 300);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_FAILED), 300);
     assert_int_equal(w.n_connects, 0);
     assert_true(w.n_questions < 10);
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_HELD_ITEMS), 0);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_HELD_ITEMS), 0);
 }
 
 static void test_no_such_domain(void **state)
@@ -130,7 +118,7 @@ static void test_route_knows_no_way(void **state)
     verdict = MAILSRV_NOPERM;
     out_send(&w, "a@one.test");
     out_wait(&w, 10 * SECOND);
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_FAILED), 1);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_FAILED), 1);
 }
 
 static void test_route_cannot_say(void **state)
@@ -141,7 +129,7 @@ static void test_route_cannot_say(void **state)
     verdict = MAILSRV_TEMP;
     out_send(&w, "a@one.test");
     out_wait(&w, 3 * HOUR);
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_FAILED), 0);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_FAILED), 0);
     assert_true(out_item(&w, "a@one.test", &mail));
     verdict = MAILSRV_OK;
     w.route = NULL;
@@ -235,7 +223,7 @@ static void test_the_host_says_when(void **state)
     assert_true(out_item(&w, "later@one.test", &mail));
     assert_true(mail.due_us < w.unix_us + 20 * SECOND);
     out_wait(&w, 30 * SECOND);
-    assert_int_equal(stat(MAILSRV_QUEUE_STAT_FAILED), 1);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_FAILED), 1);
     assert_int_equal(out_queued(&w), 0);
 }
 
@@ -298,19 +286,19 @@ static void test_a_server_hangs_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_no_answer_of_dns, begin, end),
-        cmocka_unit_test_setup_teardown(test_servfail, begin, end),
-        cmocka_unit_test_setup_teardown(test_no_such_domain, begin, end),
-        cmocka_unit_test_setup_teardown(test_null_mx, begin, end),
-        cmocka_unit_test_setup_teardown(test_a_smarthost_is_shared, begin, end),
-        cmocka_unit_test_setup_teardown(test_route_knows_no_way, begin, end),
-        cmocka_unit_test_setup_teardown(test_route_cannot_say, begin, end),
-        cmocka_unit_test_setup_teardown(test_the_host_says_when, begin, end),
-        cmocka_unit_test_setup_teardown(test_another_way_at_once, begin, end),
-        cmocka_unit_test_setup_teardown(test_a_server_hangs_up, begin, end),
-        cmocka_unit_test_teardown(test_tls_works, end),
-        cmocka_unit_test_teardown(test_tls_fails, end),
-        cmocka_unit_test_teardown(test_tls_is_required_and_fails, end),
+        cmocka_unit_test_setup_teardown(test_no_answer_of_dns, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_servfail, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_no_such_domain, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_null_mx, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_a_smarthost_is_shared, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_route_knows_no_way, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_route_cannot_say, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_host_says_when, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_another_way_at_once, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_a_server_hangs_up, begin, out_teardown),
+        cmocka_unit_test_prestate_setup_teardown(test_tls_works, NULL, out_teardown, &w),
+        cmocka_unit_test_prestate_setup_teardown(test_tls_fails, NULL, out_teardown, &w),
+        cmocka_unit_test_prestate_setup_teardown(test_tls_is_required_and_fails, NULL, out_teardown, &w),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
