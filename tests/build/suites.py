@@ -39,14 +39,19 @@ def dialogues(p: Report) -> None:
         run_dialogues("plain", p, [])
 
 
+def fewer(p: Report, where: str, *more: str) -> dict[str, str]:
+    """The counts of dialogues where they are slow."""
+    return {f"DIALOGUE_{name}": p.environment[f"DIALOGUE_{where}_{name}"]
+            for name in ("CUTS", "SHORT_INPUT", "RANDOM_CUTS", "PAIRS", *more)}
+
+
 def sanitized(p: Report, *names: str) -> None:
     """Suites under the address and the undefined-behaviour sanitizer."""
     if configurations.build("asan", p):
         options = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
-        fewer = {f"DIALOGUE_{name}": p.environment[f"DIALOGUE_SANITIZED_{name}"]
-                 for name in ("CUTS", "SHORT_INPUT", "RANDOM_CUTS", "PAIRS", "STEP", "TLS_STEP", "TLS_ENDS")}
+        less = fewer(p, "SANITIZED", "STEP", "TLS_STEP", "TLS_ENDS")
         for name in names:
-            configurations.run_suite("asan", name, p, **options, **fewer)
+            configurations.run_suite("asan", name, p, **options, **less)
 
 
 def sanitized_dialogues(p: Report) -> None:
@@ -122,8 +127,7 @@ def foreign(name: str, p: Report) -> None:
     p.summaries.append("by qemu" if runner else "natively")
     if configurations.build(name, p):
         ways = p.environment["DIALOGUE_FOREIGN_WAYS"]
-        counts = ["--cuts", p.environment["DIALOGUE_FOREIGN_CUTS"], "--pairs", p.environment["DIALOGUE_FOREIGN_PAIRS"]]
-        run_dialogues(name, p, runner, *counts, *(["--ways", ways] if ways != "all" else []))
+        run_dialogues(name, p, runner, *(["--ways", ways] if ways != "all" else []), **fewer(p, "FOREIGN"))
         stores(name, p, runner)
 
 
