@@ -164,7 +164,7 @@ static void retry_lane(struct control *c, const mailsrv_queue_item *row, const s
     if (lane == NULL || !mailsrv__lane_is_held_up(lane) || lane->retried > c->before)
         return;
     lane->retried = c->queue->scans;
-    lane->more = true;
+    mailsrv__lane_more(lane);
     mailsrv__lane_retry(lane);
 }
 

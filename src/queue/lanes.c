@@ -166,8 +166,16 @@ static void call(struct lane *lane)
     mailsrv__task_due(lane->queue, &lane->task);
 }
 
+void mailsrv__lane_due(struct lane *lane)
+{
+    int64_t now = mailsrv__queue_unix(lane->queue);
+    if (lane->latest_us < now)
+        lane->latest_us = now;
+}
+
 void mailsrv__lane_put(struct lane *lane, struct item *item, bool first)
 {
+    mailsrv__lane_due(lane);
     item->state = ITEM_WAITS;
     item->lane = lane;
     lane->queue->n_settling--;
@@ -179,6 +187,7 @@ void mailsrv__lane_put(struct lane *lane, struct item *item, bool first)
 void mailsrv__lane_more(struct lane *lane)
 {
     lane->more = true;
+    mailsrv__lane_due(lane);
     call(lane);
 }
 

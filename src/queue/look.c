@@ -223,6 +223,7 @@ static void look_fired(struct timer *timer)
 static void ask_lane_page(struct scan *scan)
 {
     struct lane *lane = scan->lane;
+    mailsrv__lane_due(lane);
     int64_t now = mailsrv__queue_unix(scan->queue);
     int64_t upto = lane->freed_us != 0 && !lane->sweeps ? INT64_MAX - 1 : now;
     if (lane->freed_us > now)
@@ -233,8 +234,10 @@ static void ask_lane_page(struct scan *scan)
 static void begin_lane(struct scan *scan, struct lane *lane)
 {
     mailsrv_queue *q = scan->queue;
-    if (was_put_back(q)) /* what was due, and is no more, is to be seen again */
-        mailsrv__look_from_start(q, mailsrv__queue_unix(q));
+    int64_t now = mailsrv__queue_unix(q);
+    if (was_put_back(q) || now < lane->latest_us - SECOND_US) /* what was due, and is no more, is to be seen again */
+        mailsrv__look_from_start(q, now);
+    lane->latest_us = now;
     scan->lane = lane;
     scan->cursor = (mailsrv_cursor){ { 0 } };
     scan->sweeps = lane->sweeps;

@@ -156,6 +156,7 @@ struct lane {
     int64_t not_before_us; /* unix time, while it waits for its timer */
     int64_t freed_us;     /* unix time; what was tried before that is due; 0: only what is due is */
     int64_t swept_us;     /* when it was last looked for what is too old */
+    int64_t latest_us;    /* unix time: the latest by which something was due, since it was last looked for more */
     uint64_t retried;     /* the last scan that was asked before an operator's RETRY of it */
     bool more;            /* in the store */
     bool waits;           /* for its timer */
@@ -372,7 +373,8 @@ struct lane *mailsrv__lane_get(mailsrv_queue *queue, struct span name, struct sp
 /* Is an item of its domain its own? */
 bool mailsrv__lane_is_of(const struct lane *lane, const struct queue_record *record);
 void mailsrv__lane_put(struct lane *lane, struct item *item, bool first); /* it waits there */
-void mailsrv__lane_more(struct lane *lane);                   /* there is more in the store */
+void mailsrv__lane_more(struct lane *lane);                   /* there is more in the store, due now */
+void mailsrv__lane_due(struct lane *lane);                    /* something is due now */
 void mailsrv__lane_leave(struct item *item);                  /* it waits, or is out, no more */
 void mailsrv__lane_let_go(struct lane *lane);                 /* its items are the store's alone */
 void mailsrv__lane_fail(struct lane *lane, uint16_t code, struct span text); /* its items are given up */

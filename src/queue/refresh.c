@@ -28,7 +28,7 @@ static void refresh_lane(struct lane *lane)
         return;
     }
     lane->freed_us = mailsrv__queue_unix(lane->queue);
-    lane->more = true;
+    mailsrv__lane_more(lane);
     mailsrv__lane_retry(lane);
 }
 

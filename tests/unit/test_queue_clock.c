@@ -119,6 +119,28 @@ static void test_the_clock_is_put_back_behind_a_refresh(void **state)
     assert_true(w.n_updates - before <= 300);
 }
 
+/* Ahead while it is written when something is due, and back by a bit more before that is looked for: nobody has to come for
+ * it to be seen. */
+static void test_the_clock_was_ahead_for_a_while(void **state)
+{
+    (void)state;
+    out_open(&w);
+    out_wait(&w, HOUR);
+    down = true;
+    w.keeps = MAILSRV_OP_QUEUE_UPDATE;
+    out_send(&w, "a@one.test");
+    out_wait(&w, SECOND);
+    assert_int_equal(w.n_kept, 1);
+    w.unix_us += 50 * MINUTE;
+    out_wait(&w, SECOND);
+    out_let_go(&w);
+    out_wait(&w, SECOND);
+    w.unix_us -= 58 * MINUTE;
+    down = false;
+    out_wait(&w, HOUR);
+    assert_int_equal(out_delivered(&w, "a@one.test"), 1);
+}
+
 static int32_t in_a_month(struct outbound *world, const mailsrv_arg_retry *arg, mailsrv_retry *out)
 {
     (void)arg;
@@ -264,6 +286,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_clock_jumps_ahead, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_before_it_opens, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_clock_was_ahead_for_a_while, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_behind_a_refresh, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_far_ahead_by_the_host, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_another_engine_commits, begin, out_teardown),
