@@ -71,6 +71,13 @@ static void reroute(const struct control *c, struct item *item)
         item->change.due_us = INT64_MAX;
 }
 
+static void release(struct item *item)
+{
+    item->change.flags_cleared |= QUEUE_FLAG_HELD;
+    item->change.flags_set &= (uint16_t)~QUEUE_FLAG_HELD;
+    item->change.owed_anew = item->record.fate == QUEUE_BOUNCE;
+}
+
 void mailsrv__control_apply(struct control *c, struct item *item)
 {
     item->change.due_us = mailsrv__queue_unix(c->queue);
@@ -81,8 +88,7 @@ void mailsrv__control_apply(struct control *c, struct item *item)
         item->change.due_us = INT64_MAX;
         break;
     case MAILSRV_QUEUE_RELEASE:
-        item->change.flags_cleared |= QUEUE_FLAG_HELD;
-        item->change.flags_set &= (uint16_t)~QUEUE_FLAG_HELD;
+        release(item);
         break;
     case MAILSRV_QUEUE_REROUTE:
         reroute(c, item);
@@ -91,6 +97,7 @@ void mailsrv__control_apply(struct control *c, struct item *item)
         mailsrv__settle(item, PLAN_DELETE);
         return;
     case MAILSRV_QUEUE_RETURN:
+        release(item); /* for its notice may have to wait */
         mailsrv__settle(item, PLAN_GIVE_UP);
         return;
     default:

@@ -60,6 +60,13 @@ static int64_t owed_since(const struct queue_record *r)
     return r->tried_us > r->arrived_us ? r->tried_us : r->arrived_us;
 }
 
+/* It was due long ago, and nobody was there: the program was away, or the clock was put on. */
+static bool was_forgotten(const struct item *item)
+{
+    const mailsrv_queue *q = item->queue;
+    return item->due_us < mailsrv__queue_unix(q) - q->limits.retry_max_us;
+}
+
 /* Nobody could be told now.  What failed is owed a notice still when this program has ended; that something was
  * relayed, or waits, is told as far as it goes. */
 static void not_told(struct item *item)
@@ -71,7 +78,9 @@ static void not_told(struct item *item)
     }
     if (item->plan == PLAN_RELAYED)
         return; /* again */
-    if (item->record.fate == QUEUE_BOUNCE && mailsrv__queue_unix(q) > owed_since(&item->record) + q->limits.expire_us) {
+    item->change.owed_anew = item->change.owed_anew || was_forgotten(item);
+    if (item->record.fate == QUEUE_BOUNCE && !item->change.owed_anew &&
+        mailsrv__queue_unix(q) - owed_since(&item->record) > q->limits.expire_us) {
         item->told = true; /* not in all that time */
         return;
     }

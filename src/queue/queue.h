@@ -97,6 +97,7 @@ struct item_change {
     int64_t due_us;
     uint16_t flags_set, flags_cleared;
     bool bounces;     /* its fate is a notice from now on */
+    bool owed_anew;   /* how long nobody could be told counts from now on */
     bool reroutes;
     uint8_t route_n;
     char route[ROUTE_OCTETS_MAX];

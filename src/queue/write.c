@@ -15,10 +15,11 @@ static struct queue_record changed(const struct item *item)
     if (change->bounces)
         r.fate = QUEUE_BOUNCE;
     r.arrived_us = mailsrv__schedule_arrived(item->queue, &r);
+    bool is_owed = item->record.fate == QUEUE_BOUNCE; /* since then */
+    if (change->owed_anew || (item->tried && !is_owed))
+        r.tried_us = mailsrv__queue_unix(item->queue);
     if (item->tried) {
         r.tries += r.tries != UINT32_MAX;
-        if (item->record.fate != QUEUE_BOUNCE) /* that is since when a notice is owed */
-            r.tried_us = mailsrv__queue_unix(item->queue);
         r.code = reply->code;
         r.text = (struct span){ reply->text, reply->text_n };
         r.host = (struct span){ reply->text == NULL ? NULL : reply->text + reply->text_n, reply->host_n };

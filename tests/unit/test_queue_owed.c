@@ -1,0 +1,150 @@
+/* Notices that are owed and cannot be given: for how long it is tried. */
+#include "outbound.h"
+
+#define DAY (24 * HOUR)
+
+static struct outbound w;
+
+static bool is_down(struct outbound *world, const char *lane)
+{
+    (void)world;
+    (void)lane;
+    return true;
+}
+
+static int begin(void **state)
+{
+    *state = &w;
+    memset(&w, 0, sizeof w);
+    w.is_down = is_down;
+    out_begin(&w);
+    out_open(&w);
+    out_send(&w, "a@one.test");
+    out_wait(&w, MINUTE);
+    return 0;
+}
+
+static const mailsrv_queue_match all = { .size = sizeof all };
+
+static uint64_t control(int32_t action)
+{
+    uint64_t n = UINT64_MAX;
+    assert_int_equal(out_control(&w, &all, action, "", &n), MAILSRV_OK);
+    return n;
+}
+
+/* The store cannot take what is begun now. */
+static void cannot_be_told(void)
+{
+    out_wait(&w, 10 * SECOND);
+    assert_int_equal(w.n_kept, 1);
+    out_answer(&w, MAILSRV_TEMP);
+    w.keeps = 0;
+    out_wait(&w, SECOND);
+    assert_int_equal(out_notices(&w), 0);
+    assert_int_equal(out_queued(&w), 1);
+}
+
+/* It is given up, by an operator, and its sender cannot be told. */
+static void return_in_vain(void)
+{
+    const mailsrv_bytes none = { NULL, 0 };
+    w.keeps = MAILSRV_OP_BODY_COMMIT;
+    assert_int_equal(mailsrv_queue_control(w.queue, &all, MAILSRV_QUEUE_RETURN, none, NULL, NULL), MAILSRV_OK);
+    cannot_be_told();
+}
+
+static void is_told_soon(void)
+{
+    out_wait(&w, 3 * HOUR);
+    assert_int_equal(out_notices(&w), 1);
+    assert_int_equal(out_queued(&w), 0);
+}
+
+/* What comes back is not held any more: its notice would be, too. */
+static void test_held_and_returned(void **state)
+{
+    (void)state;
+    assert_int_equal(control(MAILSRV_QUEUE_HOLD), 1);
+    return_in_vain();
+    is_told_soon();
+}
+
+/* While it was held nobody tried. */
+static void test_held_for_long(void **state)
+{
+    (void)state;
+    return_in_vain();
+    assert_int_equal(control(MAILSRV_QUEUE_HOLD), 1);
+    out_wait(&w, 6 * DAY);
+    w.keeps = MAILSRV_OP_BODY_COMMIT;
+    assert_int_equal(control(MAILSRV_QUEUE_RELEASE), 1);
+    cannot_be_told();
+    is_told_soon();
+}
+
+/* Nor did anybody while the program was away; nor is that the last try. */
+static void test_away_for_long(void **state)
+{
+    (void)state;
+    return_in_vain();
+    out_close(&w);
+    out_wait(&w, 6 * DAY);
+    w.keeps = MAILSRV_OP_BODY_COMMIT;
+    out_open(&w);
+    for (int i = 0; i < 3; i++) {
+        cannot_be_told();
+        w.keeps = MAILSRV_OP_BODY_COMMIT;
+        out_wait(&w, 3 * HOUR);
+    }
+    out_let_go(&w);
+    is_told_soon();
+}
+
+/* Nobody can be told in all that time, and so nobody is. */
+static void test_given_up(void **state)
+{
+    (void)state;
+    return_in_vain();
+    for (int i = 0; i < 6 * 24 && out_queued(&w) != 0; i++) {
+        w.keeps = MAILSRV_OP_BODY_COMMIT;
+        out_wait(&w, HOUR);
+        out_answer(&w, MAILSRV_TEMP);
+        out_wait(&w, SECOND);
+        assert_true(i > 4 * 24 || out_queued(&w) == 1);
+    }
+    w.keeps = 0;
+    assert_int_equal(out_notices(&w), 0);
+    assert_int_equal(out_queued(&w), 0);
+}
+
+/* Mail that never gets too old is owed its notice for ever. */
+static void test_never_given_up(void **state)
+{
+    (void)state;
+    out_close(&w);
+    w.setup.expire_s = UINT32_MAX;
+    out_open(&w);
+    out_wait(&w, MINUTE);
+    return_in_vain();
+    for (int i = 0; i < 10; i++) {
+        w.keeps = MAILSRV_OP_BODY_COMMIT;
+        out_wait(&w, DAY);
+        out_answer(&w, MAILSRV_TEMP);
+        out_wait(&w, SECOND);
+    }
+    w.keeps = 0;
+    is_told_soon();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_held_and_returned, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_held_for_long, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_away_for_long, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_given_up, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_never_given_up, begin, out_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
