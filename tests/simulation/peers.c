@@ -84,6 +84,7 @@ void peers_connect(struct sim *sim, mailsrv_engine *engine, const mailsrv_op *op
 static void wire_free(struct wire *wire)
 {
     struct sim *sim = wire->sim;
+    reasons_wire_ends(wire);
     clock_clear(&sim->clock, &wire->wakes);
     mailsrv_session_free(wire->client);
     buffer_free(&wire->in);

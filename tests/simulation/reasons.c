@@ -77,7 +77,23 @@ void reasons_refused(struct wire *wire, const char *command)
             reasons_each(sim, text_of(wire->rcpts[i]), is_refused);
     } else if (wire->domain <= sim->setup.domains) {
         sim->words[wire->domain].refused_us = sim->clock.now_us;
+        wire->is_plain = wire->is_plain || strncmp(command, "EHLO", 4) == 0;
     }
+}
+
+/* What was said of all that comes over it holds as long as it does. */
+void reasons_wire_ends(struct wire *wire)
+{
+    if (wire->is_plain)
+        wire->sim->words[wire->domain].refused_us = wire->sim->clock.now_us;
+}
+
+static bool has_plain_wire(const struct sim *sim, uint32_t domain)
+{
+    const struct wire *wire = sim->wires;
+    while (wire != NULL && !(wire->domain == domain && wire->is_plain))
+        wire = wire->next;
+    return wire != NULL;
 }
 
 void reasons_lied(struct sim *sim, uint32_t domain)
@@ -97,7 +113,7 @@ static bool is_turned_down(const struct sim *sim, const struct addressee *a, uin
     bool was_lied_to = word->lied_us != 0 && word->lied_us + HOUR >= m->arrives.at_us; /* it is remembered so long */
     bool is_ascii = (a->address[0] & 0x80) == 0;
     bool has_utf8 = (traits & PEER_UTF8) != 0 && (traits & PEER_NO_EHLO) == 0;
-    return word->refused_us >= m->arrives.at_us || was_lied_to || (!is_ascii && !has_utf8) ||
+    return word->refused_us >= m->arrives.at_us || was_lied_to || (!is_ascii && !has_utf8) || has_plain_wire(sim, domain) ||
            ((traits & PEER_SMALL_SIZE) != 0 && 2 * m->octets > SMALL_SIZE); /* in another encoding it is longer */
 }
 

@@ -149,6 +149,7 @@ struct wire {
     uint32_t n_rcpts;
     bool has_mail;
     bool extended; /* it has answered EHLO */
+    bool is_plain; /* it has refused to: whatever comes over this wire does without extensions */
     bool is_utf8;  /* so is its transaction */
     bool secured, verified, logged_in;
 };
@@ -289,6 +290,7 @@ void ledger_close(struct sim *sim);
 struct mail *reasons_sender(struct sim *sim, struct text address); /* whose address a notice goes to; NULL: nobody's */
 void reasons_each(struct sim *sim, struct text address, void (*what)(struct sim *sim, struct addressee *a)); /* who has it */
 void reasons_refused(struct wire *wire, const char *command); /* by 5yz; ".": the message */
+void reasons_wire_ends(struct wire *wire);
 void reasons_lied(struct sim *sim, uint32_t domain);
 void reasons_check(struct sim *sim, struct addressee *a, struct text told); /* it is given up */
 void reasons_events(struct sim *sim); /* what the engine tells */
