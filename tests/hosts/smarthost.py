@@ -167,7 +167,7 @@ class Smarthost:
         self.reload()
         self.password.unlink()
         sent = self.waits("nobody says who we are there")
-        assert f"route out: {self.password}: " in self.a.log(), self.a.log()
+        until("the log", lambda: f"route out: {self.password}: " in self.a.log())
         self.mended(sent)
 
     def user_wrong(self) -> None:

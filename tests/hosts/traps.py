@@ -201,7 +201,7 @@ class Traps:
         (notice,) = self.a.arrived()
         self.over("ours.test")
         assert b"\r\nStatus: 5.4.6\r\n" in notice and not ours.calls and not worse.calls, notice
-        assert "554 5.4.6 mail for ours.test would come back to us" in self.a.log(), self.a.log()
+        until("the log", lambda: "554 5.4.6 mail for ours.test would come back to us" in self.a.log())
 
     # ---- Many ----
 
