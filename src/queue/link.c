@@ -13,7 +13,8 @@ static struct link *of(struct courier *courier)
 
 static void ready(struct courier *courier)
 {
-    of(courier)->ready = true;
+    struct link *link = of(courier);
+    link->ready = link->site->answers = true;
 }
 
 static void note(struct link *link, uint16_t code, struct span text)
@@ -38,6 +39,9 @@ static const struct smtp_job *next(struct courier *courier)
     mailsrv__list_remove(&link->idle);
     link->lost = false;
     link->batch = ends(link) ? NULL : mailsrv__batch_new(link->site);
+    if (link->batch != NULL && !link->served)
+        mailsrv__task_due(q, &link->site->task); /* others may come now */
+    link->served = true;
     if (link->batch != NULL)
         return &link->batch->job;
     mailsrv__list_append(&q->links_idle, &link->idle);
@@ -260,11 +264,12 @@ static uint32_t connecting(const struct site *site)
     return n;
 }
 
-/* Each that is being opened will take a batch. */
+/* Each that is being opened will take a batch.  Where nobody has answered yet one finds out: who is silent keeps no
+ * others' connections. */
 static bool wants_link(const struct site *site)
 {
     uint32_t taken = connecting(site), batches = 0;
-    if (site->backs_off || site->n_links >= site->limit || site->way == NULL ||
+    if (site->backs_off || (taken != 0 && !site->answers) || site->n_links >= site->limit || site->way == NULL ||
         site->way->plan->verdict != ROUTE_FOUND)
         return false;
     for (const struct node *at = site->busy.next; at != &site->busy && batches <= taken; at = at->next)

@@ -279,6 +279,7 @@ void mailsrv__site_failed(struct site *site, uint16_t code, struct span text, st
         return;
     site->failures++;
     site->limit = 1;
+    site->answers = false;
     back_off(site, mailsrv__schedule_wait(site->queue, site->failures), code, text, host);
 }
 

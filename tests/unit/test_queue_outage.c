@@ -172,18 +172,38 @@ static void test_a_restart_loses_nothing(void **state)
 static void test_a_slow_server_leaves_some_connections(void **state)
 {
     (void)state;
-    w.is_stuck = slow_is_stuck;
     w.setup.connections_max = 4;
     out_open(&w);
+    out_send(&w, "first@slow.test");
+    out_run(&w);
+    w.is_stuck = slow_is_stuck;
     out_commit(&w, "slow.test", 1000);
+    mailsrv_queue_poke(w.queue);
     out_wait(&w, 10 * SECOND);
     assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_CONNECTIONS), 3);
     out_send(&w, "a@other.test b@third.test");
     out_wait(&w, 5 * SECOND);
-    assert_int_equal(out_delivered(&w, NULL), 2);
+    assert_int_equal(out_delivered(&w, NULL), 3);
     w.is_stuck = NULL;
     out_wait(&w, 3 * HOUR);
-    assert_int_equal(out_delivered(&w, NULL), 1002);
+    assert_int_equal(out_delivered(&w, NULL), 1003);
+}
+
+/* Who has never said a word has one connection, and has one again when it has failed. */
+static void test_a_silent_server_keeps_one_connection(void **state)
+{
+    (void)state;
+    w.is_stuck = slow_is_stuck;
+    out_open(&w);
+    out_commit(&w, "slow.test", 1000);
+    for (int i = 0; i < 3 * 60; i++) {
+        out_wait(&w, MINUTE);
+        assert_true(out_stat(&w, MAILSRV_QUEUE_STAT_CONNECTIONS) <= 1);
+    }
+    assert_true(w.n_connects > 3);
+    w.is_stuck = NULL;
+    out_wait(&w, 3 * HOUR);
+    assert_int_equal(out_delivered(&w, NULL), 1000);
 }
 
 /* Who has a connection does not take another's that rests: it would be missed at once, and another one made. */
@@ -281,6 +301,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_memory_is_bounded, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_a_restart_loses_nothing, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_a_slow_server_leaves_some_connections, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_a_silent_server_keeps_one_connection, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_connections_that_rest_stay, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_engine_ends_under_it, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_sessions_are_cut, begin, out_teardown),
