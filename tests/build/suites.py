@@ -117,8 +117,8 @@ def stores(name: str, p: Report, runner: list[str]) -> None:
 
 
 def foreign(name: str, p: Report) -> None:
-    """The dialogues on another machine: whole, byte by byte, and at some random cuts; all ways in a long run.  And
-    stores that are carried there and back."""
+    """The dialogues on another machine: whole, byte by byte, and at some random cuts; more ways in a long run.  And stores
+    that are carried there and back."""
     if not shutil.which(f"{name}-linux-gnu-gcc"):
         return p.skip("dialogues", f"{name}-linux-gnu-gcc is not installed")
     runner = runs_here(name)
@@ -126,8 +126,7 @@ def foreign(name: str, p: Report) -> None:
         return p.skip("dialogues", f"nothing here runs programs for {name}")
     p.summaries.append("by qemu" if runner else "natively")
     if configurations.build(name, p):
-        ways = p.environment["DIALOGUE_FOREIGN_WAYS"]
-        run_dialogues(name, p, runner, *(["--ways", ways] if ways != "all" else []), **fewer(p, "FOREIGN"))
+        run_dialogues(name, p, runner, "--ways", p.environment["DIALOGUE_FOREIGN_WAYS"], **fewer(p, "FOREIGN"))
         stores(name, p, runner)
 
 
