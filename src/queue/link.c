@@ -13,8 +13,7 @@ static struct link *of(struct courier *courier)
 
 static void ready(struct courier *courier)
 {
-    struct link *link = of(courier);
-    link->ready = link->site->answers = true;
+    of(courier)->ready = true;
 }
 
 static void note(struct link *link, uint16_t code, struct span text)
@@ -39,9 +38,10 @@ static const struct smtp_job *next(struct courier *courier)
     mailsrv__list_remove(&link->idle);
     link->lost = false;
     link->batch = ends(link) ? NULL : mailsrv__batch_new(link->site);
-    if (link->batch != NULL && !link->served)
+    if (link->batch != NULL && !link->site->answers) {
+        link->site->answers = true;
         mailsrv__task_due(q, &link->site->task); /* others may come now */
-    link->served = true;
+    }
     if (link->batch != NULL)
         return &link->batch->job;
     mailsrv__list_append(&q->links_idle, &link->idle);

@@ -196,7 +196,7 @@ struct site {
     int64_t way_until_us;
     struct timer timer;
     int64_t not_before_us; /* unix time */
-    bool answers;          /* somebody does there, since it failed last */
+    bool answers;          /* a connection got so far as to be given something, since it failed last */
     bool backs_off;        /* until the timer */
     bool wakes;            /* that is over: its lanes are to be called */
     uint16_t code;         /* why */
@@ -233,7 +233,6 @@ struct link {
     uint8_t at;               /* the address in use */
     uint16_t tried;           /* addresses, a bit each */
     bool ready, lost, ended;
-    bool served;              /* it has had something to do */
     bool unsecured;           /* it ended because TLS came to nothing */
     bool is_old;              /* it began by answers that count no more */
     uint16_t code;

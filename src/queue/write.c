@@ -15,7 +15,7 @@ static struct queue_record changed(const struct item *item)
     if (change->bounces)
         r.fate = QUEUE_BOUNCE;
     r.arrived_us = mailsrv__schedule_arrived(item->queue, &r);
-    bool is_owed = item->record.fate == QUEUE_BOUNCE; /* since then */
+    bool is_owed = item->record.fate == QUEUE_BOUNCE; /* since `tried_us` */
     if (change->owed_anew || (item->tried && !is_owed))
         r.tried_us = mailsrv__queue_unix(item->queue);
     if (item->tried) {

@@ -447,7 +447,7 @@ void out_wait(struct outbound *w, int64_t us)
     }
 }
 
-bool out_nothing_moves(struct outbound *w, const char *lane)
+bool out_everybody(struct outbound *w, const char *lane)
 {
     (void)w;
     (void)lane;

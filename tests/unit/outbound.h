@@ -98,8 +98,8 @@ void out_step(struct outbound *w);
 /* Lets time pass, and does what is due on the way. */
 void out_wait(struct outbound *w, int64_t us);
 
-/* For `is_stuck`: everybody is. */
-bool out_nothing_moves(struct outbound *w, const char *lane);
+/* For `is_down` and `is_stuck`: everybody is. */
+bool out_everybody(struct outbound *w, const char *lane);
 
 /* Answers what was kept: MAILSRV_OK, as it would have been answered at once; else with this. */
 void out_answer(struct outbound *w, int32_t status);

@@ -107,7 +107,7 @@ static void grow_to(uint32_t links)
     w.keeps = MAILSRV_OP_READ;
     out_run(&w);
     assert_int_equal(w.n_kept, links);
-    w.is_stuck = out_nothing_moves;
+    w.is_stuck = out_everybody;
     out_let_go(&w);
     out_run(&w);
     assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_CONNECTIONS), links);
@@ -119,7 +119,7 @@ static void test_connections_grow_with_success(void **state)
 {
     (void)state;
     commit_many("user", 3 * MANY);
-    w.is_stuck = out_nothing_moves;
+    w.is_stuck = out_everybody;
     out_run(&w);
     assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_CONNECTIONS), 1);
     w.is_stuck = NULL;
