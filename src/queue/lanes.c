@@ -191,6 +191,12 @@ void mailsrv__lane_more(struct lane *lane)
     call(lane);
 }
 
+void mailsrv__lane_freed(struct lane *lane)
+{
+    lane->freed_us = mailsrv__queue_unix(lane->queue);
+    mailsrv__lane_more(lane);
+}
+
 void mailsrv__lane_leave(struct item *item)
 {
     struct lane *lane = item->lane;
@@ -298,6 +304,8 @@ static void take_site(struct lane *lane, const mailsrv_route *route)
         mailsrv__task_again(q, &lane->task);
         return;
     }
+    if (lane->failures != 0) /* the first answer after an outage */
+        mailsrv__lane_freed(lane);
     lane->failures = 0;
     lane->route_until_us = route == NULL ? INT64_MAX : mailsrv__queue_now(q) + ROUTE_HOLDS_S * SECOND_US;
     mailsrv__site_join(site, lane);

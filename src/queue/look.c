@@ -1,7 +1,8 @@
 /* Looking into the store: one scan for all that has become due, and scans of lanes that have more than is in memory.
  *
- * `looked_us` is the time up to which all that was due has been seen.  What this engine commits is told by the core, so
- * that a scan is needed when something that was put off becomes due, when there was no room, and when another engine
+ * `looked_us` is the time up to which all that was due has been seen, or is being looked for; what turns out to be due
+ * earlier than that, because the clock was put back, needs another look.  What this engine commits is told by the core,
+ * so that a look is needed when something that was put off becomes due, when there was no room, and when another engine
  * has committed something: then from a little before, because its clock and its store have their own time. */
 #include "queue/queue.h"
 
@@ -75,18 +76,11 @@ static void set_timer(mailsrv_queue *q)
     mailsrv__timer_set(q, &q->look_timer, after < least ? least : after);
 }
 
-/* Something is due at a time that was looked at already: the clock was put back when it was written, and may be right
- * again when it is looked for. */
-static void look_behind(mailsrv_queue *q, int64_t due_us)
-{
-    q->looked_us = due_us - 1;
-    q->lost_sight = true;
-}
-
+/* Where that was looked at already, the clock was put back when it was written; it may be right again at the look. */
 void mailsrv__look_at(mailsrv_queue *q, int64_t due_us)
 {
     if (due_us <= q->looked_us)
-        look_behind(q, due_us);
+        q->looked_us = due_us - 1;
     if (due_us >= q->next_us)
         return;
     q->next_us = due_us;
@@ -96,7 +90,6 @@ void mailsrv__look_at(mailsrv_queue *q, int64_t due_us)
 void mailsrv__look_from_start(mailsrv_queue *q, int64_t due_us)
 {
     q->looked_us = INT64_MIN;
-    q->lost_sight = true;
     mailsrv__look_at(q, due_us);
 }
 
@@ -105,20 +98,13 @@ static void ask_page(mailsrv_queue *q)
     ask(&q->look, MAILSRV_QUEUE_BY_DUE, q->look_from_us, INT64_MAX - 1, (struct span){ NULL, 0 });
 }
 
-static bool was_put_back(const mailsrv_queue *q)
-{
-    return q->looked_us != INT64_MIN && mailsrv__queue_unix(q) < q->looked_us - SECOND_US;
-}
-
 static void begin(mailsrv_queue *q)
 {
     int64_t now = mailsrv__queue_unix(q), back = LOOK_BACK_S * SECOND_US;
-    if (was_put_back(q))
-        q->looked_us = INT64_MIN;
+    int64_t from = q->looked_us < now ? q->looked_us : now; /* what was due, and is no more, is to be seen again */
     q->looking = true;
-    q->lost_sight = false;
-    q->look_upto_us = now;
-    q->look_from_us = q->poked && q->looked_us > INT64_MIN + back ? q->looked_us - back : q->looked_us;
+    q->look_from_us = q->poked && from > INT64_MIN + back ? from - back : from;
+    q->look_upto_us = q->looked_us = now;
     q->poked = false;
     q->next_us = INT64_MAX;
     q->look.cursor = (mailsrv_cursor){ { 0 } };
@@ -139,8 +125,8 @@ static void begin_far(mailsrv_queue *q)
 static void finish(mailsrv_queue *q, bool seen)
 {
     drop_page(&q->look);
-    if (seen && !q->far && !q->lost_sight)
-        q->looked_us = q->look_upto_us;
+    if (!seen && !q->far && q->look_from_us < q->looked_us)
+        q->looked_us = q->look_from_us;
     if (seen && q->wants_far) {
         begin_far(q);
         return;
@@ -223,8 +209,11 @@ static void look_fired(struct timer *timer)
 static void ask_lane_page(struct scan *scan)
 {
     struct lane *lane = scan->lane;
-    mailsrv__lane_due(lane);
-    int64_t now = mailsrv__queue_unix(scan->queue);
+    mailsrv_queue *q = scan->queue;
+    int64_t now = mailsrv__queue_unix(q);
+    if (now < q->looked_us || now < lane->latest_us) /* what was due, and is no more, is not in the page */
+        mailsrv__look_at(q, now);
+    lane->latest_us = now;
     int64_t upto = lane->freed_us != 0 && !lane->sweeps ? INT64_MAX - 1 : now;
     if (lane->freed_us > now)
         lane->freed_us = now;
@@ -233,11 +222,6 @@ static void ask_lane_page(struct scan *scan)
 
 static void begin_lane(struct scan *scan, struct lane *lane)
 {
-    mailsrv_queue *q = scan->queue;
-    int64_t now = mailsrv__queue_unix(q);
-    if (was_put_back(q) || now < lane->latest_us - SECOND_US) /* what was due, and is no more, is to be seen again */
-        mailsrv__look_from_start(q, now);
-    lane->latest_us = now;
     scan->lane = lane;
     scan->cursor = (mailsrv_cursor){ { 0 } };
     scan->sweeps = lane->sweeps;

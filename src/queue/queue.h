@@ -291,14 +291,13 @@ struct mailsrv_queue {
     struct task opener; /* gives connections to the sites that want one */
 
     struct scan look;          /* for what is due */
-    int64_t looked_us;         /* unix time: what was due by then has been seen */
+    int64_t looked_us;         /* unix time: what was due by then has been seen, or is being looked for */
     int64_t next_us;           /* unix time of the next look */
     int64_t look_from_us, look_upto_us; /* of the look that runs */
     int64_t look_not_before_us;
     int64_t clock_us;          /* unix time at 0 of the other clock, when it was looked at last */
     bool looking, poked;
     bool wants_far, far;       /* a look at what is due far ahead is wanted; it runs */
-    bool lost_sight;           /* what was seen while it ran counts for nothing */
     struct timer look_timer;
     struct scan scans_of[LOOKS];
     struct node lanes_scan;    /* that want one */
@@ -377,6 +376,7 @@ bool mailsrv__lane_is_of(const struct lane *lane, const struct queue_record *rec
 void mailsrv__lane_put(struct lane *lane, struct item *item, bool first); /* it waits there */
 void mailsrv__lane_more(struct lane *lane);                   /* there is more in the store, due now */
 void mailsrv__lane_due(struct lane *lane);                    /* something is due now */
+void mailsrv__lane_freed(struct lane *lane);                  /* all that was put off in it is */
 void mailsrv__lane_leave(struct item *item);                  /* it waits, or is out, no more */
 void mailsrv__lane_let_go(struct lane *lane);                 /* its items are the store's alone */
 void mailsrv__lane_fail(struct lane *lane, uint16_t code, struct span text); /* its items are given up */

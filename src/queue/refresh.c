@@ -27,8 +27,7 @@ static void refresh_lane(struct lane *lane)
             mailsrv__task_due(lane->queue, &lane->task);
         return;
     }
-    lane->freed_us = mailsrv__queue_unix(lane->queue);
-    mailsrv__lane_more(lane);
+    mailsrv__lane_freed(lane);
     mailsrv__lane_retry(lane);
 }
 

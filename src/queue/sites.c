@@ -210,12 +210,8 @@ void mailsrv__site_join(struct site *site, struct lane *lane)
 
 static void free_lanes(struct site *site)
 {
-    int64_t now = mailsrv__queue_unix(site->queue);
-    for (struct node *n = site->lanes.next; n != &site->lanes; n = n->next) {
-        struct lane *lane = HOLDER(n, struct lane, at_site);
-        lane->freed_us = now;
-        mailsrv__lane_more(lane);
-    }
+    for (struct node *n = site->lanes.next; n != &site->lanes; n = n->next)
+        mailsrv__lane_freed(HOLDER(n, struct lane, at_site));
 }
 
 /* RFC 5321 section 4.5.4.1: the first success after an outage is the moment to send all that waited for it. */

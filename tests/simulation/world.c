@@ -5,6 +5,7 @@
 
 #define BEGINNING (INT64_C(1800000000) * SECOND)
 
+#define SKEW_US (6 * HOUR) /* how wrong the time of day may be */
 #define FULL_US ((uint64_t)(4 * DAY)) /* what cannot be told in five days is told to nobody */
 
 enum { ROUNDS_MAX = 200000, REST_DAYS = 60, EVENTS_MAX = 4096 };
@@ -125,16 +126,25 @@ static void crash_comes(struct event *event)
                                               sim->setup.crashes);
 }
 
-/* The time of day is set, and is wrong before or behind that. */
+/* Up to `most`: half of all are of any size, down to a moment. */
+static int64_t any_time(struct dice *dice, int64_t most)
+{
+    return 1 + ((int64_t)(dice_roll(dice) % (uint64_t)most) >> (dice_falls(dice, 500) ? 0 : dice_below(dice, 24)));
+}
+
+/* The time of day is set: from the right one or the last, ahead or back, and perhaps not for long. */
 static void jumps(struct event *event)
 {
     struct sim *sim = (struct sim *)(void *)((char *)event - offsetof(struct sim, jumps_event));
-    sim->skew_us = ((int64_t)dice_below(&sim->order_dice, 12 * 3600) - 6 * 3600) * SECOND;
+    struct dice *dice = &sim->order_dice;
+    int64_t by = any_time(dice, SKEW_US), from = dice_falls(dice, 500) ? sim->skew_us : 0;
+    sim->skew_us = from + (dice_falls(dice, 500) ? by : -by);
+    if (sim->skew_us > SKEW_US || sim->skew_us < -SKEW_US)
+        sim->skew_us = 0;
     if (sim_heals(sim))
         sim->skew_us = 0;
     else
-        clock_set(&sim->clock, event,
-                  1 + (int64_t)(dice_roll(&sim->order_dice) % (uint64_t)sim->setup.span_us) * 2 / sim->setup.jumps);
+        clock_set(&sim->clock, event, any_time(dice, sim->setup.span_us * 2 / sim->setup.jumps));
 }
 
 static void fill_box(struct sim *sim, bool is_full)

@@ -70,6 +70,32 @@ static void test_the_clock_is_put_back(void **state)
     assert_true(w.n_scans - scans <= 24 * 60 + 1);
 }
 
+static int32_t cannot_say_yet(struct outbound *world, const mailsrv_arg_route *arg, mailsrv_route *out)
+{
+    (void)world;
+    (void)arg;
+    (void)out;
+    return down ? MAILSRV_TEMP : MAILSRV_OK;
+}
+
+/* The same while nobody can say where mail goes: it holds for all of it, and not only for what is tried first. */
+static void test_the_clock_is_put_back_without_routes(void **state)
+{
+    (void)state;
+    w.route = cannot_say_yet;
+    out_open(&w);
+    down = true;
+    for (int i = 0; i < 5; i++) {
+        out_send(&w, "a@one.test");
+        out_wait(&w, 3 * HOUR);
+    }
+    w.unix_us -= YEAR;
+    out_wait(&w, 3 * HOUR);
+    down = false;
+    out_wait(&w, 5 * HOUR);
+    assert_int_equal(out_delivered(&w, "a@one.test"), 5);
+}
+
 /* The same while the queue was closed. */
 static void test_the_clock_is_put_back_before_it_opens(void **state)
 {
@@ -139,6 +165,68 @@ static void test_the_clock_was_ahead_for_a_while(void **state)
     down = false;
     out_wait(&w, HOUR);
     assert_int_equal(out_delivered(&w, "a@one.test"), 1);
+}
+
+/* Back by less than an hour while the store is asked what is due, and right again when that is known: what was put off
+ * meanwhile is due before the time that was looked up to, and is seen all the same. */
+static void test_the_clock_was_behind_during_a_look(void **state)
+{
+    (void)state;
+    out_open(&w);
+    out_wait(&w, 2 * HOUR);
+    down = true;
+    w.keeps = MAILSRV_OP_QUEUE_SCAN;
+    mailsrv_queue_poke(w.queue);
+    out_wait(&w, SECOND);
+    assert_int_equal(w.n_kept, 1);
+    w.unix_us -= 50 * MINUTE;
+    out_wait(&w, SECOND);
+    out_send(&w, "a@one.test");
+    out_wait(&w, SECOND);
+    assert_int_equal(w.n_updates, 1);
+    out_let_go(&w);
+    out_wait(&w, SECOND);
+    w.unix_us += 50 * MINUTE;
+    down = false;
+    out_wait(&w, HOUR);
+    assert_int_equal(out_delivered(&w, "a@one.test"), 1);
+}
+
+/* Back by less than a second: what is in the store alone is due in a moment. */
+static void test_the_clock_is_put_back_a_little(void **state)
+{
+    (void)state;
+    out_open(&w);
+    out_wait(&w, HOUR);
+    w.keeps = MAILSRV_OP_CONNECT;
+    out_commit(&w, "one.test", 300);
+    assert_int_equal(w.n_kept, 1);
+    w.unix_us -= SECOND / 2;
+    out_wait(&w, 1);
+    out_let_go(&w);
+    out_wait(&w, MINUTE);
+    assert_int_equal(out_delivered(&w, NULL), 300);
+}
+
+/* While a lane is looked through, of which the second page has what is not due any more. */
+static void test_the_clock_is_put_back_between_two_pages(void **state)
+{
+    (void)state;
+    out_open(&w);
+    w.keeps = MAILSRV_OP_CONNECT;
+    out_commit(&w, "one.test", 200);
+    assert_int_equal(w.n_kept, 1);
+    out_wait(&w, 2 * HOUR);
+    out_commit(&w, "one.test", 300);
+    w.keeps = MAILSRV_OP_QUEUE_SCAN;
+    out_answer(&w, MAILSRV_OK);
+    out_wait(&w, 1);
+    assert_int_equal(w.n_kept, 1);
+    w.unix_us -= 50 * MINUTE;
+    out_wait(&w, 1);
+    out_let_go(&w);
+    out_wait(&w, HOUR);
+    assert_int_equal(out_queued(&w), 0);
 }
 
 static int32_t in_a_month(struct outbound *world, const mailsrv_arg_retry *arg, mailsrv_retry *out)
@@ -285,8 +373,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_the_clock_jumps_ahead, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_without_routes, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_before_it_opens, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_clock_was_ahead_for_a_while, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_clock_was_behind_during_a_look, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_a_little, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_between_two_pages, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_behind_a_refresh, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_far_ahead_by_the_host, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_another_engine_commits, begin, out_teardown),
