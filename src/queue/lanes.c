@@ -88,6 +88,7 @@ static bool forget_one(mailsrv_queue *q)
         if (is_in_use(lane) || !mailsrv__lane_is_held_up(lane))
             continue;
         int64_t due_us = mailsrv__lane_not_before(lane);
+        q->wants_far = q->wants_far || lane->freed_us != 0;
         lane_free(lane);
         mailsrv__look_from_start(q, due_us);
         return true;
@@ -211,6 +212,14 @@ void mailsrv__lane_leave(struct item *item)
     call(lane);
 }
 
+/* What waited before its time, because a clock that was ahead had put it off, is to be found behind what is due. */
+static void let_go(struct lane *lane, struct item *item)
+{
+    if (lane->freed_us == 0 && item->due_us > mailsrv__queue_unix(lane->queue))
+        lane->freed_us = INT64_MIN;
+    mailsrv__item_let_go(item);
+}
+
 void mailsrv__lane_let_go(struct lane *lane)
 {
     struct node *n;
@@ -218,7 +227,7 @@ void mailsrv__lane_let_go(struct lane *lane)
         lane->more = true;
     lane->n_items = 0;
     while ((n = mailsrv__list_pop(&lane->items)) != NULL)
-        mailsrv__item_let_go(HOLDER(n, struct item, node));
+        let_go(lane, HOLDER(n, struct item, node));
     mailsrv__list_remove(&lane->busy);
 }
 

@@ -57,9 +57,9 @@ static const mailsrv_queue_item *row_at(const mailsrv_queued *page, uint32_t i)
 static void check_clock(mailsrv_queue *q)
 {
     int64_t clock_us = mailsrv__queue_unix(q) - mailsrv__queue_now(q), by = clock_us - q->clock_us;
-    q->clock_us = clock_us;
-    if (by >= -HOUR_US && by <= HOUR_US)
+    if (by >= -HOUR_US && by <= HOUR_US) /* in one step, or in many */
         return;
+    q->clock_us = clock_us;
     q->wants_far = q->wants_far || by < 0;
     mailsrv_queue_refresh(q);
     mailsrv__look_from_start(q, mailsrv__queue_unix(q));
@@ -133,9 +133,9 @@ static void finish(mailsrv_queue *q, bool seen)
     }
     q->wants_far = q->wants_far || (q->far && !seen);
     q->far = q->looking = false;
-    q->look_not_before_us = mailsrv__queue_now(q) + LOOK_EVERY_MS * 1000;
+    q->look_not_before_us = mailsrv__queue_now(q) + (seen ? LOOK_EVERY_MS * 1000 : LOOK_LATER_S * SECOND_US);
     if (!seen)
-        mailsrv__look_at(q, q->look_upto_us + LOOK_LATER_S * SECOND_US);
+        q->next_us = 0; /* whatever the time of day is then */
     set_timer(q);
 }
 
@@ -211,10 +211,12 @@ static void ask_lane_page(struct scan *scan)
     struct lane *lane = scan->lane;
     mailsrv_queue *q = scan->queue;
     int64_t now = mailsrv__queue_unix(q);
-    if (now < q->looked_us || now < lane->latest_us) /* what was due, and is no more, is not in the page */
+    if (now < q->look_upto_us || now < lane->latest_us) /* what was due, and is no more, is not in the page */
         mailsrv__look_at(q, now);
+    if (lane->freed_us == 0 && now < lane->latest_us - HOUR_US) /* nor is it due soon */
+        lane->freed_us = now;
     lane->latest_us = now;
-    int64_t upto = lane->freed_us != 0 && !lane->sweeps ? INT64_MAX - 1 : now;
+    int64_t upto = lane->freed_us != 0 && !scan->sweeps ? INT64_MAX - 1 : now;
     if (lane->freed_us > now)
         lane->freed_us = now;
     ask(scan, MAILSRV_QUEUE_BY_LANE, INT64_MIN, upto, (struct span){ lane->name, lane->name_n });
@@ -232,7 +234,7 @@ static void begin_lane(struct scan *scan, struct lane *lane)
     ask_lane_page(scan);
 }
 
-/* `all` of it was seen; `failed`: the store could not say, and is not asked again at once. */
+/* `all` of it was seen; `failed`: the store could not say, or there was no memory; it is not asked again at once. */
 static void finish_lane(struct scan *scan, bool all, bool failed)
 {
     struct lane *lane = scan->lane;
@@ -286,7 +288,7 @@ static void run_lane_scan(struct task *task)
     if (good && scan->at < page->n) {
         mailsrv__task_due(q, task);
     } else if (!good || page->more == 0) {
-        finish_lane(scan, good, page == NULL);
+        finish_lane(scan, good, page == NULL || (!good && !is_full(scan)));
     } else {
         scan->cursor = page->next;
         drop_page(scan);

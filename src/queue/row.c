@@ -38,19 +38,22 @@ static bool is_due(const mailsrv_queue *q, const mailsrv_queue_item *row, const 
     if (row->due_us == INT64_MAX || (r->flags & QUEUE_FLAG_HELD) != 0)
         return false;
     int64_t now = mailsrv__queue_unix(q);
-    return row->due_us <= now || r->tried_us > now || /* by a clock that has been put back */
+    return row->due_us <= now || r->tried_us > now || r->arrived_us > now || /* by a clock that has been put back */
            (freed != NULL && r->tried_us < freed->freed_us);
 }
 
+/* False: there is no memory. */
 static bool put(struct lane *lane, const mailsrv_queue_item *row)
 {
     mailsrv_queue *q = lane->queue;
-    struct item *item = mailsrv__items_room(q, lane->n_items) ? mailsrv__item_new(q, row) : NULL;
+    if (!mailsrv__items_room(q, lane->n_items)) {
+        mailsrv__lane_more(lane);
+        return true;
+    }
+    struct item *item = mailsrv__item_new(q, row);
     if (item != NULL)
         mailsrv__lane_put(lane, item, false);
-    else
-        mailsrv__lane_more(lane);
-    return true;
+    return item != NULL;
 }
 
 bool mailsrv__row_take(mailsrv_queue *q, const mailsrv_queue_item *row, uint64_t scan, const struct lane *freed)

@@ -295,25 +295,27 @@ void mailsrv__settle_run(struct task *task)
 
 /* ---- The store has it as it is to be ---- */
 
+/* Where it goes from now on.  NULL: no memory, or there are too many. */
+static struct lane *lane_of(const struct item *item)
+{
+    const struct item_change *change = &item->change;
+    struct span name = { item->blob + item->blob_n, item->lane_n };
+    struct span route = change->reroutes ? (struct span){ change->route, change->route_n } : item->record.route;
+    return mailsrv__lane_get(item->queue, name, route, item->record.reverse_path);
+}
+
 void mailsrv__settled(struct item *item)
 {
     mailsrv_queue *q = item->queue;
     const struct item_change *change = &item->change;
     bool stays = item->plan == PLAN_UPDATE && change->due_us != INT64_MAX;
-    int64_t due_us = change->due_us, now = mailsrv__queue_unix(q);
     if (item->control != NULL)
         mailsrv__control_done(item);
-    if (stays && due_us <= now && !q->closing) {
-        struct span name = { item->blob + item->blob_n, item->lane_n };
-        struct span route = change->reroutes ? (struct span){ change->route, change->route_n } : item->record.route;
-        struct lane *lane = mailsrv__lane_get(q, name, route, item->record.reverse_path);
-        if (lane != NULL)
-            mailsrv__lane_more(lane);
-        else
-            mailsrv__look_from_start(q, now + SECOND_US);
-    } else if (stays) {
-        mailsrv__look_at(q, due_us);
-    }
+    struct lane *lane = stays && change->due_us <= mailsrv__queue_unix(q) && !q->closing ? lane_of(item) : NULL;
+    if (lane != NULL)
+        mailsrv__lane_more(lane);
+    else if (stays)
+        mailsrv__look_at(q, change->due_us);
     mailsrv__item_forget(item);
 }
 

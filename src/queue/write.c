@@ -11,13 +11,14 @@ static struct queue_record changed(const struct item *item)
     const struct item_change *change = &item->change;
     const struct item_reply *reply = &item->reply;
     struct queue_record r = item->record;
+    int64_t now = mailsrv__queue_unix(item->queue);
     r.flags = (uint16_t)((r.flags | change->flags_set) & ~change->flags_cleared);
     if (change->bounces)
         r.fate = QUEUE_BOUNCE;
     r.arrived_us = mailsrv__schedule_arrived(item->queue, &r);
     bool is_owed = item->record.fate == QUEUE_BOUNCE; /* since `tried_us` */
-    if (change->owed_anew || (item->tried && !is_owed))
-        r.tried_us = mailsrv__queue_unix(item->queue);
+    if (change->owed_anew || (item->tried && !is_owed) || r.tried_us > now) /* by a clock that has been put back */
+        r.tried_us = now;
     if (item->tried) {
         r.tries += r.tries != UINT32_MAX;
         r.code = reply->code;

@@ -10,10 +10,11 @@ struct header {
     uint64_t n;
 };
 
-static bool fails(struct counted *c)
+static bool fails(struct counted *c, size_t n)
 {
     c->calls++;
-    bool fail = c->fail_first != 0 && c->calls >= c->fail_first && c->calls <= c->fail_last;
+    bool fail = (c->fail_first != 0 && c->calls >= c->fail_first && c->calls <= c->fail_last) ||
+                (n >= c->fail_least && n <= c->fail_most);
     c->failed = c->failed || fail;
     return fail;
 }
@@ -23,7 +24,7 @@ static void *counted_alloc(void *user, size_t n)
     struct counted *c = user;
     if (n == 0)
         c->fault = "asked for no octets";
-    if (fails(c))
+    if (fails(c, n))
         return NULL;
     struct header *header = dialogue_take(sizeof *header + n);
     memcpy(header->magic, magic, sizeof magic);

@@ -14,6 +14,7 @@ struct counted {
     mailsrv_allocator allocator;
     uint64_t calls, live, octets, octets_peak;
     uint64_t fail_first, fail_last; /* calls that find no memory, from 1; 0: none */
+    size_t fail_least, fail_most;   /* sizes that find none, in octets; 0: none */
     bool failed;                    /* one did */
     struct text secrets[SECRETS_MAX];
     size_t n_secrets;

@@ -8,7 +8,7 @@
 #define SKEW_US (6 * HOUR) /* how wrong the time of day may be */
 #define FULL_US ((uint64_t)(4 * DAY)) /* what cannot be told in five days is told to nobody */
 
-enum { ROUNDS_MAX = 200000, REST_DAYS = 60, EVENTS_MAX = 4096 };
+enum { ROUNDS_MAX = 200000, REST_DAYS = 60, EVENTS_MAX = 4096, JUMPS_OF_1000 = 5 };
 
 void sim_fault(struct sim *sim, const char *what, const char *where)
 {
@@ -132,19 +132,30 @@ static int64_t any_time(struct dice *dice, int64_t most)
     return 1 + ((int64_t)(dice_roll(dice) % (uint64_t)most) >> (dice_falls(dice, 500) ? 0 : dice_below(dice, 24)));
 }
 
-/* The time of day is set: from the right one or the last, ahead or back, and perhaps not for long. */
-static void jumps(struct event *event)
+/* The time of day is set: from the right one or the last, ahead or back. */
+static void set_time_of_day(struct sim *sim)
 {
-    struct sim *sim = (struct sim *)(void *)((char *)event - offsetof(struct sim, jumps_event));
     struct dice *dice = &sim->order_dice;
     int64_t by = any_time(dice, SKEW_US), from = dice_falls(dice, 500) ? sim->skew_us : 0;
     sim->skew_us = from + (dice_falls(dice, 500) ? by : -by);
-    if (sim->skew_us > SKEW_US || sim->skew_us < -SKEW_US)
+    if (sim->skew_us > SKEW_US || sim->skew_us < -SKEW_US || sim_heals(sim))
         sim->skew_us = 0;
-    if (sim_heals(sim))
-        sim->skew_us = 0;
-    else
-        clock_set(&sim->clock, event, any_time(dice, sim->setup.span_us * 2 / sim->setup.jumps));
+}
+
+/* Now and then; most of the time the queue is at rest then. */
+static void jumps(struct event *event)
+{
+    struct sim *sim = (struct sim *)(void *)((char *)event - offsetof(struct sim, jumps_event));
+    set_time_of_day(sim);
+    if (!sim_heals(sim))
+        clock_set(&sim->clock, event, any_time(&sim->order_dice, sim->setup.span_us * 2 / sim->setup.jumps));
+}
+
+/* And while it has something to do. */
+static void jumps_meanwhile(struct sim *sim)
+{
+    if (sim->setup.jumps != 0 && !sim_heals(sim) && dice_falls(&sim->order_dice, JUMPS_OF_1000))
+        set_time_of_day(sim);
 }
 
 static void fill_box(struct sim *sim, bool is_full)
@@ -260,6 +271,7 @@ static void stays(struct sim *sim, const char *what)
 /* Timers that were just armed count from now (engine.h): when they fire is nothing that others' events change. */
 static void pass_time(struct sim *sim)
 {
+    jumps_meanwhile(sim);
     if (sim->engine != NULL)
         advance(sim);
     int64_t next = clock_next(&sim->clock);

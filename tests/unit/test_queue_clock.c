@@ -192,6 +192,127 @@ static void test_the_clock_was_behind_during_a_look(void **state)
     assert_int_equal(out_delivered(&w, "a@one.test"), 1);
 }
 
+static uint64_t control(const char *recipient, int32_t action)
+{
+    uint64_t n = 0;
+    mailsrv_queue_match match = { .size = sizeof match, .recipient = bytes_of(recipient) };
+    assert_int_equal(out_control(&w, &match, action, "", &n), MAILSRV_OK);
+    return n;
+}
+
+/* What was never tried is due by a clock that was ahead, of a lane that has more than is in memory. */
+static void test_the_clock_is_put_back_before_the_first_try(void **state)
+{
+    (void)state;
+    out_open(&w);
+    w.keeps = MAILSRV_OP_CONNECT;
+    for (int i = 0; i < 300; i++)
+        out_send(&w, "a@one.test");
+    w.unix_us -= YEAR;
+    out_wait(&w, 1);
+    out_let_go(&w);
+    out_wait(&w, 3 * HOUR);
+    assert_int_equal(out_delivered(&w, NULL), 300);
+}
+
+/* The same of a queue that is opened by another program. */
+static void test_the_clock_is_put_back_before_the_first_try_of_all(void **state)
+{
+    (void)state;
+    out_open(&w);
+    down = true;
+    out_send(&w, "a@one.test");
+    out_wait(&w, SECOND);
+    out_send(&w, "b@one.test");
+    out_wait(&w, SECOND);
+    out_close(&w);
+    w.unix_us -= YEAR;
+    out_wait(&w, SECOND);
+    down = false;
+    out_open(&w);
+    out_wait(&w, MINUTE);
+    assert_int_equal(out_queued(&w), 0);
+}
+
+/* What is old, and was made due by an operator. */
+static void test_the_clock_is_put_back_behind_a_release(void **state)
+{
+    (void)state;
+    out_open(&w);
+    w.keeps = MAILSRV_OP_CONNECT;
+    for (int i = 0; i < 300; i++)
+        out_send(&w, "a@one.test");
+    assert_int_equal(control("", MAILSRV_QUEUE_HOLD), 300);
+    out_wait(&w, MINUTE);
+    w.unix_us += YEAR;
+    out_wait(&w, MINUTE);
+    assert_int_equal(control("", MAILSRV_QUEUE_RELEASE), 300);
+    w.unix_us -= YEAR;
+    out_wait(&w, MINUTE);
+    out_let_go(&w);
+    out_wait(&w, 3 * HOUR);
+    assert_int_equal(out_delivered(&w, NULL), 300);
+}
+
+/* What was put off by a clock that was ahead, and waits in memory: it goes back to the store when lanes are divided, and
+ * is found there. */
+static void test_the_clock_is_put_back_before_lanes_divide(void **state)
+{
+    (void)state;
+    char recipient[TEXT_MAX];
+    out_open(&w);
+    for (int i = 0; i < 6; i++) {
+        snprintf(recipient, sizeof recipient, "grey%d@one.test", i);
+        out_send(&w, recipient);
+    }
+    out_wait(&w, 10 * SECOND);
+    assert_int_equal(control("grey5@one.test", MAILSRV_QUEUE_HOLD), 1);
+    w.keeps = MAILSRV_OP_CONNECT;
+    w.unix_us -= YEAR;
+    out_wait(&w, 2 * MINUTE);
+    assert_int_equal(control("grey5@one.test", MAILSRV_QUEUE_RELEASE), 1);
+    out_wait(&w, SECOND);
+    mailsrv_queue_set_flags(w.queue, MAILSRV_QUEUE_ROUTES_BY_SENDER);
+    out_wait(&w, SECOND);
+    out_let_go(&w);
+    out_wait(&w, 3 * HOUR);
+    assert_int_equal(out_queued(&w), 0);
+}
+
+/* By less than an hour, again and again: it is as far back as in one step. */
+static void test_the_clock_is_put_back_in_steps(void **state)
+{
+    (void)state;
+    out_open(&w);
+    down = true;
+    out_send(&w, "a@one.test");
+    out_wait(&w, SECOND);
+    down = false;
+    for (int i = 0; i < 10; i++) {
+        w.unix_us -= 50 * MINUTE;
+        out_wait(&w, 2 * MINUTE);
+    }
+    assert_int_equal(out_delivered(&w, "a@one.test"), 1);
+}
+
+/* Behind a look that failed, what is due is looked for again soon. */
+static void test_the_clock_is_put_back_behind_a_failure(void **state)
+{
+    (void)state;
+    out_open(&w);
+    down = true;
+    out_send(&w, "a@one.test");
+    out_wait(&w, MINUTE);
+    down = false;
+    w.store_is_down = true;
+    mailsrv_queue_poke(w.queue);
+    out_wait(&w, HOUR);
+    w.store_is_down = false;
+    w.unix_us -= 30 * MINUTE;
+    out_wait(&w, MINUTE);
+    assert_int_equal(out_delivered(&w, "a@one.test"), 1);
+}
+
 /* Back by less than a second: what is in the store alone is due in a moment. */
 static void test_the_clock_is_put_back_a_little(void **state)
 {
@@ -379,6 +500,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_clock_was_behind_during_a_look, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_a_little, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_between_two_pages, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_before_the_first_try, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_before_the_first_try_of_all, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_behind_a_release, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_before_lanes_divide, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_in_steps, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_behind_a_failure, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_behind_a_refresh, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_far_ahead_by_the_host, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_another_engine_commits, begin, out_teardown),

@@ -93,6 +93,39 @@ static void test_a_way_finds_no_memory(void **state)
     assert_true(again != 0);
 }
 
+/* Nothing of one size finds memory: if that is an item's, there is some for questions, and nobody asks again at once. */
+static bool size_fails(size_t least, size_t most)
+{
+    begin();
+    out_open(&w);
+    w.keeps = MAILSRV_OP_CONNECT;
+    out_send(&w, "a@one.test");
+    mailsrv_queue_set_flags(w.queue, MAILSRV_QUEUE_ROUTES_BY_SENDER); /* the store alone has it */
+    w.from.fail_least = least;
+    w.from.fail_most = most;
+    uint32_t scans = w.n_scans;
+    for (int i = 0; i < 1000; i++)
+        out_step(&w);
+    assert_true(w.n_scans - scans <= 2);
+    bool failed = w.from.failed;
+    w.from.fail_least = w.from.fail_most = 0;
+    out_let_go(&w);
+    out_wait(&w, HOUR);
+    assert_int_equal(out_delivered(&w, "a@one.test"), 1);
+    out_end(&w);
+    return failed;
+}
+
+static void test_each_size_finds_no_memory(void **state)
+{
+    enum { STEP = 16 };
+    (void)state;
+    unsigned failed = 0;
+    for (size_t least = STEP; least < 2048; least += STEP)
+        failed += size_fails(least, least + STEP - 1);
+    assert_true(failed > 1);
+}
+
 static void test_opening_finds_no_memory(void **state)
 {
     (void)state;
@@ -322,7 +355,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_allocation_fails),       cmocka_unit_test(test_memory_is_short_for_a_while),
         cmocka_unit_test(test_opening_finds_no_memory),     cmocka_unit_test(test_each_operation_fails),
-        cmocka_unit_test(test_a_way_finds_no_memory),
+        cmocka_unit_test(test_a_way_finds_no_memory),       cmocka_unit_test(test_each_size_finds_no_memory),
         cmocka_unit_test(test_what_cannot_be_opened),       cmocka_unit_test(test_nobody_waits_for_a_connection),
         cmocka_unit_test(test_a_seed_makes_it_repeatable),  cmocka_unit_test(test_what_was_held_for_long_comes_back),
         cmocka_unit_test(test_the_clock_is_put_back_and_forth), cmocka_unit_test(test_the_clock_is_put_back_meanwhile),
