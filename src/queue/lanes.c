@@ -88,7 +88,7 @@ static bool forget_one(mailsrv_queue *q)
         if (is_in_use(lane) || !mailsrv__lane_is_held_up(lane))
             continue;
         int64_t due_us = mailsrv__lane_not_before(lane);
-        q->wants_far = q->wants_far || lane->freed_us != 0;
+        q->wants_far = q->wants_far || lane->freed_us != 0; /* that is forgotten with it */
         lane_free(lane);
         mailsrv__look_from_start(q, due_us);
         return true;
@@ -192,10 +192,29 @@ void mailsrv__lane_more(struct lane *lane)
     call(lane);
 }
 
+void mailsrv__lane_freed_upto(struct lane *lane, int64_t tried_before_us, int64_t due_us)
+{
+    if (lane->freed_us < tried_before_us)
+        lane->freed_us = tried_before_us;
+    if (lane->freed_upto_us < due_us)
+        lane->freed_upto_us = due_us;
+}
+
 void mailsrv__lane_freed(struct lane *lane)
 {
-    lane->freed_us = mailsrv__queue_unix(lane->queue);
+    mailsrv__lane_freed_upto(lane, mailsrv__queue_unix(lane->queue), INT64_MAX - 1);
     mailsrv__lane_more(lane);
+}
+
+void mailsrv__lanes_were_due(mailsrv_queue *q)
+{
+    int64_t now = mailsrv__queue_unix(q);
+    for (size_t i = 0; i < LANE_BUCKETS; i++)
+        for (struct lane *lane = q->lanes[i]; lane != NULL; lane = lane->chained)
+            if (lane->more || lane->scanned) {
+                mailsrv__lane_freed_upto(lane, now, lane->latest_us);
+                mailsrv__lane_more(lane);
+            }
 }
 
 void mailsrv__lane_leave(struct item *item)
@@ -212,11 +231,12 @@ void mailsrv__lane_leave(struct item *item)
     call(lane);
 }
 
-/* What waited before its time, because a clock that was ahead had put it off, is to be found behind what is due. */
+/* What waits before its time does so from the store, too. */
 static void let_go(struct lane *lane, struct item *item)
 {
-    if (lane->freed_us == 0 && item->due_us > mailsrv__queue_unix(lane->queue))
-        lane->freed_us = INT64_MIN;
+    int64_t now = mailsrv__queue_unix(lane->queue), tried_us = item->record.tried_us;
+    if (item->due_us > now)
+        mailsrv__lane_freed_upto(lane, tried_us < now ? tried_us + 1 : now, item->due_us);
     mailsrv__item_let_go(item);
 }
 
@@ -313,8 +333,6 @@ static void take_site(struct lane *lane, const mailsrv_route *route)
         mailsrv__task_again(q, &lane->task);
         return;
     }
-    if (lane->failures != 0) /* the first answer after an outage */
-        mailsrv__lane_freed(lane);
     lane->failures = 0;
     lane->route_until_us = route == NULL ? INT64_MAX : mailsrv__queue_now(q) + ROUTE_HOLDS_S * SECOND_US;
     mailsrv__site_join(site, lane);

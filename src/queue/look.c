@@ -54,13 +54,16 @@ static const mailsrv_queue_item *row_at(const mailsrv_queued *page, uint32_t i)
 
 /* The clock that items are due by was put on or back, or the machine slept: nobody knows how things are elsewhere, and
  * what was put off by a clock that was ahead may be due in a year. */
-static void check_clock(mailsrv_queue *q)
+void mailsrv__look_at_clock(mailsrv_queue *q)
 {
     int64_t clock_us = mailsrv__queue_unix(q) - mailsrv__queue_now(q), by = clock_us - q->clock_us;
-    if (by >= -HOUR_US && by <= HOUR_US) /* in one step, or in many */
+    if (q->closing || (by >= -HOUR_US && by <= HOUR_US)) /* in one step, or in many */
         return;
     q->clock_us = clock_us;
-    q->wants_far = q->wants_far || by < 0;
+    if (by < 0) {
+        q->wants_far = true;
+        mailsrv__lanes_were_due(q);
+    }
     mailsrv_queue_refresh(q);
     mailsrv__look_from_start(q, mailsrv__queue_unix(q));
 }
@@ -79,6 +82,8 @@ static void set_timer(mailsrv_queue *q)
 /* Where that was looked at already, the clock was put back when it was written; it may be right again at the look. */
 void mailsrv__look_at(mailsrv_queue *q, int64_t due_us)
 {
+    if (due_us < 0)
+        due_us = 0;
     if (due_us <= q->looked_us)
         q->looked_us = due_us - 1;
     if (due_us >= q->next_us)
@@ -116,7 +121,7 @@ static void begin_far(mailsrv_queue *q)
 {
     q->far = true;
     q->wants_far = false;
-    q->look_from_us = q->look_upto_us + 2 * q->limits.retry_max_us;
+    q->look_from_us = mailsrv__queue_unix(q) + 2 * q->limits.retry_max_us;
     q->look.cursor = (mailsrv_cursor){ { 0 } };
     ask_page(q);
 }
@@ -165,8 +170,6 @@ static void run_look(struct task *task)
     if (q->closing || (q->look.errand.op != NULL && answer == NULL))
         return;
     if (answer == NULL) {
-        if (!q->looking)
-            check_clock(q);
         if (q->looking)
             ask_page(q); /* there was no memory */
         else if (mailsrv__queue_unix(q) >= q->next_us || q->poked)
@@ -213,10 +216,8 @@ static void ask_lane_page(struct scan *scan)
     int64_t now = mailsrv__queue_unix(q);
     if (now < q->look_upto_us || now < lane->latest_us) /* what was due, and is no more, is not in the page */
         mailsrv__look_at(q, now);
-    if (lane->freed_us == 0 && now < lane->latest_us - HOUR_US) /* nor is it due soon */
-        lane->freed_us = now;
     lane->latest_us = now;
-    int64_t upto = lane->freed_us != 0 && !scan->sweeps ? INT64_MAX - 1 : now;
+    int64_t upto = lane->freed_upto_us > now && !scan->sweeps ? lane->freed_upto_us : now;
     if (lane->freed_us > now)
         lane->freed_us = now;
     ask(scan, MAILSRV_QUEUE_BY_LANE, INT64_MIN, upto, (struct span){ lane->name, lane->name_n });
@@ -245,7 +246,7 @@ static void finish_lane(struct scan *scan, bool all, bool failed)
     if (!all && !scan->sweeps)
         lane->more = true;
     if (all && !scan->sweeps && !lane->more)
-        lane->freed_us = 0;
+        lane->freed_us = lane->freed_upto_us = 0;
     if (!failed)
         mailsrv__task_due(q, &lane->task);
     else if (mailsrv__list_empty(&lane->task.node))

@@ -196,6 +196,7 @@ static int run(struct work *work, uint32_t units)
 {
     mailsrv_queue *q = HOLDER(work, mailsrv_queue, work);
     (void)units;
+    mailsrv__look_at_clock(q);
     while (mailsrv__room_may_go_on(q->engine)) {
         struct node *n = mailsrv__list_pop(&q->due);
         if (n == NULL) {

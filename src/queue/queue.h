@@ -155,7 +155,8 @@ struct lane {
     uint32_t failures;
     int64_t route_until_us; /* what ROUTE said holds so long */
     int64_t not_before_us; /* unix time, while it waits for its timer */
-    int64_t freed_us;     /* unix time; what was tried before that is due; 0: only what is due is */
+    int64_t freed_us;     /* unix time; what was tried before that is due, though it is put off; 0: nothing is */
+    int64_t freed_upto_us; /* to that time at most */
     int64_t swept_us;     /* when it was last looked for what is too old */
     int64_t latest_us;    /* unix time: the latest by which something was due, since it was last looked for more */
     uint64_t retried;     /* the last scan that was asked before an operator's RETRY of it */
@@ -377,6 +378,8 @@ void mailsrv__lane_put(struct lane *lane, struct item *item, bool first); /* it 
 void mailsrv__lane_more(struct lane *lane);                   /* there is more in the store, due now */
 void mailsrv__lane_due(struct lane *lane);                    /* something is due now */
 void mailsrv__lane_freed(struct lane *lane);                  /* all that was put off in it is */
+void mailsrv__lane_freed_upto(struct lane *lane, int64_t tried_before_us, int64_t due_us); /* to that time at most */
+void mailsrv__lanes_were_due(mailsrv_queue *queue);           /* by a clock that was ahead: they are due still */
 void mailsrv__lane_leave(struct item *item);                  /* it waits, or is out, no more */
 void mailsrv__lane_let_go(struct lane *lane);                 /* its items are the store's alone */
 void mailsrv__lane_fail(struct lane *lane, uint16_t code, struct span text); /* its items are given up */
@@ -403,6 +406,7 @@ void mailsrv__sites_free(mailsrv_queue *queue);
 
 /* ---- row.c, look.c ---- */
 void mailsrv__look_begin(mailsrv_queue *queue);
+void mailsrv__look_at_clock(mailsrv_queue *queue); /* before anything else is done at a time */
 void mailsrv__look_at(mailsrv_queue *queue, int64_t due_us); /* something is due then */
 void mailsrv__look_from_start(mailsrv_queue *queue, int64_t due_us);
 void mailsrv__look_lanes(mailsrv_queue *queue);

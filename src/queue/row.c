@@ -39,7 +39,7 @@ static bool is_due(const mailsrv_queue *q, const mailsrv_queue_item *row, const 
         return false;
     int64_t now = mailsrv__queue_unix(q);
     return row->due_us <= now || r->tried_us > now || r->arrived_us > now || /* by a clock that has been put back */
-           (freed != NULL && r->tried_us < freed->freed_us);
+           (freed != NULL && r->tried_us < freed->freed_us && row->due_us <= freed->freed_upto_us);
 }
 
 /* False: there is no memory. */
@@ -80,7 +80,7 @@ bool mailsrv__row_take(mailsrv_queue *q, const mailsrv_queue_item *row, uint64_t
     if (lane == NULL)
         return false;
     if (row->due_us > mailsrv__queue_unix(q) && freed == NULL)
-        lane->freed_us = mailsrv__queue_unix(q); /* what finds no room is not due, either */
+        mailsrv__lane_freed_upto(lane, mailsrv__queue_unix(q), row->due_us); /* what finds no room is not due, either */
     if (!mailsrv__lane_is_held_up(lane))
         return put(lane, row); /* what is too old is tried a last time: perhaps it was we who were away */
     if (mailsrv__schedule_is_over(q, &r))

@@ -254,6 +254,67 @@ static void test_the_clock_is_put_back_behind_a_release(void **state)
     assert_int_equal(out_delivered(&w, NULL), 300);
 }
 
+static uint32_t nobody_answers(struct outbound *world, const char *name)
+{
+    (void)world;
+    (void)name;
+    return DNS_SILENT;
+}
+
+/* The same while it waits in memory for a server whose name cannot be looked up for a while. */
+static void test_the_clock_is_put_back_behind_a_release_without_dns(void **state)
+{
+    (void)state;
+    out_open(&w);
+    w.keeps = MAILSRV_OP_CONNECT;
+    for (int i = 0; i < 5; i++)
+        out_send(&w, "a@one.test");
+    assert_int_equal(control("", MAILSRV_QUEUE_HOLD), 5);
+    out_let_go(&w);
+    out_wait(&w, 3 * HOUR);
+    w.unix_us += YEAR;
+    out_wait(&w, 3 * HOUR);
+    w.keeps = MAILSRV_OP_DNS;
+    assert_int_equal(control("", MAILSRV_QUEUE_RELEASE), 5);
+    out_wait(&w, SECOND);
+    assert_int_not_equal(w.n_kept, 0);
+    w.unix_us -= YEAR;
+    out_wait(&w, 2 * MINUTE);
+    w.dns = nobody_answers;
+    out_let_go(&w);
+    out_wait(&w, 10 * MINUTE);
+    w.dns = NULL;
+    out_wait(&w, 3 * HOUR);
+    assert_int_equal(out_delivered(&w, NULL), 5);
+}
+
+/* The same while the store is asked for the first of two pages. */
+static void test_the_clock_is_put_back_behind_a_release_during_a_page(void **state)
+{
+    (void)state;
+    out_open(&w);
+    w.keeps = MAILSRV_OP_CONNECT;
+    for (int i = 0; i < 120; i++)
+        out_send(&w, "a@one.test");
+    assert_int_equal(control("", MAILSRV_QUEUE_HOLD), 120);
+    out_let_go(&w);
+    out_wait(&w, 3 * HOUR);
+    w.unix_us += YEAR;
+    out_wait(&w, 3 * HOUR);
+    w.keeps = MAILSRV_OP_CONNECT;
+    assert_int_equal(control("", MAILSRV_QUEUE_RELEASE), 120);
+    out_wait(&w, SECOND);
+    w.keeps = MAILSRV_OP_QUEUE_SCAN;
+    out_answer(&w, MAILSRV_OK);
+    out_wait(&w, 1);
+    assert_int_equal(w.n_kept, 1);
+    w.unix_us -= YEAR;
+    out_wait(&w, 1);
+    out_let_go(&w);
+    out_wait(&w, 3 * HOUR);
+    assert_int_equal(out_delivered(&w, NULL), 120);
+}
+
 /* What was put off by a clock that was ahead, and waits in memory: it goes back to the store when lanes are divided, and
  * is found there. */
 static void test_the_clock_is_put_back_before_lanes_divide(void **state)
@@ -371,6 +432,29 @@ static void test_far_ahead_by_the_host(void **state)
     out_close(&w);
     out_open(&w);
     out_wait(&w, 29 * 24 * HOUR);
+    assert_true(out_item(&w, "later@one.test", &mail));
+    assert_int_equal(mail.tries, 1);
+}
+
+/* Nor is it due when nobody could say for a while where other mail of its domain goes. */
+static void test_far_ahead_by_the_host_without_routes(void **state)
+{
+    (void)state;
+    mailsrv_queued_mail mail;
+    w.retry = in_a_month;
+    w.route = cannot_say_yet;
+    w.setup.delay_notice_s = UINT32_MAX;
+    out_open(&w);
+    out_send(&w, "later@one.test");
+    out_wait(&w, 10 * MINUTE);
+    down = true;
+    w.retry = NULL;
+    out_send(&w, "b@one.test");
+    out_wait(&w, SECOND);
+    down = false;
+    w.retry = in_a_month;
+    out_wait(&w, HOUR);
+    assert_int_equal(out_delivered(&w, "b@one.test"), 1);
     assert_true(out_item(&w, "later@one.test", &mail));
     assert_int_equal(mail.tries, 1);
 }
@@ -503,11 +587,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_before_the_first_try, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_before_the_first_try_of_all, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_behind_a_release, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_behind_a_release_without_dns, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_behind_a_release_during_a_page, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_before_lanes_divide, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_in_steps, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_behind_a_failure, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_behind_a_refresh, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_far_ahead_by_the_host, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_far_ahead_by_the_host_without_routes, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_another_engine_commits, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_another_engine_commits_during_a_look, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_very_many_dead_destinations, begin, out_teardown),
