@@ -61,7 +61,7 @@ void mailsrv__look_at_clock(mailsrv_queue *q)
         return;
     q->clock_us = clock_us;
     if (by < 0) {
-        q->wants_far = true;
+        mailsrv__look_far(q);
         mailsrv__lanes_were_due(q);
     }
     mailsrv_queue_refresh(q);
@@ -98,6 +98,12 @@ void mailsrv__look_from_start(mailsrv_queue *q, int64_t due_us)
     mailsrv__look_at(q, due_us);
 }
 
+void mailsrv__look_far(mailsrv_queue *q)
+{
+    q->wants_far = true;
+    q->far_after_us = 0;
+}
+
 static void ask_page(mailsrv_queue *q)
 {
     ask(&q->look, MAILSRV_QUEUE_BY_DUE, q->look_from_us, INT64_MAX - 1, (struct span){ NULL, 0 });
@@ -116,12 +122,14 @@ static void begin(mailsrv_queue *q)
     ask_page(q);
 }
 
-/* The schedule puts nothing off so far ahead: it was the host, or a clock that was ahead, in this run or the last. */
+/* What was put off by a clock that was ahead.  Where nobody saw it be put back, because that was in another run, what
+ * the schedule may have put off is not gone through. */
 static void begin_far(mailsrv_queue *q)
 {
     q->far = true;
     q->wants_far = false;
-    q->look_from_us = mailsrv__queue_unix(q) + 2 * q->limits.retry_max_us;
+    q->look_from_us = mailsrv__queue_unix(q) + q->far_after_us;
+    q->far_after_us = 2 * q->limits.retry_max_us;
     q->look.cursor = (mailsrv_cursor){ { 0 } };
     ask_page(q);
 }
@@ -136,7 +144,8 @@ static void finish(mailsrv_queue *q, bool seen)
         begin_far(q);
         return;
     }
-    q->wants_far = q->wants_far || (q->far && !seen);
+    if (q->far && !seen)
+        mailsrv__look_far(q);
     q->far = q->looking = false;
     q->look_not_before_us = mailsrv__queue_now(q) + (seen ? LOOK_EVERY_MS * 1000 : LOOK_LATER_S * SECOND_US);
     if (!seen)
@@ -352,6 +361,7 @@ void mailsrv__look_begin(mailsrv_queue *q)
 {
     q->clock_us = mailsrv__queue_unix(q) - mailsrv__queue_now(q);
     q->wants_far = true;
+    q->far_after_us = 2 * q->limits.retry_max_us;
     mailsrv__task_due(q, &q->look.task);
 }
 

@@ -145,7 +145,7 @@ static void queued(struct room *room, const mailsrv_queue_item *row)
     mailsrv_queue *q = ((struct queue_room *)(void *)room)->queue;
     if (q == NULL || q->closing)
         return;
-    if (row->due_us > mailsrv__queue_unix(q) || !mailsrv__row_take(q, row, UINT64_MAX, NULL))
+    if (!mailsrv__row_take(q, row, UINT64_MAX, NULL))
         mailsrv__look_at(q, row->due_us);
 }
 

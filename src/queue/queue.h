@@ -296,6 +296,7 @@ struct mailsrv_queue {
     int64_t next_us;           /* unix time of the next look */
     int64_t look_from_us, look_upto_us; /* of the look that runs */
     int64_t look_not_before_us;
+    int64_t far_after_us;      /* how far ahead the look at what is due far ahead begins */
     int64_t clock_us;          /* unix time at 0 of the other clock, when it was looked at last */
     bool looking, poked;
     bool wants_far, far;       /* a look at what is due far ahead is wanted; it runs */
@@ -312,6 +313,7 @@ struct mailsrv_queue {
     struct node locals;        /* items that wait for it, in turn */
     uint32_t n_local, n_locals; /* being delivered; waiting */
     bool locals_more;          /* in the store */
+    bool locals_far;           /* and some of it is due later, by a clock that was ahead */
 
     struct node owed;          /* items */
     struct timer owed_timer;
@@ -409,6 +411,7 @@ void mailsrv__look_begin(mailsrv_queue *queue);
 void mailsrv__look_at_clock(mailsrv_queue *queue); /* before anything else is done at a time */
 void mailsrv__look_at(mailsrv_queue *queue, int64_t due_us); /* something is due then */
 void mailsrv__look_from_start(mailsrv_queue *queue, int64_t due_us);
+void mailsrv__look_far(mailsrv_queue *queue); /* at all that is put off, with the next look */
 void mailsrv__look_lanes(mailsrv_queue *queue);
 void mailsrv__look_init(mailsrv_queue *queue);
 void mailsrv__look_end(mailsrv_queue *queue);
@@ -448,7 +451,7 @@ void mailsrv__settle_undone(struct item *item, bool in_vain, struct span host); 
 void mailsrv__settle(struct item *item, enum item_plan plan);
 void mailsrv__settle_local(struct item *item); /* it is delivered here, in its turn */
 bool mailsrv__settle_withdraw(struct item *item); /* it waits for that no more; false: it did not */
-bool mailsrv__locals_room(mailsrv_queue *queue); /* for one more that waits; false: the store is looked through later */
+bool mailsrv__locals_room(mailsrv_queue *queue, int64_t due_us); /* for one more; false: it is looked for later */
 void mailsrv__locals_init(mailsrv_queue *queue);
 void mailsrv__settle_no_more(struct item *item); /* it goes: what is being done for it is given up */
 void mailsrv__settle_run(struct task *task);

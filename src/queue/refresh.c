@@ -15,20 +15,32 @@ static void refresh_site(struct site *site)
     }
 }
 
-/* Nothing of it goes where it went before ROUTE has said so again.  What was put off by a failure of all that leads
- * there is due with it, as behind the first success (RFC 5321 section 4.5.4.1). */
+/* What was put off by a failure of all that leads there is due with it, as behind the first success (RFC 5321 section
+ * 4.5.4.1); also when the server itself would be tried, but nothing is due. */
+static void free_lane(struct lane *lane)
+{
+    const struct site *site = lane->site;
+    if (mailsrv__lane_is_held_up(lane) || (site != NULL && (site->failures != 0 || site->lookups_failed != 0)))
+        mailsrv__lane_freed(lane);
+}
+
+/* Nothing of it goes where it went before ROUTE has said so again. */
 static void refresh_lane(struct lane *lane)
 {
     lane->route_until_us = 0;
     lane->asks_again = lane->errand.op != NULL;
     mailsrv__list_remove(&lane->busy);
-    if (!mailsrv__lane_is_held_up(lane)) {
-        if (lane->n_items != 0)
-            mailsrv__task_due(lane->queue, &lane->task);
-        return;
-    }
-    mailsrv__lane_freed(lane);
-    mailsrv__lane_retry(lane);
+    if (mailsrv__lane_is_held_up(lane)) /* and all that are at its site */
+        mailsrv__lane_retry(lane);
+    else if (lane->n_items != 0)
+        mailsrv__task_due(lane->queue, &lane->task);
+}
+
+static void each_lane(mailsrv_queue *q, void (*what)(struct lane *lane))
+{
+    for (size_t i = 0; i < LANE_BUCKETS; i++)
+        for (struct lane *lane = q->lanes[i]; lane != NULL; lane = lane->chained)
+            what(lane);
 }
 
 void mailsrv_queue_refresh(mailsrv_queue *q)
@@ -38,9 +50,8 @@ void mailsrv_queue_refresh(mailsrv_queue *q)
     for (size_t i = 0; i < SITE_BUCKETS; i++)
         for (struct site *site = q->sites[i]; site != NULL; site = site->chained)
             refresh_site(site);
-    for (size_t i = 0; i < LANE_BUCKETS; i++)
-        for (struct lane *lane = q->lanes[i]; lane != NULL; lane = lane->chained)
-            refresh_lane(lane);
+    each_lane(q, free_lane);
+    each_lane(q, refresh_lane);
 }
 
 /* What waits is the lane's of another key now: the store says of each whose. */
@@ -63,9 +74,7 @@ void mailsrv_queue_set_flags(mailsrv_queue *q, uint32_t flags)
     q->flags = flags;
     if (!divides)
         return;
-    for (size_t i = 0; i < LANE_BUCKETS; i++)
-        for (struct lane *lane = q->lanes[i]; lane != NULL; lane = lane->chained)
-            divide_lane(lane);
+    each_lane(q, divide_lane);
     mailsrv_queue_refresh(q);
     mailsrv__lanes_ask(q);
 }

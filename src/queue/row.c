@@ -71,7 +71,7 @@ bool mailsrv__row_take(mailsrv_queue *q, const mailsrv_queue_item *row, uint64_t
     if (r.fate == QUEUE_BOUNCE)
         return settle(q, row, PLAN_GIVE_UP, NULL);
     if ((r.flags & QUEUE_FLAG_LOCAL) != 0 && r.route.n == 0)
-        return !mailsrv__locals_room(q) || settle(q, row, PLAN_LOCAL, NULL);
+        return !mailsrv__locals_room(q, row->due_us) || settle(q, row, PLAN_LOCAL, NULL);
     if (r.fate == QUEUE_SUCCESS)
         return settle(q, row, PLAN_RELAYED, NULL); /* nothing is to be sent */
     if (row->lane.n == 0)

@@ -239,10 +239,11 @@ static uint32_t locals_max(const mailsrv_queue *q)
     return q->limits.items / 4 + 1;
 }
 
-bool mailsrv__locals_room(mailsrv_queue *q)
+bool mailsrv__locals_room(mailsrv_queue *q, int64_t due_us)
 {
     bool has = q->n_locals < locals_max(q);
     q->locals_more = q->locals_more || !has;
+    q->locals_far = q->locals_far || (!has && due_us > mailsrv__queue_unix(q));
     return has;
 }
 
@@ -263,7 +264,9 @@ static void run_porter(struct task *task)
     }
     if (!q->locals_more || q->closing || q->n_locals > locals_max(q) / 4)
         return;
-    q->locals_more = false;
+    if (q->locals_far)
+        mailsrv__look_far(q);
+    q->locals_more = q->locals_far = false;
     mailsrv__look_from_start(q, mailsrv__queue_unix(q));
 }
 
@@ -312,9 +315,9 @@ void mailsrv__settled(struct item *item)
     if (item->control != NULL)
         mailsrv__control_done(item);
     struct lane *lane = stays && change->due_us <= mailsrv__queue_unix(q) && !q->closing ? lane_of(item) : NULL;
-    if (lane != NULL)
+    if (lane != NULL && !mailsrv__lane_is_held_up(lane))
         mailsrv__lane_more(lane);
-    else if (stays)
+    else if (stays) /* of what is held up the look knows whether it needs that server */
         mailsrv__look_at(q, change->due_us);
     mailsrv__item_forget(item);
 }

@@ -338,6 +338,41 @@ static void test_the_clock_is_put_back_before_lanes_divide(void **state)
     assert_int_equal(out_queued(&w), 0);
 }
 
+static void sent(void *user, int32_t status)
+{
+    *(int32_t *)user = status;
+}
+
+/* What was committed by a clock that was ahead, and is told behind that. */
+static void put_back_during_a_commit(int64_t by_us)
+{
+    int32_t status = -1;
+    const mailsrv_queue_recipient to = { .size = sizeof to, .address = bytes_of("a@one.test") };
+    const mailsrv_queue_mail mail = { .size = sizeof mail, .reverse_path = bytes_of("pat@here.test"), .recipients = &to,
+                                      .n_recipients = 1, .message = bytes_of("Subject: one\r\n\r\n") };
+    uint32_t before = out_delivered(&w, NULL);
+    w.keeps = MAILSRV_OP_BODY_COMMIT;
+    assert_int_equal(mailsrv_queue_send(w.queue, &mail, sent, &status), MAILSRV_OK);
+    out_run(&w);
+    assert_int_equal(w.n_kept, 1);
+    w.unix_us -= by_us;
+    out_wait(&w, SECOND);
+    out_let_go(&w);
+    out_wait(&w, SECOND);
+    assert_int_equal(status, MAILSRV_OK);
+    assert_int_equal(out_delivered(&w, NULL), before + 1);
+}
+
+static void test_the_clock_is_put_back_during_a_commit(void **state)
+{
+    (void)state;
+    out_open(&w);
+    out_wait(&w, MINUTE);
+    put_back_during_a_commit(5 * MINUTE);
+    put_back_during_a_commit(3 * HOUR);
+    put_back_during_a_commit(YEAR);
+}
+
 /* By less than an hour, again and again: it is as far back as in one step. */
 static void test_the_clock_is_put_back_in_steps(void **state)
 {
@@ -474,6 +509,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_behind_a_release_without_dns, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_behind_a_release_during_a_page, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_before_lanes_divide, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_during_a_commit, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_in_steps, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_behind_a_failure, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_clock_is_put_back_behind_a_refresh, begin, out_teardown),

@@ -185,6 +185,33 @@ static void test_not_all_memory_is_for_what_waits(void **state)
     assert_int_equal(out_queued(&w), 0);
 }
 
+/* The clock is put back while those in the store wait for room: they are due still. */
+static void put_back(int64_t by_us)
+{
+    uint64_t before = mailsrv_memory_count(w.store, &pat);
+    out_close(&w);
+    w.setup.items_max = 16;
+    out_open(&w);
+    w.keeps = MAILSRV_OP_RESOLVE;
+    for (int i = 0; i < 60; i++)
+        queue_local("a@remote.test", "pat@here.test", 0);
+    out_run(&w);
+    w.unix_us -= by_us;
+    out_wait(&w, SECOND);
+    out_let_go(&w);
+    out_wait(&w, HOUR);
+    assert_int_equal(mailsrv_memory_count(w.store, &pat), before + 60);
+    assert_int_equal(out_queued(&w), 0);
+}
+
+static void test_the_clock_is_put_back(void **state)
+{
+    (void)state;
+    put_back(0);
+    put_back(3 * HOUR);
+    put_back(365 * 24 * HOUR);
+}
+
 /* Those that wait need not be delivered first. */
 static void test_it_closes(void **state)
 {
@@ -257,6 +284,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_it_is_forwarded, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_many, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_not_all_memory_is_for_what_waits, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_clock_is_put_back, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_it_closes, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_they_are_dropped, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_no_memory, begin, out_teardown),

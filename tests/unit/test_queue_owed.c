@@ -76,6 +76,19 @@ static void test_held_for_long(void **state)
     is_told_soon();
 }
 
+/* A notice needs no server, and does not wait for the one that is down. */
+static void test_held_and_released(void **state)
+{
+    (void)state;
+    out_wait(&w, 3 * HOUR);
+    return_in_vain();
+    assert_int_equal(control(MAILSRV_QUEUE_HOLD), 1);
+    assert_int_equal(control(MAILSRV_QUEUE_RELEASE), 1);
+    out_wait(&w, MINUTE);
+    assert_int_equal(out_notices(&w), 1);
+    assert_int_equal(out_queued(&w), 0);
+}
+
 /* Nor did anybody while the program was away; nor is that the last try. */
 static void test_away_for_long(void **state)
 {
@@ -135,6 +148,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_held_and_returned, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_held_for_long, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_held_and_released, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_away_for_long, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_given_up, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_never_given_up, begin, out_teardown),

@@ -64,6 +64,42 @@ static void test_a_refresh_forgets_failures(void **state)
     assert_int_equal(out_queued(&w), 0);
 }
 
+static int32_t to_the_hub(struct outbound *world, const mailsrv_arg_route *arg, mailsrv_route *out)
+{
+    (void)world;
+    (void)arg;
+    out->kind = MAILSRV_ROUTE_HOST;
+    out->host = bytes_of("hub.test");
+    return MAILSRV_OK;
+}
+
+/* That holds for all that goes there, also for a domain that has nothing else, and when the server would be tried but
+ * nothing is due. */
+static void test_a_refresh_at_any_time_of_an_outage(void **state)
+{
+    enum { TIMES = 24, IDLE_LANES = 10 };
+    (void)state;
+    char recipient[TEXT_MAX];
+    w.route = to_the_hub;
+    w.is_down = NULL;
+    out_open(&w);
+    for (uint32_t i = 0; i < IDLE_LANES; i++) {
+        snprintf(recipient, sizeof recipient, "a@idle%u.test", i);
+        out_send(&w, recipient);
+    }
+    out_wait(&w, MINUTE);
+    for (uint32_t i = 0; i < TIMES; i++) {
+        w.is_down = out_everybody;
+        snprintf(recipient, sizeof recipient, "a@waits%u.test", i);
+        out_send(&w, recipient);
+        out_wait(&w, 6 * HOUR + i * 7 * MINUTE);
+        w.is_down = NULL;
+        mailsrv_queue_refresh(w.queue);
+        out_wait(&w, SECOND);
+        assert_int_equal(out_delivered(&w, recipient), 1);
+    }
+}
+
 /* ---- ROUTE ---- */
 
 static bool has_moved;
@@ -278,6 +314,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_refresh_forgets_failures, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_a_refresh_at_any_time_of_an_outage, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_a_refresh_asks_for_routes, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_a_refresh_of_a_busy_lane, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_a_refresh_while_route_is_asked, begin, out_teardown),
