@@ -61,16 +61,20 @@ static void put(struct batch *batch, struct smtp_rcpt *rcpt, struct item *item)
                                 .flags = item->record.flags & FLAGS_OF_RCPT };
 }
 
+/* What the message has alike for all of them, in the words of one that is there. */
+static void take_words(struct batch *batch, const struct item *of)
+{
+    batch->job.reverse_path = of->record.reverse_path;
+    batch->job.envelope_id = of->record.envelope_id;
+    batch->job.queue = of->number;
+}
+
 static void fill(struct batch *batch, uint32_t n)
 {
     struct smtp_rcpt *rcpts = (struct smtp_rcpt *)(void *)(batch->items + n);
     struct item *first = first_of(batch->lane);
-    batch->job = (struct smtp_job){ .reverse_path = first->record.reverse_path,
-                                    .envelope_id = first->record.envelope_id,
-                                    .flags = first->record.flags & FLAGS_OF_MAIL,
-                                    .octets = first->octets,
-                                    .queue = first->number,
-                                    .rcpts = rcpts };
+    batch->job = (struct smtp_job){ .flags = first->record.flags & FLAGS_OF_MAIL, .octets = first->octets, .rcpts = rcpts };
+    take_words(batch, first);
     for (struct node *at = &first->node; batch->job.n_rcpts < n;) {
         struct item *item = HOLDER(at, struct item, node);
         at = at->next;
@@ -111,6 +115,20 @@ void mailsrv__batch_leave(struct batch *batch, uint32_t i)
         at++;
     if (at < batch->job.n_rcpts)
         batch->job.queue = batch->items[at]->number;
+}
+
+void mailsrv__batch_pack(struct batch *batch)
+{
+    struct smtp_rcpt *rcpts = (struct smtp_rcpt *)(void *)(uintptr_t)batch->job.rcpts;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < batch->job.n_rcpts; i++)
+        if (batch->items[i] != NULL) {
+            rcpts[n] = rcpts[i];
+            batch->items[n++] = batch->items[i];
+        }
+    batch->job.n_rcpts = n;
+    if (n != 0)
+        take_words(batch, batch->items[0]);
 }
 
 void mailsrv__batch_free(mailsrv_queue *q, struct batch *batch)

@@ -202,7 +202,8 @@ void mailsrv__lane_freed_upto(struct lane *lane, int64_t tried_before_us, int64_
 
 void mailsrv__lane_freed(struct lane *lane)
 {
-    mailsrv__lane_freed_upto(lane, mailsrv__queue_unix(lane->queue), INT64_MAX - 1);
+    int64_t now = mailsrv__queue_unix(lane->queue);
+    mailsrv__lane_freed_upto(lane, now, now + 2 * lane->queue->limits.retry_max_us);
     mailsrv__lane_more(lane);
 }
 

@@ -2,7 +2,11 @@
  * each item. */
 #include "queue/queue.h"
 
-enum { ADDRESS_BAD_S = 300 };
+enum {
+    ADDRESS_BAD_S = 300,
+    MOVES_MAX = 2,   /* of what is put off, to another address */
+    PUT_OFF_MAX = 3  /* batches, before an address is bad */
+};
 
 static struct link *of(struct courier *courier)
 {
@@ -31,22 +35,29 @@ static bool ends(const struct link *link)
     return link->queue->closing || link->is_old;
 }
 
+/* This connection does not. */
+static bool parts(const struct link *link)
+{
+    return ends(link) || link->moves || (link->detour && link->batch == NULL);
+}
+
 static const struct smtp_job *next(struct courier *courier)
 {
     struct link *link = of(courier);
     mailsrv_queue *q = link->queue;
     mailsrv__list_remove(&link->idle);
     link->lost = false;
-    link->batch = ends(link) ? NULL : mailsrv__batch_new(link->site);
+    if (link->batch == NULL && !parts(link))
+        link->batch = mailsrv__batch_new(link->site);
     if (link->batch != NULL && !link->site->answers) {
         link->site->answers = true;
         mailsrv__task_due(q, &link->site->task); /* others may come now */
     }
-    if (link->batch != NULL)
+    if (link->batch != NULL && !parts(link))
         return &link->batch->job;
     mailsrv__list_append(&q->links_idle, &link->idle);
-    if (ends(link) || !mailsrv__list_empty(&q->sites_wanting))
-        mailsrv__task_due(q, ends(link) ? &link->task : &q->opener);
+    if (parts(link) || !mailsrv__list_empty(&q->sites_wanting))
+        mailsrv__task_due(q, parts(link) ? &link->task : &q->opener);
     return NULL;
 }
 
@@ -55,21 +66,36 @@ static struct span host_of(const struct link *link)
     return link->way->plan->addresses[link->at].host;
 }
 
+/* RFC 5321 section 5.1: each address, in their order, until one takes it; but not many servers that only say no. */
+static bool may_move(const struct link *link, const struct item *item)
+{
+    uint32_t all = (1u << link->way->plan->n) - 1;
+    return !ends(link) && item->control == NULL && link->batch->moved < MOVES_MAX && (link->tried & all) != all;
+}
+
 static void told(struct courier *courier, const struct smtp_job *job, uint32_t i, enum smtp_fate fate,
                  const struct smtp_reply *reply)
 {
     struct link *link = of(courier);
     struct batch *batch = link->batch;
+    struct item *item = batch->items[i];
     (void)job;
     if (fate == SMTP_NOT_SENT)
         return;
-    bool lost = fate == SMTP_LATER && (reply->code == 0 || reply->code == 421); /* RFC 5321 section 3.8 */
+    bool later = fate == SMTP_LATER || fate == SMTP_UNSURE;
+    bool lost = later && (reply->code == 0 || reply->code == 421); /* RFC 5321 section 3.8 */
     if (lost) {
         link->lost = true;
         note(link, reply->code, reply->text);
     }
     batch->real = batch->real || !(lost || fate == SMTP_HINDERED);
-    mailsrv__settle_told(batch->items[i], fate, reply, host_of(link));
+    batch->settled = batch->settled || !(later || fate == SMTP_HINDERED);
+    item->put_off = fate == SMTP_LATER && may_move(link, item);
+    if (item->put_off) {
+        mailsrv__item_said(item, reply->code, reply->text, host_of(link));
+        return;
+    }
+    mailsrv__settle_told(item, fate, reply, host_of(link));
     mailsrv__batch_leave(batch, i);
 }
 
@@ -78,8 +104,40 @@ static void give_back(struct link *link)
 {
     struct batch *batch = link->batch;
     for (uint32_t i = batch->job.n_rcpts; i-- > 0;)
-        if (batch->items[i] != NULL)
+        if (batch->items[i] != NULL && !batch->items[i]->put_off) {
             mailsrv__settle_undone(batch->items[i], !batch->real, host_of(link));
+            mailsrv__batch_leave(batch, i);
+        }
+    mailsrv__batch_pack(batch);
+}
+
+static void drop_batch(struct link *link)
+{
+    mailsrv__batch_free(link->queue, link->batch);
+    link->batch = NULL;
+}
+
+static void mark_bad(struct link *link)
+{
+    link->way->bad_until_us[link->at] = mailsrv__queue_now(link->queue) + ADDRESS_BAD_S * SECOND_US;
+}
+
+static bool is_bad(const struct link *link, uint32_t address)
+{
+    return link->way->bad_until_us[address] > mailsrv__queue_now(link->queue);
+}
+
+/* A server that puts off whatever it is given is not the one to be asked first. */
+static void judge_address(struct link *link)
+{
+    const struct batch *batch = link->batch;
+    uint8_t *put_off = &link->way->put_off[link->at];
+    if (batch->settled)
+        *put_off = 0;
+    else if (batch->job.n_rcpts != 0 && batch->real && ++*put_off >= PUT_OFF_MAX)
+        mark_bad(link);
+    if (link->lost && !link->worked)
+        mark_bad(link);
 }
 
 static void done(struct courier *courier, const struct smtp_job *job)
@@ -87,10 +145,19 @@ static void done(struct courier *courier, const struct smtp_job *job)
     struct link *link = of(courier);
     (void)job;
     give_back(link);
-    if (link->batch->real)
+    if (link->batch->real) {
+        link->worked = true;
         mailsrv__site_worked(link->site);
-    mailsrv__batch_free(link->queue, link->batch);
-    link->batch = NULL;
+    }
+    judge_address(link);
+    link->moves = link->batch->job.n_rcpts != 0;
+    if (!link->moves) {
+        drop_batch(link);
+        return;
+    }
+    link->detour = link->detour || !is_bad(link, link->at);
+    link->batch->moved++;
+    link->batch->real = link->batch->settled = false;
 }
 
 static void ended(struct courier *courier, enum smtp_end end, const struct smtp_reply *reply)
@@ -134,19 +201,39 @@ static void leave(struct link *link)
     mailsrv__queue_may_end(q);
 }
 
+/* No address has taken those that were put off. */
+static void tell_put_off(struct link *link)
+{
+    for (uint32_t i = 0; i < link->batch->job.n_rcpts; i++)
+        mailsrv__settle_put_off(link->batch->items[i]);
+    drop_batch(link);
+}
+
 static void fail(struct link *link)
 {
-    struct site *site = link->site;
-    struct span host = host_of(link);
-    char text[sizeof link->text], name[LANE_OCTETS_MAX];
-    struct span why = { text, link->text_n };
-    uint16_t code = link->code;
-    memcpy(text, link->text, link->text_n);
-    host = mailsrv__span_first(host, sizeof name);
-    memcpy(name, host.p, host.n);
-    host.p = name;
+    struct site_failure failure = { .code = link->code,
+                                    .text = { link->text, link->text_n },
+                                    .host = host_of(link),
+                                    .worked = link->worked,
+                                    .told = link->lost || link->batch != NULL };
+    if (link->batch != NULL)
+        tell_put_off(link);
     link->ready = false;
-    mailsrv__site_failed(site, code, why, host);
+    mailsrv__site_failed(link->site, &failure);
+    leave(link);
+}
+
+/* It takes nothing more: what was to be sent at another address has been tried, where this program ends, or goes by what
+ * is answered now. */
+static void give_up(struct link *link)
+{
+    if (link->batch != NULL && link->queue->closing) {
+        tell_put_off(link);
+    } else if (link->batch != NULL) {
+        for (uint32_t i = link->batch->job.n_rcpts; i-- > 0;)
+            mailsrv__settle_undone(link->batch->items[i], false, host_of(link));
+        drop_batch(link);
+    }
     leave(link);
 }
 
@@ -156,10 +243,9 @@ static void fail(struct link *link)
 static bool choose(struct link *link)
 {
     const struct route_plan *plan = link->way->plan;
-    int64_t now = mailsrv__queue_now(link->queue);
     for (int bad_too = 0; bad_too < 2; bad_too++)
         for (uint32_t i = 0; i < plan->n; i++) {
-            if ((link->tried >> i & 1) != 0 || (!bad_too && link->way->bad_until_us[i] > now))
+            if ((link->tried >> i & 1) != 0 || (!bad_too && is_bad(link, i)))
                 continue;
             link->at = (uint8_t)i;
             link->tried |= (uint16_t)(1u << i);
@@ -170,9 +256,9 @@ static bool choose(struct link *link)
 
 static void try_next(struct link *link)
 {
-    link->ready = link->ended = link->unsecured = false;
+    link->ready = link->ended = link->unsecured = link->moves = false;
     if (ends(link))
-        leave(link);
+        give_up(link);
     else if (choose(link))
         mailsrv__link_connect(link);
     else
@@ -182,7 +268,7 @@ static void try_next(struct link *link)
 /* Nobody answers at this address, or not as he should. */
 static void address_failed(struct link *link)
 {
-    link->way->bad_until_us[link->at] = mailsrv__queue_now(link->queue) + ADDRESS_BAD_S * SECOND_US;
+    mark_bad(link);
     try_next(link);
 }
 
@@ -216,11 +302,15 @@ static void run(struct task *task)
     }
     if (!link->ended && link->session == NULL && link->errand.op == NULL)
         try_next(link); /* it was not asked, for want of memory */
-    else if (!link->ended && ends(link) && !mailsrv__list_empty(&link->idle))
+    else if (!link->ended && parts(link) && !mailsrv__list_empty(&link->idle))
         mailsrv__client_quit(link->session);
     else if (link->ended && !link->ready && goes_in_the_clear(link))
         try_next(link);
     else if (link->ended && !link->ready)
+        address_failed(link);
+    else if (link->ended && link->batch != NULL) /* which was put off, or not taken */
+        try_next(link);
+    else if (link->ended && link->lost && !link->is_old && !link->worked)
         address_failed(link);
     else if (link->ended && link->lost && !link->is_old)
         fail(link);
@@ -260,7 +350,7 @@ static uint32_t connecting(const struct site *site)
 {
     uint32_t n = 0;
     for (const struct node *at = site->links.next; at != &site->links; at = at->next)
-        n += !HOLDER(at, struct link, node)->ready;
+        n += !HOLDER(at, struct link, node)->ready && HOLDER(at, struct link, node)->batch == NULL;
     return n;
 }
 
@@ -342,8 +432,8 @@ bool mailsrv__link_offer(struct site *site)
         if (mailsrv__list_empty(&link->idle))
             continue;
         mailsrv__list_remove(&link->idle);
-        mailsrv__client_call(link->session);
-        return true;
+        if (mailsrv__client_call(link->session))
+            return true;
     }
     return false;
 }
@@ -354,10 +444,13 @@ static void close_links(struct site *site)
     for (struct node *at = site->links.next; at != &site->links; at = after) {
         struct link *link = HOLDER(at, struct link, node);
         after = at->next;
-        if (link->session == NULL && !link->ended)
-            mailsrv__link_free(link);
-        else
+        if (link->session != NULL || link->ended) {
             mailsrv__task_due(site->queue, &link->task);
+            continue;
+        }
+        if (link->batch != NULL)
+            tell_put_off(link);
+        mailsrv__link_free(link);
     }
 }
 

@@ -132,6 +132,7 @@ struct item {
     bool delivered;    /* whatever fails now, it is not sent again */
     bool tried;        /* since its record was written */
     bool told;         /* a notice of its plan is durable, or nobody is to be told */
+    bool put_off;      /* by one address of its site; another one is tried */
     uint16_t lane_n;
     size_t blob_n;
     char blob[];       /* its record, as the store has it, then its lane */
@@ -178,7 +179,8 @@ struct lane {
 struct way {
     uint32_t refs;
     struct route_plan *plan;
-    int64_t bad_until_us[ROUTE_ADDRESSES_MAX]; /* where nobody answered */
+    int64_t bad_until_us[ROUTE_ADDRESSES_MAX]; /* where nobody answered, or all was put off */
+    uint8_t put_off[ROUTE_ADDRESSES_MAX];      /* batches, one behind the other, of which nothing else became */
     uint16_t clear; /* addresses, a bit each, where TLS was offered and came to nothing */
 };
 
@@ -217,7 +219,9 @@ struct batch {
     struct lane *lane;
     struct item **items; /* NULL: it was told */
     size_t octets;
-    bool real; /* something was said of one of them */
+    uint8_t moved; /* to another address, so often */
+    bool real;     /* something was said of one of them */
+    bool settled;  /* and it was not that it is put off */
 };
 
 struct link {
@@ -235,6 +239,9 @@ struct link {
     uint16_t tried;           /* addresses, a bit each */
     bool ready, lost, ended;
     bool unsecured;           /* it ended because TLS came to nothing */
+    bool worked;              /* a batch of it was real */
+    bool moves;               /* its batch was put off: it ends, and begins with it at the next address */
+    bool detour;              /* that was for this batch alone: the address before is good for others */
     bool is_old;              /* it began by answers that count no more */
     uint16_t code;
     uint16_t text_n;
@@ -379,7 +386,7 @@ bool mailsrv__lane_is_of(const struct lane *lane, const struct queue_record *rec
 void mailsrv__lane_put(struct lane *lane, struct item *item, bool first); /* it waits there */
 void mailsrv__lane_more(struct lane *lane);                   /* there is more in the store, due now */
 void mailsrv__lane_due(struct lane *lane);                    /* something is due now */
-void mailsrv__lane_freed(struct lane *lane);                  /* all that was put off in it is */
+void mailsrv__lane_freed(struct lane *lane);                  /* all that the schedule has put off in it is */
 void mailsrv__lane_freed_upto(struct lane *lane, int64_t tried_before_us, int64_t due_us); /* to that time at most */
 void mailsrv__lanes_were_due(mailsrv_queue *queue);           /* by a clock that was ahead: they are due still */
 void mailsrv__lane_leave(struct item *item);                  /* it waits, or is out, no more */
@@ -398,7 +405,14 @@ struct site *mailsrv__site_get(struct lane *lane, const mailsrv_route *route); /
 void mailsrv__site_join(struct site *site, struct lane *lane);
 void mailsrv__site_leave(struct lane *lane); /* that is at one, or at none */
 void mailsrv__site_worked(struct site *site);
-void mailsrv__site_failed(struct site *site, uint16_t code, struct span text, struct span host);
+
+/* `worked`: it is no fault of the site; `told`: what was being sent was told. */
+struct site_failure {
+    uint16_t code;
+    struct span text, host;
+    bool worked, told;
+};
+void mailsrv__site_failed(struct site *site, const struct site_failure *failure);
 void mailsrv__site_retry(struct site *site); /* its back-off is forgotten */
 void mailsrv__site_forget_way(struct site *site); /* what DNS said, or is saying, counts no more */
 void mailsrv__site_release(struct site *site); /* freed, unless somebody needs it */
@@ -428,6 +442,7 @@ uint64_t mailsrv__oldest_scan(const mailsrv_queue *queue); /* that is out; UINT6
 uint32_t mailsrv__batches(const struct lane *lane, uint32_t most); /* how many its items are, or at least `most` */
 struct batch *mailsrv__batch_new(struct site *site); /* NULL: nothing is to be sent, or there is no memory */
 void mailsrv__batch_leave(struct batch *batch, uint32_t i); /* its fate is known: READ is asked for one of the others */
+void mailsrv__batch_pack(struct batch *batch); /* those that have left are out of the way of the others */
 void mailsrv__batch_free(mailsrv_queue *queue, struct batch *batch);
 
 /* ---- link.c, connect.c ---- */
@@ -448,6 +463,7 @@ bool mailsrv__schedule_tells(const mailsrv_queue *queue, const struct queue_reco
 /* ---- settle.c ---- */
 void mailsrv__settle_told(struct item *item, enum smtp_fate fate, const struct smtp_reply *reply, struct span host);
 void mailsrv__settle_undone(struct item *item, bool in_vain, struct span host); /* it is to be sent at once */
+void mailsrv__settle_put_off(struct item *item); /* no other address has taken it: what was said last stands */
 void mailsrv__settle(struct item *item, enum item_plan plan);
 void mailsrv__settle_local(struct item *item); /* it is delivered here, in its turn */
 bool mailsrv__settle_withdraw(struct item *item); /* it waits for that no more; false: it did not */

@@ -18,6 +18,7 @@ static void count(struct item *item, enum smtp_fate fate)
     static const int32_t events[] = { [SMTP_DELIVERED] = MAILSRV_EVENT_SENT,
                                       [SMTP_RELAYED] = MAILSRV_EVENT_SENT,
                                       [SMTP_LATER] = MAILSRV_EVENT_DEFERRED,
+                                      [SMTP_UNSURE] = MAILSRV_EVENT_DEFERRED,
                                       [SMTP_HINDERED] = MAILSRV_EVENT_DEFERRED };
     bool taken = fate == SMTP_DELIVERED || fate == SMTP_RELAYED;
     if (fate == SMTP_REFUSED)
@@ -29,14 +30,24 @@ static void count(struct item *item, enum smtp_fate fate)
 void mailsrv__settle_told(struct item *item, enum smtp_fate fate, const struct smtp_reply *reply, struct span host)
 {
     static const enum item_plan plans[] = { [SMTP_DELIVERED] = PLAN_DELETE, [SMTP_RELAYED] = PLAN_RELAYED,
-                                            [SMTP_LATER] = PLAN_DEFER, [SMTP_HINDERED] = PLAN_DEFER,
-                                            [SMTP_REFUSED] = PLAN_GIVE_UP };
+                                            [SMTP_LATER] = PLAN_DEFER, [SMTP_UNSURE] = PLAN_DEFER,
+                                            [SMTP_HINDERED] = PLAN_DEFER, [SMTP_REFUSED] = PLAN_GIVE_UP };
     mailsrv__lane_leave(item);
     item->delivered = fate == SMTP_DELIVERED || fate == SMTP_RELAYED;
     item->tried = true;
+    item->put_off = false;
     mailsrv__item_said(item, reply->code, reply->text, host);
     count(item, fate);
     mailsrv__settle(item, plans[fate]);
+}
+
+void mailsrv__settle_put_off(struct item *item)
+{
+    mailsrv__lane_leave(item);
+    item->tried = true;
+    item->put_off = false;
+    count(item, SMTP_LATER);
+    mailsrv__settle(item, PLAN_DEFER);
 }
 
 void mailsrv__settle_undone(struct item *item, bool in_vain, struct span host)
@@ -48,6 +59,7 @@ void mailsrv__settle_undone(struct item *item, bool in_vain, struct span host)
         mailsrv__settle_told(item, SMTP_LATER, &never, host);
         return;
     }
+    item->put_off = false;
     mailsrv__lane_leave(item);
     mailsrv__lane_put(lane, item, true);
 }

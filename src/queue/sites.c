@@ -225,31 +225,33 @@ void mailsrv__site_worked(struct site *site)
 }
 
 /* What is tried fails; the rest stays where it is, and nothing is written of it. */
-static void defer_one_batch(struct site *site, uint16_t code, struct span text, struct span host)
+static void defer_one_batch(struct site *site, struct span host)
 {
+    const struct smtp_reply why = { site->code, { site->text, site->text_n } };
     struct batch *batch = mailsrv__batch_new(site);
     if (batch == NULL)
         return;
     for (uint32_t i = 0; i < batch->job.n_rcpts; i++) {
         batch->items[i]->change.due_us = site->not_before_us;
-        mailsrv__settle_told(batch->items[i], SMTP_LATER, &(struct smtp_reply){ code, text }, host);
+        mailsrv__settle_told(batch->items[i], SMTP_LATER, &why, host);
     }
     mailsrv__batch_free(site->queue, batch);
 }
 
-static void back_off(struct site *site, int64_t wait_us, uint16_t code, struct span text, struct span host)
+static void back_off(struct site *site, int64_t wait_us, const struct site_failure *failure)
 {
     mailsrv_queue *q = site->queue;
-    text = mailsrv__span_first(text, sizeof site->text);
+    struct span text = mailsrv__span_first(failure->text, sizeof site->text);
     site->backs_off = true;
     site->not_before_us = mailsrv__queue_unix(q) + wait_us;
-    site->code = code;
+    site->code = failure->code;
     site->text_n = (uint16_t)text.n;
     if (text.n != 0)
         memmove(site->text, text.p, text.n);
     mailsrv__timer_set(q, &site->timer, wait_us);
     mailsrv__list_remove(&site->node);
-    defer_one_batch(site, code, (struct span){ site->text, site->text_n }, host);
+    if (!failure->told)
+        defer_one_batch(site, failure->host);
     for (struct node *n = site->lanes.next; n != &site->lanes; n = n->next) {
         struct lane *lane = HOLDER(n, struct lane, at_site);
         mailsrv__lane_let_go(lane);
@@ -267,16 +269,16 @@ static uint32_t links_that_work(const struct site *site)
 }
 
 /* Where others still work it is only one too many. */
-void mailsrv__site_failed(struct site *site, uint16_t code, struct span text, struct span host)
+void mailsrv__site_failed(struct site *site, const struct site_failure *failure)
 {
     uint32_t working = links_that_work(site);
     site->limit = site->limit > 1 ? site->limit / 2 : 1;
-    if (working != 0 || site->backs_off)
+    if (working != 0 || failure->worked || site->backs_off)
         return;
     site->failures++;
     site->limit = 1;
     site->answers = false;
-    back_off(site, mailsrv__schedule_wait(site->queue, site->failures), code, text, host);
+    back_off(site, mailsrv__schedule_wait(site->queue, site->failures), failure);
 }
 
 void mailsrv__site_retry(struct site *site)
@@ -342,7 +344,7 @@ static void nobody_could_say(struct site *site)
         wait += wait / 2;
     site->lookups_failed++;
     site->way_until_us = 0;
-    back_off(site, wait, plan->code, plan->text, (struct span){ NULL, 0 });
+    back_off(site, wait, &(struct site_failure){ .code = plan->code, .text = plan->text });
 }
 
 /* False: there is no memory for a way. */
@@ -369,8 +371,10 @@ static bool take_plan(struct site *site)
     site->way_until_us = mailsrv__queue_now(q) + plan->ttl_s * SECOND_US;
     if (plan->verdict == ROUTE_LATER)
         nobody_could_say(site);
-    else
+    else if (site->lookups_failed != 0) {
         site->lookups_failed = 0;
+        free_lanes(site);
+    }
     return true;
 }
 

@@ -262,9 +262,12 @@ int32_t mailsrv__client_begin(mailsrv_engine *engine, mailsrv_profile *profile, 
     return mailsrv__session_new(engine, profile, peer, host, &given, out);
 }
 
-void mailsrv__client_call(mailsrv_session *session)
+bool mailsrv__client_call(mailsrv_session *session)
 {
-    mailsrv__session_call(session);
+    bool waits = mailsrv__client_of(session)->is_idle;
+    if (waits)
+        mailsrv__session_call(session);
+    return waits;
 }
 
 void mailsrv__client_quit(mailsrv_session *session)

@@ -45,6 +45,7 @@ enum smtp_fate {
     SMTP_DELIVERED, /* the server has taken it for this recipient */
     SMTP_RELAYED,   /* the same, but it has no DSN (RFC 3461 section 5.2.2): what NOTIFY asked for ends here */
     SMTP_LATER,     /* 4yz, or no reply */
+    SMTP_UNSURE,    /* no reply to a whole message: the server may have taken it (RFC 1047) */
     SMTP_HINDERED,  /* later, too, and no fault of the server: the message cannot be read, there is no memory */
     SMTP_REFUSED,   /* 5yz */
     SMTP_NOT_SENT   /* nothing was tried, or it does not count: too many recipients for one transaction, a connection
@@ -89,8 +90,8 @@ struct smtp_terms {
 int32_t mailsrv__client_begin(mailsrv_engine *engine, mailsrv_profile *profile, const mailsrv_peer *peer, void *host,
                               const struct smtp_terms *terms, struct courier *courier, mailsrv_session **out);
 
-/* The courier has a job again, or wants it to end now. */
-void mailsrv__client_call(mailsrv_session *session);
+/* The courier has a job again (false: the session waits for none: it parts), or wants it to end now. */
+bool mailsrv__client_call(mailsrv_session *session);
 void mailsrv__client_quit(mailsrv_session *session);
 
 #endif

@@ -137,6 +137,7 @@ static enum step final_replied(struct smtp_client *c, const struct smtp_reply *r
 
 static enum step all_said(struct smtp_client *c)
 {
+    c->sending->all_said = true;
     return mailsrv__client_expect(c, final_replied, MAILSRV_PROFILE_FINAL_TIMEOUT_MS);
 }
 
@@ -268,6 +269,7 @@ static enum step chunk_replied(struct smtp_client *c, const struct smtp_reply *r
 static enum step expect_chunk(struct smtp_client *c)
 {
     bool is_last = c->sending->last_chunk && c->sending->chunks_out == 1;
+    c->sending->all_said = c->sending->last_chunk;
     return is_last ? all_said(c) : mailsrv__client_expect(c, chunk_replied, MAILSRV_PROFILE_FINAL_TIMEOUT_MS);
 }
 

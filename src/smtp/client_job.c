@@ -48,7 +48,8 @@ static void give_back(struct smtp_client *c)
 void mailsrv__client_drop_job(struct smtp_client *c, const struct smtp_reply *reply)
 {
     bool none_counts = c->messages != 0 && !c->sending->mail_replied;
-    mailsrv__client_tell_rest(c, none_counts ? SMTP_NOT_SENT : SMTP_LATER, reply);
+    enum smtp_fate fate = c->sending->all_said && reply->code == 0 ? SMTP_UNSURE : SMTP_LATER;
+    mailsrv__client_tell_rest(c, none_counts ? SMTP_NOT_SENT : fate, reply);
     give_back(c);
 }
 

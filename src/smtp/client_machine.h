@@ -55,6 +55,7 @@ struct sending {
     bool last_chunk;            /* the last one was announced */
     bool crlf_due;              /* and this is behind its octets */
     bool last_failed;           /* for anybody */
+    bool all_said;              /* the final reply is waited for */
     uint8_t states[];           /* enum rcpt_state, of all recipients of the job */
 };
 

@@ -289,6 +289,7 @@ static bool fits(enum smtp_fate fate, unsigned code)
         return code / 100 == 5;
     case SMTP_LATER:
         return code / 100 == 4 || code == 0;
+    case SMTP_UNSURE:
     case SMTP_HINDERED:
         return code == 0;
     default:
@@ -299,7 +300,8 @@ static bool fits(enum smtp_fate fate, unsigned code)
 static void told(struct courier *courier, const struct smtp_job *job, uint32_t i, enum smtp_fate fate,
                  const struct smtp_reply *reply)
 {
-    static const char *const fates[] = { " delivered", " relayed", " later", " hindered", " refused", " not sent" };
+    static const char *const fates[] = { " delivered", " relayed", " later",   " unsure",
+                                        " hindered",  " refused", " not sent" };
     struct played_courier *pc = of(courier);
     struct job *of_job = (struct job *)(void *)(uintptr_t)job;
     on_our_side(pc, true);

@@ -29,6 +29,11 @@ static int32_t on_message(void *user, const mailsrv_envelope *envelope, mailsrv_
     return MAILSRV_OK;
 }
 
+static bool is_bad(const struct outbound *w, const struct wire *wire)
+{
+    return w->good_from == 0 || wire->address < w->good_from;
+}
+
 static void resolve(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 {
     static int64_t grey_since;
@@ -42,7 +47,7 @@ static void resolve(void *user, mailsrv_engine *engine, const mailsrv_op *op)
         grey_since = w->unix_us;
     if (begins(arg->local_part, "bad"))
         a.status = MAILSRV_NONEXISTENT;
-    else if (begins(arg->local_part, "later") ||
+    else if (begins(arg->local_part, "later") || (w->puts_off && is_bad(w, op->host)) ||
              (begins(arg->local_part, "grey") && w->unix_us < grey_since + 10 * MINUTE))
         a.status = MAILSRV_TEMP;
     if (a.status != MAILSRV_OK)
@@ -63,12 +68,39 @@ static void begin_servers(struct outbound *w)
 
 /* ---- What the queue needs of the world ---- */
 
+/* Exchangers of all domains are m1, m2, ..., whose addresses are 10.0.0.1, 10.0.0.2, ... */
+static uint32_t records_of(const struct outbound *w, const mailsrv_arg_dns *arg, uint32_t rcode,
+                           mailsrv_dns_record records[ADDRESSES_MAX])
+{
+    static const uint8_t null_mx[] = { 0, 0, 0 };
+    static const uint8_t exchangers[][6] = {
+        { 0, 10, 2, 'm', '1', 0 }, { 0, 20, 2, 'm', '2', 0 }, { 0, 30, 2, 'm', '3', 0 }, { 0, 40, 2, 'm', '4', 0 }
+    };
+    static const uint8_t addresses[][4] = { { 10, 0, 0, 1 }, { 10, 0, 0, 2 }, { 10, 0, 0, 3 }, { 10, 0, 0, 4 } };
+    bool is_mx = arg->type == MAILSRV_DNS_MX;
+    uint32_t n = is_mx ? w->addresses : arg->type == MAILSRV_DNS_A, first = 0;
+    if (rcode == DNS_NULL_MX)
+        n = is_mx;
+    else if (rcode != 0)
+        n = 0;
+    if (!is_mx && arg->name.n == 2 && arg->name.p[0] == 'm')
+        first = (uint32_t)(arg->name.p[1] - '1');
+    for (uint32_t i = 0; i < n; i++) {
+        records[i] = (mailsrv_dns_record){ .size = sizeof *records, .type = arg->type, .ttl_s = 3600, .name = arg->name };
+        records[i].data = is_mx ? (mailsrv_bytes){ exchangers[i], sizeof exchangers[i] } : (mailsrv_bytes){ addresses[first], 4 };
+        if (rcode == DNS_NULL_MX)
+            records[i].data = (mailsrv_bytes){ null_mx, 3 };
+    }
+    return n;
+}
+
 static void serve_dns(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 {
     struct outbound *w = user;
     const mailsrv_arg_dns *arg = op->arg;
     char name[TEXT_MAX];
     uint8_t message[512];
+    mailsrv_dns_record records[ADDRESSES_MAX];
     size_t n = 0;
     copy(name, arg->name);
     w->n_questions++;
@@ -77,11 +109,8 @@ static void serve_dns(void *user, mailsrv_engine *engine, const mailsrv_op *op)
         mailsrv_op_answer_status(engine, op->id, MAILSRV_TEMP);
         return;
     }
-    static const uint8_t null_mx[] = { 0, 0, 0 }, address[] = { 10, 0, 0, 1 };
-    mailsrv_dns_record record = { .size = sizeof record, .type = arg->type, .ttl_s = 3600, .name = arg->name };
-    record.data = arg->type == MAILSRV_DNS_A ? (mailsrv_bytes){ address, 4 } : (mailsrv_bytes){ null_mx, 3 };
-    bool has = rcode == DNS_NULL_MX ? arg->type == MAILSRV_DNS_MX : rcode == 0 && arg->type == MAILSRV_DNS_A;
-    assert_int_equal(mailsrv_dns_write(arg->name, arg->type, rcode == DNS_NULL_MX ? 0 : rcode, &record, has, message,
+    uint32_t n_records = records_of(w, arg, rcode, records);
+    assert_int_equal(mailsrv_dns_write(arg->name, arg->type, rcode == DNS_NULL_MX ? 0 : rcode, records, n_records, message,
                                        sizeof message, &n),
                      MAILSRV_OK);
     const mailsrv_dns_reply reply = { .size = sizeof reply, .message = { message, n } };
@@ -109,6 +138,8 @@ static void serve_connect(void *user, mailsrv_engine *engine, const mailsrv_op *
         return;
     }
     memcpy(wire->lane, lane, sizeof lane);
+    wire->address = arg->address[3];
+    w->connects_to[wire->address]++;
     assert_int_equal(mailsrv_server_new(w->servers, w->server_profile, &peer, wire, &wire->server), MAILSRV_OK);
     wire->next = w->wires;
     w->wires = wire;
@@ -335,7 +366,7 @@ static bool carry(mailsrv_session *from, mailsrv_session *to, size_t *octets)
 
 static void hang_up(struct outbound *w, struct wire *wire)
 {
-    if (w->hang_up_octets == 0 || wire->octets < w->hang_up_octets || wire->server == NULL)
+    if (w->hang_up_octets == 0 || wire->octets < w->hang_up_octets || wire->server == NULL || !is_bad(w, wire))
         return;
     mailsrv_session_free(wire->server);
     wire->server = NULL;

@@ -21,7 +21,7 @@
 #define MINUTE (60 * SECOND)
 #define HOUR (60 * MINUTE)
 
-enum { RECEIVED_MAX = 40000, TEXT_MAX = 64, KEPT_MAX = 256 };
+enum { RECEIVED_MAX = 40000, TEXT_MAX = 64, KEPT_MAX = 256, ADDRESSES_MAX = 4 };
 
 /* Somebody was delivered something. */
 struct received {
@@ -34,6 +34,7 @@ struct received {
 struct wire {
     mailsrv_session *client, *server; /* NULL: that end is over */
     char lane[TEXT_MAX];
+    uint8_t address; /* its last octet: 10.0.0.1, ... */
     size_t octets; /* that the client said */
     struct wire *next;
 };
@@ -63,12 +64,16 @@ struct outbound {
     enum out_tls { TLS_NONE, TLS_WORKS, TLS_FAILS } tls; /* by the hosts of both sides; set before out_begin */
     uint32_t memory_max_mib; /* 0: as usual */
     size_t hang_up_octets;   /* servers hang up when a client has said so many; 0: never */
+    uint32_t addresses;      /* exchangers of each domain, of which the first is preferred; 0: the domain itself */
+    uint32_t good_from;      /* the first address that neither hangs up nor puts off; 0: hanging up is for all */
+    bool puts_off;           /* 451 to all recipients */
     uint32_t fail_nth;       /* the n-th operation of the store from now fails; 0: none */
     bool store_is_down;      /* it answers that it cannot now */
     uint64_t late;           /* a seed: the store answers when nothing else can be done, in any order; 0: at once */
     int32_t keeps;           /* operations of this kind stay unanswered until out_answer; 0: none */
 
     /* What happened. */
+    uint32_t connects_to[ADDRESSES_MAX + 1];
     uint32_t n_connects, n_questions, n_routes, n_mails, n_updates, n_scans, n_handshakes;
     struct received *received;
     uint32_t n_received;
