@@ -333,7 +333,8 @@ typedef struct mailsrv_queue_recipient {
     uint32_t size;
     uint32_t notify;        /* MAILSRV_NOTIFY_... */
     mailsrv_bytes address;  /* without <> */
-    mailsrv_bytes original; /* RFC 3461 section 4.2: "rfc822;a@b.example"; empty: none */
+    mailsrv_bytes original; /* RFC 3461 section 4.2: a type, ";" and an address in xtext, as in "rfc822;a+2Bb@c.example"; at
+                             * most 500 octets; empty: none */
 } mailsrv_queue_recipient;
 
 /* A message with its envelope. */
@@ -341,7 +342,7 @@ typedef struct mailsrv_queue_mail {
     uint32_t size;
     uint32_t ret; /* MAILSRV_RETURN_... */
     mailsrv_bytes reverse_path; /* without <>; empty: the null reverse-path */
-    mailsrv_bytes envelope_id;  /* RFC 3461 section 4.4; empty: none */
+    mailsrv_bytes envelope_id;  /* RFC 3461 section 4.4: xtext, at most 100 octets; empty: none */
     const mailsrv_queue_recipient *recipients;
     size_t n_recipients; /* 1 to 1,000 */
     mailsrv_bytes message; /* header and body, lines ended by CRLF; borrowed until `done` */
@@ -350,8 +351,8 @@ typedef struct mailsrv_queue_mail {
 /* Puts a message into the queue.  Envelope and recipients are copied; the octets of the message are borrowed until `done`,
  * or the engine's end.  `done` is called once, from the engine's turn, never from this call: MAILSRV_OK when it is
  * durable, for all recipients; else nothing was taken.  NULL: nobody is told.  MAILSRV_OK; MAILSRV_NOMEM;
- * MAILSRV_E_VALUE: an address that is none, or a message with a bare CR or LF; MAILSRV_E_USAGE.  Unless it is MAILSRV_OK
- * `done` is not called, and nothing is borrowed. */
+ * MAILSRV_E_VALUE: an address, an original or an envelope id that is none (xtext stands for printable ASCII here), or a
+ * message with a bare CR or LF; MAILSRV_E_USAGE.  Unless it is MAILSRV_OK `done` is not called, and nothing is borrowed. */
 MAILSRV_API int32_t mailsrv_queue_send(mailsrv_queue *queue, const mailsrv_queue_mail *mail,
                                        void (*done)(void *user, int32_t status), void *user);
 

@@ -2,8 +2,9 @@
 #include "queue/queue.h"
 
 #include "text/address.h"
+#include "text/xtext.h"
 
-enum { CHUNK_OCTETS = 32768, RECIPIENTS_MAX = 1000, MESSAGE_NAME_OCTETS = 48, TEXT_OCTETS_MAX = 500 };
+enum { CHUNK_OCTETS = 32768, RECIPIENTS_MAX = 1000, MESSAGE_NAME_OCTETS = 48 };
 
 struct sent_to {
     struct span address, original;
@@ -49,12 +50,10 @@ static bool has_whole_lines(mailsrv_bytes m)
     return true;
 }
 
-static bool is_xtext(mailsrv_bytes text)
+/* Nothing, or what a server that has DSN takes: one that has refused it is not asked again, and the mail comes back. */
+static bool is_empty_or(bool (*is_good)(struct span text), mailsrv_bytes bytes)
 {
-    for (size_t i = 0; i < text.n; i++)
-        if (text.p[i] <= ' ' || text.p[i] >= 127)
-            return false;
-    return text.n <= TEXT_OCTETS_MAX && (text.n == 0 || text.p != NULL);
+    return bytes.n == 0 || (bytes.p != NULL && is_good(mailsrv__span(bytes)));
 }
 
 static int32_t check(const mailsrv_queue_mail *mail)
@@ -62,13 +61,14 @@ static int32_t check(const mailsrv_queue_mail *mail)
     if (mail->n_recipients == 0 || mail->n_recipients > RECIPIENTS_MAX || mail->recipients == NULL ||
         mail->message.n == 0 || mail->message.p == NULL)
         return MAILSRV_E_USAGE;
-    if ((mail->reverse_path.n != 0 && !is_address(mail->reverse_path)) || !is_xtext(mail->envelope_id) ||
-        !has_whole_lines(mail->message))
+    if ((mail->reverse_path.n != 0 && !is_address(mail->reverse_path)) ||
+        !is_empty_or(mailsrv__is_envelope_id, mail->envelope_id) || !has_whole_lines(mail->message))
         return MAILSRV_E_VALUE;
     for (size_t i = 0; i < mail->n_recipients; i++) {
         if (mail->recipients[i].size < sizeof *mail->recipients)
             return MAILSRV_E_USAGE;
-        if (!is_address(mail->recipients[i].address) || !is_xtext(mail->recipients[i].original))
+        if (!is_address(mail->recipients[i].address) ||
+            !is_empty_or(mailsrv__is_original, mail->recipients[i].original))
             return MAILSRV_E_VALUE;
     }
     return MAILSRV_OK;

@@ -1,37 +1,11 @@
 /* The parameters of DSN (RFC 3461): RET and ENVID of MAIL, NOTIFY and ORCPT of RCPT. */
 #include "smtp/smtp.h"
 #include "text/queue_record.h"
-
-enum { ENVID_OCTETS_MAX = 100, ORCPT_OCTETS_MAX = 500 }; /* RFC 3461 sections 4.4 and 4.2 */
+#include "text/xtext.h"
 
 bool mailsrv__smtp_offers_dsn(const struct smtp *s)
 {
     return !mailsrv__smtp_is_lmtp(s) && mailsrv__enabled(&s->session, MAILSRV_EXT_DSN) && mailsrv__smtp_queue_kinds(s);
-}
-
-static int hex_value(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* xtext = *( xchar / hexchar )   RFC 3461 section 4
- * What it stands for is `least` to 126: printable ASCII, and no line end that would break out of a notice. */
-static bool is_xtext(struct span text, int least)
-{
-    for (size_t i = 0; i < text.n; i++) {
-        int c = text.p[i];
-        if (c < '!' || c > '~' || c == '=')
-            return false;
-        if (c != '+')
-            continue;
-        if (text.n - i < 3 || hex_value(text.p[i + 1]) < 0 || hex_value(text.p[i + 2]) < 0)
-            return false;
-        c = hex_value(text.p[i + 1]) * 16 + hex_value(text.p[i + 2]);
-        if (c < least || c > '~')
-            return false;
-        i += 2;
-    }
-    return text.n != 0;
 }
 
 /* ---- MAIL ---- */
@@ -48,10 +22,9 @@ static const char *take_ret(const struct parameter *one, struct mail_parameters 
     return NULL;
 }
 
-/* envid-parameter = "ENVID=" xtext   RFC 3461 section 4.4 */
 static const char *take_envid(const struct parameter *one, struct mail_parameters *p)
 {
-    if (p->envelope_id.n != 0 || one->value.n > ENVID_OCTETS_MAX || !is_xtext(one->value, ' '))
+    if (p->envelope_id.n != 0 || !mailsrv__is_envelope_id(one->value))
         return "501 5.5.4 bad ENVID";
     p->envelope_id = one->value;
     return NULL;
@@ -104,21 +77,6 @@ static uint16_t read_notify(struct span value)
     return flags;
 }
 
-/* original-recipient-address = addr-type ";" xtext   RFC 3461 section 4.2; addr-type = atom */
-static bool is_original(struct span value)
-{
-    const char *semicolon = value.n == 0 ? NULL : memchr(value.p, ';', value.n);
-    if (semicolon == NULL || semicolon == value.p || value.n > ORCPT_OCTETS_MAX)
-        return false;
-    size_t n = (size_t)(semicolon - value.p);
-    for (size_t i = 0; i < n; i++) {
-        char c = mailsrv__upper(value.p[i]);
-        if ((c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-')
-            return false;
-    }
-    return is_xtext(mailsrv__span_after(value, n + 1), ' ');
-}
-
 static const char *take_rcpt_parameter(const struct parameter *one, uint16_t *notify, struct span *original)
 {
     if (mailsrv__span_equal_nocase(one->keyword, SPAN("NOTIFY"))) {
@@ -130,7 +88,7 @@ static const char *take_rcpt_parameter(const struct parameter *one, uint16_t *no
         return unknown;
     bool twice = original->n != 0;
     *original = one->value;
-    return twice || !is_original(one->value) ? "501 5.5.4 bad ORCPT" : NULL;
+    return twice || !mailsrv__is_original(one->value) ? "501 5.5.4 bad ORCPT" : NULL;
 }
 
 const char *mailsrv__smtp_rcpt_parameters(const struct smtp *s, struct span rest, uint16_t *notify,

@@ -520,6 +520,50 @@ static void test_what_is_no_mail(void **state)
     assert_int_equal(out_queued(&w), 2);
 }
 
+static int32_t send_with(mailsrv_bytes original, mailsrv_bytes envelope_id)
+{
+    const mailsrv_queue_recipient recipient = { .size = sizeof recipient, .address = bytes_of("b@one.test"),
+                                                .original = original };
+    const mailsrv_queue_mail mail = { .size = sizeof mail, .recipients = &recipient, .n_recipients = 1,
+                                      .envelope_id = envelope_id, .message = bytes_of("a: b\r\n") };
+    return mailsrv_queue_send(w.queue, &mail, NULL, NULL);
+}
+
+/* `prefix`, then as many letters as make it `n` octets. */
+static mailsrv_bytes long_text(const char *prefix, size_t n)
+{
+    static char room[600];
+    memset(room, 'x', sizeof room);
+    memcpy(room, prefix, strlen(prefix));
+    return (mailsrv_bytes){ (const uint8_t *)room, n };
+}
+
+/* RFC 3461 sections 4.2 and 4.4: a server that has DSN would refuse the mail for good. */
+static void test_what_is_no_xtext(void **state)
+{
+    (void)state;
+    static const char *const bad[] = { "a=b", "a b", "a\r\nb", "+", "+2", "a+b", "+2b", "+0A", "+7F", "+C3+BC", "\xC3\xBC" };
+    static const char *const no_originals[] = { "b@one.test", ";b@one.test", "rfc822;", "rfc_822;b@one.test" };
+    const mailsrv_bytes none = { NULL, 0 }, nowhere = { NULL, 1 };
+    char original[TEXT_MAX];
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        snprintf(original, sizeof original, "rfc822;%s", bad[i]);
+        assert_int_equal(send_with(bytes_of(original), none), MAILSRV_E_VALUE);
+        assert_int_equal(send_with(none, bytes_of(bad[i])), MAILSRV_E_VALUE);
+    }
+    for (size_t i = 0; i < sizeof no_originals / sizeof no_originals[0]; i++)
+        assert_int_equal(send_with(bytes_of(no_originals[i]), none), MAILSRV_E_VALUE);
+    assert_int_equal(send_with(long_text("rfc822;", 501), none), MAILSRV_E_VALUE);
+    assert_int_equal(send_with(none, long_text("", 101)), MAILSRV_E_VALUE);
+    assert_int_equal(send_with(nowhere, none), MAILSRV_E_VALUE);
+    assert_int_equal(send_with(none, nowhere), MAILSRV_E_VALUE);
+    assert_int_equal(send_with(long_text("rfc822;", 500), none), MAILSRV_OK);
+    assert_int_equal(send_with(none, long_text("", 100)), MAILSRV_OK);
+    assert_int_equal(send_with(bytes_of("UTF-8;a+2Bb+20c@one.test"), bytes_of("~!+3D")), MAILSRV_OK);
+    out_wait(&w, SECOND);
+    assert_int_equal(out_queued(&w), 3);
+}
+
 static void test_what_a_message_needs(void **state)
 {
     (void)state;
@@ -580,6 +624,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_reroute, begin_late, out_teardown),
         cmocka_unit_test_setup_teardown(test_what_is_written_meanwhile, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_what_is_no_mail, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_no_xtext, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_what_a_message_needs, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_what_a_recipient_needs, begin, out_teardown),
     };

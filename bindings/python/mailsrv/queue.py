@@ -53,8 +53,8 @@ class Queue:
              ret: int = 0, envelope_id: str | bytes = b"") -> asyncio.Future:
         """Done when the message is durable, for all of its recipients: it is delivered, or a notice goes to the
         reverse-path ("": nobody).  Its lines end with CRLF.  A recipient is an address, or has the fields of
-        mailsrv_queue_recipient.  Error with E_VALUE at once: an address or a message is none; from the future: nothing
-        was taken."""
+        mailsrv_queue_recipient; its `original` and the `envelope_id` are xtext (RFC 3461 section 4).  Error with E_VALUE
+        at once: one of them, an address or a message is none; from the future: nothing was taken."""
         keep: list[bytes] = []
         fields = {"reverse_path": octets_of(reverse_path), "envelope_id": octets_of(envelope_id), "ret": ret,
                   "message": message, "recipients": [recipient_of(one) for one in recipients]}
