@@ -112,14 +112,22 @@ static void answered(struct errand *errand)
 /* ---- COMMIT ---- */
 
 /* What cannot be told to whom it is for is told to nobody: notices of notices have no end. */
+static int32_t outcome_of(const mailsrv_committed *value)
+{
+    int32_t status = MAILSRV_NONEXISTENT;
+    for (uint32_t i = 0; i < value->n; i++) {
+        int32_t result = value->results[i].status;
+        if (result > MAILSRV_DENIED && result != MAILSRV_OK)
+            return MAILSRV_TEMP;
+        if (result == MAILSRV_OK)
+            status = MAILSRV_OK;
+    }
+    return status;
+}
+
 static void committed(struct notice *n, const mailsrv_answer *answer)
 {
-    const mailsrv_committed *value = answer->value;
-    int32_t status = answer->status;
-    for (uint32_t i = 0; status == MAILSRV_OK && i < value->n; i++)
-        if (value->results[i].status > MAILSRV_DENIED && value->results[i].status != MAILSRV_OK)
-            status = MAILSRV_TEMP;
-    finish(n, status == MAILSRV_OK ? MAILSRV_OK : not_now(answer));
+    finish(n, answer->status == MAILSRV_OK ? outcome_of(answer->value) : not_now(answer));
 }
 
 static struct span reverse_path_of(const struct notice *n)
@@ -171,7 +179,7 @@ static void resolved(struct notice *n, const mailsrv_answer *answer)
     if (answer->status == MAILSRV_NOPERM || answer->status == MAILSRV_CANNOT)
         commit(n, NULL);
     else if (answer->status == MAILSRV_NONEXISTENT)
-        finish(n, MAILSRV_OK); /* nobody */
+        finish(n, MAILSRV_NONEXISTENT);
     else if (answer->status != MAILSRV_OK)
         finish(n, not_now(answer));
     else

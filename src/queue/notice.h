@@ -50,8 +50,8 @@ struct notice;
 /* Begins one.  All recipients are of one message: reverse-path, envelope id, RET and time of arrival are those of the
  * first one, and each is owed it.  Everything is copied.  NULL: no memory.
  *
- * `done` is called once, from the engine's ring, and may free the notice.  MAILSRV_OK: it is durable, or there is
- * nobody who could be told; anything else: later, by a new one. */
+ * `done` is called once, from the engine's ring, and may free the notice.  MAILSRV_OK: it is durable;
+ * MAILSRV_NONEXISTENT: there is nobody who could be told, now or later; anything else: later, by a new one. */
 struct notice *mailsrv__notice_new(mailsrv_engine *engine, const struct notice_setup *setup,
                                    const struct notice_recipient *recipients, uint32_t n,
                                    void (*done)(void *user, int32_t status), void *user);

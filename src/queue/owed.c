@@ -130,6 +130,7 @@ static void run_told(struct task *task)
 {
     struct telling *telling = HOLDER(task, struct telling, task);
     mailsrv_queue *q = telling->queue;
+    bool is_over = telling->status == MAILSRV_OK || telling->status == MAILSRV_NONEXISTENT; /* nobody is there */
     struct node *n;
     if (telling->status == MAILSRV_OK) {
         q->stats[MAILSRV_QUEUE_STAT_NOTICES]++;
@@ -137,7 +138,7 @@ static void run_told(struct task *task)
     }
     while ((n = mailsrv__list_pop(&telling->items)) != NULL) {
         struct item *item = HOLDER(n, struct item, node);
-        if (telling->status == MAILSRV_OK)
+        if (is_over)
             was_told(item);
         else
             not_told(item);

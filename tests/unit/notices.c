@@ -138,9 +138,19 @@ static struct {
     const struct notice_fault *fault; /* NULL: not now */
 } before;
 
+static void answer_result(mailsrv_engine *engine, const mailsrv_op *op, int32_t status)
+{
+    const mailsrv_result result = { .status = status };
+    const mailsrv_committed value = { .size = sizeof value, .n = 1, .stride = sizeof result, .results = &result };
+    const mailsrv_answer answer = { .size = sizeof answer, .status = MAILSRV_OK, .value = &value };
+    assert_int_equal(mailsrv_op_answer(engine, op->id, &answer), MAILSRV_OK);
+}
+
 static void handle(void *user, mailsrv_engine *engine, const mailsrv_op *op)
 {
-    if (before.fault != NULL && before.fault->kind == op->kind)
+    if (before.fault != NULL && before.fault->result != 0 && op->kind == MAILSRV_OP_BODY_COMMIT)
+        answer_result(engine, op, before.fault->result);
+    else if (before.fault != NULL && before.fault->kind == op->kind)
         assert_int_equal(mailsrv_op_answer_status(engine, op->id, before.fault->status), MAILSRV_OK);
     else
         mailsrv_memory_handle(user, engine, op);

@@ -32,6 +32,7 @@ struct notice_fault {
     uint64_t allocation; /* that of this number fails; 0: none */
     int32_t kind;        /* of operation that is answered with `status`; 0: none */
     int32_t status;
+    int32_t result;      /* of the one target of a COMMIT; 0: as it comes */
     uint64_t turns;      /* after so many small ones it is given up; 0: it is not */
 };
 

@@ -95,8 +95,23 @@ static void test_to_nobody(void **state)
 {
     (void)state;
     static struct made made;
-    make("nobody", &made);
+    static const int32_t refusals[] = { MAILSRV_DENIED, MAILSRV_TOOBIG, MAILSRV_NONEXISTENT, MAILSRV_NOPERM };
+    notice_make(find("nobody"), &(struct notice_fault){ 0 }, &made);
+    assert_int_equal(made.status, MAILSRV_NONEXISTENT);
     assert_int_equal(made.n, 0);
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        notice_make(find("ours"), &(struct notice_fault){ .result = refusals[i] }, &made);
+        assert_int_equal(made.status, MAILSRV_NONEXISTENT);
+        assert_int_equal(made.n, 0);
+    }
+}
+
+static void test_to_a_mailbox_that_is_full(void **state)
+{
+    (void)state;
+    static struct made made;
+    notice_make(find("ours"), &(struct notice_fault){ .result = MAILSRV_OVERQUOTA }, &made);
+    assert_int_equal(made.status, MAILSRV_TEMP);
 }
 
 /* ---- Lines ---- */
@@ -106,7 +121,7 @@ static void test_lines(void **state)
     (void)state;
     static struct made made;
     for (size_t i = 0; i < n_notice_cases; i++) {
-        make(notice_cases[i].name, &made);
+        notice_make(&notice_cases[i], &(struct notice_fault){ 0 }, &made);
         size_t line = 0;
         for (size_t at = 0; at < made.n; at++) {
             char c = made.text[at];
@@ -265,6 +280,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_owed),          cmocka_unit_test(test_to_the_queue),
         cmocka_unit_test(test_to_a_mailbox_of_ours), cmocka_unit_test(test_to_nobody),
+        cmocka_unit_test(test_to_a_mailbox_that_is_full),
         cmocka_unit_test(test_lines),         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_what_goes_along), cmocka_unit_test(test_what_a_peer_says_stays_where_it_is),
         cmocka_unit_test(test_no_memory),     cmocka_unit_test(test_what_fails_is_done_again),

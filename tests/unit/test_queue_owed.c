@@ -5,16 +5,28 @@
 
 static struct outbound w;
 
-static int begin(void **state)
+static int begin_from(const char *sender, void **state)
 {
     *state = &w;
     memset(&w, 0, sizeof w);
     w.is_down = out_everybody;
+    w.sender = sender;
     out_begin(&w);
     out_open(&w);
     out_send(&w, "a@one.test");
     out_wait(&w, MINUTE);
     return 0;
+}
+
+static int begin(void **state)
+{
+    return begin_from("pat@here.test", state);
+}
+
+/* An address of a domain of ours that nobody has. */
+static int begin_from_nobody(void **state)
+{
+    return begin_from("nobody@here.test", state);
 }
 
 static const mailsrv_queue_match all = { .size = sizeof all };
@@ -143,6 +155,37 @@ static void test_never_given_up(void **state)
     is_told_soon();
 }
 
+/* ---- Whoever could be told ---- */
+
+static uint32_t events(int32_t what)
+{
+    const mailsrv_event *event;
+    uint32_t n = 0;
+    while (mailsrv_engine_next_event(w.engine, &event) == MAILSRV_OK)
+        n += event->what == what;
+    return n;
+}
+
+static void test_what_is_committed_counts(void **state)
+{
+    (void)state;
+    assert_int_equal(control(MAILSRV_QUEUE_RETURN), 1);
+    assert_int_equal(out_notices(&w), 1);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_NOTICES), 1);
+    assert_int_equal(events(MAILSRV_EVENT_NOTICE), 1);
+}
+
+/* Its sender is nobody: it is gone, and no notice was. */
+static void test_what_nobody_is_told_counts_not(void **state)
+{
+    (void)state;
+    assert_int_equal(control(MAILSRV_QUEUE_RETURN), 1);
+    assert_int_equal(out_queued(&w), 0);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_FAILED), 1);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_NOTICES), 0);
+    assert_int_equal(events(MAILSRV_EVENT_NOTICE), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +195,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_away_for_long, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_given_up, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_never_given_up, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_committed_counts, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_what_nobody_is_told_counts_not, begin_from_nobody, out_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
