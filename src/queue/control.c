@@ -78,6 +78,16 @@ static void release(struct item *item)
     item->change.owed_anew = item->record.fate == QUEUE_BOUNCE;
 }
 
+/* Nobody has said anything of what was never tried: we do, for its notice.  RFC 3463 section 3 has no detail for this. */
+static void say_why(struct item *item)
+{
+    static const struct span why = { "5.0.0 returned by the administration before it could be delivered", 65 };
+    const struct queue_record *r = &item->record;
+    bool is_said = r->code != 0 || r->text.n != 0 || item->reply.text != NULL;
+    if (r->fate == QUEUE_RETRY && r->tries == 0 && !is_said && !item->tried)
+        mailsrv__item_said(item, 0, why, (struct span){ NULL, 0 });
+}
+
 void mailsrv__control_apply(struct control *c, struct item *item)
 {
     item->change.due_us = mailsrv__queue_unix(c->queue);
@@ -98,6 +108,7 @@ void mailsrv__control_apply(struct control *c, struct item *item)
         return;
     case MAILSRV_QUEUE_RETURN:
         release(item); /* for its notice may have to wait */
+        say_why(item);
         mailsrv__settle(item, PLAN_GIVE_UP);
         return;
     default:

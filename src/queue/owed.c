@@ -24,11 +24,13 @@ static enum notice_action action_of(const struct item *item)
 static struct queue_record record_of(const struct item *item)
 {
     struct queue_record r = item->record;
-    if (item->tried) {
+    if (item->tried || item->reply.text != NULL) {
         r.code = item->reply.code;
         r.text = (struct span){ item->reply.text, item->reply.text_n };
         r.host = (struct span){ item->reply.text == NULL ? NULL : item->reply.text + item->reply.text_n,
                                 item->reply.host_n };
+    }
+    if (item->tried) {
         r.tries++;
         r.tried_us = mailsrv__queue_unix(item->queue);
     }

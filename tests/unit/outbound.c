@@ -597,6 +597,20 @@ uint64_t out_notices(const struct outbound *w)
     return mailsrv_memory_count(w->store, &w->pat);
 }
 
+bool out_notice_says(const struct outbound *w, const char *text)
+{
+    char all[8192];
+    size_t n = 0;
+    mailsrv_bytes piece;
+    while (mailsrv_memory_message(w->store, &w->pat, out_notices(w) - 1, n, &piece) == MAILSRV_OK && piece.n != 0) {
+        assert_true(n + piece.n < sizeof all);
+        memcpy(all + n, piece.p, piece.n);
+        n += piece.n;
+    }
+    all[n] = '\0';
+    return strstr(all, text) != NULL;
+}
+
 uint64_t out_queued(const struct outbound *w)
 {
     return mailsrv_memory_stat(w->store, MAILSRV_MEMORY_STAT_QUEUED);

@@ -118,6 +118,7 @@ void out_commit_to(struct outbound *w, const char *recipient); /* one, in the sa
 
 uint32_t out_delivered(const struct outbound *w, const char *recipient); /* how often; NULL: all */
 uint64_t out_notices(const struct outbound *w); /* in the mailbox of who sends */
+bool out_notice_says(const struct outbound *w, const char *text); /* the last one of them */
 uint64_t out_queued(const struct outbound *w);
 uint64_t out_stat(const struct outbound *w, int32_t key); /* MAILSRV_QUEUE_STAT_... */
 

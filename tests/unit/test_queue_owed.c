@@ -155,6 +155,60 @@ static void test_never_given_up(void **state)
     is_told_soon();
 }
 
+/* ---- What is told of what an operator returns ---- */
+
+static void has_a_reason(void)
+{
+    assert_true(out_notice_says(&w, "<b@two.test>: could not be delivered\r\n"
+                                    "    5.0.0 returned by the administration before it could be\r\n    delivered\r\n"));
+    assert_true(out_notice_says(&w, "Action: failed\r\nStatus: 5.0.0\r\nDiagnostic-Code: x-mailsrv; 5.0.0 returned by "));
+    assert_false(out_notice_says(&w, "4.4.7"));
+}
+
+/* It is held while it is asked where it goes. */
+static void hold_untried(void)
+{
+    assert_int_equal(control(MAILSRV_QUEUE_DROP), 1);
+    w.keeps = MAILSRV_OP_ROUTE;
+    out_send(&w, "b@two.test");
+    assert_int_equal(control(MAILSRV_QUEUE_HOLD), 1);
+    out_let_go(&w);
+    out_wait(&w, MINUTE);
+}
+
+/* It was never tried: neither is it too old, nor did anybody say anything. */
+static void test_returned_before_a_try(void **state)
+{
+    (void)state;
+    hold_untried();
+    assert_int_equal(control(MAILSRV_QUEUE_RETURN), 1);
+    assert_int_equal(out_notices(&w), 1);
+    has_a_reason();
+    assert_false(out_notice_says(&w, "Last-Attempt-Date"));
+}
+
+/* The same is told when it can be. */
+static void test_returned_before_a_try_in_vain(void **state)
+{
+    (void)state;
+    hold_untried();
+    return_in_vain();
+    out_close(&w);
+    out_open(&w);
+    is_told_soon();
+    has_a_reason();
+}
+
+/* What a server, or nobody, said to it is what went wrong. */
+static void test_returned_behind_a_try(void **state)
+{
+    (void)state;
+    assert_int_equal(control(MAILSRV_QUEUE_RETURN), 1);
+    assert_int_equal(out_notices(&w), 1);
+    assert_true(out_notice_says(&w, "4.4.1 connection refused\r\n"));
+    assert_false(out_notice_says(&w, "administration"));
+}
+
 /* ---- Whoever could be told ---- */
 
 static uint32_t events(int32_t what)
@@ -195,6 +249,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_away_for_long, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_given_up, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_never_given_up, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_returned_before_a_try, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_returned_before_a_try_in_vain, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_returned_behind_a_try, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_what_is_committed_counts, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_what_nobody_is_told_counts_not, begin_from_nobody, out_teardown),
     };
