@@ -31,7 +31,6 @@ struct notice_recipient {
     struct queue_record record;
     enum notice_action action;
     int64_t expires_us; /* NOTICE_DELAYED: when it is given up, in microseconds since 1970; 0: not said */
-    struct span status; /* "4.7.0": RFC 3464 section 2.3.4, where nobody said one; static; empty: by code and text */
 };
 
 enum { NOTICE_RECIPIENTS_MAX = 1000 };

@@ -146,7 +146,7 @@ static struct span default_status(const struct notice_recipient *r)
 static struct span status_of(const struct notice_recipient *r)
 {
     char class_ = r->action == NOTICE_FAILED ? '5' : r->action == NOTICE_DELAYED ? '4' : '2';
-    struct span said = r->status.n != 0 ? r->status : enhanced_of(r->record.text, class_);
+    struct span said = enhanced_of(r->record.text, class_);
     return said.n != 0 ? said : default_status(r);
 }
 

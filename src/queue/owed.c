@@ -190,8 +190,6 @@ static void fill(const struct telling *telling, struct notice_recipient *recipie
         const struct item *item = HOLDER(at, struct item, node);
         *recipients = (struct notice_recipient){ .record = record_of(item), .action = action_of(item) };
         recipients->expires_us = mailsrv__schedule_expires(telling->queue, &item->record);
-        if (recipients->record.code == 0 && recipients->record.text.n == 0)
-            recipients->status = SPAN("4.4.7"); /* RFC 3463 section 3.5: it is too old */
     }
 }
 

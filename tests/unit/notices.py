@@ -15,8 +15,8 @@ except ImportError:
     scan_message = None
 
 HOSTNAME = "mx.here.test"
-FAILED = {"failed", "expired", "unreached", "forwarded", "headers", "too_large", "eight_bit", "utf8", "utf8_recipient",
-          "no_end", "ours", "hostile"}
+FAILED = {"failed", "expired", "unsaid", "unreached", "forwarded", "headers", "too_large", "eight_bit", "utf8",
+          "utf8_recipient", "no_end", "ours", "hostile"}
 WHOLE = FAILED - {"headers", "too_large"} | {"mixed"}
 ACTIONS = {"delayed": ["delayed"], "relayed": ["relayed"], "delivered": ["delivered"], "expanded": ["expanded"],
            "mixed": ["failed", "delayed", "relayed"]} | {name: ["failed"] for name in FAILED}

@@ -165,8 +165,10 @@ static void test_fields(void **state)
     has(&made, "\r\nContent-Type: message/rfc822\r\n\r\nFrom: pat@here.test\r\n");
     make("expired", &made);
     has(&made, "\r\nStatus: 5.4.7\r\n");
+    make("unsaid", &made);
+    has(&made, "\r\nStatus: 5.4.7\r\nLast-Attempt-Date");
     make("unreached", &made);
-    has(&made, "\r\nStatus: 5.4.1\r\nDiagnostic-Code: x-mailsrv; connection refused\r\n");
+    has(&made, "\r\nStatus: 5.4.1\r\nDiagnostic-Code: x-mailsrv; 5.4.1 connection refused\r\n");
     make("delayed", &made);
     has(&made, "\r\nAction: delayed\r\nStatus: 4.3.0\r\n");
     has(&made, "\r\nWill-Retry-Until: Wed, 7 Jan 2026 03:04:05 +0000\r\n");

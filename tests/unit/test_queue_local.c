@@ -38,7 +38,7 @@ static mailsrv_asked *ask(int32_t kind, const void *arg)
 enum { BODY_OCTETS = 40000 }; /* more than one READ */
 
 /* An item as smtp/relay.c makes it. */
-static void queue_local(const char *from, const char *to, uint16_t flags)
+static void queue_item(enum queue_fate fate, const char *from, const char *to, uint16_t flags)
 {
     static char text[BODY_OCTETS];
     memset(text, 'x', sizeof text);
@@ -50,9 +50,8 @@ static void queue_local(const char *from, const char *to, uint16_t flags)
     mailsrv_arg_body_write write = { .size = sizeof write, .body = body,
                                      .octets = { (const uint8_t *)text, sizeof text } };
     mailsrv_asked_free(ask(MAILSRV_OP_BODY_WRITE, &write));
-    struct queue_record record = { .fate = QUEUE_RETRY, .flags = (uint16_t)(flags | QUEUE_FLAG_LOCAL),
-                                   .arrived_us = w.unix_us, .reverse_path = { from, strlen(from) },
-                                   .recipient = { to, strlen(to) } };
+    struct queue_record record = { .fate = fate, .flags = flags, .arrived_us = w.unix_us,
+                                   .reverse_path = { from, strlen(from) }, .recipient = { to, strlen(to) } };
     char room[512];
     struct writer writer = { .p = room, .room = sizeof room };
     mailsrv__queue_record_write(&writer, &record);
@@ -65,6 +64,11 @@ static void queue_local(const char *from, const char *to, uint16_t flags)
                                        .targets = &target };
     mailsrv_asked_free(ask(MAILSRV_OP_BODY_COMMIT, &commit));
     mailsrv_asked_free(asked);
+}
+
+static void queue_local(const char *from, const char *to, uint16_t flags)
+{
+    queue_item(QUEUE_RETRY, from, to, (uint16_t)(flags | QUEUE_FLAG_LOCAL));
 }
 
 static void begins(const mailsrv_id *where, uint64_t index, const char *text, uint64_t octets)
@@ -135,6 +139,17 @@ static void test_success_is_told(void **state)
     out_wait(&w, MINUTE);
     assert_int_equal(mailsrv_memory_count(w.store, &pat), 1);
     assert_int_equal(mailsrv_memory_count(w.store, &kim), 1);
+    assert_int_equal(out_queued(&w), 0);
+}
+
+/* It was delivered when it came: of that nobody has said anything. */
+static void test_success_is_told_later(void **state)
+{
+    (void)state;
+    queue_item(QUEUE_SUCCESS, "pat@here.test", "kim@here.test", QUEUE_FLAG_NOTIFY_SUCCESS);
+    out_wait(&w, MINUTE);
+    assert_int_equal(mailsrv_memory_count(w.store, &pat), 1);
+    assert_true(out_notice_says(&w, "Action: delivered\r\nStatus: 2.0.0\r\n"));
     assert_int_equal(out_queued(&w), 0);
 }
 
@@ -281,6 +296,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_it_waits_for_room, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_it_is_given_up, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_success_is_told, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_success_is_told_later, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_it_is_forwarded, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_many, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_not_all_memory_is_for_what_waits, begin, out_teardown),
