@@ -44,19 +44,26 @@ static struct span route_of(const struct control *c)
     return (struct span){ c->route, c->route_n };
 }
 
+static bool has_its_route(const struct control *c, const struct queue_record *r)
+{
+    return mailsrv__span_equal(r->route, route_of(c));
+}
+
 /* Is there anything to be done?  What was put off in the moment when it began was tried before. */
 static bool concerns(const struct control *c, int64_t due_us, const struct queue_record *r)
 {
-    bool held = (r->flags & QUEUE_FLAG_HELD) != 0, is_due = due_us <= mailsrv__queue_unix(c->queue);
+    int64_t now = mailsrv__queue_unix(c->queue);
+    bool held = (r->flags & QUEUE_FLAG_HELD) != 0;
+    bool waits = !held && due_us > now && (r->tried_us <= c->began_us || r->tried_us > now);
     switch (c->action) {
     case MAILSRV_QUEUE_HOLD:
         return !held;
     case MAILSRV_QUEUE_RELEASE:
         return held;
     case MAILSRV_QUEUE_RETRY:
-        return !held && !is_due && (r->tried_us <= c->began_us || r->tried_us > mailsrv__queue_unix(c->queue));
+        return waits;
     case MAILSRV_QUEUE_REROUTE:
-        return !mailsrv__span_equal(r->route, route_of(c));
+        return waits || !has_its_route(c, r);
     default:
         return true;
     }
@@ -145,7 +152,9 @@ static bool concerns_known(const struct control *c, const struct item *item)
 {
     if (!mailsrv__match_fits(&c->match, &item->record))
         return false;
-    if (c->action == MAILSRV_QUEUE_RETRY && comes_back(item))
+    bool is_tried =
+        c->action == MAILSRV_QUEUE_RETRY || (c->action == MAILSRV_QUEUE_REROUTE && has_its_route(c, &item->record));
+    if (is_tried && comes_back(item))
         return item->begun <= c->before; /* else this is the try that was asked for */
     return concerns(c, item->due_us, &item->record);
 }

@@ -3,6 +3,7 @@
 
 static struct outbound w;
 static bool down;
+static int32_t again; /* the action by which a test has mail tried */
 
 static bool is_down(struct outbound *world, const char *lane)
 {
@@ -17,6 +18,7 @@ static int begin_with(uint64_t late)
     w.late = late;
     w.is_down = is_down;
     down = true;
+    again = MAILSRV_QUEUE_RETRY;
     out_begin(&w);
     out_open(&w);
     return 0;
@@ -28,7 +30,16 @@ static int begin(void **state)
     return begin_with(0);
 }
 
-/* The same with a store that answers late: on another thread, say. */
+/* To where it goes already: it is due then, as by RETRY. */
+static int begin_rerouting(void **state)
+{
+    *state = &w;
+    begin_with(0);
+    again = MAILSRV_QUEUE_REROUTE;
+    return 0;
+}
+
+/* With a store that answers late: on another thread, say. */
 static int begin_late(void **state)
 {
     *state = &w;
@@ -359,7 +370,7 @@ static void test_retry_what_is_out(void **state)
     out_send(&w, "later@one.test");
     out_run(&w);
     assert_int_equal(w.n_wires, 1);
-    begin_order(MAILSRV_QUEUE_RETRY, &outcome);
+    begin_order(again, &outcome);
     w.is_stuck = NULL;
     out_wait(&w, 10 * SECOND);
     assert_int_equal(outcome.calls, 1);
@@ -375,7 +386,7 @@ static void test_retry_what_begins_behind_it(void **state)
     down = false;
     out_wait(&w, SECOND);
     w.keeps = MAILSRV_OP_QUEUE_SCAN;
-    begin_order(MAILSRV_QUEUE_RETRY, &outcome);
+    begin_order(again, &outcome);
     w.is_stuck = falls_silent;
     out_send(&w, "later@one.test");
     out_run(&w);
@@ -399,7 +410,7 @@ static void test_retry_what_is_put_off(void **state)
     out_send(&w, "later@one.test");
     out_run(&w);
     assert_int_equal(w.n_kept, 1);
-    begin_order(MAILSRV_QUEUE_RETRY, &outcome);
+    begin_order(again, &outcome);
     out_let_go(&w);
     out_wait(&w, 10 * SECOND);
     assert_int_equal(outcome.calls, 1);
@@ -416,10 +427,29 @@ static void test_retry_just_then(void **state)
     out_send(&w, "later@one.test");
     out_run(&w);
     was_tried(1);
-    begin_order(MAILSRV_QUEUE_RETRY, &outcome);
+    begin_order(again, &outcome);
     out_wait(&w, 10 * SECOND);
     assert_int_equal(outcome.n, 1);
     was_tried(2);
+}
+
+/* Not what is held, nor what is due. */
+static void test_reroute_what_need_not_wait(void **state)
+{
+    (void)state;
+    uint64_t n = 0;
+    out_send(&w, "a@one.test");
+    assert_int_equal(control(&all, MAILSRV_QUEUE_HOLD), 1);
+    uint32_t before = w.n_connects;
+    assert_int_equal(control(&all, MAILSRV_QUEUE_REROUTE), 0);
+    assert_int_equal(out_control(&w, &all, MAILSRV_QUEUE_REROUTE, "other", &n), MAILSRV_OK);
+    assert_int_equal(n, 1);
+    out_wait(&w, HOUR);
+    assert_int_equal(w.n_connects, before);
+    w.keeps = MAILSRV_OP_ROUTE;
+    assert_int_equal(control(&all, MAILSRV_QUEUE_RELEASE), 1);
+    assert_int_equal(out_control(&w, &all, MAILSRV_QUEUE_REROUTE, "other", &n), MAILSRV_OK);
+    assert_int_equal(n, 0);
 }
 
 /* Nobody answers there: each order has it tried once, however many wait for it. */
@@ -609,9 +639,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_hold_behind_release, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_release_behind_hold, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_retry_what_is_out, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_retry_what_is_out, begin_rerouting, out_teardown),
         cmocka_unit_test_setup_teardown(test_retry_what_begins_behind_it, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_retry_what_begins_behind_it, begin_rerouting, out_teardown),
         cmocka_unit_test_setup_teardown(test_retry_what_is_put_off, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_retry_what_is_put_off, begin_rerouting, out_teardown),
         cmocka_unit_test_setup_teardown(test_retry_just_then, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_retry_just_then, begin_rerouting, out_teardown),
+        cmocka_unit_test_setup_teardown(test_reroute_what_need_not_wait, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_retry_what_stays_dead, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_retry_what_stays_dead, begin_late, out_teardown),
         cmocka_unit_test_setup_teardown(test_what_cannot_be_done, begin, out_teardown),
