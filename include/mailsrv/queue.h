@@ -160,8 +160,8 @@ typedef struct mailsrv_credential {
 
 /* ---- RETRY: when is it to be tried again?
  *
- * Asked after each try that failed for now.  Answer: mailsrv_retry; any other, or not served: by the queue's own
- * schedule. ---- */
+ * Asked after each try that failed for now but the last, behind which it is given up for its age.  Answer: mailsrv_retry;
+ * any other, or not served: by the queue's own schedule. ---- */
 typedef struct mailsrv_arg_retry {
     uint32_t size;
     uint32_t tries;      /* this one included */

@@ -227,6 +227,30 @@ static void test_the_host_says_when(void **state)
     assert_int_equal(out_queued(&w), 0);
 }
 
+static int32_t retry_too_late(struct outbound *world, const mailsrv_arg_retry *arg, mailsrv_retry *out)
+{
+    (void)world;
+    assert_int_equal(arg->tries, 1);
+    out->verdict = MAILSRV_RETRY_WAIT;
+    out->due_us = arg->expires_us + HOUR;
+    return MAILSRV_OK;
+}
+
+/* It is tried a last time although it is too old, and then given up without a question. */
+static void test_the_host_is_not_asked_of_the_last_try(void **state)
+{
+    (void)state;
+    w.retry = retry_too_late;
+    out_send(&w, "later@one.test");
+    out_wait(&w, 5 * 24 * HOUR);
+    assert_int_equal(w.n_connects, 1);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_FAILED), 0);
+    out_wait(&w, 2 * HOUR);
+    assert_int_equal(w.n_connects, 2);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_FAILED), 1);
+    assert_int_equal(out_queued(&w), 0);
+}
+
 static int32_t by_fallback(struct outbound *world, const mailsrv_arg_retry *arg, mailsrv_retry *out)
 {
     (void)world;
@@ -294,6 +318,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_route_knows_no_way, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_route_cannot_say, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_the_host_says_when, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_host_is_not_asked_of_the_last_try, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_another_way_at_once, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_a_server_hangs_up, begin, out_teardown),
         cmocka_unit_test_prestate_setup_teardown(test_tls_works, NULL, out_teardown, &w),
