@@ -88,7 +88,7 @@ static void release(struct item *item)
 /* Nobody has said anything of what was never tried: we do, for its notice.  RFC 3463 section 3 has no detail for this. */
 static void say_why(struct item *item)
 {
-    static const struct span why = { "5.0.0 returned by the administration before it could be delivered", 65 };
+    static const struct span why = SPAN("5.0.0 returned by the administration before it could be delivered");
     const struct queue_record *r = &item->record;
     bool is_said = r->code != 0 || r->text.n != 0 || item->reply.text != NULL;
     if (r->fate == QUEUE_RETRY && r->tries == 0 && !is_said && !item->tried)
