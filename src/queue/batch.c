@@ -73,7 +73,9 @@ static void fill(struct batch *batch, uint32_t n)
 {
     struct smtp_rcpt *rcpts = (struct smtp_rcpt *)(void *)(batch->items + n);
     struct item *first = first_of(batch->lane);
-    batch->job = (struct smtp_job){ .flags = first->record.flags & FLAGS_OF_MAIL, .octets = first->octets, .rcpts = rcpts };
+    batch->job = (struct smtp_job){ .flags = first->record.flags & FLAGS_OF_MAIL,
+                                    .octets = first->octets,
+                                    .rcpts = rcpts };
     take_words(batch, first);
     for (struct node *at = &first->node; batch->job.n_rcpts < n;) {
         struct item *item = HOLDER(at, struct item, node);

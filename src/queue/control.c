@@ -85,7 +85,7 @@ static void release(struct item *item)
     item->change.owed_anew = item->record.fate == QUEUE_BOUNCE;
 }
 
-/* Nobody has said anything of what was never tried: we do, for its notice.  RFC 3463 section 3 has no detail for this. */
+/* Nobody has said anything of what was never tried: we do, for its notice.  RFC 3463 section 3 has no detail for it. */
 static void say_why(struct item *item)
 {
     static const struct span why = SPAN("5.0.0 returned by the administration before it could be delivered");

@@ -4,8 +4,10 @@
 
 enum {
     ADDRESS_BAD_S = 300,
-    MOVES_MAX = 2,   /* of what is put off, to another address */
-    PUT_OFF_MAX = 3  /* batches, before an address is bad */
+    HUNG_UP_MAX = 5,  /* times that this is doubled: for longer than the schedule puts anything off */
+    MOVES_MAX = 2,    /* of what is put off, to another address */
+    PUT_OFF_MAX = 3,  /* batches, before an address is bad */
+    UNLUCKY_MAX = 3   /* connections, before it is the site that fails, and not a message */
 };
 
 static struct link *of(struct courier *courier)
@@ -41,12 +43,35 @@ static bool parts(const struct link *link)
     return ends(link) || link->moves || (link->detour && link->batch == NULL);
 }
 
+static void drop_batch(struct link *link)
+{
+    mailsrv__batch_free(link->queue, link->batch);
+    link->batch = NULL;
+}
+
+/* Of what was put off an operator wants something else: that counts more than another address. */
+static void give_to_controls(struct link *link)
+{
+    struct batch *batch = link->batch;
+    if (batch == NULL)
+        return;
+    for (uint32_t i = 0; i < batch->job.n_rcpts; i++)
+        if (batch->items[i]->control != NULL) {
+            mailsrv__settle_put_off(batch->items[i]);
+            mailsrv__batch_leave(batch, i);
+        }
+    mailsrv__batch_pack(batch);
+    if (batch->job.n_rcpts == 0)
+        drop_batch(link);
+}
+
 static const struct smtp_job *next(struct courier *courier)
 {
     struct link *link = of(courier);
     mailsrv_queue *q = link->queue;
     mailsrv__list_remove(&link->idle);
     link->lost = false;
+    give_to_controls(link);
     if (link->batch == NULL && !parts(link))
         link->batch = mailsrv__batch_new(link->site);
     if (link->batch != NULL && !link->site->answers) {
@@ -66,11 +91,24 @@ static struct span host_of(const struct link *link)
     return link->way->plan->addresses[link->at].host;
 }
 
-/* RFC 5321 section 5.1: each address, in their order, until one takes it; but not many servers that only say no. */
+static bool is_bad(const struct link *link, uint32_t address)
+{
+    return link->way->bad_until_us[address] > mailsrv__queue_now(link->queue);
+}
+
+static bool was_tried(const struct link *link, uint32_t address)
+{
+    return (link->tried >> address & 1) != 0;
+}
+
+/* RFC 5321 section 5.1: each address, in their order, until one takes it; but not many servers that only say no, nor
+ * one that is not there: this one is, and has others' mail to take. */
 static bool may_move(const struct link *link, const struct item *item)
 {
-    uint32_t all = (1u << link->way->plan->n) - 1;
-    return !ends(link) && item->control == NULL && link->batch->moved < MOVES_MAX && (link->tried & all) != all;
+    bool there_is_one = false;
+    for (uint32_t i = 0; i < link->way->plan->n; i++)
+        there_is_one = there_is_one || !(was_tried(link, i) || is_bad(link, i));
+    return there_is_one && !ends(link) && item->control == NULL && link->batch->moved < MOVES_MAX;
 }
 
 static void told(struct courier *courier, const struct smtp_job *job, uint32_t i, enum smtp_fate fate,
@@ -80,6 +118,7 @@ static void told(struct courier *courier, const struct smtp_job *job, uint32_t i
     struct batch *batch = link->batch;
     struct item *item = batch->items[i];
     (void)job;
+    item->put_off = false;
     if (fate == SMTP_NOT_SENT)
         return;
     bool later = fate == SMTP_LATER || fate == SMTP_UNSURE;
@@ -88,14 +127,17 @@ static void told(struct courier *courier, const struct smtp_job *job, uint32_t i
         link->lost = true;
         note(link, reply->code, reply->text);
     }
-    batch->real = batch->real || !(lost || fate == SMTP_HINDERED);
-    batch->settled = batch->settled || !(later || fate == SMTP_HINDERED);
+    batch->real = batch->real || !(lost || fate == SMTP_HINDERED || fate == SMTP_UNABLE);
+    batch->settled = batch->settled || !(later || fate == SMTP_HINDERED || fate == SMTP_UNABLE);
     item->put_off = fate == SMTP_LATER && may_move(link, item);
     if (item->put_off) {
         mailsrv__item_said(item, reply->code, reply->text, host_of(link));
         return;
     }
-    mailsrv__settle_told(item, fate, reply, host_of(link));
+    if (fate == SMTP_UNABLE && batch->moved != 0)
+        mailsrv__settle_put_off(item); /* the one that did so may be able to */
+    else
+        mailsrv__settle_told(item, fate, reply, host_of(link));
     mailsrv__batch_leave(batch, i);
 }
 
@@ -111,33 +153,28 @@ static void give_back(struct link *link)
     mailsrv__batch_pack(batch);
 }
 
-static void drop_batch(struct link *link)
+static void mark_bad(struct link *link, uint8_t doubled)
 {
-    mailsrv__batch_free(link->queue, link->batch);
-    link->batch = NULL;
+    int64_t for_us = (ADDRESS_BAD_S * SECOND_US) << doubled;
+    link->way->bad_until_us[link->at] = mailsrv__queue_now(link->queue) + for_us;
 }
 
-static void mark_bad(struct link *link)
-{
-    link->way->bad_until_us[link->at] = mailsrv__queue_now(link->queue) + ADDRESS_BAD_S * SECOND_US;
-}
-
-static bool is_bad(const struct link *link, uint32_t address)
-{
-    return link->way->bad_until_us[address] > mailsrv__queue_now(link->queue);
-}
-
-/* A server that puts off whatever it is given is not the one to be asked first. */
+/* A server that puts off whatever it is given, or hangs up at it, is not the one to be asked first. */
 static void judge_address(struct link *link)
 {
     const struct batch *batch = link->batch;
-    uint8_t *put_off = &link->way->put_off[link->at];
+    uint8_t *put_off = &link->way->put_off[link->at], *hung_up = &link->way->hung_up[link->at];
     if (batch->settled)
-        *put_off = 0;
-    else if (batch->job.n_rcpts != 0 && batch->real && ++*put_off >= PUT_OFF_MAX)
-        mark_bad(link);
-    if (link->lost && !link->worked)
-        mark_bad(link);
+        *put_off = *hung_up = 0;
+    else if (batch->job.n_rcpts != 0 && batch->real && *put_off < PUT_OFF_MAX)
+        ++*put_off;
+    if (*put_off >= PUT_OFF_MAX)
+        mark_bad(link, 0);
+    if (!link->lost || link->worked)
+        return;
+    mark_bad(link, *hung_up);
+    if (*hung_up < HUNG_UP_MAX)
+        ++*hung_up;
 }
 
 static void done(struct courier *courier, const struct smtp_job *job)
@@ -147,6 +184,7 @@ static void done(struct courier *courier, const struct smtp_job *job)
     give_back(link);
     if (link->batch->real) {
         link->worked = true;
+        link->site->unlucky = 0;
         mailsrv__site_worked(link->site);
     }
     judge_address(link);
@@ -209,22 +247,29 @@ static void tell_put_off(struct link *link)
     drop_batch(link);
 }
 
+/* Is it no fault of the site?  Of what a connection ends at when it begins, what comes next may fare better. */
+static bool has_worked(struct link *link)
+{
+    return link->worked || (link->lost && ++link->site->unlucky < UNLUCKY_MAX);
+}
+
 static void fail(struct link *link)
 {
     struct site_failure failure = { .code = link->code,
                                     .text = { link->text, link->text_n },
                                     .host = host_of(link),
-                                    .worked = link->worked,
+                                    .worked = has_worked(link),
                                     .told = link->lost || link->batch != NULL };
     if (link->batch != NULL)
         tell_put_off(link);
     link->ready = false;
-    mailsrv__site_failed(link->site, &failure);
+    if (link->lost || !link->worked) /* else it is the other addresses that did not answer */
+        mailsrv__site_failed(link->site, &failure);
     leave(link);
 }
 
-/* It takes nothing more: what was to be sent at another address has been tried, where this program ends, or goes by what
- * is answered now. */
+/* It takes nothing more: what was to be sent at another address has been tried, where this program ends, or goes by
+ * what is answered now. */
 static void give_up(struct link *link)
 {
     if (link->batch != NULL && link->queue->closing) {
@@ -243,9 +288,9 @@ static void give_up(struct link *link)
 static bool choose(struct link *link)
 {
     const struct route_plan *plan = link->way->plan;
-    for (int bad_too = 0; bad_too < 2; bad_too++)
+    for (int bad_too = 0; bad_too < (link->batch == NULL ? 2 : 1); bad_too++)
         for (uint32_t i = 0; i < plan->n; i++) {
-            if ((link->tried >> i & 1) != 0 || (!bad_too && is_bad(link, i)))
+            if (was_tried(link, i) || (!bad_too && is_bad(link, i)))
                 continue;
             link->at = (uint8_t)i;
             link->tried |= (uint16_t)(1u << i);
@@ -256,8 +301,10 @@ static bool choose(struct link *link)
 
 static void try_next(struct link *link)
 {
+    bool had_batch = link->batch != NULL;
+    give_to_controls(link);
     link->ready = link->ended = link->unsecured = link->moves = false;
-    if (ends(link))
+    if (ends(link) || (had_batch && link->batch == NULL))
         give_up(link);
     else if (choose(link))
         mailsrv__link_connect(link);
@@ -268,7 +315,7 @@ static void try_next(struct link *link)
 /* Nobody answers at this address, or not as he should. */
 static void address_failed(struct link *link)
 {
-    mark_bad(link);
+    mark_bad(link, 0);
     try_next(link);
 }
 
@@ -310,8 +357,6 @@ static void run(struct task *task)
         address_failed(link);
     else if (link->ended && link->batch != NULL) /* which was put off, or not taken */
         try_next(link);
-    else if (link->ended && link->lost && !link->is_old && !link->worked)
-        address_failed(link);
     else if (link->ended && link->lost && !link->is_old)
         fail(link);
     else if (link->ended)
@@ -429,7 +474,7 @@ bool mailsrv__link_offer(struct site *site)
 {
     for (struct node *at = site->links.next; at != &site->links; at = at->next) {
         struct link *link = HOLDER(at, struct link, node);
-        if (mailsrv__list_empty(&link->idle))
+        if (mailsrv__list_empty(&link->idle) || parts(link))
             continue;
         mailsrv__list_remove(&link->idle);
         if (mailsrv__client_call(link->session))

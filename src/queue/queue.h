@@ -181,6 +181,7 @@ struct way {
     struct route_plan *plan;
     int64_t bad_until_us[ROUTE_ADDRESSES_MAX]; /* where nobody answered, or all was put off */
     uint8_t put_off[ROUTE_ADDRESSES_MAX];      /* batches, one behind the other, of which nothing else became */
+    uint8_t hung_up[ROUTE_ADDRESSES_MAX];      /* connections, so, that were ready and ended at their first batch */
     uint16_t clear; /* addresses, a bit each, where TLS was offered and came to nothing */
 };
 
@@ -199,6 +200,7 @@ struct site {
     int64_t way_until_us;
     struct timer timer;
     int64_t not_before_us; /* unix time */
+    uint8_t unlucky;       /* connections that ended at their first batch, since one was answered */
     bool answers;          /* a connection got so far as to be given something, since it failed last */
     bool backs_off;        /* until the timer */
     bool wakes;            /* that is over: its lanes are to be called */

@@ -21,7 +21,7 @@ static void count(struct item *item, enum smtp_fate fate)
                                       [SMTP_UNSURE] = MAILSRV_EVENT_DEFERRED,
                                       [SMTP_HINDERED] = MAILSRV_EVENT_DEFERRED };
     bool taken = fate == SMTP_DELIVERED || fate == SMTP_RELAYED;
-    if (fate == SMTP_REFUSED)
+    if (fate == SMTP_REFUSED || fate == SMTP_UNABLE)
         return; /* it is told when it is given up */
     item->queue->stats[taken ? MAILSRV_QUEUE_STAT_DELIVERED : MAILSRV_QUEUE_STAT_DEFERRED]++;
     mailsrv__queue_event(item->queue, events[fate], item);
@@ -31,7 +31,8 @@ void mailsrv__settle_told(struct item *item, enum smtp_fate fate, const struct s
 {
     static const enum item_plan plans[] = { [SMTP_DELIVERED] = PLAN_DELETE, [SMTP_RELAYED] = PLAN_RELAYED,
                                             [SMTP_LATER] = PLAN_DEFER, [SMTP_UNSURE] = PLAN_DEFER,
-                                            [SMTP_HINDERED] = PLAN_DEFER, [SMTP_REFUSED] = PLAN_GIVE_UP };
+                                            [SMTP_HINDERED] = PLAN_DEFER, [SMTP_REFUSED] = PLAN_GIVE_UP,
+                                            [SMTP_UNABLE] = PLAN_GIVE_UP };
     mailsrv__lane_leave(item);
     item->delivered = fate == SMTP_DELIVERED || fate == SMTP_RELAYED;
     item->tried = true;

@@ -276,6 +276,7 @@ void mailsrv__site_failed(struct site *site, const struct site_failure *failure)
     if (working != 0 || failure->worked || site->backs_off)
         return;
     site->failures++;
+    site->unlucky = 0;
     site->limit = 1;
     site->answers = false;
     back_off(site, mailsrv__schedule_wait(site->queue, site->failures), failure);

@@ -264,7 +264,8 @@ int32_t mailsrv__client_begin(mailsrv_engine *engine, mailsrv_profile *profile, 
 
 bool mailsrv__client_call(mailsrv_session *session)
 {
-    bool waits = mailsrv__client_of(session)->is_idle;
+    const struct smtp_client *c = mailsrv__client_of(session);
+    bool waits = c->is_idle && !c->quits;
     if (waits)
         mailsrv__session_call(session);
     return waits;

@@ -48,6 +48,7 @@ enum smtp_fate {
     SMTP_UNSURE,    /* no reply to a whole message: the server may have taken it (RFC 1047) */
     SMTP_HINDERED,  /* later, too, and no fault of the server: the message cannot be read, there is no memory */
     SMTP_REFUSED,   /* 5yz */
+    SMTP_UNABLE,    /* the same, by us: the server has not what the message needs, and was not asked */
     SMTP_NOT_SENT   /* nothing was tried, or it does not count: too many recipients for one transaction, a connection
                      * that was kept and is gone; the same job again, at once */
 };

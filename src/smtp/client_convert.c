@@ -38,7 +38,7 @@ bool mailsrv__client_converted_end(struct smtp_client *c, struct span *out)
 
 static enum step cannot_be(struct smtp_client *c)
 {
-    mailsrv__client_tell_rest(c, SMTP_REFUSED,
+    mailsrv__client_tell_rest(c, SMTP_UNABLE,
                               OUR_REPLY(554, "5.6.3 the server has no 8BITMIME, and the message cannot be converted"));
     return mailsrv__client_job_done(c);
 }

@@ -147,7 +147,7 @@ static enum step begin(struct smtp_client *c, const struct smtp_job *job)
 {
     const struct smtp_reply *refused = refusal(c, job);
     if (refused != NULL)
-        return turn_down(c, job, SMTP_REFUSED, refused);
+        return turn_down(c, job, SMTP_UNABLE, refused);
     c->sending = new_sending(c, job);
     if (c->sending == NULL)
         return turn_down(c, job, SMTP_HINDERED, OUR_REPLY(0, "4.3.0 there was no memory for it"));

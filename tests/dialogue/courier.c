@@ -286,6 +286,7 @@ static bool fits(enum smtp_fate fate, unsigned code)
     case SMTP_RELAYED:
         return code / 100 == 2;
     case SMTP_REFUSED:
+    case SMTP_UNABLE:
         return code / 100 == 5;
     case SMTP_LATER:
         return code / 100 == 4 || code == 0;
@@ -301,7 +302,7 @@ static void told(struct courier *courier, const struct smtp_job *job, uint32_t i
                  const struct smtp_reply *reply)
 {
     static const char *const fates[] = { " delivered", " relayed", " later",   " unsure",
-                                        " hindered",  " refused", " not sent" };
+                                        " hindered",  " refused", " unable", " not sent" };
     struct played_courier *pc = of(courier);
     struct job *of_job = (struct job *)(void *)(uintptr_t)job;
     on_our_side(pc, true);

@@ -15,9 +15,9 @@ FAULTS = {
     "in-flight": ("queue/settle.c", "mailsrv__settle(item, plans[fate]);",
                   "mailsrv__settle(item, fate == SMTP_LATER && reply->code == 0 ? PLAN_DELETE : plans[fate]);"),
     # What was said of the first recipient holds for all.
-    "per-recipient": ("queue/link.c", "mailsrv__settle_told(item, fate,",
-                      "static enum smtp_fate first;\n    if (i == 0)\n        first = fate;\n"
-                      "    mailsrv__settle_told(item, first,"),
+    "per-recipient": ("queue/link.c", "    if (fate == SMTP_UNABLE &&",
+                      "    static enum smtp_fate first;\n    if (i == 0)\n        first = fate;\n    fate = first;\n"
+                      "    if (fate == SMTP_UNABLE &&"),
     # The null reverse-path is told, too.
     "null-path": ("queue/notice.c", "if (r->reverse_path.n == 0 || (r->flags & QUEUE_FLAG_NOTICE) != 0)", "if (false)"),
     # How often it was tried is not written down.

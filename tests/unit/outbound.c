@@ -126,7 +126,9 @@ static void serve_connect(void *user, mailsrv_engine *engine, const mailsrv_op *
     char lane[TEXT_MAX];
     copy(lane, arg->lane);
     w->n_connects++;
-    if (w->is_down != NULL && w->is_down(w, lane)) {
+    w->connects_to[arg->address[3]]++;
+    bool is_dead = w->dead_from != 0 && arg->address[3] >= w->dead_from;
+    if (is_dead || (w->is_down != NULL && w->is_down(w, lane))) {
         const mailsrv_answer a = { .size = sizeof a, .status = MAILSRV_TEMP, .text = bytes_of("4.4.1 connection refused") };
         assert_int_equal(mailsrv_op_answer(engine, op->id, &a), MAILSRV_OK);
         return;
@@ -139,7 +141,6 @@ static void serve_connect(void *user, mailsrv_engine *engine, const mailsrv_op *
     }
     memcpy(wire->lane, lane, sizeof lane);
     wire->address = arg->address[3];
-    w->connects_to[wire->address]++;
     assert_int_equal(mailsrv_server_new(w->servers, w->server_profile, &peer, wire, &wire->server), MAILSRV_OK);
     wire->next = w->wires;
     w->wires = wire;

@@ -66,6 +66,7 @@ struct outbound {
     size_t hang_up_octets;   /* servers hang up when a client has said so many; 0: never */
     uint32_t addresses;      /* exchangers of each domain, of which the first is preferred; 0: the domain itself */
     uint32_t good_from;      /* the first address that neither hangs up nor puts off; 0: hanging up is for all */
+    uint32_t dead_from;      /* the first address where nobody answers; 0: none */
     bool puts_off;           /* 451 to all recipients */
     uint32_t fail_nth;       /* the n-th operation of the store from now fails; 0: none */
     bool store_is_down;      /* it answers that it cannot now */

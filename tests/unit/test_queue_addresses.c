@@ -105,6 +105,25 @@ static void test_all_hang_up(void **state)
     assert_int_equal(out_queued(&w), 0);
 }
 
+/* The exchangers behind the first one are dead: it is not asked less for that it puts some mail off. */
+static void test_others_are_dead(void **state)
+{
+    char recipient[TEXT_MAX];
+    (void)state;
+    w.good_from = 1;
+    w.dead_from = 2;
+    for (uint32_t i = 0; i < 60; i++) {
+        snprintf(recipient, sizeof recipient, "later%u@one.test", i);
+        out_send(&w, recipient);
+        snprintf(recipient, sizeof recipient, "a%u@one.test", i);
+        out_send(&w, recipient);
+        out_wait(&w, 5 * SECOND);
+        assert_int_equal(out_delivered(&w, recipient), 1);
+    }
+    assert_true(out_stat(&w, MAILSRV_QUEUE_STAT_DEFERRED) >= 60);
+    assert_true(w.connects_to[2] <= 4);
+}
+
 /* The queue closes on the way from one address to the next: the try is written down, and nothing is lost. */
 static void test_it_closes_on_the_way(void **state)
 {
@@ -145,15 +164,32 @@ static void test_a_refresh_on_the_way(void **state)
     assert_int_equal(out_queued(&w), 0);
 }
 
+/* An operator drops it on that way: it is not given to the next one. */
+static void test_it_is_dropped_on_the_way(void **state)
+{
+    const mailsrv_queue_match all = { .size = sizeof all };
+    (void)state;
+    w.hang_up_octets = MAIL_OCTETS;
+    w.keeps = MAILSRV_OP_CONNECT;
+    out_send(&w, "a@one.test");
+    out_run(&w);
+    out_answer(&w, MAILSRV_OK);
+    out_run(&w);
+    assert_int_equal(w.n_kept, 1);
+    assert_int_equal(mailsrv_queue_control(w.queue, &all, MAILSRV_QUEUE_DROP, bytes_of(""), NULL, NULL), MAILSRV_OK);
+    out_run(&w);
+    out_let_go(&w);
+    out_wait(&w, MINUTE);
+    assert_int_equal(out_delivered(&w, NULL), 0);
+    assert_int_equal(out_queued(&w), 0);
+}
+
 /* ---- One message ---- */
 
 enum { LARGE_OCTETS = 30000, HANGS_UP_OCTETS = 20000 };
 
-/* The server has one address, and hangs up in the middle of one message: it takes the others, which do not wait for that one;
- * nor is that one tried whenever one of them was taken. */
-static void test_one_message_makes_it_hang_up(void **state)
+static void begin_with_large(uint32_t n)
 {
-    (void)state;
     char *large = calloc(1, LARGE_OCTETS + 1);
     memset(large, 'x', LARGE_OCTETS);
     memcpy(large, "Subject: one\r\n\r\n", 16);
@@ -163,8 +199,18 @@ static void test_one_message_makes_it_hang_up(void **state)
     w.good_from = 0;
     w.hang_up_octets = HANGS_UP_OCTETS;
     w.message = large;
-    out_send(&w, "large@one.test");
+    for (uint32_t i = 0; i < n; i++)
+        out_send(&w, "large@one.test");
     w.message = NULL;
+    free(large);
+}
+
+/* The server has one address, and hangs up in the middle of one message: it takes the others, which do not wait for that one;
+ * nor is that one tried whenever one of them was taken. */
+static void test_one_message_makes_it_hang_up(void **state)
+{
+    (void)state;
+    begin_with_large(1);
     uint32_t n = 0;
     for (; n < 48 * 12; n++) {
         out_send(&w, "small@one.test");
@@ -173,7 +219,21 @@ static void test_one_message_makes_it_hang_up(void **state)
     assert_true(out_delivered(&w, "small@one.test") >= n - 2);
     assert_true(tries_of("large@one.test") > 20);
     assert_true(tries_of("large@one.test") < 60);
-    free(large);
+}
+
+/* Nor does the other mail wait long where there are some of that sort. */
+static void test_some_messages_make_it_hang_up(void **state)
+{
+    (void)state;
+    begin_with_large(4);
+    uint32_t n = 0;
+    for (; n < 12 * 30; n++) {
+        out_send(&w, "small@one.test");
+        out_wait(&w, 2 * MINUTE);
+        assert_true(out_delivered(&w, "small@one.test") + 15 >= n);
+    }
+    out_wait(&w, HOUR);
+    assert_int_equal(out_delivered(&w, "small@one.test"), n);
 }
 
 int main(void)
@@ -185,7 +245,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_all_hang_up, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_it_closes_on_the_way, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_a_refresh_on_the_way, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_others_are_dead, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_it_is_dropped_on_the_way, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_one_message_makes_it_hang_up, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_some_messages_make_it_hang_up, begin, out_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
