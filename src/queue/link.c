@@ -17,11 +17,6 @@ static struct link *of(struct courier *courier)
 
 /* ---- What the session asks and tells ---- */
 
-static void ready(struct courier *courier)
-{
-    of(courier)->ready = true;
-}
-
 static void note(struct link *link, uint16_t code, struct span text)
 {
     text = mailsrv__span_first(text, sizeof link->text);
@@ -71,6 +66,7 @@ static const struct smtp_job *next(struct courier *courier)
     mailsrv_queue *q = link->queue;
     mailsrv__list_remove(&link->idle);
     link->lost = false;
+    link->ready = true;
     give_to_controls(link);
     if (link->batch == NULL && !parts(link))
         link->batch = mailsrv__batch_new(link->site);
@@ -155,22 +151,34 @@ static void give_back(struct link *link)
 
 static void mark_bad(struct link *link, uint8_t doubled)
 {
-    int64_t for_us = (ADDRESS_BAD_S * SECOND_US) << doubled;
-    link->way->bad_until_us[link->at] = mailsrv__queue_now(link->queue) + for_us;
+    int64_t *until_us = &link->way->bad_until_us[link->at];
+    int64_t at_least_us = mailsrv__queue_now(link->queue) + ((ADDRESS_BAD_S * SECOND_US) << doubled);
+    if (*until_us < at_least_us)
+        *until_us = at_least_us;
 }
 
-/* A server that puts off whatever it is given, or hangs up at it, is not the one to be asked first. */
-static void judge_address(struct link *link)
+static void judge_put_off(struct link *link)
 {
     const struct batch *batch = link->batch;
-    uint8_t *put_off = &link->way->put_off[link->at], *hung_up = &link->way->hung_up[link->at];
-    if (batch->settled)
-        *put_off = *hung_up = 0;
-    else if (batch->job.n_rcpts != 0 && batch->real && *put_off < PUT_OFF_MAX)
-        ++*put_off;
-    if (*put_off >= PUT_OFF_MAX)
+    struct way *way = link->way;
+    uint8_t *put_off = &way->put_off[link->at];
+    if (batch->settled) {
+        way->put_off[link->at] = way->hung_up[link->at] = 0;
+        way->bad_until_us[link->at] = 0;
+    } else if (batch->job.n_rcpts != 0 && batch->real && ++*put_off >= PUT_OFF_MAX) {
+        *put_off = PUT_OFF_MAX;
         mark_bad(link, 0);
-    if (!link->lost || link->worked)
+    }
+}
+
+/* A server that puts off whatever it is given, or hangs up at what it is given first, is not the one to be asked first.
+ * Connections that are lost in one moment count once. */
+static void judge_address(struct link *link)
+{
+    bool was_bad = is_bad(link, link->at), was_first = !link->worked || link->batch->moved != 0;
+    uint8_t *hung_up = &link->way->hung_up[link->at];
+    judge_put_off(link);
+    if (!link->lost || was_bad || link->batch->real || !was_first)
         return;
     mark_bad(link, *hung_up);
     if (*hung_up < HUNG_UP_MAX)
@@ -182,12 +190,12 @@ static void done(struct courier *courier, const struct smtp_job *job)
     struct link *link = of(courier);
     (void)job;
     give_back(link);
+    judge_address(link);
     if (link->batch->real) {
         link->worked = true;
         link->site->unlucky = 0;
         mailsrv__site_worked(link->site);
     }
-    judge_address(link);
     link->moves = link->batch->job.n_rcpts != 0;
     if (!link->moves) {
         drop_batch(link);
@@ -205,7 +213,7 @@ static void ended(struct courier *courier, enum smtp_end end, const struct smtp_
     link->unsecured = end == SMTP_END_UNSECURED;
     link->session = NULL;
     mailsrv__list_remove(&link->idle);
-    if (end != SMTP_END_READY)
+    if (!link->ready)
         note(link, reply->code, reply->text);
     mailsrv__task_due(link->queue, &link->task);
 }
@@ -375,7 +383,7 @@ static struct link *link_new(struct site *site)
     struct link *link = mailsrv__queue_take(q, sizeof *link);
     if (link == NULL)
         return NULL;
-    link->courier = (struct courier){ ready, next, told, done, ended };
+    link->courier = (struct courier){ NULL, next, told, done, ended };
     link->queue = q;
     link->site = site;
     link->way = site->way;

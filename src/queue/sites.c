@@ -348,6 +348,20 @@ static void nobody_could_say(struct site *site)
     back_off(site, wait, &(struct site_failure){ .code = plan->code, .text = plan->text });
 }
 
+/* How addresses have fared is known, though they were looked up again. */
+static void remember(struct way *way, const struct way *before)
+{
+    for (uint32_t i = 0; i < way->plan->n; i++)
+        for (uint32_t k = 0; k < before->plan->n; k++) {
+            const struct route_address *a = &way->plan->addresses[i], *b = &before->plan->addresses[k];
+            if (a->n != b->n || memcmp(a->octets, b->octets, a->n) != 0)
+                continue;
+            way->bad_until_us[i] = before->bad_until_us[k];
+            way->put_off[i] = before->put_off[k];
+            way->hung_up[i] = before->hung_up[k];
+        }
+}
+
 /* False: there is no memory for a way. */
 static bool take_plan(struct site *site)
 {
@@ -367,6 +381,8 @@ static bool take_plan(struct site *site)
         mailsrv__way_drop(q, way);
         return true;
     }
+    if (site->way != NULL && site->way_until_us != 0) /* nobody has said that it is mended */
+        remember(way, site->way);
     mailsrv__way_drop(q, site->way);
     site->way = way;
     site->way_until_us = mailsrv__queue_now(q) + plan->ttl_s * SECOND_US;

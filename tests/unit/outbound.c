@@ -86,7 +86,8 @@ static uint32_t records_of(const struct outbound *w, const mailsrv_arg_dns *arg,
     if (!is_mx && arg->name.n == 2 && arg->name.p[0] == 'm')
         first = (uint32_t)(arg->name.p[1] - '1');
     for (uint32_t i = 0; i < n; i++) {
-        records[i] = (mailsrv_dns_record){ .size = sizeof *records, .type = arg->type, .ttl_s = 3600, .name = arg->name };
+        records[i] = (mailsrv_dns_record){ .size = sizeof *records, .type = arg->type, .name = arg->name };
+        records[i].ttl_s = w->ttl_s == 0 ? 3600 : w->ttl_s;
         records[i].data = is_mx ? (mailsrv_bytes){ exchangers[i], sizeof exchangers[i] } : (mailsrv_bytes){ addresses[first], 4 };
         if (rcode == DNS_NULL_MX)
             records[i].data = (mailsrv_bytes){ null_mx, 3 };

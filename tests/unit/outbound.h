@@ -65,6 +65,7 @@ struct outbound {
     uint32_t memory_max_mib; /* 0: as usual */
     size_t hang_up_octets;   /* servers hang up when a client has said so many; 0: never */
     uint32_t addresses;      /* exchangers of each domain, of which the first is preferred; 0: the domain itself */
+    uint32_t ttl_s;          /* of what DNS says; 0: an hour */
     uint32_t good_from;      /* the first address that neither hangs up nor puts off; 0: hanging up is for all */
     uint32_t dead_from;      /* the first address where nobody answers; 0: none */
     bool puts_off;           /* 451 to all recipients */

@@ -1,7 +1,7 @@
 /* Servers with several addresses, of which some do not take mail (RFC 5321 section 5.1). */
 #include "outbound.h"
 
-enum { MAIL_OCTETS = 60 }; /* a client that has said so many is within its transaction */
+enum { MAIL_OCTETS = 60, WHOLE_OCTETS = 100 }; /* a client that has said so many is within its transaction, or at its end */
 
 static struct outbound w;
 
@@ -103,6 +103,22 @@ static void test_all_hang_up(void **state)
     out_wait(&w, 10 * MINUTE);
     assert_int_equal(out_delivered(&w, NULL), 2);
     assert_int_equal(out_queued(&w), 0);
+}
+
+/* It hangs up when it has the whole message: that may have been taken, and is not given to the next one at once; but it is
+ * when this goes on, though addresses are looked up again before each try. */
+static void test_nobody_knows_whether_it_was_taken(void **state)
+{
+    (void)state;
+    w.hang_up_octets = WHOLE_OCTETS;
+    w.ttl_s = 300;
+    out_send(&w, "a@one.test");
+    out_wait(&w, SECOND);
+    assert_int_equal(out_delivered(&w, NULL), 0);
+    assert_int_equal(w.connects_to[1], 1);
+    assert_int_equal(w.connects_to[2], 0);
+    out_wait(&w, HOUR);
+    assert_int_equal(out_delivered(&w, NULL), 1);
 }
 
 /* The exchangers behind the first one are dead: it is not asked less for that it puts some mail off. */
@@ -245,6 +261,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_all_hang_up, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_it_closes_on_the_way, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_a_refresh_on_the_way, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_nobody_knows_whether_it_was_taken, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_others_are_dead, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_it_is_dropped_on_the_way, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_one_message_makes_it_hang_up, begin, out_teardown),
