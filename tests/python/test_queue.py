@@ -16,7 +16,7 @@ sys.path += [str(ROOT / "tests/hosts"), str(ROOT / "bindings/python/examples")]
 
 import tap
 from dns_server import NameServer
-from liar import GOOD, HANGS_UP, OK, STAGES, Liar, Silence, once
+from liar import GOOD, HANGS_UP, OK, STAGES, Liar, Silence, hello, once
 from mailsrv import (CLOSE, READ, TLS, DurableStore, Engine, Error, Kind, MemoryStore, Profile, Queue, Refused, Server,
                      Session, Status, c)
 from mailsrv.dns import Resolver
@@ -206,6 +206,17 @@ class Sending(unittest.TestCase):
             await sender.queue.send(PAT, [KIM], MESSAGE)
             text, = await sender.told(c.MAILSRV_EVENT_DEFERRED)
             self.assertIn(b"4.4.1 Connection refused", text)
+
+    @in_loop
+    async def test_a_peer_that_is_busy_behind_its_greeting(self):
+        """421 with the reply to EHLO (RFC 5321 section 3.8): the connection has failed, and is not made again at once."""
+        self.peer.always = {"EHLO": hello() + b"421 4.3.2 too busy\r\n"}
+        async with self.sender() as sender:
+            await sender.queue.send(PAT, [KIM], MESSAGE)
+            await sender.told(c.MAILSRV_EVENT_DEFERRED)
+            item = await sender.item(lambda item: item.tries == 1)
+            self.assertGreater(item.due_us - item.tried_us, 200 * 10**6)
+        self.assertEqual(len(self.peer.calls), 1)
 
     @in_loop
     async def test_what_would_come_back(self):
