@@ -207,15 +207,24 @@ void mailsrv__lane_freed(struct lane *lane)
     mailsrv__lane_more(lane);
 }
 
-void mailsrv__lanes_were_due(mailsrv_queue *q)
+void mailsrv__lanes_each(mailsrv_queue *q, void (*what)(struct lane *lane))
 {
-    int64_t now = mailsrv__queue_unix(q);
     for (size_t i = 0; i < LANE_BUCKETS; i++)
         for (struct lane *lane = q->lanes[i]; lane != NULL; lane = lane->chained)
-            if (lane->more || lane->scanned) {
-                mailsrv__lane_freed_upto(lane, now, lane->latest_us);
-                mailsrv__lane_more(lane);
-            }
+            what(lane);
+}
+
+static void was_due(struct lane *lane)
+{
+    if (!lane->more && !lane->scanned)
+        return;
+    mailsrv__lane_freed_upto(lane, mailsrv__queue_unix(lane->queue), lane->latest_us);
+    mailsrv__lane_more(lane);
+}
+
+void mailsrv__lanes_were_due(mailsrv_queue *q)
+{
+    mailsrv__lanes_each(q, was_due);
 }
 
 void mailsrv__lane_leave(struct item *item)

@@ -390,6 +390,7 @@ void mailsrv__lane_more(struct lane *lane);                   /* there is more i
 void mailsrv__lane_due(struct lane *lane);                    /* something is due now */
 void mailsrv__lane_freed(struct lane *lane);                  /* all that the schedule has put off in it is */
 void mailsrv__lane_freed_upto(struct lane *lane, int64_t tried_before_us, int64_t due_us); /* to that time at most */
+void mailsrv__lanes_each(mailsrv_queue *queue, void (*what)(struct lane *lane)); /* which frees none */
 void mailsrv__lanes_were_due(mailsrv_queue *queue);           /* by a clock that was ahead: they are due still */
 void mailsrv__lane_leave(struct item *item);                  /* it waits, or is out, no more */
 void mailsrv__lane_let_go(struct lane *lane);                 /* its items are the store's alone */

@@ -36,13 +36,6 @@ static void refresh_lane(struct lane *lane)
         mailsrv__task_due(lane->queue, &lane->task);
 }
 
-static void each_lane(mailsrv_queue *q, void (*what)(struct lane *lane))
-{
-    for (size_t i = 0; i < LANE_BUCKETS; i++)
-        for (struct lane *lane = q->lanes[i]; lane != NULL; lane = lane->chained)
-            what(lane);
-}
-
 void mailsrv_queue_refresh(mailsrv_queue *q)
 {
     if (q == NULL || q->closing)
@@ -50,8 +43,8 @@ void mailsrv_queue_refresh(mailsrv_queue *q)
     for (size_t i = 0; i < SITE_BUCKETS; i++)
         for (struct site *site = q->sites[i]; site != NULL; site = site->chained)
             refresh_site(site);
-    each_lane(q, free_lane);
-    each_lane(q, refresh_lane);
+    mailsrv__lanes_each(q, free_lane);
+    mailsrv__lanes_each(q, refresh_lane);
 }
 
 /* What waits is the lane's of another key now: the store says of each whose. */
@@ -74,7 +67,7 @@ void mailsrv_queue_set_flags(mailsrv_queue *q, uint32_t flags)
     q->flags = flags;
     if (!divides)
         return;
-    each_lane(q, divide_lane);
+    mailsrv__lanes_each(q, divide_lane);
     mailsrv_queue_refresh(q);
     mailsrv__lanes_ask(q);
 }

@@ -1,5 +1,6 @@
 /* AUTH (RFC 4954). */
 #include "smtp/smtp.h"
+#include "text/xtext.h"
 
 /* ---- How a login ends ---- */
 
@@ -101,29 +102,8 @@ enum step mailsrv__smtp_response(struct smtp *s, enum framed framed, struct span
 
 /* ---- AUTH=, of MAIL ---- */
 
-static bool is_hex(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F');
-}
-
-/* xtext = *( xchar / hexchar )   RFC 3461 section 4; hexchar = "+" 2HEXDIG, in upper case */
-static bool is_xtext(struct span value)
-{
-    for (size_t i = 0; i < value.n; i++) {
-        char c = value.p[i];
-        if (c < '!' || c > '~' || c == '=')
-            return false;
-        if (c != '+')
-            continue;
-        if (value.n - i < 3 || !is_hex(value.p[i + 1]) || !is_hex(value.p[i + 2]))
-            return false;
-        i += 2;
-    }
-    return value.n != 0;
-}
-
 /* RFC 4954 section 5: one that is not trusted counts as "<>", and nobody is told of it where the message goes. */
 bool mailsrv__smtp_is_auth_parameter(struct span value)
 {
-    return is_xtext(value);
+    return mailsrv__is_xtext(value, 0, UINT8_MAX);
 }

@@ -4,6 +4,9 @@
 
 #include "base/span.h"
 
+/* Is it xtext, not empty, whose encoded octets are of `least` to `most`? */
+bool mailsrv__is_xtext(struct span text, int least, int most);
+
 /* Is it what ENVID may say: xtext, 100 octets at most (section 4.4)? */
 bool mailsrv__is_envelope_id(struct span text);
 

@@ -140,10 +140,9 @@ static void test_others_are_dead(void **state)
     assert_true(w.connects_to[2] <= 4);
 }
 
-/* The queue closes on the way from one address to the next: the try is written down, and nothing is lost. */
-static void test_it_closes_on_the_way(void **state)
+/* What the first one hangs up at waits for a connection to the second one. */
+static void send_on_the_way(void)
 {
-    (void)state;
     w.hang_up_octets = MAIL_OCTETS;
     w.keeps = MAILSRV_OP_CONNECT;
     out_send(&w, "a@one.test");
@@ -151,6 +150,13 @@ static void test_it_closes_on_the_way(void **state)
     out_answer(&w, MAILSRV_OK);
     out_run(&w);
     assert_int_equal(w.n_kept, 1);
+}
+
+/* The queue closes on the way from one address to the next: the try is written down, and nothing is lost. */
+static void test_it_closes_on_the_way(void **state)
+{
+    (void)state;
+    send_on_the_way();
     out_close(&w);
     assert_int_equal(tries_of("a@one.test"), 1);
     out_let_go(&w);
@@ -164,13 +170,7 @@ static void test_it_closes_on_the_way(void **state)
 static void test_a_refresh_on_the_way(void **state)
 {
     (void)state;
-    w.hang_up_octets = MAIL_OCTETS;
-    w.keeps = MAILSRV_OP_CONNECT;
-    out_send(&w, "a@one.test");
-    out_run(&w);
-    out_answer(&w, MAILSRV_OK);
-    out_run(&w);
-    assert_int_equal(w.n_kept, 1);
+    send_on_the_way();
     mailsrv_queue_refresh(w.queue);
     uint32_t questions = w.n_questions;
     out_let_go(&w);
@@ -185,13 +185,7 @@ static void test_it_is_dropped_on_the_way(void **state)
 {
     const mailsrv_queue_match all = { .size = sizeof all };
     (void)state;
-    w.hang_up_octets = MAIL_OCTETS;
-    w.keeps = MAILSRV_OP_CONNECT;
-    out_send(&w, "a@one.test");
-    out_run(&w);
-    out_answer(&w, MAILSRV_OK);
-    out_run(&w);
-    assert_int_equal(w.n_kept, 1);
+    send_on_the_way();
     assert_int_equal(mailsrv_queue_control(w.queue, &all, MAILSRV_QUEUE_DROP, bytes_of(""), NULL, NULL), MAILSRV_OK);
     out_run(&w);
     out_let_go(&w);

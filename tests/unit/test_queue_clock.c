@@ -4,21 +4,11 @@
 #define YEAR (365 * 24 * HOUR)
 
 static struct outbound w;
-static bool down;
-
-static bool is_down(struct outbound *world, const char *lane)
-{
-    (void)world;
-    (void)lane;
-    return down;
-}
 
 static int begin(void **state)
 {
     *state = &w;
     memset(&w, 0, sizeof w);
-    down = false;
-    w.is_down = is_down;
     out_begin(&w);
     return 0;
 }
@@ -29,19 +19,19 @@ static void test_the_clock_jumps_ahead(void **state)
 {
     (void)state;
     out_open(&w);
-    down = true;
+    w.is_down = out_everybody;
     out_send(&w, "a@one.test");
     out_wait(&w, HOUR);
     w.unix_us += YEAR;
-    down = false;
+    w.is_down = NULL;
     out_wait(&w, 3 * HOUR);
     assert_int_equal(out_delivered(&w, "a@one.test"), 1);
     assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_FAILED), 0);
-    down = true;
+    w.is_down = out_everybody;
     out_send(&w, "b@one.test");
     out_wait(&w, HOUR);
     assert_int_equal(out_queued(&w), 1);
-    down = false;
+    w.is_down = NULL;
     out_wait(&w, 3 * HOUR);
     assert_int_equal(out_delivered(&w, "b@one.test"), 1);
     assert_int_equal(out_queued(&w), 0);
@@ -52,11 +42,11 @@ static void test_the_clock_is_put_back(void **state)
 {
     (void)state;
     out_open(&w);
-    down = true;
+    w.is_down = out_everybody;
     out_send(&w, "a@one.test");
     out_wait(&w, HOUR);
     w.unix_us -= YEAR;
-    down = false;
+    w.is_down = NULL;
     out_wait(&w, 3 * HOUR);
     assert_int_equal(out_delivered(&w, "a@one.test"), 1);
     out_send(&w, "b@two.test");
@@ -70,10 +60,9 @@ static void test_the_clock_is_put_back(void **state)
 
 static int32_t cannot_say_yet(struct outbound *world, const mailsrv_arg_route *arg, mailsrv_route *out)
 {
-    (void)world;
     (void)arg;
     (void)out;
-    return down ? MAILSRV_TEMP : MAILSRV_OK;
+    return world->is_down != NULL ? MAILSRV_TEMP : MAILSRV_OK;
 }
 
 /* The same while nobody can say where mail goes: it holds for all of it, and not only for what is tried first. */
@@ -82,14 +71,14 @@ static void test_the_clock_is_put_back_without_routes(void **state)
     (void)state;
     w.route = cannot_say_yet;
     out_open(&w);
-    down = true;
+    w.is_down = out_everybody;
     for (int i = 0; i < 5; i++) {
         out_send(&w, "a@one.test");
         out_wait(&w, 3 * HOUR);
     }
     w.unix_us -= YEAR;
     out_wait(&w, 3 * HOUR);
-    down = false;
+    w.is_down = NULL;
     out_wait(&w, 5 * HOUR);
     assert_int_equal(out_delivered(&w, "a@one.test"), 5);
 }
@@ -99,13 +88,13 @@ static void test_the_clock_is_put_back_before_it_opens(void **state)
 {
     (void)state;
     out_open(&w);
-    down = true;
+    w.is_down = out_everybody;
     out_send(&w, "a@one.test");
     out_wait(&w, HOUR);
     out_close(&w);
     w.unix_us -= YEAR;
     out_wait(&w, SECOND);
-    down = false;
+    w.is_down = NULL;
     out_open(&w);
     out_wait(&w, MINUTE);
     assert_int_equal(out_delivered(&w, "a@one.test"), 1);
@@ -150,7 +139,7 @@ static void test_the_clock_was_ahead_for_a_while(void **state)
     (void)state;
     out_open(&w);
     out_wait(&w, HOUR);
-    down = true;
+    w.is_down = out_everybody;
     w.keeps = MAILSRV_OP_QUEUE_UPDATE;
     out_send(&w, "a@one.test");
     out_wait(&w, SECOND);
@@ -160,7 +149,7 @@ static void test_the_clock_was_ahead_for_a_while(void **state)
     out_let_go(&w);
     out_wait(&w, SECOND);
     w.unix_us -= 58 * MINUTE;
-    down = false;
+    w.is_down = NULL;
     out_wait(&w, HOUR);
     assert_int_equal(out_delivered(&w, "a@one.test"), 1);
 }
@@ -172,7 +161,7 @@ static void test_the_clock_was_behind_during_a_look(void **state)
     (void)state;
     out_open(&w);
     out_wait(&w, 2 * HOUR);
-    down = true;
+    w.is_down = out_everybody;
     w.keeps = MAILSRV_OP_QUEUE_SCAN;
     mailsrv_queue_poke(w.queue);
     out_wait(&w, SECOND);
@@ -185,7 +174,7 @@ static void test_the_clock_was_behind_during_a_look(void **state)
     out_let_go(&w);
     out_wait(&w, SECOND);
     w.unix_us += 50 * MINUTE;
-    down = false;
+    w.is_down = NULL;
     out_wait(&w, HOUR);
     assert_int_equal(out_delivered(&w, "a@one.test"), 1);
 }
@@ -218,7 +207,7 @@ static void test_the_clock_is_put_back_before_the_first_try_of_all(void **state)
 {
     (void)state;
     out_open(&w);
-    down = true;
+    w.is_down = out_everybody;
     out_send(&w, "a@one.test");
     out_wait(&w, SECOND);
     out_send(&w, "b@one.test");
@@ -226,7 +215,7 @@ static void test_the_clock_is_put_back_before_the_first_try_of_all(void **state)
     out_close(&w);
     w.unix_us -= YEAR;
     out_wait(&w, SECOND);
-    down = false;
+    w.is_down = NULL;
     out_open(&w);
     out_wait(&w, MINUTE);
     assert_int_equal(out_queued(&w), 0);
@@ -378,10 +367,10 @@ static void test_the_clock_is_put_back_in_steps(void **state)
 {
     (void)state;
     out_open(&w);
-    down = true;
+    w.is_down = out_everybody;
     out_send(&w, "a@one.test");
     out_wait(&w, SECOND);
-    down = false;
+    w.is_down = NULL;
     for (int i = 0; i < 10; i++) {
         w.unix_us -= 50 * MINUTE;
         out_wait(&w, 2 * MINUTE);
@@ -394,10 +383,10 @@ static void test_the_clock_is_put_back_behind_a_failure(void **state)
 {
     (void)state;
     out_open(&w);
-    down = true;
+    w.is_down = out_everybody;
     out_send(&w, "a@one.test");
     out_wait(&w, MINUTE);
-    down = false;
+    w.is_down = NULL;
     w.store_is_down = true;
     mailsrv_queue_poke(w.queue);
     out_wait(&w, HOUR);
@@ -480,11 +469,11 @@ static void test_far_ahead_by_the_host_without_routes(void **state)
     out_open(&w);
     out_send(&w, "later@one.test");
     out_wait(&w, 10 * MINUTE);
-    down = true;
+    w.is_down = out_everybody;
     w.retry = NULL;
     out_send(&w, "b@one.test");
     out_wait(&w, SECOND);
-    down = false;
+    w.is_down = NULL;
     w.retry = in_a_month;
     out_wait(&w, HOUR);
     assert_int_equal(out_delivered(&w, "b@one.test"), 1);
