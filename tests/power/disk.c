@@ -321,22 +321,39 @@ static int32_t read_file_now(void *user, void *file, void *p, size_t n, uint64_t
     return is_there ? read_file(user, file, p, n, offset, got) : MAILSRV_MORE;
 }
 
+/* So much of a write has room: what lies within the file needs none. */
+static size_t has_room(const struct disk *d, const struct file *f, size_t n, uint64_t offset)
+{
+    const uint64_t free = d->plan.octets_max > d->octets ? d->plan.octets_max - d->octets : 0;
+    const uint64_t fits = f->seen.n + free > offset ? f->seen.n + free - offset : 0;
+    return d->plan.octets_max == 0 || fits > n ? n : (size_t)fits;
+}
+
 /* How much of a write is done, and what it says. */
-static int32_t write_as_planned(struct disk *d, size_t *n)
+static int32_t write_as_planned(struct disk *d, const struct file *f, size_t *n, uint64_t offset)
 {
     int32_t status = MAILSRV_OK;
-    bool was_dead = d->dead;
+    const bool was_dead = d->dead;
+    size_t most = *n;
     if (!counts(d))
         status = MAILSRV_TEMP;
     else if (++d->writes == d->plan.write_fails)
         status = MAILSRV_TEMP;
-    else if (d->plan.octets_max != 0 && d->octets + *n > d->plan.octets_max)
+    else if ((most = has_room(d, f, *n, offset)) != *n)
         status = MAILSRV_FULL;
     if (status != MAILSRV_OK) {
         d->failed = d->failed || !d->dead;
-        *n = was_dead ? 0 : (size_t)(next_random(d) % (*n + 1));
+        *n = was_dead ? 0 : (size_t)(next_random(d) % (most + 1));
     }
     return status;
+}
+
+/* With the lock. */
+static void change(struct disk *d, struct file *f, bool truncates, const void *p, size_t n, uint64_t offset)
+{
+    const uint64_t before = f->seen.n;
+    remember(f, truncates, p, n, offset);
+    d->octets += f->seen.n - before;
 }
 
 static int32_t write_file(void *user, void *file, const void *p, size_t n, uint64_t offset)
@@ -344,11 +361,9 @@ static int32_t write_file(void *user, void *file, const void *p, size_t n, uint6
     struct disk *d = user;
     struct file *f = ((struct open_file *)file)->file;
     pthread_mutex_lock(&d->lock);
-    int32_t status = write_as_planned(d, &n);
-    size_t before = f->seen.n;
+    int32_t status = write_as_planned(d, f, &n, offset);
     if (n != 0)
-        remember(f, false, p, n, offset);
-    d->octets += f->seen.n - before;
+        change(d, f, false, p, n, offset);
     pthread_mutex_unlock(&d->lock);
     return status;
 }
@@ -359,7 +374,7 @@ static int32_t truncate_file(void *user, void *file, uint64_t octets)
     pthread_mutex_lock(&d->lock);
     int32_t status = counts(d) ? MAILSRV_OK : MAILSRV_TEMP;
     if (status == MAILSRV_OK)
-        remember(((struct open_file *)file)->file, true, NULL, 0, octets);
+        change(d, ((struct open_file *)file)->file, true, NULL, 0, octets);
     pthread_mutex_unlock(&d->lock);
     return status;
 }
