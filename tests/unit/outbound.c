@@ -50,9 +50,23 @@ static void resolve(void *user, mailsrv_engine *engine, const mailsrv_op *op)
     else if (begins(arg->local_part, "later") || (w->puts_off && is_bad(w, op->host)) ||
              (begins(arg->local_part, "grey") && w->unix_us < grey_since + 10 * MINUTE))
         a.status = MAILSRV_TEMP;
+    else if (begins(arg->local_part, "next") && w->has_taken)
+        a.status = MAILSRV_LIMIT;
+    w->has_taken = w->has_taken || a.status == MAILSRV_OK;
     if (a.status != MAILSRV_OK)
         a.value = NULL;
     assert_int_equal(mailsrv_op_answer(engine, op->id, &a), MAILSRV_OK);
+}
+
+static mailsrv_profile *new_server_profile(const struct outbound *w, uint64_t octets_max)
+{
+    mailsrv_profile *profile;
+    assert_int_equal(mailsrv_profile_new(NULL, mailsrv_smtp_receive(), MAILSRV_FACE_MX, &profile), MAILSRV_OK);
+    mailsrv_profile_set_str(profile, MAILSRV_PROFILE_HOSTNAME, "mx.remote.test", 14);
+    mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_TLS, w->tls == TLS_NONE ? MAILSRV_TLS_NONE : MAILSRV_TLS_OFFERED);
+    mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX, octets_max);
+    assert_int_equal(mailsrv_profile_seal(profile, NULL), MAILSRV_OK);
+    return profile;
 }
 
 static void begin_servers(struct outbound *w)
@@ -60,10 +74,8 @@ static void begin_servers(struct outbound *w)
     assert_int_equal(mailsrv_engine_new(NULL, &w->servers), MAILSRV_OK);
     assert_int_equal(mailsrv_inbox(w->servers, 1 << 26, on_message, w), MAILSRV_OK);
     assert_int_equal(mailsrv_engine_serve(w->servers, MAILSRV_OP_RESOLVE, resolve, w), MAILSRV_OK);
-    assert_int_equal(mailsrv_profile_new(NULL, mailsrv_smtp_receive(), MAILSRV_FACE_MX, &w->server_profile), MAILSRV_OK);
-    mailsrv_profile_set_str(w->server_profile, MAILSRV_PROFILE_HOSTNAME, "mx.remote.test", 14);
-    mailsrv_profile_set_u64(w->server_profile, MAILSRV_PROFILE_TLS, w->tls == TLS_NONE ? MAILSRV_TLS_NONE : MAILSRV_TLS_OFFERED);
-    assert_int_equal(mailsrv_profile_seal(w->server_profile, NULL), MAILSRV_OK);
+    w->server_profile = new_server_profile(w, 1 << 26);
+    w->lesser_profile = new_server_profile(w, 1 << 16);
 }
 
 /* ---- What the queue needs of the world ---- */
@@ -142,7 +154,10 @@ static void serve_connect(void *user, mailsrv_engine *engine, const mailsrv_op *
     }
     memcpy(wire->lane, lane, sizeof lane);
     wire->address = arg->address[3];
-    assert_int_equal(mailsrv_server_new(w->servers, w->server_profile, &peer, wire, &wire->server), MAILSRV_OK);
+    const bool is_lesser = w->lesser_at != 0 && wire->address == w->lesser_at;
+    assert_int_equal(mailsrv_server_new(w->servers, is_lesser ? w->lesser_profile : w->server_profile, &peer, wire, &wire->server),
+                     MAILSRV_OK);
+    w->has_taken = false;
     wire->next = w->wires;
     w->wires = wire;
     if (++w->n_wires > w->wires_peak)
@@ -333,6 +348,7 @@ void out_end(struct outbound *w)
     free_engine(w, w->servers);
     mailsrv_profile_unref(w->profile);
     mailsrv_profile_unref(w->server_profile);
+    mailsrv_profile_unref(w->lesser_profile);
     mailsrv_store_free(w->store);
     free(w->received);
     assert_null(w->from.fault);
@@ -410,7 +426,8 @@ static bool move(struct outbound *w)
     for (struct wire **at = &w->wires; *at != NULL;) {
         struct wire *wire = *at;
         size_t ours = 0;
-        if (w->is_stuck != NULL && w->is_stuck(w, wire->lane)) {
+        const bool is_stuck = w->stuck_at != 0 && wire->address == w->stuck_at;
+        if (is_stuck || (w->is_stuck != NULL && w->is_stuck(w, wire->lane))) {
             moved |= ends(&wire->client, wire->server);
             at = &wire->next;
             continue;

@@ -43,7 +43,7 @@ struct outbound {
     struct counted from; /* the memory of the queue's engine */
     mailsrv_store *store;
     mailsrv_engine *engine, *servers;
-    mailsrv_profile *profile, *server_profile;
+    mailsrv_profile *profile, *server_profile, *lesser_profile;
     mailsrv_id pat; /* whose address all mail is sent from */
     mailsrv_queue *queue;
     mailsrv_queue_setup setup;
@@ -68,6 +68,8 @@ struct outbound {
     uint32_t ttl_s;          /* of what DNS says; 0: an hour */
     uint32_t good_from;      /* the first address that neither hangs up nor puts off; 0: hanging up is for all */
     uint32_t dead_from;      /* the first address where nobody answers; 0: none */
+    uint32_t stuck_at;       /* an address where nobody says anything; 0: none */
+    uint32_t lesser_at;      /* an address whose server takes no more than 64 KiB; 0: none */
     bool puts_off;           /* 451 to all recipients */
     uint32_t fail_nth;       /* the n-th operation of the store from now fails; 0: none */
     bool store_is_down;      /* it answers that it cannot now */
@@ -76,6 +78,7 @@ struct outbound {
 
     /* What happened. */
     uint32_t connects_to[ADDRESSES_MAX + 1];
+    bool has_taken; /* a recipient, since somebody connected */
     uint32_t n_connects, n_questions, n_routes, n_mails, n_updates, n_scans, n_handshakes;
     struct received *received;
     uint32_t n_received;
@@ -86,7 +89,7 @@ struct outbound {
 enum { DNS_SILENT = 100, DNS_NULL_MX };
 
 /* Recipients whose local part begins with "bad" are refused (550), with "later" put off (451), with "grey" put off until
- * 10 minutes after the first try of anybody. */
+ * 10 minutes after the first try of anybody, with "next" not taken (452 4.5.3) with others by a server that puts off nothing. */
 void out_begin(struct outbound *w);
 void out_open(struct outbound *w);
 void out_close(struct outbound *w); /* waits for it */

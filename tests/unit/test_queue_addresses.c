@@ -2,6 +2,7 @@
 #include "outbound.h"
 
 enum { MAIL_OCTETS = 60, WHOLE_OCTETS = 100 }; /* a client that has said so many is within its transaction, or at its end */
+enum { TOO_LARGE_OCTETS = 70000 };
 
 static struct outbound w;
 
@@ -14,6 +15,19 @@ static int begin(void **state)
     out_begin(&w);
     out_open(&w);
     return 0;
+}
+
+static void send_large(size_t octets)
+{
+    char *large = calloc(1, octets + 1);
+    memset(large, 'x', octets);
+    memcpy(large, "Subject: one\r\n\r\n", 16);
+    for (size_t i = 80; i < octets; i += 80)
+        memcpy(large + i, "\r\n", 2);
+    w.message = large;
+    out_send(&w, "large@one.test");
+    w.message = NULL;
+    free(large);
 }
 
 static uint32_t tries_of(const char *recipient)
@@ -121,6 +135,54 @@ static void test_nobody_knows_whether_it_was_taken(void **state)
     assert_int_equal(out_delivered(&w, NULL), 1);
 }
 
+/* The first one puts it off, and the second one takes none so large: it is not returned, for the first one may take it. */
+static void test_the_next_one_is_not_able_to(void **state)
+{
+    (void)state;
+    w.puts_off = true;
+    w.lesser_at = 2;
+    w.dead_from = 3;
+    send_large(TOO_LARGE_OCTETS);
+    out_wait(&w, MINUTE);
+    assert_int_equal(w.connects_to[1], 1);
+    assert_int_equal(w.connects_to[2], 1);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_FAILED), 0);
+    w.puts_off = false;
+    out_wait(&w, HOUR);
+    assert_int_equal(out_delivered(&w, "large@one.test"), 1);
+}
+
+/* The first one puts off two, of which the second one takes one at a time: the other is tried at once. */
+static void test_the_next_one_takes_one_at_a_time(void **state)
+{
+    (void)state;
+    w.addresses = 2;
+    w.puts_off = true;
+    out_send(&w, "a@one.test next@one.test");
+    out_wait(&w, 5 * SECOND);
+    assert_int_equal(out_delivered(&w, "a@one.test"), 1);
+    assert_int_equal(out_delivered(&w, "next@one.test"), 1);
+    assert_int_equal(out_stat(&w, MAILSRV_QUEUE_STAT_DEFERRED), 0);
+}
+
+/* The second one says nothing: that is waited for once, and then it is passed over for a while. */
+static void test_the_next_one_stalls(void **state)
+{
+    (void)state;
+    w.puts_off = true;
+    w.stuck_at = 2;
+    w.good_from = 3;
+    out_send(&w, "a@one.test");
+    out_wait(&w, 6 * MINUTE);
+    assert_int_equal(out_delivered(&w, "a@one.test"), 1);
+    for (uint32_t i = 0; i < 4; i++) {
+        out_send(&w, "b@one.test");
+        out_wait(&w, 5 * SECOND);
+        assert_int_equal(out_delivered(&w, "b@one.test"), i + 1);
+    }
+    assert_int_equal(w.connects_to[2], 1);
+}
+
 /* The exchangers behind the first one are dead: it is not asked less for that it puts some mail off. */
 static void test_others_are_dead(void **state)
 {
@@ -200,19 +262,11 @@ enum { LARGE_OCTETS = 30000, HANGS_UP_OCTETS = 20000 };
 
 static void begin_with_large(uint32_t n)
 {
-    char *large = calloc(1, LARGE_OCTETS + 1);
-    memset(large, 'x', LARGE_OCTETS);
-    memcpy(large, "Subject: one\r\n\r\n", 16);
-    for (size_t i = 80; i < LARGE_OCTETS; i += 80)
-        memcpy(large + i, "\r\n", 2);
     w.addresses = 0;
     w.good_from = 0;
     w.hang_up_octets = HANGS_UP_OCTETS;
-    w.message = large;
     for (uint32_t i = 0; i < n; i++)
-        out_send(&w, "large@one.test");
-    w.message = NULL;
-    free(large);
+        send_large(LARGE_OCTETS);
 }
 
 /* The server has one address, and hangs up in the middle of one message: it takes the others, which do not wait for that one;
@@ -256,6 +310,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_it_closes_on_the_way, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_a_refresh_on_the_way, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_nobody_knows_whether_it_was_taken, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_next_one_is_not_able_to, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_next_one_takes_one_at_a_time, begin, out_teardown),
+        cmocka_unit_test_setup_teardown(test_the_next_one_stalls, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_others_are_dead, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_it_is_dropped_on_the_way, begin, out_teardown),
         cmocka_unit_test_setup_teardown(test_one_message_makes_it_hang_up, begin, out_teardown),
