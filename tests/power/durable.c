@@ -366,13 +366,15 @@ static void large_bodies(void)
 
 static void a_full_index(void)
 {
+    enum { WRITES = 11, ALL_MAX = 100 * WRITES };
     struct fixture f;
     struct commit c;
     struct plan plan = { .dies_at = 0 };
     uint32_t ok = 0, temp = 0, all = 0;
     begin(&f);
-    for (; all < 11 || (temp == 0 && all < 1100); all++) { /* the write that fails may be one to the index's place */
-        plan.write_fails = all % 11 + 1;
+    /* The write that fails may be one to the index's place. */
+    for (; all < WRITES || (temp == 0 && all < ALL_MAX); all++) {
+        plan.write_fails = all % WRITES + 1;
         disk_plan(f.disk, &plan);
         mailsrv_result r = send_one(&f, 100, 0);
         ok += r.status == MAILSRV_OK;

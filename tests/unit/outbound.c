@@ -154,9 +154,8 @@ static void serve_connect(void *user, mailsrv_engine *engine, const mailsrv_op *
     }
     memcpy(wire->lane, lane, sizeof lane);
     wire->address = arg->address[3];
-    const bool is_lesser = w->lesser_at != 0 && wire->address == w->lesser_at;
-    assert_int_equal(mailsrv_server_new(w->servers, is_lesser ? w->lesser_profile : w->server_profile, &peer, wire, &wire->server),
-                     MAILSRV_OK);
+    mailsrv_profile *profile = wire->address == w->lesser_at ? w->lesser_profile : w->server_profile;
+    assert_int_equal(mailsrv_server_new(w->servers, profile, &peer, wire, &wire->server), MAILSRV_OK);
     w->has_taken = false;
     wire->next = w->wires;
     w->wires = wire;
@@ -426,8 +425,7 @@ static bool move(struct outbound *w)
     for (struct wire **at = &w->wires; *at != NULL;) {
         struct wire *wire = *at;
         size_t ours = 0;
-        const bool is_stuck = w->stuck_at != 0 && wire->address == w->stuck_at;
-        if (is_stuck || (w->is_stuck != NULL && w->is_stuck(w, wire->lane))) {
+        if (wire->address == w->stuck_at || (w->is_stuck != NULL && w->is_stuck(w, wire->lane))) {
             moved |= ends(&wire->client, wire->server);
             at = &wire->next;
             continue;
