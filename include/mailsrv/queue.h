@@ -51,6 +51,9 @@ typedef struct mailsrv_arg_route {
 #define MAILSRV_ROUTE_MX 1   /* to the mail exchangers of `host`, or of the domain where that is empty */
 #define MAILSRV_ROUTE_HOST 2 /* to `host` itself: a name, whose addresses are looked up, or an address literal */
 
+/* With _MAY and _MUST it is also asked what a server has published of its TLS, where replies of DNS are `trusted`: TLSA
+ * records that are known to be the server's commit it to TLS, and to its certificate (RFC 7672); nothing is sent without.
+ * Where it cannot be known whether there are any the server is not used. */
 #define MAILSRV_SECURE_MAY 0u    /* STARTTLS where it is offered, whoever has the certificate; in the clear where it is
                                   * not, or comes to nothing */
 #define MAILSRV_SECURE_NEVER 1u  /* no TLS */
@@ -61,6 +64,7 @@ typedef struct mailsrv_arg_route {
 #define MAILSRV_ROUTE_IMPLICIT 2u /* TLS from the first octet on (RFC 8314 section 3.3) */
 #define MAILSRV_ROUTE_AUTH 4u     /* we log in: CREDENTIAL is asked, and without a login nothing is sent */
 #define MAILSRV_ROUTE_LITERALS 8u /* an address literal as the domain is connected to; else it is refused */
+#define MAILSRV_ROUTE_NO_DANE 16u /* what servers publish of their TLS is not asked for */
 
 typedef struct mailsrv_route {
     uint32_t size;
@@ -79,8 +83,10 @@ typedef struct mailsrv_route {
  * Answer: MAILSRV_OK with the message of the reply, whatever its RCODE; any other: there was no reply that could be
  * trusted to be one (time-out, refused), and the mail waits. ---- */
 #define MAILSRV_DNS_A 1u
+#define MAILSRV_DNS_CNAME 5u
 #define MAILSRV_DNS_MX 15u
 #define MAILSRV_DNS_AAAA 28u
+#define MAILSRV_DNS_TLSA 52u
 typedef struct mailsrv_arg_dns {
     uint32_t size;
     uint32_t type;      /* MAILSRV_DNS_..., as on the wire */
@@ -89,8 +95,7 @@ typedef struct mailsrv_arg_dns {
 
 typedef struct mailsrv_dns_reply {
     uint32_t size;
-    uint32_t trusted;      /* 1: its AD bit can be believed: it came from a resolver that validates, over a safe way.  For a
-                            * host that asks for itself (mailsrv_ask): the queue does not look at it */
+    uint32_t trusted;      /* 1: its AD bit can be believed: it came from a resolver that validates, over a safe way */
     mailsrv_bytes message; /* RFC 1035 section 4, from the header on; at most 65,535 octets */
 } mailsrv_dns_reply;
 

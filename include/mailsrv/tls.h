@@ -73,17 +73,39 @@ typedef struct mailsrv_tls_info {
     mailsrv_bytes unique;    /* tls-unique (RFC 5929 section 3); never in TLS 1.3 */
     mailsrv_bytes end_point; /* tls-server-end-point (RFC 5929 section 4) */
     uint32_t resumed;        /* 1: an earlier session was resumed */
-    uint32_t verified;       /* 1: a client's: the roots vouch for the server's certificate, for the name that was wanted */
+    uint32_t verified;       /* a client's: by what the server's certificate is the one that was wanted: MAILSRV_TLS_BY_... */
 } mailsrv_tls_info;
 
+#define MAILSRV_TLS_BY_NOTHING 0u /* whoever it is */
+#define MAILSRV_TLS_BY_ROOTS 1u /* those of the context vouch for it, for the name */
+#define MAILSRV_TLS_BY_DANE 2u  /* a TLSA record does (RFC 7672) */
+
 /* ---- Provider: one connection on memory of the session ---- */
+
+/* What DNS says of a certificate (RFC 6698 section 2.1). */
+typedef struct mailsrv_tlsa {
+    uint32_t size;
+    uint8_t usage;      /* 2: it was issued, perhaps by way of others, by the one that the record is of; 3: it is that one,
+                         * whatever else it says */
+    uint8_t selector;   /* of that certificate: 0: all of it; 1: its SubjectPublicKeyInfo */
+    uint8_t matching;   /* 0: itself; 1: its SHA-256; 2: its SHA-512 */
+    uint8_t reserved;
+    mailsrv_bytes data;
+} mailsrv_tlsa;
 
 /* Whom a client's connection goes to. */
 typedef struct mailsrv_tls_target {
     uint32_t size;
-    uint32_t verify;    /* 1: the handshake fails unless the roots vouch for the certificate, for `name` (RFC 6125; an
+    uint32_t verify;    /* what it must be by, or the handshake fails: MAILSRV_TLS_BY_...; _ROOTS: for `name` (RFC 6125; an
                          * address in numbers: of its iPAddress names) */
     mailsrv_bytes name; /* asked for (RFC 6066 section 3) unless it is an address; empty: none */
+    /* _DANE: one of these records must be of the certificate; of usage 2: for `name`, or one of the other names. */
+    const mailsrv_tlsa *tlsa;
+    uint32_t n_tlsa;
+    uint32_t tlsa_stride; /* sizeof(mailsrv_tlsa) */
+    const mailsrv_bytes *other_names;
+    uint32_t n_other_names;
+    uint32_t reserved;
 } mailsrv_tls_target;
 
 /* What goes in and out of one call.  All memory is the caller's, and is used during the call alone. */
@@ -134,8 +156,8 @@ typedef struct mailsrv_tls_provider {
     uint64_t (*octets)(const void *connection);
     /* Why the last call failed: English, NUL-ended, alive until the next call. */
     const char *(*why)(const void *connection);
-    /* A new connection, as the client; `target` is the caller's.  As `begin`.  NULL: this context is a server's.  One of
-     * both there is. */
+    /* A new connection, as the client; `target`, and what it points to, is the caller's, and read in this call.  As
+     * `begin`.  NULL: this context is a server's.  One of both there is. */
     int32_t (*connect)(void *context, const mailsrv_tls_target *target, void **connection);
 } mailsrv_tls_provider;
 
@@ -197,9 +219,14 @@ typedef struct mailsrv_tls_client_setup {
  * the other way round.  MAILSRV_OK, or MAILSRV_E_USAGE after the seal. */
 MAILSRV_API int32_t mailsrv_profile_set_tls(mailsrv_profile *profile, mailsrv_tls *tls);
 
+/* Whom the handshake that is wanted (MAILSRV_WANT_TLS_CLIENT) must be with: fills in as much as target->size reaches, at
+ * least 8 octets.  What it points to lives until the handshake is done, or the session freed.  MAILSRV_OK; MAILSRV_E_USAGE:
+ * none is wanted now. */
+MAILSRV_API int32_t mailsrv_session_tls_target(const mailsrv_session *session, mailsrv_tls_target *target);
+
 /* The host has done the handshake: wanted by MAILSRV_WANT_TLS_SERVER or _CLIENT; as a client it says in info->verified
- * whose certificate it was, and a session that must know ends without.  `info` is copied as far as its size reaches, at
- * most 4 KiB of bytes; what the host leaves out is not known.  MAILSRV_OK; MAILSRV_NOMEM: the session has ended;
+ * whose certificate it was, and a session that must know (mailsrv_session_tls_target) ends without.  `info` is copied as
+ * far as its size reaches, at most 4 KiB of bytes; what the host leaves out is not known.  MAILSRV_OK; MAILSRV_NOMEM: the session has ended;
  * MAILSRV_E_USAGE: this is not wanted now. */
 MAILSRV_API int32_t mailsrv_session_tls_started(mailsrv_session *session, const mailsrv_tls_info *info);
 

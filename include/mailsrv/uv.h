@@ -124,8 +124,8 @@ MAILSRV_API void mailsrv_uv_listener_close(mailsrv_uv_listener *listener);
 /* Copied by mailsrv_uv_go_out, texts included; what `user` points to lives as long as the driver. */
 #define MAILSRV_UV_OUT_NO_DNS 1u      /* DNS is somebody else's to serve */
 #define MAILSRV_UV_OUT_DNS_TRUSTED 2u /* the name servers validate (DNSSEC), and the way to them is safe: their AD bit is
-                                       * asked for, and answers are `trusted` (mailsrv_dns_reply): for
-                                       * hosts that ask DNS themselves; the queue does not look at it */
+                                       * asked for, and answers are `trusted` (mailsrv_dns_reply): a queue then goes by
+                                       * what servers publish of their TLS (RFC 7672) */
 typedef struct mailsrv_uv_out_setup {
     uint32_t size;
     uint32_t flags;          /* MAILSRV_UV_OUT_... */

@@ -254,10 +254,10 @@ bool mailsrv__start_tls(mailsrv_session *session, struct span reply);
 bool mailsrv__can_connect_tls(const mailsrv_session *session);
 
 /* Begins TLS as the client, in a step: behind the reply to STARTTLS, or in `greet`, where it is from the first octet.
- * The server is `name`, or an address literal; with `verify` only if he can prove that.  What follows is under TLS,
- * and no input is taken before the handshake is done; octets that were sent in the clear behind the reply end the
- * session (RFC 3207 section 6).  Then the machine's `secured` runs.  False: there is no memory; nothing happened. */
-bool mailsrv__connect_tls(mailsrv_session *session, struct span name, bool verify);
+ * The server is the target's; its name may be an address literal.  What follows is under TLS, and no input is taken
+ * before the handshake is done; octets that were sent in the clear behind the reply end the session (RFC 3207
+ * section 6). Then the machine's `secured` runs.  False: there is no memory; nothing happened. */
+bool mailsrv__connect_tls(mailsrv_session *session, const mailsrv_tls_target *target);
 
 /* Why TLS failed, while the session lives; empty: it did not. */
 struct span mailsrv__tls_failure(const mailsrv_session *session);

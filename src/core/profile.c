@@ -297,6 +297,11 @@ mailsrv_profile *mailsrv__profile_hold(mailsrv_profile *profile)
     return mailsrv__profile_ref(profile);
 }
 
+uint64_t mailsrv__profile_u64(const mailsrv_profile *profile, int32_t key)
+{
+    return profile->settings[key].value;
+}
+
 struct span mailsrv__profile_text(const mailsrv_profile *profile, int32_t key)
 {
     const struct setting_text *text = &profile->texts[key - TEXT_FIRST];

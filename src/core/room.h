@@ -61,6 +61,7 @@ void mailsrv__room_event(mailsrv_engine *engine, int32_t what, struct span text)
 bool mailsrv__profile_is_of(const mailsrv_profile *profile, const mailsrv_machine *machine);
 mailsrv_profile *mailsrv__profile_hold(mailsrv_profile *profile); /* mailsrv_profile_unref */
 struct span mailsrv__profile_text(const mailsrv_profile *profile, int32_t key);
+uint64_t mailsrv__profile_u64(const mailsrv_profile *profile, int32_t key);
 
 /* ---- Errands ---- */
 

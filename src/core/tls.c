@@ -249,6 +249,7 @@ void mailsrv__tls_free(mailsrv_session *s)
         mailsrv__lent_drop(tls->left_of);
     mailsrv__slice_free(s, tls->reserve);
     mailsrv__session_give(s, tls->info, tls->info_octets);
+    mailsrv__session_give(s, tls->target, tls->target_octets);
     mailsrv__timer_remove(&s->engine->timers, &tls->timer);
     mailsrv__wipe(tls->few, sizeof tls->few);
     if (tls->plain != NULL)

@@ -45,7 +45,9 @@ struct tls {
     mailsrv_session *session;
     enum tls_state state;
     const struct tls_client *client; /* we are the client; NULL: the server */
-    bool must_verify; /* a client's: it fails unless the server's certificate is verified */
+    uint32_t must_verify;       /* a client's: it fails unless the server's certificate is verified so */
+    mailsrv_tls_target *target; /* a client's, where the host does the handshake, with all of it in one piece */
+    size_t target_octets;
     bool greets;     /* from the first octet: the greeting comes after the handshake */
     bool has_begun;  /* an octet of the handshake has come; a client's has been made */
     bool shakes_on;  /* the handshake goes on without the peer */

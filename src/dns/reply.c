@@ -2,7 +2,7 @@
 
 #include <mailsrv/queue.h>
 
-enum { TYPE_CNAME = 5, CLASS_IN = 1 };
+enum { CLASS_IN = 1 };
 
 /* A record as it stands there. */
 struct raw {
@@ -46,16 +46,32 @@ static bool read_target(struct span message, const struct raw *raw, size_t at, s
     return mailsrv__dns_name_read(upto, &at, out) && at == upto.n;
 }
 
+/* USAGE SELECTOR MATCHING-TYPE, an octet each, and the data, which may not be empty (RFC 6698 section 2.1) */
+static bool read_tlsa(struct span message, const struct raw *raw, struct dns_record *out)
+{
+    enum { BEFORE_DATA = 3 };
+    const char *p = message.p + raw->data;
+    if (raw->n <= BEFORE_DATA)
+        return false;
+    out->usage = (uint8_t)p[0];
+    out->selector = (uint8_t)p[1];
+    out->matching = (uint8_t)p[2];
+    out->association = (struct span){ p + BEFORE_DATA, raw->n - BEFORE_DATA };
+    return true;
+}
+
 static bool read_data(struct span message, const struct raw *raw, struct dns_record *out)
 {
     out->ttl_s = raw->ttl_s;
+    if (raw->type == MAILSRV_DNS_TLSA)
+        return read_tlsa(message, raw, out);
     if (raw->type == MAILSRV_DNS_MX) {
         if (raw->n < 3)
             return false;
         out->preference = number16(message, raw->data);
         return read_target(message, raw, raw->data + 2, &out->exchange);
     }
-    if (raw->type == TYPE_CNAME)
+    if (raw->type == MAILSRV_DNS_CNAME)
         return read_target(message, raw, raw->data, &out->exchange);
     if (raw->n != (raw->type == MAILSRV_DNS_A ? 4 : 16))
         return false;
@@ -103,7 +119,7 @@ static enum found look(struct dns_reply *r, uint16_t type, struct dns_record *la
     while ((one = next_of(r, type, last)) == FOUND) {
         lower_ttl(r, last);
         all = FOUND;
-        if (type == TYPE_CNAME)
+        if (type != r->type)
             break; /* there is one at most (RFC 1034 section 3.6.2) */
     }
     rewind_answers(r);
@@ -132,7 +148,7 @@ static enum dns_outcome follow_chain(struct dns_reply *r)
         if (found == FOUND)
             return r->outcome = DNS_RECORDS;
         if (found == NONE)
-            found = look(r, TYPE_CNAME, &record);
+            found = look(r, MAILSRV_DNS_CNAME, &record);
         if (found == NONE)
             return r->outcome = DNS_NODATA;
         if (found == BAD)

@@ -1,4 +1,5 @@
-/* Replies of DNS (RFC 1035 section 4): what one says to a question for a name's A, AAAA (RFC 3596) or MX records. */
+/* Replies of DNS (RFC 1035 section 4): what one says to a question for a name's A, AAAA (RFC 3596), MX, CNAME or TLSA
+ * (RFC 6698) records. */
 #ifndef DNS_REPLY_H
 #define DNS_REPLY_H
 
@@ -19,6 +20,8 @@ struct dns_record {
     uint16_t preference;      /* of MX, and the exchanger's name */
     struct dns_name exchange;
     uint8_t address[16]; /* of A, 4 octets of it, and of AAAA; in network order */
+    uint8_t usage, selector, matching; /* of TLSA, and what follows them there */
+    struct span association;
 };
 
 /* A reply that was read.  Its bytes are the caller's, and stay. */
@@ -35,8 +38,8 @@ struct dns_reply {
     struct dns_name owner; /* the name that the CNAMEs lead to */
 };
 
-/* Reads `message` as the reply to (name, type); `type` is 1, 15 or 28.  A message that is malformed anywhere in its
- * answer has failed as a whole. */
+/* Reads `message` as the reply to (name, type); `type` is 1, 5, 15, 28 or 52.  A message that is malformed anywhere in
+ * its answer has failed as a whole. */
 enum dns_outcome mailsrv__dns_reply_read(struct dns_reply *r, struct span message, struct span name, uint16_t type);
 
 /* The next of the records, in their order there.  False: there are no more. */

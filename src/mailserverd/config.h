@@ -81,6 +81,7 @@ struct outgoing {
     char source_v4[WORD_OCTETS], source_v6[WORD_OCTETS]; /* empty: any */
     char roots[PATH_OCTETS]; /* who vouches for servers; empty: those of the system, where they are */
     unsigned roots_line;
+    bool dnssec; /* the name servers validate */
     bool no_downgrade; /* from here on: what a reload changes in the queue that is open */
 };
 

@@ -171,6 +171,7 @@ static const struct key queue_keys[] = {
       UINT64_C(16) << 20 },
     { "downgrade", take_downgrade, IN_QUEUE(no_downgrade), "yes or no", 0, 0 },
     { "dns", take_servers, 0, "name servers by address, as in 127.0.0.1 [::1]:5353", 0, 0 },
+    { "dnssec", reading_flag, IN_QUEUE(dnssec), "yes or no", 0, 0 },
     { "source", take_sources, 0, "an address of IPv4, one of IPv6, or both", 0, 0 },
     { "own-addresses", take_own, 0, "at most 16 addresses, as in 192.0.2.1 2001:db8::1", 0, 0 },
     { "tls-roots", take_roots, IN_QUEUE(roots), "the path of a file, PEM", 0, 0 },
@@ -297,6 +298,12 @@ static bool take_literals(struct reading *r, void *to, const char *value)
     return take_flag_of(r, value, "no", "yes", MAILSRV_ROUTE_LITERALS);
 }
 
+static bool take_dane(struct reading *r, void *to, const char *value)
+{
+    (void)to;
+    return take_flag_of(r, value, "yes", "no", MAILSRV_ROUTE_NO_DANE);
+}
+
 static bool take_name(struct reading *r, void *to, const char *value)
 {
     r->route->flags |= MAILSRV_ROUTE_AUTH;
@@ -317,6 +324,7 @@ static const struct key route_keys[] = {
     { "password-file", reading_path, IN_ROUTE(password), "the path of a file with a password in its first line", 0, 0 },
     { "token-file", reading_path, IN_ROUTE(token), "the path of a file with a token of OAuth in its first line", 0, 0 },
     { "literals", take_literals, 0, "yes or no", 0, 0 },
+    { "dane", take_dane, 0, "yes or no", 0, 0 },
 };
 
 bool reading_route_begins(struct reading *r, const char *name)

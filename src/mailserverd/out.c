@@ -17,6 +17,7 @@ static int32_t on_begin(void *user, mailsrv_uv_connection *connection)
 static int32_t go_out(mailsrv_uv *driver, const struct outgoing *o)
 {
     mailsrv_uv_out_setup setup = { .size = sizeof setup,
+                                   .flags = o->dnssec ? MAILSRV_UV_OUT_DNS_TRUSTED : 0,
                                    .dns_servers = o->dns_servers[0] != '\0' ? o->dns_servers : NULL,
                                    .source_v4 = o->source_v4[0] != '\0' ? o->source_v4 : NULL,
                                    .source_v6 = o->source_v6[0] != '\0' ? o->source_v6 : NULL,

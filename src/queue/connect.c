@@ -1,7 +1,7 @@
 /* CONNECT: an address, until there is a session. */
 #include "queue/queue.h"
 
-enum { CONNECT_TIMEOUT_MS = 30000, PORT_SMTP = 25 };
+enum { CONNECT_TIMEOUT_MS = 30000 };
 
 void mailsrv__link_connect(struct link *link)
 {
@@ -18,7 +18,7 @@ void mailsrv__link_connect(struct link *link)
     mailsrv_arg_connect *arg = ask.arg;
     arg->address_octets = address->n;
     memcpy(arg->address, address->octets, sizeof arg->address);
-    arg->port = site->route.port != 0 ? site->route.port : PORT_SMTP;
+    arg->port = mailsrv__site_port(site);
     arg->host = mailsrv__ask_copy(&ask, address->host);
     arg->lane = mailsrv__ask_copy(&ask, site->terms.domain);
     arg->route = mailsrv__ask_copy(&ask, mailsrv__span(site->route.name));
@@ -30,9 +30,11 @@ static int32_t begin(struct link *link, const mailsrv_peer *peer, void *host, ma
     mailsrv_queue *q = link->queue;
     const struct site *site = link->site;
     const bool clear = (link->way->clear >> link->at & 1) != 0;
-    const struct smtp_terms terms = { .host = link->way->plan->addresses[link->at].host,
+    const struct route_address *address = &link->way->plan->addresses[link->at];
+    const struct smtp_terms terms = { .host = address->host,
                                       .route = mailsrv__span(site->route.name),
                                       .route_flags = site->route.flags,
+                                      .dane = address->dane,
                                       .secure = clear ? MAILSRV_SECURE_NEVER : site->route.secure,
                                       .downgrades = (q->flags & MAILSRV_QUEUE_NO_DOWNGRADE) == 0,
                                       .messages_max = q->limits.messages,

@@ -32,10 +32,16 @@ static bool ends(const struct link *link)
     return link->queue->closing || link->is_old;
 }
 
+/* Whether mail may go over it is not known any more. */
+static bool is_outdated(const struct link *link)
+{
+    return link->way->plan->is_validated && mailsrv__queue_now(link->queue) >= link->way->until_us;
+}
+
 /* This connection does not. */
 static bool parts(const struct link *link)
 {
-    return ends(link) || link->moves || (link->detour && link->batch == NULL);
+    return ends(link) || is_outdated(link) || link->moves || (link->detour && link->batch == NULL);
 }
 
 static void drop_batch(struct link *link)
@@ -104,7 +110,7 @@ static bool may_move(const struct link *link, const struct item *item)
     bool there_is_one = false;
     for (uint32_t i = 0; i < link->way->plan->n; i++)
         there_is_one = there_is_one || !(was_tried(link, i) || is_bad(link, i));
-    return there_is_one && !ends(link) && item->control == NULL && link->batch->moved < MOVES_MAX;
+    return there_is_one && !ends(link) && !is_outdated(link) && item->control == NULL && link->batch->moved < MOVES_MAX;
 }
 
 static void told(struct courier *courier, const struct smtp_job *job, uint32_t i, enum smtp_fate fate,
@@ -320,10 +326,12 @@ static void try_next(struct link *link)
         fail(link);
 }
 
-/* Nobody answers at this address, or not as he should. */
+/* Nobody answers at this address, or not as he should; or he has published other records since. */
 static void address_failed(struct link *link)
 {
     mark_bad(link, 0);
+    if (link->unsecured && link->way->plan->addresses[link->at].dane != NULL)
+        mailsrv__site_way_is_old(link->site, link->way);
     try_next(link);
 }
 
@@ -333,7 +341,8 @@ static void address_failed(struct link *link)
 static bool goes_in_the_clear(struct link *link)
 {
     const mailsrv_route *route = &link->site->route;
-    if (!link->unsecured || route->secure != MAILSRV_SECURE_MAY || (route->flags & MAILSRV_ROUTE_IMPLICIT) != 0)
+    if (!link->unsecured || link->way->plan->addresses[link->at].dane != NULL ||
+        route->secure != MAILSRV_SECURE_MAY || (route->flags & MAILSRV_ROUTE_IMPLICIT) != 0)
         return false;
     link->way->clear |= (uint16_t)(1u << link->at);
     link->tried &= (uint16_t)~(1u << link->at);
@@ -482,8 +491,12 @@ bool mailsrv__link_offer(struct site *site)
 {
     for (struct node *at = site->links.next; at != &site->links; at = at->next) {
         struct link *link = HOLDER(at, struct link, node);
-        if (mailsrv__list_empty(&link->idle) || parts(link))
+        if (mailsrv__list_empty(&link->idle))
             continue;
+        if (parts(link)) {
+            mailsrv__task_due(link->queue, &link->task);
+            continue;
+        }
         mailsrv__list_remove(&link->idle);
         if (mailsrv__client_call(link->session))
             return true;

@@ -179,6 +179,7 @@ struct lane {
 struct way {
     uint32_t refs;
     struct route_plan *plan;
+    int64_t until_us; /* so long it holds, for connections that have it, too, if it is validated */
     int64_t bad_until_us[ROUTE_ADDRESSES_MAX]; /* where nobody answered, or all was put off */
     uint8_t put_off[ROUTE_ADDRESSES_MAX];      /* batches, one behind the other, of which nothing else became */
     uint8_t hung_up[ROUTE_ADDRESSES_MAX];      /* connections, so, that were ready and ended at their first batch */
@@ -416,7 +417,11 @@ struct site_failure {
     bool worked, told;
 };
 void mailsrv__site_failed(struct site *site, const struct site_failure *failure);
+uint16_t mailsrv__site_port(const struct site *site);
 void mailsrv__site_retry(struct site *site); /* its back-off is forgotten */
+
+/* What it goes by is to be asked for anew, unless that was done since. */
+void mailsrv__site_way_is_old(struct site *site, const struct way *way);
 void mailsrv__site_forget_way(struct site *site); /* what DNS said, or is saying, counts no more */
 void mailsrv__site_release(struct site *site); /* freed, unless somebody needs it */
 void mailsrv__way_drop(mailsrv_queue *queue, struct way *way); /* NULL is fine */

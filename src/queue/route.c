@@ -53,11 +53,6 @@ static bool set_host(struct dns_name *to, struct span text)
     return written;
 }
 
-static bool same_name(const struct dns_name *a, const struct dns_name *b)
-{
-    return mailsrv__span_equal_nocase(mailsrv__dns_text(a), mailsrv__dns_text(b));
-}
-
 /* ---- Exchangers ---- */
 
 static bool is_before(const struct exchanger *a, const struct exchanger *b)
@@ -68,7 +63,7 @@ static bool is_before(const struct exchanger *a, const struct exchanger *b)
 static struct exchanger *find_exchanger(struct route *r, const struct dns_name *name)
 {
     for (uint8_t i = 0; i < r->n; i++)
-        if (same_name(&r->exchangers[i].name, name))
+        if (mailsrv__same_name(&r->exchangers[i].name, name))
             return &r->exchangers[i];
     return NULL;
 }
@@ -209,6 +204,8 @@ struct route *mailsrv__route_new(struct heap *heap, const struct route_terms *te
     r->chance = terms->seed;
     r->best = r->worst = NO_PREFERENCE;
     r->own_addresses = terms->own_addresses;
+    r->dane = terms->dane;
+    r->port = terms->port;
     r->ttl_s = ROUTE_TTL_MAX_S;
     r->open = 1 << IS_MX;
     set_host(&r->own, terms->own); /* an address literal is no name that an exchanger could have */
@@ -221,20 +218,33 @@ struct route *mailsrv__route_new(struct heap *heap, const struct route_terms *te
     return r;
 }
 
+static void free_records(struct heap *heap, struct tlsa_set *set)
+{
+    if (set != NULL)
+        mailsrv__heap_give(heap, CLASS_ENGINE, NULL, set, set->all);
+}
+
 void mailsrv__route_free(struct route *route)
 {
-    if (route != NULL)
-        mailsrv__heap_give(route->heap, CLASS_ENGINE, NULL, route, sizeof *route);
+    if (route == NULL)
+        return;
+    for (uint8_t i = 0; i < route->n; i++)
+        free_records(route->heap, route->exchangers[i].tlsa);
+    mailsrv__heap_give(route->heap, CLASS_ENGINE, NULL, route, sizeof *route);
 }
 
 static const struct dns_name *question_name(const struct route *r)
 {
+    if (r->asked == ASK_TLSA)
+        return &r->service;
     return r->asked == ASK_MX ? &r->target : &r->exchangers[r->at].name;
 }
 
 static uint16_t question_type(const struct route *r, unsigned i)
 {
-    return r->asked == ASK_MX ? MAILSRV_DNS_MX : i == IS_AAAA ? MAILSRV_DNS_AAAA : MAILSRV_DNS_A;
+    if (r->asked == ASK_ADDRESSES)
+        return i == IS_AAAA ? MAILSRV_DNS_AAAA : MAILSRV_DNS_A;
+    return r->asked == ASK_MX ? MAILSRV_DNS_MX : r->asked == ASK_ALIAS ? MAILSRV_DNS_CNAME : MAILSRV_DNS_TLSA;
 }
 
 static bool is_open(const struct route *r, unsigned i)
@@ -269,7 +279,7 @@ static bool see_preferences(struct route *r, struct dns_reply reply)
         if (mx.exchange.n == 0)
             continue;
         lower(&r->best, mx.preference);
-        if (r->own.n != 0 && same_name(&mx.exchange, &r->own))
+        if (r->own.n != 0 && mailsrv__same_name(&mx.exchange, &r->own))
             lower(&r->worst, mx.preference);
     }
     return r->best != NO_PREFERENCE;
@@ -297,8 +307,10 @@ static void take_implicit(struct route *r)
     begin_host(r);
 }
 
-static void mx_answered(struct route *r, struct dns_reply *reply)
+static void mx_answered(struct route *r, struct dns_reply *reply, bool trusted)
 {
+    r->is_mx_safe = trusted && reply->authentic;
+    r->mx_owner = reply->owner;
     if (reply->outcome == DNS_RECORDS)
         take_exchangers(r, reply);
     else if (reply->outcome == DNS_NODATA)
@@ -317,11 +329,28 @@ static bool is_nobodys(const uint8_t *a, size_t octets)
     return a[0] == 0xFF || memcmp(a, mapped, sizeof mapped) == 0 || memcmp(a, zeros, IPV6_OCTETS) == 0;
 }
 
-static void address_answered(struct route *r, unsigned i, struct dns_reply *reply)
+/* Are they the right ones, and what does the name stand for?  A forger may say another thing each time. */
+static void see_alias(struct exchanger *e, const struct dns_reply *reply, bool trusted)
+{
+    const bool is_first = !e->is_safe && !e->is_unsafe;
+    if (reply->outcome != DNS_RECORDS)
+        return;
+    const bool is_safe = trusted && reply->authentic;
+    e->is_safe |= is_safe;
+    e->is_unsafe |= !is_safe;
+    const bool is_alias = !mailsrv__same_name(&reply->owner, &e->name);
+    e->is_alias |= is_alias;
+    if (is_first && is_alias)
+        e->alias = reply->owner;
+    else if (!is_first && !mailsrv__same_name(&reply->owner, &e->alias))
+        e->alias.n = 0;
+}
+
+static void address_answered(struct route *r, unsigned i, struct dns_reply *reply, bool trusted)
 {
     struct exchanger *e = &r->exchangers[r->at];
     size_t octets = i == IS_AAAA ? IPV6_OCTETS : IPV4_OCTETS;
-    bool is_ours = reply->outcome == DNS_RECORDS && same_name(&reply->owner, &r->own);
+    bool is_ours = reply->outcome == DNS_RECORDS && mailsrv__same_name(&reply->owner, &r->own);
     struct dns_record record;
     while (mailsrv__dns_reply_next(reply, &record)) {
         is_ours |= mailsrv__own_has(r->own_addresses, record.address, octets);
@@ -331,7 +360,8 @@ static void address_answered(struct route *r, unsigned i, struct dns_reply *repl
     /* An exchanger that is us under another name. */
     if (is_ours && r->best != NO_PREFERENCE)
         lower(&r->worst, e->preference);
-    if (r->open == 0)
+    see_alias(e, reply, trusted);
+    if (r->open == 0 && !mailsrv__route_dane_begins(r))
         ask_about(r, r->at + 1u);
 }
 
@@ -340,6 +370,8 @@ void mailsrv__route_answer(struct route *route, unsigned i, int32_t status, cons
     struct dns_reply read = { .outcome = DNS_FAILED, .why = SPAN("no reply") };
     if (!is_open(route, i))
         return;
+    const bool trusted = status == MAILSRV_OK && reply != NULL && reply->trusted == 1;
+    route->is_validated |= route->dane && trusted;
     struct span name = mailsrv__dns_text(question_name(route));
     if (status == MAILSRV_OK && reply != NULL)
         mailsrv__dns_reply_read(&read, mailsrv__span(reply->message), name, question_type(route, i));
@@ -351,7 +383,9 @@ void mailsrv__route_answer(struct route *route, unsigned i, int32_t status, cons
         lower(&route->ttl_s, read.ttl_s);
     route->open &= (uint8_t)~(1u << i);
     if (route->asked == ASK_MX)
-        mx_answered(route, &read);
-    else
-        address_answered(route, i, &read);
+        mx_answered(route, &read, trusted);
+    else if (route->asked == ASK_ADDRESSES)
+        address_answered(route, i, &read, trusted);
+    else if (!mailsrv__route_dane_answered(route, &read, trusted))
+        ask_about(route, route->at + 1u);
 }

@@ -1,5 +1,5 @@
-/* Where the mail of a lane goes (RFC 5321 section 5.1, RFC 7505): which questions DNS is to be asked, and what comes of
- * the answers.  It asks nobody itself and reads no clock.
+/* Where the mail of a lane goes (RFC 5321 section 5.1, RFC 7505), and what is published of the TLS there (RFC 7672):
+ * which questions DNS is to be asked, and what comes of the answers.  It asks nobody itself and reads no clock.
  *
  *     route = mailsrv__route_new(heap, &terms);
  *     mailsrv__route_question(route, i, &ask)              DNS is asked, for each `i` below ROUTE_AT_ONCE
@@ -14,6 +14,7 @@
 #include "base/heap.h"
 #include "base/span.h"
 #include "queue/own.h"
+#include "smtp/dane.h"
 
 #include <mailsrv/queue.h>
 
@@ -21,9 +22,11 @@ enum {
     ROUTE_EXCHANGERS_MAX = 10, /* whose addresses are asked for */
     ROUTE_ADDRESSES_MAX = 10,
     ROUTE_AT_ONCE = 2, /* questions: an exchanger's addresses of both kinds */
-    ROUTE_QUESTIONS_MAX = 1 + 2 * ROUTE_EXCHANGERS_MAX,
+    ROUTE_QUESTIONS_MAX = 1 + 5 * ROUTE_EXCHANGERS_MAX, /* each: 2 for addresses, an alias, 2 for TLSA records */
+    ROUTE_TLSA_OCTETS_MAX = 8192, /* of all TLSA records: the exchanger that has more is not used */
     ROUTE_TTL_MIN_S = 300, /* what was found holds at least so long, and at most an hour, whatever its TTL */
     ROUTE_TTL_MAX_S = 3600,
+    ROUTE_TTL_TLSA_MIN_S = 5, /* the same where TLSA records are part of it (RFC 6698 appendix A.3) */
     ROUTE_TTL_FAILED_S = 300, /* that there is no way */
     ROUTE_TTL_LATER_S = 30    /* that nobody could say */
 };
@@ -34,6 +37,8 @@ struct route_terms {
     struct span own;            /* our own name, for loops; empty: none */
     const struct own_addresses *own_addresses; /* the same; they outlive the route.  NULL: none */
     uint64_t seed;              /* of the order among equals: another one each time */
+    bool dane;                  /* TLSA records are asked for, where replies can be trusted */
+    uint16_t port;              /* that is connected to: they are of it */
 };
 
 enum route_verdict {
@@ -46,6 +51,7 @@ struct route_address {
     uint8_t octets[16]; /* in network order */
     uint8_t n;          /* 4 or 16 */
     struct span host;   /* the exchanger that it belongs to, or the address as text, without [] */
+    const struct dane *dane; /* NULL: nothing is published that could be trusted */
 };
 
 /* One piece of memory.  `text` and what `addresses` point to are part of it. */
@@ -53,6 +59,7 @@ struct route_plan {
     enum route_verdict verdict;
     uint16_t code;     /* as a server would reply; 0: found */
     uint32_t ttl_s;    /* so long it holds */
+    bool is_validated; /* and no longer: what is published may forbid meanwhile to send in the clear (RFC 7672) */
     struct span text;  /* with its enhanced code: "5.1.10 the domain takes no mail"; empty: found */
     uint32_t n;        /* found: 1 to ROUTE_ADDRESSES_MAX, to be tried in this order */
     uint32_t octets;   /* of all of it */

@@ -124,21 +124,39 @@ static const struct said *say(const struct route *r, struct writer *w)
 
 static uint32_t bounded_ttl(const struct route *r)
 {
-    if (r->no_reply.n != 0 || r->ttl_s < ROUTE_TTL_MIN_S)
-        return ROUTE_TTL_MIN_S; /* perhaps there are better ones soon */
-    return r->ttl_s;
+    const uint32_t least = r->tlsa_octets != 0 ? ROUTE_TTL_TLSA_MIN_S : ROUTE_TTL_MIN_S;
+    uint32_t ttl_s = r->ttl_s;
+    if (r->no_reply.n != 0 && ttl_s > ROUTE_TTL_MIN_S)
+        ttl_s = ROUTE_TTL_MIN_S; /* perhaps there are better ones soon */
+    return ttl_s < least ? least : ttl_s;
 }
 
-static struct route_plan *take_plan(const struct route *r, uint32_t n, size_t text_octets, struct writer *texts)
+/* What a plan is made of, in this order, and its texts behind that. */
+struct parts {
+    struct route_address *addresses;
+    struct dane *danes;
+    mailsrv_tlsa *records;
+    struct writer texts;
+};
+
+struct sizes {
+    uint32_t addresses, danes, records;
+    size_t texts;
+};
+
+static struct route_plan *take_plan(const struct route *r, const struct sizes *n, struct parts *out)
 {
-    size_t fixed = sizeof(struct route_plan) + n * sizeof(struct route_address);
-    struct route_plan *plan = mailsrv__heap_take(r->heap, CLASS_ENGINE, NULL, fixed + text_octets);
+    const size_t addresses = sizeof(struct route_plan), danes = addresses + n->addresses * sizeof *out->addresses,
+                 records = danes + n->danes * sizeof *out->danes, texts = records + n->records * sizeof *out->records;
+    struct route_plan *plan = mailsrv__heap_take(r->heap, CLASS_ENGINE, NULL, texts + n->texts);
     if (plan == NULL)
         return NULL;
-    plan->n = n;
-    plan->octets = (uint32_t)(fixed + text_octets);
-    plan->addresses = (struct route_address *)(void *)(plan + 1);
-    *texts = (struct writer){ .p = (char *)plan + fixed, .room = text_octets };
+    char *all = (char *)plan;
+    *out = (struct parts){ (struct route_address *)(void *)(all + addresses), (struct dane *)(void *)(all + danes),
+                           (mailsrv_tlsa *)(void *)(all + records), { .p = all + texts, .room = n->texts } };
+    plan->n = n->addresses;
+    plan->octets = (uint32_t)(texts + n->texts);
+    plan->addresses = out->addresses;
     return plan;
 }
 
@@ -152,15 +170,16 @@ static struct span copy_text(struct writer *w, struct span text)
 static struct route_plan *plan_none(const struct route *r)
 {
     char room[TEXT_OCTETS_MAX];
-    struct writer w = { .p = room, .room = sizeof room }, texts;
+    struct writer w = { .p = room, .room = sizeof room };
     const struct said *s = say(r, &w);
-    struct route_plan *plan = take_plan(r, 0, w.n, &texts);
+    struct parts parts;
+    struct route_plan *plan = take_plan(r, &(struct sizes){ .texts = w.n }, &parts);
     if (plan == NULL)
         return NULL;
     plan->verdict = s->verdict;
     plan->code = s->code;
     plan->ttl_s = s->verdict == ROUTE_LATER ? ROUTE_TTL_LATER_S : ROUTE_TTL_FAILED_S;
-    plan->text = copy_text(&texts, mailsrv__written(&w));
+    plan->text = copy_text(&parts.texts, mailsrv__written(&w));
     return plan;
 }
 
@@ -170,23 +189,88 @@ static bool goes_on(const struct chosen *c, unsigned i)
     return i != 0 && c->a[i].whose == c->a[i - 1].whose;
 }
 
+/* Names that a certificate may be for, beside the exchanger's (RFC 7672 section 3.2.2): the domain's, where it is known
+ * that the domain has named the exchanger, or is it itself. */
+static uint32_t other_names(const struct route *r, const struct exchanger *e,
+                            const struct dns_name *out[DANE_NAMES_MAX])
+{
+    const bool is_itself = mailsrv__same_name(&e->name, &r->target);
+    uint32_t n = 0;
+    out[n++] = &e->tlsa->base;
+    if ((is_itself || r->is_mx_safe) && !mailsrv__same_name(&r->target, &e->tlsa->base))
+        out[n++] = &r->target;
+    if (!is_itself && r->is_mx_safe && r->mx_owner.n != 0 && !mailsrv__same_name(&r->mx_owner, &r->target))
+        out[n++] = &r->mx_owner;
+    return n;
+}
+
+static void measure_dane(const struct route *r, const struct exchanger *e, struct sizes *n)
+{
+    const struct dns_name *names[DANE_NAMES_MAX];
+    if (e->tlsa == NULL)
+        return;
+    n->danes++;
+    n->records += e->tlsa->n;
+    for (uint32_t i = 0; i < e->tlsa->n; i++)
+        n->texts += e->tlsa->records[i].n;
+    for (uint32_t i = other_names(r, e, names); i-- > 0;)
+        n->texts += names[i]->n;
+}
+
+static struct sizes measure(const struct route *r, const struct chosen *c)
+{
+    struct sizes n = { .addresses = c->n };
+    for (unsigned i = 0; i < c->n; i++) {
+        if (goes_on(c, i))
+            continue;
+        n.texts += c->a[i].whose->name.n;
+        measure_dane(r, c->a[i].whose, &n);
+    }
+    return n;
+}
+
+static const struct dane *copy_dane(const struct route *r, const struct exchanger *e, struct parts *to)
+{
+    const struct dns_name *names[DANE_NAMES_MAX];
+    if (e->tlsa == NULL)
+        return NULL;
+    struct dane *dane = to->danes++;
+    const char *octets = (const char *)(e->tlsa->records + e->tlsa->n);
+    dane->n = e->tlsa->n;
+    dane->records = to->records;
+    for (uint32_t i = 0; i < dane->n; i++) {
+        const struct tlsa *t = &e->tlsa->records[i];
+        const struct span data = copy_text(&to->texts, (struct span){ octets + t->at, t->n });
+        *to->records++ = (mailsrv_tlsa){ .size = sizeof(mailsrv_tlsa),
+                                         .usage = t->usage,
+                                         .selector = t->selector,
+                                         .matching = t->matching,
+                                         .data = mailsrv__bytes(data) };
+    }
+    dane->n_names = other_names(r, e, names);
+    for (uint32_t i = 0; i < dane->n_names; i++)
+        dane->names[i] = mailsrv__bytes(copy_text(&to->texts, mailsrv__dns_text(names[i])));
+    return dane;
+}
+
 static struct route_plan *plan_found(const struct route *r, const struct chosen *c)
 {
-    struct writer texts;
-    size_t octets = 0;
-    for (unsigned i = 0; i < c->n; i++)
-        octets += goes_on(c, i) ? 0 : c->a[i].whose->name.n;
-    struct route_plan *plan = take_plan(r, c->n, octets, &texts);
+    struct parts parts;
+    const struct sizes sizes = measure(r, c);
+    struct route_plan *plan = take_plan(r, &sizes, &parts);
     if (plan == NULL)
         return NULL;
-    struct route_address *to = (struct route_address *)(void *)(plan + 1);
+    struct route_address *to = parts.addresses;
     for (unsigned i = 0; i < c->n; i++) {
+        const struct exchanger *e = c->a[i].whose;
         to[i].n = c->a[i].n;
         memcpy(to[i].octets, c->a[i].octets, c->a[i].n);
-        to[i].host = goes_on(c, i) ? to[i - 1].host : copy_text(&texts, mailsrv__dns_text(&c->a[i].whose->name));
+        to[i].host = goes_on(c, i) ? to[i - 1].host : copy_text(&parts.texts, mailsrv__dns_text(&e->name));
+        to[i].dane = goes_on(c, i) ? to[i - 1].dane : copy_dane(r, e, &parts);
     }
     plan->verdict = ROUTE_FOUND;
     plan->ttl_s = bounded_ttl(r);
+    plan->is_validated = r->is_validated;
     return plan;
 }
 

@@ -82,6 +82,21 @@ static struct span put(char **to, struct span from)
     return copy;
 }
 
+/* Is what servers publish of their TLS of use?  Not where an operator has said whom to trust, or that there is none. */
+static bool may_have_dane(const struct site *site)
+{
+    const mailsrv_route *route = &site->route;
+    return (route->secure == MAILSRV_SECURE_MAY || route->secure == MAILSRV_SECURE_MUST) &&
+           (route->flags & (MAILSRV_ROUTE_NO_DANE | MAILSRV_ROUTE_LMTP)) == 0 &&
+           mailsrv__profile_u64(site->queue->profile, MAILSRV_PROFILE_TLS) != MAILSRV_TLS_NONE;
+}
+
+uint16_t mailsrv__site_port(const struct site *site)
+{
+    enum { PORT_SMTP = 25 };
+    return site->route.port != 0 ? site->route.port : PORT_SMTP;
+}
+
 static void fill(struct site *site, const struct lane *lane, const mailsrv_route *route, const struct key *key)
 {
     char *to = site->texts;
@@ -96,6 +111,8 @@ static void fill(struct site *site, const struct lane *lane, const mailsrv_route
                                    .port = key->port,
                                    .host = mailsrv__bytes(put(&to, key->host)),
                                    .name = mailsrv__bytes(put(&to, key->name)) };
+    site->terms.dane = may_have_dane(site);
+    site->terms.port = mailsrv__site_port(site);
 }
 
 static struct site *make(struct lane *lane, const mailsrv_route *route, const struct key *key)
@@ -291,6 +308,13 @@ void mailsrv__site_retry(struct site *site)
     site->way_until_us = 0; /* perhaps it is the way that was mended */
 }
 
+void mailsrv__site_way_is_old(struct site *site, const struct way *way)
+{
+    const int64_t now_us = mailsrv__queue_now(site->queue);
+    if (site->way == way && site->way_until_us > now_us)
+        site->way_until_us = now_us;
+}
+
 /* Lanes that come back have it looked up again: what waits for a connection would get one to where it led. */
 void mailsrv__site_forget_way(struct site *site)
 {
@@ -362,6 +386,13 @@ static void remember(struct way *way, const struct way *before)
         }
 }
 
+/* Nobody can say where to.  The way that is known may be taken for longer where there is somebody; but whoever has DNS
+ * fail shall not have it that nothing is known of TLS (T58, RFC 7672 section 2.1.2). */
+static bool still_leads_there(const struct site *site)
+{
+    return links_that_work(site) != 0 && (site->way == NULL || !site->way->plan->is_validated);
+}
+
 /* False: there is no memory for a way. */
 static bool take_plan(struct site *site)
 {
@@ -376,8 +407,9 @@ static bool take_plan(struct site *site)
     }
     way->refs = 1;
     way->plan = plan;
-    if (plan->verdict == ROUTE_LATER && links_that_work(site) != 0) { /* the way that is known still leads there */
-        site->way_until_us = mailsrv__queue_now(q) + plan->ttl_s * SECOND_US;
+    way->until_us = mailsrv__queue_now(q) + plan->ttl_s * SECOND_US;
+    if (plan->verdict == ROUTE_LATER && still_leads_there(site)) {
+        site->way_until_us = way->until_us;
         mailsrv__way_drop(q, way);
         return true;
     }
@@ -385,7 +417,7 @@ static bool take_plan(struct site *site)
         remember(way, site->way);
     mailsrv__way_drop(q, site->way);
     site->way = way;
-    site->way_until_us = mailsrv__queue_now(q) + plan->ttl_s * SECOND_US;
+    site->way_until_us = way->until_us;
     if (plan->verdict == ROUTE_LATER)
         nobody_could_say(site);
     else if (site->lookups_failed != 0) {

@@ -12,6 +12,7 @@
 #define SMTP_CLIENT_H
 
 #include "base/span.h"
+#include "smtp/dane.h"
 
 #include <mailsrv/profile.h>
 #include <mailsrv/session.h>
@@ -81,6 +82,7 @@ struct smtp_terms {
     struct span route;     /* for CREDENTIAL */
     uint32_t route_flags;  /* MAILSRV_ROUTE_LMTP, _IMPLICIT, _AUTH */
     uint32_t secure;       /* MAILSRV_SECURE_... */
+    const struct dane *dane; /* what is published of its TLS; it lives as long as the courier.  NULL: nothing */
     bool downgrades;       /* an 8-bit message is converted for a peer without 8BITMIME; else it is refused (5.6.3) */
     uint32_t messages_max; /* on one connection */
     uint32_t rcpts_max;    /* in one transaction, whatever the server offers; 1 or more */

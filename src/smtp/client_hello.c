@@ -91,7 +91,7 @@ static enum step is_secured(struct smtp_client *c)
 
 static bool must_be_secure(const struct smtp_client *c)
 {
-    return c->terms.secure == MAILSRV_SECURE_MUST || c->terms.secure == MAILSRV_SECURE_VERIFY;
+    return c->terms.secure == MAILSRV_SECURE_MUST || c->terms.secure == MAILSRV_SECURE_VERIFY || c->terms.dane != NULL;
 }
 
 enum step mailsrv__client_fail_for_now(struct smtp_client *c, const struct smtp_reply *reply)
@@ -102,12 +102,33 @@ enum step mailsrv__client_fail_for_now(struct smtp_client *c, const struct smtp_
     return mailsrv__client_fail(c, &later);
 }
 
+/* RFC 7672 section 2.2: records of which none can be used commit it to TLS alone. */
+static mailsrv_tls_target target_of(const struct smtp_client *c)
+{
+    const struct dane *dane = c->terms.dane;
+    mailsrv_tls_target target = { .size = sizeof target, .name = mailsrv__bytes(c->terms.host) };
+    if (c->terms.secure == MAILSRV_SECURE_VERIFY)
+        target.verify = MAILSRV_TLS_BY_ROOTS;
+    if (dane == NULL)
+        return target;
+    target.name = dane->names[0];
+    if (dane->n == 0)
+        return target;
+    target.verify = MAILSRV_TLS_BY_DANE;
+    target.tlsa = dane->records;
+    target.n_tlsa = dane->n;
+    target.tlsa_stride = sizeof *dane->records;
+    target.other_names = dane->names + 1;
+    target.n_other_names = dane->n_names - 1;
+    return target;
+}
+
 enum step mailsrv__client_connect_tls(struct smtp_client *c)
 {
-    bool verify = c->terms.secure == MAILSRV_SECURE_VERIFY;
+    const mailsrv_tls_target target = target_of(c);
     if (!mailsrv__can_connect_tls(&c->session))
         return mailsrv__client_lost(c, OUR_REPLY(0, "4.7.5 TLS is required, and there is none here"));
-    c->is_securing = mailsrv__connect_tls(&c->session, c->terms.host, verify);
+    c->is_securing = mailsrv__connect_tls(&c->session, &target);
     return c->is_securing ? STEP_NEXT : mailsrv__client_lost(c, OUR_REPLY(0, "4.3.0 there was no memory for TLS"));
 }
 

@@ -5,8 +5,6 @@
 
 #include <mailsrv/queue.h>
 
-enum { CNAME = 5 };
-
 /* ---- Another reader: all records first, then what is said of a name ---- */
 
 struct entry {
@@ -100,6 +98,8 @@ static bool read_target(struct whole *w, struct entry *e)
         return e->n == 4;
     if (e->type == MAILSRV_DNS_AAAA)
         return e->n == 16;
+    if (e->type == MAILSRV_DNS_TLSA)
+        return e->n > 3;
     if (e->n <= fixed)
         return false;
     e->target_n = name_at(w, &at, end, e->target);
@@ -154,7 +154,7 @@ static enum dns_outcome say(struct whole *w, unsigned *out, unsigned *n, uint32_
                 out[(*n)++] = i;
                 *ttl_s = e->ttl_s < *ttl_s ? e->ttl_s : *ttl_s;
             }
-            alias = alias == NULL && is_of(e, CNAME, name, name_n) ? e : alias;
+            alias = alias == NULL && is_of(e, MAILSRV_DNS_CNAME, name, name_n) ? e : alias;
         }
         if (*n != 0)
             return DNS_RECORDS;
@@ -175,30 +175,45 @@ static enum dns_outcome say(struct whole *w, unsigned *out, unsigned *n, uint32_
 static void check_record(const struct whole *w, const struct dns_record *record, const struct entry *e)
 {
     CHECK(record->ttl_s == e->ttl_s, "another TTL");
-    if (w->type != MAILSRV_DNS_MX) {
+    if (w->type == MAILSRV_DNS_TLSA) {
+        CHECK(record->usage == e->data[0] && record->selector == e->data[1] && record->matching == e->data[2], "other numbers");
+        CHECK(mailsrv__span_equal(record->association, (struct span){ (const char *)e->data + 3, e->n - 3 }), "other data");
+        return;
+    }
+    if (w->type != MAILSRV_DNS_MX && w->type != MAILSRV_DNS_CNAME) {
         CHECK(memcmp(record->address, e->data, e->n) == 0, "another address");
         return;
     }
-    CHECK(record->preference == (e->data[0] << 8 | e->data[1]), "another preference");
+    CHECK(w->type == MAILSRV_DNS_CNAME || record->preference == (e->data[0] << 8 | e->data[1]), "another preference");
     CHECK(mailsrv__span_equal(mailsrv__dns_text(&record->exchange), (struct span){ e->target, e->target_n }),
           "another exchanger");
 }
 
 static bool same_record(const struct dns_record *a, const struct dns_record *b)
 {
-    return a->ttl_s == b->ttl_s && a->preference == b->preference &&
+    return a->ttl_s == b->ttl_s && a->preference == b->preference && a->usage == b->usage && a->selector == b->selector &&
+           a->matching == b->matching && mailsrv__span_equal(a->association, b->association) &&
            memcmp(a->address, b->address, sizeof a->address) == 0 &&
            mailsrv__span_equal(mailsrv__dns_text(&a->exchange), mailsrv__dns_text(&b->exchange));
 }
 
 static void write_data(struct writer *w, const struct dns_record *record, uint16_t type)
 {
-    if (type != MAILSRV_DNS_MX) {
+    if (type == MAILSRV_DNS_TLSA) {
+        mailsrv__write_char(w, (char)record->usage);
+        mailsrv__write_char(w, (char)record->selector);
+        mailsrv__write_char(w, (char)record->matching);
+        mailsrv__write(w, record->association);
+        return;
+    }
+    if (type != MAILSRV_DNS_MX && type != MAILSRV_DNS_CNAME) {
         mailsrv__write(w, (struct span){ (const char *)record->address, type == MAILSRV_DNS_A ? 4 : 16 });
         return;
     }
-    mailsrv__write_char(w, (char)(record->preference >> 8));
-    mailsrv__write_char(w, (char)record->preference);
+    if (type == MAILSRV_DNS_MX) {
+        mailsrv__write_char(w, (char)(record->preference >> 8));
+        mailsrv__write_char(w, (char)record->preference);
+    }
     CHECK(mailsrv__dns_name_write(w, mailsrv__dns_text(&record->exchange)), "a name that cannot be written");
 }
 
@@ -208,7 +223,7 @@ static void check_written(struct dns_reply r)
     struct dns_record record = { .ttl_s = 0 }, again = record;
     mailsrv_bytes owner = mailsrv__bytes(mailsrv__dns_text(&r.owner));
     while (mailsrv__dns_reply_next(&r, &record)) {
-        char p[2048], data[DNS_NAME_OCTETS_MAX + 2];
+        static char p[65535], data[65535];
         struct dns_reply read;
         struct writer w = { .p = data, .room = sizeof data };
         size_t n;
@@ -232,7 +247,8 @@ static void check(struct span all)
     struct dns_record record = { .ttl_s = 0 };
     read_whole(&w);
     enum dns_outcome outcome = say(&w, places, &n, &ttl_s);
-    if (w.type != MAILSRV_DNS_A && w.type != MAILSRV_DNS_AAAA && w.type != MAILSRV_DNS_MX) {
+    if (w.type != MAILSRV_DNS_A && w.type != MAILSRV_DNS_AAAA && w.type != MAILSRV_DNS_MX && w.type != MAILSRV_DNS_CNAME &&
+        w.type != MAILSRV_DNS_TLSA) {
         free(w.answers);
         return;
     }

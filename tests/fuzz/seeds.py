@@ -161,7 +161,8 @@ def frames() -> set[bytes]:
 def replies() -> set[bytes]:
     """Of name servers: each type, with and without pointers, CNAMEs, and what is not there."""
     name, found = dns_server.wire_name("a.test"), set()
-    lines = {"MX": ["10 mx.a.test", "20 a.test", "0 ."], "A": ["192.0.2.1", "192.0.2.2"], "AAAA": ["2001:db8::1"]}
+    lines = {"MX": ["10 mx.a.test", "20 a.test", "0 ."], "A": ["192.0.2.1", "192.0.2.2"], "AAAA": ["2001:db8::1"], "CNAME": ["c.test"],
+             "TLSA": ["3 1 1 " + "ab" * 32, "2 0 0 3082"]}
     for kind, values in lines.items():
         of = [dns_server.record("a.test", kind, 600, value) for value in values]
         alias = [dns_server.record("a.test", "CNAME", 60, "b.test")] + [dns_server.record("b.test", kind, 9, v) for v in values]

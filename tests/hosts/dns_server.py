@@ -5,7 +5,8 @@
 
 ZONE is a file of JSON, or its text: {"a.test": {"MX": ["10 mx.a.test"]}, "mx.a.test": {"A": ["127.0.0.1"]}}.  Types: A,
 AAAA, MX, TXT, CNAME (which is followed).  TTLs are 600, or what stands as "TTL" beside the types.  What goes wrong stands
-beside them, too, for a type or for all of them ("*"): "wrong": {"MX": "servfail"}; see WRONG.
+beside them, too, for a type or for all of them ("*"): "wrong": {"MX": "servfail"}; see WRONG.  "signed": true stands for
+records that can be trusted: a reply that is about such names alone has the AD bit, for those who ask for it.
 
 From Python: `with NameServer(zone) as names:` has `names.port`; `names.zone` may be changed at any time, and
 `names.asked` is what was asked: pairs of name and type."""
@@ -20,7 +21,7 @@ from pathlib import Path
 
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "MX": 15, "TXT": 16, "AAAA": 28, "TLSA": 52, "*": 255}
 NAMES = {number: name for name, number in TYPES.items()}
-QR, AA, TC, RD, RA = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080
+QR, AA, TC, RD, RA, AD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0020
 NXDOMAIN, CHAIN_MAX, UDP_OCTETS_MAX, TTL = 3, 8, 512, 600
 RCODES = {"formerr": 1, "servfail": 2, "nxdomain": NXDOMAIN, "notimp": 4, "refused": 5}
 # silent: no reply at all; truncate: over UDP nothing but the wish for TCP; mute: the same, and over TCP no reply either;
@@ -132,6 +133,15 @@ class NameServer:
             name = alias.lower().rstrip(".")
         return found, True
 
+    def is_signed(self, name: str) -> bool:
+        """And what its CNAMEs lead to."""
+        for _ in range(CHAIN_MAX):
+            entry = self.entry(name) or {}
+            if not entry.get("signed") or "CNAME" not in entry:
+                return bool(entry.get("signed"))
+            name = entry["CNAME"].lower().rstrip(".")
+        return False
+
     def reply(self, message: bytes, over_tcp: bool) -> bytes | None:
         try:
             name, number, end = question_of(message)
@@ -142,7 +152,8 @@ class NameServer:
         wrong = self.wrong(name, kind)
         if wrong == "silent" or (wrong == "mute" and over_tcp):
             return None
-        bits = QR | AA | RA | (struct.unpack(">H", message[2:4])[0] & RD)
+        asked = struct.unpack(">H", message[2:4])[0]
+        bits = QR | AA | RA | (asked & RD) | (asked & AD if self.is_signed(name) else 0)
         question = message[12:end]
         if wrong == "junk":
             return message[:2] + b"\x80"

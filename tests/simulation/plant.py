@@ -56,7 +56,7 @@ FAULTS = {
     # As many items are held in memory as come.
     "room": ("queue/item.c", "if (q->n_items >= q->limits.items + PAGE_ITEMS)", "if (q->n_items == UINT32_MAX)"),
     # Mail that must not goes in the clear.
-    "tls": ("smtp/client_hello.c", "return c->terms.secure == MAILSRV_SECURE_MUST || c->terms.secure == MAILSRV_SECURE_VERIFY;",
+    "tls": ("smtp/client_hello.c", "return c->terms.secure == MAILSRV_SECURE_MUST || c->terms.secure == MAILSRV_SECURE_VERIFY || c->terms.dane != NULL;",
             "(void)c;\n    return false;"),
     # Nobody logs in.
     "login": ("smtp/client_hello.c", "return logs_in ? mailsrv__client_log_in(c) : mailsrv__client_ready(c);",

@@ -71,12 +71,14 @@ static void make(struct identity *identity, EVP_PKEY *key, const struct odd_iden
     if (by != NULL)
         read_pem(by, &issuer, &signing);
     must(X509_set_issuer_name(own, X509_get_subject_name(issuer)));
-    extend(own, issuer, NID_basic_constraints, is_root ? "critical,CA:TRUE" : "CA:FALSE");
+    extend(own, issuer, NID_basic_constraints, is_root || odd->issues ? "critical,CA:TRUE" : "CA:FALSE");
     if (odd->names != NULL)
         extend(own, issuer, NID_subject_alt_name, odd->names);
     if (odd->usage != NULL)
         extend(own, issuer, NID_ext_key_usage, odd->usage);
-    must(X509_sign(own, signing, EVP_sha256()) != 0);
+    if (odd->key_usage != NULL)
+        extend(own, issuer, NID_key_usage, odd->key_usage);
+    must(X509_sign(own, signing, odd->sha1 ? EVP_sha1() : EVP_sha256()) != 0);
     BIO *chain = BIO_new(BIO_s_mem()), *secret = BIO_new(BIO_s_mem());
     must(PEM_write_bio_X509(chain, own) && PEM_write_bio_PrivateKey(secret, key, NULL, NULL, 0, NULL, NULL));
     identity->chain = text_of(chain);
@@ -89,10 +91,24 @@ static void make(struct identity *identity, EVP_PKEY *key, const struct odd_iden
     EVP_PKEY_free(key);
 }
 
+static EVP_PKEY *new_key(enum key_kind kind)
+{
+    return kind == KEY_EC ? EVP_EC_gen("P-256") : EVP_RSA_gen(2048);
+}
+
 void identity_make(struct identity *identity, enum key_kind kind, const char *names, const struct identity *by)
 {
     const struct odd_identity usual = { .names = names, .common_name = names == NULL ? "root of tests" : "of tests" };
-    make(identity, kind == KEY_EC ? EVP_EC_gen("P-256") : EVP_RSA_gen(2048), &usual, names == NULL, by);
+    make(identity, new_key(kind), &usual, names == NULL, by);
+}
+
+static EVP_PKEY *key_of(const struct identity *identity)
+{
+    X509 *own;
+    EVP_PKEY *key;
+    read_pem(identity, &own, &key);
+    X509_free(own);
+    return key;
 }
 
 void identity_make_odd(struct identity *identity, const struct odd_identity *odd, const struct identity *by)
@@ -100,7 +116,26 @@ void identity_make_odd(struct identity *identity, const struct odd_identity *odd
     struct odd_identity whole = *odd;
     if (whole.common_name == NULL)
         whole.common_name = "of tests";
-    make(identity, EVP_EC_gen("P-256"), &whole, false, by);
+    make(identity, odd->key_of == NULL ? new_key(odd->kind) : key_of(odd->key_of), &whole, false, by);
+}
+
+size_t identity_association(const struct identity *identity, int selector, int matching, unsigned char *out)
+{
+    X509 *own;
+    EVP_PKEY *key;
+    unsigned char octets[2048], *p = octets;
+    unsigned int n = 0;
+    read_pem(identity, &own, &key);
+    const int all = selector == 0 ? i2d_X509(own, NULL) : i2d_X509_PUBKEY(X509_get_X509_PUBKEY(own), NULL);
+    must(all > 0 && all <= (int)sizeof octets);
+    must((selector == 0 ? i2d_X509(own, &p) : i2d_X509_PUBKEY(X509_get_X509_PUBKEY(own), &p)) == all);
+    if (matching == 0)
+        memcpy(out, octets, n = (unsigned int)all);
+    else
+        must(EVP_Digest(octets, (size_t)all, out, &n, matching == 1 ? EVP_sha256() : EVP_sha512(), NULL));
+    X509_free(own);
+    EVP_PKEY_free(key);
+    return n;
 }
 
 void identity_show(const struct identity *identity, SSL_CTX *ctx)

@@ -17,11 +17,19 @@ void identity_make(struct identity *identity, enum key_kind kind, const char *na
 /* One that is not as usual; what is NULL or 0 is. */
 struct odd_identity {
     const char *names, *common_name;
-    const char *usage; /* extended key usage */
-    long ended_s;      /* since when it is no longer valid */
+    const char *usage;     /* extended key usage */
+    const char *key_usage;
+    const struct identity *key_of; /* its key is that of this one */
+    long ended_s;          /* since when it is no longer valid */
+    int issues;            /* 1: it can issue others */
+    int sha1;              /* 1: it is signed by way of SHA-1 */
+    enum key_kind kind;
 };
 
 void identity_make_odd(struct identity *identity, const struct odd_identity *odd, const struct identity *by);
+
+/* What a TLSA record of it holds (RFC 6698 section 2.1): `out` has room for 2,048 octets.  How many there are. */
+size_t identity_association(const struct identity *identity, int selector, int matching, unsigned char *out);
 
 /* A client shows it. */
 void identity_show(const struct identity *identity, SSL_CTX *ctx);

@@ -248,7 +248,7 @@ mailsrv_tls_info pair_info(const struct end *e)
     return info;
 }
 
-mailsrv_tls_target pair_target(const char *name, bool verify)
+mailsrv_tls_target pair_target(const char *name, uint32_t verify)
 {
     return (mailsrv_tls_target){ .size = sizeof(mailsrv_tls_target),
                                  .verify = verify,

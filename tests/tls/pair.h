@@ -69,6 +69,6 @@ bool pair_step(struct end *from, struct end *to, size_t piece);
 bool pair_talk(struct pair *pair);
 
 mailsrv_tls_info pair_info(const struct end *end);
-mailsrv_tls_target pair_target(const char *name, bool verify);
+mailsrv_tls_target pair_target(const char *name, uint32_t verify);
 
 #endif

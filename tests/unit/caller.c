@@ -18,8 +18,10 @@ static struct line_room room_of(mailsrv_session *s)
 
 static enum step begin_tls(mailsrv_session *s)
 {
-    struct span name = { calling->name, strlen(calling->name) };
-    if (!mailsrv__can_connect_tls(s) || !mailsrv__connect_tls(s, name, calling->verify)) {
+    const mailsrv_tls_target target = { .size = sizeof target,
+                                        .verify = calling->verify,
+                                        .name = { (const uint8_t *)calling->name, strlen(calling->name) } };
+    if (!mailsrv__can_connect_tls(s) || !mailsrv__connect_tls(s, &target)) {
         calling->failed++;
         return STEP_CLOSE;
     }

@@ -63,7 +63,8 @@ static mailsrv_profile *new_server_profile(const struct outbound *w, uint64_t oc
     mailsrv_profile *profile;
     assert_int_equal(mailsrv_profile_new(NULL, mailsrv_smtp_receive(), MAILSRV_FACE_MX, &profile), MAILSRV_OK);
     mailsrv_profile_set_str(profile, MAILSRV_PROFILE_HOSTNAME, "mx.remote.test", 14);
-    mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_TLS, w->tls == TLS_NONE ? MAILSRV_TLS_NONE : MAILSRV_TLS_OFFERED);
+    const bool offers = w->tls != TLS_NONE && !w->no_offer;
+    mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_TLS, offers ? MAILSRV_TLS_OFFERED : MAILSRV_TLS_NONE);
     mailsrv_profile_set_u64(profile, MAILSRV_PROFILE_MESSAGE_OCTETS_MAX, octets_max);
     assert_int_equal(mailsrv_profile_seal(profile, NULL), MAILSRV_OK);
     return profile;
@@ -89,8 +90,9 @@ static uint32_t records_of(const struct outbound *w, const mailsrv_arg_dns *arg,
         { 0, 10, 2, 'm', '1', 0 }, { 0, 20, 2, 'm', '2', 0 }, { 0, 30, 2, 'm', '3', 0 }, { 0, 40, 2, 'm', '4', 0 }
     };
     static const uint8_t addresses[][4] = { { 10, 0, 0, 1 }, { 10, 0, 0, 2 }, { 10, 0, 0, 3 }, { 10, 0, 0, 4 } };
-    bool is_mx = arg->type == MAILSRV_DNS_MX;
-    uint32_t n = is_mx ? w->addresses : arg->type == MAILSRV_DNS_A, first = 0;
+    static const uint8_t tlsa[3 + 32] = { 3, 1, 1 };
+    const bool is_mx = arg->type == MAILSRV_DNS_MX, is_tlsa = arg->type == MAILSRV_DNS_TLSA;
+    uint32_t n = is_mx ? w->addresses : is_tlsa ? w->has_records : arg->type == MAILSRV_DNS_A, first = 0;
     if (rcode == DNS_NULL_MX)
         n = is_mx;
     else if (rcode != 0)
@@ -101,6 +103,8 @@ static uint32_t records_of(const struct outbound *w, const mailsrv_arg_dns *arg,
         records[i] = (mailsrv_dns_record){ .size = sizeof *records, .type = arg->type, .name = arg->name };
         records[i].ttl_s = w->ttl_s == 0 ? 3600 : w->ttl_s;
         records[i].data = is_mx ? (mailsrv_bytes){ exchangers[i], sizeof exchangers[i] } : (mailsrv_bytes){ addresses[first], 4 };
+        if (is_tlsa)
+            records[i].data = (mailsrv_bytes){ tlsa, sizeof tlsa };
         if (rcode == DNS_NULL_MX)
             records[i].data = (mailsrv_bytes){ null_mx, 3 };
     }
@@ -126,7 +130,9 @@ static void serve_dns(void *user, mailsrv_engine *engine, const mailsrv_op *op)
     assert_int_equal(mailsrv_dns_write(arg->name, arg->type, rcode == DNS_NULL_MX ? 0 : rcode, records, n_records, message,
                                        sizeof message, &n),
                      MAILSRV_OK);
-    const mailsrv_dns_reply reply = { .size = sizeof reply, .message = { message, n } };
+    if (w->is_signed)
+        message[3] |= 0x20; /* AD (RFC 4035 section 3.2.3) */
+    const mailsrv_dns_reply reply = { .size = sizeof reply, .trusted = w->is_signed, .message = { message, n } };
     const mailsrv_answer a = { .size = sizeof a, .status = MAILSRV_OK, .value = &reply };
     assert_int_equal(mailsrv_op_answer(engine, op->id, &a), MAILSRV_OK);
 }
@@ -406,10 +412,15 @@ static bool ends(mailsrv_session **one, mailsrv_session *other)
 /* What follows is in the clear again, which neither side can tell. */
 static bool secure(struct outbound *w, struct wire *wire)
 {
-    const mailsrv_tls_info info = { .size = sizeof info, .version = 0x0304 };
+    const mailsrv_tls_info info = { .size = sizeof info, .version = 0x0304, .verified = w->verified };
+    mailsrv_tls_target target = { .size = sizeof target };
     if (wire->client == NULL || (mailsrv_session_wants(wire->client) & MAILSRV_WANT_TLS_CLIENT) == 0)
         return false;
     w->n_handshakes++;
+    assert_int_equal(mailsrv_session_tls_target(wire->client, &target), MAILSRV_OK);
+    w->wanted = target.verify;
+    w->n_wanted = target.n_tlsa;
+    copy(w->wanted_name, target.name);
     if (w->tls == TLS_FAILS) {
         mailsrv_session_tls_failed(wire->client, "no", 2);
         return true;

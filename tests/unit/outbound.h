@@ -62,6 +62,10 @@ struct outbound {
     const char *message; /* that is sent; NULL: a short one */
     bool no_route, no_retry;
     enum out_tls { TLS_NONE, TLS_WORKS, TLS_FAILS } tls; /* by the hosts of both sides; set before out_begin */
+    bool no_offer; /* servers do not offer TLS; set before out_begin */
+    bool is_signed;    /* replies of DNS are trusted, and authentic */
+    bool has_records;  /* each server has a TLSA record */
+    uint32_t verified; /* by what servers' certificates are the right ones: MAILSRV_TLS_BY_... */
     uint32_t memory_max_mib; /* 0: as usual */
     size_t hang_up_octets;   /* servers hang up when a client has said so many; 0: never */
     uint32_t addresses;      /* exchangers of each domain, of which the first is preferred; 0: the domain itself */
@@ -80,6 +84,9 @@ struct outbound {
     uint32_t connects_to[ADDRESSES_MAX + 1];
     bool has_taken; /* a recipient, since somebody connected */
     uint32_t n_connects, n_questions, n_routes, n_mails, n_updates, n_scans, n_handshakes;
+    uint32_t wanted; /* by what the last handshake's had to be; n_wanted records */
+    uint32_t n_wanted;
+    char wanted_name[TEXT_MAX];
     struct received *received;
     uint32_t n_received;
     const mailsrv_op *kept[KEPT_MAX];

@@ -18,7 +18,11 @@ static void add(char *to, size_t room, const char *before, struct span text)
 
 static void note_question(struct routed *out, const mailsrv_arg_dns *ask)
 {
-    const char *type = ask->type == MAILSRV_DNS_MX ? "MX " : ask->type == MAILSRV_DNS_A ? "A " : "AAAA ";
+    const char *type = ask->type == MAILSRV_DNS_MX      ? "MX "
+                       : ask->type == MAILSRV_DNS_A     ? "A "
+                       : ask->type == MAILSRV_DNS_CNAME ? "CNAME "
+                       : ask->type == MAILSRV_DNS_TLSA  ? "TLSA "
+                                                        : "AAAA ";
     add(out->questions, sizeof out->questions, out->questions[0] == '\0' ? "" : ", ", SPAN(""));
     add(out->questions, sizeof out->questions, type, mailsrv__span(ask->name));
 }
@@ -34,6 +38,21 @@ static void answer(struct routed *out, struct route *r, unsigned i, const mailsr
     reply.message.p = copy;
     mailsrv__route_answer(r, i, status, &reply);
     free(copy);
+}
+
+/* {names, and of each record its numbers and the first octet of its data} */
+static void note_dane(struct routed *out, const struct dane *dane)
+{
+    char text[32];
+    assert_in_range(dane->n_names, 1, DANE_NAMES_MAX);
+    for (uint32_t i = 0; i < dane->n_names; i++)
+        add(out->plan, sizeof out->plan, i == 0 ? "{" : ",", mailsrv__span(dane->names[i]));
+    for (uint32_t i = 0; i < dane->n; i++) {
+        const mailsrv_tlsa *t = &dane->records[i];
+        snprintf(text, sizeof text, " %u%u%u%02x", t->usage, t->selector, t->matching, t->data.p[0]);
+        add(out->plan, sizeof out->plan, text, SPAN(""));
+    }
+    add(out->plan, sizeof out->plan, "}", SPAN(""));
 }
 
 static void note_plan(struct routed *out, const struct route_plan *plan)
@@ -52,6 +71,8 @@ static void note_plan(struct routed *out, const struct route_plan *plan)
         mailsrv__write_ip(&w, plan->addresses[i].octets, plan->addresses[i].n);
         add(out->plan, sizeof out->plan, i == 0 ? "" : " ", plan->addresses[i].host);
         add(out->plan, sizeof out->plan, "/", mailsrv__written(&w));
+        if (plan->addresses[i].dane != NULL)
+            note_dane(out, plan->addresses[i].dane);
     }
 }
 

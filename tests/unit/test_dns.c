@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-enum { MX = MAILSRV_DNS_MX, A = MAILSRV_DNS_A, AAAA = MAILSRV_DNS_AAAA, CNAME = 5 };
+enum { MX = MAILSRV_DNS_MX, A = MAILSRV_DNS_A, AAAA = MAILSRV_DNS_AAAA, CNAME = MAILSRV_DNS_CNAME, TLSA = MAILSRV_DNS_TLSA };
 
 /* A literal with NULs in it. */
 #define OCTETS(literal) ((struct span){ (literal), sizeof(literal) - 1 })
@@ -211,6 +211,44 @@ static void test_addresses(void **state)
     assert_memory_equal(one.address, mixed[5].data.p, 16);
 }
 
+static void test_associations(void **state)
+{
+    (void)state;
+    static const mailsrv_dns_record rows[] = { RECORD("_25._tcp.a.test", TLSA, 9, "\3\1\1octets"), RECORD("_25._tcp.a.test", TLSA, 8, "\2\0\0x"),
+                                               RECORD("_26._tcp.a.test", TLSA, 9, "\3\1\1") };
+    char room[512];
+    struct dns_reply r;
+    struct dns_record one;
+    struct span message = write_reply(room, sizeof room, "_25._tcp.a.test", TLSA, 0, rows, 3);
+    assert_int_equal(mailsrv__dns_reply_read(&r, message, SPAN("_25._tcp.a.test"), TLSA), DNS_RECORDS);
+    assert_int_equal(r.ttl_s, 8);
+    assert_true(mailsrv__dns_reply_next(&r, &one));
+    assert_true(one.usage == 3 && one.selector == 1 && one.matching == 1);
+    assert_true(mailsrv__span_equal(one.association, SPAN("octets")));
+    assert_true(mailsrv__dns_reply_next(&r, &one));
+    assert_true(one.usage == 2 && one.selector == 0 && one.matching == 0);
+    assert_true(mailsrv__span_equal(one.association, SPAN("x")));
+    assert_false(mailsrv__dns_reply_next(&r, &one));
+    message = write_reply(room, sizeof room, "_26._tcp.a.test", TLSA, 0, rows, 3);
+    assert_int_equal(read_exact(message, SPAN("_26._tcp.a.test"), TLSA, &r), DNS_FAILED);
+}
+
+/* A name's own CNAME is not followed when it is what is asked for. */
+static void test_an_alias(void **state)
+{
+    (void)state;
+    char room[512];
+    struct dns_reply r;
+    struct dns_record one;
+    struct span message = write_reply(room, sizeof room, "here.test", CNAME, 0, mixed, N_MIXED);
+    assert_int_equal(mailsrv__dns_reply_read(&r, message, SPAN("here.test"), CNAME), DNS_RECORDS);
+    assert_true(mailsrv__dns_reply_next(&r, &one));
+    assert_true(mailsrv__span_equal(mailsrv__dns_text(&one.exchange), SPAN("there.test")));
+    assert_false(mailsrv__dns_reply_next(&r, &one));
+    message = write_reply(room, sizeof room, "there.test", CNAME, 0, mixed, N_MIXED);
+    assert_int_equal(mailsrv__dns_reply_read(&r, message, SPAN("there.test"), CNAME), DNS_NODATA);
+}
+
 static void test_what_is_not_there(void **state)
 {
     (void)state;
@@ -392,6 +430,8 @@ int main(void)
         cmocka_unit_test(test_text_as_a_name),
         cmocka_unit_test(test_records_behind_a_cname),
         cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_associations),
+        cmocka_unit_test(test_an_alias),
         cmocka_unit_test(test_what_is_not_there),
         cmocka_unit_test(test_ttl_and_class),
         cmocka_unit_test(test_cname_loops_and_chains),

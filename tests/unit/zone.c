@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RECORDS_MAX = 64, TTL = 3000, CNAME = 5, SERVFAIL = 2, NXDOMAIN = 3 };
+enum { RECORDS_MAX = 80, TTL = 3000, SERVFAIL = 2, NXDOMAIN = 3, AD = 0x20 };
 
 struct line {
-    char name[256], type[8], a[256], b[256];
+    char name[256], type[16], a[256], b[256];
     uint32_t ttl;
 };
 
@@ -21,7 +21,7 @@ struct making {
     size_t n;
     char owner[256];
     uint32_t type;
-    bool there, failed, silent;
+    bool there, failed, silent, unsigned_;
 };
 
 static bool read_line(const char **at, struct line *line)
@@ -33,7 +33,7 @@ static bool read_line(const char **at, struct line *line)
     snprintf(text, sizeof text, "%.*s", (int)(end - *at), *at);
     *at = end + 1;
     line->b[0] = '\0';
-    int n = sscanf(text, "%255s %7s %255s %255s %255s", line->name, line->type, line->a, third, fourth);
+    int n = sscanf(text, "%255s %15s %255s %255s %255s", line->name, line->type, line->a, third, fourth);
     bool mx = strcmp(line->type, "MX") == 0;
     const char *ttl = mx ? fourth : third;
     snprintf(line->b, sizeof line->b, "%s", mx ? third : "");
@@ -48,11 +48,21 @@ static uint32_t type_of(const char *name)
     static const struct {
         const char *name;
         uint32_t type;
-    } types[] = { { "A", MAILSRV_DNS_A }, { "AAAA", MAILSRV_DNS_AAAA }, { "MX", MAILSRV_DNS_MX }, { "CNAME", CNAME } };
+    } types[] = { { "A", MAILSRV_DNS_A }, { "AAAA", MAILSRV_DNS_AAAA }, { "MX", MAILSRV_DNS_MX },
+                  { "CNAME", MAILSRV_DNS_CNAME }, { "TLSA", MAILSRV_DNS_TLSA } };
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
         if (strcmp(types[i].name, name) == 0)
             return types[i].type;
     return 0;
+}
+
+/* Of a line for a question of that type. */
+static uint32_t type_for(const struct line *line, uint32_t asked)
+{
+    static const char of_one[] = "CNAME_";
+    if (strncmp(line->type, of_one, sizeof of_one - 1) != 0)
+        return type_of(line->type);
+    return type_of(line->type + sizeof of_one - 1) == asked ? MAILSRV_DNS_CNAME : 0;
 }
 
 static struct span text(const char *s)
@@ -60,9 +70,23 @@ static struct span text(const char *s)
     return (struct span){ s, strlen(s) };
 }
 
+/* "311" and hexadecimal digits. */
+static void write_tlsa(struct writer *w, const char *p)
+{
+    unsigned octet;
+    for (int i = 0; i < 3; i++)
+        mailsrv__write_char(w, (char)(*p++ - '0'));
+    for (; sscanf(p, "%2x", &octet) == 1; p += 2)
+        mailsrv__write_char(w, (char)octet);
+}
+
 static void write_data(struct writer *w, const struct line *line, uint32_t type)
 {
     uint8_t address[IPV6_OCTETS];
+    if (type == MAILSRV_DNS_TLSA) {
+        write_tlsa(w, line->a);
+        return;
+    }
     const char *name = type == MAILSRV_DNS_MX ? line->b : line->a;
     if (type == MAILSRV_DNS_A || type == MAILSRV_DNS_AAAA) {
         size_t n = mailsrv__ip_read(text(line->a), address);
@@ -93,27 +117,33 @@ static void add(struct making *m, const struct line *line, uint32_t type)
     m->n++;
 }
 
-/* Adds what there is of one name; true: a CNAME, and its target is next. */
+/* Adds what there is of one name; true: a CNAME, which stands last, and its target is next. */
 static bool look(struct making *m, const char *zone)
 {
     struct line line;
+    bool is_signed = false, goes_on = false;
     m->there = false;
     while (read_line(&zone, &line)) {
-        uint32_t type = type_of(line.type);
+        uint32_t type = type_for(&line, m->type);
         bool mine = m->type == type_of(line.a);
         if (!mailsrv__span_equal_nocase(text(line.name), text(m->owner)))
             continue;
         m->there = true;
         m->failed = m->failed || (strcmp(line.type, "FAIL") == 0 && mine);
         m->silent = m->silent || (strcmp(line.type, "SILENT") == 0 && mine);
-        if (type == m->type || type == CNAME)
-            add(m, &line, type);
-        if (type == CNAME) {
+        is_signed = is_signed || strcmp(line.type, "SIGNED") == 0;
+        m->unsigned_ = m->unsigned_ || (strcmp(line.type, "UNSIGNED") == 0 && mine);
+        if (type != m->type && type != MAILSRV_DNS_CNAME)
+            continue;
+        add(m, &line, type);
+        if (type == MAILSRV_DNS_CNAME && type != m->type) {
             memcpy(m->owner, line.a, sizeof m->owner);
-            return true;
+            goes_on = true;
+            break;
         }
     }
-    return false;
+    m->unsigned_ = m->unsigned_ || !is_signed;
+    return goes_on;
 }
 
 int32_t zone_answer(struct zone *z, const mailsrv_arg_dns *ask)
@@ -129,10 +159,14 @@ int32_t zone_answer(struct zone *z, const mailsrv_arg_dns *ask)
         continue;
     int32_t status = mailsrv_dns_write(ask->name, ask->type, m->failed ? SERVFAIL : m->there ? 0 : NXDOMAIN, m->records,
                                        m->failed ? 0 : m->n, (uint8_t *)z->message, sizeof z->message, &written);
-    bool silent = m->silent;
+    const bool silent = m->silent, is_signed = !m->unsigned_ && !m->failed;
     free(m);
     if (status != MAILSRV_OK)
         abort();
-    z->reply = (mailsrv_dns_reply){ .size = sizeof z->reply, .message = { (uint8_t *)z->message, written } };
+    if (is_signed)
+        z->message[3] |= AD;
+    z->reply = (mailsrv_dns_reply){ .size = sizeof z->reply,
+                                    .trusted = strstr(z->text, " SIGNED ") != NULL,
+                                    .message = { (uint8_t *)z->message, written } };
     return silent ? MAILSRV_TEMP : MAILSRV_OK;
 }

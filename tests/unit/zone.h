@@ -7,7 +7,10 @@
 #include "base/span.h"
 
 /* Lines "name type value", each ended by LF: A, AAAA, CNAME, "MX 10 name" ("." is the root), TXT (the name is there,
- * no more), and what goes wrong: "FAIL type" is a SERVFAIL, "SILENT type" no reply.  A TTL may stand at the end. */
+ * no more), "TLSA 311aabb.." (each number a digit, then the data), and what goes wrong: "FAIL type" is a SERVFAIL, "SILENT
+ * type" no reply.  A TTL may stand at the end.  "CNAME_A" is an alias for questions of that type alone.  "SIGNED -" is a name
+ * whose records can be trusted, but for "UNSIGNED type": a reply that is about such names alone says so (AD), and where there
+ * is any the name servers are `trusted`. */
 struct zone {
     const char *text;
     unsigned asked; /* how many questions */

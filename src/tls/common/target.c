@@ -1,6 +1,7 @@
 #include "tls/common/target.h"
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A name as the DNS has it may end in a dot; one in a certificate, or in server_name, does not (RFC 6066 section 3). */
@@ -22,14 +23,37 @@ static size_t read_address(const char *text, uint8_t *out)
     return inet_pton(AF_INET6, text, out) == 1 ? 16 : 0;
 }
 
-void mailsrv__tls_target_read(const mailsrv_tls_target *from, struct target *out)
+static void read_name(const mailsrv_bytes *from, char out[TARGET_NAME_MAX + 1])
 {
-    size_t n = without_dot(&from->name);
-    *out = (struct target){ .verify = from->verify != 0 };
-    if (!is_name(&from->name, n))
-        return;
-    memcpy(out->name, from->name.p, n);
+    const size_t n = without_dot(from);
+    memset(out, 0, TARGET_NAME_MAX + 1);
+    if (is_name(from, n))
+        memcpy(out, from->p, n);
+}
+
+bool mailsrv__tls_target_read(const mailsrv_tls_target *from, struct target *out)
+{
+    *out = (struct target){ .verify = from->verify };
+    read_name(&from->name, out->name);
     out->address_octets = read_address(out->name, out->address);
     if (out->address_octets != 0)
-        memset(out->name, 0, n);
+        out->name[0] = '\0';
+    if (from->n_other_names == 0)
+        return true;
+    out->others = calloc(from->n_other_names, sizeof *out->others);
+    out->n_others = out->others == NULL ? 0 : from->n_other_names;
+    for (size_t i = 0; i < out->n_others; i++)
+        read_name(&from->other_names[i], out->others[i]);
+    return out->others != NULL;
+}
+
+void mailsrv__tls_target_free(struct target *target)
+{
+    free(target->others);
+}
+
+const mailsrv_tlsa *mailsrv__tls_target_tlsa(const mailsrv_tls_target *target, uint32_t i)
+{
+    const uint8_t *first = (const uint8_t *)target->tlsa;
+    return (const mailsrv_tlsa *)(const void *)(first + (size_t)i * target->tlsa_stride);
 }

@@ -1,6 +1,7 @@
 #include "provider.h"
 
 #include <mbedtls/asn1.h>
+#include <mbedtls/oid.h>
 #include <mbedtls/pem.h>
 #include <mbedtls/platform_util.h>
 #include <stdlib.h>
@@ -121,6 +122,14 @@ bool mailsrv__mbedtls_is_for(const mbedtls_x509_crt *c, const char *name, size_t
     const mbedtls_x509_sequence *at = NULL;
     while ((at = mailsrv__mbedtls_next_name(c, at, NAME_DNS)) != NULL)
         if (matches((const char *)at->buf.p, at->buf.len, name, n))
+            return true;
+    return false;
+}
+
+bool mailsrv__mbedtls_is_called(const mbedtls_x509_crt *c, const char *name, size_t n)
+{
+    for (const mbedtls_x509_name *at = &c->subject; at != NULL; at = at->next)
+        if (MBEDTLS_OID_CMP(MBEDTLS_OID_AT_CN, &at->oid) == 0 && matches((const char *)at->val.p, at->val.len, name, n))
             return true;
     return false;
 }

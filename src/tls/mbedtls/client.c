@@ -29,6 +29,10 @@ static bool is_his(const mbedtls_x509_crt *certificate, const struct target *t)
 static int look(void *user, mbedtls_x509_crt *certificate, int depth, uint32_t *flags)
 {
     struct connection *c = user;
+    if (c->records != NULL) {
+        mailsrv__mbedtls_look_by_records(c, certificate, depth, flags);
+        return 0;
+    }
     if (depth == 0) {
         *flags &= ~(uint32_t)MBEDTLS_X509_BADCERT_CN_MISMATCH;
         *flags |= is_his(certificate, &c->target) ? 0 : MBEDTLS_X509_BADCERT_CN_MISMATCH;
@@ -41,9 +45,20 @@ static int look(void *user, mbedtls_x509_crt *certificate, int depth, uint32_t *
 /* An address is not asked for (RFC 6066 section 3). */
 bool mailsrv__mbedtls_target_set(struct connection *c)
 {
-    mbedtls_ssl_conf_authmode(&c->config, c->target.verify ? MBEDTLS_SSL_VERIFY_REQUIRED : MBEDTLS_SSL_VERIFY_OPTIONAL);
+    const bool must = c->target.verify == MAILSRV_TLS_BY_ROOTS;
+    if (c->records != NULL) /* a root of ours of the same name and key would come in place of one that is shown */
+        mbedtls_ssl_conf_ca_chain(&c->config, &c->context->no_roots, NULL);
+    mbedtls_ssl_conf_authmode(&c->config, must ? MBEDTLS_SSL_VERIFY_REQUIRED : MBEDTLS_SSL_VERIFY_OPTIONAL);
     mbedtls_ssl_conf_verify(&c->config, look, c);
     return mbedtls_ssl_set_hostname(&c->ssl, c->target.name[0] == '\0' ? NULL : c->target.name) == 0;
+}
+
+uint32_t mailsrv__mbedtls_verified_by(const struct connection *c)
+{
+    if (c->records != NULL)
+        return c->is_vouched_for ? MAILSRV_TLS_BY_DANE : MAILSRV_TLS_BY_NOTHING;
+    return c->is_vouched_for && mbedtls_ssl_get_verify_result(&c->ssl) == 0 ? MAILSRV_TLS_BY_ROOTS
+                                                                            : MAILSRV_TLS_BY_NOTHING;
 }
 
 /* ---- Making ---- */

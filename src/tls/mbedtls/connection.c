@@ -88,6 +88,8 @@ static void end(void *connection)
     struct connection *c = connection;
     mbedtls_ssl_free(&c->ssl);
     mailsrv__mbedtls_info_free(c);
+    mailsrv__mbedtls_records_free(c);
+    mailsrv__tls_target_free(&c->target);
     mbedtls_platform_zeroize(c->exporter, sizeof c->exporter);
     free(c);
 }
@@ -108,6 +110,12 @@ static bool set_up(struct connection *c)
     return true;
 }
 
+static bool take_target(struct connection *c, const mailsrv_tls_target *target)
+{
+    return target == NULL || (mailsrv__tls_target_read(target, &c->target) &&
+                              (target->verify != MAILSRV_TLS_BY_DANE || mailsrv__mbedtls_records_set(c, target)));
+}
+
 /* `target` NULL: as the server. */
 static int32_t make(void *context, const mailsrv_tls_target *target, void **connection)
 {
@@ -116,10 +124,8 @@ static int32_t make(void *context, const mailsrv_tls_target *target, void **conn
         return MAILSRV_NOMEM;
     c->context = context;
     c->is_client = c->hello.of_server = target != NULL;
-    if (target != NULL)
-        mailsrv__tls_target_read(target, &c->target);
     mbedtls_ssl_init(&c->ssl);
-    if (!set_up(c) || mbedtls_ssl_setup(&c->ssl, &c->config) != 0) {
+    if (!take_target(c, target) || !set_up(c) || mbedtls_ssl_setup(&c->ssl, &c->config) != 0) {
         end(c);
         return MAILSRV_NOMEM;
     }
@@ -178,13 +184,25 @@ static bool is_over(const struct connection *c)
     return c->ssl.MBEDTLS_PRIVATE(state) == MBEDTLS_SSL_HANDSHAKE_OVER;
 }
 
+/* mbedTLS is not to end a handshake for something else that it does not like about a certificate: for what it is to be
+ * used, which it looks at last, and tells nobody (RFC 7672 section 3.1.1). */
+static int refuse(struct connection *c)
+{
+    mbedtls_ssl_send_alert_message(&c->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL, MBEDTLS_SSL_ALERT_MSG_BAD_CERT);
+    return MBEDTLS_ERR_X509_CERT_VERIFY_FAILED;
+}
+
 /* Step by step, so that it is seen whether a certificate is shown: where none is, a session was resumed. */
 static int shake(struct connection *c)
 {
     int result = 0;
     while (result == 0 && !is_over(c)) {
-        c->shows_own |= c->ssl.MBEDTLS_PRIVATE(state) == MBEDTLS_SSL_SERVER_CERTIFICATE;
+        const bool shows = c->ssl.MBEDTLS_PRIVATE(state) == MBEDTLS_SSL_SERVER_CERTIFICATE;
+        c->shows_own |= shows;
         result = mbedtls_ssl_handshake_step(&c->ssl);
+        const bool was_shown = shows && c->ssl.MBEDTLS_PRIVATE(state) != MBEDTLS_SSL_SERVER_CERTIFICATE;
+        if (result == 0 && (was_shown || is_over(c)) && c->records != NULL && !c->is_vouched_for)
+            result = refuse(c);
     }
     return result;
 }

@@ -140,6 +140,7 @@ bool mailsrv__mbedtls_context_begin(struct context *c, int end, size_t n_certifi
 {
     mbedtls_ssl_config_init(&c->config);
     mbedtls_x509_crt_init(&c->roots);
+    mbedtls_x509_crt_init(&c->no_roots);
     c->certificates = calloc(n_certificates, sizeof *c->certificates);
     return generator_begin(&c->random) && c->certificates != NULL && set_up(c, end);
 }

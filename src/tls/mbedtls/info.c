@@ -139,7 +139,7 @@ void mailsrv__mbedtls_info(struct connection *c, mailsrv_tls_info *out)
         .exporter = { c->exporter, is_unique(c) ? c->n_exporter : 0 },
         .end_point = { t->end_point, t->n_end_point },
         .resumed = !c->shows_own,
-        .verified = c->is_vouched_for && mbedtls_ssl_get_verify_result(&c->ssl) == 0,
+        .verified = mailsrv__mbedtls_verified_by(c),
     };
     mailsrv__tls_info_copy(out, &all);
 }

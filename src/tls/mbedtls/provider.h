@@ -3,6 +3,7 @@
  *   crypto.c       hashes, HMAC, random numbers
  *   context.c      what a mailsrv_tls is: settings, certificates, roots, tickets
  *   client.c       the same for clients, and who a server must be
+ *   dane.c         who he is by what DNS says of his certificate
  *   certificate.c  PEM, and which certificate a name is shown
  *   connection.c   the table: one connection
  *   hello.c        what the other side's hello says, where mbedTLS does not
@@ -65,7 +66,7 @@ struct context {
 #endif
     struct certificate *certificates;
     size_t n_certificates;
-    mbedtls_x509_crt roots;
+    mbedtls_x509_crt roots, no_roots;
     struct tickets *tickets; /* NULL: none are given */
     bool asks_clients;
 };
@@ -103,6 +104,8 @@ struct connection {
     bool is_open, is_client;
     bool shows_own;        /* the server shows a certificate */
     struct target target;  /* a client's */
+    struct records *records; /* of DNS; NULL: they do not count */
+    bool is_anchored;      /* one of them is of who issued the certificate */
     bool is_vouched_for;   /* and the certificate is his */
     uint32_t verify_flags; /* what is wrong with it: MBEDTLS_X509_BADCERT_... */
     uint8_t exporter[32];
@@ -120,6 +123,9 @@ bool mailsrv__mbedtls_roots_read(mbedtls_x509_crt *out, const mailsrv_bytes *pem
 
 /* Is it for that name? */
 bool mailsrv__mbedtls_is_for(const mbedtls_x509_crt *certificate, const char *name, size_t n);
+
+/* Is that its subject's common name? */
+bool mailsrv__mbedtls_is_called(const mbedtls_x509_crt *certificate, const char *name, size_t n);
 
 /* The next alternative name of a kind behind `at`; NULL at first.  NULL: there is none. */
 enum { NAME_EMAIL = 1, NAME_DNS = 2, NAME_IP = 7 }; /* GeneralName (RFC 5280 section 4.2.1.6) */
@@ -140,6 +146,17 @@ bool mailsrv__mbedtls_context_begin(struct context *context, int end, size_t n_c
 
 /* Gives the connection, whose settings are its own, its target.  False: there is no memory. */
 bool mailsrv__mbedtls_target_set(struct connection *connection);
+uint32_t mailsrv__mbedtls_verified_by(const struct connection *connection); /* MAILSRV_TLS_BY_..., once it is open */
+
+/* ---- dane.c ---- */
+
+/* Copies the target's records.  False: there is no memory. */
+bool mailsrv__mbedtls_records_set(struct connection *connection, const mailsrv_tls_target *target);
+void mailsrv__mbedtls_records_free(struct connection *connection);
+
+/* Each certificate of the chain, the server's own last, with depth 0. */
+void mailsrv__mbedtls_look_by_records(struct connection *connection, const mbedtls_x509_crt *certificate, int depth,
+                                      uint32_t *flags);
 
 /* ---- hello.c ---- */
 void mailsrv__mbedtls_hello(struct hello *hello, const uint8_t *p, size_t n);

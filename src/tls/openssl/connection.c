@@ -63,6 +63,7 @@ static void end(void *connection)
 {
     struct connection *c = connection;
     SSL_free(c->ssl);
+    mailsrv__tls_target_free(&c->target);
     mailsrv__openssl_info_free(&c->texts);
     free(c);
 }

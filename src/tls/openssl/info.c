@@ -127,7 +127,7 @@ void mailsrv__openssl_info_fill(struct connection *c, mailsrv_tls_info *out)
         .unique = { t->unique, t->n_unique },
         .end_point = { t->end_point, t->n_end_point },
         .resumed = SSL_session_reused(c->ssl) == 1,
-        .verified = c->is_vouched_for && c->verify_error == X509_V_OK,
+        .verified = c->is_client ? mailsrv__openssl_verified_by(c) : MAILSRV_TLS_BY_NOTHING,
     };
     mailsrv__tls_info_copy(out, &all);
 }

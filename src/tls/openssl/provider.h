@@ -88,6 +88,7 @@ bool mailsrv__openssl_set_up(SSL_CTX *ssl); /* what servers and clients have in 
 
 /* Gives the connection's SSL its target.  False: there is no memory. */
 bool mailsrv__openssl_target_set(struct connection *connection, const mailsrv_tls_target *target);
+uint32_t mailsrv__openssl_verified_by(const struct connection *connection); /* MAILSRV_TLS_BY_..., once it is open */
 
 /* ---- connection.c ---- */
 extern const mailsrv_tls_provider mailsrv__openssl_provider, mailsrv__openssl_client_provider;
