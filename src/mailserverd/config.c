@@ -381,7 +381,7 @@ static void check(struct reading *r)
             reading_mistake(r, c->certificates[i].line, "[tls]", "both certificate = FILE and key = FILE", NULL);
     for (size_t i = 0; i < c->n_listeners; i++)
         check_listener(r, &c->listeners[i]);
-    reading_check_routes(r);
+    reading_check_outgoing(r);
     if (c->n_listeners == 0)
         reading_mistake(r, r->line, "", "a section [listener NAME]", NULL);
 }

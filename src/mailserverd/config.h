@@ -80,8 +80,8 @@ struct outgoing {
     size_t n_own;
     char source_v4[WORD_OCTETS], source_v6[WORD_OCTETS]; /* empty: any */
     char roots[PATH_OCTETS]; /* who vouches for servers; empty: those of the system, where they are */
-    unsigned roots_line;
-    bool dnssec; /* the name servers validate */
+    bool dnssec;           /* the name servers validate */
+    unsigned roots_line, dnssec_line;
     bool no_downgrade; /* from here on: what a reload changes in the queue that is open */
 };
 

@@ -142,6 +142,12 @@ static bool take_own(struct reading *r, void *to, const char *value)
     return reading_words(r, value, add_own);
 }
 
+static bool take_dnssec(struct reading *r, void *to, const char *value)
+{
+    r->config->outgoing.dnssec_line = r->line;
+    return reading_flag(r, to, value);
+}
+
 static bool take_downgrade(struct reading *r, void *to, const char *value)
 {
     bool *no = to;
@@ -171,7 +177,7 @@ static const struct key queue_keys[] = {
       UINT64_C(16) << 20 },
     { "downgrade", take_downgrade, IN_QUEUE(no_downgrade), "yes or no", 0, 0 },
     { "dns", take_servers, 0, "name servers by address, as in 127.0.0.1 [::1]:5353", 0, 0 },
-    { "dnssec", reading_flag, IN_QUEUE(dnssec), "yes or no", 0, 0 },
+    { "dnssec", take_dnssec, IN_QUEUE(dnssec), "yes or no", 0, 0 },
     { "source", take_sources, 0, "an address of IPv4, one of IPv6, or both", 0, 0 },
     { "own-addresses", take_own, 0, "at most 16 addresses, as in 192.0.2.1 2001:db8::1", 0, 0 },
     { "tls-roots", take_roots, IN_QUEUE(roots), "the path of a file, PEM", 0, 0 },
@@ -345,7 +351,7 @@ void reading_route(struct reading *r, const char *name, const char *value)
     reading_take(r, route_keys, N_KEYS(route_keys), r->route, name, value);
 }
 
-void reading_check_routes(struct reading *r)
+static void check_routes(struct reading *r)
 {
     for (size_t i = 0; i < r->config->n_routes; i++) {
         const struct route *route = &r->config->routes[i];
@@ -359,6 +365,15 @@ void reading_check_routes(struct reading *r)
             reading_mistake(r, route->line, route->name, "tls = required, verified or implicit where there is a user",
                             NULL);
     }
+}
+
+/* Who happens to be in resolv.conf is not trusted by that. */
+void reading_check_outgoing(struct reading *r)
+{
+    const struct outgoing *o = &r->config->outgoing;
+    if (o->dnssec && o->dns_servers[0] == '\0')
+        reading_mistake(r, o->dnssec_line, "dnssec", "dns = SERVER beside it, one that validates", NULL);
+    check_routes(r);
 }
 
 /* ---- Which route ---- */

@@ -50,7 +50,7 @@ bool reading_words(struct reading *r, const char *value, bool (*take)(struct rea
 void reading_queue(struct reading *r, const char *name, const char *value);
 bool reading_route_begins(struct reading *r, const char *name);
 void reading_route(struct reading *r, const char *name, const char *value);
-void reading_check_routes(struct reading *r);
+void reading_check_outgoing(struct reading *r);
 
 /* relay-networks of [server] */
 take_fn reading_networks;

@@ -74,6 +74,7 @@ def configurations(tap: Tap, server: Server) -> None:
             (SERVER + "[queue]\nfirst-retry = 0\n" + IMAP, 4, "first-retry: expected a time from 1s to 1d"),
             (SERVER + "[queue]\ndns = localhost\n" + IMAP, 4, "dns: expected name servers by address"),
             (SERVER + "[queue]\ndowngrade = bounce\n" + IMAP, 4, "downgrade: expected yes or no, not bounce"),
+            (SERVER + "[queue]\ndnssec = yes\n" + IMAP, 4, "dnssec: expected dns = SERVER beside it, one that validates"),
             (SERVER + "[queue]\nsource = here.test\n" + IMAP, 4, "source: expected an address of IPv4"),
             (SERVER + "[queue]\ntls-roots = /nowhere\n" + IMAP, 4, "tls-roots: expected a file with PEM, of at most 1 MiB, not /nowhere"),
             (SERVER + "[route a]\nhost = b.test:70000\n" + IMAP, 4, "host: expected mx or HOST, with :PORT or without"),

@@ -15,6 +15,7 @@ enum { LOST_OCTETS = 2048 }; /* of an open one: holes in the heap, which malloc 
 #else
 enum { LOST_OCTETS = 0 };
 #endif
+enum { RECORDS_MAX = 3, OTHERS = 2 };
 enum { MORE_PERCENT = 8, MORE_PERCENT_SHAKING = 25 };
 
 static struct identity root, ec, rsa, own;
@@ -42,7 +43,9 @@ static int free_identities(void **state)
 struct way {
     const struct identity *shown;
     int version;
-    bool shows_own, verifies;
+    bool shows_own;
+    uint32_t verify; /* MAILSRV_TLS_BY_... */
+    bool is_another; /* records are of somebody else */
 };
 
 /* A context of the client's and one of OpenSSL's as the server. */
@@ -51,8 +54,37 @@ struct scene {
     mailsrv_tls *client;
     SSL_CTX *server;
     mailsrv_tls_target target;
+    mailsrv_tlsa records[RECORDS_MAX];
+    uint8_t data[RECORDS_MAX][2048];
+    mailsrv_bytes others[OTHERS];
     unsigned n_compared;
 };
+
+static void publish_one(struct scene *s, const struct identity *of, uint8_t usage, uint8_t matching)
+{
+    const uint32_t i = s->target.n_tlsa++;
+    const uint8_t selector = matching != 0; /* a whole certificate, or a hash of its key */
+    const size_t n = identity_association(of, selector, matching, s->data[i]);
+    s->records[i] = (mailsrv_tlsa){ .size = sizeof(mailsrv_tlsa),
+                                    .usage = usage,
+                                    .selector = selector,
+                                    .matching = matching,
+                                    .data = { s->data[i], n } };
+}
+
+static void publish(struct scene *s)
+{
+    enum { USAGE_TA = 2, USAGE_EE = 3, ITSELF = 0, SHA256 = 1 };
+    s->others[0] = s->others[1] = identity_bytes("other.test");
+    s->target.other_names = s->others;
+    s->target.n_other_names = OTHERS;
+    s->target.tlsa = s->records;
+    s->target.tlsa_stride = sizeof s->records[0];
+    publish_one(s, &own, USAGE_EE, SHA256);
+    publish_one(s, &own, USAGE_TA, ITSELF);
+    if (!s->way->is_another)
+        publish_one(s, s->way->shown, USAGE_EE, ITSELF);
+}
 
 static void scene_begin(struct scene *s, const struct way *way)
 {
@@ -60,7 +92,9 @@ static void scene_begin(struct scene *s, const struct way *way)
     const mailsrv_tls_client_setup setup = { .size = sizeof setup,
                                              .roots = identity_bytes(root.chain),
                                              .certificate = way->shows_own ? &certificate : NULL };
-    *s = (struct scene){ .way = way, .target = pair_target("mx.here.test", way->verifies) };
+    *s = (struct scene){ .way = way, .target = pair_target("mx.here.test", way->verify) };
+    if (way->verify == MAILSRV_TLS_BY_DANE)
+        publish(s);
     assert_int_equal(client_new(&setup, &s->client, NULL), MAILSRV_OK);
     s->server = SSL_CTX_new(TLS_server_method());
     SSL_CTX_set_max_proto_version(s->server, way->version);
@@ -130,8 +164,8 @@ static void test_what_is_held(void **state)
 {
     (void)state;
     for (int version = TLS1_2_VERSION; version <= newest(); version++)
-        for (int i = 0; i < 8; i++)
-            check(&(struct way){ i % 2 == 0 ? &ec : &rsa, version, i / 2 % 2 != 0, i / 4 != 0 });
+        for (uint32_t i = 0; i < 12; i++)
+            check(&(struct way){ i % 2 == 0 ? &ec : &rsa, version, i / 2 % 2 != 0, .verify = i / 4 });
 }
 
 /* ---- Failures ---- */
@@ -146,9 +180,9 @@ static bool fails_at(struct scene *s, unsigned n, bool is_his)
     struct pair *p = pair_new_raw(s->client, &s->target, s->server);
     if (p != NULL && pair_shake(p)) {
         const mailsrv_tls_info info = pair_info(&p->client);
-        if (info.verified == 1)
+        if (info.verified != MAILSRV_TLS_BY_NOTHING)
             assert_true(is_his);
-        assert_true(is_his || !s->way->verifies);
+        assert_true(is_his || s->way->verify == MAILSRV_TLS_BY_NOTHING);
     }
     pair_free(p);
     return counted_fail(0);
@@ -176,9 +210,11 @@ static void test_each_allocation_fails(void **state)
 {
     (void)state;
     for (int version = TLS1_2_VERSION; version <= newest(); version++)
-        for (int i = 0; i < 4; i++)
-            check_failures(&(struct way){ &ec, version, false, i % 2 != 0 }, i / 2 == 0 ? "mx.here.test" : "evil.test",
-                           i / 2 == 0);
+        for (uint32_t i = 0; i < 6; i++) {
+            const bool is_his = i / 3 == 0;
+            const struct way way = { &ec, version, false, .verify = i % 3, .is_another = !is_his };
+            check_failures(&way, is_his ? "mx.here.test" : "evil.test", is_his);
+        }
 }
 
 /* The same for what a context is made of. */

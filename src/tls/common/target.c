@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { OCTETS_AROUND = 24 }; /* malloc's own */
+
 /* A name as the DNS has it may end in a dot; one in a certificate, or in server_name, does not (RFC 6066 section 3). */
 static size_t without_dot(const mailsrv_bytes *name)
 {
@@ -42,6 +44,7 @@ bool mailsrv__tls_target_read(const mailsrv_tls_target *from, struct target *out
         return true;
     out->others = calloc(from->n_other_names, sizeof *out->others);
     out->n_others = out->others == NULL ? 0 : from->n_other_names;
+    out->octets = out->n_others * sizeof *out->others + OCTETS_AROUND;
     for (size_t i = 0; i < out->n_others; i++)
         read_name(&from->other_names[i], out->others[i]);
     return out->others != NULL;

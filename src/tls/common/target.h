@@ -15,6 +15,7 @@ struct target {
     size_t address_octets; /* 4 or 16; 0: it is no address */
     char (*others)[TARGET_NAME_MAX + 1]; /* more names; NULL: none */
     size_t n_others;
+    size_t octets; /* that are held for it */
 };
 
 /* A name that cannot be one is none: nothing is asked for, and nobody is vouched for.  False: there is no memory. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 enum { USAGE_TA = 2, USAGE_EE = 3, SELECTOR_ALL = 0, MATCHING_ITSELF = 0, MATCHING_SHA256 = 1 };
+enum { OCTETS_AROUND = 24 }; /* malloc's own */
 
 struct records {
     uint32_t n;
@@ -31,6 +32,7 @@ bool mailsrv__mbedtls_records_set(struct connection *c, const mailsrv_tls_target
         to += r->v[i].data.n;
     }
     c->records = r;
+    c->target.octets += octets + OCTETS_AROUND;
     return true;
 }
 

@@ -39,5 +39,6 @@ uint64_t mailsrv__mbedtls_octets(const void *connection)
     const struct connection *c = connection;
     bool keeps = !c->is_open || mailsrv__mbedtls_version(c) >= 0x0304;
     return sizeof *c + octets_of_buffers(&c->ssl) + (c->is_client ? OCTETS_KEYS_CLIENT : OCTETS_KEYS) +
-           (keeps ? OCTETS_HANDSHAKE : 0) + octets_of_shown(&c->ssl) + (c->texts == NULL ? 0 : sizeof *c->texts);
+           (keeps ? OCTETS_HANDSHAKE : 0) + octets_of_shown(&c->ssl) + (c->texts == NULL ? 0 : sizeof *c->texts) +
+           c->target.octets;
 }

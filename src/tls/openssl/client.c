@@ -10,7 +10,7 @@
 /* ---- Who the server must be ---- */
 
 /* OpenSSL looks for the records' certificates.  One that it cannot use is none. */
-static bool set_records(SSL *ssl, const struct target *t, const mailsrv_tls_target *target)
+static bool set_records(SSL *ssl, struct target *t, const mailsrv_tls_target *target)
 {
     if (SSL_dane_enable(ssl, t->name[0] != '\0' ? t->name : NULL) <= 0)
         return false;
@@ -18,6 +18,7 @@ static bool set_records(SSL *ssl, const struct target *t, const mailsrv_tls_targ
         const mailsrv_tlsa *r = mailsrv__tls_target_tlsa(target, i);
         if (SSL_dane_tlsa_add(ssl, r->usage, r->selector, r->matching, r->data.p, r->data.n) < 0)
             return false;
+        t->octets += mailsrv__openssl_octets_of_record(r);
     }
     SSL_dane_set_flags(ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);

@@ -19,6 +19,7 @@ enum {
     OCTETS_CLIENT_13 = 384,
     OCTETS_CERTIFICATE = 3200,
     OCTETS_VERIFIED = 1536,
+    OCTETS_RECORD = 192, /* of DANE, and its part of what it is kept with */
     OCTETS_AROUND = 24 /* malloc's own, of a small piece */
 };
 
@@ -66,9 +67,17 @@ static uint64_t octets_of_texts(const struct texts *t)
     return sum;
 }
 
+/* Of a whole certificate that issues others more than its octets is kept; a key is counted as one. */
+size_t mailsrv__openssl_octets_of_record(const mailsrv_tlsa *r)
+{
+    enum { USAGE_TA = 2, ITSELF = 0 };
+    const bool is_kept = r->usage == USAGE_TA && r->matching == ITSELF;
+    return OCTETS_RECORD + r->data.n + (is_kept ? OCTETS_CERTIFICATE + r->data.n : 0);
+}
+
 uint64_t mailsrv__openssl_octets(const void *connection)
 {
     const struct connection *c = connection;
     return sizeof *c + octets_of_state(c) + (SSL_has_pending(c->ssl) ? OCTETS_READING : 0) + octets_of_shown(c) +
-           octets_of_texts(&c->texts);
+           octets_of_texts(&c->texts) + c->target.octets;
 }

@@ -95,6 +95,7 @@ extern const mailsrv_tls_provider mailsrv__openssl_provider, mailsrv__openssl_cl
 BIO_METHOD *mailsrv__openssl_memory_new(void);
 
 /* ---- memory.c ---- */
+size_t mailsrv__openssl_octets_of_record(const mailsrv_tlsa *record);
 uint64_t mailsrv__openssl_octets(const void *connection);
 
 /* ---- info.c ---- */
