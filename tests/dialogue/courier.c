@@ -342,6 +342,11 @@ static void ended(struct courier *courier, enum smtp_end end, const struct smtp_
 
 static const char *const secures[] = { "may", "never", "must", "verify" };
 
+/* What the server has published: a record, and none that can be used. */
+static const mailsrv_tlsa record = { .size = sizeof record, .usage = 3, .matching = 1, .data = { (const uint8_t *)"hash", 4 } };
+static const struct dane published = { { { (const uint8_t *)"mx.remote.test", 14 } }, 1, 1, &record };
+static const struct dane unusable = { { { (const uint8_t *)"mx.remote.test", 14 } }, 1, 0, NULL };
+
 static void read_terms(struct run *run, struct text words, struct smtp_terms *terms)
 {
     static const char *const numbers[] = { "messages=", "rcpts=", "idle=" };
@@ -356,6 +361,10 @@ static void read_terms(struct run *run, struct text words, struct smtp_terms *te
             terms->route_flags |= MAILSRV_ROUTE_IMPLICIT;
         else if (text_is(word, "auth"))
             terms->route_flags |= MAILSRV_ROUTE_AUTH;
+        else if (text_is(word, "dane"))
+            terms->dane = &published;
+        else if (text_is(word, "dane-unusable"))
+            terms->dane = &unusable;
         else if (text_is(word, "downgrades"))
             terms->downgrades = true;
         else

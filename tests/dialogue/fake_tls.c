@@ -93,7 +93,9 @@ static int32_t connect(void *context, const mailsrv_tls_target *target, void **c
     if (status != MAILSRV_OK)
         return status;
     f->server.is_client = true;
-    f->must_verify = target->verify == 1;
+    f->verify = target->verify;
+    if ((target->verify == MAILSRV_TLS_BY_DANE) != (target->n_tlsa == 1))
+        f->fault = "the records are not those of the terms";
     if (target->name.n < sizeof f->name && target->name.n != 0)
         memcpy(f->name, target->name.p, target->name.n);
     return MAILSRV_OK;
@@ -191,7 +193,7 @@ static int32_t shake_as_client(struct fake *f, mailsrv_tls_io *io)
     struct fake_server *s = &f->server;
     for (;;) {
         if (s->flight_left == 0 && s->flights == FAKE_FLIGHTS)
-            return f->verifies || !f->must_verify || f->ignores ? MAILSRV_OK : fail(f, io, "it is somebody else");
+            return f->verifies || f->verify == MAILSRV_TLS_BY_NOTHING || f->ignores ? MAILSRV_OK : fail(f, io, "it is somebody else");
         if (s->flight_left == 0)
             send_of_client(f, io);
         enum found found = take_record(&s->in, io->in, io->in_octets, &io->taken);
@@ -281,6 +283,13 @@ static size_t expansion(const void *connection, size_t octets)
     return octets == 0 ? 2 + BESIDE_OCTETS : BESIDE_OCTETS * (octets / FAKE_RECORD_MAX + 1);
 }
 
+uint32_t fake_verified(bool verifies, uint32_t wanted)
+{
+    if (!verifies)
+        return MAILSRV_TLS_BY_NOTHING;
+    return wanted == MAILSRV_TLS_BY_NOTHING ? MAILSRV_TLS_BY_ROOTS : wanted;
+}
+
 static void info(void *connection, mailsrv_tls_info *out)
 {
     static const uint8_t binding[32] = "the exporter of no connection!!";
@@ -289,7 +298,7 @@ static void info(void *connection, mailsrv_tls_info *out)
                              .version = 0x0304,
                              .cipher = { (const uint8_t *)"TLS_FAKE", 8 },
                              .exporter = { binding, sizeof binding },
-                             .verified = f->verifies };
+                             .verified = fake_verified(f->verifies, f->verify) };
     memcpy(out, &all, out->size < sizeof all ? out->size : sizeof all);
 }
 

@@ -40,11 +40,14 @@ struct fake {
     bool threads;      /* a handshake may be a job */
     bool verifies;     /* as a client: the certificate is one that can be verified */
     bool ignores;      /* and one that cannot is taken even where that is wanted */
-    bool must_verify;  /* what `connect` was told */
+    uint32_t verify;   /* what `connect` was told */
     char name[64];
     bool freed;        /* the context */
     const char *fault; /* what the library did wrong; NULL: nothing */
 };
+
+/* By what a certificate is the right one, where that is wanted: as it is where it can be verified by anything. */
+uint32_t fake_verified(bool verifies, uint32_t wanted);
 
 /* The provider of a context. */
 int32_t fake_new(struct fake *fake, const mailsrv_allocator *allocator, mailsrv_tls **out);

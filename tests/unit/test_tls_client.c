@@ -294,7 +294,7 @@ static void verify(enum by by, bool verifies, bool ignores, const char *failure)
     begin(c, by, true);
     pump(c, 65536);
     const char *started = event_of(c, MAILSRV_EVENT_TLS_STARTED); /* the client's, if it was, else the server's */
-    assert_true(c->ours.must_verify);
+    assert_int_equal(c->ours.verify, MAILSRV_TLS_BY_ROOTS);
     assert_int_equal(strstr(started, ", verified") != NULL, failure == NULL);
     assert_string_equal(c->calling.failure, failure == NULL ? "" : failure);
     assert_int_equal(mailsrv_engine_stat(c->w.engine, MAILSRV_STAT_TLS_FAILED) != 0, failure != NULL);
