@@ -39,6 +39,20 @@ def of_issuer(certificate: Path) -> str:
     return "2 0 1 " + hashlib.sha256(whole(certificate)).hexdigest()
 
 
+def issue(where: Path, name: str) -> tuple[Path, Path, Path]:
+    """A certificate for a name, behind it that of who issued it; its key; and the latter alone."""
+    root, key, chain = (where / f"{name}.{end}" for end in ("root", "key", "chain"))
+    request, more = where / f"{name}.request", where / f"{name}.more"
+    more.write_text(f"subjectAltName=DNS:{name}\n")
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    openssl("req", "-x509", *kind, "-keyout", where / "root.key", "-out", root, "-days", 30, "-subj", "/CN=root of tests")
+    openssl("req", *kind, "-keyout", key, "-out", request, "-subj", "/CN=of tests")
+    openssl("x509", "-req", "-in", request, "-CA", root, "-CAkey", where / "root.key", "-CAcreateserial", "-days", 30,
+            "-extfile", more, "-out", chain)
+    chain.write_text(chain.read_text() + root.read_text())
+    return chain, key, root
+
+
 class Dane:
     def __init__(self, tap: Tap, built: Path, names: NameServer):
         self.tap, self.names, self.port, self.liars = tap, names, free_port(), []
@@ -52,19 +66,6 @@ class Dane:
     def certify(self, name: str) -> Path:
         self.a.server.certify(name)
         return self.where / f"{name}.pem"
-
-    def issue(self, name: str) -> tuple[Path, Path, Path]:
-        """A certificate for a name, behind it that of who issued it; its key; and the latter alone."""
-        root, key, chain = (self.where / f"{name}.{end}" for end in ("root", "key", "chain"))
-        request, more = self.where / f"{name}.request", self.where / f"{name}.more"
-        more.write_text(f"subjectAltName=DNS:{name}\n")
-        kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        openssl("req", "-x509", *kind, "-keyout", self.where / "root.key", "-out", root, "-days", 30, "-subj", "/CN=root of tests")
-        openssl("req", *kind, "-keyout", key, "-out", request, "-subj", "/CN=of tests")
-        openssl("x509", "-req", "-in", request, "-CA", root, "-CAkey", self.where / "root.key", "-CAcreateserial", "-days", 30,
-                "-extfile", more, "-out", chain)
-        chain.write_text(chain.read_text() + root.read_text())
-        return chain, key, root
 
     def run(self) -> None:
         for one in (self.a, self.trusting):
@@ -124,7 +125,7 @@ class Dane:
     def issuer(self) -> None:
         """who issued its certificate is published: it is for the exchanger, or for the domain; for nobody else"""
         for n, name in enumerate(["mx.issued0.test", "issued1.test", "nobody.test"]):
-            chain, key, root = self.issue(name)
+            chain, key, root = issue(self.where, name)
             liar = self.exchanger(f"issued{n}.test", of_issuer(root), certificate=(chain, key))
             sent = self.sent(f"kim@issued{n}.test")
             if n < 2:

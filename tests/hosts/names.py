@@ -8,7 +8,7 @@ import struct
 import subprocess
 import sys
 
-from dns_server import TC, TYPES, NameServer, wire_name
+from dns_server import RD, TC, TYPES, NameServer, wire_name
 from host import HANG_S
 from tap import Tap
 from tree import HERE, Tree, can_be_root, free_port, unpacked, until
@@ -94,10 +94,14 @@ OF_WRONG = {"servfail.wrong": "451 4.4.3 the name servers have no answer for ser
 
 
 class Nsd:
-    def __init__(self, zone: str = ZONE):
-        self.tree, self.port = Tree("nsd", ["usr/sbin/nsd"], ["nsd"]), free_port()
+    """It has the zone `test`, and more of them by name."""
+
+    def __init__(self, zone: str = ZONE, more: dict[str, str] = {}):
+        self.tree, self.port = Tree("nsd", ["usr/sbin/nsd", "usr/sbin/nsd-control"], ["nsd"]), free_port()
         self.tree.folder("var/lib/nsd", Tree.USER)
-        self.tree.put("etc/test.zone", zone)
+        zones = {"test": zone, **more}
+        for name, text in zones.items():
+            self.put(name, text)
         self.tree.put("etc/nsd.conf", f"""\
 server:
   ip-address: {HERE}
@@ -113,23 +117,31 @@ server:
   cookie-secret-file: ""
   rrl-ratelimit: 0
 remote-control:
-  control-enable: no
-zone:
-  name: test.
-  zonefile: test.zone
-""")
+  control-enable: yes
+  control-interface: "/run/nsd.control"
+""" + "".join(f'zone:\n  name: "{name}."\n  zonefile: "{name}.zone"\n' for name in zones))
+
+    def put(self, name: str, zone: str) -> None:
+        self.tree.put(f"etc/{name}.zone", zone)
 
     def start(self) -> None:
         self.tree.start("/usr/sbin/nsd", "-d", "-c", "/etc/nsd.conf")
 
+    def reload(self) -> None:
+        """It begins to; when it has done so its answers tell."""
+        self.tree.run("/usr/sbin/nsd-control", "-c", "/etc/nsd.conf", "reload")
+
 
 class Unbound:
-    """A resolver that knows two zones, and nobody else."""
+    """A resolver that knows a few zones, and nobody else.  With `anchors`, which are records of zones' keys, it validates."""
 
-    def __init__(self, zones: dict[str, int]):
-        self.tree, self.port = Tree("unbound", ["usr/sbin/unbound"], ["unbound"]), free_port()
+    def __init__(self, zones: dict[str, int], anchors: str = ""):
+        self.tree = Tree("unbound", ["usr/sbin/unbound", "usr/sbin/unbound-control"], ["unbound"])
+        self.port = free_port()
         stubs = "".join(f'stub-zone:\n  name: "{zone}."\n  stub-addr: {HERE}@{port}\n' for zone, port in zones.items())
         nodefault = "".join(f'  local-zone: "{zone}." nodefault\n' for zone in zones)
+        self.tree.put("etc/anchors", anchors)
+        validates = '  trust-anchor-file: "/etc/anchors"\n' if anchors else ""
         self.tree.put("etc/unbound.conf", f"""\
 server:
   interface: {HERE}
@@ -139,13 +151,15 @@ server:
   directory: "/etc"
   pidfile: ""
   use-syslog: no
-  module-config: "iterator"
+  module-config: "{'validator ' if anchors else ''}iterator"
   do-not-query-localhost: no
   do-ip6: no
   do-daemonize: no
   num-threads: 1
-{nodefault}remote-control:
-  control-enable: no
+{nodefault}{validates}remote-control:
+  control-enable: yes
+  control-interface: "/run/unbound.control"
+  control-use-cert: no
 {stubs}stub-zone:
   name: "."
   stub-addr: {HERE}@{free_port()}
@@ -153,6 +167,9 @@ server:
 
     def start(self) -> None:
         self.tree.start("/usr/sbin/unbound", "-d", "-c", "/etc/unbound.conf")
+
+    def control(self, *command: str) -> str:
+        return self.tree.run("/usr/sbin/unbound-control", "-c", "/etc/unbound.conf", *command)
 
 
 def exactly(s: socket.socket, n: int) -> bytes:
@@ -164,9 +181,9 @@ def exactly(s: socket.socket, n: int) -> bytes:
     return octets
 
 
-def ask(port: int, kind: str, name: str, wait_s: float = HANG_S) -> bytes:
+def ask(port: int, kind: str, name: str, wait_s: float = HANG_S, flags: int = RD) -> bytes:
     """By UDP, and by TCP where there is more."""
-    question = struct.pack(">HHHHHH", 7, 0x0100, 1, 0, 0, 0) + wire_name(name) + struct.pack(">HH", TYPES[kind], 1)
+    question = struct.pack(">HHHHHH", 7, flags, 1, 0, 0, 0) + wire_name(name) + struct.pack(">HH", TYPES[kind], 1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.settimeout(wait_s)
         udp.connect((HERE, port))
@@ -179,10 +196,10 @@ def ask(port: int, kind: str, name: str, wait_s: float = HANG_S) -> bytes:
         return exactly(tcp, struct.unpack(">H", exactly(tcp, 2))[0])
 
 
-def answers(tree: Tree, port: int) -> bool:
+def answers(tree: Tree, port: int, name: str = "mx2.test") -> bool:
     assert tree.is_alive(), "it ended at once"
     try:
-        return struct.unpack(">H", ask(port, "A", "mx2.test", 1)[2:4])[0] & 15 == 0
+        return struct.unpack(">H", ask(port, "A", name, 1)[2:4])[0] & 15 == 0
     except OSError:
         return False
 

@@ -131,8 +131,8 @@ class Tree:
     def is_alive(self) -> bool:
         return self.process.poll() is None
 
-    def end(self) -> None:
-        """Its whole group, which we started; then the tree."""
+    def stop(self) -> None:
+        """Its whole group, which we started.  It can be started again."""
         if self.process and self.is_alive():
             kill_as_root(self.process.pid, signal.SIGTERM)
             try:
@@ -141,6 +141,10 @@ class Tree:
                 kill_as_root(self.process.pid, signal.SIGKILL)
                 self.process.wait()
         self.process = None
+
+    def end(self) -> None:
+        """And the tree is no more."""
+        self.stop()
         run_as_root("rm", "-rf", self.path)
         atexit.unregister(self.end)
 
