@@ -308,12 +308,14 @@ class DaneReal:
         for kind, name in (("MX", "lost.test"), ("A", "mx.lost.test"), ("AAAA", "mx.lost.test")):
             self.resolves(kind, name)
         self.nsd.tree.stop()
-        sent = self.sent("lost.test")
-        self.without_answer("lost.test", self.service("lost.test"))
-        self.resolves("A", "mx.lost.test")
-        self.unbound.tree.stop()  # it would ask again when it thinks fit
-        for server in (self.nsd, self.unbound):
-            self.start(server)
+        try:
+            sent = self.sent("lost.test")
+            self.without_answer("lost.test", self.service("lost.test"))
+            self.resolves("A", "mx.lost.test")
+        finally:
+            self.unbound.tree.stop()  # it would ask again when it thinks fit
+            for server in (self.nsd, self.unbound):
+                self.start(server)
         self.mended("lost.test", sent)
 
     def unsigned(self) -> None:
