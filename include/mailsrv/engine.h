@@ -10,7 +10,8 @@
  *
  * Time.  The library reads no clock.  A timer that is armed between two advances counts from the next one, which arms
  * before it fires: a host that feeds before it advances kills no live session.  Until then next_deadline counts it
- * from the last advance: early at worst, and then nothing fires.
+ * from the last advance: early at worst, and then nothing fires, and it counts from there.  A host that advances once
+ * more before it sleeps has none that comes late by as much as it is long.
  *
  * Calls back.  Handlers run inside dispatch and turn, a letter's `deliver` inside advance (and engine_free).  Nothing
  * of the library is held then: they may call everything but advance, run, turn, dispatch and engine_free, which answer

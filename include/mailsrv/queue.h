@@ -81,7 +81,7 @@ typedef struct mailsrv_route {
 /* ---- DNS: what do the name servers say?
  *
  * Answer: MAILSRV_OK with the message of the reply, whatever its RCODE; any other: there was no reply that could be
- * trusted to be one (time-out, refused), and the mail waits. ---- */
+ * trusted to be one (time-out, refused), and the mail waits; the answer's text says why. ---- */
 #define MAILSRV_DNS_A 1u
 #define MAILSRV_DNS_CNAME 5u
 #define MAILSRV_DNS_MX 15u

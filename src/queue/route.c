@@ -365,16 +365,28 @@ static void address_answered(struct route *r, unsigned i, struct dns_reply *repl
         ask_about(r, r->at + 1u);
 }
 
-void mailsrv__route_answer(struct route *route, unsigned i, int32_t status, const mailsrv_dns_reply *reply)
+static struct span why_no_reply(struct route *r, const mailsrv_answer *answer)
 {
-    struct dns_reply read = { .outcome = DNS_FAILED, .why = SPAN("no reply") };
+    const struct span text = mailsrv__span_first(mailsrv__span(answer->text), sizeof r->said);
+    if (text.n == 0)
+        return SPAN("no reply");
+    memcpy(r->said, text.p, text.n);
+    return (struct span){ r->said, text.n };
+}
+
+void mailsrv__route_answer(struct route *route, unsigned i, const mailsrv_answer *answer)
+{
+    const mailsrv_dns_reply *reply = answer->status == MAILSRV_OK ? answer->value : NULL;
+    const bool trusted = reply != NULL && reply->trusted == 1;
+    struct dns_reply read = { .outcome = DNS_FAILED };
     if (!is_open(route, i))
         return;
-    const bool trusted = status == MAILSRV_OK && reply != NULL && reply->trusted == 1;
     route->is_validated |= route->dane && trusted;
     struct span name = mailsrv__dns_text(question_name(route));
-    if (status == MAILSRV_OK && reply != NULL)
+    if (reply != NULL)
         mailsrv__dns_reply_read(&read, mailsrv__span(reply->message), name, question_type(route, i));
+    else
+        read.why = why_no_reply(route, answer);
     if (read.outcome == DNS_FAILED) {
         route->no_reply = read.why;
         route->whose = *question_name(route);

@@ -3,7 +3,7 @@
  *
  *     route = mailsrv__route_new(heap, &terms);
  *     mailsrv__route_question(route, i, &ask)              DNS is asked, for each `i` below ROUTE_AT_ONCE
- *     mailsrv__route_answer(route, i, status, reply)       in any order; then the same again
+ *     mailsrv__route_answer(route, i, answer)              in any order; then the same again
  *     plan = mailsrv__route_plan(route);                   none is left, and the route is given back
  *
  * There are at most ROUTE_QUESTIONS_MAX questions, of which an address literal needs none.
@@ -75,8 +75,8 @@ struct route *mailsrv__route_new(struct heap *heap, const struct route_terms *te
  * that is so for every number, none is left. */
 bool mailsrv__route_question(const struct route *route, unsigned i, mailsrv_arg_dns *ask);
 
-/* What it was answered; `reply` is looked at only where `status` is MAILSRV_OK, and only for the call. */
-void mailsrv__route_answer(struct route *route, unsigned i, int32_t status, const mailsrv_dns_reply *reply);
+/* What it was answered: a mailsrv_dns_reply, or a text that says why there is none.  Looked at for the call alone. */
+void mailsrv__route_answer(struct route *route, unsigned i, const mailsrv_answer *answer);
 
 /* What came of it, once there is no question left.  The caller's; NULL: no memory. */
 struct route_plan *mailsrv__route_plan(const struct route *route);

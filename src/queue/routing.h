@@ -76,6 +76,7 @@ struct route {
     enum route_why why;
     struct dns_name whose;  /* no reply: to the question for this name, */
     struct span no_reply;   /* because of this; empty: there was one to all */
+    char said[80];          /* of it by the host */
     struct exchanger exchangers[ROUTE_EXCHANGERS_MAX]; /* the best first */
 };
 

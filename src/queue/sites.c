@@ -433,7 +433,7 @@ static void take_answers(struct site *site)
         const mailsrv_answer *answer = mailsrv__errand_answer(&site->dns[i]);
         if (answer == NULL)
             continue;
-        mailsrv__route_answer(site->finding, i, answer->status, answer->value);
+        mailsrv__route_answer(site->finding, i, answer);
         mailsrv__errand_drop(&site->dns[i]);
     }
 }

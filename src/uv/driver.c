@@ -149,15 +149,23 @@ static void serve_ready(mailsrv_uv *d)
     }
 }
 
+static int64_t tell_time(mailsrv_uv *d)
+{
+    const int64_t now = mailsrv__uv_now_us();
+    mailsrv_engine_advance(d->engine, now, unix_now_us());
+    return now;
+}
+
 static void after_sleep(uv_check_t *check)
 {
     mailsrv_uv *d = check->data;
     if (d->engine == NULL)
         return;
-    int64_t now = mailsrv__uv_now_us();
-    mailsrv_engine_advance(d->engine, now, unix_now_us());
+    int64_t now = tell_time(d);
     for (int i = 0; i < SENDS && (i == 0 || mailsrv_engine_next_deadline(d->engine) <= now); i++)
         serve_ready(d);
+    tell_time(d); /* what was armed counts from here, and not from when the loop wakes for it */
+    serve_ready(d);
     end_lingering(d, now);
     if (d->cut_at_us <= now)
         cut_all(d);

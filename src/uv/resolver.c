@@ -154,6 +154,15 @@ static bool choose_id(struct resolver *r, uint16_t *out)
     return false;
 }
 
+/* What an old c-ares says of replies that are failures (SERVFAIL, REFUSED), too: where it knows of no other server,
+ * that it has reached none. */
+static const char *why(int status)
+{
+    if (status == ARES_SUCCESS)
+        return "";
+    return status == ARES_ECONNREFUSED ? "none of them can be reached, or each fails" : ares_strerror(status);
+}
+
 static void replied(void *user, int status, int timeouts, unsigned char *message, int n)
 {
     struct question *q = user;
@@ -163,7 +172,7 @@ static void replied(void *user, int status, int timeouts, unsigned char *message
     const mailsrv_dns_reply value = { .size = sizeof value,
                                       .trusted = r->trusted,
                                       .message = { message, n > 0 ? (size_t)n : 0 } };
-    const char *text = status == ARES_SUCCESS ? "" : ares_strerror(status);
+    const char *text = why(status);
     const bool has_come = message != NULL && n > 0;
     const mailsrv_answer answer = { .size = sizeof answer,
                                     .status = has_come                ? MAILSRV_OK

@@ -26,7 +26,8 @@ static void ask(struct route *r, unsigned i, const mailsrv_arg_dns *question)
     printf("? %s %.*s\n", type, (int)question->name.n, (const char *)question->name.p);
     fflush(stdout);
     mailsrv_dns_reply reply = { .size = sizeof reply, .message = { message, read_message(message, sizeof message) } };
-    mailsrv__route_answer(r, i, reply.message.n == 0 ? MAILSRV_TEMP : MAILSRV_OK, &reply);
+    const int32_t status = reply.message.n == 0 ? MAILSRV_TEMP : MAILSRV_OK;
+    mailsrv__route_answer(r, i, &(mailsrv_answer){ .size = sizeof(mailsrv_answer), .status = status, .value = &reply });
 }
 
 static void print_plan(const struct route_plan *plan)

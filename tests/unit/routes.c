@@ -36,7 +36,7 @@ static void answer(struct routed *out, struct route *r, unsigned i, const mailsr
     assert_non_null(copy);
     memcpy(copy, reply.message.p, reply.message.n);
     reply.message.p = copy;
-    mailsrv__route_answer(r, i, status, &reply);
+    mailsrv__route_answer(r, i, &(mailsrv_answer){ .size = sizeof(mailsrv_answer), .status = status, .value = &reply });
     free(copy);
 }
 
@@ -88,6 +88,7 @@ static bool next(const struct route *r, bool backwards, unsigned *i, mailsrv_arg
 
 static void run(struct routed *out, const struct route_terms *terms, bool backwards)
 {
+    const mailsrv_answer nothing = { .size = sizeof nothing, .status = MAILSRV_TEMP };
     mailsrv_arg_dns ask;
     unsigned i;
     struct route *r = mailsrv__route_new(&out->heap, terms);
@@ -98,9 +99,9 @@ static void run(struct routed *out, const struct route_terms *terms, bool backwa
         assert_true(out->zone.asked < ROUTE_QUESTIONS_MAX);
         note_question(out, &ask);
         answer(out, r, i, &ask);
-        mailsrv__route_answer(r, ROUTE_AT_ONCE, MAILSRV_TEMP, NULL); /* nobody waits for it */
+        mailsrv__route_answer(r, ROUTE_AT_ONCE, &nothing); /* nobody waits for it */
     }
-    mailsrv__route_answer(r, 0, MAILSRV_TEMP, NULL);
+    mailsrv__route_answer(r, 0, &nothing);
     struct route_plan *plan = mailsrv__route_plan(r);
     mailsrv__route_free(r);
     out->no_memory = plan == NULL;

@@ -1,6 +1,7 @@
 /* The driver for loops of libuv: limits, refusals, answers from elsewhere, and ends.  Peers are sockets of this very
  * thread, so a round of the loop is a call. */
 #include <mailsrv/mailsrv.h>
+#include <mailsrv/queue.h>
 #include <mailsrv/stores/memory.h>
 #include <mailsrv/uv.h>
 
@@ -32,7 +33,7 @@ struct world {
     mailsrv_uv_connection *last;
     mailsrv_peer peer;
     unsigned began, ended, events;
-    bool refuses, closed, hung, stops_at_end;
+    bool refuses, closed, hung, stops_at_end, deferred;
     mailsrv_op_id asked; /* a RESOLVE that waits */
     void *asked_by;
 };
@@ -72,6 +73,7 @@ static void on_end(void *user, mailsrv_uv_connection *c)
 static void on_event(void *user, const mailsrv_event *event)
 {
     struct world *w = user;
+    w->deferred |= event->what == MAILSRV_EVENT_DEFERRED;
     w->events += event->what == MAILSRV_EVENT_SESSION_BEGAN || event->what == MAILSRV_EVENT_SESSION_ENDED;
 }
 
@@ -371,6 +373,41 @@ static void answers_from_the_loop(void)
     end(&w, "answers");
 }
 
+/* Mail that waits, for nobody says where to. */
+static mailsrv_queue *queue_of(struct world *w)
+{
+    static const mailsrv_queue_recipient kim = { .size = sizeof kim, .address = { (const uint8_t *)"kim@there.test", 14 } };
+    const mailsrv_queue_mail mail = { .size = sizeof mail,
+                                      .recipients = &kim,
+                                      .n_recipients = 1,
+                                      .message = { (const uint8_t *)"\r\nhello\r\n", 9 } };
+    mailsrv_profile *profile;
+    mailsrv_queue *queue;
+    must(mailsrv_profile_new(NULL, mailsrv_smtp_client(), MAILSRV_FACE_CLIENT, &profile), "the client's profile");
+    mailsrv_profile_set_str(profile, MAILSRV_PROFILE_HOSTNAME, "here.test", 9);
+    must(mailsrv_profile_seal(profile, NULL), "the client's profile");
+    const mailsrv_queue_setup setup = { .size = sizeof setup, .profile = profile };
+    must(mailsrv_queue_open(w->engine, &setup, &queue), "the queue");
+    must(mailsrv_queue_send(queue, &mail, NULL, NULL), "a message");
+    mailsrv_profile_unref(profile);
+    return queue;
+}
+
+/* What a round has armed is timed from the end of the round, not from when the loop wakes for it. */
+static void time_outs(void)
+{
+    struct world w;
+    begin(&w, 0);
+    mailsrv_queue *queue = queue_of(&w);
+    for (uint64_t began = us(); !w.deferred && us() - began < HANG_US;)
+        turn(&w);
+    const int64_t until_us = mailsrv_engine_next_deadline(w.engine);
+    must(mailsrv_engine_advance(w.engine, until_us - 1, 1), "the time");
+    tap(w.deferred && mailsrv_engine_next_deadline(w.engine) == until_us, "time-outs", "the loop sleeps once", "");
+    mailsrv_queue_close(queue, NULL, NULL);
+    end(&w, "time-outs");
+}
+
 static void listener_closes(void)
 {
     struct world w;
@@ -612,6 +649,7 @@ int main(void)
     refusals();
     version_6();
     answers_from_the_loop();
+    time_outs();
     listener_closes();
     closes();
     last_words();
