@@ -74,13 +74,13 @@ static void publish_one(struct scene *s, const struct identity *of, uint8_t usag
 
 static void publish(struct scene *s)
 {
-    enum { USAGE_TA = 2, USAGE_EE = 3, ITSELF = 0, SHA256 = 1 };
+    enum { USAGE_TA = 2, USAGE_EE = 3, ITSELF = 0, BY_HASH = 1 };
     s->others[0] = s->others[1] = identity_bytes("other.test");
     s->target.other_names = s->others;
     s->target.n_other_names = OTHERS;
     s->target.tlsa = s->records;
     s->target.tlsa_stride = sizeof s->records[0];
-    publish_one(s, &own, USAGE_EE, SHA256);
+    publish_one(s, &own, USAGE_EE, BY_HASH);
     publish_one(s, &own, USAGE_TA, ITSELF);
     if (!s->way->is_another)
         publish_one(s, s->way->shown, USAGE_EE, ITSELF);
