@@ -100,11 +100,11 @@ class Server:
 
     def run(self) -> None:
         self.rest()
-        now_us = int(self.loop.time() * 1e6)
-        self.engine.advance(now_us, self.unix_us())
+        self.tell_time()
         self.engine.turn()
-        for session in self.engine.ready():
-            session.host.go_on()
+        self.go_on()
+        now_us = self.tell_time()  # what was armed counts from here, and not from when it wakes us
+        self.go_on()
         deadline = self.engine.next_deadline()
         if deadline is not None and deadline > now_us:
             self.timer = self.loop.call_at(deadline / 1e6, self.run)
@@ -113,6 +113,15 @@ class Server:
         self.moved.set()
         for event in self.engine.events() if self.on_event else ():
             self.on_event(event)
+
+    def tell_time(self) -> int:
+        now_us = int(self.loop.time() * 1e6)
+        self.engine.advance(now_us, self.unix_us())
+        return now_us
+
+    def go_on(self) -> None:
+        for session in self.engine.ready():
+            session.host.go_on()
 
     @staticmethod
     def unix_us() -> int:
