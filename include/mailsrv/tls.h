@@ -226,8 +226,8 @@ MAILSRV_API int32_t mailsrv_session_tls_target(const mailsrv_session *session, m
 
 /* The host has done the handshake: wanted by MAILSRV_WANT_TLS_SERVER or _CLIENT; as a client it says in info->verified
  * whose certificate it was, and a session that must know (mailsrv_session_tls_target) ends without.  `info` is copied as
- * far as its size reaches, at most 4 KiB of bytes; what the host leaves out is not known.  MAILSRV_OK; MAILSRV_NOMEM: the session has ended;
- * MAILSRV_E_USAGE: this is not wanted now. */
+ * far as its size reaches, at most 4 KiB of bytes; what the host leaves out is not known.  MAILSRV_OK;
+ * MAILSRV_NOMEM: the session has ended; MAILSRV_E_USAGE: this is not wanted now. */
 MAILSRV_API int32_t mailsrv_session_tls_started(mailsrv_session *session, const mailsrv_tls_info *info);
 
 /* It failed: the session ends.  `text` says why, for the log; at most 120 octets are kept.  Results as above. */

@@ -43,13 +43,18 @@ static void waits(const char *recipient, const char *why)
         fail_msg("%s", text);
 }
 
+static void arrives_in(int64_t us)
+{
+    out_wait(&w, us);
+    assert_int_equal(out_delivered(&w, "a@one.test"), 1);
+}
+
 static void test_it_is_who_he_says(void **state)
 {
     (void)state;
     w.addresses = 2;
     out_send(&w, "a@one.test");
-    out_wait(&w, MINUTE);
-    assert_int_equal(out_delivered(&w, "a@one.test"), 1);
+    arrives_in(MINUTE);
     assert_int_equal(w.n_handshakes, 1);
     assert_int_equal(w.wanted, MAILSRV_TLS_BY_DANE);
     assert_int_equal(w.n_wanted, 1);
@@ -68,8 +73,7 @@ static void test_it_is_somebody_else(void **state)
     assert_int_equal(w.connects_to[1], 1);
     assert_int_equal(w.connects_to[2], 1);
     w.verified = MAILSRV_TLS_BY_DANE;
-    out_wait(&w, HOUR);
-    assert_int_equal(out_delivered(&w, "a@one.test"), 1);
+    arrives_in(HOUR);
 }
 
 /* T59: a server that has published that he does TLS, and does not offer it. */
@@ -80,8 +84,7 @@ static void test_t59_it_is_not_offered(void **state)
     out_wait(&w, HOUR);
     waits("a@one.test", "4.7.5 TLS is required, and the server does not offer it");
     w.has_records = false;
-    out_wait(&w, 3 * HOUR);
-    assert_int_equal(out_delivered(&w, "a@one.test"), 1);
+    arrives_in(3 * HOUR);
 }
 
 /* One that comes to nothing is not taken for one that was not wanted. */
@@ -93,8 +96,7 @@ static void test_the_handshake_fails(void **state)
     out_wait(&w, HOUR);
     waits("a@one.test", "TLS");
     w.tls = TLS_WORKS;
-    out_wait(&w, HOUR);
-    assert_int_equal(out_delivered(&w, "a@one.test"), 1);
+    arrives_in(HOUR);
 }
 
 static uint32_t no_records(struct outbound *world, const char *name)
@@ -113,8 +115,7 @@ static void test_t58_nobody_says(void **state)
     waits("a@one.test", "4.4.3 the name servers have no answer for _25._tcp.one.test: no reply");
     assert_int_equal(w.n_connects, 0);
     w.dns = NULL;
-    out_wait(&w, HOUR);
-    assert_int_equal(out_delivered(&w, "a@one.test"), 1);
+    arrives_in(HOUR);
 }
 
 /* Mail comes, often enough that a connection stays open. */
@@ -126,15 +127,20 @@ static void send_for(int64_t us)
     }
 }
 
-/* T58: whoever keeps answers back while mail flows shall not have it that all stays as it was. */
-static void test_t58_nobody_says_any_more(void **state)
+static void publish_while_mail_flows(void)
 {
-    (void)state;
     w.has_records = false;
     w.verified = MAILSRV_TLS_BY_NOTHING;
     send_for(MINUTE);
     w.has_records = true;
     w.verified = MAILSRV_TLS_BY_DANE;
+}
+
+/* T58: whoever keeps answers back while mail flows shall not have it that all stays as it was. */
+static void test_t58_nobody_says_any_more(void **state)
+{
+    (void)state;
+    publish_while_mail_flows();
     w.dns = no_records;
     send_for(4 * MINUTE);
     const uint32_t n = out_delivered(&w, NULL), n_connects = w.n_connects;
@@ -153,11 +159,7 @@ static void test_t58_nobody_says_any_more(void **state)
 static void test_it_is_published_while_mail_flows(void **state)
 {
     (void)state;
-    w.has_records = false;
-    w.verified = MAILSRV_TLS_BY_NOTHING;
-    send_for(MINUTE);
-    w.has_records = true;
-    w.verified = MAILSRV_TLS_BY_DANE;
+    publish_while_mail_flows();
     send_for(4 * MINUTE);
     assert_int_equal(w.n_handshakes, 1);
     send_for(4 * SECOND);
@@ -175,8 +177,7 @@ static void test_it_is_withdrawn(void **state)
     out_wait(&w, MINUTE);
     waits("a@one.test", "the server's certificate was not verified");
     w.has_records = false;
-    out_wait(&w, 10 * MINUTE);
-    assert_int_equal(out_delivered(&w, "a@one.test"), 1);
+    arrives_in(10 * MINUTE);
 }
 
 /* T58: addresses that are not signed: nobody is asked, and TLS is as it is without. */
@@ -187,8 +188,7 @@ static void test_t58_nothing_is_signed(void **state)
     w.dns = no_records;
     w.verified = MAILSRV_TLS_BY_NOTHING;
     out_send(&w, "a@one.test");
-    out_wait(&w, MINUTE);
-    assert_int_equal(out_delivered(&w, "a@one.test"), 1);
+    arrives_in(MINUTE);
     assert_int_equal(w.wanted, MAILSRV_TLS_BY_NOTHING);
 }
 
@@ -216,8 +216,7 @@ static void test_a_route_without(void **state)
     w.dns = no_records;
     w.route = without;
     out_send(&w, "a@one.test");
-    out_wait(&w, MINUTE);
-    assert_int_equal(out_delivered(&w, "a@one.test"), 1);
+    arrives_in(MINUTE);
     w.route = by_roots;
     out_send(&w, "b@two.test");
     out_wait(&w, MINUTE);

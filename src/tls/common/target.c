@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OCTETS_AROUND = 24 }; /* malloc's own */
-
 /* A name as the DNS has it may end in a dot; one in a certificate, or in server_name, does not (RFC 6066 section 3). */
 static size_t without_dot(const mailsrv_bytes *name)
 {
@@ -25,10 +23,10 @@ static size_t read_address(const char *text, uint8_t *out)
     return inet_pton(AF_INET6, text, out) == 1 ? 16 : 0;
 }
 
+/* `out` is zeros. */
 static void read_name(const mailsrv_bytes *from, char out[TARGET_NAME_MAX + 1])
 {
     const size_t n = without_dot(from);
-    memset(out, 0, TARGET_NAME_MAX + 1);
     if (is_name(from, n))
         memcpy(out, from->p, n);
 }

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 
 enum { TARGET_NAME_MAX = 255 };
+enum { USAGE_TA = 2, USAGE_EE = 3 }; /* of a mailsrv_tlsa */
+enum { OCTETS_AROUND = 24 };          /* malloc's own, of a small piece */
 
 struct target {
     uint32_t verify; /* MAILSRV_TLS_BY_... */

@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { USAGE_TA = 2, USAGE_EE = 3, SELECTOR_ALL = 0, MATCHING_ITSELF = 0, MATCHING_SHA256 = 1 };
-enum { OCTETS_AROUND = 24 }; /* malloc's own */
+enum { SELECTOR_ALL = 0, MATCHING_ITSELF = 0, MATCHING_SHA256 = 1 };
 
 struct records {
     uint32_t n;

@@ -53,7 +53,6 @@ static bool is_his(X509 *certificate, const struct target *t)
 /* RFC 7672 section 3.2: what a record is of itself bears whatever names. */
 static bool is_by_record(const struct connection *c)
 {
-    enum { USAGE_EE = 3 };
     uint8_t usage;
     if (SSL_get0_dane_tlsa(c->ssl, &usage, NULL, NULL, NULL, NULL) < 0)
         return false;

@@ -19,8 +19,7 @@ enum {
     OCTETS_CLIENT_13 = 384,
     OCTETS_CERTIFICATE = 3200,
     OCTETS_VERIFIED = 1536,
-    OCTETS_RECORD = 192, /* of DANE, and its part of what it is kept with */
-    OCTETS_AROUND = 24 /* malloc's own, of a small piece */
+    OCTETS_RECORD = 192 /* of DANE, and its part of what it is kept with */
 };
 
 static uint64_t octets_of_certificate(const X509 *certificate)
@@ -70,7 +69,7 @@ static uint64_t octets_of_texts(const struct texts *t)
 /* Of a whole certificate that issues others more than its octets is kept; a key is counted as one. */
 size_t mailsrv__openssl_octets_of_record(const mailsrv_tlsa *r)
 {
-    enum { USAGE_TA = 2, ITSELF = 0 };
+    enum { ITSELF = 0 };
     const bool is_kept = r->usage == USAGE_TA && r->matching == ITSELF;
     return OCTETS_RECORD + r->data.n + (is_kept ? OCTETS_CERTIFICATE + r->data.n : 0);
 }
